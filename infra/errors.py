@@ -1,0 +1,54 @@
+"""Every error that a user can cause, each with one message that says what to mend.
+
+::
+
+    AssaylineError
+    ├── SettingsError      a setting is unknown, out of bounds or contradicts another
+    ├── DataError          the source, a column, a row or a label is not what the settings say
+    ├── BaseModelError     the base model is missing, broken or does not fit the task type
+    ├── TrainingError      training cannot go on
+    ├── StoreError         the object store is unreachable, refuses the keys or lacks an object
+    ├── TrackingError      MLflow is unreachable or lacks a version
+    ├── StackError         a local server cannot start, or Prefect is unreachable
+    └── PromotionError     a promotion or a rollback cannot be carried out
+
+A message names the setting, file or row, the value seen, and what would be right. Such an error
+ends a flow run as Failed with that message, and the console command with exit code 1 and no
+traceback. Anything else that is raised is a defect of this project and keeps its traceback.
+"""
+
+
+class AssaylineError(Exception):
+    """Base of all errors that a user can mend."""
+
+
+class SettingsError(AssaylineError):
+    """A setting is unknown, out of bounds or contradicts another."""
+
+
+class DataError(AssaylineError):
+    """The source, a column, a row or a label is not what the settings say."""
+
+
+class BaseModelError(AssaylineError):
+    """The base model is missing, broken or does not fit the task type."""
+
+
+class TrainingError(AssaylineError):
+    """Training cannot go on."""
+
+
+class StoreError(AssaylineError):
+    """The object store is unreachable, refuses the keys or lacks an object."""
+
+
+class TrackingError(AssaylineError):
+    """MLflow is unreachable or lacks a version."""
+
+
+class StackError(AssaylineError):
+    """A local server cannot start, or Prefect is unreachable."""
+
+
+class PromotionError(AssaylineError):
+    """A promotion or a rollback cannot be carried out."""

@@ -1,0 +1,271 @@
+"""The S3-compatible object store that holds every artifact. Sole importer of boto3."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import boto3
+from boto3.exceptions import Boto3Error
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+)
+from botocore.exceptions import (
+    ConnectionError as UnreachableError,
+)
+
+from infra.errors import StoreError
+from infra.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MANIFEST = "manifest.json"
+HASH_CHUNK_BYTES = 1 << 20
+MULTIPART_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """Something immutable in the store: one object, or a folder with a manifest.
+
+    Attributes:
+        uri: ``s3://bucket/key`` of the object, or of the folder without a trailing slash.
+        sha256: hex digest of the object's bytes, or of the folder's manifest.
+        size_bytes: size of the object, or of all files of the folder.
+
+    """
+
+    uri: str
+    sha256: str
+    size_bytes: int
+
+
+def sha256_of_file(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes, read in chunks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(HASH_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key of ``s3://bucket/key``.
+
+    Raises:
+        StoreError: the address is not an S3 address.
+
+    """
+    parts = urlsplit(uri)
+    if parts.scheme != "s3" or not parts.netloc:
+        raise StoreError(f"{uri!r} is no object address; write it as s3://bucket/key")
+    return parts.netloc, parts.path.lstrip("/")
+
+
+class ObjectStore:
+    """Reads and writes artifacts; an artifact becomes visible whole or not at all.
+
+    A single object is put in one request. A folder's files are put first and its manifest last,
+    and a reader starts from the manifest, so that a writer that dies leaves nothing behind that
+    could be taken for an artifact.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        key, secret = settings.store_access_key_id, settings.store_secret_access_key
+        self._where = settings.store_endpoint_url or f"AWS S3 in {settings.store_region}"
+        self.bucket = settings.artifacts_bucket
+        self._client: S3Client = boto3.client(
+            "s3",
+            endpoint_url=settings.store_endpoint_url,
+            region_name=settings.store_region,
+            aws_access_key_id=key.get_secret_value() if key else None,
+            aws_secret_access_key=secret.get_secret_value() if secret else None,
+            config=Config(
+                retries={"max_attempts": 3, "mode": "standard"},
+                connect_timeout=5,
+                read_timeout=120,
+                s3={"addressing_style": "path"} if settings.store_endpoint_url else {},
+            ),
+        )
+        self._transfer = TransferConfig(multipart_threshold=MULTIPART_BYTES)
+
+    def uri(self, *parts: str) -> str:
+        """Address in the artifacts bucket."""
+        return "/".join([f"s3://{self.bucket}", *parts])
+
+    def ensure_bucket(self, bucket: str) -> None:
+        """Create a bucket unless it exists."""
+        with self._explained(f"s3://{bucket}"):
+            existing = {entry["Name"] for entry in self._client.list_buckets()["Buckets"]}
+            if bucket not in existing:
+                self._client.create_bucket(Bucket=bucket)
+
+    def check(self) -> None:
+        """Ask for the artifacts bucket.
+
+        Raises:
+            StoreError: the store is unreachable, refuses the keys or lacks the bucket.
+
+        """
+        with self._explained(f"s3://{self.bucket}"):
+            self._client.head_bucket(Bucket=self.bucket)
+
+    def exists(self, uri: str) -> bool:
+        """Whether an object stands at this address."""
+        bucket, key = split_uri(uri)
+        with self._explained(uri):
+            found = self._client.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+            return any(entry["Key"] == key for entry in found.get("Contents", []))
+
+    def list(self, prefix_uri: str) -> list[str]:
+        """Addresses of all objects below a prefix, sorted."""
+        return sorted(f"s3://{b}/{k}" for b, k, _ in self._entries(prefix_uri))
+
+    def fingerprint(self, uri: str) -> tuple[str, int]:
+        """The store's own tag for an object's content (ETag), and its size in bytes."""
+        bucket, key = split_uri(uri)
+        with self._explained(uri):
+            head = self._client.head_object(Bucket=bucket, Key=key)
+            return head["ETag"].strip('"'), head["ContentLength"]
+
+    def put_bytes(self, uri: str, data: bytes) -> Artifact:
+        """Write one object."""
+        bucket, key = split_uri(uri)
+        with self._explained(uri):
+            self._client.put_object(Bucket=bucket, Key=key, Body=data)
+        return Artifact(uri, hashlib.sha256(data).hexdigest(), len(data))
+
+    def get_bytes(self, uri: str) -> bytes:
+        """Read one object."""
+        bucket, key = split_uri(uri)
+        with self._explained(uri):
+            return self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+    def delete(self, prefix_uri: str) -> None:
+        """Remove every object below a prefix, manifests first."""
+        entries = sorted(self._entries(prefix_uri), key=lambda e: not e[1].endswith(MANIFEST))
+        for bucket, key, _ in entries:
+            with self._explained(f"s3://{bucket}/{key}"):
+                self._client.delete_object(Bucket=bucket, Key=key)
+
+    def put_file(self, uri: str, path: Path) -> Artifact:
+        """Write one file as one object."""
+        bucket, key = split_uri(uri)
+        with self._explained(uri):
+            self._client.upload_file(str(path), bucket, key, Config=self._transfer)
+        return Artifact(uri, sha256_of_file(path), path.stat().st_size)
+
+    def get_file(self, artifact: Artifact, path: Path) -> Path:
+        """Download one object and check its digest.
+
+        Raises:
+            StoreError: also where the bytes are not those that were written.
+
+        """
+        bucket, key = split_uri(artifact.uri)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._explained(artifact.uri):
+            self._client.download_file(bucket, key, str(path), Config=self._transfer)
+        _check_digest(path, artifact.sha256, artifact.uri)
+        return path
+
+    def put_folder(self, uri: str, folder: Path) -> Artifact:
+        """Write all files below a folder, its manifest last."""
+        files = [
+            asdict(self.put_file(f"{uri}/{path.relative_to(folder).as_posix()}", path))
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        ]
+        for entry in files:
+            entry["name"] = entry.pop("uri").removeprefix(f"{uri}/")
+        manifest = json.dumps({"files": files}, sort_keys=True, indent=1).encode()
+        written = self.put_bytes(f"{uri}/{MANIFEST}", manifest)
+        return Artifact(uri, written.sha256, sum(entry["size_bytes"] for entry in files))
+
+    def get_folder(self, artifact: Artifact, folder: Path) -> Path:
+        """Download a folder by its manifest and check every digest.
+
+        Raises:
+            StoreError: also where the manifest or a file is not what was written.
+
+        """
+        data = self.get_bytes(f"{artifact.uri}/{MANIFEST}")
+        if hashlib.sha256(data).hexdigest() != artifact.sha256:
+            raise StoreError(f"{artifact.uri}/{MANIFEST} was changed after it was written")
+        files: list[dict[str, Any]] = json.loads(data)["files"]
+        for entry in files:
+            source = Artifact(f"{artifact.uri}/{entry['name']}", entry["sha256"], 0)
+            self.get_file(source, folder / entry["name"])
+        return folder
+
+    def _entries(self, prefix_uri: str) -> Iterator[tuple[str, str, int]]:
+        bucket, prefix = split_uri(prefix_uri)
+        with self._explained(prefix_uri):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=bucket, Prefix=prefix
+            )
+            for page in pages:
+                for entry in page.get("Contents", []):
+                    yield bucket, entry["Key"], entry["Size"]
+
+    @contextmanager
+    def _explained(self, uri: str) -> Iterator[None]:
+        """Turn every way in which the store can fail into one message."""
+        try:
+            yield
+        except (UnreachableError, HTTPClientError) as error:
+            raise StoreError(
+                f"the object store at {self._where} does not answer; start it (assayline up) or "
+                "set ASSAYLINE_STORE_ENDPOINT_URL to the one that runs"
+            ) from error
+        except NoCredentialsError as error:
+            raise StoreError(
+                "no keys for the object store; set ASSAYLINE_STORE_ACCESS_KEY_ID and "
+                "ASSAYLINE_STORE_SECRET_ACCESS_KEY"
+            ) from error
+        except ClientError as error:
+            raise StoreError(self._explain_refusal(uri, error)) from error
+        except Boto3Error as error:  # a failed upload hides the refusal that caused it
+            cause = error.__context__
+            if isinstance(cause, ClientError):
+                raise StoreError(self._explain_refusal(uri, cause)) from error
+            raise StoreError(f"{uri}: {error}") from error
+        except BotoCoreError as error:
+            raise StoreError(f"{uri}: {error}") from error
+
+    def _explain_refusal(self, uri: str, error: ClientError) -> str:
+        code = str(error.response.get("Error", {}).get("Code", "unknown"))
+        if code in {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}:
+            return (
+                f"the object store at {self._where} refuses the keys for {uri}; correct "
+                "ASSAYLINE_STORE_ACCESS_KEY_ID and ASSAYLINE_STORE_SECRET_ACCESS_KEY"
+            )
+        if code in {"404", "NoSuchKey", "NotFound"}:
+            return f"{uri} does not exist in the object store at {self._where}"
+        if code == "NoSuchBucket":
+            return f"the bucket of {uri} does not exist in the object store at {self._where}"
+        if code == "InternalError":
+            return f"the object store at {self._where} failed on {uri}: {error} (is its disk full?)"
+        return f"the object store at {self._where} refused {uri}: {error}"
+
+
+def _check_digest(path: Path, sha256: str, uri: str) -> None:
+    seen = sha256_of_file(path)
+    if seen != sha256:
+        path.unlink()
+        raise StoreError(f"{uri} has sha256 {seen}, and was written with {sha256}")
+
+
+def open_store() -> ObjectStore:
+    """The store of this process's settings."""
+    return ObjectStore(load_settings())

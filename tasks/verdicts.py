@@ -1,0 +1,228 @@
+"""Pass, fail or undetermined: how a gate is judged on an interval, and how verdicts combine.
+
+Everything here fails closed: what cannot be judged is undetermined, and undetermined is not pass.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+ALPHA = 0.05
+# Holm's procedure judges the k-th of m gates at ALPHA / (m - k + 1), so an estimate carries an
+# interval for each of these.
+MAX_FAMILY = 20
+# Families whose gates are corrected for multiplicity: one gate a group or a slice.
+CORRECTED_FAMILIES = frozenset({"fairness", "slice"})
+
+
+class Verdict(StrEnum):
+    """What a gate, or all gates together, say of a candidate."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, no password
+    FAIL = "fail"
+    UNDETERMINED = "undetermined"
+
+
+def combine(verdicts: Iterable[Verdict]) -> Verdict:
+    """Pass only if there is a verdict and all pass; fail if any fails; else undetermined."""
+    seen = list(verdicts)
+    if Verdict.FAIL in seen:
+        return Verdict.FAIL
+    if not seen or Verdict.UNDETERMINED in seen:
+        return Verdict.UNDETERMINED
+    return Verdict.PASS
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its uncertainty.
+
+    Attributes:
+        name: dotted, its first part the family, for example ``quality.macro_f1``.
+        value: the point estimate; None where it cannot be computed.
+        n: rows that it rests on.
+        ladder: (low, high) at confidence ``1 - ALPHA / k`` for k = 1 to MAX_FAMILY; empty where
+            the value is None; both ends the value itself where it is exact.
+        method: how the interval was made, for example ``bootstrap, 2000 repeats`` or ``exact``.
+        reason: why the value is None; empty otherwise.
+
+    """
+
+    name: str
+    value: float | None
+    n: int
+    ladder: tuple[tuple[float, float], ...] = ()
+    method: str = "exact"
+    reason: str = ""
+
+    @property
+    def low(self) -> float | None:
+        """Lower end at 95%."""
+        return self.ladder[0][0] if self.ladder else None
+
+    @property
+    def high(self) -> float | None:
+        """Upper end at 95%."""
+        return self.ladder[0][1] if self.ladder else None
+
+
+def exact(name: str, value: float, n: int) -> Estimate:
+    """An estimate without sampling error: a size, a count, an agreement over fixed rows."""
+    return Estimate(name, value, n, ladder=((value, value),) * MAX_FAMILY)
+
+
+def undetermined(name: str, n: int, reason: str) -> Estimate:
+    """An estimate that could not be made, and why."""
+    return Estimate(name, None, n, method="none", reason=reason)
+
+
+class Gate(BaseModel):
+    """A rule over one estimate: its interval must lie wholly on the right side of a threshold."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    metric: str = Field(
+        pattern=r"^[a-z_]+(\.[\w\- ]+)+$",
+        description="Name of the estimate, for example quality.macro_f1.",
+    )
+    at_least: FiniteFloat | None = Field(
+        default=None, description="The interval's lower end must reach this."
+    )
+    at_most: FiniteFloat | None = Field(
+        default=None, description="The interval's upper end must not exceed this."
+    )
+
+    @model_validator(mode="after")
+    def _one_side(self) -> "Gate":
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError(f"gate {self.metric} needs either at_least or at_most, and not both")
+        return self
+
+    @property
+    def family(self) -> str:
+        """The first part of the metric's name."""
+        return self.metric.split(".", 1)[0]
+
+    @property
+    def rule(self) -> str:
+        """The threshold in words."""
+        if self.at_least is not None:
+            return f"at least {self.at_least:g}"
+        return f"at most {self.at_most:g}"
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """A gate, the estimate that it was judged on, and the verdict with its reason.
+
+    Attributes:
+        confidence: of the interval (low, high): 0.95, or higher where Holm's correction asks it.
+
+    """
+
+    metric: str
+    rule: str
+    value: float | None
+    low: float | None
+    high: float | None
+    confidence: float
+    n: int
+    verdict: Verdict
+    reason: str
+
+
+def judge(gates: Sequence[Gate], estimates: Iterable[Estimate]) -> tuple[GateResult, ...]:
+    """Judge every gate on its estimate, in the order of the gates.
+
+    Gates of a corrected family are judged by Holm's step-down procedure (Holm 1979), written on
+    intervals: while m gates of the family are unsettled, they are judged at ALPHA / m; those that
+    are settled leave the family, and the others are judged again at a larger share.
+    """
+    by_name = {estimate.name: estimate for estimate in estimates}
+    results: dict[str, GateResult] = {}
+    for family in dict.fromkeys(gate.family for gate in gates):
+        members = [gate for gate in gates if gate.family == family]
+        if family in CORRECTED_FAMILIES:
+            results |= {_key(g): r for g, r in _judge_by_holm(members, by_name)}
+        else:
+            results |= {_key(g): _judge_one(g, by_name.get(g.metric), 1) for g in members}
+    return tuple(results[_key(gate)] for gate in gates)
+
+
+def _key(gate: Gate) -> str:
+    return f"{gate.metric} {gate.rule}"
+
+
+def _judge_by_holm(
+    gates: list[Gate], by_name: dict[str, Estimate]
+) -> list[tuple[Gate, GateResult]]:
+    settled: list[tuple[Gate, GateResult]] = []
+    open_gates = list(gates)
+    while open_gates:
+        share = len(open_gates)
+        judged = [(gate, _judge_one(gate, by_name.get(gate.metric), share)) for gate in open_gates]
+        decided = [pair for pair in judged if pair[1].verdict is not Verdict.UNDETERMINED]
+        if not decided:
+            return settled + judged
+        settled += decided
+        done = {_key(gate) for gate, _ in decided}
+        open_gates = [gate for gate in open_gates if _key(gate) not in done]
+    return settled
+
+
+def _judge_one(gate: Gate, estimate: Estimate | None, share: int) -> GateResult:
+    """Judge a gate at confidence ``1 - ALPHA / share``."""
+    confidence = 1 - ALPHA / share
+    if estimate is None:
+        reason = "nothing was measured under this name"
+        return _result(gate, None, None, confidence, Verdict.UNDETERMINED, reason)
+    if estimate.value is None or not estimate.ladder:
+        reason = estimate.reason or "no value"
+        return _result(gate, estimate, None, confidence, Verdict.UNDETERMINED, reason)
+    if share > len(estimate.ladder):
+        reason = f"a family of {share} gates is larger than {len(estimate.ladder)}"
+        return _result(gate, estimate, None, confidence, Verdict.UNDETERMINED, reason)
+    low, high = estimate.ladder[share - 1]
+    if not all(map(math.isfinite, (estimate.value, low, high))):
+        reason = "the number or its interval is not finite"
+        return _result(gate, estimate, None, confidence, Verdict.UNDETERMINED, reason)
+    verdict, reason = _compare(gate, low, high)
+    return _result(gate, estimate, (low, high), confidence, verdict, reason)
+
+
+def _compare(gate: Gate, low: float, high: float) -> tuple[Verdict, str]:
+    if gate.at_least is not None:
+        if low >= gate.at_least:
+            return Verdict.PASS, f"all of [{low:.4g}, {high:.4g}] is {gate.rule}"
+        if high < gate.at_least:
+            return Verdict.FAIL, f"all of [{low:.4g}, {high:.4g}] is below {gate.at_least:g}"
+    if gate.at_most is not None:
+        if high <= gate.at_most:
+            return Verdict.PASS, f"all of [{low:.4g}, {high:.4g}] is {gate.rule}"
+        if low > gate.at_most:
+            return Verdict.FAIL, f"all of [{low:.4g}, {high:.4g}] is above {gate.at_most:g}"
+    return Verdict.UNDETERMINED, f"[{low:.4g}, {high:.4g}] spans the threshold: {gate.rule}"
+
+
+def _result(
+    gate: Gate,
+    estimate: Estimate | None,
+    interval: tuple[float, float] | None,
+    confidence: float,
+    verdict: Verdict,
+    reason: str,
+) -> GateResult:
+    return GateResult(
+        metric=gate.metric,
+        rule=gate.rule,
+        value=estimate.value if estimate else None,
+        low=interval[0] if interval else None,
+        high=interval[1] if interval else None,
+        confidence=confidence,
+        n=estimate.n if estimate else 0,
+        verdict=verdict,
+        reason=reason,
+    )
