@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import mimetypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -142,7 +143,9 @@ class ObjectStore:
         """Write one object."""
         bucket, key = split_uri(uri)
         with self._explained(uri):
-            self._client.put_object(Bucket=bucket, Key=key, Body=data)
+            self._client.put_object(
+                Bucket=bucket, Key=key, Body=data, ContentType=_content_type(key)
+            )
         return Artifact(uri, hashlib.sha256(data).hexdigest(), len(data))
 
     def get_bytes(self, uri: str) -> bytes:
@@ -162,7 +165,13 @@ class ObjectStore:
         """Write one file as one object."""
         bucket, key = split_uri(uri)
         with self._explained(uri):
-            self._client.upload_file(str(path), bucket, key, Config=self._transfer)
+            self._client.upload_file(
+                str(path),
+                bucket,
+                key,
+                ExtraArgs={"ContentType": _content_type(key)},
+                Config=self._transfer,
+            )
         return Artifact(uri, sha256_of_file(path), path.stat().st_size)
 
     def get_file(self, artifact: Artifact, path: Path) -> Path:
@@ -257,6 +266,11 @@ class ObjectStore:
         if code == "InternalError":
             return f"the object store at {self._where} failed on {uri}: {error} (is its disk full?)"
         return f"the object store at {self._where} refused {uri}: {error}"
+
+
+def _content_type(key: str) -> str:
+    """By the name's ending, so that a browser shows a page where it would else save it."""
+    return mimetypes.guess_type(key)[0] or "application/octet-stream"
 
 
 def _check_digest(path: Path, sha256: str, uri: str) -> None:
