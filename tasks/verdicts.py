@@ -85,7 +85,8 @@ class Gate(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     metric: str = Field(
-        pattern=r"^[a-z_]+(\.[\w\- ]+)+$",
+        # After the family anything may follow: a label or a group may be called "R&D" or "3.5+".
+        pattern=r"^[a-z_]+\.\S(.*\S)?$",
         description="Name of the estimate, for example quality.macro_f1.",
     )
     at_least: FiniteFloat | None = Field(
@@ -141,35 +142,40 @@ def judge(gates: Sequence[Gate], estimates: Iterable[Estimate]) -> tuple[GateRes
     intervals: while m gates of the family are unsettled, they are judged at ALPHA / m; those that
     are settled leave the family, and the others are judged again at a larger share.
     """
-    by_name = {estimate.name: estimate for estimate in estimates}
-    results: dict[str, GateResult] = {}
+    by_name: dict[str, Estimate] = {}
+    for estimate in estimates:
+        twice = estimate.name in by_name
+        by_name[estimate.name] = _measured_twice(estimate) if twice else estimate
+    results: dict[Gate, GateResult] = {}
     for family in dict.fromkeys(gate.family for gate in gates):
-        members = [gate for gate in gates if gate.family == family]
+        members = list(dict.fromkeys(gate for gate in gates if gate.family == family))
         if family in CORRECTED_FAMILIES:
-            results |= {_key(g): r for g, r in _judge_by_holm(members, by_name)}
+            results |= _judge_by_holm(members, by_name)
         else:
-            results |= {_key(g): _judge_one(g, by_name.get(g.metric), 1) for g in members}
-    return tuple(results[_key(gate)] for gate in gates)
+            results |= {gate: _judge_one(gate, by_name.get(gate.metric), 1) for gate in members}
+    return tuple(results[gate] for gate in gates)
 
 
-def _key(gate: Gate) -> str:
-    return f"{gate.metric} {gate.rule}"
+def _measured_twice(estimate: Estimate) -> Estimate:
+    """Of two numbers under one name, the kinder could hide the other, so neither is judged."""
+    return undetermined(estimate.name, estimate.n, "two numbers were measured under this name")
 
 
-def _judge_by_holm(
-    gates: list[Gate], by_name: dict[str, Estimate]
-) -> list[tuple[Gate, GateResult]]:
-    settled: list[tuple[Gate, GateResult]] = []
-    open_gates = list(gates)
+def _judge_by_holm(gates: list[Gate], by_name: dict[str, Estimate]) -> dict[Gate, GateResult]:
+    settled: dict[Gate, GateResult] = {}
+    open_gates = gates
     while open_gates:
         share = len(open_gates)
-        judged = [(gate, _judge_one(gate, by_name.get(gate.metric), share)) for gate in open_gates]
-        decided = [pair for pair in judged if pair[1].verdict is not Verdict.UNDETERMINED]
+        judged = {gate: _judge_one(gate, by_name.get(gate.metric), share) for gate in open_gates}
+        decided = {
+            gate: result
+            for gate, result in judged.items()
+            if result.verdict is not Verdict.UNDETERMINED
+        }
         if not decided:
-            return settled + judged
-        settled += decided
-        done = {_key(gate) for gate, _ in decided}
-        open_gates = [gate for gate in open_gates if _key(gate) not in done]
+            return settled | judged
+        settled |= decided
+        open_gates = [gate for gate in open_gates if gate not in decided]
     return settled
 
 
@@ -188,6 +194,9 @@ def _judge_one(gate: Gate, estimate: Estimate | None, share: int) -> GateResult:
     low, high = estimate.ladder[share - 1]
     if not all(map(math.isfinite, (estimate.value, low, high))):
         reason = "the number or its interval is not finite"
+        return _result(gate, estimate, None, confidence, Verdict.UNDETERMINED, reason)
+    if not low <= estimate.value <= high:
+        reason = f"the interval [{low:.4g}, {high:.4g}] does not hold the number itself"
         return _result(gate, estimate, None, confidence, Verdict.UNDETERMINED, reason)
     verdict, reason = _compare(gate, low, high)
     return _result(gate, estimate, (low, high), confidence, verdict, reason)
@@ -215,10 +224,11 @@ def _result(
     verdict: Verdict,
     reason: str,
 ) -> GateResult:
+    value = estimate.value if estimate else None
     return GateResult(
         metric=gate.metric,
         rule=gate.rule,
-        value=estimate.value if estimate else None,
+        value=value if value is not None and math.isfinite(value) else None,
         low=interval[0] if interval else None,
         high=interval[1] if interval else None,
         confidence=confidence,

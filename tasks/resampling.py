@@ -1,0 +1,270 @@
+"""Intervals by resampling counts: as fast for a million rows as for a hundred.
+
+Rows that look alike are one cell with a count, so a repeat costs cells, not rows. The method is the
+Bayesian bootstrap (Rubin 1981, doi:10.1214/aos/1176345338): a repeat gives each cell a Gamma
+weight with the cell's count as its shape, which is a Dirichlet draw of the cells' shares. Every
+metric here is a ratio of sums, so the weights need not sum to one.
+
+Why not multinomial counts: a plain bootstrap of thirty right rows never draws a wrong one, says
+[1, 1], and passes any gate. So callers add one pseudo-row, half of it right and half of it wrong.
+For one proportion this is the interval of Jeffreys, whose small-sample coverage Brown, Cai and
+DasGupta (2001, doi:10.1214/ss/1009213286) found good; `jeffreys_ladder` gives it without draws. It
+also leaves no metric undefined because a rare label was drawn zero times.
+
+Draws are not stratified by label: the label mix of future rows is as random as the rows are, and
+holding it fixed would understate the uncertainty of accuracy and precision.
+
+Resolution: the narrowest tail, of a family of MAX_FAMILY gates, is 0.05 / 20 / 2 = 0.00125, so
+10,000 repeats leave 12 draws beyond it and the minimum of 4,000 leaves 5. Ends are rounded
+outwards to a draw that was seen.
+"""
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betaincinv
+
+from tasks.verdicts import ALPHA, MAX_FAMILY, Estimate, undetermined
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Ladder = tuple[tuple[float, float], ...]
+
+MIN_REPEATS = 4_000
+# Share of the draws beyond either end of the interval at confidence 1 - ALPHA / k.
+TAILS: Floats = ALPHA / 2 / np.arange(1, MAX_FAMILY + 1)
+# An undefined draw counts as the worst on both sides; more of them than this would reach into the
+# narrowest tail and the interval would say nothing.
+MAX_UNDEFINED_SHARE = 0.001
+# Weights held at once: 32 MB of float64.
+CHUNK_WEIGHTS = 4_000_000
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The distinct combinations of some integer columns, in ascending order.
+
+    Attributes:
+        columns: one array a column, each of shape (C,).
+        counts: rows of each combination, shape (C,).
+
+    """
+
+    columns: tuple[Ints, ...]
+    counts: Ints
+
+
+def collapse(columns: Sequence[NDArray[np.integer]]) -> Cells:
+    """Count the distinct combinations of columns of equal length (N,) with values from 0 up.
+
+    Raises:
+        ValueError: a value is below zero, or the columns span more combinations than an int64.
+
+    """
+    spans = [int(column.max(initial=0)) + 1 for column in columns]
+    if any(column.min(initial=0) < 0 for column in columns):
+        raise ValueError("columns to collapse must hold values from 0 up")
+    space = int(np.prod(spans, dtype=object))
+    if space > np.iinfo(np.int64).max:
+        raise ValueError(f"columns of {spans} values span too many combinations to number")
+    codes = np.zeros(len(columns[0]), dtype=np.int64)
+    for column, span in zip(columns, spans, strict=True):
+        codes *= span
+        codes += column
+    # Counting a small space is linear in the rows; np.unique would sort a million of them.
+    if space <= max(4 * len(codes), 1024):
+        all_counts = np.bincount(codes, minlength=space)
+        distinct = np.flatnonzero(all_counts)
+        counts = all_counts[distinct]
+    else:
+        distinct, counts = np.unique(codes, return_counts=True)
+    return Cells(tuple(np.unravel_index(distinct, spans)), counts)
+
+
+def generator(seed: int, name: str) -> np.random.Generator:
+    """A generator of this estimate's own: its draws do not depend on which others are made."""
+    return np.random.default_rng([seed, zlib.crc32(name.encode())])
+
+
+def draw_weights(
+    masses: Floats, repeats: int, random: np.random.Generator
+) -> Iterator[NDArray[np.float64]]:
+    """Gamma weights of the cells in chunks of shape (r, C); the r sum to ``repeats``.
+
+    Args:
+        masses: rows and pseudo-rows of each cell, shape (C,); a cell of mass 0 gets weight 0.
+        repeats: draws in total.
+        random: source of randomness.
+
+    """
+    size = max(1, CHUNK_WEIGHTS // max(1, len(masses)))
+    for start in range(0, repeats, size):
+        yield random.standard_gamma(masses, size=(min(size, repeats - start), len(masses)))
+
+
+def resample(
+    masses: Floats,
+    statistic: Callable[[Floats], Floats],
+    repeats: int,
+    random: np.random.Generator,
+) -> Floats:
+    """Draws of a statistic.
+
+    Args:
+        masses: rows and pseudo-rows of each cell, shape (C,).
+        statistic: from weights (r, C) to values (r, ...).
+        repeats: draws R.
+        random: source of randomness.
+
+    Returns:
+        Values of shape (R, ...); NaN where the statistic was not defined.
+
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.concatenate([statistic(w) for w in draw_weights(masses, repeats, random)])
+
+
+def tail_quantiles(draws: Floats) -> tuple[Floats, Floats]:
+    """Ends of the percentile intervals at every confidence of the ladder.
+
+    Args:
+        draws: shape (R, ...).
+
+    Returns:
+        Lower and upper ends, each of shape (MAX_FAMILY, ...).
+
+    """
+    defined = np.isfinite(draws)
+    lows = np.quantile(np.where(defined, draws, -np.inf), TAILS, axis=0, method="lower")
+    highs = np.quantile(np.where(defined, draws, np.inf), 1 - TAILS, axis=0, method="higher")
+    return lows, highs
+
+
+def estimate_from_draws(name: str, value: float, draws: Floats, n: int) -> Estimate:
+    """An estimate with percentile intervals, stretched to hold the value itself.
+
+    Args:
+        name: of the estimate.
+        value: of the metric over the rows as they are.
+        draws: of the metric, shape (R,).
+        n: rows that it rests on.
+
+    """
+    if not np.isfinite(value):
+        return undetermined(name, n, "the metric is not defined over these rows")
+    share = float(np.mean(~np.isfinite(draws)))
+    if share > MAX_UNDEFINED_SHARE:
+        reason = (
+            f"the metric is not defined in {share:.1%} of the bootstrap draws, "
+            f"and at most {MAX_UNDEFINED_SHARE:.1%} may be"
+        )
+        return undetermined(name, n, reason)
+    lows, highs = tail_quantiles(draws)
+    return Estimate(name, value, n, ladder_around(value, lows, highs), _method(len(draws)))
+
+
+def estimate_of_proportion(name: str, hits: int, rows: int) -> Estimate:
+    """Share of hits with Jeffreys' interval; undetermined over no rows."""
+    if rows == 0:
+        return undetermined(name, 0, "it rests on no rows")
+    return Estimate(
+        name, hits / rows, rows, jeffreys_ladder(hits, rows), "Bayesian bootstrap, closed form"
+    )
+
+
+def jeffreys_ladder(hits: int, rows: int) -> Ladder:
+    """Jeffreys' intervals of a proportion: Beta(hits + 1/2, misses + 1/2).
+
+    The lower end of no hits is 0 and the upper end of no misses is 1 (Brown, Cai and DasGupta).
+    """
+    misses = rows - hits
+    lows = betaincinv(hits + 0.5, misses + 0.5, TAILS) if hits else np.zeros(MAX_FAMILY)
+    highs = betaincinv(hits + 0.5, misses + 0.5, 1 - TAILS) if misses else np.ones(MAX_FAMILY)
+    return ladder_around(hits / rows, lows, highs)
+
+
+def estimate_of_largest(
+    name: str, blocks: Iterable[tuple[Floats, Floats]], n: int, *, floor: float | None = None
+) -> Estimate:
+    """The largest of many quantities, for example the largest gap over classes and pairs of groups.
+
+    The largest of noisy values is biased upward, under resampling once more, so its percentile
+    interval would lie too high and could lie wholly above a threshold that the truth keeps. The two
+    ends are made apart, each with half of alpha:
+
+    - Upper: the largest of the quantities' own upper ends. The truth exceeds it only if the truly
+      largest quantity exceeds its own end, so no correction for their number is due (the
+      intersection-union test, Berger 1982, doi:10.1080/00401706.1982.10487790).
+    - Lower: the largest of the quantities' simultaneous lower ends, from the bootstrap distribution
+      of the largest studentised deviation. Here every quantity has a chance to err, and the
+      correction holds whatever their dependence within a block.
+
+    Args:
+        name: of the estimate.
+        blocks: (values, draws) of shapes (K,) and (R, K) with the same R, drawn independently of
+            each other.
+        n: rows that it rests on.
+        floor: the least that the quantity can be.
+
+    """
+    values, spreads, highs, deviation = [], [], [], np.array(-np.inf)
+    for block, draws in blocks:
+        if not (np.isfinite(block).all() and np.isfinite(draws).all()):
+            return undetermined(name, n, "a rate that it compares is not defined over these rows")
+        spread = draws.std(axis=0)
+        values.append(block)
+        spreads.append(spread)
+        highs.append(tail_quantiles(draws)[1].max(axis=1))
+        deviation = np.maximum(deviation, ((draws - block) / spread).max(axis=1))
+    if not values:
+        return undetermined(name, n, "there is nothing to compare")
+    largest = float(np.concatenate(values).max())
+    reach = tail_quantiles(deviation)[1]
+    lows = (np.concatenate(values) - reach[:, None] * np.concatenate(spreads)).max(axis=1)
+    lows = lows if floor is None else np.maximum(lows, floor)
+    ladder = ladder_around(largest, lows, np.max(highs, axis=0))
+    return Estimate(name, largest, n, ladder, _method(len(deviation)))
+
+
+def negated(estimate: Estimate) -> Estimate:
+    """The same estimate of the negative: the smallest of many is the negative of a largest."""
+    if estimate.value is None:
+        return estimate
+    ladder = tuple((-high, -low) for low, high in estimate.ladder)
+    return Estimate(estimate.name, -estimate.value, estimate.n, ladder, estimate.method)
+
+
+def ladder_around(value: float, lows: Floats, highs: Floats) -> Ladder:
+    """Pair the ends and stretch each interval to hold the value, which a skewed draw may miss."""
+    return tuple(
+        (min(float(low), value), max(float(high), value))
+        for low, high in zip(lows, highs, strict=True)
+    )
+
+
+def two_sided_p(draws: Floats) -> float:
+    """How seldom the draws lie beyond 0, doubled: p of the hypothesis that the quantity is 0.
+
+    One is added to both counts (Davison and Hinkley 1997, section 4.2), so p is never 0.
+    """
+    defined = draws[np.isfinite(draws)]
+    beyond = min(int((defined <= 0).sum()), int((defined >= 0).sum())) + len(draws) - len(defined)
+    return min(1.0, 2 * (1 + beyond) / (1 + len(draws)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p-values in the order given (Holm 1979, Scandinavian Journal of Statistics 6:65)."""
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    adjusted = [0.0] * len(p_values)
+    least = 0.0
+    for rank, index in enumerate(order):
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = least
+    return adjusted
+
+
+def _method(repeats: int) -> str:
+    return f"Bayesian bootstrap, {repeats} repeats"

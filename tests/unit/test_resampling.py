@@ -1,0 +1,217 @@
+"""The resampling engine against closed forms, brute force, and the truth that it must cover."""
+
+import itertools
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import stats
+
+from tasks import resampling
+from tasks.resampling import (
+    MAX_UNDEFINED_SHARE,
+    TAILS,
+    collapse,
+    draw_weights,
+    estimate_from_draws,
+    estimate_of_largest,
+    estimate_of_proportion,
+    generator,
+    holm,
+    jeffreys_ladder,
+    negated,
+    resample,
+    tail_quantiles,
+    two_sided_p,
+)
+from tasks.verdicts import MAX_FAMILY
+
+
+@given(
+    hnp.arrays(
+        np.int64, st.tuples(st.integers(0, 40), st.integers(1, 4)), elements=st.integers(0, 9)
+    )
+)
+def test_collapsing_counts_every_row_once(rows: np.ndarray) -> None:
+    cells = collapse(list(rows.T))
+    found = dict(
+        zip(zip(*(c.tolist() for c in cells.columns), strict=True), cells.counts, strict=True)
+    )
+    assert found == Counter(map(tuple, rows.tolist()))
+
+
+@given(
+    hnp.arrays(np.int64, st.tuples(st.integers(1, 40), st.just(2)), elements=st.integers(0, 10**9))
+)
+def test_collapsing_a_wide_space_sorts_instead(rows: np.ndarray) -> None:
+    cells = collapse(list(rows.T))
+    expected, counts = np.unique(rows, axis=0, return_counts=True)
+    assert np.array_equal(np.stack(cells.columns, axis=1), expected)
+    assert np.array_equal(cells.counts, counts)
+
+
+def test_what_cannot_be_numbered_is_refused() -> None:
+    with pytest.raises(ValueError, match="from 0 up"):
+        collapse([np.array([-1])])
+    with pytest.raises(ValueError, match="too many combinations"):
+        collapse([np.array([2**40])] * 2)
+
+
+def test_draws_come_from_the_seed_and_the_name_alone() -> None:
+    masses = np.array([3.0, 5.0])
+
+    def draw(seed: int, name: str) -> np.ndarray:
+        return resample(masses, lambda w: w[:, 0], 10, generator(seed, name))
+
+    assert np.array_equal(draw(1, "a"), draw(1, "a"))
+    assert not np.array_equal(draw(1, "a"), draw(1, "b"))
+    assert not np.array_equal(draw(1, "a"), draw(2, "a"))
+
+
+def test_chunks_bound_the_memory_and_do_not_change_the_draws(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    masses = np.arange(7.0)
+    whole = np.concatenate(list(draw_weights(masses, 100, generator(0, "x"))))
+    monkeypatch.setattr(resampling, "CHUNK_WEIGHTS", 21)
+    chunks = list(draw_weights(masses, 100, generator(0, "x")))
+    assert max(len(chunk) for chunk in chunks) == 3
+    assert np.array_equal(np.concatenate(chunks), whole)
+
+
+@pytest.mark.parametrize(("hits", "rows"), [(0, 12), (12, 12), (5, 12), (300, 624)])
+def test_the_closed_form_is_the_bootstrap_with_one_pseudo_row(hits: int, rows: int) -> None:
+    masses = np.array([hits + 0.5, rows - hits + 0.5])
+    draws = resample(masses, lambda w: w[:, 0] / w.sum(axis=1), 200_000, generator(0, "x"))
+    drawn = estimate_from_draws("quality.x", hits / rows, draws, rows)
+    closed = jeffreys_ladder(hits, rows)
+    for (low, high), (low_drawn, high_drawn), tail in zip(closed, drawn.ladder, TAILS, strict=True):
+        beta = stats.beta(hits + 0.5, rows - hits + 0.5)
+        assert low == pytest.approx(beta.ppf(tail) if hits else 0)
+        assert high == pytest.approx(beta.ppf(1 - tail) if rows - hits else 1)
+        if 0 < hits < rows:
+            assert (low_drawn, high_drawn) == pytest.approx((low, high), abs=0.01)
+
+
+def test_all_right_is_not_certainty() -> None:
+    """A plain bootstrap of 30 right rows says [1, 1]."""
+    estimate = estimate_of_proportion("quality.accuracy", 30, 30)
+    assert estimate.value == 1
+    assert estimate.low == pytest.approx(0.920, abs=0.001)
+    assert estimate.high == 1
+    assert estimate_of_proportion("quality.accuracy", 0, 0).value is None
+
+
+@given(hnp.arrays(np.float64, st.integers(1, 300), elements=st.floats(-5, 5)), st.floats(-6, 6))
+def test_intervals_nest_and_hold_the_value(draws: np.ndarray, value: float) -> None:
+    estimate = estimate_from_draws("a.b", value, draws, 1)
+    assert len(estimate.ladder) == MAX_FAMILY
+    for (low, high), (wider_low, wider_high) in itertools.pairwise(estimate.ladder):
+        assert wider_low <= low <= value <= high <= wider_high
+
+
+def test_tails_hold_their_share_of_the_draws() -> None:
+    draws = np.random.default_rng(0).permutation(10_000.0 + np.arange(10_000))
+    lows, highs = tail_quantiles(draws)
+    beyond = np.array([(draws < low).sum() for low in lows])
+    assert np.array_equal(beyond, np.floor(TAILS * 9_999))
+    assert np.array_equal(beyond, [(draws > high).sum() for high in highs])
+    assert beyond[-1] == 12
+
+
+def test_undefined_draws_widen_and_too_many_leave_it_undetermined() -> None:
+    draws = np.linspace(0, 1, 10_000)
+    few, many = draws.copy(), draws.copy()
+    few[5_000:5_008] = np.nan
+    many[5_000 : 5_000 + int(10_000 * MAX_UNDEFINED_SHARE) + 1] = np.nan
+    plain = estimate_from_draws("a.b", 0.5, draws, 9)
+    widened = estimate_from_draws("a.b", 0.5, few, 9)
+    assert widened.ladder[-1][0] < plain.ladder[-1][0]
+    assert widened.ladder[-1][1] > plain.ladder[-1][1]
+    assert np.isfinite(widened.ladder).all()
+    assert "not defined in 0.1%" in estimate_from_draws("a.b", 0.5, many, 9).reason
+    assert estimate_from_draws("a.b", float("nan"), draws, 9).value is None
+
+
+def test_the_largest_of_one_is_the_percentile_upper_end() -> None:
+    draws = generator(0, "x").normal(0.3, 0.1, 5_000)
+    alone = estimate_from_draws("a.b", 0.3, draws, 9)
+    largest = estimate_of_largest("a.b", [(np.array([0.3]), draws[:, None])], 9)
+    assert [high for _, high in largest.ladder] == [high for _, high in alone.ladder]
+
+
+def test_blocks_or_one_array_give_the_same() -> None:
+    values, draws = np.array([0.1, 0.3]), generator(0, "x").normal([0.1, 0.3], 0.1, (5_000, 2))
+    whole = estimate_of_largest("a.b", [(values, draws)], 9)
+    parts = [(values[[k]], draws[:, [k]]) for k in range(2)]
+    # The sums of a column and of a row-major array differ in their last bit.
+    assert np.array(estimate_of_largest("a.b", parts, 9).ladder) == pytest.approx(
+        np.array(whole.ladder)
+    )
+
+
+def test_the_largest_fails_closed() -> None:
+    draws = np.ones((5_000, 1))
+    assert estimate_of_largest("a.b", [], 9).value is None
+    assert estimate_of_largest("a.b", [(np.array([np.nan]), draws)], 9).value is None
+
+
+def test_the_largest_of_many_covers_the_truth_where_percentiles_do_not() -> None:
+    """Eight equal quantities: the largest seen lies above the truth, and its percentiles too."""
+    random, truth, covered, by_percentile = np.random.default_rng(0), np.full(8, 0.2), 0, 0
+    for _ in range(200):
+        values = random.normal(truth, 0.05)
+        draws = random.normal(values, 0.05, size=(1_000, 8))
+        estimate = estimate_of_largest("a.b", [(values, draws)], 9)
+        low, high = estimate.ladder[0]
+        covered += low <= 0.2 <= high
+        by_percentile += np.quantile(draws.max(axis=1), 0.025) <= 0.2
+    assert covered >= 190
+    assert by_percentile < 100
+
+
+def test_the_negative_mirrors() -> None:
+    draws = generator(0, "x").normal(0.3, 0.1, (5_000, 1))
+    estimate = negated(estimate_of_largest("a.b", [(np.array([0.3]), draws)], 9))
+    assert estimate.value == -0.3
+    assert all(low <= -0.3 <= high for low, high in estimate.ladder)
+
+
+@given(st.lists(st.floats(0, 1), max_size=7))
+def test_holm_by_its_definition(p_values: list[float]) -> None:
+    """Adjusted p is the least level at which the step-down procedure rejects (Holm 1979)."""
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    for place, index in enumerate(order):
+        steps = [(len(order) - rank) * p_values[order[rank]] for rank in range(place + 1)]
+        assert holm(p_values)[index] == min(1.0, max(steps))
+
+
+def test_holm_of_a_published_example() -> None:
+    """The values of R's p.adjust(c(0.01, 0.02, 0.03, 0.04), "holm")."""
+    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+
+
+def test_p_is_the_share_beyond_zero_doubled() -> None:
+    draws = np.concatenate([np.full(9, -1.0), np.full(990, 1.0)])
+    assert two_sided_p(draws) == pytest.approx(2 * 10 / 1000)
+    assert two_sided_p(np.zeros(10)) == 1
+    assert two_sided_p(np.full(999, np.nan)) == 1
+    assert two_sided_p(np.ones(999)) == pytest.approx(0.002)
+
+
+def test_a_million_rows_cost_no_more_than_their_counts() -> None:
+    """The time is the least of three; its limit is five times what two cores took."""
+    random = np.random.default_rng(0)
+    group, truth, predicted = (random.integers(0, k, 1_000_000) for k in (20, 2, 2))
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        cells = collapse([group, truth, predicted])
+        resample(cells.counts.astype(float), lambda w: w.sum(axis=1), 1_000, generator(0, "x"))
+        times.append(time.perf_counter() - start)
+    assert len(cells.counts) == 80
+    assert min(times) < 0.5
