@@ -1,1 +1,82 @@
-"""."""
+"""The evidence in writing: the HTML report, the model card and the Prefect artifacts."""
+
+from pathlib import Path
+
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.context import TaskRunContext
+
+from infra.stages import cached_stage
+from infra.store import open_store
+from infra.tracking import open_tracking
+from tasks import records, verdicts
+from tasks.records import (
+    BaseModel,
+    DataReport,
+    Fairness,
+    Judgement,
+    Report,
+    Scores,
+    Snapshot,
+    Staged,
+    Tokens,
+    Version,
+    Weights,
+)
+from tasks.reporting.evidence import Evidence
+
+
+@cached_stage(
+    also=(Path(records.__file__), Path(verdicts.__file__)), libraries=("jinja2", "pyyaml")
+)
+def write_report(
+    line: str,
+    snapshot: Snapshot,
+    data: DataReport,
+    tokens: Tokens,
+    base_model: BaseModel,
+    weights: Weights,
+    scores: Scores,
+    fairness: Fairness,
+    version: Version,
+    staged: Staged | None,
+    judgement: Judgement,
+) -> Report:
+    """Write the report and the model card of a candidate, from its records alone."""
+    from tasks.reporting.publication import publish_report
+
+    evidence = Evidence(
+        line, snapshot, data, tokens, base_model, weights, scores, fairness, version, staged,
+        judgement,
+    )  # fmt: skip
+    report = publish_report(evidence, store=open_store(), tracking=open_tracking())
+    if TaskRunContext.get():
+        _show_on_run(evidence, report)
+    return report
+
+
+def _show_on_run(evidence: Evidence, report: Report) -> None:
+    """Put tables and links on the page of the Prefect run."""
+    from tasks.reporting.summaries import (
+        artifact_key,
+        confusion_markdown,
+        gates_markdown,
+        groups_markdown,
+    )
+
+    line, version = evidence.line, evidence.version
+    tables = {
+        "gates": (gates_markdown(evidence.judgement), "Gates"),
+        "groups": (groups_markdown(evidence.fairness), "Groups"),
+        "confusion": (confusion_markdown(evidence.scores), "Confusion on the test rows"),
+    }
+    for kind, (markdown, title) in tables.items():
+        described = f"{title} of {line} version {version.version}"
+        create_markdown_artifact(markdown, key=artifact_key(kind, line), description=described)
+    create_link_artifact(
+        report.url, link_text=f"Report of {line} version {version.version}",
+        key=artifact_key("report", line),
+    )  # fmt: skip
+    create_link_artifact(
+        version.url, link_text=f"{line} version {version.version} in MLflow",
+        key=artifact_key("version", line),
+    )  # fmt: skip

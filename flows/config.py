@@ -1,0 +1,162 @@
+"""The settings of one model line: every stage's under one roof, read from one YAML file."""
+
+import difflib
+import types
+import typing
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from infra.errors import SettingsError
+from infra.settings import explain_validation
+from tasks.data.contract import ContractSettings
+from tasks.data.source import SourceSettings
+from tasks.data.splits import SplitSettings
+from tasks.evaluation.settings import EvaluationSettings
+from tasks.fairness.settings import FairnessSettings
+from tasks.registry.settings import PolicySettings, StagingSettings
+from tasks.tokenization.settings import BaseModelSettings, TokenizationSettings
+from tasks.training.settings import TrainingSettings
+
+
+class RetrainConfig(BaseModel):
+    """All settings of a retraining; the form of a run in the Prefect UI."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    line: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        description="Name of the model line: lower-case letters, digits and dashes. It is the "
+        "name of the registered model in MLflow.",
+    )
+    task_type: Literal["classification"] = Field(
+        default="classification", description="What the model is for."
+    )
+    source: SourceSettings = Field(description="Where the rows come from.")
+    splits: SplitSettings = Field(
+        default=SplitSettings(), description="Shares of training, validation and test rows."
+    )
+    contract: ContractSettings = Field(
+        default=ContractSettings(), description="What the rows must keep to."
+    )
+    base_model: BaseModelSettings = Field(
+        default=BaseModelSettings(), description="The weights and tokenizer to start from."
+    )
+    tokenization: TokenizationSettings = Field(
+        default=TokenizationSettings(), description="From text to token ids."
+    )
+    training: TrainingSettings = Field(
+        default=TrainingSettings(), description="How the model is fine-tuned."
+    )
+    evaluation: EvaluationSettings = Field(
+        default=EvaluationSettings(), description="How quality is measured."
+    )
+    fairness: FairnessSettings = Field(
+        default=FairnessSettings(), description="Which groups are assessed."
+    )
+    staging: StagingSettings = Field(
+        default=StagingSettings(), description="How the registered artifact is tried."
+    )
+    policy: PolicySettings = Field(
+        default=PolicySettings(), description="The gates that a candidate must pass."
+    )
+
+    @model_validator(mode="after")
+    def _gates_name_assessed_groups(self) -> Self:
+        """A gate on groups that nobody assesses would stay undetermined after hours of training."""
+        assessed = {*self.fairness.identity_attributes, *self.source.group_columns}
+        for gate in self.policy.gates:
+            family, attribute, *_ = gate.metric.split(".")
+            if family == "fairness" and attribute not in assessed:
+                raise ValueError(
+                    f"policy.gates: {gate.metric} names the attribute {attribute!r}, which is not "
+                    f"assessed; assessed are {sorted(assessed)}: add it to "
+                    "fairness.identity_attributes or source.group_columns"
+                )
+        return self
+
+
+def load_config(path: Path) -> RetrainConfig:
+    """Read a line's YAML file; relative paths in it are relative to its folder.
+
+    Raises:
+        SettingsError: the file is missing, is no YAML mapping, or has wrong settings; the message
+            lists all of them.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SettingsError(f"no settings file at {path.absolute()}") from error
+    except (UnicodeDecodeError, yaml.YAMLError, OSError) as error:
+        raise SettingsError(f"{path} is no readable YAML file: {error}") from error
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} must hold settings such as `line: my-line`; it holds none")
+    _anchor_paths(content, path.absolute().parent)
+    try:
+        return RetrainConfig.model_validate(content)
+    except ValidationError as error:
+        message = explain_validation(error, str(path))
+        raise SettingsError(message + _near_names(error)) from error
+
+
+def load_line(path: str) -> dict[str, Any]:
+    """Give a deployment the settings of a line: a build step of prefect.yaml.
+
+    So the settings stand in one place, and the form in the Prefect UI shows them. In prefect.yaml:
+    ``build: [flows.config.load_line: {id: line, path: configs/my-line.yaml}]`` and
+    ``parameters: {config: "{{ line.config }}"}``.
+
+    Args:
+        path: the YAML file, relative to the folder in which `prefect deploy` runs.
+    """
+    return {"config": load_config(Path(path)).model_dump(mode="json", exclude_unset=True)}
+
+
+def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
+    """Make the source's and the base model's local paths absolute."""
+    source, base_model = content.get("source"), content.get("base_model")
+    if isinstance(source, dict) and isinstance(source.get("path"), str):
+        is_local = "package" not in source and "://" not in source["path"]
+        if is_local:
+            source["path"] = str(folder / Path(source["path"]).expanduser())
+    if isinstance(base_model, dict) and isinstance(base_model.get("reference"), str):
+        local = folder / Path(base_model["reference"]).expanduser()
+        if ":" not in base_model["reference"] and local.is_dir():
+            base_model["reference"] = str(local)
+
+
+def _near_names(error: ValidationError) -> str:
+    """For each unknown setting, the known one that it resembles most."""
+    hints = []
+    for item in error.errors(include_url=False):
+        if item["type"] != "extra_forbidden":
+            continue
+        *parents, unknown = (str(part) for part in item["loc"])
+        known = _fields_at(parents)
+        near = difflib.get_close_matches(unknown, known, n=1)
+        hints.append(
+            f"  {unknown}: did you mean {near[0]}?"
+            if near
+            else f"  {unknown}: known here are {', '.join(known)}"
+        )
+    return "".join(f"\n{hint}" for hint in hints)
+
+
+def _fields_at(parents: list[str]) -> list[str]:
+    """Names of the settings below a key, for example below ``training``."""
+    models: list[type[BaseModel]] = [RetrainConfig]
+    for name in parents:
+        fields = [model.model_fields[name] for model in models if name in model.model_fields]
+        models = [found for field in fields for found in _models_in(field.annotation)] or models
+    return sorted({field for model in models for field in model.model_fields})
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The settings models that a field's type admits."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if typing.get_origin(annotation) in {typing.Union, types.UnionType, Annotated, tuple, list}:
+        return [model for part in typing.get_args(annotation) for model in _models_in(part)]
+    return []

@@ -1,0 +1,45 @@
+"""What the console command prints: lines, tables, JSON and errors."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+Style = Literal["good", "bad", "quiet", "plain"]
+
+MAX_COLUMNS = 400  # wider than any table; rich would fold at 80 where nobody watches
+_COLOURS: dict[Style, str] = {"good": "green", "bad": "red", "quiet": "dim", "plain": "none"}
+
+
+def _out() -> Console:
+    return Console(soft_wrap=True, highlight=False)
+
+
+def say(text: str = "", style: Style = "plain") -> None:
+    """Print a line."""
+    _out().print(escape(text), style=_COLOURS[style])
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; no cell is cut or folded."""
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    _out().print(table, crop=False, width=MAX_COLUMNS)
+
+
+def show_json(value: Json) -> None:
+    """Print a value for a script: one JSON document on standard output, and nothing else there."""
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def show_error(error: Exception) -> None:
+    """Print an error's message on standard error, in one piece."""
+    sys.stderr.write(f"error: {error}\n")

@@ -1,0 +1,136 @@
+"""Starts the run of a deployment, follows it, and reads what it came to."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from rich.console import Console
+
+from infra.deployments import PREFECT_FILE
+from infra.errors import AssaylineError, StackError
+from infra.local.furnishing import register_deployments
+from infra.orchestrator import Orchestrator
+from infra.settings import Settings, load_stack_settings
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
+
+# The flow of each deployment that a line has, and what it is for.
+LINE_FLOWS = {
+    "flows/retrain.py:retrain": "Retrains the line; ends in seconds if nothing changed.",
+    "flows/promote.py:rollback": "Puts the version that was in production before back.",
+    "flows/promote.py:promote": "A person promotes a version by name and with a reason.",
+}
+
+
+class RunFailedError(AssaylineError):
+    """A flow run ended otherwise than completed."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a flow run came to.
+
+    Attributes:
+        result: what the flow returned.
+        unchanged: every stage was found in the cache.
+        url: the run's page in the Prefect UI.
+    """
+
+    result: Any
+    unchanged: bool
+    url: str
+
+
+def run_deployment(
+    settings: Settings, deployment: str, parameters: Mapping[str, Any], console: Console
+) -> Outcome:
+    """Run a deployment through its worker and print its progress.
+
+    Raises:
+        StackError: Prefect is not up, or has no such deployment.
+        RunFailedError: the run failed, crashed or was cancelled; the message is the run's own.
+    """
+    if not settings.prefect_url:
+        raise StackError("no Prefect server; start one (assayline up) or set PREFECT_API_URL")
+    # Prefect's client reads these when it is imported, and a result's block through them.
+    os.environ["PREFECT_API_URL"] = settings.prefect_url
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+
+    from flows.watch import Follower, is_cached
+    from infra.stages import LOOK_UP_TAG
+
+    with SyncPrefectClient(settings.prefect_url) as client:
+        try:
+            found = client.read_deployment_by_name(deployment)
+            run = client.create_flow_run_from_deployment(found.id, parameters=dict(parameters))
+        except ObjectNotFound as error:
+            raise StackError(f"Prefect has no deployment {deployment}; `assayline up`") from error
+        except PrefectHTTPStatusError as error:
+            raise StackError(f"Prefect refuses the run: {error.response.text}") from error
+        url = f"{settings.prefect_url.removesuffix('/api')}/runs/flow-run/{run.id}"
+        console.print(f"{deployment}  {url}", highlight=False, soft_wrap=True)
+        follower = Follower(client, run.id, console)
+        ended = follower.follow()
+        stages = [task for task in follower.task_runs() if LOOK_UP_TAG not in task.tags]
+        unchanged = bool(stages) and all(is_cached(task.state) for task in stages)
+        return Outcome(_result(ended), unchanged, url)
+
+
+def _result(run: "FlowRun") -> Any:
+    state = run.state
+    if state is None or not state.is_completed():
+        message = (state.message if state else None) or "no message"
+        raise RunFailedError(_own_words(message))
+    return state.result(raise_on_failure=True)
+
+
+def _own_words(message: str) -> str:
+    """A failed state's message without Prefect's preface and the class of the error."""
+    return re.sub(r"^(Flow run encountered an exception: )?(\w+Error: )?", "", message)
+
+
+def ensure_deployments(settings: Settings, line: str, config: Path) -> None:
+    """Register a line that the project's prefect.yaml does not name, so that Prefect knows it.
+
+    Raises:
+        StackError: Prefect is not up or refuses the deployments.
+    """
+    stack = load_stack_settings()
+    orchestrator = Orchestrator(settings)
+    named = yaml.safe_load((stack.project / PREFECT_FILE).read_text(encoding="utf-8"))
+    if line in {entry["name"] for entry in named["deployments"]}:
+        return
+    folder = settings.home.absolute() / "lines"
+    folder.mkdir(parents=True, exist_ok=True)
+    prefect_file = _write_prefect_file(folder, line, config.absolute())
+    register_deployments(orchestrator, settings, stack.project, prefect_file)
+
+
+def _write_prefect_file(folder: Path, line: str, config: Path) -> Path:
+    deployments = []
+    for entrypoint, description in LINE_FLOWS.items():
+        entry: dict[str, Any] = {
+            "name": line,
+            "description": description,
+            "entrypoint": entrypoint,
+            "work_pool": {"name": "assayline"},
+            "concurrency_limit": {"limit": 1, "collision_strategy": "ENQUEUE"},
+            "parameters": {"line": line},
+        }
+        if entrypoint.endswith(":retrain"):
+            step = {"flows.config.load_line": {"id": "line", "path": str(config)}}
+            entry |= {"build": [step], "parameters": {"config": "{{ line.config }}"}}
+        deployments.append(entry)
+    pull = {
+        "prefect.deployments.steps.set_working_directory": {"directory": "{{ $ASSAYLINE_PROJECT }}"}
+    }
+    content = {"name": "assayline", "pull": [pull], "deployments": deployments}
+    path = folder / f"{line}.prefect.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path

@@ -1,0 +1,106 @@
+"""Follows a flow run in the terminal, stage by stage, and closes with what it came to."""
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    LogFilter,
+    LogFilterFlowRunId,
+    LogFilterTimestamp,
+)
+from prefect.client.schemas.objects import FlowRun, State, TaskRun
+from prefect.client.schemas.sorting import LogSort, TaskRunSort
+from rich.console import Console
+
+POLL_S = 0.5
+# Task states reach the server as events, somewhat after the flow's own state.
+SETTLE_S = 3.0
+OUR_LOGGERS = ("tasks", "infra", "flows")
+
+
+@dataclass
+class Follower:
+    """Prints what is new of a flow run since the last look."""
+
+    client: SyncPrefectClient
+    flow_run_id: UUID
+    console: Console
+    _printed: set[UUID] = field(default_factory=set)
+    _logs_since: datetime = field(default_factory=lambda: datetime.now(UTC) - timedelta(seconds=5))
+    _seen_logs: set[UUID] = field(default_factory=set)
+
+    def follow(self) -> FlowRun:
+        """Print until the run has ended, and return it as it ended."""
+        while True:
+            run = self.client.read_flow_run(self.flow_run_id)
+            self._print_news()
+            if run.state is not None and run.state.is_final():
+                break
+            time.sleep(POLL_S)
+        deadline = time.monotonic() + SETTLE_S
+        while self._print_news() and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        return run
+
+    def task_runs(self) -> list[TaskRun]:
+        """The run's stages, in the order in which they began."""
+        return self.client.read_task_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[self.flow_run_id])),
+            sort=TaskRunSort.EXPECTED_START_TIME_ASC,
+        )
+
+    def _print_news(self) -> bool:
+        """Print new log lines and newly ended stages; whether a stage is still open."""
+        for message in self._new_logs():
+            self.console.print(
+                f"    {message}", style="dim", markup=False, highlight=False, soft_wrap=True
+            )
+        open_stages = False
+        for task_run in self.task_runs():
+            state = task_run.state
+            if state is None or not state.is_final():
+                open_stages = True
+            elif task_run.id not in self._printed:
+                self._printed.add(task_run.id)
+                self.console.print(_stage_line(task_run, state), highlight=False)
+        return open_stages
+
+    def _new_logs(self) -> Iterator[str]:
+        logs = self.client.read_logs(
+            log_filter=LogFilter(
+                flow_run_id=LogFilterFlowRunId(any_=[self.flow_run_id]),
+                timestamp=LogFilterTimestamp(after_=self._logs_since),
+            ),
+            sort=LogSort.TIMESTAMP_ASC,
+        )
+        for log in logs:
+            if log.id in self._seen_logs:
+                continue
+            self._seen_logs.add(log.id)
+            # A batch of logs can arrive late, so look back a little each time.
+            self._logs_since = max(self._logs_since, log.timestamp - timedelta(seconds=5))
+            # Errors are left out: the run's last state says the same without the traceback.
+            if log.name.startswith(OUR_LOGGERS) or log.level == logging.WARNING:
+                yield log.message
+
+
+def is_cached(state: State | None) -> bool:
+    """Whether a stage was skipped because nothing that it depends on has changed."""
+    return state is not None and state.is_completed() and state.name == "Cached"
+
+
+def _stage_line(task_run: TaskRun, state: State) -> str:
+    name = task_run.name.rsplit("-", 1)[0]
+    if is_cached(state):
+        return f"  [cyan]=[/] {name:<16} unchanged"
+    seconds = task_run.total_run_time.total_seconds()
+    if state.is_completed():
+        return f"  [green]✓[/] {name:<16} {seconds:.1f} s"
+    return f"  [red]✗[/] {name:<16} {state.name}"

@@ -1,0 +1,183 @@
+"""The model card: a README.md as Hugging Face reads it, each number with the artifact behind it.
+
+Metadata: https://huggingface.co/docs/hub/model-cards. What no record says (the base model's
+licence, the language) is left out rather than guessed.
+"""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from tasks.reporting import figures
+from tasks.reporting.evidence import Evidence, EvidenceError, Source
+from tasks.reporting.gates import headline
+from tasks.reporting.groups import undetermined_groups
+from tasks.reporting.page import Page, build_page
+from tasks.reporting.quality import EstimateRow, estimate_row, overall_estimates
+from tasks.reporting.summaries import markdown_table, plain
+from tasks.verdicts import Estimate
+
+TEMPLATE: Final = "card.md.jinja"
+# Scores hold a class id a row: text classification is the only task type so far.
+PIPELINE: Final = "text-classification"
+# MLflow keeps no longer description of a version.
+DESCRIPTION_CHARACTERS: Final = 5_000
+_SHOWN_GATES: Final = 8
+_METRIC_TYPES: Final = {
+    "accuracy": "accuracy",
+    "macro_f1": "f1",
+    "macro_precision": "precision",
+    "macro_recall": "recall",
+}
+# The artifacts that the estimates of a family are computed from.
+_BEHIND: Final = {
+    "quality": ("scores",),
+    "baseline": ("scores",),
+    "champion": ("scores",),
+    "slice": ("scores", "data"),
+    "fairness": ("scores", "data"),
+    "staging": ("weights",),
+}
+
+
+def render_card(evidence: Evidence) -> str:
+    """The card; the same records give the same bytes.
+
+    Raises:
+        EvidenceError: the records do not belong together, or a number has no artifact.
+
+    """
+    page = build_page(evidence)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        # Not HTML: the finalizer escapes every value, for Markdown and for HTML in it.
+        autoescape=False,  # noqa: S701
+        finalize=_finalized,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals.update(_words(page))
+    return environment.get_template(TEMPLATE).render(
+        evidence=evidence,
+        page=page,
+        metadata=Markup(front_matter(evidence)),  # noqa: S704 - YAML, no Markdown
+        undetermined=undetermined_groups(evidence.fairness.groups),
+        weakest=_weakest_class(evidence),
+        rows={estimate.name: estimate_row(estimate) for estimate in evidence.estimates},
+    )
+
+
+def cited(metric: str, sources: dict[str, Source]) -> str:
+    """The artifacts behind an estimate, with the first digits of their digests.
+
+    Raises:
+        EvidenceError: nobody says which artifact such an estimate comes from.
+
+    """
+    family = metric.partition(".")[0]
+    if family not in _BEHIND:
+        raise EvidenceError(f"{metric} has no artifact behind it; known are {sorted(_BEHIND)}")
+    return ", ".join(sources[name].cited for name in _BEHIND[family])
+
+
+def front_matter(evidence: Evidence) -> str:
+    """The card's YAML metadata, without its fences."""
+    measured = [e for e in overall_estimates(evidence.scores) if _is_finite(e)]
+    metrics = [_metric(estimate) for estimate in measured]
+    scores, data = evidence.scores.artifact, evidence.data.clean
+    result = {
+        "task": {"type": PIPELINE, "name": "Text classification"},
+        "dataset": {
+            "name": f"{evidence.line}, held-out rows",
+            "type": evidence.line,
+            "split": "test",
+            "revision": data.sha256,
+        },
+        "metrics": metrics,
+        "source": {"name": f"scores {scores.sha256}", "url": scores.uri},
+    }
+    metadata = {
+        "pipeline_tag": PIPELINE,
+        "library_name": "transformers",
+        "metrics": sorted({str(metric["type"]) for metric in metrics}),
+        "model-index": [{"name": evidence.line, "results": [result] if metrics else []}],
+    }
+    return yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _metric(estimate: Estimate) -> dict[str, object]:
+    name = estimate.name.partition(".")[2]
+    return {
+        "type": _METRIC_TYPES.get(name, name),
+        "name": figures.words_of(estimate.name),
+        "value": estimate.value,
+        "args": {"n": estimate.n, "low_95": estimate.low, "high_95": estimate.high},
+    }
+
+
+def _is_finite(estimate: Estimate) -> bool:
+    return estimate.value is not None and math.isfinite(estimate.value)
+
+
+def _weakest_class(evidence: Evidence) -> EstimateRow | None:
+    """The class whose F1 is lowest; None where none was measured."""
+    found = [
+        estimate
+        for estimate in evidence.scores.estimates
+        if estimate.name.startswith("quality.f1.") and _is_finite(estimate)
+    ]
+    weakest = min(found, key=lambda estimate: estimate.value or 0.0, default=None)
+    return estimate_row(weakest) if weakest else None
+
+
+def short_card(evidence: Evidence, report_url: str) -> str:
+    """The card in a few lines, for the version's description in MLflow."""
+    page = build_page(evidence)
+    head = headline(evidence.line, evidence.version.version, evidence.judgement)
+    tiles = markdown_table(
+        ("measure", "number", "95% interval", "rests on"),
+        [(t.name, t.number, t.interval, t.rests_on) for t in page.tiles],
+    )
+    closed = [
+        f"- {gate.symbol} {plain(gate.name)}: {plain(gate.reason)}"
+        for gate in page.gates.not_passed[:_SHOWN_GATES]
+    ]
+    digests = ", ".join(f"`{page.sources[name].cited}`" for name in ("data", "weights", "scores"))
+    last = f"From {digests}. [Report with all evidence]({report_url})"
+    first = f"**{head.symbol} {head.title}.** {plain(head.sentence)}"
+    text = "\n\n".join(part for part in (first, "\n".join(closed), tiles, last) if part)
+    return text if len(text) <= DESCRIPTION_CHARACTERS else f"{first}\n\n{last}"
+
+
+def _words(page: Page) -> dict[str, Callable[..., object]]:
+    """What the template may call."""
+
+    def cite(*names: str) -> Markup:
+        return Markup("(from {})").format(", ".join(page.sources[name].cited for name in names))
+
+    def behind(metric: str) -> Markup:
+        return Markup("{}").format(cited(metric, page.sources))
+
+    def code(text: str) -> Markup:
+        return Markup("`" + text.replace("`", "'").replace("|", "\\|").replace("\n", " ") + "`")  # noqa: S704
+
+    return {
+        "cite": cite,
+        "behind": behind,
+        "code": code,
+        "number": figures.number,
+        "count": figures.count,
+        "share": figures.share,
+        "duration": figures.duration,
+    }
+
+
+def _finalized(value: object) -> object:
+    return value if isinstance(value, Markup) else plain(str(value))

@@ -1,0 +1,157 @@
+"""All records of a candidate together, and the check that every claim has its artifact."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from infra.store import Artifact
+from tasks.records import (
+    BaseModel,
+    DataReport,
+    Fairness,
+    Judgement,
+    Scores,
+    Snapshot,
+    Staged,
+    Tokens,
+    Version,
+    Weights,
+)
+from tasks.verdicts import Estimate, GateResult, Verdict
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+SHORT_DIGEST: Final = 12
+
+
+class EvidenceError(ValueError):
+    """A report would claim something that no artifact stands behind: a defect of a stage."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The records that a report is written from; nothing else is read."""
+
+    line: str
+    snapshot: Snapshot
+    data: DataReport
+    tokens: Tokens
+    base_model: BaseModel
+    weights: Weights
+    scores: Scores
+    fairness: Fairness
+    version: Version
+    staged: Staged | None
+    judgement: Judgement
+
+    @property
+    def estimates(self) -> tuple[Estimate, ...]:
+        """Everything that was measured of the candidate."""
+        staged = self.staged.estimates if self.staged else ()
+        return (*self.scores.estimates, *self.fairness.estimates, *staged)
+
+    def family(self, name: str) -> tuple[Estimate, ...]:
+        """The estimates whose name starts with this part."""
+        return tuple(e for e in self.estimates if e.name.startswith(f"{name}."))
+
+
+@dataclass(frozen=True)
+class Source:
+    """An artifact that numbers come from.
+
+    Attributes:
+        name: one word, as the card and the page name it.
+        address: in the store, or the base model's reference.
+        size_bytes: None where it is not known.
+
+    """
+
+    name: str
+    holds: str
+    address: str
+    sha256: str
+    size_bytes: int | None
+
+    @property
+    def cited(self) -> str:
+        """The name with the first digits of the digest."""
+        return f"{self.name} {self.sha256[:SHORT_DIGEST]}"
+
+
+def sources_of(evidence: Evidence) -> dict[str, Source]:
+    """Every artifact of the candidate by its name.
+
+    Raises:
+        EvidenceError: an artifact has no address or no digest.
+
+    """
+    base = evidence.base_model
+    reference = base.reference if base.revision is None else f"{base.reference}@{base.revision}"
+    sources = [
+        _stored("snapshot", "the source's rows, as they were read", evidence.snapshot.artifact),
+        _stored("data", "the rows that keep the contract", evidence.data.clean),
+        _stored("quarantine", "the rows that break it, with reasons", evidence.data.quarantine),
+        _stored("tokens", "token ids of every split", evidence.tokens.artifact),
+        Source("base", "the base model's files", reference, base.sha256, None),
+        Source("tokenizer", "the tokenizer's files", reference, base.tokenizer_sha256, None),
+        _stored("weights", "the trained model", evidence.weights.artifact),
+        _stored("scores", "a prediction for every test row", evidence.scores.artifact),
+    ]
+    for source in sources:
+        if not source.address or not _SHA256.fullmatch(source.sha256):
+            raise EvidenceError(
+                f"{source.name} has address {source.address!r} and sha256 {source.sha256!r}; "
+                "a report needs an address and 64 hexadecimal digits"
+            )
+    return {source.name: source for source in sources}
+
+
+def _stored(name: str, holds: str, artifact: Artifact) -> Source:
+    return Source(name, holds, artifact.uri, artifact.sha256, artifact.size_bytes)
+
+
+def check_evidence(evidence: Evidence) -> None:
+    """Refuse records that do not belong together.
+
+    Raises:
+        EvidenceError: with every mismatch that was found.
+
+    """
+    found = [*_mismatches(evidence)]
+    if found:
+        raise EvidenceError(
+            f"no report for {evidence.line} version {evidence.version.version}: " + "; ".join(found)
+        )
+
+
+def _mismatches(evidence: Evidence) -> Iterator[str]:
+    version, weights, staged = evidence.version, evidence.weights, evidence.staged
+    if version.line != evidence.line:
+        yield f"the version is of line {version.line!r}"
+    if version.weights_sha256 != weights.artifact.sha256:
+        yield f"the version was made of weights {version.weights_sha256}, not of these"
+    if staged and staged.version != version.version:
+        yield f"version {staged.version} was staged"
+    if staged is None and evidence.judgement.verdict is Verdict.PASS:
+        yield "the judgement passes, and nothing was staged"
+    for name, labels in (("weights", weights.labels), ("scores", evidence.scores.labels)):
+        if tuple(labels) != tuple(evidence.data.labels):
+            yield f"{name} have labels {labels}, the data {evidence.data.labels}"
+    yield from _baseless_gates(evidence)
+
+
+def _baseless_gates(evidence: Evidence) -> Iterator[str]:
+    """Gates that claim a number which nothing measured."""
+    by_name = {estimate.name: estimate for estimate in evidence.estimates}
+    for gate in evidence.judgement.gates:
+        if gate.value is not None and not _stands_behind(by_name.get(gate.metric), gate):
+            yield f"gate {gate.metric} claims {gate.value}, which no record holds"
+
+
+def _stands_behind(estimate: Estimate | None, gate: GateResult) -> bool:
+    # repr, since a number that is not finite is not equal to itself
+    if estimate is None or repr((estimate.value, estimate.n)) != repr((gate.value, gate.n)):
+        return False
+    return gate.low is None or (gate.low, gate.high) in {
+        (low, high) for low, high in estimate.ladder
+    }

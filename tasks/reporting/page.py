@@ -1,0 +1,157 @@
+"""The HTML report: one file, no script, nothing loaded from anywhere."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from tasks.records import Judgement, Staged
+from tasks.reporting import figures
+from tasks.reporting.charts import Bar, Plane, calibration_plane, gate_bar
+from tasks.reporting.evidence import Evidence, Source, check_evidence, sources_of
+from tasks.reporting.funnel import FunnelStep, data_funnel
+from tasks.reporting.gates import SYMBOLS, GateRow, Headline, gate_table, headline
+from tasks.reporting.groups import GroupTable, group_table
+from tasks.reporting.quality import (
+    Cell,
+    ClassTable,
+    EstimateRow,
+    EstimateTable,
+    class_table,
+    comparison_tables,
+    confusion_cells,
+    estimate_row,
+    estimate_table,
+    frequent_errors,
+    is_error,
+    loss_plane,
+    metric_plane,
+    overall_estimates,
+    tables_apart,
+)
+from tasks.reporting.tiles import Tile, key_tiles
+from tasks.verdicts import Verdict
+
+TEMPLATE: Final = "report.html.jinja"
+RIVALS: Final = ("champion", "baseline")
+
+
+@dataclass(frozen=True)
+class Links:
+    """Where a person opens what the page names; empty where it cannot be opened."""
+
+    version: str
+    data_docs: str
+
+
+@dataclass(frozen=True)
+class Gates:
+    """The gates with their bars, and those that do not pass."""
+
+    rows: tuple[tuple[GateRow, Bar | None], ...]
+    not_passed: tuple[GateRow, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that the template shows beside the records themselves."""
+
+    headline: Headline
+    tiles: list[Tile]
+    gates: Gates
+    versus: dict[str, list[EstimateTable]]
+    overall: EstimateTable
+    calibration_errors: list[EstimateRow]
+    classes: ClassTable
+    confusion: tuple[tuple[Cell, ...], ...]
+    errors: list[str]
+    calibration: Plane
+    group_rows: GroupTable
+    group_estimates: list[EstimateTable]
+    losses: Plane | None
+    metrics: Plane | None
+    funnel: list[FunnelStep]
+    staging: list[EstimateRow]
+    sources: dict[str, Source]
+
+
+def build_page(evidence: Evidence) -> Page:
+    """Put the records into the words and marks of the page.
+
+    Raises:
+        EvidenceError: the records do not belong together, or an artifact lacks its digest.
+
+    """
+    check_evidence(evidence)
+    scores, weights = evidence.scores, evidence.weights
+    overall = overall_estimates(scores)
+    return Page(
+        headline=headline(evidence.line, evidence.version.version, evidence.judgement),
+        tiles=key_tiles(evidence),
+        gates=_gates(evidence.judgement),
+        versus={name: comparison_tables(name, scores.estimates) for name in RIVALS},
+        overall=estimate_table([e for e in overall if not is_error(e.name)]),
+        calibration_errors=[estimate_row(e) for e in overall if is_error(e.name)],
+        classes=class_table(scores),
+        confusion=confusion_cells(scores),
+        errors=frequent_errors(scores),
+        calibration=calibration_plane(scores.calibration),
+        group_rows=group_table(evidence.fairness),
+        group_estimates=tables_apart(evidence.fairness.estimates),
+        losses=loss_plane(weights) if weights.epochs else None,
+        metrics=metric_plane(weights) if weights.epochs else None,
+        funnel=data_funnel(evidence.snapshot, evidence.data),
+        staging=_staging(evidence.staged),
+        sources=sources_of(evidence),
+    )
+
+
+def render_page(evidence: Evidence, links: Links) -> str:
+    """The report as HTML; the same records give the same bytes.
+
+    Raises:
+        EvidenceError: the records do not belong together, or an artifact lacks its digest.
+
+    """
+    page = build_page(evidence)
+    return _environment().get_template(TEMPLATE).render(page=page, links=links, evidence=evidence)
+
+
+def _gates(judgement: Judgement) -> Gates:
+    rows = gate_table(judgement)
+    bars = [gate_bar(gate) for gate in judgement.gates]
+    not_passed = tuple(row for row in rows if row.verdict != Verdict.PASS.value)
+    return Gates(tuple(zip(rows, bars, strict=True)), not_passed)
+
+
+def _staging(staged: Staged | None) -> list[EstimateRow]:
+    return [estimate_row(estimate) for estimate in staged.estimates] if staged else []
+
+
+def breakable(name: str) -> Markup:
+    """A dotted name that may be broken after its dots and underscores alone."""
+    return Markup(re.sub(r"([._])", r"\1<wbr>", str(escape(name))))  # noqa: S704 - escaped before
+
+
+@cache
+def _environment() -> Environment:
+    """Everything is escaped, whatever the template's name; a missing name is an error."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    for write in (
+        figures.number, figures.count, figures.share, figures.size, figures.duration,
+        figures.words_of, breakable,
+    ):  # fmt: skip
+        environment.globals[write.__name__] = write
+    environment.globals["symbols"] = {verdict.value: sign for verdict, sign in SYMBOLS.items()}
+    return environment

@@ -1,0 +1,58 @@
+"""Write the report and the card, and put them where people look."""
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+from infra.store import Artifact, ObjectStore
+from infra.tracking import Tracking
+from tasks.records import Report
+from tasks.reporting.card import render_card, short_card
+from tasks.reporting.evidence import Evidence
+from tasks.reporting.page import Links, render_page
+
+REPORT_FILE = "report.html"
+CARD_FILE = "README.md"
+DOCS_FILE = "data-docs.html"
+
+
+def publish_report(evidence: Evidence, *, store: ObjectStore, tracking: Tracking) -> Report:
+    """Render both, keep them in the store, and add them and the Data Docs to the MLflow run.
+
+    Raises:
+        EvidenceError: the records do not belong together, or an artifact lacks its digest.
+        StoreError, TrackingError: a server or the Data Docs are missing.
+
+    """
+    run = _run_address(evidence, tracking)
+    links = Links(version=evidence.version.url, data_docs=f"{run}/{DOCS_FILE}")
+    page = render_page(evidence, links).encode()
+    card = render_card(evidence).encode()
+    docs = store.get_bytes(evidence.data.docs_uri)
+    html = _keep(store, "reports", page, "html")
+    markdown = _keep(store, "cards", card, "md")
+    for name, content in ((REPORT_FILE, page), (CARD_FILE, card), (DOCS_FILE, docs)):
+        _log(tracking, evidence.version.run_id, name, content)
+    url = f"{run}/{REPORT_FILE}"
+    version = evidence.version
+    tracking.set_description(version.line, version.version, short_card(evidence, url))
+    return Report(html=html, card=markdown, url=url)
+
+
+def _run_address(evidence: Evidence, tracking: Tracking) -> str:
+    """Where MLflow's pages show a run's artifacts."""
+    experiment = tracking.experiment_id(evidence.line)
+    run = evidence.version.run_id
+    return f"{tracking.url}/#/experiments/{experiment}/runs/{run}/artifacts"
+
+
+def _keep(store: ObjectStore, kind: str, content: bytes, ending: str) -> Artifact:
+    digest = hashlib.sha256(content).hexdigest()
+    return store.put_bytes(store.uri(kind, f"{digest}.{ending}"), content)
+
+
+def _log(tracking: Tracking, run_id: str, name: str, content: bytes) -> None:
+    with tempfile.TemporaryDirectory(prefix="report-") as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        tracking.log_file(run_id, path)

@@ -1,0 +1,84 @@
+"""What stands on the Prefect run's page, as Markdown, and the short form of the card."""
+
+import html
+import re
+from collections.abc import Sequence
+
+from tasks.records import Fairness, Judgement, Scores
+from tasks.reporting.figures import count
+from tasks.reporting.gates import gate_table
+from tasks.reporting.groups import group_table
+
+_SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
+# An interval of numbers holds no markup, and reads better as it is.
+_INTERVAL = re.compile(r"(95% )?\[[^\[\]a-df-z`<|]*\]( \w+)?( at [\d.]+%)?(, n = [\d,]+)?")
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is: markup of its own and of HTML is escaped."""
+    if _INTERVAL.fullmatch(text):
+        return text
+    escaped = _SPECIAL.sub(r"\\\1", html.escape(text, quote=False))
+    return " ".join(escaped.split())
+
+
+def artifact_key(kind: str, line: str) -> str:
+    """The key of a Prefect artifact: lower-case letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{kind}-{line}".lower()).strip("-")
+
+
+def gates_markdown(judgement: Judgement) -> str:
+    """Every gate with its number, interval, threshold and verdict."""
+    heads = ("verdict", "gate", "number", "interval", "threshold", "n", "reason")
+    rows = [
+        (
+            f"{gate.symbol} {gate.verdict}", gate.metric, gate.number,
+            f"{gate.interval} at {gate.confidence}" if gate.confidence else gate.interval,
+            gate.threshold, gate.n, gate.reason,
+        )
+        for gate in gate_table(judgement)
+    ]  # fmt: skip
+    notes = "".join(f"\n- {plain(note)}" for note in judgement.notes)
+    return markdown_table(heads, rows) + (f"\n{notes}" if notes else "")
+
+
+def groups_markdown(fairness: Fairness) -> str:
+    """Every group with its accuracy gap and how it reads."""
+    table = group_table(fairness)
+    if not table.rows:
+        return "No group was assessed."
+    heads = (
+        "attribute",
+        "group",
+        "n",
+        *table.metrics,
+        "gap",
+        "95% interval",
+        "p (Holm)",
+        "reading",
+    )
+    rows = [
+        (
+            row.attribute, row.group, row.rows, *row.rates, row.gap, row.interval, row.p_adjusted,
+            f"{row.symbol} {row.reading}",
+        )
+        for row in table.rows
+    ]  # fmt: skip
+    return markdown_table(heads, rows)
+
+
+def confusion_markdown(scores: Scores) -> str:
+    """The confusion matrix, true labels down and predicted labels across."""
+    rows = [
+        (label, *map(count, line))
+        for label, line in zip(scores.labels, scores.confusion, strict=True)
+    ]
+    return markdown_table(("true \\ predicted", *scores.labels), rows)
+
+
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in the Markdown of GitHub; cells are escaped."""
+    lines = [heads, *rows]
+    written = [f"| {' | '.join(plain(cell) for cell in line)} |" for line in lines]
+    written.insert(1, "|" + " --- |" * len(heads))
+    return "\n".join(written)

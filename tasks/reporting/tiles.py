@@ -1,0 +1,76 @@
+"""The few numbers that the owner of a model looks at first."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from tasks.reporting.evidence import Evidence
+from tasks.reporting.figures import count, interval, is_drawable, number, with_unit, words_of
+from tasks.reporting.groups import is_decided, undetermined_groups
+from tasks.reporting.quality import is_difference
+from tasks.verdicts import Estimate
+
+_FIRST: Final = ("quality.macro_f1", "quality.accuracy")
+_LATENCY: Final = "staging.latency_p95_ms"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One number, large.
+
+    Attributes:
+        interval: at 95%; empty where the number is exact or there is none.
+        rests_on: the rows, or why there is no number.
+
+    """
+
+    name: str
+    number: str
+    interval: str
+    rests_on: str
+
+
+def key_tiles(evidence: Evidence) -> list[Tile]:
+    """Quality, the comparison, the widest group gap and the latency, where they were measured."""
+    return list(_tiles(evidence))
+
+
+def _tiles(evidence: Evidence) -> Iterator[Tile]:
+    by_name = {estimate.name: estimate for estimate in evidence.estimates}
+    yield from (_tile(by_name[name], words_of(name)) for name in _FIRST if name in by_name)
+    champion, baseline = _lead(evidence.family("champion")), _lead(evidence.family("baseline"))
+    if champion:
+        against = f"against version {evidence.scores.champion_version}"
+        yield _tile(champion, f"{words_of(champion.name)} {against}")
+    elif baseline:
+        yield _tile(baseline, f"{words_of(baseline.name)}, against the baseline")
+    yield from _widest_gap(evidence)
+    if _LATENCY in by_name:
+        yield _tile(by_name[_LATENCY], words_of(_LATENCY))
+
+
+def _lead(family: tuple[Estimate, ...]) -> Estimate | None:
+    """The difference in macro F1, else the first difference, else the first number."""
+    differences = [e for e in family if is_difference(e.name)]
+    macro = [e for e in differences if "macro_f1" in e.name]
+    return next(iter([*macro, *differences, *family]), None)
+
+
+def _widest_gap(evidence: Evidence) -> Iterator[Tile]:
+    groups = evidence.fairness.groups
+    judged = [group for group in groups if is_decided(group)]
+    if judged:
+        widest = max(judged, key=lambda group: abs(group.accuracy_gap.value or 0.0))
+        yield _tile(widest.accuracy_gap, f"widest accuracy gap: {widest.attribute} {widest.group}")
+    elif groups:
+        why = f"all {len(undetermined_groups(groups))} groups are undetermined"
+        yield Tile("widest accuracy gap", "undetermined", "", why)
+
+
+def _tile(estimate: Estimate, name: str) -> Tile:
+    if not is_drawable(estimate):
+        return Tile(name, "undetermined", "", estimate.reason or "no number")
+    shown = with_unit(number(estimate.value), estimate.name)
+    exact = estimate.low == estimate.high
+    span = "" if exact else interval(estimate.low, estimate.high)
+    return Tile(name, shown, span, f"n = {count(estimate.n)}")

