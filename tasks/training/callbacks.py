@@ -1,0 +1,151 @@
+"""What is done along the way: checkpoints to the store, curves to MLflow, progress to who looks."""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from infra.errors import StoreError, TrackingError, TrainingError
+from infra.tracking import Tracking
+from tasks.training.checkpoints import TRAINER_FOLDER, Checkpoints
+from tasks.training.curves import Curves
+
+logger = logging.getLogger(__name__)
+
+# Percent of the optimizer steps done, and what goes on, in words.
+Progress = Callable[[float, str], None]
+
+PROGRESS_EVERY_S = 2.0
+# Trainer's names of what it logs, and ours.
+LOGGED = {"loss": "train_loss", "learning_rate": "learning_rate", "grad_norm": "grad_norm"}
+VALIDATION = "eval_"
+# What Trainer adds to the metrics of a validation beside the metrics.
+NO_METRICS = frozenset(
+    {"loss", "runtime", "samples_per_second", "steps_per_second", "model_preparation_time"}
+)
+
+
+class CheckpointCallback(TrainerCallback):  # type: ignore[misc]
+    """Asks for a checkpoint when it is time, and brings each one to the store."""
+
+    def __init__(self, checkpoints: Checkpoints, curves: Curves, every_s: float) -> None:
+        self._checkpoints, self._curves, self._every_s = checkpoints, curves, every_s
+        self._last_s = time.monotonic()
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        """Start the clock."""
+        self._last_s = time.monotonic()
+        self._curves.start_clock()
+
+    def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Ask for a checkpoint when the time is up."""
+        # The end of an epoch saves after its validation. A checkpoint of the same step before it
+        # would resume behind the validation, which would then be lost.
+        at_epoch_end = state.epoch == int(state.epoch)
+        if not at_epoch_end and time.monotonic() - self._last_s >= self._every_s:
+            control.should_save = True
+
+    def on_save(self, args: Any, state: Any, _control: Any, **_: Any) -> None:
+        """Bring the checkpoint to the store."""
+        folder = Path(args.output_dir) / TRAINER_FOLDER.format(step=state.global_step)
+        self._curves.save(folder)
+        with _only_warn("this checkpoint is not kept"):
+            self._checkpoints.save(folder, state.global_step)
+        self._last_s = time.monotonic()
+        self._curves.tick(stepping=False)
+
+
+class CurveCallback(TrainerCallback):  # type: ignore[misc]
+    """Writes the curves to MLflow and one line an epoch to the log."""
+
+    def __init__(self, tracking: Tracking, run_id: str, curves: Curves) -> None:
+        self._tracking, self._run_id, self._curves = tracking, run_id, curves
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        """Count the step."""
+        self._curves.end_step()
+
+    def on_log(self, _args: Any, state: Any, _control: Any, logs: Any, **_: Any) -> None:
+        """Write a point of the training curves."""
+        if "loss" in logs:
+            point = {ours: float(logs[name]) for name, ours in LOGGED.items() if name in logs}
+            self._write({**point, "tokens_per_s": self._curves.tokens_per_s}, state.global_step)
+
+    def on_evaluate(self, args: Any, state: Any, _control: Any, metrics: Any, **_: Any) -> None:
+        """Close the epoch.
+
+        Raises:
+            TrainingError: the validation loss is no number.
+
+        """
+        loss, values = _validation(metrics)
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the validation loss is {loss} at step {state.global_step}; lower "
+                f"training.learning_rate ({args.learning_rate:g})"
+            )
+        epoch = self._curves.end_epoch(loss, values)
+        named = {f"validation_{name}": value for name, value in values.items()}
+        self._write({"validation_loss": loss, **named}, state.global_step)
+        logger.info(
+            "epoch %s of %s: training loss %.4f, validation loss %.4f, %s",
+            epoch.number, int(args.num_train_epochs), epoch.train_loss, loss,
+            ", ".join(f"{name} {value:.4f}" for name, value in values.items()),
+        )  # fmt: skip
+
+    def _write(self, metrics: Mapping[str, float], step: int) -> None:
+        with _only_warn("a point of the curves is lost"):
+            self._tracking.log_metrics(self._run_id, metrics, step)
+
+
+class ProgressCallback(TrainerCallback):  # type: ignore[misc]
+    """Says how far training is, every couple of seconds."""
+
+    def __init__(self, progress: Progress, curves: Curves) -> None:
+        self._progress, self._curves = progress, curves
+        self._begin_s = self._last_s = time.monotonic()
+        self._first_step = 0
+
+    def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+        """Start the clock."""
+        self._begin_s, self._first_step = time.monotonic(), state.global_step
+
+    def on_step_end(self, args: Any, state: Any, _control: Any, **_: Any) -> None:
+        """Say how far it is."""
+        now = time.monotonic()
+        if now - self._last_s < PROGRESS_EVERY_S:
+            return
+        self._last_s = now
+        done, total = state.global_step, state.max_steps
+        left_s = (total - done) * (now - self._begin_s) / max(done - self._first_step, 1)
+        epoch = min(math.floor(state.epoch) + 1, int(args.num_train_epochs))
+        self._progress(
+            100 * done / total,
+            f"epoch {epoch} of {int(args.num_train_epochs)}, step {done} of {total}: "
+            f"loss {self._curves.train_loss:.3f}, {self._curves.tokens_per_s:,.0f} tokens a "
+            f"second, {left_s // 60:.0f} min {left_s % 60:.0f} s left",
+        )
+
+
+def _validation(metrics: Mapping[str, float]) -> tuple[float, dict[str, float]]:
+    """The validation loss, and the task type's metrics by name."""
+    values = {
+        name.removeprefix(VALIDATION): float(value)
+        for name, value in metrics.items()
+        if name.startswith(VALIDATION)
+    }
+    return values["loss"], {name: v for name, v in values.items() if name not in NO_METRICS}
+
+
+@contextmanager
+def _only_warn(consequence: str) -> Iterator[None]:
+    """A server that is away for a moment costs a checkpoint or a point, and not the training."""
+    try:
+        yield
+    except (StoreError, TrackingError) as error:
+        logger.warning("%s: %s", consequence, error)

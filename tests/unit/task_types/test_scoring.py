@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+
+from infra.base_models import quiet_transformers
+from infra.errors import BaseModelError, TrainingError
+from tasks.task_types import task_type
+from tasks.task_types.scoring import fill_batches, score_texts
+from tasks.task_types.tokenizers import load_tokenizer
+
+TEXTS = [
+    "a good film", "the match was won by a late goal " * 5, "", "a good film", "shares fell",
+    "he said she said they said " * 9, "的一是不了人我在有他这", "a bad film", "shares fell",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def classifier(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("classifier") / "model"
+    torch.manual_seed(0)
+    with quiet_transformers():
+        model = task_type("classification").load_model(tiny_model, ("a", "b", "c"))
+        for value in model.parameters():
+            if value.ndim > 1:
+                torch.nn.init.normal_(value, std=0.5)  # wide scores, so that an error shows
+        model.save_pretrained(folder)
+        load_tokenizer(tiny_model).save_pretrained(folder)
+    return folder
+
+
+def test_batched_scores_equal_those_of_one_text_at_a_time(classifier: Path) -> None:
+    batched = score_texts(classifier, TEXTS, max_length=24)
+    alone = np.concatenate([score_texts(classifier, [text], max_length=24) for text in TEXTS])
+    np.testing.assert_allclose(batched, alone, atol=1e-5)
+    np.testing.assert_allclose(batched.sum(axis=1), 1, atol=1e-5)
+    assert batched.shape == (9, 3)
+    assert batched.dtype == np.float32
+    assert np.ptp(batched, axis=0).max() > 0.05  # the texts do differ
+    assert (batched[0] == batched[3]).all()
+
+
+def test_scores_equal_those_of_the_transformers_pipeline(classifier: Path) -> None:
+    from transformers import pipeline
+
+    with quiet_transformers():
+        answers = pipeline("text-classification", model=str(classifier), top_k=None)(TEXTS[:2])
+    ours = score_texts(classifier, TEXTS[:2], max_length=64)
+    for answer, row in zip(answers, ours, strict=True):
+        by_label = {entry["label"]: entry["score"] for entry in answer}
+        np.testing.assert_allclose([by_label[label] for label in "abc"], row, atol=1e-5)
+
+
+def test_no_texts_give_no_rows(classifier: Path) -> None:
+    assert score_texts(classifier, [], max_length=24).shape == (0, 3)
+
+
+def test_a_score_that_is_no_number_is_refused(classifier: Path) -> None:
+    path = classifier / "model.safetensors"
+    whole = path.read_bytes()
+    weights = load_file(path)
+    weights["classifier.bias"][0] = torch.nan
+    save_file(weights, path, metadata={"format": "pt"})
+    try:
+        with pytest.raises(TrainingError, match="no number for 7 of 7 distinct texts"):
+            score_texts(classifier, TEXTS, max_length=24)
+    finally:
+        path.write_bytes(whole)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BaseModelError, match="cannot be loaded"):
+        score_texts(tmp_path, ["text"], max_length=24)
+
+
+@given(st.lists(st.integers(1, 60), max_size=200), st.integers(1, 300))
+def test_batches_hold_each_row_once_within_the_budget(lengths: list[int], budget: int) -> None:
+    batches = list(fill_batches(lengths, budget))
+    assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
+    for batch in batches:
+        padded = max(lengths[row] for row in batch) * len(batch)
+        assert padded <= budget or len(batch) == 1

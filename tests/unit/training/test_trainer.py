@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from transformers import PreTrainedModel
+
+from infra.base_models import quiet_transformers
+from infra.device import Device, deterministic_algorithms
+from tasks.task_types import task_type
+from tasks.training.batching import TokenizedRows
+from tasks.training.curves import Curves
+from tasks.training.settings import TrainingSettings
+from tasks.training.trainer import LineTrainer, trainer_arguments
+
+CPU = Device("cpu", "float32", 1)
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> TokenizedRows:
+    table = pa.table(
+        {
+            "row_id": ["a", "b", "c"],
+            "input_ids": pa.array([[2, 5, 3], [2, 3], [2, 7, 8, 9, 3]], pa.list_(pa.int32())),
+            "labels": pa.array([0, 1, 1], pa.int64()),
+        }
+    )
+    path = tmp_path / "train.arrow"
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return TokenizedRows(path)
+
+
+@pytest.fixture
+def trainer(tiny_model: Path, rows: TokenizedRows, tmp_path: Path) -> LineTrainer:
+    settings = TrainingSettings(weight_decay=0.3, warmup_ratio=0.25, epochs=8, batch_size=3)
+    kind = task_type("classification")
+    with quiet_transformers():
+        model: PreTrainedModel = kind.load_model(tiny_model, ("x", "y"))
+        arguments = trainer_arguments(settings, CPU, tmp_path / "out", kind.selection_metric)
+        return LineTrainer(model, arguments, kind, settings, (rows, rows), 0, Curves())
+
+
+def test_rows_are_read_as_they_were_written(rows: TokenizedRows) -> None:
+    assert len(rows) == 3
+    assert rows.lengths.tolist() == [3, 2, 5]
+    assert [rows[index]["input_ids"].tolist() for index in range(3)] == [
+        [2, 5, 3], [2, 3], [2, 7, 8, 9, 3],
+    ]  # fmt: skip
+    assert [rows[index]["labels"] for index in range(3)] == [0, 1, 1]
+
+
+def test_biases_and_norms_do_not_decay(trainer: LineTrainer) -> None:
+    names = {id(value): name for name, value in trainer.model.named_parameters()}
+    optimizer = trainer.create_optimizer()
+    decay = {group["weight_decay"]: group["params"] for group in optimizer.param_groups}
+    assert set(decay) == {0.3, 0.0}
+    decayed, spared = ({names[id(value)] for value in decay[rate]} for rate in (0.3, 0.0))
+    assert decayed | spared == set(names.values())
+    assert all(name.endswith(".weight") and "LayerNorm" not in name for name in decayed)
+    assert all(name.endswith(".bias") or "LayerNorm" in name for name in spared)
+    assert "classifier.weight" in decayed
+
+
+def test_the_learning_rate_rises_and_falls_in_straight_lines(trainer: LineTrainer) -> None:
+    trainer.create_optimizer()
+    schedule = trainer.create_scheduler(num_training_steps=8)
+    rates = []
+    for _ in range(8):
+        rates.append(schedule.get_last_lr()[0])
+        trainer.optimizer.step()
+        schedule.step()
+    shares = [0, 1 / 2, 1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6]
+    np.testing.assert_allclose(rates, [1e-4 * share for share in shares], rtol=1e-6)
+
+
+def test_smoothing_raises_the_training_loss_alone(
+    tiny_model: Path, rows: TokenizedRows, tmp_path: Path
+) -> None:
+    kind = task_type("classification")
+    losses = {}
+    for smoothing in (0.0, 0.4):
+        settings = TrainingSettings(label_smoothing=smoothing)
+        with quiet_transformers(), deterministic_algorithms():
+            model = kind.load_model(tiny_model, ("x", "y"))
+            model.classifier.weight.data.fill_(0)
+            model.classifier.bias.data[:] = model.classifier.bias.data.new_tensor([3.0, -3.0])
+            arguments = trainer_arguments(settings, CPU, tmp_path, kind.selection_metric)
+            one = LineTrainer(model, arguments, kind, settings, (rows, rows), 0, Curves())
+            batch = kind.collate([rows[0]], 0)
+            trained = one.compute_loss(model.train(), dict(batch), num_items_in_batch=1).item()
+            validated = one.compute_loss(model.eval(), dict(batch), num_items_in_batch=1).item()
+            losses[smoothing] = (trained, validated)
+    assert losses[0.4][0] > losses[0.0][0] + 0.5
+    assert losses[0.4][1] == losses[0.0][1] == pytest.approx(losses[0.0][0])
