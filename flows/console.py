@@ -32,7 +32,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
-    _out().print(table, crop=False, width=MAX_COLUMNS)
+    Console(width=MAX_COLUMNS, highlight=False).print(table)
 
 
 def show_json(value: Json) -> None:

@@ -10,12 +10,10 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from flows import console
-from flows.runs import ensure_deployments, run_deployment
 from infra.errors import PromotionError
 from infra.settings import Settings, load_settings
 from infra.store import Artifact
 from tasks.records import Decision, LedgerEntry
-from tasks.reporting.gates import gate_table
 
 if TYPE_CHECKING:
     from infra.tracking import Tracking
@@ -36,14 +34,15 @@ def run(config: Path, *, as_json: AsJson = False) -> int:
         config: the line's YAML file, for example configs/bbc-news.yaml.
     """
     from flows.config import load_config
+    from flows.runs import ensure_deployments, run_deployment
 
     checked = load_config(config)
     settings = load_settings()
     ensure_deployments(settings, checked.line, config)
     parameters = {"config": checked.model_dump(mode="json", exclude_unset=True)}
     progress = Console(stderr=as_json, highlight=False)
-    outcome = run_deployment(settings, f"retrain/{checked.line}", parameters, progress)
-    decision: Decision = outcome.result
+    outcome = run_deployment(settings, f"retrain/{checked.line}", parameters, Decision, progress)
+    decision = outcome.result
     production = _registry(settings).aliases(checked.line).get("production")
     if as_json:
         console.show_json(
@@ -146,9 +145,11 @@ def report(line: str, *, version: int | None = None, as_json: AsJson = False) ->
 
 def _move(flow: str, line: str, parameters: Mapping[str, object], *, as_json: bool) -> int:
     """Start a flow that moves aliases by a person's word, and show its ledger entry."""
+    from flows.runs import run_deployment
+
     progress = Console(stderr=as_json, highlight=False)
-    outcome = run_deployment(load_settings(), f"{flow}/{line}", parameters, progress)
-    entry: LedgerEntry = outcome.result
+    outcome = run_deployment(load_settings(), f"{flow}/{line}", parameters, LedgerEntry, progress)
+    entry = outcome.result
     if as_json:
         console.show_json(asdict(entry))
     else:
@@ -161,6 +162,8 @@ def _move(flow: str, line: str, parameters: Mapping[str, object], *, as_json: bo
 
 
 def _show_decision(decision: Decision, run_url: str, production: int | None, *, same: bool) -> None:
+    from tasks.reporting.gates import gate_table
+
     line = decision.line
     console.say()
     console.show_table(

@@ -1,13 +1,13 @@
 """Starts the run of a deployment, follows it, and reads what it came to."""
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import yaml
+from pydantic import TypeAdapter
 from rich.console import Console
 
 from infra.deployments import PREFECT_FILE
@@ -31,8 +31,11 @@ class RunFailedError(AssaylineError):
     """A flow run ended otherwise than completed."""
 
 
+Record = TypeVar("Record")
+
+
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(Generic[Record]):
     """What a flow run came to.
 
     Attributes:
@@ -41,15 +44,26 @@ class Outcome:
         url: the run's page in the Prefect UI.
     """
 
-    result: Any
+    result: Record
     unchanged: bool
     url: str
 
 
 def run_deployment(
-    settings: Settings, deployment: str, parameters: Mapping[str, Any], console: Console
-) -> Outcome:
+    settings: Settings,
+    deployment: str,
+    parameters: Mapping[str, Any],
+    record: type[Record],
+    console: Console,
+) -> Outcome[Record]:
     """Run a deployment through its worker and print its progress.
+
+    Args:
+        settings: of the servers.
+        deployment: as `flow/name`.
+        parameters: of the run, over the deployment's own.
+        record: what the flow returns.
+        console: where the progress goes.
 
     Raises:
         StackError: Prefect is not up, or has no such deployment.
@@ -57,15 +71,17 @@ def run_deployment(
     """
     if not settings.prefect_url:
         raise StackError("no Prefect server; start one (assayline up) or set PREFECT_API_URL")
-    # Prefect's client reads these when it is imported, and a result's block through them.
-    os.environ["PREFECT_API_URL"] = settings.prefect_url
-    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+    from prefect.settings import PREFECT_API_URL, temporary_settings
 
     from flows.watch import Follower, is_cached
     from infra.stages import LOOK_UP_TAG
 
-    with SyncPrefectClient(settings.prefect_url) as client:
+    with (
+        temporary_settings({PREFECT_API_URL: settings.prefect_url}),
+        get_client(sync_client=True) as client,
+    ):
         try:
             found = client.read_deployment_by_name(deployment)
             run = client.create_flow_run_from_deployment(found.id, parameters=dict(parameters))
@@ -74,12 +90,13 @@ def run_deployment(
         except PrefectHTTPStatusError as error:
             raise StackError(f"Prefect refuses the run: {error.response.text}") from error
         url = f"{settings.prefect_url.removesuffix('/api')}/runs/flow-run/{run.id}"
-        console.print(f"{deployment}  {url}", highlight=False, soft_wrap=True)
+        console.print(f"{deployment}  {url}", soft_wrap=True)
         follower = Follower(client, run.id, console)
         ended = follower.follow()
         stages = [task for task in follower.task_runs() if LOOK_UP_TAG not in task.tags]
         unchanged = bool(stages) and all(is_cached(task.state) for task in stages)
-        return Outcome(_result(ended), unchanged, url)
+        # Prefect gives a persisted record back as a mapping.
+        return Outcome(TypeAdapter(record).validate_python(_result(ended)), unchanged, url)
 
 
 def _result(run: "FlowRun") -> Any:

@@ -9,6 +9,9 @@ from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    ArtifactFilterType,
     FlowRunFilter,
     FlowRunFilterId,
     LogFilter,
@@ -22,6 +25,7 @@ from rich.console import Console
 POLL_S = 0.5
 # Task states reach the server as events, somewhat after the flow's own state.
 SETTLE_S = 3.0
+PROGRESS_EVERY_S = 10.0
 OUR_LOGGERS = ("tasks", "infra", "flows")
 
 
@@ -35,6 +39,8 @@ class Follower:
     _printed: set[UUID] = field(default_factory=set)
     _logs_since: datetime = field(default_factory=lambda: datetime.now(UTC) - timedelta(seconds=5))
     _seen_logs: set[UUID] = field(default_factory=set)
+    _progress_due: float = 0.0
+    _progress: str = ""
 
     def follow(self) -> FlowRun:
         """Print until the run has ended, and return it as it ended."""
@@ -57,11 +63,14 @@ class Follower:
         )
 
     def _print_news(self) -> bool:
-        """Print new log lines and newly ended stages; whether a stage is still open."""
+        """Print what is new of logs, progress and stages; whether a stage is still open."""
         for message in self._new_logs():
             self.console.print(
                 f"    {message}", style="dim", markup=False, highlight=False, soft_wrap=True
             )
+        if time.monotonic() >= self._progress_due:
+            self._progress_due = time.monotonic() + PROGRESS_EVERY_S
+            self._print_progress()
         open_stages = False
         for task_run in self.task_runs():
             state = task_run.state
@@ -71,6 +80,20 @@ class Follower:
                 self._printed.add(task_run.id)
                 self.console.print(_stage_line(task_run, state), highlight=False)
         return open_stages
+
+    def _print_progress(self) -> None:
+        """Print how far the stage that shows a progress bar in the UI has come."""
+        bars = self.client.read_artifacts(
+            artifact_filter=ArtifactFilter(
+                flow_run_id=ArtifactFilterFlowRunId(any_=[self.flow_run_id]),
+                type=ArtifactFilterType(any_=["progress"]),
+            )
+        )
+        for bar in bars:
+            shown = f"{bar.data:3.0f}%  {bar.description or ''}"
+            if shown != self._progress:
+                self._progress = shown
+                self.console.print(f"    {shown}", style="dim", markup=False, highlight=False)
 
     def _new_logs(self) -> Iterator[str]:
         logs = self.client.read_logs(

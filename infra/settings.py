@@ -2,24 +2,53 @@
 
 A variable of the environment wins over ``.env`` in the working directory, and that over
 ``stack.env``, which `assayline up` writes for the servers that it starts itself.
+
+A server is *external*, so that `assayline up` checks it and does not start it, as soon as the
+environment or ``.env`` names it with another value than ``stack.env`` does:
+
+========  ========================================================================================
+store     ASSAYLINE_STORE_ENDPOINT_URL (empty: AWS S3), ASSAYLINE_STORE_ACCESS_KEY_ID or
+          ASSAYLINE_STORE_SECRET_ACCESS_KEY
+mlflow    MLFLOW_TRACKING_URI
+prefect   PREFECT_API_URL
+========  ========================================================================================
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr, ValidationError
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from infra.errors import SettingsError
 
 STACK_ENV_FILE = "stack.env"
+USER_ENV_FILE = ".env"
+ENDPOINT_VARIABLE = "ASSAYLINE_STORE_ENDPOINT_URL"
+# Part of the stack -> field of the settings -> the variable that sets it.
+PART_VARIABLES: Mapping[str, Mapping[str, str]] = {
+    "store": {
+        "store_endpoint_url": ENDPOINT_VARIABLE,
+        "store_access_key_id": "ASSAYLINE_STORE_ACCESS_KEY_ID",
+        "store_secret_access_key": "ASSAYLINE_STORE_SECRET_ACCESS_KEY",
+    },
+    "mlflow": {"mlflow_url": "MLFLOW_TRACKING_URI"},
+    "prefect": {"prefect_url": "PREFECT_API_URL"},
+}
 
 
 class Settings(BaseSettings):
     """The addresses and keys of the object store, MLflow and Prefect."""
 
     model_config = SettingsConfigDict(
-        env_prefix="ASSAYLINE_", extra="ignore", frozen=True, populate_by_name=True
+        env_prefix="ASSAYLINE_",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
     )
 
     home: Path = Field(
@@ -53,6 +82,88 @@ class Settings(BaseSettings):
         default=None, validation_alias="PREFECT_API_URL", description="Prefect API, ending in /api."
     )
 
+    @field_validator("store_endpoint_url", "mlflow_url", "prefect_url")
+    @classmethod
+    def _is_a_web_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must be an address that begins with http:// or https://")
+        return value
+
+    def as_environment(self) -> dict[str, str]:
+        """The variables from which another process reads the same settings."""
+        prefix = str(self.model_config["env_prefix"])
+        environment = {ENDPOINT_VARIABLE: ""}  # empty: AWS, and not what stack.env says
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if value is not None:
+                variable = str(field.validation_alias or f"{prefix}{name}".upper())
+                plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+                environment[variable] = str(plain)
+        return environment
+
+
+class StackSettings(BaseSettings):
+    """How `assayline up` starts the local servers."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ASSAYLINE_", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    store_port: int = Field(default=19000, ge=1024, le=65535, description="Object store's port.")
+    mlflow_port: int = Field(default=15000, ge=1024, le=65535, description="MLflow's port.")
+    prefect_port: int = Field(default=14200, ge=1024, le=65535, description="Prefect's port.")
+    worker: bool = Field(
+        default=True, description="Start a Prefect worker here; false where others run one."
+    )
+    start_timeout_s: float = Field(
+        default=120, ge=1, le=1800, description="Seconds that each server may take to answer."
+    )
+    mlflow_database_url: SecretStr | None = Field(
+        default=None,
+        description="MLflow's database, for example postgresql://user:password@host/mlflow "
+        "(needs psycopg2); None is SQLite in the home folder.",
+    )
+    prefect_database_url: SecretStr | None = Field(
+        default=None,
+        description="Prefect's database, for example postgresql+asyncpg://user:password@host/"
+        "prefect; None is SQLite in the home folder.",
+    )
+    project: Path = Field(
+        default=Path(__file__).resolve().parents[1],
+        description="Folder that holds prefect.yaml and the flows.",
+    )
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        ports = [self.store_port, self.mlflow_port, self.prefect_port]
+        if len(set(ports)) < len(ports):
+            raise ValueError(
+                f"ASSAYLINE_STORE_PORT, ASSAYLINE_MLFLOW_PORT and ASSAYLINE_PREFECT_PORT must "
+                f"differ, and are {ports}"
+            )
+        return self
+
+
+def home_folder() -> Path:
+    """Where the local servers keep their data, as an absolute path (ASSAYLINE_HOME)."""
+    return Path(_given().get("ASSAYLINE_HOME") or ".assayline").expanduser().absolute()
+
+
+def external_parts(home: Path) -> frozenset[str]:
+    """Which of `store`, `mlflow` and `prefect` the user runs elsewhere; the module says when."""
+    given, ours = _given(), _read_env_file(home / STACK_ENV_FILE)
+
+    def named_by_user(variable: str) -> bool:
+        value = given.get(variable)
+        means_something = bool(value) or (value == "" and variable == ENDPOINT_VARIABLE)
+        return means_something and value != ours.get(variable)
+
+    return frozenset(
+        part
+        for part, variables in PART_VARIABLES.items()
+        if any(named_by_user(variable) for variable in variables.values())
+    )
+
 
 def load_settings(home: Path | None = None) -> Settings:
     """Read the settings of this process.
@@ -61,23 +172,64 @@ def load_settings(home: Path | None = None) -> Settings:
         SettingsError: a variable has a value that its setting does not admit.
 
     """
-    home = home or Path(os.environ.get("ASSAYLINE_HOME", ".assayline"))
+    home = home or home_folder()
+    ours = _read_env_file(home / STACK_ENV_FILE)
+    local = {
+        field: ours[variable]
+        for part in PART_VARIABLES.keys() - external_parts(home)
+        for field, variable in PART_VARIABLES[part].items()
+        if variable in ours
+    }
     try:
-        # pydantic-settings reads the later file over the earlier one.
-        return Settings(home=home, _env_file=(home / STACK_ENV_FILE, ".env"))  # type: ignore[call-arg]
+        return Settings(home=home, _env_file=USER_ENV_FILE, **local)  # type: ignore[arg-type]
     except ValidationError as error:
-        raise SettingsError(explain_validation(error, "the environment")) from error
+        raise SettingsError(explain_validation(error, "the environment", "ASSAYLINE_")) from error
 
 
-def explain_validation(error: ValidationError, source: str) -> str:
-    """All errors of a refused settings source, one line each: the key, the value, the mend."""
+def load_stack_settings() -> StackSettings:
+    """Read how the local servers are to be started.
+
+    Raises:
+        SettingsError: a variable has a value that its setting does not admit.
+
+    """
+    try:
+        return StackSettings(_env_file=USER_ENV_FILE)
+    except ValidationError as error:
+        raise SettingsError(explain_validation(error, "the environment", "ASSAYLINE_")) from error
+
+
+def _given() -> dict[str, str]:
+    return {**_read_env_file(Path(USER_ENV_FILE)), **os.environ}
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    values = dotenv_values(path, interpolate=False)  # a secret may hold a dollar sign
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def explain_validation(error: ValidationError, source: str, prefix: str = "") -> str:
+    """All errors of a refused settings source, one line each: the key, the value, the mend.
+
+    Args:
+        error: what pydantic raised.
+        source: what the user wrote the settings in, for example a file's name.
+        prefix: what turns a field's name into the variable that sets it.
+
+    """
     lines = []
     for item in error.errors(include_url=False):
-        key = ".".join(str(part) for part in item["loc"]) or "(whole)"
+        key = ".".join(str(part) for part in item["loc"])
+        if prefix and key.islower():
+            key = f"{prefix}{key}".upper()
         if item["type"] == "extra_forbidden":
             lines.append(f"  {key}: unknown setting; remove it or correct its spelling")
         elif item["type"] == "missing":
             lines.append(f"  {key}: missing; add it")
+        elif not key:  # the input is then the whole source, which may hold secrets
+            lines.append(f"  {item['msg']}")
         else:
             lines.append(f"  {key}: {item['msg']} (value seen: {item['input']!r})")
     return f"{source} has {len(lines)} wrong setting(s):\n" + "\n".join(lines)

@@ -1,36 +1,20 @@
-"""The MLflow tracking server and registry. Sole importer of MLflow."""
+"""The MLflow tracking server. Together with model_registry.py sole importer of MLflow."""
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import cached_property
+import json
+import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-from infra.errors import TrackingError
-from infra.settings import Settings, load_settings
+from infra.model_registry import KEY_TAG, Registry
+from infra.settings import load_settings
 
-# The client's own defaults wait minutes for a server that is gone.
-_CLIENT_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}
+# Longest dataset digest that MLflow's database holds.
+_DATASET_DIGEST_CHARS: Final = 36
 
 
-class Tracking:
-    """Runs, versions and aliases on one MLflow server; no global state of MLflow's is touched."""
-
-    def __init__(self, settings: Settings) -> None:
-        if not settings.mlflow_url:
-            raise TrackingError(
-                "no MLflow server; start one (assayline up) or set MLFLOW_TRACKING_URI"
-            )
-        self.url = settings.mlflow_url.rstrip("/")
-
-    @cached_property
-    def _client(self) -> Any:
-        for name, value in _CLIENT_LIMITS.items():
-            os.environ.setdefault(name, value)
-        from mlflow import MlflowClient
-
-        return MlflowClient(tracking_uri=self.url, registry_uri=self.url)
+class Tracking(Registry):
+    """Runs on one MLflow server, and its registry; no global state of MLflow's is touched."""
 
     def experiment_id(self, line: str) -> str:
         """The experiment of a line, created at first use."""
@@ -39,7 +23,7 @@ class Tracking:
             return str(found.experiment_id if found else self._client.create_experiment(line))
 
     def open_run(self, line: str, key: str, tags: Mapping[str, str]) -> str:
-        """The id of the run with this key, created at first use, so that a resumed stage goes on in it.
+        """The run with this key, made at first use, so that a resumed stage goes on in it.
 
         Args:
             line: name of the experiment.
@@ -50,26 +34,30 @@ class Tracking:
         experiment = self.experiment_id(line)
         with self._explained():
             found = self._client.search_runs(
-                [experiment], f"tags.`assayline.key` = '{key}'", max_results=1
+                [experiment], f"tags.`{KEY_TAG}` = '{key}'", max_results=1
             )
             if found:
                 return str(found[0].info.run_id)
-            run = self._client.create_run(experiment, tags={**tags, "assayline.key": key})
+            run = self._client.create_run(experiment, tags={**tags, KEY_TAG: key})
             return str(run.info.run_id)
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Add one point to each of these metrics."""
+        """Add one point to each of these metrics, in one request."""
+        from mlflow.entities import Metric
+
+        now_ms = int(time.time() * 1000)
+        points = [Metric(name, value, now_ms, step) for name, value in metrics.items()]
         with self._explained():
-            for name, value in metrics.items():
-                self._client.log_metric(run_id, name, value, step=step)
+            self._client.log_batch(run_id, metrics=points)
 
     def log_params(self, run_id: str, params: Mapping[str, object]) -> None:
         """Set parameters of a run; a parameter that is set already keeps its value."""
+        from mlflow.entities import Param
+
         with self._explained():
             known = self._client.get_run(run_id).data.params
-            for name, value in params.items():
-                if name not in known:
-                    self._client.log_param(run_id, name, value)
+            new = [Param(key, str(value)) for key, value in params.items() if key not in known]
+            self._client.log_batch(run_id, params=new)
 
     def log_file(self, run_id: str, path: Path, folder: str | None = None) -> None:
         """Add a file to a run's artifacts."""
@@ -81,20 +69,38 @@ class Tracking:
         with self._explained():
             self._client.set_terminated(run_id, status)
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn every way in which MLflow can fail into one message."""
-        from mlflow.exceptions import MlflowException
+    def log_dataset(
+        self, run_id: str, name: str, sha256: str, uri: str, context: str, rows: Mapping[str, int]
+    ) -> None:
+        """Name the data that a run used as its input.
 
-        try:
-            yield
-        except MlflowException as error:
-            if "Max retries exceeded" in str(error) or "failed with exception" in str(error):
-                raise TrackingError(
-                    f"the MLflow server at {self.url} does not answer; start it (assayline up) or "
-                    "set MLFLOW_TRACKING_URI to the one that runs"
-                ) from error
-            raise TrackingError(f"the MLflow server at {self.url} refused: {error}") from error
+        Args:
+            run_id: the run.
+            name: of the data set, as MLflow shows it.
+            sha256: digest of the data.
+            uri: where it lies.
+            context: what it was used for, for example ``training``.
+            rows: how many, by split.
+
+        """
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        dataset = Dataset(
+            name=name,
+            digest=sha256[:_DATASET_DIGEST_CHARS],
+            source_type="s3",
+            source=json.dumps({"uri": uri, "sha256": sha256}),
+            profile=json.dumps({"rows": dict(rows)}),
+        )
+        used_for = InputTag("mlflow.data.context", context)
+        with self._explained():
+            self._client.log_inputs(run_id, [DatasetInput(dataset, [used_for])])
+
+    def run_url(self, run_id: str) -> str:
+        """The page of a run."""
+        with self._explained():
+            experiment = self._client.get_run(run_id).info.experiment_id
+        return f"{self.url}/#/experiments/{experiment}/runs/{run_id}"
 
 
 def open_tracking() -> Tracking:

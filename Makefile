@@ -1,0 +1,57 @@
+# Sets up .venv, and calls the console command `assayline` and the checks. `make help` lists all.
+
+CONFIG ?= configs/bbc-news.yaml
+# The first Python 3.11 on the path; set PYTHON to use another.
+PYTHON ?= $(shell for name in python3.11 python3 python; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null \
+	&& { echo "$$name"; break; }; done)
+
+BIN := .venv/bin
+READY := .venv/.ready
+READY_DEV := .venv/.ready-dev
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help run up down status test test-all check
+MAKEFLAGS += --no-print-directory
+
+help:  ## Show the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(READY)  ## Start the stack and retrain a line (CONFIG=configs/bbc-news.yaml).
+	@$(BIN)/assayline up
+	@$(BIN)/assayline run $(CONFIG)
+
+up: $(READY)  ## Start the local servers and the worker.
+	@$(BIN)/assayline up
+
+down: $(READY)  ## Stop them; their data stays in .assayline/.
+	@$(BIN)/assayline down
+
+status: $(READY)  ## Show what runs, and which version holds which alias.
+	@$(BIN)/assayline status
+
+test: check  ## Check the code, then run all tests but the slow ones.
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-all: check  ## Check the code, then run all tests, the slow ones too.
+	@$(BIN)/python -m pytest
+
+check: $(READY_DEV)  ## Lint, formatting, types and the arrows between the packages.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+$(READY): pyproject.toml constraints.txt
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "error: Python 3.11 is needed and was not found; install it, or set PYTHON to it" >&2; \
+		exit 1; fi
+	@echo "installing into .venv (some minutes, once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP_INSTALL) -e .
+	@touch $@
+
+$(READY_DEV): $(READY)
+	@$(PIP_INSTALL) -e '.[dev]'
+	@touch $@

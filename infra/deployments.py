@@ -1,0 +1,175 @@
+"""Registers what ``prefect.yaml`` names, and only when it is not registered as it stands."""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from infra.errors import StackError
+from infra.local.parts import script
+from infra.local.private import write_private
+from infra.orchestrator import Orchestrator
+
+PREFECT_FILE = "prefect.yaml"
+# What shapes a deployment beside its own text: the flows, and the settings of their parameters.
+SOURCE_FOLDERS = ("flows", "tasks", "infra")
+TIMEOUT_S = 300.0
+LOG_FILE = "deploy.log"
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What `register` did: the deployments as `flow/name`, and whether they were written anew."""
+
+    names: tuple[str, ...]
+    renewed: bool
+
+
+def register(
+    prefect_file: Path,
+    project: Path,
+    orchestrator: Orchestrator,
+    environment: Mapping[str, str],
+    home: Path,
+) -> Registration:
+    """Register every deployment of a prefect.yaml, unless nothing that shapes them has changed.
+
+    A deployment that this file named at the last registration, and no longer does, is removed with
+    its schedule.
+
+    Args:
+        prefect_file: the file.
+        project: folder of the flows, which the file's entrypoints and paths start from.
+        orchestrator: the server to register with.
+        environment: the variables of the process that registers.
+        home: folder that remembers the last registration, and what Prefect said in it.
+
+    Raises:
+        StackError: the file cannot be read, or Prefect refuses it.
+
+    """
+    record = home / f"deployments-{prefect_file.stem}.json"
+    digest = _digest(prefect_file, project, orchestrator.url)
+    last = _read_record(record)
+    standing = orchestrator.deployments()
+    names = tuple(last.get("names", ()))
+    if last.get("digest") == digest and names and set(names) <= standing.keys():
+        return Registration(names, renewed=False)
+
+    _run_prefect_deploy(prefect_file, project, environment, home / "logs" / LOG_FILE)
+    current = _names(prefect_file, orchestrator)
+    if last.get("url") == orchestrator.url:
+        for name in sorted(set(names) - set(current)):
+            if name in standing:
+                orchestrator.delete_deployment(standing[name])
+    entry = {"digest": digest, "names": current, "url": orchestrator.url}
+    write_private(record, json.dumps(entry, indent=1))
+    return Registration(current, renewed=True)
+
+
+def _run_prefect_deploy(
+    prefect_file: Path, project: Path, environment: Mapping[str, str], log: Path
+) -> None:
+    command = [script("prefect"), "--no-prompt", "deploy", "--all", "--prefect-file"]
+    try:
+        done = subprocess.run(
+            [*command, str(prefect_file.absolute())],
+            cwd=project,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise StackError(
+            f"registering {prefect_file} took longer than {TIMEOUT_S:.0f} s"
+        ) from error
+    write_private(log, done.stdout)
+    if done.returncode != 0:
+        said = [line.strip() for line in done.stdout.splitlines() if _is_a_reason(line)]
+        reason = said[-1] if said else f"exit code {done.returncode}"
+        raise StackError(f"Prefect refuses {prefect_file}: {reason} (all that it said: {log})")
+
+
+def _is_a_reason(line: str) -> bool:
+    """Whether a line of Prefect's output names an error: `SomeError: why`, maybe indented."""
+    name, colon, why = line.strip().partition(":")
+    return bool(colon and why) and name.replace(".", "").isidentifier() and "Error" in name
+
+
+def _names(prefect_file: Path, orchestrator: Orchestrator) -> tuple[str, ...]:
+    """The deployments of the file as `flow/name`: the server knows the flows' names."""
+    wanted = {
+        (entry["name"], entry["entrypoint"])
+        for entry in _read_prefect_file(prefect_file).get("deployments") or []
+    }
+    standing = orchestrator.deployments()
+    found = tuple(
+        sorted(
+            name
+            for name, deployment in standing.items()
+            if (deployment.name, deployment.entrypoint) in wanted
+        )
+    )
+    if len(found) < len(wanted):
+        raise StackError(
+            f"{prefect_file} names {len(wanted)} deployments, and {len(found)} of them are on the "
+            f"Prefect server: {', '.join(found) or 'none'}"
+        )
+    return found
+
+
+def _digest(prefect_file: Path, project: Path, url: str) -> str:
+    """Tells whether anything that shapes a deployment has changed."""
+    digest = hashlib.sha256(f"{url}\0{version('assayline')}\0{version('prefect')}\0".encode())
+    for path in _shaping_files(prefect_file, project):
+        digest.update(f"{path}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _shaping_files(prefect_file: Path, project: Path) -> Iterator[Path]:
+    yield prefect_file
+    for folder in SOURCE_FOLDERS:
+        yield from sorted((project / folder).rglob("*.py"))
+    for text in sorted(set(_strings(_read_prefect_file(prefect_file)))):
+        if text.endswith((".yaml", ".yml", ".json")) and (project / text).is_file():
+            yield project / text
+
+
+def _read_prefect_file(prefect_file: Path) -> Mapping[str, Any]:
+    try:
+        content = yaml.safe_load(prefect_file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise StackError(f"{prefect_file} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise StackError(f"{prefect_file} holds no deployments; see prefect.yaml of this project")
+    return content
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+
+
+def _read_record(record: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}  # register anew: that is always right, only slower
+    return content if isinstance(content, dict) else {}

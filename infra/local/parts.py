@@ -1,0 +1,221 @@
+"""The parts of the embedded stack: what each one runs, and with what around it."""
+
+import hashlib
+import importlib.util
+import json
+import socket
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+from pydantic import SecretStr
+
+from infra.errors import StackError
+from infra.local.private import StoreKeys
+from infra.results_block import BLOCK_NAME, BLOCK_TYPE
+from infra.settings import Settings, StackSettings
+
+HOST = "127.0.0.1"
+WORK_POOL = "assayline"
+# Each process of the stack carries this variable with the home folder as its value, so that what a
+# crash leaves over can be told from everything else on the machine.
+MARK = "ASSAYLINE_STACK_OF"
+OWN_LOGGERS = ("flows", "tasks", "infra")
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One supervised process.
+
+    Attributes:
+        name: also the name of its log.
+        address: where a person finds it.
+        command: the program's absolute path, and its arguments.
+        environment: the variables that it gets beside those of the shell.
+        without: variables of the shell that it must not see.
+        port: the port of ``HOST`` that it listens on, if any.
+        port_variable: the setting that changes the port.
+        stop_wait_s: how long it may take to end by itself.
+
+    """
+
+    name: str
+    address: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    without: tuple[str, ...] = ()
+    port: int | None = None
+    port_variable: str = ""
+    stop_wait_s: int = field(default=10)
+
+    @cached_property
+    def spec(self) -> str:
+        """What ``launch.py`` reads, as JSON."""
+        whole = {"command": self.command, "set": dict(self.environment), "unset": self.without}
+        return json.dumps(whole, sort_keys=True)
+
+    @cached_property
+    def digest(self) -> str:
+        """Tells two specifications apart."""
+        return hashlib.sha256(self.spec.encode()).hexdigest()[:12]
+
+
+def script(name: str) -> str:
+    """Absolute path of a console script of this Python environment.
+
+    Raises:
+        StackError: it is not installed.
+
+    """
+    path = Path(sysconfig.get_path("scripts")) / name
+    if not path.is_file():
+        raise StackError(f"the program {name} is not installed at {path}; install assayline anew")
+    return str(path)
+
+
+def object_store_environment(settings: Settings) -> dict[str, str]:
+    """How MLflow's server reaches the object store."""
+    variables: dict[str, str | SecretStr | None] = {
+        "MLFLOW_S3_ENDPOINT_URL": settings.store_endpoint_url,
+        "AWS_ACCESS_KEY_ID": settings.store_access_key_id,
+        "AWS_SECRET_ACCESS_KEY": settings.store_secret_access_key,
+        "AWS_DEFAULT_REGION": settings.store_region,
+    }
+    return {
+        name: value.get_secret_value() if isinstance(value, SecretStr) else value
+        for name, value in variables.items()
+        if value
+    }
+
+
+def prefect_environment(home: Path, project: Path, settings: Settings) -> dict[str, str]:
+    """What every process that runs or registers flows needs to find the servers.
+
+    ``PREFECT_HOME`` keeps Prefect out of the user's own profile.
+    """
+    return {
+        **QUIET,
+        **settings.as_environment(),
+        "ASSAYLINE_HOME": str(home),
+        "ASSAYLINE_PROJECT": str(project),
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_DEFAULT_RESULT_STORAGE_BLOCK": f"{BLOCK_TYPE}/{BLOCK_NAME}",
+        "PREFECT_LOGGING_SETTINGS_PATH": str(logging_file(home)),
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    }
+
+
+def logging_file(home: Path) -> Path:
+    """Where Prefect reads how to log."""
+    return home / "prefect" / "logging.yml"
+
+
+def logging_config() -> str:
+    """Prefect's own logging configuration, with this project's loggers shown on a run's page.
+
+    Its setting for further loggers, PREFECT_LOGGING_EXTRA_LOGGERS, leaves them at the root's level,
+    so that nothing below a warning is seen.
+    """
+    found = importlib.util.find_spec("prefect")
+    if found is None or found.origin is None:
+        raise StackError("Prefect is not installed; install assayline anew")
+    config = yaml.safe_load((Path(found.origin).parent / "logging" / "logging.yml").read_text())
+    for name in OWN_LOGGERS:
+        config["loggers"][name] = {"level": "INFO", "handlers": ["api"]}
+    return str(yaml.safe_dump(config))
+
+
+def store_part(home: Path, keys: StoreKeys, port: int) -> Part:
+    """The object store: rclone, over a folder of the home."""
+    return Part(
+        name="store",
+        address=f"http://{HOST}:{port}",
+        command=(script("rclone"), "serve", "s3", "--addr", f"{HOST}:{port}", str(home / "store")),
+        environment={
+            # rclone reads this as a list in CSV, and takes the whole pair as one quoted field.
+            "RCLONE_AUTH_KEY": f'"{keys.access_key_id},{keys.secret_access_key}"',
+            "RCLONE_CONFIG": "",  # not the user's own remotes, whose file may ask for a password
+        },
+        port=port,
+        port_variable="ASSAYLINE_STORE_PORT",
+    )
+
+
+def mlflow_part(home: Path, settings: Settings, stack: StackSettings) -> Part:
+    """The MLflow tracking server and registry."""
+    database = stack.mlflow_database_url
+    port = stack.mlflow_port
+    return Part(
+        name="mlflow",
+        address=f"http://{HOST}:{port}",
+        command=(
+            script("mlflow"), "server", "--host", HOST, "--port", str(port), "--workers", "1",
+            "--artifacts-destination", f"s3://{settings.mlflow_bucket}",
+        ),
+        environment={
+            **QUIET,
+            **object_store_environment(settings),
+            "MLFLOW_BACKEND_STORE_URI": database.get_secret_value()
+            if database
+            else f"sqlite:///{home}/mlflow/mlflow.db",
+            # Jobs are MLflow's own evaluations; four processes that nothing here uses.
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        },
+        without=("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"),
+        port=port,
+        port_variable="ASSAYLINE_MLFLOW_PORT",
+    )  # fmt: skip
+
+
+def prefect_part(home: Path, stack: StackSettings) -> Part:
+    """The Prefect server."""
+    database = stack.prefect_database_url
+    port = stack.prefect_port
+    return Part(
+        name="prefect",
+        address=f"http://{HOST}:{port}",
+        command=(script("prefect"), "server", "start", "--host", HOST, "--port", str(port)),
+        environment={
+            **QUIET,
+            "PREFECT_HOME": str(home / "prefect"),
+            "PREFECT_API_DATABASE_CONNECTION_URL": database.get_secret_value()
+            if database
+            else f"sqlite+aiosqlite:///{home}/prefect/prefect.db",
+        },
+        without=("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE"),
+        port=port,
+        port_variable="ASSAYLINE_PREFECT_PORT",
+    )
+
+
+def worker_part(home: Path, settings: Settings, stack: StackSettings) -> Part:
+    """The Prefect worker, which runs flows as processes of their own."""
+    return Part(
+        name="worker",
+        address=f"work pool {WORK_POOL}",
+        command=(
+            script("prefect"), "worker", "start", "--pool", WORK_POOL, "--type", "process",
+            "--name", worker_name(),
+        ),
+        environment={
+            **prefect_environment(home, stack.project, settings),
+            "PREFECT_WORKER_QUERY_SECONDS": "1",  # a run waits this long before it starts
+            "PREFECT_WORKER_HEARTBEAT_SECONDS": "10",
+        },
+        without=("PREFECT_PROFILE",),
+        stop_wait_s=20,
+    )  # fmt: skip
+
+
+def worker_name() -> str:
+    """The name under which this machine's worker registers."""
+    return f"assayline-{socket.gethostname()}"

@@ -1,0 +1,254 @@
+"""Up, down and status of the stack: what this machine runs, and what the user runs elsewhere."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from infra.deployments import Registration
+from infra.errors import StackError
+from infra.local import health
+from infra.local.furnishing import furnish, register_deployments
+from infra.local.leftovers import sweep
+from infra.local.parts import (
+    HOST,
+    WORK_POOL,
+    Part,
+    logging_config,
+    logging_file,
+    mlflow_part,
+    prefect_part,
+    store_part,
+    worker_name,
+    worker_part,
+)
+from infra.local.private import (
+    KEYS_FILE,
+    as_env_file,
+    locked,
+    make_folder,
+    store_keys,
+    write_private,
+)
+from infra.local.start import Arrival, Progress, Start
+from infra.local.status import PartStatus, external_status, local_status
+from infra.local.supervision import Supervisor
+from infra.orchestrator import Orchestrator
+from infra.settings import (
+    PART_VARIABLES,
+    STACK_ENV_FILE,
+    Settings,
+    StackSettings,
+    external_parts,
+)
+from infra.store import ObjectStore
+
+SERVERS = ("store", "mlflow", "prefect")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A stack that is up: how to reach it, and prefect.yaml's deployments if there is that file."""
+
+    settings: Settings
+    registration: Registration | None
+
+
+class Stack:
+    """All parts of one home folder."""
+
+    def __init__(self, settings: Settings, stack: StackSettings) -> None:
+        self.home = settings.home.absolute()
+        self.external = external_parts(self.home)
+        self._stack = stack
+        self._given = settings.model_copy(update={"home": self.home})
+        self._supervisor = Supervisor(self.home)
+
+    def up(self, progress: Progress) -> Running:
+        """Start what does not run, check what the user runs elsewhere, register deployments.
+
+        Raises:
+            StackError: a port is taken, a part does not come up, or Prefect refuses something.
+            StoreError: the object store is unreachable or refuses the keys.
+            TrackingError: MLflow is unreachable.
+
+        """
+        with locked(self.home):
+            store_keys(self.home)
+            settings = self._settings()
+            self._check_external(settings, progress)
+            parts = {part.name: part for part in self._plan(settings)}
+            self._supervise(parts.values(), settings)
+            start = Start(self._supervisor, parts, self._stack.start_timeout_s, progress)
+            return self._bring_up(start, settings)
+
+    def down(self) -> int:
+        """Stop every process of this home, and wait for its end.
+
+        Returns:
+            How many processes had outlived the supervisor, after a crash.
+
+        Raises:
+            StackError: supervisord refuses to stop a part.
+
+        """
+        if not self.home.is_dir():
+            return 0
+        with locked(self.home):
+            self._supervisor.shut_down()
+            left = sweep(self.home)
+            self._supervisor.socket.unlink(missing_ok=True)
+            return left
+
+    def status(self) -> list[PartStatus]:
+        """Every part, whether it runs here, elsewhere or not at all."""
+        settings = self._settings(as_last_started=True)
+        processes = self._supervisor.states() or {}
+        rows = []
+        for name in SERVERS:
+            address, check = _address(name, settings), _check(name, settings)
+            if name in self.external:
+                rows.append(external_status(name, address, check))
+            else:
+                process = processes.get(name)
+                rows.append(local_status(name, address, self.home, process, check))
+        if self._stack.worker:
+            pool, process = f"work pool {WORK_POOL}", processes.get("worker")
+            check = self._check_worker(Orchestrator(settings))
+            rows.append(local_status("worker", pool, self.home, process, check))
+        return rows
+
+    def _bring_up(self, start: Start, settings: Settings) -> Running:
+        for name in SERVERS:
+            start.launch(name)
+        start.wait("store", lambda: health.answers(settings.store_endpoint_url or ""))
+        _ensure_buckets(settings)
+
+        orchestrator = Orchestrator(settings)
+        start.wait("prefect", orchestrator.is_healthy)
+        is_shared = "prefect" in self.external
+        furnish(orchestrator, settings, self._stack.project, is_shared=is_shared)
+        start.launch("worker")
+        registration = register_deployments(orchestrator, settings, self._stack.project)
+
+        start.wait("mlflow", lambda: health.mlflow_answers(settings))
+        start.wait("worker", lambda: self._worker_is_well(orchestrator))
+        return Running(settings, registration)
+
+    def _settings(self, *, as_last_started: bool = False) -> Settings:
+        """The settings with the addresses and keys of the parts that run here.
+
+        Args:
+            as_last_started: prefer the addresses in stack.env to those that the ports set now
+                would give: a part runs where `up` last put it.
+
+        """
+        local: dict[str, str | SecretStr] = {}
+        if "store" not in self.external:
+            local["store_endpoint_url"] = f"http://{HOST}:{self._stack.store_port}"
+            if (self.home / KEYS_FILE).exists():
+                keys = store_keys(self.home)
+                local["store_access_key_id"] = SecretStr(keys.access_key_id)
+                local["store_secret_access_key"] = SecretStr(keys.secret_access_key)
+        if "mlflow" not in self.external:
+            local["mlflow_url"] = f"http://{HOST}:{self._stack.mlflow_port}"
+        if "prefect" not in self.external:
+            local["prefect_url"] = f"http://{HOST}:{self._stack.prefect_port}/api"
+        if as_last_started:
+            local = {name: getattr(self._given, name) or value for name, value in local.items()}
+        return self._given.model_copy(update=local)
+
+    def _plan(self, settings: Settings) -> list[Part]:
+        keys = store_keys(self.home)
+        makers: dict[str, Callable[[], Part]] = {
+            "store": lambda: store_part(self.home, keys, self._stack.store_port),
+            "mlflow": lambda: mlflow_part(self.home, settings, self._stack),
+            "prefect": lambda: prefect_part(self.home, self._stack),
+        }
+        parts = [make() for name, make in makers.items() if name not in self.external]
+        if self._stack.worker:
+            parts.append(worker_part(self.home, settings, self._stack))
+        for folder in ("store", "mlflow", "prefect"):
+            make_folder(self.home / folder)
+        write_private(logging_file(self.home), logging_config())
+        return parts
+
+    def _check_external(self, settings: Settings, progress: Progress) -> None:
+        """Fail before anything starts, with the message of the server that is at fault."""
+        for name in SERVERS:
+            if name in self.external:
+                began = time.monotonic()
+                if name == "store":
+                    _ensure_buckets(settings)
+                else:
+                    _check(name, settings)()
+                seconds = time.monotonic() - began
+                progress(Arrival(name, _address(name, settings), seconds, "external"))
+
+    def _supervise(self, parts: Iterable[Part], settings: Settings) -> None:
+        """Bring supervisord up with these parts; none of them starts yet."""
+        parts = list(parts)
+        if self._supervisor.states() is None:
+            sweep(self.home)  # what a crash left over would hold the ports
+            health.check_ports(parts)
+        self._supervisor.configure(parts)
+        write_private(self.home / STACK_ENV_FILE, self._stack_env(settings))
+        self._supervisor.ensure_running()
+        processes = (self._supervisor.states() or {}).values()
+        alive = {process.name for process in processes if process.is_alive}
+        health.check_ports(part for part in parts if part.name not in alive)
+
+    def _stack_env(self, settings: Settings) -> str:
+        everything = settings.as_environment()
+        local = {
+            variable
+            for part in PART_VARIABLES.keys() - self.external
+            for variable in PART_VARIABLES[part].values()
+        }
+        text = as_env_file({name: everything[name] for name in local if name in everything})
+        return f"# Written by `assayline up` for the servers that it starts.\n{text}"
+
+    def _check_worker(self, orchestrator: Orchestrator) -> Callable[[], None]:
+        def check() -> None:
+            if not self._worker_is_well(orchestrator):
+                raise StackError("the worker has not reported to Prefect")
+
+        return check
+
+    def _worker_is_well(self, orchestrator: Orchestrator) -> bool:
+        """Whether the worker that runs now, and not one before it, has reported to Prefect."""
+        process = (self._supervisor.states() or {}).get("worker")
+        if process is None or process.state != "RUNNING":
+            return False
+        return any(
+            worker.name == worker_name()
+            and worker.status == "ONLINE"
+            and worker.last_heartbeat_time is not None
+            and worker.last_heartbeat_time.timestamp() >= process.started_at
+            for worker in orchestrator.workers(WORK_POOL)
+        )
+
+
+def _ensure_buckets(settings: Settings) -> None:
+    store = ObjectStore(settings)
+    for bucket in (settings.artifacts_bucket, settings.mlflow_bucket, settings.results_bucket):
+        store.ensure_bucket(bucket)
+
+
+def _address(name: str, settings: Settings) -> str:
+    addresses = {
+        "store": settings.store_endpoint_url or f"AWS S3 in {settings.store_region}",
+        "mlflow": settings.mlflow_url or "",
+        "prefect": (settings.prefect_url or "").removesuffix("/api"),
+    }
+    return addresses[name]
+
+
+def _check(name: str, settings: Settings) -> Callable[[], None]:
+    checks: dict[str, Callable[[], None]] = {
+        "store": lambda: ObjectStore(settings).check(),
+        "mlflow": lambda: health.check_mlflow(settings),
+        "prefect": lambda: Orchestrator(settings).check(),
+    }
+    return checks[name]

@@ -1,0 +1,267 @@
+"""The Prefect server over its REST API: what must stand on it, deployments, and runs to follow.
+
+The console command uses this in place of Prefect's own client, whose import alone takes longer
+than a look at a running stack may take.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import httpx
+from pydantic import BaseModel, TypeAdapter
+
+from infra.errors import StackError
+from infra.settings import Settings
+
+PAGE = 200  # the server's own limit for one answer
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+FINAL_STATES = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+
+
+class Deployment(BaseModel):
+    """A registered deployment."""
+
+    id: UUID
+    name: str
+    flow_id: UUID
+    entrypoint: str | None = None
+
+
+class FlowRun(BaseModel):
+    """A run of a flow: its state in capitals, the state's name, and the state's message."""
+
+    id: UUID
+    name: str
+    state_type: str | None = None
+    state_name: str | None = None
+    message: str | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    parameters: Mapping[str, Any] = {}
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the run has ended, well or not."""
+        return self.state_type in FINAL_STATES
+
+
+class TaskRun(BaseModel):
+    """A run of a task; `state_name` is Cached where an earlier result was taken."""
+
+    id: UUID
+    name: str
+    task_key: str
+    state_type: str | None = None
+    state_name: str | None = None
+    message: str | None = None
+    expected_start_time: datetime | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+
+
+class LogLine(BaseModel):
+    """One line of a run's log; `level` as in Python's logging."""
+
+    id: UUID
+    level: int
+    message: str
+    timestamp: datetime
+    task_run_id: UUID | None = None
+
+
+class Worker(BaseModel):
+    """A worker as the server knows it."""
+
+    name: str
+    status: str
+    last_heartbeat_time: datetime | None = None
+
+
+class Orchestrator:
+    """One Prefect server."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raise StackError where no server is set."""
+        if not settings.prefect_url:
+            raise StackError("no Prefect server; start one (assayline up) or set PREFECT_API_URL")
+        self.url = settings.prefect_url.rstrip("/")
+        key = os.environ.get("PREFECT_API_KEY")
+        self._client = httpx.Client(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=30,
+            # A proxy of the environment cannot reach this machine's loopback.
+            trust_env=httpx.URL(self.url).host not in LOOPBACK,
+        )
+
+    def is_healthy(self) -> bool:
+        """Whether the server answers, and says that it is well."""
+        try:
+            return self._client.get("/health", timeout=5).is_success
+        except httpx.HTTPError:
+            return False
+
+    def check(self) -> None:
+        """Ask the server how it is.
+
+        Raises:
+            StackError: it does not answer.
+
+        """
+        if not self.is_healthy():
+            raise StackError(self._unreachable())
+
+    def ensure_work_pool(self, name: str) -> None:
+        """Make the pool of process workers unless it exists; its worker fills in the template."""
+        if self._get_or_none(f"/work_pools/{name}") is None:
+            self._post("/work_pools/", {"name": name, "type": "process"}, may_exist=True)
+
+    def ensure_limit(self, name: str, slots: int) -> None:
+        """Make a global concurrency limit unless it exists; its size may be changed in the UI."""
+        if self._get_or_none(f"/v2/concurrency_limits/{name}") is None:
+            body = {"name": name, "limit": slots, "active": True}
+            self._post("/v2/concurrency_limits/", body, may_exist=True)
+
+    def block(self, block_type: str, name: str) -> Mapping[str, Any] | None:
+        """A block's content, secrets included; None where there is none of this name."""
+        found = self._get_or_none(
+            f"/block_types/slug/{block_type}/block_documents/name/{name}?include_secrets=true"
+        )
+        return None if found is None else found["data"]
+
+    def workers(self, pool: str) -> list[Worker]:
+        """All workers that have served a pool."""
+        found = self._post(f"/work_pools/{pool}/workers/filter", {})
+        return TypeAdapter(list[Worker]).validate_python(found)
+
+    def deployments(self) -> dict[str, Deployment]:
+        """All deployments by `flow/name`."""
+        rows = TypeAdapter(list[Deployment]).validate_python(self._pages("/deployments/filter", {}))
+        if not rows:
+            return {}
+        flow_ids = sorted({str(row.flow_id) for row in rows})
+        flows = self._pages("/flows/filter", {"flows": {"id": {"any_": flow_ids}}})
+        names = {flow["id"]: flow["name"] for flow in flows}
+        return {f"{names[str(row.flow_id)]}/{row.name}": row for row in rows}
+
+    def delete_deployment(self, deployment: Deployment) -> None:
+        """Remove a deployment with its schedules."""
+        with self._explained("the removal of a deployment"):
+            answer = self._client.delete(f"/deployments/{deployment.id}")
+            if answer.status_code != httpx.codes.NOT_FOUND:
+                answer.raise_for_status()
+
+    def start(self, deployment: str, parameters: Mapping[str, Any]) -> FlowRun:
+        """Start a run of a deployment, given as `flow/name`, with these parameters over its own.
+
+        Raises:
+            StackError: there is no such deployment, or the server refuses the parameters.
+
+        """
+        found = self._get_or_none(f"/deployments/name/{deployment}")
+        if found is None:
+            raise StackError(
+                f"there is no deployment {deployment} on the Prefect server at {self.url}; "
+                "`assayline up` registers those of prefect.yaml"
+            )
+        body = {"parameters": dict(parameters), "state": {"type": "SCHEDULED"}}
+        return _flow_run(self._post(f"/deployments/{found['id']}/create_flow_run", body))
+
+    def flow_run(self, run_id: UUID) -> FlowRun:
+        """The present state of a run.
+
+        Raises:
+            StackError: there is no such run.
+
+        """
+        found = self._get_or_none(f"/flow_runs/{run_id}")
+        if found is None:
+            raise StackError(f"there is no run {run_id} on the Prefect server at {self.url}")
+        return _flow_run(found)
+
+    def latest_run(self, deployment: str) -> FlowRun | None:
+        """The run of a deployment that was due last; None where it never ran."""
+        flow, name = deployment.split("/", 1)
+        body = {
+            "flows": {"name": {"any_": [flow]}},
+            "deployments": {"name": {"any_": [name]}},
+            # Those that a schedule has planned for later do not count.
+            "flow_runs": {"expected_start_time": {"before_": datetime.now(UTC).isoformat()}},
+            "sort": "EXPECTED_START_TIME_DESC",
+            "limit": 1,
+        }
+        found = self._post("/flow_runs/filter", body)
+        return _flow_run(found[0]) if found else None
+
+    def task_runs(self, run_id: UUID) -> list[TaskRun]:
+        """The task runs of a flow run so far, in the order in which they began."""
+        body = {"flow_runs": {"id": {"any_": [str(run_id)]}}, "sort": "EXPECTED_START_TIME_ASC"}
+        rows = self._pages("/task_runs/filter", body)
+        return [
+            TaskRun(**{**row, "message": (row.get("state") or {}).get("message")}) for row in rows
+        ]
+
+    def logs(self, run_id: UUID, since: datetime | None = None) -> list[LogLine]:
+        """The log lines of a flow run and its tasks, in order, none earlier than `since`.
+
+        Several processes send lines, each in its own time: to follow a run, ask from some seconds
+        before the last line that was seen, and leave out the ids that are known.
+        """
+        wanted: dict[str, Any] = {"flow_run_id": {"any_": [str(run_id)]}}
+        if since:
+            wanted["timestamp"] = {"after_": since.isoformat()}
+        rows = self._pages("/logs/filter", {"logs": wanted, "sort": "TIMESTAMP_ASC"})
+        return TypeAdapter(list[LogLine]).validate_python(rows)
+
+    def page_of(self, run_id: UUID) -> str:
+        """Address of a run's page in the UI."""
+        return f"{self.url.removesuffix('/api')}/runs/flow-run/{run_id}"
+
+    def _get_or_none(self, path: str) -> Any:
+        with self._explained(path):
+            answer = self._client.get(path)
+            if answer.status_code == httpx.codes.NOT_FOUND:
+                return None
+            return answer.raise_for_status().json()
+
+    def _post(self, path: str, body: Mapping[str, Any], *, may_exist: bool = False) -> Any:
+        with self._explained(path):
+            answer = self._client.post(path, json=body)
+            if may_exist and answer.status_code == httpx.codes.CONFLICT:
+                return None
+            return answer.raise_for_status().json()
+
+    def _pages(self, path: str, body: Mapping[str, Any]) -> list[Any]:
+        rows: list[Any] = []
+        while True:
+            page = self._post(path, {**body, "limit": PAGE, "offset": len(rows)})
+            rows += page
+            if len(page) < PAGE:
+                return rows
+
+    def _unreachable(self) -> str:
+        return (
+            f"the Prefect server at {self.url} does not answer; start it (assayline up) or set "
+            "PREFECT_API_URL to the one that runs"
+        )
+
+    @contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        """Turn every way in which the server can fail into one message."""
+        try:
+            yield
+        except httpx.HTTPStatusError as error:
+            raise StackError(
+                f"the Prefect server at {self.url} refuses {what}: "
+                f"{error.response.status_code} {error.response.text[:500]}"
+            ) from error
+        except httpx.HTTPError as error:
+            raise StackError(self._unreachable()) from error
+
+
+def _flow_run(found: Mapping[str, Any]) -> FlowRun:
+    return FlowRun(**{**found, "message": (found.get("state") or {}).get("message")})

@@ -1,0 +1,211 @@
+"""A registered version served over HTTP by MLflow's own scoring server, in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+import psutil
+
+from infra.errors import PromotionError
+
+SCRIPT: Final = Path(__file__).with_name("serving_process.py")
+# Named after this project's own settings, which a served model has no business with.
+HIDDEN_PREFIXES: Final = ("ASSAYLINE_", "PREFECT_", "PYTHON")
+LIBRARY_FOLDERS: Final = ("site-packages", "dist-packages")
+POLL_S: Final = 0.05
+STOP_TIMEOUT_S: Final = 10.0
+LAST_OUTPUT_CHARS: Final = 1500
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a served classifier says of one text.
+
+    Attributes:
+        score: probability of the label.
+
+    """
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A running serving process.
+
+    Attributes:
+        name: of the version, for messages.
+        process: the interpreter that serves.
+        client: keeps its connection between requests, as a consumer does.
+        folder: the artifact as it was downloaded from the registry.
+        log: all that the process has written.
+        load_s: seconds for downloading the version and loading it.
+
+    """
+
+    name: str
+    process: subprocess.Popen[bytes]
+    client: httpx.Client
+    folder: Path
+    log: Path
+    load_s: float
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction] | None:
+        """Predictions in the order of the texts, or None where the answer is not one a text.
+
+        Raises:
+            PromotionError: the process has died or does not answer in time.
+
+        """
+        body = {"dataframe_split": {"columns": ["text"], "data": [[text] for text in texts]}}
+        try:
+            answer = self.client.post("/invocations", json=body)
+        except httpx.HTTPError as error:
+            raise PromotionError(self._explain(f"gave no answer ({error!r})")) from error
+        return _read_predictions(answer, len(texts))
+
+    @property
+    def size_bytes(self) -> int:
+        """All files of the registered artifact."""
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+
+    @property
+    def memory_bytes(self) -> int:
+        """Resident memory of the process now."""
+        return int(psutil.Process(self.process.pid).memory_info().rss)
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """What the artifact says that it needs."""
+        path = self.folder / "requirements.txt"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        return tuple(line.strip() for line in lines if line.strip())
+
+    def _explain(self, what: str) -> str:
+        code = self.process.poll()
+        state = "still runs" if code is None else f"ended with exit code {code}"
+        return (
+            f"{self.name}, served in a process of its own, {what}; the process {state}. "
+            f"Its last output:\n{_last_output(self.log)}"
+        )
+
+
+def _read_predictions(answer: httpx.Response, expected: int) -> list[Prediction] | None:
+    try:
+        rows = answer.raise_for_status().json()["predictions"]
+        read = [Prediction(str(row["label"]), float(row["score"])) for row in rows]
+    except (httpx.HTTPStatusError, ValueError, KeyError, TypeError):
+        return None
+    return read if len(read) == expected else None
+
+
+@contextmanager
+def served(
+    tracking_url: str, model_uri: str, *, start_timeout_s: float, request_timeout_s: float
+) -> Iterator[ServedModel]:
+    """Serve a version for as long as the block runs; the process is ended with it, come what may.
+
+    Args:
+        tracking_url: MLflow server and registry.
+        model_uri: for example ``models:/bbc-news/3``.
+        start_timeout_s: seconds for start, download and loading.
+        request_timeout_s: seconds for one answer.
+
+    Raises:
+        PromotionError: the version does not load, or does not serve in time; the message ends
+            with the process's last output.
+
+    """
+    with tempfile.TemporaryDirectory(prefix="assayline-serving-") as name:
+        work = Path(name)
+        process = _start(work, tracking_url, model_uri)
+        try:
+            port, load_s = _wait_until_ready(process, work, model_uri, start_timeout_s)
+            with httpx.Client(
+                base_url=f"http://127.0.0.1:{port}", timeout=request_timeout_s, trust_env=False
+            ) as client:
+                yield ServedModel(model_uri, process, client, work / "model", work / "log", load_s)
+        finally:
+            _stop(process)
+
+
+def _start(work: Path, tracking_url: str, model_uri: str) -> subprocess.Popen[bytes]:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(HIDDEN_PREFIXES)
+    }
+    # The model is in the registry; nothing may be fetched from anywhere else.
+    environment |= {
+        "MLFLOW_TRACKING_URI": tracking_url,
+        "HF_HUB_OFFLINE": "1",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    }
+    command = [
+        sys.executable, "-I", "-S", str(SCRIPT), "--model-uri", model_uri,
+        "--folder", str(work / "model"), "--ready", str(work / "ready.json"),
+        "--libraries", *(path for path in sys.path if path.endswith(LIBRARY_FOLDERS)),
+    ]  # fmt: skip
+    with (work / "log").open("wb") as log:
+        return subprocess.Popen(
+            command,
+            cwd=work,
+            env=environment,
+            # Never written to: its end tells the process that this one is gone.
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _wait_until_ready(
+    process: subprocess.Popen[bytes], work: Path, name: str, timeout_s: float
+) -> tuple[int, float]:
+    """Port and seconds of loading, once the server answers."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise PromotionError(
+                f"{name} cannot be served: the process ended with exit code "
+                f"{process.returncode}. Its last output:\n{_last_output(work / 'log')}"
+            )
+        if (work / "ready.json").is_file():
+            ready = json.loads((work / "ready.json").read_text(encoding="utf-8"))
+            if _answers(int(ready["port"])):
+                return int(ready["port"]), float(ready["load_s"])
+        time.sleep(POLL_S)
+    raise PromotionError(
+        f"{name} did not serve within {timeout_s:g} s (setting staging.start_timeout_s). "
+        f"Its last output:\n{_last_output(work / 'log')}"
+    )
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/ping", timeout=2, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdin:
+        process.stdin.close()
+
+
+def _last_output(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")[-LAST_OUTPUT_CHARS:].strip() or "none"

@@ -1,0 +1,45 @@
+"""The policy over the evidence: which gates are asked, and what they say together."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from tasks.records import Fairness, Judgement, Scores, Staged
+from tasks.registry.settings import PolicySettings
+from tasks.verdicts import Gate, combine
+from tasks.verdicts import judge as judge_gates
+
+NO_CHAMPION: Final = "no version is in production, so the gates on champion.* are not asked"
+NOT_STAGED: Final = "the gates on staging.* are asked when the registered artifact was served"
+
+
+def judge_policy(
+    policy: PolicySettings, scores: Scores, fairness: Fairness, staged: Staged | None
+) -> Judgement:
+    """Judge every gate of the policy on what was measured.
+
+    Args:
+        policy: the gates.
+        scores: quality of the candidate, with the baseline and the champion.
+        fairness: how it treats groups.
+        staged: how the registered artifact served; None before that, and then the gates on
+            staging.* are left out. A judgement without them promotes nothing.
+
+    """
+    dropped = dict(_not_asked(scores, staged))
+    gates = [gate for gate in policy.gates if gate.family not in dropped]
+    served = staged.estimates if staged else ()
+    results = judge_gates(gates, (*scores.estimates, *fairness.estimates, *served))
+    left_out = [note for family, note in dropped.items() if _gates_of(policy, family)]
+    return Judgement(results, combine(result.verdict for result in results), tuple(left_out))
+
+
+def _not_asked(scores: Scores, staged: Staged | None) -> Iterator[tuple[str, str]]:
+    measured = any(estimate.name.startswith("champion.") for estimate in scores.estimates)
+    if scores.champion_version is None and not measured:
+        yield "champion", NO_CHAMPION
+    if staged is None:
+        yield "staging", NOT_STAGED
+
+
+def _gates_of(policy: PolicySettings, family: str) -> list[Gate]:
+    return [gate for gate in policy.gates if gate.family == family]

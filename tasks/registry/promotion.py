@@ -1,0 +1,177 @@
+"""From a judgement to production, or to a recorded refusal."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from infra.errors import PromotionError
+from infra.stages import digest_of
+from infra.store import ObjectStore
+from infra.tracking import Tracking
+from tasks.records import Champion, Decision, Judgement, Report, Version
+from tasks.registry.champion import champion_of
+from tasks.registry.ledger import PROMOTED, REFUSED, ROLLED_BACK, Recorded
+from tasks.registry.policy import NO_CHAMPION
+from tasks.registry.registration import WEIGHTS_TAG
+from tasks.registry.settings import SAME_PREDICTIONS
+from tasks.registry.transitions import LineState, evidence_of, record, settle
+from tasks.verdicts import GateResult, Verdict, combine
+
+BY_POLICY: Final = "policy"
+
+
+def promote_version(
+    version: Version,
+    judgement: Judgement,
+    report: Report,
+    champion: Champion | None,
+    *,
+    store: ObjectStore,
+    tracking: Tracking,
+) -> Decision:
+    """Put a version in production if its judgement passes; else record the refusal.
+
+    The same decision on the same evidence is made once: a repetition, after a crash or otherwise,
+    finds its ledger entry and carries it out to the end (see `tasks.registry.transitions`).
+
+    Raises:
+        PromotionError: the version in production is no longer the one that the candidate was
+            compared with, or the ledger is not what was written.
+
+    """
+    state, _ = settle(version.line, store, tracking)
+    evidence = _evidence(version, judgement, report, tracking)
+    known = _decided_before(state, version, evidence)
+    if known:
+        return _decision(version, judgement, report, known, *_as_of_now(known, state))
+    reason = why_refused(judgement, champion) or _why_not_again(state, version, tracking)
+    action, to_version = REFUSED, state.production
+    if not reason:
+        _check_champion(state, version, champion, tracking)
+        action, to_version = PROMOTED, version.version
+        reason = f"all {len(judgement.gates)} gates pass"
+    made = record(
+        store,
+        tracking,
+        state,
+        action=action,
+        to_version=to_version,
+        candidate=version.version,
+        verdict=judgement.verdict,
+        reason=reason,
+        by=BY_POLICY,
+        evidence=evidence,
+    )
+    return _decision(version, judgement, report, made, action, reason)
+
+
+def why_refused(judgement: Judgement, champion: Champion | None) -> str:
+    """One sentence that names every gate in the way; empty where the candidate may take over."""
+    blocking = [gate for gate in judgement.gates if gate.verdict is not Verdict.PASS]
+    if blocking:
+        return "; ".join(_name(gate) for gate in blocking)
+    if judgement.verdict is not Verdict.PASS or not judgement.gates:
+        return f"the judgement is {judgement.verdict.value} over {len(judgement.gates)} gates"
+    if combine(g.verdict for g in judgement.gates if g.metric == SAME_PREDICTIONS) is not (
+        Verdict.PASS
+    ):
+        return f"the registered artifact was not proven to serve ({SAME_PREDICTIONS})"
+    if champion and NO_CHAMPION in judgement.notes:
+        return f"it was judged as if there were no champion, and version {champion.version} is one"
+    return ""
+
+
+def _name(gate: GateResult) -> str:
+    return f"{gate.metric} {gate.verdict.value}: {gate.reason}"
+
+
+def _evidence(
+    version: Version, judgement: Judgement, report: Report, tracking: Tracking
+) -> dict[str, str]:
+    """Digests of all that the decision rests on.
+
+    Raises:
+        PromotionError: the registered version is of other weights than those that were judged.
+
+    """
+    tags = tracking.version_tags(version.line, version.version)
+    if tags.get(WEIGHTS_TAG) != version.weights_sha256:
+        raise PromotionError(
+            f"version {version.version} of {version.line} in the registry is of the weights "
+            f"{tags.get(WEIGHTS_TAG)}, and those with {version.weights_sha256} were judged"
+        )
+    return evidence_of(tags) | {
+        "judgement": digest_of(judgement),
+        "report": report.html.sha256,
+        "card": report.card.sha256,
+    }
+
+
+def _decided_before(
+    state: LineState, version: Version, evidence: Mapping[str, str]
+) -> Recorded | None:
+    for recorded in reversed(state.history):
+        entry = recorded.entry
+        same = entry.candidate_version == version.version and entry.evidence == dict(evidence)
+        if same and entry.action in {PROMOTED, REFUSED}:
+            return recorded
+    return None
+
+
+def _as_of_now(known: Recorded, state: LineState) -> tuple[str, str]:
+    """What an earlier decision comes to today: production may have moved on since."""
+    entry = known.entry
+    if entry.action == REFUSED or state.production == entry.to_version:
+        return entry.action, entry.reason
+    return REFUSED, (
+        f"it was promoted at {entry.at} on the same evidence, and production was moved to version "
+        f"{state.production} since; nothing is promoted twice on the same evidence"
+    )
+
+
+def _why_not_again(state: LineState, version: Version, tracking: Tracking) -> str:
+    """Whether a person rolled these very weights back: the schedule does not overrule that."""
+    moves = [r.entry for r in state.history if r.entry.to_version != r.entry.from_version]
+    if not moves or moves[-1].action != ROLLED_BACK or moves[-1].from_version is None:
+        return ""
+    last = moves[-1]
+    left = tracking.version_tags(version.line, moves[-1].from_version)
+    if left.get(WEIGHTS_TAG) != version.weights_sha256:
+        return ""
+    return (
+        f"{last.by} rolled the same weights back from version {last.from_version} at {last.at} "
+        f"({last.reason}); only a person can promote them again"
+    )
+
+
+def _check_champion(
+    state: LineState, version: Version, champion: Champion | None, tracking: Tracking
+) -> None:
+    found = champion_of(state, version.weights_sha256, tracking)
+    if found != champion:
+        compared, now = (f"version {c.version}" if c else "no version" for c in (champion, found))
+        raise PromotionError(
+            f"version {version.version} of {version.line} was compared with {compared}, and by now "
+            f"{now} is to be compared with: somebody moved production meanwhile. Nothing was "
+            "promoted; start the run again"
+        )
+
+
+def _decision(
+    version: Version,
+    judgement: Judgement,
+    report: Report,
+    recorded: Recorded,
+    action: str,
+    reason: str,
+) -> Decision:
+    return Decision(
+        line=version.line,
+        version=version.version,
+        action=action,
+        reason=reason,
+        judgement=judgement,
+        ledger_uri=recorded.uri,
+        version_url=version.url,
+        report_url=report.url,
+        report_uri=report.html.uri,
+    )

@@ -1,0 +1,108 @@
+"""Settings of the staging check and of the policy."""
+
+from collections import Counter
+from typing import Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tasks.verdicts import CORRECTED_FAMILIES, MAX_FAMILY, Gate
+
+SAME_PREDICTIONS: Final = "staging.same_predictions"
+# A share of equal predictions below this is another model, whatever the line.
+LEAST_SAME_PREDICTIONS: Final = 0.99
+PROVING_FAMILIES: Final = ("quality", "baseline")
+# Fewest requests whose largest bounds the 95th percentile from above at 95%: 0.95^72 < 0.025.
+LEAST_LATENCY_REQUESTS: Final = 72
+
+_SHIPPED_GATES: Final = (
+    Gate(metric="quality.macro_f1", at_least=0.5),
+    Gate(metric="baseline.macro_f1_gain", at_least=-0.02),
+    Gate(metric="champion.macro_f1_gain", at_least=-0.02),
+    Gate(metric=SAME_PREDICTIONS, at_least=1.0),
+    Gate(metric="staging.latency_p95_ms", at_most=1000),
+    Gate(metric="staging.size_mb", at_most=2000),
+)
+
+
+class StagingSettings(BaseModel):
+    """How the registered artifact is tried in a process of its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rows: int = Field(
+        default=64,
+        ge=1,
+        le=10_000,
+        description="Held-out rows whose served predictions must be those of the evaluation.",
+    )
+    latency_requests: int = Field(
+        default=150,
+        ge=LEAST_LATENCY_REQUESTS,
+        le=10_000,
+        description="Requests of one row each that latency is measured on, after the warm-up. "
+        f"Below {LEAST_LATENCY_REQUESTS} the 95th percentile has no upper bound.",
+    )
+    warm_up_requests: int = Field(
+        default=10, ge=0, le=1_000, description="Requests before latency is measured."
+    )
+    score_tolerance: float = Field(
+        default=1e-4,
+        gt=0,
+        le=0.01,
+        description="How far a served probability may lie from the evaluated one.",
+    )
+    start_timeout_s: float = Field(
+        default=180, gt=0, le=3_600, description="Seconds for start, download and loading."
+    )
+    request_timeout_s: float = Field(
+        default=60, gt=0, le=600, description="Seconds for one answer."
+    )
+
+
+class PolicySettings(BaseModel):
+    """The gates that a candidate must all pass before it takes over production."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gates: tuple[Gate, ...] = Field(
+        default=_SHIPPED_GATES,
+        description="Every gate of the line; a list of your own replaces the shipped one whole. "
+        "It must hold an at_least gate on quality.* or baseline.*, and "
+        f"{SAME_PREDICTIONS}.",
+    )
+
+    @model_validator(mode="after")
+    def _leaves_no_door_open(self) -> Self:
+        proven = any(g.family in PROVING_FAMILIES and g.at_least is not None for g in self.gates)
+        if not proven:
+            raise ValueError(
+                "the policy proves no quality; add an at_least gate on quality.* or baseline.*, "
+                "for example {metric: quality.macro_f1, at_least: 0.5}"
+            )
+        thresholds = [g.at_least for g in self.gates if g.metric == SAME_PREDICTIONS]
+        if not any(t is not None and LEAST_SAME_PREDICTIONS <= t <= 1 for t in thresholds):
+            raise ValueError(
+                "the policy does not ask that the registered artifact predicts what was "
+                f"evaluated; add {{metric: {SAME_PREDICTIONS}, at_least: 1.0}}, or a share "
+                f"between {LEAST_SAME_PREDICTIONS} and 1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _each_gate_once(self) -> Self:
+        seen = Counter((g.metric, g.at_least is not None) for g in self.gates)
+        for (metric, lower), count in seen.items():
+            if count > 1:
+                side = "at_least" if lower else "at_most"
+                raise ValueError(f"{metric} has {count} gates with {side}; keep the strictest")
+        return self
+
+    @model_validator(mode="after")
+    def _families_can_be_corrected(self) -> Self:
+        for family, count in Counter(g.family for g in self.gates).items():
+            if family in CORRECTED_FAMILIES and count > MAX_FAMILY:
+                raise ValueError(
+                    f"the family {family} has {count} gates, and Holm's correction is made for at "
+                    f"most {MAX_FAMILY}; gate what has meaning and rows, and report the rest"
+                )
+        return self

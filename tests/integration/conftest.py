@@ -1,0 +1,104 @@
+"""A candidate with real weights and real scores, for the tests of the registry."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from infra.store import Artifact, ObjectStore
+from infra.tracking import Tracking
+from tasks.evaluation.evaluation import evaluate_weights
+from tasks.evaluation.settings import EvaluationSettings
+from tasks.records import (
+    BaseModel,
+    DataReport,
+    Fairness,
+    Scores,
+    Snapshot,
+    Tokens,
+    Version,
+    Weights,
+)
+from tasks.registry.registration import register_version
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """All that `register` asks for."""
+
+    line: str
+    snapshot: Snapshot
+    data: DataReport
+    tokens: Tokens
+    base: BaseModel
+    weights: Weights
+    scores: Scores
+    fairness: Fairness
+
+
+@pytest.fixture(scope="session")
+def candidate(
+    store: ObjectStore,
+    tracking: Tracking,
+    tiny_model: Path,
+    topics: tuple[DataReport, BaseModel],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Candidate:
+    """A classifier of three topics that was never trained, but has a mind of its own."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    data, base = topics
+    folder = tmp_path_factory.mktemp("candidate") / "model"
+    torch.manual_seed(1)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        tiny_model, num_labels=3, id2label=dict(enumerate(data.labels))
+    )
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    texts = [" ".join(words) for words in (("goal",), ("bank", "rates"), ("a", "film"))]
+    batch = tokenizer(texts, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        # Else every text gets a third for each label, or one label for all.
+        model.classifier.weight *= 200
+        model.classifier.bias -= model(**batch).logits.mean(dim=0)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    weights = Weights(
+        artifact=store.put_folder(store.uri("weights", "registry-test"), folder),
+        labels=data.labels,
+        max_length=16,
+        epochs=(),
+        best_epoch=1,
+        parameters=1,
+        precision="float32",
+        run_id=tracking.open_run("topics", "registry-test", {}),
+        device="cpu",
+        training_s=1.0,
+        tokens_per_s=1.0,
+        resumed_from_step=0,
+    )
+    scores = evaluate_weights(
+        weights, data, None, "classification", EvaluationSettings(repeats=4_000),
+        store=store, tracking=tracking,
+    )  # fmt: skip
+    nothing = Artifact(store.uri("snapshots", "none"), "1" * 64, 1)
+    return Candidate(
+        line="topics",
+        snapshot=Snapshot(nothing, 300, 0, data.rows_by_split, ()),
+        data=data,
+        tokens=Tokens(nothing, data.labels, 16, data.rows_by_split, {}, {}),
+        base=base,
+        weights=weights,
+        scores=scores,
+        fairness=Fairness((), (), 30),
+    )
+
+
+@pytest.fixture(scope="session")
+def registered(candidate: Candidate, store: ObjectStore, tracking: Tracking) -> Version:
+    """The candidate as a version of its line."""
+    return register_version(
+        candidate.line, candidate.snapshot, candidate.data, candidate.tokens, candidate.base,
+        candidate.weights, candidate.scores, candidate.fairness, "classification",
+        store=store, tracking=tracking,
+    )  # fmt: skip

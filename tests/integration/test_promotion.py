@@ -1,0 +1,297 @@
+"""Promotion, the ledger and decisions by hand on a real registry and a real store."""
+
+import hashlib
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from infra.errors import PromotionError, TrackingError
+from infra.settings import Settings
+from infra.store import Artifact, ObjectStore
+from infra.tracking import Tracking
+from tasks.records import Champion, Decision, Judgement, LedgerEntry, Report, Version
+from tasks.registry.by_hand import override_promotion_of, roll_back_line
+from tasks.registry.champion import champion_for
+from tasks.registry.ledger import append, now, production_at, read_ledger, verify_ledger
+from tasks.registry.promotion import promote_version
+from tasks.registry.registration import WEIGHTS_TAG
+from tasks.verdicts import GateResult, Verdict
+
+SAME = "staging.same_predictions"
+
+
+def gate(metric: str, verdict: Verdict) -> GateResult:
+    return GateResult(metric, "at least 1", 1.0, 1.0, 1.0, 0.95, 64, verdict, "as seen")
+
+
+def judgement(verdict: Verdict = Verdict.PASS, metric: str = "quality.macro_f1") -> Judgement:
+    return Judgement((gate(metric, verdict), gate(SAME, Verdict.PASS)), verdict)
+
+
+def report(name: str = "a") -> Report:
+    html, card = (Artifact(f"s3://b/{name}.{kind}", f"{name}-{kind}", 1) for kind in "hc")
+    return Report(html, card, f"http://mlflow/{name}")
+
+
+class Line:
+    """A line whose versions are only names and weights' digests: aliases ask for no more."""
+
+    def __init__(self, name: str, store: ObjectStore, tracking: Tracking) -> None:
+        self.name, self.store, self.tracking = name, store, tracking
+        tracking._client.create_registered_model(name)
+
+    def add(self, weights: str, model_id: str | None = None) -> Version:
+        made = self.tracking._client.create_model_version(
+            self.name,
+            f"models:/{model_id}" if model_id else "s3://nowhere/model",
+            tags={WEIGHTS_TAG: weights},
+            model_id=model_id,
+        )
+        url = self.tracking.version_url(self.name, int(made.version))
+        return Version(self.name, int(made.version), weights, run_id="", url=url)
+
+    def champion(self, weights: str) -> Champion | None:
+        return champion_for(self.name, weights, store=self.store, tracking=self.tracking)
+
+    def promote(
+        self,
+        version: Version,
+        judged: Judgement | None = None,
+        champion: Champion | str | None = "look up",
+        written: Report | None = None,
+    ) -> Decision:
+        found = self.champion(version.weights_sha256) if champion == "look up" else champion
+        assert not isinstance(found, str)
+        return promote_version(
+            version, judged or judgement(), written or report(), found,
+            store=self.store, tracking=self.tracking,
+        )  # fmt: skip
+
+    @property
+    def aliases(self) -> dict[str, int]:
+        return self.tracking.aliases(self.name)
+
+    @property
+    def ledger(self) -> tuple[LedgerEntry, ...]:
+        return read_ledger(self.store, self.name)
+
+
+@pytest.fixture
+def line(request: pytest.FixtureRequest, store: ObjectStore, tracking: Tracking) -> Line:
+    name = hashlib.sha256(request.node.name.encode()).hexdigest()[:12]
+    return Line(f"line-{name}", store, tracking)
+
+
+def test_a_first_version_that_passes_is_promoted(line: Line) -> None:
+    first = line.add("w1")
+    before = datetime.now(UTC)
+    decision = line.promote(first)
+    assert decision.action == "promoted"
+    assert line.aliases == {"production": 1, "staging": 1}
+    (entry,) = line.ledger
+    assert (entry.from_version, entry.to_version, entry.by) == (None, 1, "policy")
+    assert entry.evidence["weights"] == "w1"
+    assert {"judgement", "report", "card"} <= set(entry.evidence)
+    tags = line.tracking.version_tags(line.name, 1)
+    assert tags["assayline.ledger"] == decision.ledger_uri
+    assert tags["assayline.verdict"] == "pass"
+    assert production_at(line.ledger, before) is None
+    assert production_at(line.ledger, datetime.now(UTC) + timedelta(seconds=1)) == 1
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.UNDETERMINED])
+def test_what_does_not_pass_leaves_production_untouched(line: Line, verdict: Verdict) -> None:
+    line.promote(line.add("w1"))
+    before = line.aliases
+    decision = line.promote(line.add("w2"), judgement(verdict))
+    assert decision.action == "refused"
+    assert f"quality.macro_f1 {verdict}" in decision.reason
+    assert line.aliases == before
+    assert [e.action for e in line.ledger] == ["promoted", "refused"]
+    assert line.ledger[1].to_version == line.ledger[1].from_version == 1
+    assert line.tracking.version_tags(line.name, 2)["assayline.verdict"] == verdict.value
+
+
+def test_evidence_without_staging_promotes_nothing(line: Line) -> None:
+    unserved = Judgement((gate("quality.macro_f1", Verdict.PASS),), Verdict.PASS)
+    assert line.promote(line.add("w1"), unserved).action == "refused"
+    assert line.aliases == {}
+
+
+def test_the_old_production_becomes_previous(line: Line) -> None:
+    for weights in ("w1", "w2", "w3"):
+        assert line.promote(line.add(weights)).action == "promoted"
+    assert line.aliases == {"production": 3, "previous": 2, "staging": 3}
+    assert verify_ledger(line.store, line.name) == ()
+
+
+def test_a_repeated_run_has_the_same_champion_and_the_same_decision(line: Line) -> None:
+    first, second = line.add("w1"), line.add("w2")
+    assert line.champion("w1") is None
+    line.promote(first)
+    assert line.champion("w1") is None
+    champion = line.champion("w2")
+    assert champion == Champion(line.name, 1, "w1")
+    decision = line.promote(second)
+    assert line.champion("w2") == champion
+    assert line.promote(second) == decision
+    assert len(line.ledger) == 2
+
+
+def test_the_champion_is_looked_for_past_versions_of_the_same_weights(line: Line) -> None:
+    line.promote(line.add("w1"))
+    line.promote(line.add("w2"))
+    line.promote(line.add("w2"), written=report("new evidence"))  # the same weights once more
+    assert line.aliases["production"] == 3
+    assert line.champion("w2") == Champion(line.name, 1, "w1")
+    assert line.champion("w9") == Champion(line.name, 3, "w2")
+
+
+def test_a_production_that_moved_meanwhile_stops_the_promotion(line: Line) -> None:
+    line.promote(line.add("w1"))
+    late = line.add("w3")
+    champion = line.champion("w3")
+    line.promote(line.add("w2"))
+    with pytest.raises(PromotionError, match="compared with version 1, and by now version 3"):
+        line.promote(late, champion=champion)
+    assert line.aliases["production"] == 3
+    assert len(line.ledger) == 2
+
+
+def test_a_champion_that_the_judgement_overlooked_stops_the_promotion(line: Line) -> None:
+    from tasks.registry.policy import NO_CHAMPION
+
+    line.promote(line.add("w1"))
+    blind = replace(judgement(), notes=(NO_CHAMPION,))
+    assert line.promote(line.add("w2"), blind).action == "refused"
+    assert line.aliases["production"] == 1
+
+
+def test_a_version_of_other_weights_than_judged_is_not_promoted(line: Line) -> None:
+    version = replace(line.add("w1"), weights_sha256="w2")
+    with pytest.raises(PromotionError, match="those with w2 were judged"):
+        line.promote(version)
+
+
+def test_an_unreachable_registry_is_never_taken_for_no_champion(store: ObjectStore) -> None:
+    gone = Tracking(Settings(mlflow_url="http://127.0.0.1:9", prefect_url=None))
+    began = time.monotonic()
+    with pytest.raises(TrackingError, match="does not answer; start it"):
+        champion_for("topics", "w", store=store, tracking=gone)
+    assert time.monotonic() - began < 15
+
+
+# Ledger
+
+
+def test_a_changed_entry_a_missing_one_and_a_forged_one_are_found(line: Line) -> None:
+    for weights in ("w1", "w2", "w3"):
+        line.promote(line.add(weights))
+    uris = line.store.list(line.store.uri("ledger", line.name))
+    middle = line.store.get_bytes(uris[1])
+    line.store.put_bytes(uris[1], middle.replace(b'"policy"', b'"nobody"'))
+    faults = verify_ledger(line.store, line.name)
+    assert any("was changed after it was written" in fault for fault in faults)
+    assert any(uris[2] in fault and "does not follow" in fault for fault in faults)
+    with pytest.raises(PromotionError, match="restore the objects"):
+        line.promote(line.add("w4"), champion=None)
+    line.store.delete(uris[1])
+    assert any("entry 2 belongs" in fault for fault in verify_ledger(line.store, line.name))
+    line.store.put_bytes(uris[1], b"{}")
+    assert any("no ledger entry" in fault for fault in verify_ledger(line.store, line.name))
+    line.store.put_bytes(uris[1], middle)
+    assert verify_ledger(line.store, line.name) == ()
+    assert line.aliases["production"] == 3
+
+
+def test_removed_newest_entries_are_found_through_the_registry(line: Line) -> None:
+    line.promote(line.add("w1"))
+    line.promote(line.add("w2"))
+    line.store.delete(line.store.list(line.store.uri("ledger", line.name))[1])
+    assert verify_ledger(line.store, line.name) == ()
+    with pytest.raises(PromotionError, match="lacks the entry"):
+        line.champion("w3")
+
+
+def test_of_two_entries_at_the_same_moment_the_later_one_is_taken_back(line: Line) -> None:
+    line.promote(line.add("w1"))
+    rival = LedgerEntry(line.name, "promoted", 1, 2, 2, None, "", {}, "policy", now(), "")
+    with pytest.raises(PromotionError, match="at the same moment"):
+        append(line.store, rival, None)
+    assert len(line.ledger) == 1
+
+
+# By hand
+
+
+@pytest.fixture(scope="module")
+def real_model(registered: Version, tracking: Tracking) -> str:
+    found = tracking._client.get_model_version("topics", str(registered.version))
+    return str(found.source).removeprefix("models:/")
+
+
+def test_rollback_swaps_production_and_previous_after_a_load_test(
+    line: Line, real_model: str
+) -> None:
+    line.promote(line.add("w1", real_model))
+    second = line.add("w2")
+    line.promote(second)
+    entry = roll_back_line(
+        line.name, "Ada", "worse in the field", store=line.store, tracking=line.tracking
+    )
+    assert (entry.action, entry.from_version, entry.to_version) == ("rolled back", 2, 1)
+    assert (entry.by, entry.reason) == ("Ada", "worse in the field")
+    assert line.aliases == {"production": 1, "previous": 2, "staging": 2}
+    assert line.ledger[-1] == entry
+    # The schedule does not overrule her: neither on the same evidence nor on new evidence.
+    assert line.champion("w2") == Champion(line.name, 1, "w1")
+    again = line.promote(second)
+    assert (again.action, len(line.ledger)) == ("refused", 3)
+    renewed = line.promote(second, written=report("new"))
+    assert renewed.action == "refused"
+    assert "Ada rolled the same weights back" in renewed.reason
+    assert line.aliases["production"] == 1
+    # Other weights may take over.
+    assert line.promote(line.add("w3")).action == "promoted"
+
+
+def test_a_previous_version_that_does_not_load_stays_where_it_is(line: Line) -> None:
+    line.promote(line.add("w1"))
+    line.promote(line.add("w2"))
+    before = line.aliases
+    with pytest.raises(PromotionError, match="cannot be served"):
+        roll_back_line(line.name, "Ada", "why not", store=line.store, tracking=line.tracking)
+    assert line.aliases == before
+    assert len(line.ledger) == 2
+
+
+def test_there_is_nothing_to_roll_back_to_after_one_promotion(line: Line) -> None:
+    line.promote(line.add("w1"))
+    with pytest.raises(PromotionError, match="no previous version to roll back to"):
+        roll_back_line(line.name, "Ada", "why not", store=line.store, tracking=line.tracking)
+
+
+def test_a_person_may_promote_what_was_refused_and_the_ledger_says_so(
+    line: Line, real_model: str
+) -> None:
+    line.promote(line.add("w1"))
+    refused = line.add("w2", real_model)
+    line.promote(refused, judgement(Verdict.FAIL))
+    for by, reason in (("", "good"), ("Ada", " ")):
+        with pytest.raises(PromotionError, match="needs a name and a reason"):
+            override_promotion_of(
+                line.name, 2, by, reason, store=line.store, tracking=line.tracking
+            )
+    entry = override_promotion_of(
+        line.name, 2, "Ada", "the gate is wrong", store=line.store, tracking=line.tracking
+    )
+    assert (entry.action, entry.verdict, entry.by) == ("overridden", Verdict.FAIL, "Ada")
+    assert line.aliases == {"production": 2, "previous": 1, "staging": 2}
+    assert line.champion("w2") == Champion(line.name, 1, "w1")
+    with pytest.raises(PromotionError, match="in production already"):
+        override_promotion_of(line.name, 2, "Ada", "again", store=line.store,
+                              tracking=line.tracking)  # fmt: skip
+    with pytest.raises(TrackingError, match="not found"):
+        override_promotion_of(line.name, 77, "Ada", "x", store=line.store, tracking=line.tracking)

@@ -1,0 +1,145 @@
+"""Registration on a real registry and a real store."""
+
+import json
+import subprocess
+import sys
+import sysconfig
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.errors import BaseModelError
+from infra.model_format import pinned_requirements, write_model
+from infra.store import ObjectStore
+from infra.tracking import Tracking
+from tasks.records import Version
+from tasks.registry.registration import register_version
+
+
+def register(candidate: Any, store: ObjectStore, tracking: Tracking) -> Version:
+    return register_version(
+        candidate.line, candidate.snapshot, candidate.data, candidate.tokens, candidate.base,
+        candidate.weights, candidate.scores, candidate.fairness, "classification",
+        store=store, tracking=tracking,
+    )  # fmt: skip
+
+
+def test_a_version_carries_its_evidence(
+    registered: Version, candidate: Any, tracking: Tracking
+) -> None:
+    tags = tracking.version_tags("topics", registered.version)
+    assert tracking.aliases("topics")["candidate"] == registered.version
+    assert tags["assayline.weights_sha256"] == candidate.weights.artifact.sha256
+    assert tags["assayline.scores_sha256"] == candidate.scores.artifact.sha256
+    assert tags["assayline.data_sha256"] == candidate.data.clean.sha256
+    assert tags["assayline.labels"] == "business, film, sport"
+    assert registered.url.endswith(f"/#/models/topics/versions/{registered.version}")
+    run = tracking._client.get_run(candidate.weights.run_id)
+    (dataset,) = [i.dataset for i in run.inputs.dataset_inputs if i.dataset.name == "topics"]
+    assert json.loads(dataset.source)["uri"] == candidate.data.clean.uri
+    assert candidate.data.clean.sha256.startswith(dataset.digest)
+    source = tracking._client.get_model_version("topics", str(registered.version)).source
+    assert source in {f"models:/{output.model_id}" for output in run.outputs.model_outputs}
+
+
+def test_the_same_evidence_is_registered_once(
+    registered: Version, candidate: Any, store: ObjectStore, tracking: Tracking
+) -> None:
+    tracking.delete_alias("topics", "candidate")  # as if the crash came right before it
+    again = register(candidate, store, tracking)
+    assert again == registered
+    assert tracking.aliases("topics")["candidate"] == registered.version
+    other = replace(candidate, scores=replace(candidate.scores, rows=59))
+    assert register(other, store, tracking).version == registered.version + 1
+
+
+def test_an_upload_that_never_became_a_version_is_used_again(
+    candidate: Any, store: ObjectStore, tracking: Tracking, tmp_path: Path
+) -> None:
+    store.get_folder(candidate.weights.artifact, tmp_path / "in")
+    write_model(tmp_path / "in", tmp_path / "out", line="topics", pipeline="text-classification",
+                max_length=16, examples=["a"])  # fmt: skip
+    run = candidate.weights.run_id
+    uploaded = tracking._upload_model("some-key", run, tmp_path / "out")
+    number = tracking.register_model("twice", "some-key", run, tmp_path / "out", {})
+    source = tracking._client.get_model_version("twice", str(number)).source
+    assert source == f"models:/{uploaded}"
+
+
+def test_the_download_holds_the_evaluated_bytes_with_the_tokenizer_beside_them(
+    registered: Version, candidate: Any, store: ObjectStore, tracking: Tracking, tmp_path: Path
+) -> None:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    folder = tracking.download_version("topics", registered.version, tmp_path / "version")
+    original = store.get_folder(candidate.weights.artifact, tmp_path / "weights")
+    for name in ("model.safetensors", "config.json"):
+        assert (folder / name).read_bytes() == (original / name).read_bytes()
+    assert AutoTokenizer.from_pretrained(folder).model_max_length == candidate.weights.max_length
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    assert tuple(model.config.id2label.values()) == candidate.data.labels
+    files = {path.name for path in folder.parent.rglob("*") if path.is_file()}
+    assert not {name for name in files if name.endswith((".bin", ".pkl", ".py", ".pt"))}
+    description = (folder.parent / "MLmodel").read_text(encoding="utf-8")
+    assert str(tmp_path.parent) not in description
+    assert "/tmp" not in description
+    requirements = (folder.parent / "requirements.txt").read_text().split()
+    assert tuple(requirements) == pinned_requirements()
+    assert not any("+" in item or "assayline" in item for item in requirements)
+
+
+def test_a_consumer_needs_mlflow_transformers_and_torch_alone(
+    registered: Version, tracking: Tracking
+) -> None:
+    code = f"""
+import sys; sys.path.append({sysconfig.get_path("purelib")!r})
+absent = ('tasks', 'infra', 'flows', 'prefect', 'boto3', 'accelerate', 'datasets')
+sys.modules.update(dict.fromkeys(absent))
+import json, mlflow, pandas
+mlflow.set_tracking_uri({tracking.url!r})
+model = mlflow.pyfunc.load_model("models:/topics/{registered.version}")
+texts = ["goal", "2024", "'quoted'", "late goal " * 3000, "的一是不了人我在" * 300, ""]
+listed = model.predict(texts).to_dict("records")
+framed = model.predict(pandas.DataFrame({{"any name": texts}})).to_dict("records")
+single = [model.predict([text]).to_dict("records")[0] for text in texts]
+alone = model.predict(texts[3]).to_dict("records")
+print(json.dumps([listed, framed, single, alone]))
+"""
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True,
+                          timeout=120, check=False, cwd="/")  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    listed, framed, single, alone = json.loads(done.stdout)
+    assert len(listed) == 6
+    assert listed == framed == single
+    assert alone == [listed[3]]
+    assert all(row["label"] in {"business", "film", "sport"} for row in listed)
+
+
+def test_what_would_run_code_is_not_registered(
+    candidate: Any, store: ObjectStore, tmp_path: Path
+) -> None:
+    folder = store.get_folder(candidate.weights.artifact, tmp_path / "in")
+    (folder / "training_args.bin").write_bytes(b"")
+    form: dict[str, Any] = {
+        "line": "x", "pipeline": "text-classification", "max_length": 16, "examples": ["a"]
+    }  # fmt: skip
+    with pytest.raises(BaseModelError, match=r"training_args\.bin"):
+        write_model(folder, tmp_path / "out", **form)
+    (folder / "training_args.bin").unlink()
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "auto_map": {"AutoModel": "m.M"}}))
+    with pytest.raises(BaseModelError, match="auto_map"):
+        write_model(folder, tmp_path / "out", **form)
+
+
+def test_importing_the_tasks_is_light() -> None:
+    heavy = ["mlflow", "torch", "transformers", "pandas", "pyarrow", "scipy"]
+    code = (
+        "import sys, tasks.registry, flows.promote\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          check=True, timeout=120)  # fmt: skip
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,305 @@
+"""The embedded stack as a user gets it: all up, private, furnished, and quick the next time."""
+
+import json
+import os
+import resource
+import stat
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import yaml
+
+from infra.deployments import register
+from infra.local.leftovers import survivors
+from infra.local.parts import prefect_environment
+from infra.local.supervision import Supervisor
+from infra.orchestrator import FlowRun, Orchestrator
+from infra.settings import load_settings
+from infra.store import ObjectStore
+from infra.tracking import Tracking
+from tests.conftest import RunningStack
+
+FLOW = """
+import logging
+import os
+from pydantic import BaseModel
+from prefect import flow, task
+
+
+class Config(BaseModel):
+    line: str
+    rows: list[int]
+
+
+@task(persist_result=True, result_serializer="json")
+def add(rows):
+    logging.getLogger("tasks.adding").info("rows are %s", rows)
+    return sum(rows)
+
+
+@flow(name="adding")
+def adding(config: Config):
+    if not config.rows:
+        raise ValueError("no rows; add some")
+    return add(config.rows)
+
+
+@flow(name="going-back")
+def going_back(line: str):
+    pass
+"""
+STEPS = """
+from pathlib import Path
+import yaml
+
+
+def load_line(path):
+    return {"config": yaml.safe_load(Path(path).read_text())}
+"""
+
+
+def pids(stack: RunningStack) -> dict[str, int]:
+    states = Supervisor(stack.settings.home).states()
+    assert states
+    return {name: state.pid for name, state in states.items()}
+
+
+def parts(stack: RunningStack) -> dict[str, dict[str, object]]:
+    shown = stack.assayline("status", "--json")
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    return {part["name"]: part for part in json.loads(shown.stdout)["parts"]}
+
+
+def test_every_part_runs_and_logs(stack: RunningStack) -> None:
+    seen = parts(stack)
+    assert set(seen) == {"store", "mlflow", "prefect", "worker"}
+    for part in seen.values():
+        assert part["state"] == "running"
+        assert Path(str(part["log"])).stat().st_size > 0
+
+
+def test_files_with_secrets_are_their_owners_alone(stack: RunningStack) -> None:
+    home = stack.settings.home
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    secret = stack.settings.store_secret_access_key
+    assert secret
+    holding = [
+        path
+        for path in home.rglob("*")
+        if path.is_file() and secret.get_secret_value().encode() in path.read_bytes()
+    ]
+    assert {"keys.json", "stack.env"} <= {path.name for path in holding}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in holding} == {0o600}
+
+
+def test_no_command_line_holds_a_secret(stack: RunningStack) -> None:
+    secret = stack.settings.store_secret_access_key
+    assert secret
+    commands = [" ".join(psutil.Process(pid).cmdline()) for pid in survivors(stack.settings.home)]
+    assert len(commands) >= 5
+    assert not [command for command in commands if secret.get_secret_value() in command]
+
+
+def test_everything_listens_on_loopback_only(stack: RunningStack) -> None:
+    listening = {
+        entry.laddr.ip
+        for pid in survivors(stack.settings.home)
+        for entry in psutil.Process(pid).net_connections(kind="tcp")
+        if entry.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}
+
+
+def test_a_second_up_is_quick_and_starts_nothing(stack: RunningStack) -> None:
+    before = pids(stack)
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    again = stack.assayline("up", "--json")
+    now = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert again.returncode == 0, again.stderr
+    assert {part["how"] for part in json.loads(again.stdout)["parts"].values()} == {"running"}
+    assert pids(stack) == before
+    # Of processor time, since a clock on the wall would measure what else the machine does.
+    assert now.ru_utime + now.ru_stime - spent.ru_utime - spent.ru_stime < 2
+
+
+def test_the_settings_are_found_by_other_commands(stack: RunningStack) -> None:
+    settings = load_settings(stack.settings.home)
+    ObjectStore(settings).check()
+    assert settings.mlflow_url
+    assert httpx.get(f"{settings.mlflow_url}/health").text == "OK"
+
+
+def test_prefect_has_pool_limit_and_results_block(stack: RunningStack) -> None:
+    url = stack.settings.prefect_url
+    pool = httpx.get(f"{url}/work_pools/assayline").json()
+    limit = httpx.get(f"{url}/v2/concurrency_limits/gpu").json()
+    block = Orchestrator(stack.settings).block("s3-bucket", "assayline-results")
+    assert pool["type"] == "process"
+    assert "env" in pool["base_job_template"]["variables"]["properties"]
+    assert (limit["limit"], limit["active"]) == (1, True)
+    assert block is not None
+    assert block["bucket_name"] == stack.settings.results_bucket
+
+
+def test_the_user_interfaces_answer(stack: RunningStack) -> None:
+    for url in (stack.settings.mlflow_url, (stack.settings.prefect_url or "")[: -len("/api")]):
+        page = httpx.get(url or "", follow_redirects=True)
+        assert page.status_code == 200
+        assert "text/html" in page.headers["content-type"]
+
+
+def test_the_users_own_prefect_profile_is_left_alone(stack: RunningStack, tmp_path: Path) -> None:
+    again = stack.assayline("up", HOME=str(tmp_path))
+    assert again.returncode == 0, again.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_status_shows_the_aliases_of_each_line(stack: RunningStack) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(stack.settings.mlflow_url, stack.settings.mlflow_url)
+    client.create_registered_model("a-line")
+    for _ in range(2):
+        client.create_model_version("a-line", source="s3://assayline-mlflow/nothing")
+    client.set_registered_model_alias("a-line", "production", 1)
+    client.set_registered_model_alias("a-line", "candidate", 2)
+    try:
+        as_json = json.loads(stack.assayline("status", "--json").stdout)
+        text = stack.assayline("status").stdout
+    finally:
+        client.delete_registered_model("a-line")
+    assert as_json["lines"]["a-line"] == {"production": 1, "candidate": 2}
+    row = next(line.split() for line in text.splitlines() if line.startswith("a-line"))
+    assert row == ["a-line", "v2", "-", "v1", "-"]  # candidate, staging, production, previous
+
+
+@pytest.fixture(scope="module")
+def project(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of two deployments, one of which takes its parameters from a file by a step."""
+    folder = tmp_path_factory.mktemp("project")
+    package = folder / f"trial_{os.getpid()}"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "adding.py").write_text(FLOW, encoding="utf-8")
+    (package / "steps.py").write_text(STEPS, encoding="utf-8")
+    (folder / "line.yaml").write_text("{line: sums, rows: [1, 2, 3]}", encoding="utf-8")
+    pool = {"name": "assayline"}
+    adding = {
+        "name": "sums",
+        "entrypoint": f"{package.name}/adding.py:adding",
+        "work_pool": pool,
+        "schedules": [{"cron": "0 3 * * 1", "timezone": "UTC"}],
+        "build": [{f"{package.name}.steps.load_line": {"id": "line", "path": "line.yaml"}}],
+        "parameters": {"config": "{{ line.config }}"},
+    }
+    back = {
+        "name": "sums",
+        "entrypoint": f"{package.name}/adding.py:going_back",
+        "work_pool": pool,
+        "parameters": {"line": "sums"},
+    }
+    step = {"prefect.deployments.steps.set_working_directory": {"directory": str(folder)}}
+    content = {"name": "trial", "pull": [step], "deployments": [adding, back]}
+    (folder / "prefect.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def orchestrator(stack: RunningStack, project: Path) -> Orchestrator:
+    """The stack's Prefect server, with the project's deployments."""
+    orchestrator = Orchestrator(stack.settings)
+    registration = register_project(stack, project, orchestrator)
+    assert registration == (("adding/sums", "going-back/sums"), True)
+    return orchestrator
+
+
+def register_project(
+    stack: RunningStack, project: Path, orchestrator: Orchestrator
+) -> tuple[tuple[str, ...], bool]:
+    ours = prefect_environment(stack.settings.home, project, stack.settings)
+    (project / "logs").mkdir(exist_ok=True)
+    environment = {**stack.environment, **ours}
+    done = register(project / "prefect.yaml", project, orchestrator, environment, project)
+    return done.names, done.renewed
+
+
+def finished(orchestrator: Orchestrator, run: FlowRun) -> FlowRun:
+    deadline = time.monotonic() + 90
+    while not run.is_final:
+        assert time.monotonic() < deadline, run
+        time.sleep(0.2)
+        run = orchestrator.flow_run(run.id)
+    return run
+
+
+def test_a_deployment_runs_with_the_parameters_of_its_file(
+    stack: RunningStack, orchestrator: Orchestrator
+) -> None:
+    run = finished(orchestrator, orchestrator.start("adding/sums", {}))
+    assert run.parameters == {"config": {"line": "sums", "rows": [1, 2, 3]}}
+    assert run.state_type == "COMPLETED", run.message
+    (task,) = orchestrator.task_runs(run.id)
+    assert task.name.startswith("add-")
+    results = ObjectStore(stack.settings).list(f"s3://{stack.settings.results_bucket}/")
+    assert results
+    latest = orchestrator.latest_run("adding/sums")
+    assert latest is not None
+    assert latest.id == run.id  # and not one that the schedule has planned
+    assert str(run.id) in orchestrator.page_of(run.id)
+
+    deadline = time.monotonic() + 15  # Prefect sends log lines every two seconds
+    while not [line for line in orchestrator.logs(run.id) if line.message == "rows are [1, 2, 3]"]:
+        assert time.monotonic() < deadline, orchestrator.logs(run.id)
+        time.sleep(0.5)
+    lines = orchestrator.logs(run.id)
+    since = lines[-1].timestamp
+    assert all(line.timestamp >= since for line in orchestrator.logs(run.id, since))
+
+
+def test_a_failed_run_says_why(orchestrator: Orchestrator) -> None:
+    parameters = {"config": {"line": "sums", "rows": []}}
+    run = finished(orchestrator, orchestrator.start("adding/sums", parameters))
+    assert run.state_type == "FAILED"
+    assert "no rows; add some" in (run.message or "")
+
+
+def test_a_schedule_plans_runs(orchestrator: Orchestrator) -> None:
+    deployment = orchestrator.deployments()["adding/sums"]
+    wanted = {
+        "deployments": {"id": {"any_": [str(deployment.id)]}},
+        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+    }
+    deadline = time.monotonic() + 60
+    while not httpx.post(f"{orchestrator.url}/flow_runs/filter", json=wanted).json():
+        assert time.monotonic() < deadline, "Prefect's scheduler planned no run"
+        time.sleep(1)
+
+
+def test_registering_again_does_nothing_until_something_changes(
+    stack: RunningStack, orchestrator: Orchestrator, project: Path
+) -> None:
+    names, renewed = register_project(stack, project, orchestrator)
+    assert (names, renewed) == (("adding/sums", "going-back/sums"), False)
+
+    (project / "line.yaml").write_text("{line: sums, rows: [4]}", encoding="utf-8")
+    content = yaml.safe_load((project / "prefect.yaml").read_text(encoding="utf-8"))
+    del content["deployments"][1]
+    (project / "prefect.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    assert register_project(stack, project, orchestrator) == (("adding/sums",), True)
+    assert "going-back/sums" not in orchestrator.deployments()
+    found = httpx.get(f"{orchestrator.url}/deployments/name/adding/sums").json()
+    assert found["parameters"] == {"config": {"line": "sums", "rows": [4]}}
+
+
+def test_tracking_reaches_the_stacks_mlflow_and_its_artifacts(
+    stack: RunningStack, tmp_path: Path
+) -> None:
+    tracking = Tracking(stack.settings)
+    run = tracking.open_run("a-line", "key", {})
+    (tmp_path / "a.txt").write_text("words", encoding="utf-8")
+    tracking.log_file(run, tmp_path / "a.txt")
+    bucket = f"s3://{stack.settings.mlflow_bucket}/"
+    assert [uri for uri in ObjectStore(stack.settings).list(bucket) if uri.endswith("/a.txt")]

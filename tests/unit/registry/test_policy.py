@@ -1,0 +1,183 @@
+"""The policy: which settings leave the door open, and which gates are asked."""
+
+import pytest
+from pydantic import ValidationError
+
+from infra.store import Artifact
+from tasks.records import Fairness, Judgement, Scores, Staged
+from tasks.registry.policy import NO_CHAMPION, NOT_STAGED, judge_policy
+from tasks.registry.promotion import why_refused
+from tasks.registry.settings import PolicySettings, StagingSettings
+from tasks.verdicts import Estimate, Gate, Verdict, exact, undetermined
+
+SAME = Gate(metric="staging.same_predictions", at_least=1.0)
+GOOD = {
+    "quality.macro_f1": 0.9,
+    "baseline.macro_f1_gain": 0.05,
+    "champion.macro_f1_gain": 0.01,
+    "staging.same_predictions": 1.0,
+    "staging.latency_p95_ms": 20.0,
+    "staging.size_mb": 90.0,
+}
+FAIRNESS = Fairness(groups=(), estimates=(), min_group_rows=30)
+
+
+def scores(champion: int | None = 1, **changed: Estimate) -> Scores:
+    families = ("quality", "baseline") if champion is None else ("quality", "baseline", "champion")
+    estimates = {
+        name: exact(name, value, 600)
+        for name, value in GOOD.items()
+        if name.split(".")[0] in families
+    }
+    estimates |= {estimate.name: estimate for estimate in changed.values()}
+    return Scores(
+        artifact=Artifact("s3://b/scores", "0" * 64, 1),
+        labels=("a", "b"),
+        rows=600,
+        estimates=tuple(estimates.values()),
+        confusion=((300, 0), (0, 300)),
+        calibration=(),
+        champion_version=champion,
+        champion_note="",
+    )
+
+
+def staged(**changed: Estimate) -> Staged:
+    estimates = {
+        name: exact(name, value, 64) for name, value in GOOD.items() if name.startswith("staging.")
+    }
+    estimates |= {estimate.name: estimate for estimate in changed.values()}
+    return Staged(version=2, estimates=tuple(estimates.values()), requirements=())
+
+
+def asked(judgement: Judgement) -> set[str]:
+    return {gate.metric for gate in judgement.gates}
+
+
+def test_the_shipped_gates_pass_what_is_good_and_ask_everything() -> None:
+    judgement = judge_policy(PolicySettings(), scores(), FAIRNESS, staged())
+    assert judgement.verdict is Verdict.PASS
+    assert asked(judgement) == set(GOOD)
+    assert judgement.notes == ()
+    assert why_refused(judgement, None) == ""
+
+
+@pytest.mark.parametrize("metric", sorted(GOOD))
+@pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.UNDETERMINED])
+def test_each_shipped_gate_alone_keeps_the_door_shut(metric: str, verdict: Verdict) -> None:
+    worst = {"staging.latency_p95_ms": 5_000.0, "staging.size_mb": 5_000.0}.get(metric, -0.9)
+    broken = (
+        exact(metric, worst, 600)
+        if verdict is Verdict.FAIL
+        else undetermined(metric, 3, "too few rows")
+    )
+    in_staging = metric.startswith("staging.")
+    judgement = judge_policy(
+        PolicySettings(),
+        scores() if in_staging else scores(x=broken),
+        FAIRNESS,
+        staged(x=broken) if in_staging else staged(),
+    )
+    assert judgement.verdict is verdict
+    assert metric in why_refused(judgement, None)
+
+
+def test_a_gate_whose_number_nobody_measured_is_undetermined() -> None:
+    policy = PolicySettings(
+        gates=(*PolicySettings().gates, Gate(metric="fairness.gender.accuracy_gap", at_most=0.1))
+    )
+    judgement = judge_policy(policy, scores(), FAIRNESS, staged())
+    assert judgement.verdict is Verdict.UNDETERMINED
+
+
+def test_without_a_champion_its_gates_are_left_out_and_that_is_said() -> None:
+    judgement = judge_policy(PolicySettings(), scores(champion=None), FAIRNESS, staged())
+    assert judgement.verdict is Verdict.PASS
+    assert "champion.macro_f1_gain" not in asked(judgement)
+    assert judgement.notes == (NO_CHAMPION,)
+
+
+def test_a_champion_that_could_not_be_compared_is_still_asked_for() -> None:
+    silent = undetermined("champion.macro_f1_gain", 600, "it knows other labels")
+    judgement = judge_policy(PolicySettings(), scores(x=silent), FAIRNESS, staged())
+    assert judgement.verdict is Verdict.UNDETERMINED
+    nothing = scores(champion=None, x=silent)  # a record that contradicts itself
+    assert judge_policy(PolicySettings(), nothing, FAIRNESS, staged()).verdict is not Verdict.PASS
+
+
+def test_before_staging_its_gates_are_left_out_and_nothing_can_be_promoted() -> None:
+    judgement = judge_policy(PolicySettings(), scores(), FAIRNESS, None)
+    assert judgement.verdict is Verdict.PASS
+    assert judgement.notes == (NOT_STAGED,)
+    assert "not proven to serve" in why_refused(judgement, None)
+
+
+@pytest.mark.parametrize(
+    ("gates", "message"),
+    [
+        ((), "proves no quality"),
+        ((SAME,), "proves no quality"),
+        ((SAME, Gate(metric="quality.calibration_error", at_most=0.1)), "proves no quality"),
+        ((Gate(metric="quality.macro_f1", at_least=0.5),), "staging.same_predictions"),
+        (
+            (
+                Gate(metric="quality.macro_f1", at_least=0.5),
+                Gate(metric="staging.same_predictions", at_least=0.0),
+            ),
+            "between 0.99 and 1",
+        ),
+        (
+            (
+                Gate(metric="quality.macro_f1", at_least=0.5),
+                Gate(metric="staging.same_predictions", at_most=1.0),
+            ),
+            "between 0.99 and 1",
+        ),
+        (
+            (
+                SAME,
+                Gate(metric="quality.macro_f1", at_least=0.5),
+                Gate(metric="quality.macro_f1", at_least=0.6),
+            ),
+            "keep the strictest",
+        ),
+        (
+            (
+                SAME,
+                Gate(metric="quality.macro_f1", at_least=0.5),
+                *(Gate(metric=f"fairness.gender.m{i}", at_most=0.1) for i in range(21)),
+            ),
+            "at most 20",
+        ),
+    ],
+)
+def test_a_policy_that_leaves_the_door_open_is_refused(
+    gates: tuple[Gate, ...], message: str
+) -> None:
+    with pytest.raises(ValidationError, match=message):
+        PolicySettings(gates=gates)
+
+
+def test_a_gate_may_have_both_sides_and_a_family_its_twenty() -> None:
+    policy = PolicySettings(
+        gates=(
+            SAME,
+            Gate(metric="quality.macro_f1", at_least=0.5),
+            Gate(metric="quality.macro_f1", at_most=0.999),
+            *(Gate(metric=f"fairness.gender.m{i}", at_most=0.1) for i in range(20)),
+        )
+    )
+    assert len(policy.gates) == 23
+
+
+def test_too_few_requests_to_bound_a_percentile_are_refused_at_once() -> None:
+    with pytest.raises(ValidationError, match="greater than or equal to 72"):
+        StagingSettings(latency_requests=71)
+
+
+def test_a_judgement_is_not_believed_against_its_own_gates() -> None:
+    honest = judge_policy(PolicySettings(), scores(x=exact("quality.macro_f1", 0.1, 600)),
+                          FAIRNESS, staged())  # fmt: skip
+    forged = Judgement(honest.gates, Verdict.PASS)
+    assert "quality.macro_f1" in why_refused(forged, None)
+    assert why_refused(Judgement((), Verdict.PASS), None)
