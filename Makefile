@@ -9,6 +9,8 @@ PYTHON ?= $(shell for name in python3.11 python3 python; do \
 BIN := .venv/bin
 READY := .venv/.ready
 READY_DEV := .venv/.ready-dev
+# Two processes: most tests wait for servers. Tests of one file share those that they break.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
@@ -32,10 +34,10 @@ status: $(READY)  ## Show what runs, and which version holds which alias.
 	@$(BIN)/assayline status
 
 test: check  ## Check the code, then run all tests but the slow ones.
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(PYTEST) -m "not slow"
 
 test-all: check  ## Check the code, then run all tests, the slow ones too.
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
 
 check: $(READY_DEV)  ## Lint, formatting, types and the arrows between the packages.
 	@$(BIN)/ruff check .

@@ -25,6 +25,8 @@ from rich.console import Console
 POLL_S = 0.5
 # Task states reach the server as events, somewhat after the flow's own state.
 SETTLE_S = 3.0
+# A run's process sends its last log lines as it ends, after its last state.
+LOG_DELAY_S = 1.0
 PROGRESS_EVERY_S = 10.0
 OUR_LOGGERS = ("tasks", "infra", "flows")
 
@@ -51,6 +53,7 @@ class Follower:
                 break
             time.sleep(POLL_S)
         deadline = time.monotonic() + SETTLE_S
+        time.sleep(LOG_DELAY_S)
         while self._print_news() and time.monotonic() < deadline:
             time.sleep(POLL_S)
         return run

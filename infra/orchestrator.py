@@ -1,13 +1,14 @@
-"""The Prefect server over its REST API: what must stand on it, deployments, and runs to follow.
+"""The Prefect server over its REST API: what must stand on it, its workers and deployments.
 
-The console command uses this in place of Prefect's own client, whose import alone takes longer
-than a look at a running stack may take.
+`assayline up` and `status` use this in place of Prefect's own client, whose import alone takes
+longer than a look at a running stack may take, and which makes a profile in the user's home.
+Runs are started and followed by Prefect's client (flows/runs.py).
 """
 
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,6 @@ from infra.settings import Settings
 
 PAGE = 200  # the server's own limit for one answer
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-FINAL_STATES = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 
 
 class Deployment(BaseModel):
@@ -29,48 +29,6 @@ class Deployment(BaseModel):
     name: str
     flow_id: UUID
     entrypoint: str | None = None
-
-
-class FlowRun(BaseModel):
-    """A run of a flow: its state in capitals, the state's name, and the state's message."""
-
-    id: UUID
-    name: str
-    state_type: str | None = None
-    state_name: str | None = None
-    message: str | None = None
-    start_time: datetime | None = None
-    end_time: datetime | None = None
-    parameters: Mapping[str, Any] = {}
-
-    @property
-    def is_final(self) -> bool:
-        """Whether the run has ended, well or not."""
-        return self.state_type in FINAL_STATES
-
-
-class TaskRun(BaseModel):
-    """A run of a task; `state_name` is Cached where an earlier result was taken."""
-
-    id: UUID
-    name: str
-    task_key: str
-    state_type: str | None = None
-    state_name: str | None = None
-    message: str | None = None
-    expected_start_time: datetime | None = None
-    start_time: datetime | None = None
-    end_time: datetime | None = None
-
-
-class LogLine(BaseModel):
-    """One line of a run's log; `level` as in Python's logging."""
-
-    id: UUID
-    level: int
-    message: str
-    timestamp: datetime
-    task_run_id: UUID | None = None
 
 
 class Worker(BaseModel):
@@ -155,72 +113,6 @@ class Orchestrator:
             if answer.status_code != httpx.codes.NOT_FOUND:
                 answer.raise_for_status()
 
-    def start(self, deployment: str, parameters: Mapping[str, Any]) -> FlowRun:
-        """Start a run of a deployment, given as `flow/name`, with these parameters over its own.
-
-        Raises:
-            StackError: there is no such deployment, or the server refuses the parameters.
-
-        """
-        found = self._get_or_none(f"/deployments/name/{deployment}")
-        if found is None:
-            raise StackError(
-                f"there is no deployment {deployment} on the Prefect server at {self.url}; "
-                "`assayline up` registers those of prefect.yaml"
-            )
-        body = {"parameters": dict(parameters), "state": {"type": "SCHEDULED"}}
-        return _flow_run(self._post(f"/deployments/{found['id']}/create_flow_run", body))
-
-    def flow_run(self, run_id: UUID) -> FlowRun:
-        """The present state of a run.
-
-        Raises:
-            StackError: there is no such run.
-
-        """
-        found = self._get_or_none(f"/flow_runs/{run_id}")
-        if found is None:
-            raise StackError(f"there is no run {run_id} on the Prefect server at {self.url}")
-        return _flow_run(found)
-
-    def latest_run(self, deployment: str) -> FlowRun | None:
-        """The run of a deployment that was due last; None where it never ran."""
-        flow, name = deployment.split("/", 1)
-        body = {
-            "flows": {"name": {"any_": [flow]}},
-            "deployments": {"name": {"any_": [name]}},
-            # Those that a schedule has planned for later do not count.
-            "flow_runs": {"expected_start_time": {"before_": datetime.now(UTC).isoformat()}},
-            "sort": "EXPECTED_START_TIME_DESC",
-            "limit": 1,
-        }
-        found = self._post("/flow_runs/filter", body)
-        return _flow_run(found[0]) if found else None
-
-    def task_runs(self, run_id: UUID) -> list[TaskRun]:
-        """The task runs of a flow run so far, in the order in which they began."""
-        body = {"flow_runs": {"id": {"any_": [str(run_id)]}}, "sort": "EXPECTED_START_TIME_ASC"}
-        rows = self._pages("/task_runs/filter", body)
-        return [
-            TaskRun(**{**row, "message": (row.get("state") or {}).get("message")}) for row in rows
-        ]
-
-    def logs(self, run_id: UUID, since: datetime | None = None) -> list[LogLine]:
-        """The log lines of a flow run and its tasks, in order, none earlier than `since`.
-
-        Several processes send lines, each in its own time: to follow a run, ask from some seconds
-        before the last line that was seen, and leave out the ids that are known.
-        """
-        wanted: dict[str, Any] = {"flow_run_id": {"any_": [str(run_id)]}}
-        if since:
-            wanted["timestamp"] = {"after_": since.isoformat()}
-        rows = self._pages("/logs/filter", {"logs": wanted, "sort": "TIMESTAMP_ASC"})
-        return TypeAdapter(list[LogLine]).validate_python(rows)
-
-    def page_of(self, run_id: UUID) -> str:
-        """Address of a run's page in the UI."""
-        return f"{self.url.removesuffix('/api')}/runs/flow-run/{run_id}"
-
     def _get_or_none(self, path: str) -> Any:
         with self._explained(path):
             answer = self._client.get(path)
@@ -261,7 +153,3 @@ class Orchestrator:
             ) from error
         except httpx.HTTPError as error:
             raise StackError(self._unreachable()) from error
-
-
-def _flow_run(found: Mapping[str, Any]) -> FlowRun:
-    return FlowRun(**{**found, "message": (found.get("state") or {}).get("message")})

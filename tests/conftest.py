@@ -24,6 +24,8 @@ from tasks.verdicts import Verdict
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["DO_NOT_TRACK"] = "1"
+# Several processes train at once here; with more threads than cores all of them crawl.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))

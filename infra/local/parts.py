@@ -187,6 +187,8 @@ def prefect_part(home: Path, stack: StackSettings) -> Part:
         environment={
             **QUIET,
             "PREFECT_HOME": str(home / "prefect"),
+            "PREFECT_SERVER_UI_API_URL": f"http://{HOST}:{port}/api",
+            "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
             "PREFECT_API_DATABASE_CONNECTION_URL": database.get_secret_value()
             if database
             else f"sqlite+aiosqlite:///{home}/prefect/prefect.db",

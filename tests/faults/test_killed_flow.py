@@ -44,12 +44,15 @@ def wait_for_checkpoint(store: ObjectStore, run: subprocess.Popen[str]) -> None:
     pytest.fail(f"no checkpoint within {PATIENCE_S} s")
 
 
-def test_a_killed_run_goes_on_from_its_checkpoint(stack: RunningStack, tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_from_its_checkpoint(
+    stack: RunningStack, tiny_model: Path, tmp_path: Path
+) -> None:
     write_reviews(tmp_path / "reviews.csv", rows_per_topic=80)
     config = write_config(
         tmp_path,
         line="killed",
-        training={"epochs": 6, "learning_rate": 1e-4, "checkpoint_every_s": 2.0},
+        base_model={"reference": str(tiny_model)},
+        training={"epochs": 60, "learning_rate": 1e-3},
     )
     store = ObjectStore(stack.settings)
     command = [SCRIPTS / "assayline", "run", str(config)]

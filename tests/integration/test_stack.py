@@ -1,22 +1,27 @@
 """The embedded stack as a user gets it: all up, private, furnished, and quick the next time."""
 
+import io
 import json
 import os
 import resource
 import stat
 import time
 from pathlib import Path
+from typing import cast
 
 import httpx
 import psutil
 import pytest
 import yaml
+from rich.console import Console
 
+from flows.runs import RunFailedError, run_deployment
 from infra.deployments import register
+from infra.errors import StackError
 from infra.local.leftovers import survivors
 from infra.local.parts import prefect_environment
 from infra.local.supervision import Supervisor
-from infra.orchestrator import FlowRun, Orchestrator
+from infra.orchestrator import Orchestrator
 from infra.settings import load_settings
 from infra.store import ObjectStore
 from infra.tracking import Tracking
@@ -226,44 +231,37 @@ def register_project(
     return done.names, done.renewed
 
 
-def finished(orchestrator: Orchestrator, run: FlowRun) -> FlowRun:
-    deadline = time.monotonic() + 90
-    while not run.is_final:
-        assert time.monotonic() < deadline, run
-        time.sleep(0.2)
-        run = orchestrator.flow_run(run.id)
-    return run
-
-
-def test_a_deployment_runs_with_the_parameters_of_its_file(
-    stack: RunningStack, orchestrator: Orchestrator
-) -> None:
-    run = finished(orchestrator, orchestrator.start("adding/sums", {}))
-    assert run.parameters == {"config": {"line": "sums", "rows": [1, 2, 3]}}
-    assert run.state_type == "COMPLETED", run.message
-    (task,) = orchestrator.task_runs(run.id)
-    assert task.name.startswith("add-")
+@pytest.mark.usefixtures("orchestrator")
+def test_a_deployment_runs_with_the_parameters_of_its_file(stack: RunningStack) -> None:
+    shown = Console(file=io.StringIO(), width=200)
+    outcome = run_deployment(stack.settings, "adding/sums", {}, int, shown)
+    assert outcome.result == 6
+    assert not outcome.unchanged
+    printed = cast("io.StringIO", shown.file).getvalue()
+    assert "✓ add" in printed
+    assert "rows are [1, 2, 3]" in printed
+    assert outcome.url in printed
     results = ObjectStore(stack.settings).list(f"s3://{stack.settings.results_bucket}/")
     assert results
-    latest = orchestrator.latest_run("adding/sums")
-    assert latest is not None
-    assert latest.id == run.id  # and not one that the schedule has planned
-    assert str(run.id) in orchestrator.page_of(run.id)
-
-    deadline = time.monotonic() + 15  # Prefect sends log lines every two seconds
-    while not [line for line in orchestrator.logs(run.id) if line.message == "rows are [1, 2, 3]"]:
-        assert time.monotonic() < deadline, orchestrator.logs(run.id)
-        time.sleep(0.5)
-    lines = orchestrator.logs(run.id)
-    since = lines[-1].timestamp
-    assert all(line.timestamp >= since for line in orchestrator.logs(run.id, since))
 
 
-def test_a_failed_run_says_why(orchestrator: Orchestrator) -> None:
+@pytest.mark.usefixtures("orchestrator")
+def test_a_failed_run_says_why(stack: RunningStack) -> None:
     parameters = {"config": {"line": "sums", "rows": []}}
-    run = finished(orchestrator, orchestrator.start("adding/sums", parameters))
-    assert run.state_type == "FAILED"
-    assert "no rows; add some" in (run.message or "")
+    with pytest.raises(RunFailedError, match=r"^no rows; add some$"):
+        run_deployment(stack.settings, "adding/sums", parameters, int, Console(file=io.StringIO()))
+
+
+@pytest.mark.usefixtures("orchestrator")
+def test_a_deployment_that_does_not_exist_is_named(stack: RunningStack) -> None:
+    with pytest.raises(StackError, match="adding/nothing"):
+        run_deployment(stack.settings, "adding/nothing", {}, int, Console(file=io.StringIO()))
+
+
+def test_the_ui_asks_this_server(stack: RunningStack) -> None:
+    assert stack.settings.prefect_url
+    address = stack.settings.prefect_url.removesuffix("/api")
+    assert httpx.get(f"{address}/ui-settings").json()["api_url"] == stack.settings.prefect_url
 
 
 def test_a_schedule_plans_runs(orchestrator: Orchestrator) -> None:

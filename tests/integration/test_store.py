@@ -84,7 +84,7 @@ def test_wrong_keys_are_told_as_such(store_settings: Settings, tmp_path: Path) -
         lambda: client.put_bytes(client.uri("x"), b"x"),
         lambda: client.put_file(client.uri("x"), tmp_path / "file"),
     ):
-        with pytest.raises(StoreError, match=r"refuses the keys.*ASSAYLINE_STORE_SECRET_ACCESS_KEY"):
+        with pytest.raises(StoreError, match=r"refuses the keys.*_SECRET_ACCESS_KEY"):
             call()
 
 
