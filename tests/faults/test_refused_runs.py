@@ -58,14 +58,18 @@ def latest_state(stack: RunningStack, deployment: str) -> dict[str, str]:
             GOOD.replace("label", "topic", 1).encode(), {}, ["label", "topic"], id="missing column"
         ),
         pytest.param(b"text,label\n", {}, ["rows.csv"], id="empty set"),
-        pytest.param(GOOD.replace("dogs", "cats").encode(), {}, ["labels: at least 2; seen 1"], id="one class"),
+        pytest.param(
+            GOOD.replace("dogs", "cats").encode(), {}, ["labels: at least 2; seen 1"],
+            id="one class",
+        ),
         pytest.param(
             GOOD.encode(), {"contract": {"labels": ["cats", "birds"]}},
             ["60 of 120 rows", "contract.max_quarantine_share"],
             id="label outside the contract",
         ),
         pytest.param(
-            GOOD.encode(), {"contract": {"min_text_length": 500}}, ["all 120 rows were put aside", "text length"],
+            GOOD.encode(), {"contract": {"min_text_length": 500}},
+            ["all 120 rows were put aside", "text length"],
             id="all rows quarantined",
         ),
         pytest.param(GOOD.encode() + b"caf\xe9,cats\n", {}, ["0xe9", "utf-8"], id="not UTF-8"),

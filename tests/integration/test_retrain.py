@@ -22,7 +22,7 @@ TOPICS = ("politics", "sports", "tech")
 ROWS_PER_TOPIC = 120
 TEXT_LENGTH = 160
 
-# What the README shows, and little enough training for a test.
+# What the README shows.
 README_CONFIG = """
 line: reviews
 source:
@@ -32,10 +32,11 @@ source:
   label_column: stars_label
   group_columns: [country]
 """
+# Wide enough for the few rows of a test: it is the way through the house that is tried here.
 GATES = [
-    {"metric": "quality.macro_f1", "at_least": 0.8},
+    {"metric": "quality.macro_f1", "at_least": 0.7},
     {"metric": "baseline.macro_f1_gain", "at_least": -0.05},
-    {"metric": "champion.macro_f1_gain", "at_least": -0.1},
+    {"metric": "champion.macro_f1_gain", "at_least": -0.3},
     {"metric": "fairness.country.accuracy_difference", "at_most": 0.25},
     {"metric": "staging.same_predictions", "at_least": 1.0},
     {"metric": "staging.latency_p95_ms", "at_most": 2000},
