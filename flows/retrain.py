@@ -8,7 +8,7 @@ from tasks.data import ingest, pin_source, validate
 from tasks.evaluation import evaluate
 from tasks.fairness import assess
 from tasks.records import Decision
-from tasks.registry import find_champion, judge, promote, register, stage
+from tasks.registry import confirm_registered, find_champion, judge, promote, register, stage
 from tasks.reporting import write_report
 from tasks.tokenization import pin_base_model, tokenize
 from tasks.training import train
@@ -39,6 +39,8 @@ def retrain(config: RetrainConfig) -> Decision:
     version = register(
         line, snapshot, data, tokens, base_model, weights, scores, fairness, task_type
     )
+
+    confirm_registered(version)
 
     staged = None
     judgement = judge(config.policy, scores, fairness, staged)

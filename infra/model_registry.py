@@ -140,6 +140,12 @@ class Registry:
         self._client.finalize_logged_model(logged.model_id, "READY")
         return str(logged.model_id)
 
+    def versions(self, line: str) -> list[int]:
+        """Numbers of all versions of a line, ascending; empty where it has no registered model."""
+        with self._explained():
+            found = self._client.search_model_versions(f"name = '{line}'", max_results=10_000)
+            return sorted(int(version.version) for version in found)
+
     def version_tags(self, line: str, version: int) -> dict[str, str]:
         """Tags of a version.
 

@@ -59,6 +59,14 @@ def register(
     )  # fmt: skip
 
 
+@look_up
+def confirm_registered(version: Version) -> None:
+    """Make sure that the registry still holds the version."""
+    from tasks.registry.registration import check_registered
+
+    check_registered(version, open_tracking())
+
+
 @cached_stage(also=_RECORDS)
 def judge(
     policy: PolicySettings, scores: Scores, fairness: Fairness, staged: Staged | None

@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from infra.errors import TrackingError
 from infra.model_format import write_model
 from infra.stages import digest_of
 from infra.store import ObjectStore
@@ -97,6 +98,23 @@ def _write(line: str, weights: Weights, task_type: str, work: Path, store: Objec
         examples=EXAMPLES,
     )
     return work / "mlflow"
+
+
+def check_registered(version: Version, tracking: Tracking) -> None:
+    """Make sure that the registry still holds a version that an earlier run may have registered.
+
+    Raises:
+        TrackingError: it does not, or holds another model under this number.
+
+    """
+    held = version.version in tracking.versions(version.line)
+    tags = tracking.version_tags(version.line, version.version) if held else {}
+    if tags.get(WEIGHTS_TAG) != version.weights_sha256:
+        raise TrackingError(
+            f"version {version.version} of {version.line} was registered by an earlier run, and "
+            f"the registry at {tracking.url} no longer holds it; restore the registry, or delete "
+            "Prefect's results together with it, so that the stages run anew"
+        )
 
 
 def _tags(

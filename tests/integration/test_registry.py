@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from infra.errors import BaseModelError
+from infra.errors import BaseModelError, TrackingError
 from infra.model_format import pinned_requirements, write_model
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records import Version
-from tasks.registry.registration import register_version
+from tasks.registry.registration import check_registered, register_version
 
 
 def register(candidate: Any, store: ObjectStore, tracking: Tracking) -> Version:
@@ -53,6 +53,17 @@ def test_the_same_evidence_is_registered_once(
     assert tracking.aliases("topics")["candidate"] == registered.version
     other = replace(candidate, scores=replace(candidate.scores, rows=59))
     assert register(other, store, tracking).version == registered.version + 1
+
+
+def test_a_version_that_the_registry_lost_is_told(registered: Version, tracking: Tracking) -> None:
+    check_registered(registered, tracking)
+    for lost in (
+        replace(registered, version=999),
+        replace(registered, line="a-line-that-never-was"),
+        replace(registered, weights_sha256="0" * 64),
+    ):
+        with pytest.raises(TrackingError, match="no longer holds it"):
+            check_registered(lost, tracking)
 
 
 def test_an_upload_that_never_became_a_version_is_used_again(

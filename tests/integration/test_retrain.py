@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 import sysconfig
@@ -22,16 +23,6 @@ TOPICS = ("politics", "sports", "tech")
 ROWS_PER_TOPIC = 120
 TEXT_LENGTH = 160
 
-# What the README shows.
-README_CONFIG = """
-line: reviews
-source:
-  format: csv
-  path: reviews.csv            # relative to this file; or s3://bucket/reviews.csv
-  text_column: review
-  label_column: stars_label
-  group_columns: [country]
-"""
 # Wide enough for the few rows of a test: it is the way through the house that is tried here.
 GATES = [
     {"metric": "quality.macro_f1", "at_least": 0.7},
@@ -59,9 +50,18 @@ def write_reviews(path: Path, rows_per_topic: int = ROWS_PER_TOPIC) -> None:
                     writer.writerow([text, topic, ("uk", "us")[number % 2]])
 
 
+def readme_config() -> dict[str, object]:
+    """The settings that the README shows for one's own CSV file."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"```yaml\n(line: reviews\n.*?)```", readme, re.DOTALL)
+    assert shown
+    settings: dict[str, object] = yaml.safe_load(shown[1])
+    return settings
+
+
 def write_config(folder: Path, name: str = "reviews.yaml", **changes: object) -> Path:
     """The README's settings with others on top."""
-    content = yaml.safe_load(README_CONFIG) | {
+    content = readme_config() | {
         "training": {"epochs": 3, "learning_rate": 2e-4},
         "tokenization": {"max_length": 48},
         "policy": {"gates": GATES},
