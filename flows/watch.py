@@ -68,9 +68,7 @@ class Follower:
     def _print_news(self) -> bool:
         """Print what is new of logs, progress and stages; whether a stage is still open."""
         for message in self._new_logs():
-            self.console.print(
-                f"    {message}", style="dim", markup=False, highlight=False, soft_wrap=True
-            )
+            self._say(message)
         if time.monotonic() >= self._progress_due:
             self._progress_due = time.monotonic() + PROGRESS_EVERY_S
             self._print_progress()
@@ -96,7 +94,12 @@ class Follower:
             shown = f"{bar.data:3.0f}%  {bar.description or ''}"
             if shown != self._progress:
                 self._progress = shown
-                self.console.print(f"    {shown}", style="dim", markup=False, highlight=False)
+                self._say(shown)
+
+    def _say(self, text: str) -> None:
+        self.console.print(
+            f"    {text}", style="dim", markup=False, highlight=False, soft_wrap=True
+        )
 
     def _new_logs(self) -> Iterator[str]:
         logs = self.client.read_logs(

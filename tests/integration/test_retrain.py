@@ -95,7 +95,7 @@ def test_the_first_run_puts_a_proven_version_in_production(
         if not str(gate["metric"]).startswith("champion"):
             assert str(gate["metric"]) in first_run
     assert "models:/reviews@production version 1" in first_run
-    assert "no version is in production" in first_run
+    assert "there was no champion to compare with" in first_run
     assert Tracking(stack.settings).aliases("reviews") == {
         "candidate": 1, "staging": 1, "production": 1,
     }  # fmt: skip
