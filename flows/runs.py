@@ -1,11 +1,13 @@
 """Starts the run of a deployment, follows it, and reads what it came to."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import httpx
 import yaml
 from pydantic import TypeAdapter
 from rich.console import Console
@@ -72,7 +74,7 @@ def run_deployment(
     if not settings.prefect_url:
         raise StackError("no Prefect server; start one (assayline up) or set PREFECT_API_URL")
     from prefect.client.orchestration import get_client
-    from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+    from prefect.exceptions import ObjectNotFound
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     from flows.watch import Follower, is_cached
@@ -81,14 +83,13 @@ def run_deployment(
     with (
         temporary_settings({PREFECT_API_URL: settings.prefect_url}),
         get_client(sync_client=True) as client,
+        _explained(settings.prefect_url),
     ):
         try:
             found = client.read_deployment_by_name(deployment)
-            run = client.create_flow_run_from_deployment(found.id, parameters=dict(parameters))
         except ObjectNotFound as error:
             raise StackError(f"Prefect has no deployment {deployment}; `assayline up`") from error
-        except PrefectHTTPStatusError as error:
-            raise StackError(f"Prefect refuses the run: {error.response.text}") from error
+        run = client.create_flow_run_from_deployment(found.id, parameters=dict(parameters))
         url = f"{settings.prefect_url.removesuffix('/api')}/runs/flow-run/{run.id}"
         console.print(f"{deployment}  {url}", soft_wrap=True)
         follower = Follower(client, run.id, console)
@@ -97,6 +98,20 @@ def run_deployment(
         unchanged = bool(stages) and all(is_cached(task.state) for task in stages)
         # Prefect gives a persisted record back as a mapping.
         return Outcome(TypeAdapter(record).validate_python(_result(ended)), unchanged, url)
+
+
+@contextmanager
+def _explained(prefect_url: str) -> Iterator[None]:
+    """Turn every way in which Prefect can fail into one message."""
+    try:
+        yield
+    except httpx.HTTPStatusError as error:
+        raise StackError(f"Prefect refuses the run: {error.response.text}") from error
+    except httpx.HTTPError as error:
+        raise StackError(
+            f"the Prefect server at {prefect_url} does not answer; start it (assayline up) or set "
+            "PREFECT_API_URL to the one that runs. A run that began goes on with its worker"
+        ) from error
 
 
 def _result(run: "FlowRun") -> Any:

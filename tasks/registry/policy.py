@@ -8,7 +8,9 @@ from tasks.registry.settings import PolicySettings
 from tasks.verdicts import Gate, combine
 from tasks.verdicts import judge as judge_gates
 
-NO_CHAMPION: Final = "there was no champion to compare with, so the gates on champion.* are not asked"
+NO_CHAMPION: Final = (
+    "there was no champion to compare with, so the gates on champion.* are not asked"
+)
 NOT_STAGED: Final = "the gates on staging.* are asked when the registered artifact was served"
 
 

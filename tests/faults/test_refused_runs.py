@@ -137,3 +137,15 @@ def test_commands_on_a_line_that_does_not_exist(stack: RunningStack, command: li
     assert done.returncode == 1
     assert "nobody" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("line", ["bbc-news", "broken"])
+def test_a_run_without_a_prefect_server_is_one_message(
+    stack: RunningStack, tmp_path: Path, line: str
+) -> None:
+    shipped = Path(__file__).parents[2] / "configs" / "bbc-news.yaml"
+    config = shipped if line == "bbc-news" else write_line(tmp_path, GOOD.encode())
+    done = stack.assayline("run", str(config), PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "the Prefect server at http://127.0.0.1:9/api does not answer" in done.stderr
