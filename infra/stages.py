@@ -6,11 +6,13 @@ object store and skips the stage; there is no second cache.
 """
 
 import dataclasses
+import errno
 import hashlib
 import inspect
 import json
-from collections.abc import Callable
-from contextlib import nullcontext
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from enum import Enum
 from functools import wraps
 from importlib.metadata import version
@@ -22,6 +24,8 @@ from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 from prefect.concurrency.sync import concurrency
 from prefect.context import TaskRunContext
 from pydantic import BaseModel
+
+from infra.errors import StoreError
 
 GPU_LIMIT = "gpu"
 # Tells the tasks that run every time from those that are skipped when nothing changed.
@@ -102,6 +106,20 @@ def stage_key(
     )
 
 
+@contextmanager
+def _explain_full_disk() -> Iterator[None]:
+    """Turn a temporary file that finds no room into one message."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise StoreError(
+            f"no room on the local disk for temporary files in {tempfile.gettempdir()} ({error}); "
+            "make room there, or set TMPDIR to a folder on a larger disk, and run again"
+        ) from error
+
+
 def cached_stage(
     *, also: tuple[Path, ...] = (), libraries: tuple[str, ...] = (), gpu: bool = False
 ) -> Callable[[Callable[P, R]], Task[P, R]]:
@@ -125,7 +143,7 @@ def cached_stage(
         @wraps(function)
         def hold_slot(*args: P.args, **kwargs: P.kwargs) -> R:
             slot = concurrency(GPU_LIMIT, lease_duration=GPU_LEASE_S) if gpu else nullcontext()
-            with slot:
+            with slot, _explain_full_disk():
                 return function(*args, **kwargs)
 
         as_task = task(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.errors import StoreError
 from infra.stages import cached_stage, digest_of, digest_of_sources, look_up, stage_key
 from infra.store import Artifact
 
@@ -100,3 +101,16 @@ def test_a_stage_keeps_its_name_and_persists_and_a_look_up_does_not() -> None:
     assert count_rows.fn(3) == 3
     assert find_rows.name == "find_rows"
     assert find_rows.persist_result is False
+
+
+def test_a_full_disk_is_one_message() -> None:
+    @cached_stage()
+    def write_rows(path: str) -> int:
+        """Write."""
+        with Path(path).open("w") as file:
+            return file.write("row")
+
+    with pytest.raises(StoreError, match=r"no room on the local disk .* set TMPDIR"):
+        write_rows.fn("/dev/full")  # on Linux, a device on which every write finds no room
+    with pytest.raises(FileNotFoundError):
+        write_rows.fn("/no/such/folder/rows")
