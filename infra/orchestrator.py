@@ -14,11 +14,14 @@ from uuid import UUID
 
 import httpx
 from pydantic import BaseModel, TypeAdapter
+from tenacity import retry, retry_if_result, stop_after_attempt, wait_random_exponential
 
 from infra.errors import StackError
 from infra.settings import Settings
 
 PAGE = 200  # the server's own limit for one answer
+TRIES = 6
+BUSY = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -109,23 +112,35 @@ class Orchestrator:
     def delete_deployment(self, deployment: Deployment) -> None:
         """Remove a deployment with its schedules."""
         with self._explained("the removal of a deployment"):
-            answer = self._client.delete(f"/deployments/{deployment.id}")
+            answer = self._send("DELETE", f"/deployments/{deployment.id}")
             if answer.status_code != httpx.codes.NOT_FOUND:
                 answer.raise_for_status()
 
     def _get_or_none(self, path: str) -> Any:
         with self._explained(path):
-            answer = self._client.get(path)
+            answer = self._send("GET", path)
             if answer.status_code == httpx.codes.NOT_FOUND:
                 return None
             return answer.raise_for_status().json()
 
     def _post(self, path: str, body: Mapping[str, Any], *, may_exist: bool = False) -> Any:
         with self._explained(path):
-            answer = self._client.post(path, json=body)
+            answer = self._send("POST", path, body)
             if may_exist and answer.status_code == httpx.codes.CONFLICT:
                 return None
             return answer.raise_for_status().json()
+
+    @retry(
+        retry=retry_if_result(lambda answer: answer.status_code in BUSY),
+        stop=stop_after_attempt(TRIES),
+        wait=wait_random_exponential(multiplier=0.2, max=3),
+        retry_error_callback=lambda state: state.outcome and state.outcome.result(),
+    )
+    def _send(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> httpx.Response:
+        """Ask again while the server is busy: on SQLite it answers 503 when two writers meet."""
+        return self._client.request(method, path, json=body)
 
     def _pages(self, path: str, body: Mapping[str, Any]) -> list[Any]:
         rows: list[Any] = []
