@@ -12,9 +12,10 @@ from infra.errors import DataError
 from infra.store import ObjectStore
 from tasks.fairness.gaps import gap_estimates
 from tasks.fairness.group_rates import rates_of_groups
-from tasks.fairness.mentions import Membership, column_groups, mentioned_groups, read_terms
 from tasks.fairness.rates import collapse_outcomes
-from tasks.fairness.settings import TERMS_FOLDER, FairnessSettings
+from tasks.fairness.settings import FairnessSettings
+from tasks.identity.mentions import Membership, column_groups, mentioned_groups, read_terms
+from tasks.identity.term_lists import TERMS_FOLDER
 from tasks.records import DataReport, Fairness, GroupRates, Scores
 from tasks.resampling import Ints
 from tasks.verdicts import Estimate

@@ -1,17 +1,9 @@
 """Settings of the fairness assessment."""
 
-from pathlib import Path
-
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from tasks.identity.term_lists import check_attributes
 from tasks.verdicts import MAX_FAMILY
-
-TERMS_FOLDER = Path(__file__).parent / "terms"
-
-
-def known_attributes() -> tuple[str, ...]:
-    """Attributes that a term list is shipped for, sorted."""
-    return tuple(sorted(path.stem for path in TERMS_FOLDER.glob("*.csv")))
 
 
 class FairnessSettings(BaseModel):
@@ -22,7 +14,7 @@ class FairnessSettings(BaseModel):
     identity_attributes: tuple[str, ...] = Field(
         default=("gender",),
         description="Attributes whose groups are told by the words of a text; each names a term "
-        "list in tasks/fairness/terms. A group column of the same name is used in its place.",
+        "list in tasks/identity/terms. A group column of the same name is used in its place.",
     )
     min_group_rows: int = Field(
         default=30,
@@ -42,9 +34,4 @@ class FairnessSettings(BaseModel):
     @field_validator("identity_attributes")
     @classmethod
     def _known(cls, attributes: tuple[str, ...]) -> tuple[str, ...]:
-        known = known_attributes()
-        if unknown := [attribute for attribute in attributes if attribute not in known]:
-            raise ValueError(f"no term list for {unknown}; known are {list(known)}")
-        if len(set(attributes)) < len(attributes):
-            raise ValueError(f"{list(attributes)} names an attribute twice")
-        return attributes
+        return check_attributes(attributes)

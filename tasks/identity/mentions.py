@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,19 +59,54 @@ def read_terms(path: Path) -> tuple[Term, ...]:
         )
 
 
-def mentioned_groups(attribute: str, texts: Sequence[str], terms: Sequence[Term]) -> Membership:
-    """Find the groups that each text mentions.
+class TermFinder:
+    """Finds which of many terms a text mentions, in one pass over its words.
 
     Terms of a language with spaces are matched as whole words, whatever their case: "he" is in
     "He's", and not in "the". Others are matched anywhere but in their ``not_in``.
     """
+
+    def __init__(self, terms: Sequence[Term]) -> None:
+        # A look-up answers for all single words at once; a pattern would be tried at every letter.
+        self._single: dict[str, list[int]] = {}
+        self._phrases: dict[str, list[tuple[int, re.Pattern[str]]]] = {}
+        self._anywhere: dict[str, list[tuple[int, re.Pattern[str]]]] = {}
+        for place, term in enumerate(terms):
+            if term.language in UNSPACED_LANGUAGES:
+                pattern = re.compile(_outside_words(term))
+                self._anywhere.setdefault(term.term[0], []).append((place, pattern))
+            elif WORD.fullmatch(term.term):
+                self._single.setdefault(term.term, []).append(place)
+            else:  # a phrase is looked for where its last word stands: "old man", not at each "old"
+                pattern = re.compile(rf"\b{re.escape(term.term)}\b")
+                last = WORD.findall(term.term)[-1]
+                self._phrases.setdefault(last, []).append((place, pattern))
+        self._words = frozenset(self._single) | frozenset(self._phrases)
+        self._letters = frozenset(self._anywhere)
+        self._anywhere_is_not_ascii = not any(letter.isascii() for letter in self._letters)
+
+    def find(self, text: str) -> list[int]:
+        """Places, among the terms, of those that the text mentions, each once."""
+        folded = text.casefold()
+        found: list[int] = []
+        for word in self._words.intersection(WORD.findall(folded)):
+            found += self._single.get(word, ())
+            found += _matching(self._phrases.get(word, ()), folded)
+        if not (self._anywhere_is_not_ascii and folded.isascii()):
+            for letter in self._letters.intersection(folded):
+                found += _matching(self._anywhere[letter], folded)
+        return found
+
+
+def mentioned_groups(attribute: str, texts: Sequence[str], terms: Sequence[Term]) -> Membership:
+    """Find the groups that each text mentions, as `TermFinder` finds its terms."""
     groups = tuple(sorted({term.group for term in terms}))
-    finders = [_finder([term for term in terms if term.group == group]) for group in groups]
+    column = [groups.index(term.group) for term in terms]
+    finder = TermFinder(terms)
     rows = np.zeros((len(texts), len(groups)), dtype=np.bool_)
     for row, text in enumerate(texts):
-        folded = text.casefold()
-        words = frozenset(WORD.findall(folded))
-        rows[row] = [finder(folded, words) for finder in finders]
+        for place in finder.find(text):
+            rows[row, column[place]] = True
     return Membership(attribute, groups, rows)
 
 
@@ -84,29 +119,8 @@ def column_groups(attribute: str, values: Sequence[object]) -> Membership:
     return Membership(attribute, groups, column[:, None] == np.arange(len(groups)))
 
 
-def _finder(terms: list[Term]) -> Callable[[str, frozenset[str]], bool]:
-    """Whether a folded text, given with its words, mentions one of the terms of a group."""
-    spaced = [term.term for term in terms if term.language not in UNSPACED_LANGUAGES]
-    # A set answers for single words in one step; a pattern of sixty would be tried at every letter.
-    single = frozenset(term for term in spaced if WORD.fullmatch(term))
-    phrases = _pattern([rf"\b{re.escape(term)}\b" for term in spaced if term not in single])
-    anywhere = _pattern(
-        [_outside_words(term) for term in terms if term.language in UNSPACED_LANGUAGES]
-    )
-
-    def find(folded: str, words: frozenset[str]) -> bool:
-        return (
-            not single.isdisjoint(words)
-            or phrases.search(folded) is not None
-            or anywhere.search(folded) is not None
-        )
-
-    return find
-
-
-def _pattern(alternatives: list[str]) -> re.Pattern[str]:
-    # (?!) matches nothing: the pattern of no alternatives.
-    return re.compile("|".join(alternatives) or "(?!)")
+def _matching(candidates: Iterable[tuple[int, re.Pattern[str]]], folded: str) -> list[int]:
+    return [place for place, pattern in candidates if pattern.search(folded)]
 
 
 def _outside_words(term: Term) -> str:

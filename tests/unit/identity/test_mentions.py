@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks.fairness.mentions import Term, column_groups, mentioned_groups, read_terms
-from tasks.fairness.settings import TERMS_FOLDER, FairnessSettings, known_attributes
+from tasks.fairness.settings import FairnessSettings
+from tasks.identity.mentions import Term, column_groups, mentioned_groups, read_terms
+from tasks.identity.term_lists import TERMS_FOLDER, known_attributes
 
 
 def found(text: str, attribute: str = "gender") -> set[str]:

@@ -1,0 +1,1 @@
+"""Who a text speaks of: term lists by protected attribute, and how they are found."""
