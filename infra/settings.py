@@ -15,8 +15,10 @@ prefect   PREFECT_API_URL
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from string import Template
 from typing import Self
 
 from dotenv import dotenv_values
@@ -149,6 +151,27 @@ def home_folder() -> Path:
     return Path(_given().get("ASSAYLINE_HOME") or ".assayline").expanduser().absolute()
 
 
+def expand_variables(text: str) -> str:
+    """A text with every $NAME or ${NAME} in it replaced by that variable; $$ is a dollar.
+
+    Raises:
+        SettingsError: a variable is not set, or a dollar begins no name. The text stands in no
+            message, since a variable may hold a secret.
+
+    """
+    try:
+        return Template(text).substitute(_given())
+    except KeyError as error:
+        raise SettingsError(
+            f"the variable {error.args[0]}, which a setting names as ${error.args[0]}, is not set; "
+            "set it in the environment of the worker or in .env"
+        ) from None
+    except ValueError:
+        raise SettingsError(
+            "a dollar in a setting begins no name of a variable; write $NAME, or $$ for a dollar"
+        ) from None
+
+
 def external_parts(home: Path) -> frozenset[str]:
     """Which of `store`, `mlflow` and `prefect` the user runs elsewhere; the module says when."""
     given, ours = _given(), _read_env_file(home / STACK_ENV_FILE)
@@ -231,5 +254,12 @@ def explain_validation(error: ValidationError, source: str, prefix: str = "") ->
         elif not key:  # the input is then the whole source, which may hold secrets
             lines.append(f"  {item['msg']}")
         else:
-            lines.append(f"  {key}: {item['msg']} (value seen: {item['input']!r})")
+            seen = _without_passwords(repr(item["input"]))
+            lines.append(f"  {key}: {item['msg']} (value seen: {seen})")
     return f"{source} has {len(lines)} wrong setting(s):\n" + "\n".join(lines)
+
+
+def _without_passwords(shown: str) -> str:
+    """A value as a message may show it: without the user and password of an address in it."""
+    shown = re.sub(r"://.*@", "://***@", shown, flags=re.DOTALL)
+    return re.sub(r"(?i)((?:passw\w*|pwd|secret\w*|token\w*)(?:=|%3d))[^&;\s'\"]*", r"\1***", shown)

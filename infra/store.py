@@ -181,11 +181,16 @@ class ObjectStore:
             StoreError: also where the bytes are not those that were written.
 
         """
-        bucket, key = split_uri(artifact.uri)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with self._explained(artifact.uri):
-            self._client.download_file(bucket, key, str(path), Config=self._transfer)
+        self.download(artifact.uri, path)
         _check_digest(path, artifact.sha256, artifact.uri)
+        return path
+
+    def download(self, uri: str, path: Path) -> Path:
+        """Copy one object to a file, in parts and with new tries, whatever its digest."""
+        bucket, key = split_uri(uri)
+        with self._explained(uri):
+            self._client.download_file(bucket, key, str(path), Config=self._transfer)
         return path
 
     def put_folder(self, uri: str, folder: Path) -> Artifact:

@@ -60,7 +60,13 @@ class TaskType(Protocol):
         """
 
     def loss(
-        self, outputs: Any, labels: "Tensor", rows: "int | Tensor", *, smoothing: float
+        self,
+        outputs: Any,
+        labels: "Tensor",
+        rows: "int | Tensor",
+        *,
+        smoothing: float,
+        class_weights: "Tensor | None" = None,
     ) -> "Tensor":
         """A batch's share of the mean loss of an optimizer step.
 
@@ -69,6 +75,7 @@ class TaskType(Protocol):
             labels: (B,) class ids.
             rows: rows of all batches of the optimizer step.
             smoothing: probability that is spread over all classes.
+            class_weights: (L,) factor on the loss of an example by its class; None for equal ones.
 
         """
 

@@ -87,13 +87,21 @@ class Classification:
         return batch
 
     def loss(
-        self, outputs: Any, labels: "Tensor", rows: "int | Tensor", *, smoothing: float
+        self,
+        outputs: Any,
+        labels: "Tensor",
+        rows: "int | Tensor",
+        *,
+        smoothing: float,
+        class_weights: "Tensor | None" = None,
     ) -> "Tensor":
         """Cross-entropy in float32; see `TaskType.loss`."""
         from torch.nn.functional import cross_entropy
 
         logits = outputs["logits"].float()  # (B, L)
-        return cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing) / rows
+        weight = None if class_weights is None else class_weights.to(logits.device)
+        summed = cross_entropy(logits, labels, weight, reduction="sum", label_smoothing=smoothing)
+        return summed / rows
 
     def metrics(
         self, logits: "NDArray[np.float32]", labels: "NDArray[np.int64]"

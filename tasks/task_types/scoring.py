@@ -36,11 +36,13 @@ def score_texts(
     """
     distinct = list(dict.fromkeys(texts))
     with quiet_transformers():
-        tokenizer, model = load_tokenizer(model_folder), _load_model(model_folder)
+        tokenizer = load_tokenizer(model_folder)
+        model = load_model(model_folder, "AutoModelForSequenceClassification")
     scores = np.zeros((len(distinct), model.config.num_labels), dtype=np.float32)
     if distinct:
         encoded = tokenizer(distinct, truncation=True, max_length=max_length)["input_ids"]
-        _fill_in(scores, model, encoded, tokenizer.pad_token_id)
+        for rows, _, outputs in run_batches(model, encoded, tokenizer.pad_token_id):
+            scores[rows] = outputs.logits.float().softmax(dim=-1).cpu().numpy()
     _check_finite(scores, model_folder)
     place = {text: index for index, text in enumerate(distinct)}
     return scores[np.fromiter((place[text] for text in texts), dtype=np.int64, count=len(texts))]
@@ -65,30 +67,57 @@ def fill_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
         yield batch
 
 
-def _load_model(folder: Path) -> Any:
+def load_model(folder: Path, kind: str) -> Any:
+    """A model of one of transformers' Auto classes, in float32 on the device here, to be asked.
+
+    Raises:
+        BaseModelError: the folder holds no such model, or not all of its weights.
+
+    """
     import torch
+    import transformers
     from safetensors import SafetensorError
-    from transformers import AutoModelForSequenceClassification
 
     try:
-        model = AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+        model, report = getattr(transformers, kind).from_pretrained(
+            folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise BaseModelError(f"the model in {folder} cannot be loaded: {error}") from error
+    # Some base models have no pooler; only a head asks for it.
+    unasked = ".pooler." if kind == "AutoModel" else "\0"
+    lost = sorted(key for key in report["missing_keys"] if unasked not in f".{key}")
+    if lost:
+        raise BaseModelError(
+            f"the model in {folder} lacks {len(lost)} of its weights ({lost[0]} first), so that "
+            "they would be random"
+        )
     return model.to(pick_device().name).eval()
 
 
-def _fill_in(
-    scores: NDArray[np.float32], model: Any, encoded: Sequence[Sequence[int]], pad_id: int
-) -> None:
+def run_batches(
+    model: Any, encoded: Sequence[Sequence[int]], pad_id: int
+) -> Iterator[tuple[list[int], dict[str, Any], Any]]:
+    """Row numbers, padded inputs and the model's outputs of batches of like length.
+
+    Args:
+        model: as `load_model` gives it.
+        encoded: token ids of each text, one or more.
+        pad_id: token that fills a batch up.
+
+    """
     import torch
 
-    with torch.inference_mode():
-        for rows in fill_batches([len(ids) for ids in encoded], TOKEN_BUDGET):
-            batch = pad([encoded[row] for row in rows], pad_id)
-            batch = {name: value.to(model.device) for name, value in batch.items()}
-            scores[rows] = model(**batch).logits.float().softmax(dim=-1).cpu().numpy()
+    for rows in fill_batches([len(ids) for ids in encoded], TOKEN_BUDGET):
+        batch = pad([encoded[row] for row in rows], pad_id)
+        batch = {name: value.to(model.device) for name, value in batch.items()}
+        with torch.inference_mode():
+            outputs = model(**batch)
+        yield rows, batch, outputs
 
 
 def _check_finite(scores: NDArray[np.float32], folder: Path) -> None:

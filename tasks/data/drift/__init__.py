@@ -1,0 +1,1 @@
+"""A snapshot against the one that the champion was trained on."""

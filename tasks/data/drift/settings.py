@@ -1,0 +1,94 @@
+"""Settings of the drift checks."""
+
+from math import ceil
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+# drift.label_shares, text_length, vocabulary, unknown_tokens, domain_classifier and embeddings.
+_CHECKS = 6
+
+
+class DriftSettings(BaseModel):
+    """When the data of a run counts as drifted from that of the champion.
+
+    A check calls drift only if its p-value, corrected over all checks by Benjamini and Hochberg,
+    is below ``false_discovery_rate``, and its effect size reaches its own limit: with many rows
+    any difference is significant, with few any is large.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    on_drift: Literal["report", "refuse"] = Field(
+        default="report",
+        description="What drift does to a run: shown in the report, or the run ends before it "
+        "trains, also where drift cannot be told. A retraining is the usual answer to drift, so "
+        "it is reported by default.",
+    )
+    false_discovery_rate: float = Field(
+        default=0.05, gt=0, lt=0.5, description="Expected share of false calls among all calls."
+    )
+    max_label_distance: float = Field(
+        default=0.1, gt=0, le=1, description="Jensen-Shannon distance (base 2) of label shares."
+    )
+    max_length_distance: float = Field(
+        default=0.1, gt=0, le=1, description="Kolmogorov-Smirnov distance of text lengths."
+    )
+    max_vocabulary_distance: float = Field(
+        default=0.15,
+        gt=0,
+        le=1,
+        description="Jensen-Shannon distance (base 2) of word shares, beyond that of the same "
+        "rows dealt at random: rare words alone set any two samples apart. Of news, 0.15 is about "
+        "a third of the rows replaced by other topics.",
+    )
+    max_unknown_share_change: float = Field(
+        default=0.02,
+        gt=0,
+        le=1,
+        description="Change of the share of tokens that the base model's vocabulary lacks.",
+    )
+    max_domain_auc: float = Field(
+        default=0.65,
+        gt=0.5,
+        le=1,
+        description="Area under the ROC curve of a classifier that tells the rows of now from "
+        "those of before. A row that stands in both counts on both sides.",
+    )
+    max_embedding_distance: float = Field(
+        default=0.005,
+        gt=0,
+        description="Maximum mean discrepancy (squared, unbiased, Gaussian kernel of median width) "
+        "of the base model's embeddings. Of news, all rows replaced by other topics give 0.03, "
+        "40% of them 0.005.",
+    )
+    max_rows: int = Field(
+        default=5_000,
+        ge=100,
+        description="Rows of either side that a check draws at most, by the hash of their row_id. "
+        "Of labels and lengths all rows are counted.",
+    )
+    embedding_rows: int = Field(
+        default=500,
+        ge=50,
+        description="Rows of either side that the base model embeds, 64 tokens of each.",
+    )
+    permutations: int = Field(
+        default=999, ge=199, le=100_000, description="Permutations behind a p-value."
+    )
+    newest_rows: int = Field(
+        default=10, ge=0, le=100, description="Rows shown that the classifier finds most new."
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of samples and permutations.")
+
+    @model_validator(mode="after")
+    def _drift_can_be_called(self) -> "DriftSettings":
+        """The least p-value that permutations give must be able to pass the correction."""
+        needed = ceil(_CHECKS / self.false_discovery_rate)
+        if self.permutations < needed:
+            raise ValueError(
+                f"with drift.permutations {self.permutations} no p-value can fall below "
+                f"drift.false_discovery_rate {self.false_discovery_rate:g} after its correction, "
+                f"and drift would never be called; set permutations to at least {needed}"
+            )
+        return self

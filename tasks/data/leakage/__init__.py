@@ -1,0 +1,1 @@
+"""Duplicates and overlaps that would poison an evaluation."""

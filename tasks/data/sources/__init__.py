@@ -1,0 +1,1 @@
+"""The files, queries and hub data sets that a line reads, row by row."""

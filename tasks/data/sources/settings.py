@@ -1,0 +1,290 @@
+"""What a line reads: files, a data set of the Hugging Face hub, or the rows of a query."""
+
+import codecs
+import re
+from pathlib import PurePath
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from tasks.task_types.rows import RowShape
+
+S3_SCHEME: Final = "s3://"
+# Codecs of Python that are no character set, and those whose bytes mean what earlier ones say.
+_NO_CHARACTER_SETS: Final = {"idna", "punycode", "unicode-escape", "raw-unicode-escape"}
+_STATEFUL: Final = ("utf-7", "hz", "iso2022")
+# Names that the snapshot, the quarantine file or a check gives to a column of its own.
+RESERVED_COLUMNS: Final = frozenset(
+    {
+        "row_id", "text", "label", "labels", "target", "tokens", "tags", "question", "context",
+        "answer", "answer_start", "source", "messages", "split", "cluster", "file", "row",
+        "reasons", "values", "raw", "position", "text_length", "token_length", "splits_of_text",
+        "language", "conflict", "normalised_twin", "near_twin", "overlap", "personal_data",
+    }
+)  # fmt: skip
+
+# As SQLAlchemy tells them: the password reaches up to the next @, whatever stands in it.
+_USER_AND_PASSWORD: Final = re.compile(r"[\w+]+://[^:/]*:(?P<password>[^@]*)@")
+_VARIABLE: Final = re.compile(r"(\$\w+|\$\{\w+\})?")
+_SECRET_IN_QUERY: Final = re.compile(r"(?i)(passw\w*|pwd|secret\w*|token\w*)(=|%3d)(?!\$|%24)")
+_HAS_SCHEME: Final = re.compile(r"[\w+]+://|\$\w|\$\{\w")
+# Words that make a statement write although it begins with SELECT or WITH.
+_WRITING: Final = frozenset({"INTO", "INSERT", "UPDATE", "DELETE", "MERGE"})
+
+
+class _RowsBase(BaseModel):
+    """What every source can say."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_rows: int | None = Field(
+        default=None,
+        ge=1,
+        description="Keep at most this many distinct rows, chosen by the hash of their text, so "
+        "the same ones each time; None keeps all.",
+    )
+
+
+class _FilesBase(_RowsBase):
+    """Where the files lie and how their bytes become characters."""
+
+    path: str = Field(
+        min_length=1,
+        description="A file, a folder, a glob such as reviews/*.csv.gz, or s3://bucket/key (a "
+        "folder or glob there too). Files that end in .gz, .bz2, .xz or .zst are unpacked.",
+    )
+    package: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_]\w*$",
+        description="An installed package whose folder the path is relative to. It isn't imported.",
+    )
+    encoding: str = Field(default="utf-8", description="Character encoding of files of text.")
+    fallback_encoding: str | None = Field(
+        default=None,
+        description="Encoding of those lines that are not valid in the first one, for example "
+        "cp1252; None puts them aside as broken.",
+    )
+
+    @field_validator("encoding", "fallback_encoding")
+    @classmethod
+    def _known_encoding(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            known = "a".encode(value).decode(value) == "a"
+        except (LookupError, UnicodeError):  # the latter from a codec of bytes, such as rot13
+            known = False
+        name = codecs.lookup(value).name if known else ""
+        if not known or name in _NO_CHARACTER_SETS:
+            raise ValueError(f"{value!r} is no encoding of text that Python knows; try utf-8")
+        return "utf-8" if name == "utf-8-sig" else name  # a byte order mark is always dropped
+
+    @model_validator(mode="after")
+    def _fallback_fits(self) -> Self:
+        for name in (self.encoding, self.fallback_encoding):
+            if name and self.fallback_encoding and not keeps_lines(name):
+                raise ValueError(
+                    f"fallback_encoding {self.fallback_encoding!r} cannot stand beside "
+                    f"{self.encoding!r}: it is chosen line by line, and the lines of {name} are "
+                    "not told by their bytes; leave it out"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _package_path_is_relative(self) -> Self:
+        absolute = self.path.startswith(S3_SCHEME) or PurePath(self.path).is_absolute()
+        if self.package and (absolute or ".." in PurePath(self.path).parts):
+            raise ValueError(f"path {self.path!r} must lie inside package {self.package!r}")
+        return self
+
+
+class _NamedColumns(BaseModel):
+    """Which column of the source is which of the row."""
+
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="The source's column for each column of the task type, where the names differ: "
+        "{text: body, label: topic}.",
+    )
+    group_columns: tuple[str, ...] = Field(
+        default=(), description="Columns that hold protected attributes, for example gender."
+    )
+    cluster_column: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Column that names the author, document or conversation of a row. Rows that "
+        "share it fall in the same split.",
+    )
+
+    @model_validator(mode="after")
+    def _columns_are_distinct(self) -> Self:
+        extra = (*self.group_columns, *([self.cluster_column] if self.cluster_column else []))
+        named = [*self.columns.values(), *self.group_columns]
+        if len(set(named)) < len(named):
+            raise ValueError(f"a column is named twice in {named}")
+        if taken := set(extra) & RESERVED_COLUMNS:
+            raise ValueError(
+                f"column(s) {sorted(taken)} bear a name that Assayline itself uses; "
+                "rename them in the source"
+            )
+        return self
+
+    def source_columns(self, shape: RowShape) -> dict[str, str]:
+        """The source's column for each column of the row: those of the shape, then the groups."""
+        of_shape = {name: self.columns.get(name, name) for name in shape.names}
+        return of_shape | {name: name for name in self.group_columns}
+
+
+class TableSource(_FilesBase, _NamedColumns):
+    """Rows of files with named columns."""
+
+    format: Literal["csv", "tsv", "json", "jsonl", "parquet", "arrow"] = Field(
+        description="Format of the files. json is one list of objects a file, jsonl one object a "
+        "line, arrow the IPC file or stream format."
+    )
+    delimiter: str = Field(
+        default=",",
+        min_length=1,
+        max_length=1,
+        description="What parts the fields of a CSV file; those of a TSV file are parted by tabs.",
+    )
+
+    @field_validator("delimiter")
+    @classmethod
+    def _delimiter_parts_fields(cls, value: str) -> str:
+        if value in {'"', "\n", "\r", "\0"}:
+            raise ValueError(f"{value!r} cannot part the fields of a CSV file; use ',', ';' or '|'")
+        return value
+
+
+class TextFilesSource(_FilesBase):
+    """Plain text files; for classification, the folder or the name of a file is the label."""
+
+    format: Literal["text_files"] = Field(description="Plain text files.")
+    label_from: Literal["folder", "file_name"] = Field(
+        default="folder",
+        description="The label of a file's rows: its folder's name, or its own without ending.",
+    )
+    unit: Literal["file", "line"] = Field(
+        default="file", description="A row for each file, or one for each line that is not blank."
+    )
+
+    @property
+    def group_columns(self) -> tuple[str, ...]:
+        """Text files carry no groups."""
+        return ()
+
+    @property
+    def cluster_column(self) -> str | None:
+        """Nor clusters."""
+        return None
+
+
+class AnnotatedSource(_FilesBase):
+    """Files in the two formats that annotated text is published in."""
+
+    format: Literal["conll", "squad"] = Field(
+        description="conll: a token and its tag a line, parted by a tab or blank, an empty line "
+        "between sentences (tagging). squad: the nested JSON of SQuAD 1.1 and 2.0 (questions)."
+    )
+
+    @property
+    def group_columns(self) -> tuple[str, ...]:
+        """These formats carry no groups."""
+        return ()
+
+    @property
+    def cluster_column(self) -> str | None:
+        """The document's title in squad; conll names none."""
+        return "title" if self.format == "squad" else None
+
+
+class HubSource(_RowsBase, _NamedColumns):
+    """A data set of the Hugging Face hub, or a local folder that `load_dataset` reads."""
+
+    format: Literal["hub"] = Field(description="A data set as `datasets.load_dataset` reads it.")
+    dataset: str = Field(
+        min_length=1,
+        description="Id on the hub, for example ag_news, or a local folder (starts with / or .).",
+    )
+    name: str | None = Field(default=None, description="Configuration of the data set.")
+    split: str = Field(default="train", description="Split of the data set that is read.")
+    revision: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{40}$",
+        description="Commit hash on the hub; needed for a hub id, without meaning elsewhere.",
+    )
+
+
+class SqlSource(_RowsBase, _NamedColumns):
+    """The rows of a query."""
+
+    format: Literal["sql"] = Field(description="Rows of a SQL query.")
+    url: str = Field(
+        min_length=1,
+        description="Address for SQLAlchemy, for example sqlite:////data/reviews.db or "
+        "postgresql+psycopg://reader@db/reviews. $NAME in it is read from the environment of the "
+        "worker, so that no password stands here.",
+    )
+    query: str = Field(
+        min_length=1,
+        description="A SELECT; give it an ORDER BY that leaves no ties, since its rows are read "
+        "twice: to fingerprint them, and to copy them.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _keeps_no_secret(cls, url: str) -> str:
+        user = _USER_AND_PASSWORD.match(url)
+        if (user and not _VARIABLE.fullmatch(user["password"])) or _SECRET_IN_QUERY.search(url):
+            raise ValueError(
+                "a password must not stand in the settings; write $NAME in its place, and set NAME "
+                "in the environment of the worker"
+            )
+        if not _HAS_SCHEME.match(url):
+            raise ValueError("must be an address such as sqlite:////data/reviews.db, or a $NAME")
+        return url
+
+    @field_validator("query")
+    @classmethod
+    def _only_reads(cls, query: str) -> str:
+        kinds, keywords = _kinds_of_statements(query)
+        if kinds != ["SELECT"]:
+            raise ValueError("must be one statement that begins with SELECT or WITH")
+        if writing := sorted(keywords & _WRITING):
+            raise ValueError(f"must only read, and has {', '.join(writing)}")
+        return query
+
+
+def keeps_lines(encoding: str) -> bool:
+    """Whether each line is encoded alone and ends as in ASCII; so not in UTF-16 or ISO-2022."""
+    return "\n".encode(encoding) == b"\n" and not encoding.startswith(_STATEFUL)
+
+
+def _kinds_of_statements(query: str) -> tuple[list[str], set[str]]:
+    """What each statement of a query is, and all keywords."""
+    import sqlparse
+
+    kinds, keywords = [], set()
+    for statement in sqlparse.parse(query):
+        tokens = [
+            token
+            for token in statement.flatten()  # type: ignore[no-untyped-call]
+            if not token.is_whitespace and token.ttype not in sqlparse.tokens.Comment
+        ]
+        if any(token.value != ";" for token in tokens):
+            kinds.append(statement.get_type())  # type: ignore[no-untyped-call]
+            keywords |= {token.normalized for token in tokens if token.is_keyword}
+    return kinds, keywords
+
+
+def _one_of_any(schema: dict[str, Any]) -> None:
+    """Say anyOf for oneOf: Prefect's classic form shows nothing for the latter."""
+    schema["anyOf"] = schema.pop("oneOf")
+
+
+FilesSource = TableSource | TextFilesSource | AnnotatedSource
+SourceSettings = Annotated[
+    TableSource | TextFilesSource | AnnotatedSource | HubSource | SqlSource,
+    Field(discriminator="format", json_schema_extra=_one_of_any),
+]

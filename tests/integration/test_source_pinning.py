@@ -1,0 +1,94 @@
+"""What a source is made of, on disk, in a package and in a real object store."""
+
+import gzip
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from infra.store import ObjectStore
+from tasks.data.sources.pinning import pin
+from tests.source_files import read_version, settings_of
+
+
+def names(store: ObjectStore, **settings: object) -> list[str]:
+    """Names of the files that are pinned, without what stands before the last folder."""
+    chosen = settings_of(**settings)
+    return [file.uri.rpartition("/")[2] for file in pin("line", chosen, store).files]
+
+
+@pytest.fixture
+def places(store: ObjectStore, tmp_path: Path) -> list[str]:
+    """The same folder on disk and in the store."""
+    for name in ("b.csv", "a.csv.gz", "c.csv.zst", "d.jsonl", "e.csv.txt", "below/f.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+        store.put_bytes(store.uri("pinning", name), name.encode())
+    return [str(tmp_path), store.uri("pinning")]
+
+
+def test_folder_stands_for_its_files_of_the_format_packed_or_not(
+    store: ObjectStore, places: list[str]
+) -> None:
+    for place in places:
+        for path in (place, f"{place}/"):
+            assert names(store, format="csv", path=path) == ["a.csv.gz", "b.csv", "c.csv.zst"]
+        assert names(store, format="jsonl", path=place) == ["d.jsonl"]
+        assert names(store, format="text_files", path=place) == ["e.csv.txt"]
+
+
+def test_glob_stays_within_its_folder(store: ObjectStore, places: list[str]) -> None:
+    for place in places:
+        assert names(store, format="csv", path=f"{place}/?.csv*") == [
+            "a.csv.gz", "b.csv", "c.csv.zst", "e.csv.txt",
+        ]  # fmt: skip
+        assert names(store, format="csv", path=f"{place}/*/*.csv") == ["f.csv"]
+        assert names(store, format="csv", path=f"{place}/d.jsonl") == ["d.jsonl"]
+
+
+def test_file_with_brackets_in_its_name_is_no_glob(store: ObjectStore, tmp_path: Path) -> None:
+    (tmp_path / "a[1].csv").write_bytes(b"x")
+    assert names(store, format="csv", path=f"{tmp_path}/a[1].csv") == ["a[1].csv"]
+
+
+def test_fingerprint_tells_of_the_content_alone(store: ObjectStore, tmp_path: Path) -> None:
+    for name, data in (("a", b"one"), ("b", b"one"), ("c", b"two")):
+        (tmp_path / name).write_bytes(data)
+        store.put_bytes(store.uri("prints", name), data)
+    local = pin("line", settings_of(format="csv", path=f"{tmp_path}/?"), store).files
+    remote = pin("line", settings_of(format="csv", path=store.uri("prints", "?")), store).files
+    assert local[0].fingerprint == hashlib.sha256(b"one").hexdigest()
+    for files in (local, remote):
+        assert [file.size_bytes for file in files] == [3, 3, 3]
+        assert files[0].fingerprint == files[1].fingerprint != files[2].fingerprint
+
+
+def test_what_was_taken_back_in_is_pinned_oldest_first(store: ObjectStore, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"text\na\n")
+    settings = settings_of(format="csv", path=str(tmp_path / "a.csv"))
+    assert pin("line-a", settings, store).readmitted == ()
+    for name in ("20250102T-b.parquet", "20250101T-c.parquet", "note.txt"):
+        store.put_bytes(store.uri("readmitted", "line-a", name), name.encode())
+    store.put_bytes(store.uri("readmitted", "line-ab", "20240101T.parquet"), b"of another line")
+    version = pin("line-a", settings, store)
+    assert [file.uri for file in version.readmitted] == [
+        store.uri("readmitted", "line-a", name)
+        for name in ("20250101T-c.parquet", "20250102T-b.parquet")
+    ]
+    assert version.files == pin("line-b", settings, store).files
+
+
+def test_packed_objects_are_read_as_the_files_are(store: ObjectStore, tmp_path: Path) -> None:
+    data = gzip.compress(b"text\n" + b"a text of an object\n" * 50_000)
+    (tmp_path / "a.csv.gz").write_bytes(data)
+    uri = store.put_bytes(store.uri("packed", "a.csv.gz"), data).uri
+    local, remote = (
+        read_version(pin("line", settings, store), settings, "text", store)
+        for settings in (
+            settings_of(format="csv", path=str(tmp_path / "a.csv.gz")),
+            settings_of(format="csv", path=uri),
+        )
+    )
+    assert len(local.rows) == 50_000
+    assert local.column("text") == remote.column("text")
+    assert set(remote.column("file")) == {uri}

@@ -1,0 +1,69 @@
+"""Files of a source in a test: written, pinned and read as a run does it."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from infra.settings import load_settings
+from infra.store import ObjectStore, sha256_of_file
+from tasks.data.sources.reading import read_shards
+from tasks.data.sources.settings import SourceSettings
+from tasks.data.sources.shards import BrokenRow
+from tasks.records import SourceFile, SourceVersion
+from tasks.task_types.rows import ROW_SHAPES
+
+SOURCE: TypeAdapter[SourceSettings] = TypeAdapter(SourceSettings)
+
+
+@dataclass(frozen=True)
+class Read:
+    """All that was read of a source."""
+
+    rows: list[dict[str, object]]
+    broken: list[BrokenRow]
+
+    def column(self, name: str) -> list[object]:
+        """The values of one column."""
+        return [row[name] for row in self.rows]
+
+    def reasons(self) -> list[tuple[int, str]]:
+        """Number and reason of each broken row."""
+        return [(row.row, row.reason) for row in self.broken]
+
+
+def settings_of(**settings: object) -> SourceSettings:
+    """Settings of a source."""
+    return SOURCE.validate_python(settings)
+
+
+def pinned(*paths: Path) -> SourceVersion:
+    """Local files as `pin` finds them."""
+    return SourceVersion(
+        tuple(SourceFile(str(path), sha256_of_file(path), path.stat().st_size) for path in paths)
+    )
+
+
+def read_version(
+    source: SourceVersion, settings: SourceSettings, task_type: str, store: ObjectStore
+) -> Read:
+    """All rows of a pinned source."""
+    rows: list[dict[str, object]] = []
+    broken: list[BrokenRow] = []
+    for shard in read_shards(source, settings, ROW_SHAPES[task_type], store):
+        shard.rows.validate(full=True)
+        rows += shard.rows.to_pylist()
+        broken += shard.broken
+    return Read(rows, broken)
+
+
+def read_file(path: Path, task_type: str = "classification", /, **settings: object) -> Read:
+    """All rows of a local file, which no store is asked for."""
+    chosen = settings_of(path=str(path), **settings)
+    return read_version(pinned(path), chosen, task_type, _unasked_store())
+
+
+@cache
+def _unasked_store() -> ObjectStore:
+    return ObjectStore(load_settings())
