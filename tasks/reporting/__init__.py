@@ -11,10 +11,13 @@ from infra.tracking import open_tracking
 from tasks import records, verdicts
 from tasks.records import (
     BaseModel,
+    DataPage,
     DataReport,
+    Drift,
     Fairness,
     Judgement,
     Report,
+    Representation,
     Scores,
     Snapshot,
     Staged,
@@ -22,6 +25,7 @@ from tasks.records import (
     Version,
     Weights,
 )
+from tasks.reporting.data_section import DataEvidence
 from tasks.reporting.evidence import Evidence
 
 
@@ -32,6 +36,8 @@ def write_report(
     line: str,
     snapshot: Snapshot,
     data: DataReport,
+    representation: Representation,
+    drift: Drift | None,
     tokens: Tokens,
     base_model: BaseModel,
     weights: Weights,
@@ -45,13 +51,45 @@ def write_report(
     from tasks.reporting.publication import publish_report
 
     evidence = Evidence(
-        line, snapshot, data, tokens, base_model, weights, scores, fairness, version, staged,
-        judgement,
+        line, snapshot, data, representation, drift, tokens, base_model, weights, scores, fairness,
+        version, staged, judgement,
     )  # fmt: skip
     report = publish_report(evidence, store=open_store(), tracking=open_tracking())
     if TaskRunContext.get():
         _show_on_run(evidence, report)
     return report
+
+
+@cached_stage(also=(Path(records.__file__), Path(verdicts.__file__)), libraries=("jinja2",))
+def write_data_report(
+    line: str,
+    snapshot: Snapshot,
+    data: DataReport,
+    representation: Representation,
+    drift: Drift | None,
+) -> DataPage:
+    """Write the report on a line's data alone, from its records."""
+    from tasks.reporting.publication import publish_data_page
+
+    evidence = DataEvidence(line, snapshot, data, representation, drift)
+    page = publish_data_page(evidence, store=open_store())
+    if TaskRunContext.get():
+        _show_data_on_run(evidence)
+    return page
+
+
+def _show_data_on_run(evidence: DataEvidence) -> None:
+    """Put the funnel, and drift where it was measured, on the page of the Prefect run."""
+    from tasks.reporting.summaries import artifact_key, drift_markdown, funnel_markdown
+
+    line = evidence.line
+    tables = {"rows": (funnel_markdown(evidence), "Where the rows went")}
+    if evidence.drift:
+        tables["drift"] = (drift_markdown(evidence.drift), "Drift")
+    for kind, (markdown, title) in tables.items():
+        create_markdown_artifact(
+            markdown, key=artifact_key(kind, line), description=f"{title}: {line}"
+        )
 
 
 def _show_on_run(evidence: Evidence, report: Report) -> None:
@@ -63,6 +101,7 @@ def _show_on_run(evidence: Evidence, report: Report) -> None:
         groups_markdown,
     )
 
+    _show_data_on_run(evidence.data_evidence)
     line, version = evidence.line, evidence.version
     tables = {
         "gates": (gates_markdown(evidence.judgement), "Gates"),

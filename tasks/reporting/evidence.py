@@ -9,8 +9,10 @@ from infra.store import Artifact
 from tasks.records import (
     BaseModel,
     DataReport,
+    Drift,
     Fairness,
     Judgement,
+    Representation,
     Scores,
     Snapshot,
     Staged,
@@ -18,6 +20,7 @@ from tasks.records import (
     Version,
     Weights,
 )
+from tasks.reporting.data_section import DataEvidence
 from tasks.verdicts import Estimate, GateResult, Verdict
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -35,6 +38,8 @@ class Evidence:
     line: str
     snapshot: Snapshot
     data: DataReport
+    representation: Representation
+    drift: Drift | None
     tokens: Tokens
     base_model: BaseModel
     weights: Weights
@@ -49,6 +54,11 @@ class Evidence:
         """Everything that was measured of the candidate."""
         staged = self.staged.estimates if self.staged else ()
         return (*self.scores.estimates, *self.fairness.estimates, *staged)
+
+    @property
+    def data_evidence(self) -> DataEvidence:
+        """The records of the data alone."""
+        return DataEvidence(self.line, self.snapshot, self.data, self.representation, self.drift)
 
     def family(self, name: str) -> tuple[Estimate, ...]:
         """The estimates whose name starts with this part."""
@@ -89,6 +99,7 @@ def sources_of(evidence: Evidence) -> dict[str, Source]:
     reference = base.reference if base.revision is None else f"{base.reference}@{base.revision}"
     sources = [
         _stored("snapshot", "the source's rows, as they were read", evidence.snapshot.artifact),
+        _stored("broken", "the rows that could not be read", evidence.snapshot.broken),
         _stored("data", "the rows that keep the contract", evidence.data.clean),
         _stored("quarantine", "the rows that break it, with reasons", evidence.data.quarantine),
         _stored("tokens", "token ids of every split", evidence.tokens.artifact),

@@ -1,5 +1,6 @@
 """From the rows that were read to the rows of each split."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tasks.records import DataReport, Snapshot
@@ -12,7 +13,7 @@ class FunnelStep:
     """Rows that go on, or that are left behind.
 
     Attributes:
-        kind: ``kept``, ``dropped`` or ``split``.
+        kind: ``kept``, ``dropped``, ``reason`` or ``split``.
         start: where the bar begins, in per cent of all rows read.
         width: of the bar, likewise.
 
@@ -29,19 +30,19 @@ class FunnelStep:
 def data_funnel(snapshot: Snapshot, data: DataReport) -> list[FunnelStep]:
     """Every row that was read, and where it went; rows that no record explains are named too."""
     read = snapshot.rows_read
-    kept, clean = sum(snapshot.rows_by_split.values()), sum(data.rows_by_split.values())
-    lost = read - snapshot.duplicates_dropped - kept
-    missing = kept - data.rows_quarantined - clean
-    steps = [
-        _step("read from the source", "kept", read, 0, read),
-        _step("exact duplicates, dropped", "dropped", snapshot.duplicates_dropped, kept, read),
-        *_unexplained(lost, kept, read),
-        _step("in the snapshot", "kept", kept, 0, read),
-        _step("quarantined", "dropped", data.rows_quarantined, clean, read),
-        *_reasons(data, clean, read),
-        *_unexplained(missing, clean, read),
-        _step("keep the contract", "kept", clean, 0, read),
+    clean = sum(data.rows_by_split.values())
+    steps = [_step("read from the source", "kept", read, 0, read)]
+    left = read
+    for name, rows in _losses(snapshot, data):
+        left -= rows
+        steps.append(_step(name, "dropped", rows, left, read))
+    steps += [
+        _step(f"because: {reason}", "reason", rows, left, read)
+        for reason, rows in data.quarantined_by_reason.items()
     ]
+    if missing := left - clean:
+        steps.append(_step("missing for no recorded reason", "dropped", missing, clean, read))
+    steps.append(_step("keep the contract", "kept", clean, 0, read))
     start = 0
     for name, rows in data.rows_by_split.items():
         steps.append(_step(name, "split", rows, start, read))
@@ -49,16 +50,14 @@ def data_funnel(snapshot: Snapshot, data: DataReport) -> list[FunnelStep]:
     return steps
 
 
-def _unexplained(rows: int, start: int, read: int) -> list[FunnelStep]:
-    name = "missing for no recorded reason"
-    return [_step(name, "dropped", rows, start, read)] if rows else []
-
-
-def _reasons(data: DataReport, clean: int, read: int) -> list[FunnelStep]:
-    return [
-        _step(f"because: {reason}", "reason", rows, clean, read)
-        for reason, rows in data.quarantined_by_reason.items()
-    ]
+def _losses(snapshot: Snapshot, data: DataReport) -> Iterator[tuple[str, int]]:
+    """What was left behind, in the order in which it was; the quarantine last."""
+    yield "exact duplicates, dropped", snapshot.duplicates_dropped
+    if snapshot.rows_superseded:
+        yield "replaced by repaired rows", snapshot.rows_superseded
+    if snapshot.rows_sampled_out:
+        yield "beyond source.max_rows, left out", snapshot.rows_sampled_out
+    yield "quarantined", data.rows_quarantined
 
 
 def _step(name: str, kind: str, rows: int, start: int, read: int) -> FunnelStep:

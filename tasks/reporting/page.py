@@ -12,8 +12,8 @@ from markupsafe import Markup, escape
 from tasks.records import Judgement, Staged
 from tasks.reporting import figures
 from tasks.reporting.charts import Bar, Plane, calibration_plane, gate_bar
+from tasks.reporting.data_section import DataEvidence, DataSection, build_data_section
 from tasks.reporting.evidence import Evidence, Source, check_evidence, sources_of
-from tasks.reporting.funnel import FunnelStep, data_funnel
 from tasks.reporting.gates import SYMBOLS, GateRow, Headline, gate_table, headline
 from tasks.reporting.groups import GroupTable, group_table
 from tasks.reporting.quality import (
@@ -37,6 +37,7 @@ from tasks.reporting.tiles import Tile, key_tiles
 from tasks.verdicts import Verdict
 
 TEMPLATE: Final = "report.html.jinja"
+DATA_TEMPLATE: Final = "data_page.html.jinja"
 RIVALS: Final = ("champion", "baseline")
 
 
@@ -74,7 +75,7 @@ class Page:
     group_estimates: list[EstimateTable]
     losses: Plane | None
     metrics: Plane | None
-    funnel: list[FunnelStep]
+    data: DataSection
     staging: list[EstimateRow]
     sources: dict[str, Source]
 
@@ -104,7 +105,7 @@ def build_page(evidence: Evidence) -> Page:
         group_estimates=tables_apart(evidence.fairness.estimates),
         losses=loss_plane(weights) if weights.epochs else None,
         metrics=metric_plane(weights) if weights.epochs else None,
-        funnel=data_funnel(evidence.snapshot, evidence.data),
+        data=build_data_section(evidence.data_evidence),
         staging=_staging(evidence.staged),
         sources=sources_of(evidence),
     )
@@ -119,6 +120,20 @@ def render_page(evidence: Evidence, links: Links) -> str:
     """
     page = build_page(evidence)
     return _environment().get_template(TEMPLATE).render(page=page, links=links, evidence=evidence)
+
+
+def render_data_page(evidence: DataEvidence) -> str:
+    """The report on the data alone; the same records give the same bytes."""
+    snapshot, data = evidence.snapshot, evidence.data
+    artifacts = {
+        "Snapshot": snapshot.artifact,
+        "Rows that could not be read": snapshot.broken,
+        "Clean rows": data.clean,
+        "Quarantine": data.quarantine,
+    }
+    section = build_data_section(evidence)
+    template = _environment().get_template(DATA_TEMPLATE)
+    return template.render(section=section, evidence=evidence, artifacts=artifacts, links=None)
 
 
 def _gates(judgement: Judgement) -> Gates:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
-from tasks.records import Report
+from tasks.records import DataPage, Report
 from tasks.reporting.card import render_card, short_card
+from tasks.reporting.data_section import DataEvidence
 from tasks.reporting.evidence import Evidence
-from tasks.reporting.page import Links, render_page
+from tasks.reporting.page import Links, render_data_page, render_page
 
 REPORT_FILE = "report.html"
 CARD_FILE = "README.md"
@@ -37,6 +38,27 @@ def publish_report(evidence: Evidence, *, store: ObjectStore, tracking: Tracking
     version = evidence.version
     tracking.set_description(version.line, version.version, short_card(evidence, url))
     return Report(html=html, card=markdown, url=url)
+
+
+def publish_data_page(evidence: DataEvidence, *, store: ObjectStore) -> DataPage:
+    """Render the report on the data alone and keep it in the store.
+
+    Raises:
+        StoreError: the store cannot be reached.
+
+    """
+    snapshot, data = evidence.snapshot, evidence.data
+    return DataPage(
+        line=evidence.line,
+        html=_keep(store, "reports", render_data_page(evidence).encode(), "html"),
+        rows_read=snapshot.rows_read,
+        duplicates_dropped=snapshot.duplicates_dropped,
+        rows_clean=sum(data.rows_by_split.values()),
+        rows_quarantined=data.rows_quarantined,
+        quarantined_by_reason=data.quarantined_by_reason,
+        personal_data=data.personal_data,
+        drift=evidence.drift.verdict if evidence.drift else None,
+    )
 
 
 def _run_address(evidence: Evidence, tracking: Tracking) -> str:

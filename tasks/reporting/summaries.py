@@ -4,8 +4,10 @@ import html
 import re
 from collections.abc import Sequence
 
-from tasks.records import Fairness, Judgement, Scores
+from tasks.records import Drift, Fairness, Judgement, Scores
+from tasks.reporting.data_section import DataEvidence, drift_row
 from tasks.reporting.figures import count
+from tasks.reporting.funnel import data_funnel
 from tasks.reporting.gates import gate_table
 from tasks.reporting.groups import group_table
 
@@ -63,6 +65,35 @@ def groups_markdown(fairness: Fairness) -> str:
             f"{row.symbol} {row.reading}",
         )
         for row in table.rows
+    ]  # fmt: skip
+    return markdown_table(heads, rows)
+
+
+def funnel_markdown(evidence: DataEvidence) -> str:
+    """Where the rows went, and what personal data was found in them."""
+    steps = data_funnel(evidence.snapshot, evidence.data)
+    table = markdown_table(
+        ("step", "rows", "share"), [(step.name, step.rows, step.share) for step in steps]
+    )
+    found = [
+        (one.kind, one.action, count(one.rows), count(one.findings))
+        for one in evidence.data.personal_data
+    ]
+    if not found:
+        return table
+    heads = ("personal data", "policy", "rows", "findings")
+    return f"{table}\n\n{markdown_table(heads, found)}"
+
+
+def drift_markdown(drift: Drift) -> str:
+    """Every drift check with its effect and corrected p-value."""
+    heads = ("verdict", "check", "effect", "size", "limit", "p (corrected)", "rows", "reading")
+    rows = [
+        (
+            f"{one.symbol} {one.verdict}", one.name, one.effect, one.value, one.limit, one.p,
+            one.rows, one.reading,
+        )
+        for one in map(drift_row, drift.checks)
     ]  # fmt: skip
     return markdown_table(heads, rows)
 

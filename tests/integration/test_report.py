@@ -189,11 +189,14 @@ def test_the_prefect_run_shows_tables_and_links(
     found = [one for one in ask_list(f"{prefect_url}/artifacts/filter") if one["key"]]
     # The second call was found in the cache, so each stands there once.
     assert sorted(artifact["key"] for artifact in found) == [
-        f"{kind}-bbc-news" for kind in ("confusion", "gates", "groups", "report", "version")
+        f"{kind}-bbc-news"
+        for kind in ("confusion", "drift", "gates", "groups", "report", "rows", "version")
     ]
     shown = {artifact["key"]: artifact["data"] for artifact in found}
     assert "✓ pass" in shown["gates-bbc-news"]
     assert "undetermined: welsh has 3 test rows" in shown["groups-bbc-news"]
+    assert "because: broken JSON" in shown["rows-bbc-news"]
+    assert "✗ fail" in shown["drift-bbc-news"]
     assert first.url in shown["report-bbc-news"]
     assert evidence.version.url in shown["version-bbc-news"]
 

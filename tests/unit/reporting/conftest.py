@@ -9,15 +9,26 @@ from infra.store import Artifact
 from tasks.records import (
     BaseModel,
     Check,
+    DataReference,
     DataReport,
+    Drift,
+    DriftCheck,
     Epoch,
     Fairness,
     GroupRates,
+    GroupRepresentation,
+    Histogram,
     Judgement,
+    Leakage,
+    NewRow,
+    PersonalData,
+    Representation,
     Scores,
     Snapshot,
     Staged,
+    TermAssociation,
     Tokens,
+    TwinPair,
     Version,
     Weights,
 )
@@ -170,6 +181,95 @@ def staged_record() -> Staged:
     )
 
 
+def snapshot_record() -> Snapshot:
+    return Snapshot(
+        artifact=artifact("snapshots", 2_891_002, ".parquet"),
+        broken=artifact("broken", 1_204, ".parquet"),
+        origins=artifact("origins", 40_960, ".parquet"),
+        task_type="classification",
+        rows_read=2227,
+        broken_by_reason={"broken JSON": 2},
+        rows_readmitted=0,
+        rows_superseded=0,
+        duplicates_dropped=98,
+        rows_sampled_out=0,
+        rows_by_split={"train": 1273, "validation": 414, "test": 440},
+        group_columns=(),
+    )
+
+
+def leakage_record() -> Leakage:
+    return Leakage(
+        normalised_within=3,
+        normalised_across=1,
+        near_within=12,
+        near_across=4,
+        conflicting=2,
+        overlaps={"held-out-news": 5},
+        clusters_across_splits=0,
+        jaccard_threshold=0.8,
+        ngram_words=13,
+        examples=(TwinPair("a" * 64, "b" * 64, "train", "test", 0.9712),),
+    )
+
+
+def drift_record() -> Drift:
+    reference = DataReference("bbc-news", 3, artifact("clean-before", 2_800_000, ".parquet"))
+    return Drift(
+        reference=reference,
+        checks=(
+            DriftCheck(
+                "drift.label_shares", "chi-square", "Jensen-Shannon distance", 0.2137, 0.1,
+                1e-6, 6e-6, 2100, 2122, Verdict.FAIL, "tech has 16.5% of the rows, before 31.2%",
+            ),
+            DriftCheck(
+                "drift.text_length", "Kolmogorov-Smirnov", "KS distance", 0.0311, 0.1,
+                0.41, 0.41, 2100, 2122, Verdict.PASS, "",
+            ),
+            DriftCheck(
+                "drift.embeddings", "permutation", "squared MMD", None, 0.1,
+                None, None, 2100, 2122, Verdict.UNDETERMINED, "fewer than 50 rows",
+            ),
+        ),
+        label_shares=dict(
+            zip(
+                LABELS,
+                ((0.2, 0.236), (0.16, 0.173), (0.18, 0.19), (0.148, 0.236), (0.312, 0.165)),
+                strict=True,
+            )
+        ),
+        lengths=(
+            Histogram((0, 64, 256, 1024, 4096), (0, 40, 410, 1650)),
+            Histogram((0, 64, 256, 1024, 4096), (0, 31, 402, 1689)),
+        ),
+        newest_rows=(NewRow("c" * 64, 0.9731, "Claxton hunting first major medal"),),
+        telling_words=(("medal", 2.131), ("final", 1.87)),
+        verdict=Verdict.FAIL,
+    )  # fmt: skip
+
+
+def representation_record() -> Representation:
+    measures = {
+        "class_imbalance": 0.3579, "difference_in_proportions": -0.0412, "kl_divergence": 0.0123,
+        "js_divergence": 0.0031, "lp_norm": 0.0583, "total_variation": 0.0412,
+        "kolmogorov_smirnov": 0.0412, "conditional_demographic_disparity": 0.0187,
+    }  # fmt: skip
+    return Representation(
+        label_imbalance=dict.fromkeys(LABELS, 1.0),
+        groups=(
+            GroupRepresentation("gender", "female", "sport", 412, 64, measures, ""),
+            GroupRepresentation("gender", "neutral", "sport", 11, 1, {}, "11 rows; at least 30"),
+        ),
+        terms=(
+            TermAssociation(
+                "gender", "actress", "entertainment", 31, 29,
+                estimate("representation.actress.entertainment", 2.371, 0.31, 31, high=5),
+            ),
+        ),
+        conditional_on="the quartile of text length",
+    )  # fmt: skip
+
+
 def data_report() -> DataReport:
     checks = (
         Check("text is there", passed=True, failed_rows=3, observed="3 of 2127 rows put aside"),
@@ -180,12 +280,19 @@ def data_report() -> DataReport:
         clean=artifact("clean", 2_883_914, ".parquet"),
         quarantine=artifact("quarantine", 5_120, ".parquet"),
         docs_uri="s3://assayline-artifacts/docs/0f1e.html",
+        task_type="classification",
         labels=LABELS,
         group_columns=(),
         rows_by_split={"train": 1270, "validation": 413, "test": 439},
         rows_by_label=dict(zip(LABELS, (501, 368, 402, 501, 350), strict=True)),
-        rows_quarantined=5,
-        quarantined_by_reason={"missing text": 3, "text too short": 2},
+        rows_quarantined=7,
+        quarantined_by_reason={"missing text": 3, "text too short": 2, "broken JSON": 2},
+        lengths={"characters": Histogram((0, 64, 256, 1024, 4096), (0, 31, 402, 1689))},
+        personal_data=(
+            PersonalData("mail", "redact", 4, 6),
+            PersonalData("secret", "redact", 1, 1),
+        ),
+        leakage=leakage_record(),
         checks=checks,
         verdict=Verdict.PASS,
     )
@@ -232,11 +339,10 @@ def build_evidence(*, passing: bool = False) -> Evidence:
     judged = judge(gates, [*quality, *fairness.estimates, *(staged.estimates if staged else ())])
     return Evidence(
         line="bbc-news",
-        snapshot=Snapshot(
-            artifact("snapshots", 2_891_002, ".parquet"), 2225, 98,
-            {"train": 1273, "validation": 414, "test": 440}, (),
-        ),
+        snapshot=snapshot_record(),
         data=data_report(),
+        representation=representation_record(),
+        drift=drift_record() if passing else None,
         tokens=Tokens(
             artifact("tokens", 1_712_640), LABELS, 128,
             {"train": 1270, "validation": 413, "test": 439},
@@ -276,6 +382,16 @@ def hostile(evidence: Evidence) -> Evidence:
             evidence.data, labels=labels, rows_by_label={bad: 2122},
             quarantined_by_reason={bad: 5},
             checks=(Check(bad, passed=False, failed_rows=1, observed=bad),),
+        ),
+        representation=replace(
+            evidence.representation,
+            groups=(replace(evidence.representation.groups[0], group=bad, label=bad),),
+            terms=(replace(evidence.representation.terms[0], term=bad, label=bad),),
+            notes=(bad,),
+        ),
+        drift=replace(
+            drift_record(), label_shares={bad: (0.5, 0.5)}, telling_words=((bad, 1.0),),
+            newest_rows=(NewRow("c" * 64, 0.9, bad),),
         ),
         weights=replace(evidence.weights, labels=labels),
         scores=replace(evidence.scores, labels=labels, champion_note=bad),

@@ -1,0 +1,105 @@
+"""The data section and the page on the data alone."""
+
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from tasks.records import Histogram
+from tasks.reporting.data_section import DataEvidence, build_data_section
+from tasks.reporting.evidence import Evidence
+from tasks.reporting.histograms import histogram_plot
+from tasks.reporting.page import render_data_page
+from tasks.reporting.summaries import drift_markdown, funnel_markdown
+
+
+class Words(HTMLParser):
+    """The text of a page, without its styles."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.said: list[str] = []
+        self._styled = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002
+        self._styled = tag == "style"
+
+    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002
+        self._styled = False
+
+    def handle_data(self, data: str) -> None:
+        if not self._styled:
+            self.said.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.said).split())
+
+
+@pytest.fixture
+def drifted(passed: Evidence) -> DataEvidence:
+    return passed.data_evidence
+
+
+def test_every_number_of_the_records_stands_on_the_page(drifted: DataEvidence) -> None:
+    text = Words(render_data_page(drifted)).text
+    for said in (
+        "2,227", "because: broken JSON", "near-duplicates (Jaccard 0.8 or more) across splits",
+        "share 13 words in a row with benchmark held-out-news", "mail redact 4 6", "0.2137",
+        "drift: tech has 16.5% of the rows, before 31.2%", "undetermined: fewer than 50 rows",
+        "31.2% 16.5%", "Claxton hunting first major medal", "medal , final",
+        "11 rows; at least 30", "actress gender entertainment", "2.371",
+        "s3://assayline-artifacts/quarantine/",
+    ):  # fmt: skip
+        assert said in text, said
+
+
+def test_a_page_without_a_champion_or_findings_says_so(drifted: DataEvidence) -> None:
+    bare = replace(
+        drifted,
+        drift=None,
+        data=replace(drifted.data, personal_data=(), lengths={}),
+        representation=replace(drifted.representation, groups=(), terms=()),
+    )
+    text = Words(render_data_page(bare)).text
+    assert "Nothing to compare with" in text
+    assert "None was found of the kinds that are looked for" in text
+    assert "No group was found in the rows" in text
+
+
+def test_the_same_records_give_the_same_page(drifted: DataEvidence) -> None:
+    assert render_data_page(drifted) == render_data_page(replace(drifted))
+
+
+def test_columns_are_shares_of_their_own_histogram() -> None:
+    plot = histogram_plot(
+        {
+            "before": Histogram((0, 1, 2, 4, 8), (0, 30, 10, 0)),
+            "now": Histogram((0, 1, 2, 4, 8), (0, 0, 4, 0)),
+        }
+    )
+    assert plot
+    (_, before), (_, now) = plot.series
+    assert [column.height for column in before] == [75.0, 25.0]
+    assert [column.height for column in now] == [0.0, 100.0]
+    assert before[0].described == "before: 30 rows (75.0%) from 1.000 to 2.000"
+    assert [tick.label for tick in plot.x_ticks] == ["1", "2", "4"]
+    assert all(column.x >= 0 and column.x + column.width <= 100 for column in (*before, *now))
+
+
+def test_no_row_gives_no_plot() -> None:
+    assert histogram_plot({"rows": Histogram((0, 1), (0,))}) is None
+
+
+def test_the_prefect_tables_hold_the_same_numbers(drifted: DataEvidence) -> None:
+    funnel = funnel_markdown(drifted)
+    assert "| because: broken JSON | 2 | 0.1% |" in funnel
+    assert "| mail | redact | 4 | 6 |" in funnel
+    assert drifted.drift
+    assert "| ✗ fail | label shares |" in drift_markdown(drifted.drift)
+
+
+def test_label_shares_are_drawn_on_one_scale(drifted: DataEvidence) -> None:
+    drawn = build_data_section(drifted).label_shares
+    assert max(max(row[3:]) for row in drawn) == 100.0
