@@ -33,15 +33,19 @@ app = App(
 )
 
 # Named and not imported: they need Prefect, whose import takes longer than all of a second `up`.
-for name, summary in {
-    "run": "Retrain the line of a settings file through the worker, and show what comes of it.",
-    "promote": "Put a version in production by a person's word; it is load-tested, and recorded "
-    "as such.",
-    "rollback": "Put the version that was in production before back, after a load test.",
-    "ledger": "Show who was production when, why, and by whose word.",
-    "report": "Fetch the HTML report of a judged version, and say where it is.",
+for command, summary in {
+    "lines:run": "Retrain the line of a settings file through the worker, and show what comes of "
+    "it.",
+    "data_commands:check_data": "Check the data of a settings file, and show what was left out "
+    "and why.",
+    "data_commands:readmit": "Take repaired rows back in from quarantine; the next run reads them.",
+    "lines:promote": "Put a version in production by a person's word; it is load-tested, and "
+    "recorded as such.",
+    "lines:rollback": "Put the version that was in production before back, after a load test.",
+    "lines:ledger": "Show who was production when, why, and by whose word.",
+    "lines:report": "Fetch the HTML report of a judged version, and say where it is.",
 }.items():
-    app.command(f"flows.lines:{name}", name=name, help=summary)
+    app.command(f"flows.{command}", name=command.split(":")[1].replace("_", "-"), help=summary)
 
 
 def main() -> None:

@@ -4,25 +4,32 @@ import difflib
 import types
 import typing
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from infra.errors import SettingsError
 from infra.settings import explain_validation
-from tasks.data.contract import ContractSettings
-from tasks.data.source import SourceSettings
-from tasks.data.splits import SplitSettings
+from tasks.data.contract.settings import ContractSettings
+from tasks.data.drift.settings import DriftSettings
+from tasks.data.ingestion.splits import SplitSettings
+from tasks.data.leakage.settings import LeakageSettings
+from tasks.data.privacy.settings import PrivacySettings
+from tasks.data.representation.settings import RepresentationSettings
+from tasks.data.sources.settings import SourceSettings
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.fairness.settings import FairnessSettings
 from tasks.registry.settings import PolicySettings, StagingSettings
+from tasks.task_types.rows import TaskTypeName
 from tasks.tokenization.settings import BaseModelSettings, TokenizationSettings
 from tasks.training.settings import TrainingSettings
 
+Config = TypeVar("Config", bound="DataConfig")
 
-class RetrainConfig(BaseModel):
-    """All settings of a retraining; the form of a run in the Prefect UI."""
+
+class DataConfig(BaseModel):
+    """What the data of a line is and must be; the form of a check in the Prefect UI."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -31,8 +38,8 @@ class RetrainConfig(BaseModel):
         description="Name of the model line: lower-case letters, digits and dashes. It is the "
         "name of the registered model in MLflow.",
     )
-    task_type: Literal["classification"] = Field(
-        default="classification", description="What the model is for."
+    task_type: TaskTypeName = Field(
+        default="classification", description="What the model is for, and so what a row is."
     )
     source: SourceSettings = Field(description="Where the rows come from.")
     splits: SplitSettings = Field(
@@ -41,8 +48,28 @@ class RetrainConfig(BaseModel):
     contract: ContractSettings = Field(
         default=ContractSettings(), description="What the rows must keep to."
     )
+    leakage: LeakageSettings = Field(
+        default=LeakageSettings(), description="Which rows are too like one another."
+    )
+    privacy: PrivacySettings = Field(
+        default=PrivacySettings(), description="What becomes of personal data and secrets."
+    )
+    representation: RepresentationSettings = Field(
+        default=RepresentationSettings(), description="Whose presence in the rows is measured."
+    )
+    drift: DriftSettings = Field(
+        default=DriftSettings(), description="When the rows differ too much from the champion's."
+    )
     base_model: BaseModelSettings = Field(
         default=BaseModelSettings(), description="The weights and tokenizer to start from."
+    )
+
+
+class RetrainConfig(DataConfig):
+    """All settings of a retraining; the form of a run in the Prefect UI."""
+
+    task_type: Literal["classification"] = Field(
+        default="classification", description="What the model is for."
     )
     tokenization: TokenizationSettings = Field(
         default=TokenizationSettings(), description="From text to token ids."
@@ -85,6 +112,24 @@ def load_config(path: Path) -> RetrainConfig:
         SettingsError: the file is missing, is no YAML mapping, or has wrong settings; the message
             lists all of them.
     """
+    return _validated(RetrainConfig, _read_settings(path), path)
+
+
+def load_data_config(path: Path) -> DataConfig:
+    """As `load_config`, of what a line's data is alone, whatever is trained on it.
+
+    A line of a task type that can be trained is refused for a wrong setting anywhere in its file.
+    """
+    content = _read_settings(path)
+    own = {name: value for name, value in content.items() if name in DataConfig.model_fields}
+    trainable = typing.get_args(RetrainConfig.model_fields["task_type"].annotation)
+    if content.get("task_type", "classification") in trainable:
+        _validated(RetrainConfig, content, path)
+        return _validated(DataConfig, own, path)
+    return _validated(DataConfig, content, path)
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -94,11 +139,21 @@ def load_config(path: Path) -> RetrainConfig:
     if not isinstance(content, dict):
         raise SettingsError(f"{path} must hold settings such as `line: my-line`; it holds none")
     _anchor_paths(content, path.absolute().parent)
+    return content
+
+
+def _validated(model: type[Config], content: dict[str, Any], path: Path) -> Config:
     try:
-        return RetrainConfig.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
         message = explain_validation(error, str(path))
         raise SettingsError(message + _near_names(error)) from error
+
+
+def load_data(path: str) -> dict[str, Any]:
+    """As `load_line`, for the deployments that need no more than the data of a line."""
+    config = load_data_config(Path(path))
+    return {"config": config.model_dump(mode="json", exclude_unset=True)}
 
 
 def load_line(path: str) -> dict[str, Any]:
@@ -115,16 +170,25 @@ def load_line(path: str) -> dict[str, Any]:
 
 
 def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
-    """Make the source's and the base model's local paths absolute."""
-    source, base_model = content.get("source"), content.get("base_model")
-    if isinstance(source, dict) and isinstance(source.get("path"), str):
-        is_local = "package" not in source and "://" not in source["path"]
-        if is_local:
-            source["path"] = str(folder / Path(source["path"]).expanduser())
+    """Make the local paths of source, benchmarks and base model absolute."""
+    source, leakage = content.get("source"), content.get("leakage")
+    if isinstance(source, dict) and "package" not in source:
+        _anchor(source, "path", folder)
+        if str(source.get("dataset", "")).startswith("."):
+            _anchor(source, "dataset", folder)
+    for benchmark in (leakage.get("benchmarks") or []) if isinstance(leakage, dict) else []:
+        if isinstance(benchmark, dict):
+            _anchor(benchmark, "path", folder)
+    base_model = content.get("base_model")
     if isinstance(base_model, dict) and isinstance(base_model.get("reference"), str):
         local = folder / Path(base_model["reference"]).expanduser()
         if ":" not in base_model["reference"] and local.is_dir():
             base_model["reference"] = str(local)
+
+
+def _anchor(settings: dict[str, Any], name: str, folder: Path) -> None:
+    if isinstance(settings.get(name), str) and "://" not in settings[name]:
+        settings[name] = str(folder / Path(settings[name]).expanduser())
 
 
 def _near_names(error: ValidationError) -> str:

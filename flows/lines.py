@@ -38,7 +38,7 @@ def run(config: Path, *, as_json: AsJson = False) -> int:
 
     checked = load_config(config)
     settings = load_settings()
-    ensure_deployments(settings, checked.line, config)
+    ensure_deployments(settings, checked.line, config, trains=True)
     parameters = {"config": checked.model_dump(mode="json", exclude_unset=True)}
     progress = Console(stderr=as_json, highlight=False)
     outcome = run_deployment(settings, f"retrain/{checked.line}", parameters, Decision, progress)

@@ -23,9 +23,18 @@ if TYPE_CHECKING:
 
 # The flow of each deployment that a line has, and what it is for.
 LINE_FLOWS = {
+    "flows/data.py:check_data": "Checks the line's data and reports on it; trains nothing.",
+    "flows/data.py:readmit": "Takes repaired rows back in from quarantine.",
     "flows/retrain.py:retrain": "Retrains the line; ends in seconds if nothing changed.",
     "flows/promote.py:rollback": "Puts the version that was in production before back.",
     "flows/promote.py:promote": "A person promotes a version by name and with a reason.",
+}
+DATA_FLOWS = "flows/data.py:"
+# What gives a deployment the settings of its line, where it takes them.
+CONFIG_STEPS = {
+    "flows/data.py:check_data": "flows.config.load_data",
+    "flows/data.py:readmit": "flows.config.load_data",
+    "flows/retrain.py:retrain": "flows.config.load_line",
 }
 
 
@@ -127,8 +136,14 @@ def _own_words(message: str) -> str:
     return re.sub(r"^(Flow run encountered an exception: )?(\w+Error: )?", "", message)
 
 
-def ensure_deployments(settings: Settings, line: str, config: Path) -> None:
+def ensure_deployments(settings: Settings, line: str, config: Path, *, trains: bool) -> None:
     """Register a line that the project's prefect.yaml does not name, so that Prefect knows it.
+
+    Args:
+        settings: of the servers.
+        line: its name.
+        config: its YAML file.
+        trains: whether it can be trained; of another one only its data can be checked.
 
     Raises:
         StackError: Prefect is not up or refuses the deployments.
@@ -140,13 +155,15 @@ def ensure_deployments(settings: Settings, line: str, config: Path) -> None:
         return
     folder = settings.home.absolute() / "lines"
     folder.mkdir(parents=True, exist_ok=True)
-    prefect_file = _write_prefect_file(folder, line, config.absolute())
+    prefect_file = _write_prefect_file(folder, line, config.absolute(), trains=trains)
     register_deployments(orchestrator, settings, stack.project, prefect_file)
 
 
-def _write_prefect_file(folder: Path, line: str, config: Path) -> Path:
+def _write_prefect_file(folder: Path, line: str, config: Path, *, trains: bool) -> Path:
     deployments = []
     for entrypoint, description in LINE_FLOWS.items():
+        if not trains and not entrypoint.startswith(DATA_FLOWS):
+            continue
         entry: dict[str, Any] = {
             "name": line,
             "description": description,
@@ -155,8 +172,8 @@ def _write_prefect_file(folder: Path, line: str, config: Path) -> Path:
             "concurrency_limit": {"limit": 1, "collision_strategy": "ENQUEUE"},
             "parameters": {"line": line},
         }
-        if entrypoint.endswith(":retrain"):
-            step = {"flows.config.load_line": {"id": "line", "path": str(config)}}
+        if step_name := CONFIG_STEPS.get(entrypoint):
+            step = {step_name: {"id": "line", "path": str(config)}}
             entry |= {"build": [step], "parameters": {"config": "{{ line.config }}"}}
         deployments.append(entry)
     pull = {

@@ -35,7 +35,17 @@ def render_settings_page() -> str:
             if len(models) > 1:
                 parts.append(f"\n### {_text(model)}\n")
             parts += _table(model, schema)
+            parts += _tables_of_items(name, model, schema)
     return "\n".join(parts) + "\n"
+
+
+def _tables_of_items(name: str, model: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
+    """A table for each list of settings inside a stage's."""
+    for field_name, field in model["properties"].items():
+        for item in _referenced(field.get("items", {}), schema):
+            if "properties" in item:
+                yield f"\n### {name}.{field_name}\n\n{_text(item)}\n"
+                yield from _table(item, schema)
 
 
 def _table(model: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
@@ -55,7 +65,9 @@ def _default(field: dict[str, Any]) -> str:
     default = field.get("default")
     if isinstance(default, dict | list) and default:
         return "see below"
-    return "none" if default is None else f"`{default}`"
+    if default is None:
+        return "none"
+    return f"`{default}`" if str(default).isprintable() else f"`{default!r}`"
 
 
 def _bounds(field: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from infra.tracking import open_tracking
 from tasks.records import (
     BaseModel,
     Champion,
+    DataReference,
     DataReport,
     Decision,
     Fairness,
@@ -36,6 +37,14 @@ def find_champion(line: str, weights: Weights) -> Champion | None:
     from tasks.registry.champion import champion_for
 
     return champion_for(line, weights.artifact.sha256, store=open_store(), tracking=open_tracking())
+
+
+@look_up
+def find_reference(line: str, data: DataReport) -> DataReference | None:
+    """Look up the rows that the champion was trained on."""
+    from tasks.registry.champion import reference_for
+
+    return reference_for(line, data.clean.sha256, store=open_store(), tracking=open_tracking())
 
 
 @cached_stage(also=(*_RECORDS, *_FORMAT), libraries=("mlflow", "torch", "transformers"))

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
-from infra.store import ObjectStore
+from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
-from tasks.records import Champion, LedgerEntry
+from tasks.records import Champion, DataReference, LedgerEntry
 from tasks.registry.ledger import OVERRIDDEN, PROMOTED
-from tasks.registry.registration import WEIGHTS_TAG
+from tasks.registry.registration import DATA_TAG, DATA_URI_TAG, WEIGHTS_TAG
 from tasks.registry.transitions import LineState
 
 TAKE_OVERS: Final = frozenset({PROMOTED, OVERRIDDEN})
@@ -33,13 +33,43 @@ def champion_of(state: LineState, weights_sha256: str, tracking: Tracking) -> Ch
     is then whom that version took over from, by the ledger, and so on back to other weights. So
     a repeated run asks for the same comparison as the first one, and is found in the cache.
     """
+    version, tags = _last_other_than(state, WEIGHTS_TAG, weights_sha256, tracking)
+    return None if version is None else Champion(state.line, version, tags.get(WEIGHTS_TAG, ""))
+
+
+def reference_for(
+    line: str, data_sha256: str, *, store: ObjectStore, tracking: Tracking
+) -> DataReference | None:
+    """The rows that production was trained on, or those before where they are the same rows.
+
+    So a run on unchanged data asks for the same comparison as the run before it, and is found in
+    the cache; and data that changed is held against what production learned from.
+
+    Raises:
+        PromotionError: the ledger is not what was written.
+        StoreError, TrackingError: a server is unreachable; that is never taken for "no champion".
+
+    """
+    state = LineState(line, store, tracking)
+    version, tags = _last_other_than(state, DATA_TAG, data_sha256, tracking)
+    if version is None:
+        return None
+    # A version that others registered says nothing of its rows: a comparison is undetermined.
+    clean = Artifact(tags.get(DATA_URI_TAG, ""), tags.get(DATA_TAG, ""), 0)
+    return DataReference(line, version, clean)
+
+
+def _last_other_than(
+    state: LineState, tag: str, value: str, tracking: Tracking
+) -> tuple[int | None, dict[str, str]]:
+    """The last version in production whose tag has another value, with its tags."""
     version, history = state.production, [recorded.entry for recorded in state.history]
     while version is not None:
-        sha256 = tracking.version_tags(state.line, version).get(WEIGHTS_TAG, "")
-        if sha256 != weights_sha256:
-            return Champion(state.line, version, sha256)
+        tags = tracking.version_tags(state.line, version)
+        if tags.get(tag, "") != value:
+            return version, tags
         version, history = _taken_over_from(history, version)
-    return None
+    return None, {}
 
 
 def _taken_over_from(

@@ -23,10 +23,12 @@ from tasks.records import (
 
 CANDIDATE: Final = "candidate"
 WEIGHTS_TAG: Final = "assayline.weights_sha256"
+DATA_TAG: Final = "assayline.data_sha256"
+DATA_URI_TAG: Final = "assayline.data_uri"
 # Digests of a version's tags that a ledger entry names as its evidence.
 EVIDENCE_TAGS: Final = {
     "snapshot": "assayline.snapshot_sha256",
-    "data": "assayline.data_sha256",
+    "data": DATA_TAG,
     "tokens": "assayline.tokens_sha256",
     "base_model": "assayline.base_model_sha256",
     "weights": WEIGHTS_TAG,
@@ -142,5 +144,13 @@ def _tags(
         "assayline.labels": ", ".join(weights.labels),
         "assayline.max_length": str(weights.max_length),
         "assayline.weights_uri": weights.artifact.uri,
-        "assayline.data_uri": data.clean.uri,
+        DATA_URI_TAG: data.clean.uri,
+        "assayline.quarantine_uri": data.quarantine.uri,
+        "assayline.rows_read": str(snapshot.rows_read),
+        "assayline.rows_clean": str(sum(data.rows_by_split.values())),
+        "assayline.rows_quarantined": str(data.rows_quarantined),
+        "assayline.quarantined_by_reason": ", ".join(
+            f"{reason} {rows}" for reason, rows in data.quarantined_by_reason.items()
+        )
+        or "none",
     }

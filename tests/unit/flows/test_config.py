@@ -14,7 +14,7 @@ PROJECT = Path(__file__).parents[3]
 SHIPPED = sorted((PROJECT / "configs").glob("*.yaml"))
 MINIMAL = {
     "line": "reviews",
-    "source": {"format": "csv", "path": "rows.csv", "text_column": "t", "label_column": "l"},
+    "source": {"format": "csv", "path": "rows.csv", "columns": {"text": "t", "label": "l"}},
 }
 
 
@@ -32,7 +32,7 @@ def test_every_shipped_line_loads_and_is_deployed(path: Path) -> None:
     flows = {
         entry["entrypoint"].split(":")[1] for entry in deployments if entry["name"] == path.stem
     }
-    assert flows == {"retrain", "rollback", "promote"}
+    assert flows == {"retrain", "rollback", "promote", "check_data", "readmit"}
 
 
 def test_there_are_two_shipped_lines() -> None:

@@ -1,0 +1,50 @@
+"""The data of a line on its own: a check without training, and the way back from quarantine."""
+
+from prefect import flow
+
+from flows.config import DataConfig
+from tasks.data import (
+    ingest,
+    measure_drift,
+    pin_benchmarks,
+    pin_source,
+    represent,
+    take_back,
+    validate,
+)
+from tasks.records import DataPage, Readmission
+from tasks.registry import find_reference
+from tasks.reporting import write_data_report
+from tasks.tokenization import pin_base_model
+
+
+@flow(
+    name="check-data",
+    flow_run_name="check data of {config.line}",
+    persist_result=True,
+    result_serializer="json",
+)
+def check_data(config: DataConfig) -> DataPage:
+    """Take a snapshot of a line's data, prove it, and report on it; nothing is trained."""
+    line = config.line
+    source = pin_source(line, config.source)
+    base_model = pin_base_model(config.base_model)
+    snapshot = ingest(source, config.source, config.splits, config.task_type)
+    benchmarks = pin_benchmarks(config.leakage)
+    data = validate(
+        snapshot, base_model, benchmarks, config.contract, config.leakage, config.privacy
+    )
+    representation = represent(data, config.representation)
+    drift = measure_drift(data, find_reference(line, data), base_model, config.drift)
+    return write_data_report(line, snapshot, data, representation, drift)
+
+
+@flow(
+    name="readmit",
+    flow_run_name="readmit rows of {config.line}",
+    persist_result=True,
+    result_serializer="json",
+)
+def readmit(config: DataConfig, path: str) -> Readmission:
+    """Take a repaired quarantine file back in; the next run reads its rows."""
+    return take_back(config.line, path, config.source, config.task_type)
