@@ -28,7 +28,7 @@ _INFRA = _TASKS.parent / "infra"
         _INFRA / "base_models.py",
         _INFRA / "device.py",
     ),
-    libraries=("accelerate", "pyarrow", "tokenizers", "torch", "transformers"),
+    libraries=("accelerate", "peft", "pyarrow", "tokenizers", "torch", "transformers"),
     gpu=True,
 )
 def train(

@@ -1,14 +1,19 @@
-"""In which order training reads its rows: batches of like length, in random order."""
+"""In which order training reads its rows, and in how many passes a step takes them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from tasks.task_types.examples import Example
+from tasks.task_types.scoring import fill_batches
+
+Batch = dict[str, Tensor]
 
 # Rows are sorted by length within shuffled windows of this many batches. Smaller windows pad more
 # (one batch is Trainer's random order, measured 1.6 times slower); larger ones mix the rows of a
@@ -54,11 +59,52 @@ class LengthSortedSampler(Sampler[int]):
         return len(self._lengths)
 
 
+class StepCollator:
+    """Turns the rows of an optimizer step into passes of like length within a token budget.
+
+    Attributes:
+        budget: most padded tokens of a pass; a longer row makes a pass of its own.
+
+    """
+
+    def __init__(
+        self, collate: Callable[[Sequence[Example]], Mapping[str, Tensor]], budget: int
+    ) -> None:
+        self._collate = collate
+        self.budget = budget
+
+    def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
+        """The passes, longest rows first, and the labels of all, which Trainer counts."""
+        lengths = [len(example["input_ids"]) for example in examples]
+        passes = [
+            dict(self._collate([examples[row] for row in rows]))
+            for rows in fill_batches(lengths, self.budget)
+        ]
+        labels = torch.cat([one["labels"].flatten() for one in passes])
+        return {"passes": passes, "labels": labels}
+
+
+def halve(batch: Batch) -> tuple[Batch, Batch]:
+    """The first and the last rows of a pass of at least two, padded no longer than they need."""
+    rows = len(batch["labels"])
+    return _trimmed(batch, slice(0, rows // 2)), _trimmed(batch, slice(rows // 2, rows))
+
+
+def _trimmed(batch: Batch, rows: slice) -> Batch:
+    mask = batch["attention_mask"][rows]
+    longest, padded = int(mask.sum(dim=1).max()), mask.shape[1]
+    return {
+        name: value[rows, :longest] if value.dim() > 1 and value.shape[1] == padded else value[rows]
+        for name, value in batch.items()
+    }
+
+
 class TokenizedRows(Dataset[Example]):
     """One split's Arrow file, mapped into memory.
 
     Attributes:
         lengths: (N,) tokens of each row.
+        labels: (N,) class ids.
 
     """
 
@@ -68,15 +114,15 @@ class TokenizedRows(Dataset[Example]):
         table = pa.ipc.open_file(pa.memory_map(str(path))).read_all().combine_chunks()
         self._ids, offsets = _flat(table.column("input_ids"))
         self._offsets = offsets
-        self._labels = table.column("labels").to_numpy()
+        self.labels: NDArray[np.int64] = table.column("labels").to_numpy()
         self.lengths = np.diff(offsets).astype(np.int64)
 
     def __len__(self) -> int:
-        return len(self._labels)
+        return len(self.labels)
 
     def __getitem__(self, index: int) -> Example:
         begin, end = self._offsets[index], self._offsets[index + 1]
-        return Example(input_ids=self._ids[begin:end], labels=int(self._labels[index]))
+        return Example(input_ids=self._ids[begin:end], labels=int(self.labels[index]))
 
 
 def _flat(column: Any) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

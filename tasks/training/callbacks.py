@@ -12,7 +12,8 @@ from transformers import TrainerCallback
 
 from infra.errors import StoreError, TrackingError, TrainingError
 from infra.tracking import Tracking
-from tasks.training.checkpoints import TRAINER_FOLDER, Checkpoints
+from tasks.training.background import BackgroundWriter
+from tasks.training.checkpoints import Checkpoints
 from tasks.training.curves import Curves
 
 logger = logging.getLogger(__name__)
@@ -31,10 +32,10 @@ NO_METRICS = frozenset(
 
 
 class CheckpointCallback(TrainerCallback):  # type: ignore[misc]
-    """Asks for a checkpoint when it is time, and brings each one to the store."""
+    """Asks for a checkpoint when it is time and the one before it is written."""
 
-    def __init__(self, checkpoints: Checkpoints, curves: Curves, every_s: float) -> None:
-        self._checkpoints, self._curves, self._every_s = checkpoints, curves, every_s
+    def __init__(self, writer: BackgroundWriter, curves: Curves, every_s: float) -> None:
+        self._writer, self._curves, self._every_s = writer, curves, every_s
         self._last_s = time.monotonic()
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
@@ -47,17 +48,24 @@ class CheckpointCallback(TrainerCallback):  # type: ignore[misc]
         # The end of an epoch saves after its validation. A checkpoint of the same step before it
         # would resume behind the validation, which would then be lost.
         at_epoch_end = state.epoch == int(state.epoch)
-        if not at_epoch_end and time.monotonic() - self._last_s >= self._every_s:
+        due = time.monotonic() - self._last_s >= self._every_s
+        if due and not at_epoch_end and not self._writer.busy:
             control.should_save = True
 
-    def on_save(self, args: Any, state: Any, _control: Any, **_: Any) -> None:
-        """Bring the checkpoint to the store."""
-        folder = Path(args.output_dir) / TRAINER_FOLDER.format(step=state.global_step)
-        self._curves.save(folder)
-        with _only_warn("this checkpoint is not kept"):
-            self._checkpoints.save(folder, state.global_step)
+    def on_save(self, *_: Any, **__: Any) -> None:
+        """Count the time that the copy took as other work."""
         self._last_s = time.monotonic()
         self._curves.tick(stepping=False)
+
+
+def keep_in_store(checkpoints: Checkpoints) -> Callable[[Path, int], None]:
+    """What brings a whole checkpoint to the store; a store that is away costs this checkpoint."""
+
+    def keep(folder: Path, step: int) -> None:
+        with _only_warn("this checkpoint is not kept"):
+            checkpoints.save(folder, step)
+
+    return keep
 
 
 class CurveCallback(TrainerCallback):  # type: ignore[misc]

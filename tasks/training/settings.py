@@ -1,6 +1,8 @@
 """Settings of training."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class TrainingSettings(BaseModel):
@@ -13,16 +15,76 @@ class TrainingSettings(BaseModel):
         default=1e-4, gt=0, le=1, description="Highest learning rate, reached after the warm-up."
     )
     batch_size: int = Field(
-        default=16, ge=1, le=4096, description="Rows of one forward and backward pass."
+        default=16, ge=1, le=65_536, description="Rows whose gradients make one optimizer step."
     )
-    gradient_accumulation_steps: int = Field(
-        default=1, ge=1, le=1024, description="Batches whose gradients make one optimizer step."
+    tokens_per_pass: int = Field(
+        default=1024,
+        ge=16,
+        le=4_194_304,
+        description="Most tokens, padding included, of one forward and backward pass. The rows of "
+        "a step are sorted by length and take as many passes as that needs; the gradient is that "
+        "of all of them in one batch. Where memory does not suffice it is halved, and said so.",
+    )
+    method: Literal["full", "frozen", "unfreeze", "lora"] = Field(
+        default="full",
+        description="What learns: all parameters (full); the head alone (frozen); the head, and "
+        "with each epoch more layers from the top (unfreeze); low-rank adapters and the head "
+        "(lora), which are merged into the weights at the end.",
+    )
+    unfreeze_layers: int = Field(
+        default=1, ge=1, le=128, description="unfreeze: layers more in each epoch after the first."
+    )
+    lora_rank: int = Field(default=8, ge=1, le=1024, description="lora: rank of the adapters.")
+    lora_alpha: int = Field(
+        default=16, ge=1, description="lora: the adapters' output is scaled by alpha / rank."
+    )
+    lora_dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="lora: dropout before the adapters."
+    )
+    layer_decay: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Factor on the learning rate for each layer further from the head; 1: none.",
+    )
+    schedule: Literal["linear", "cosine", "constant", "inverse_sqrt", "on_plateau"] = Field(
+        default="linear",
+        description="Course of the learning rate after the warm-up; on_plateau divides it by 10 "
+        "when the validation metric has not risen for plateau_epochs, and has no warm-up.",
+    )
+    plateau_epochs: int = Field(
+        default=1, ge=0, le=100, description="on_plateau: epochs without a rise that are borne."
     )
     warmup_ratio: float = Field(
         default=0.1,
         ge=0,
         lt=1,
         description="Share of the optimizer steps in which the learning rate rises from 0.",
+    )
+    early_stopping_epochs: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="End after so many epochs without a better validation metric; None: never.",
+    )
+    dropout: float | None = Field(
+        default=None, ge=0, lt=1, description="Dropout of all layers; None: the base model's own."
+    )
+    class_weights: Literal["none", "balanced"] = Field(
+        default="none",
+        description="balanced: an example's loss counts by N / (L n), for n of N training rows "
+        "with its label, of L labels.",
+    )
+    average_decay: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Decay of an exponential moving average of the weights, which is validated "
+        "and kept in their place, for example 0.999; None: no average.",
+    )
+    gradient_checkpointing: bool = Field(
+        default=False,
+        description="Compute activations again in the backward pass, to save memory.",
     )
     weight_decay: float = Field(
         default=0.01, ge=0, le=1, description="AdamW's weight decay; none on biases and norms."
@@ -45,3 +107,17 @@ class TrainingSettings(BaseModel):
     keep_checkpoints: int = Field(
         default=2, ge=1, le=100, description="Newest checkpoints kept, beside the best epoch's."
     )
+
+    @model_validator(mode="after")
+    def _methods_agree(self) -> Self:
+        if self.method in {"frozen", "lora"} and self.layer_decay < 1:
+            raise ValueError(
+                f"layer_decay {self.layer_decay:g} has no effect with method {self.method}; set "
+                "it to 1"
+            )
+        if self.schedule == "on_plateau" and self.warmup_ratio > 0:
+            raise ValueError(
+                f"warmup_ratio {self.warmup_ratio:g} has no effect with schedule on_plateau; set "
+                "it to 0"
+            )
+        return self

@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from transformers import PrinterCallback, set_seed
+from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 
 from infra.base_models import Fingerprint, locate_pinned, quiet_transformers
 from infra.device import Device, deterministic_algorithms, pick_device
@@ -19,17 +19,25 @@ from infra.tracking import Tracking
 from tasks.records import BaseModel, Tokens, Weights
 from tasks.task_types import TaskType, task_type
 from tasks.task_types.tokenizers import load_tokenizer
+from tasks.training.averaging import AverageCallback, WeightAverage
 from tasks.training.batching import TokenizedRows
-from tasks.training.callbacks import CheckpointCallback, CurveCallback, Progress, ProgressCallback
+from tasks.training.callbacks import (
+    CheckpointCallback,
+    CurveCallback,
+    Progress,
+    ProgressCallback,
+    keep_in_store,
+)
 from tasks.training.checkpoints import TRAINER_FOLDER, Checkpoints
 from tasks.training.curves import Curves
 from tasks.training.disk import explain_full_disk
+from tasks.training.methods import UnfreezeCallback, merged, prepare
 from tasks.training.settings import TrainingSettings
 from tasks.training.trainer import LineTrainer, trainer_arguments
 
 logger = logging.getLogger(__name__)
 
-LIBRARIES = ("accelerate", "torch", "transformers")
+LIBRARIES = ("accelerate", "peft", "torch", "transformers")
 # Settings that leave the weights as they are: changing them must not lose a checkpoint.
 BOOKKEEPING = frozenset({"checkpoint_every_s", "keep_checkpoints"})
 
@@ -149,11 +157,15 @@ def _train_in(scratch: Path, job: Job, progress: Progress) -> Weights:
     trainer = _build_trainer(job, rows, curves, scratch / "checkpoints")
     trainer.add_callback(CurveCallback(job.tracking, job.run_id, curves))
     trainer.add_callback(
-        CheckpointCallback(job.checkpoints, curves, job.settings.checkpoint_every_s)
+        CheckpointCallback(trainer.writer, curves, job.settings.checkpoint_every_s)
     )
     trainer.add_callback(ProgressCallback(progress, curves))
     _log_params(job, trainer.model.num_parameters())
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if trainer.average and checkpoint:
+        trainer.average.load(checkpoint)
+    with closing(trainer.writer):
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        trainer.writer.wait()
     curves.tick(stepping=False)
     progress(100.0, f"done: {curves.tokens_per_s:,.0f} tokens a second")
     return Weights(
@@ -161,7 +173,7 @@ def _train_in(scratch: Path, job: Job, progress: Progress) -> Weights:
         labels=job.tokens.labels,
         max_length=job.tokens.max_length,
         epochs=tuple(curves.epochs),
-        best_epoch=_best_epoch(trainer.state, len(curves.epochs)),
+        best_epoch=_best_epoch(trainer.state, job.settings.epochs),
         parameters=trainer.model.num_parameters(),
         precision=job.device.precision,
         run_id=job.run_id,
@@ -202,15 +214,26 @@ def _build_trainer(
     model = job.kind.load_model(job.base_folder, job.tokens.labels)
     pad_id = load_tokenizer(job.base_folder).pad_token_id
     model.config.pad_token_id = pad_id
+    model = prepare(model, job.settings)
     arguments = trainer_arguments(job.settings, job.device, folder, job.kind.selection_metric)
-    trainer = LineTrainer(model, arguments, job.kind, job.settings, rows, pad_id, curves)
+    trainer = LineTrainer(
+        model, arguments, job.kind, job.settings, rows, pad_id, curves,
+        keep_in_store(job.checkpoints),
+    )  # fmt: skip
     trainer.remove_callback(PrinterCallback)
+    if job.settings.method == "unfreeze":
+        trainer.add_callback(UnfreezeCallback(job.settings))
+    if job.settings.early_stopping_epochs:
+        trainer.add_callback(EarlyStoppingCallback(job.settings.early_stopping_epochs))
+    if job.settings.average_decay:
+        trainer.average = WeightAverage(model, job.settings.average_decay)
+        trainer.add_callback(AverageCallback(trainer.average))
     return trainer
 
 
 def _put_weights(job: Job, model: Any, folder: Path) -> Artifact:
     """The model and its tokenizer as transformers saves them, in the store."""
-    model.save_pretrained(folder)
+    merged(model).save_pretrained(folder)
     tokenizer = load_tokenizer(job.base_folder)
     tokenizer.model_max_length = job.tokens.max_length
     tokenizer.save_pretrained(folder)
