@@ -5,9 +5,11 @@ import subprocess
 import time
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
+from infra.stages import GPU_LIMIT
 from infra.store import MANIFEST, ObjectStore
 from tests.conftest import SCRIPTS, RunningStack
 from tests.integration.test_retrain import write_config, write_reviews
@@ -69,6 +71,11 @@ def test_a_killed_run_goes_on_from_its_checkpoint(
     assert run.returncode == 1, shown
     assert "Traceback" not in error
 
+    # The killed run holds its slot until the lease runs out; another lets the next one in at once.
+    changed = httpx.patch(
+        f"{stack.settings.prefect_url}/v2/concurrency_limits/{GPU_LIMIT}", json={"limit": 2}
+    )
+    assert changed.is_success, changed.text
     again = stack.assayline("run", str(config))
     assert again.returncode in {0, 4}, again.stdout + again.stderr
     for stage in ("ingest", "validate", "tokenize"):

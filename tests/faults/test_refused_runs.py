@@ -19,9 +19,7 @@ def write_line(folder: Path, rows: bytes | None, **changes: object) -> Path:
     """A line named broken, over these bytes as its CSV file."""
     if rows is not None:
         (folder / "rows.csv").write_bytes(rows)
-    source = {
-        "format": "csv", "path": "rows.csv", "text_column": "text", "label_column": "label",
-    }  # fmt: skip
+    source = {"format": "csv", "path": "rows.csv"}
     path = folder / "broken.yaml"
     path.write_text(yaml.safe_dump({"line": "broken", "source": source} | changes))
     return path
@@ -55,24 +53,9 @@ def latest_state(stack: RunningStack, deployment: str) -> dict[str, str]:
     [
         pytest.param(None, {}, ["rows.csv"], id="missing file"),
         pytest.param(
-            GOOD.replace("label", "topic", 1).encode(), {}, ["label", "topic"], id="missing column"
-        ),
-        pytest.param(b"text,label\n", {}, ["rows.csv"], id="empty set"),
-        pytest.param(
             GOOD.replace("dogs", "cats").encode(), {}, ["labels: at least 2; seen 1"],
             id="one class",
         ),
-        pytest.param(
-            GOOD.encode(), {"contract": {"labels": ["cats", "birds"]}},
-            ["60 of 120 rows", "contract.max_quarantine_share"],
-            id="label outside the contract",
-        ),
-        pytest.param(
-            GOOD.encode(), {"contract": {"min_text_length": 500}},
-            ["all 120 rows were put aside", "text length"],
-            id="all rows quarantined",
-        ),
-        pytest.param(GOOD.encode() + b"caf\xe9,cats\n", {}, ["0xe9", "utf-8"], id="not UTF-8"),
     ],
 )  # fmt: skip
 def test_bad_data_fails_the_flow_run_with_one_message(

@@ -84,7 +84,9 @@ def candidate(
     nothing = Artifact(store.uri("snapshots", "none"), "1" * 64, 1)
     return Candidate(
         line="topics",
-        snapshot=Snapshot(nothing, 300, 0, data.rows_by_split, ()),
+        snapshot=Snapshot(
+            nothing, nothing, "classification", 300, {}, 0, 0, 0, 0, data.rows_by_split, (), nothing
+        ),
         data=data,
         tokens=Tokens(nothing, data.labels, 16, data.rows_by_split, {}, {}),
         base=base,

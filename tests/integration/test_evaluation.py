@@ -26,7 +26,7 @@ from tasks.fairness.assessment import assess_scores
 from tasks.fairness.settings import FairnessSettings
 from tasks.records import Champion, DataReport, Scores, Weights
 from tasks.verdicts import Estimate, Verdict
-from tests.conftest import free_port
+from tests.conftest import NO_LEAKS, free_port
 
 LABELS = ("bad", "good")
 QUICK = EvaluationSettings(repeats=4_000)
@@ -64,7 +64,8 @@ def data(store: ObjectStore) -> DataReport:
     return DataReport(
         clean=clean, quarantine=clean, docs_uri="", labels=LABELS, group_columns=("region",),
         rows_by_split={"train": 120, "validation": 0, "test": 120}, rows_by_label={},
-        rows_quarantined=0, quarantined_by_reason={}, checks=(), verdict=Verdict.PASS,
+        task_type="classification", rows_quarantined=0, quarantined_by_reason={}, lengths={},
+        personal_data=(), leakage=NO_LEAKS, checks=(), verdict=Verdict.PASS,
     )  # fmt: skip
 
 
