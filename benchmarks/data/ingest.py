@@ -1,0 +1,187 @@
+"""Ingest of a JSON Lines file against pyarrow reading the same file and doing nothing else.
+
+Each runs in processes of its own, in turn. Ours pins, reads, hashes, splits, drops duplicates, and
+puts Parquet into a real S3 server on this machine; the server's share of the processor counts too.
+"""
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.data.corpus import write_jsonl
+from infra.settings import load_settings
+from infra.store import Artifact, ObjectStore
+
+SIZE_BYTES = 1_000_000_000
+SMALL_SHARE = 10
+REPEATS = 3
+_STARTUP_S = 20
+
+
+def measure(size_bytes: int = SIZE_BYTES, repeats: int = REPEATS) -> dict[str, float]:
+    """Seconds (the best of some runs), megabytes (the highest), and their ratios.
+
+    Returns:
+        ingest_vs_pyarrow: seconds of pyarrow over ours, the store included.
+        ingest_local_vs_pyarrow: the same but for the fingerprint of the file and the upload.
+        ingest_memory_growth: peak memory over that with a tenth of the rows.
+
+    """
+    with tempfile.TemporaryDirectory(prefix="bench-ingest-") as name, _serve_store() as store:
+        large, small = Path(name) / "large.jsonl", Path(name) / "small.jsonl"
+        _say(f"writing {size_bytes / 1e6:,.0f} MB")
+        rows = write_jsonl(large, size_bytes)
+        write_jsonl(small, size_bytes // SMALL_SHARE)
+        peer, ours = [], []
+        for number in range(repeats):
+            peer.append(_run("pyarrow", large, store))
+            ours.append(_run("ingest", large, store))
+            _say(f"run {number + 1} of {repeats}: pyarrow {peer[-1]}, ingest {ours[-1]}")
+        of_small = _run("ingest", small, store)
+    assert all(run["rows"] == rows for run in (*peer, *ours))
+    return _ratios(_best(peer), _best(ours), of_small)
+
+
+def _best(runs: list[dict[str, float]]) -> dict[str, float]:
+    """The run that was disturbed least."""
+    return min(runs, key=lambda run: run["seconds"]) | {
+        "memory_mb": max(run["memory_mb"] for run in runs)
+    }
+
+
+def _ratios(
+    peer: dict[str, float], ours: dict[str, float], of_small: dict[str, float]
+) -> dict[str, float]:
+    local_s = ours["seconds"] - ours["pin_s"] - ours["upload_s"]
+    return {
+        "ingest_vs_pyarrow": peer["seconds"] / ours["seconds"],
+        "ingest_local_vs_pyarrow": peer["seconds"] / local_s,
+        "ingest_seconds": ours["seconds"],
+        "ingest_pin_seconds": ours["pin_s"],
+        "ingest_upload_seconds": ours["upload_s"],
+        "ingest_pyarrow_seconds": peer["seconds"],
+        "ingest_memory_mb": ours["memory_mb"],
+        "ingest_pyarrow_memory_mb": peer["memory_mb"],
+        "ingest_memory_growth": ours["memory_mb"] / of_small["memory_mb"],
+    }
+
+
+def _say(text: str) -> None:
+    print(f"ingest: {text}", file=sys.stderr, flush=True)
+
+
+def _run(what: str, path: Path, environment: Mapping[str, str]) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.data.ingest", what, str(path)]
+    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+@contextmanager
+def _serve_store() -> Iterator[Mapping[str, str]]:
+    """A new object store on loopback; the environment in which it is found."""
+    key, secret = secrets.token_hex(8), secrets.token_hex(16)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    rclone = Path(sysconfig.get_path("scripts")) / "rclone"
+    with tempfile.TemporaryDirectory(prefix="bench-store-") as folder:
+        server = subprocess.Popen(
+            [rclone, "serve", "s3", "--addr", address, folder],
+            env={**os.environ, "RCLONE_AUTH_KEY": f'"{key},{secret}"'},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            _wait_for(address)
+            yield {
+                **os.environ,
+                "ASSAYLINE_STORE_ENDPOINT_URL": f"http://{address}",
+                "ASSAYLINE_STORE_ACCESS_KEY_ID": key,
+                "ASSAYLINE_STORE_SECRET_ACCESS_KEY": secret,
+            }
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _wait_for(address: str) -> None:
+    host, port = address.split(":")
+    deadline = time.monotonic() + _STARTUP_S
+    while True:
+        try:
+            socket.create_connection((host, int(port)), timeout=1).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+def peak_memory_mb() -> float:
+    """The most memory that this process ever held at once (Linux)."""
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise SystemExit("this system does not tell a process's peak memory in /proc/self/status")
+
+
+def read_by_pyarrow(path: Path) -> dict[str, float]:
+    """The peer: the whole file into memory, with pyarrow's default threads."""
+    import pyarrow.json as pj
+
+    start = time.perf_counter()
+    rows = pj.read_json(path).num_rows
+    seconds = time.perf_counter() - start
+    return {"rows": rows, "seconds": seconds, "memory_mb": peak_memory_mb()}
+
+
+class _TimedStore(ObjectStore):
+    """A store that counts the seconds of its uploads."""
+
+    upload_s = 0.0
+
+    def put_file(self, uri: str, path: Path) -> Artifact:
+        start = time.perf_counter()
+        artifact = super().put_file(uri, path)
+        self.upload_s += time.perf_counter() - start
+        return artifact
+
+
+def ingest(path: Path) -> dict[str, float]:
+    """Ours: from the file to a snapshot in the store."""
+    from tasks.data.ingestion.snapshot import write_snapshot
+    from tasks.data.ingestion.splits import SplitSettings
+    from tasks.data.sources.pinning import pin
+    from tasks.data.sources.settings import TableSource
+
+    store = _TimedStore(load_settings())
+    store.ensure_bucket(store.bucket)
+    settings = TableSource(format="jsonl", path=str(path))
+    start = time.perf_counter()
+    source = pin("benchmark", settings, store)
+    pinned = time.perf_counter()
+    snapshot = write_snapshot(source, settings, SplitSettings(), "classification", store)
+    end = time.perf_counter()
+    return {
+        "rows": snapshot.rows_read,
+        "seconds": end - start,
+        "pin_s": pinned - start,
+        "upload_s": store.upload_s,
+        "memory_mb": peak_memory_mb(),
+    }
+
+
+if __name__ == "__main__":
+    run = {"pyarrow": read_by_pyarrow, "ingest": ingest}[sys.argv[1]]
+    print(json.dumps(run(Path(sys.argv[2]))))
