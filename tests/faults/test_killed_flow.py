@@ -49,12 +49,12 @@ def wait_for_checkpoint(store: ObjectStore, run: subprocess.Popen[str]) -> None:
 def test_a_killed_run_goes_on_from_its_checkpoint(
     stack: RunningStack, tiny_model: Path, tmp_path: Path
 ) -> None:
-    write_reviews(tmp_path / "reviews.csv", rows_per_topic=80)
+    write_reviews(tmp_path / "reviews.csv", rows_per_topic=60)
     config = write_config(
         tmp_path,
         line="killed",
         base_model={"reference": str(tiny_model)},
-        training={"epochs": 60, "learning_rate": 1e-3},
+        training={"epochs": 24, "learning_rate": 1e-3},
     )
     store = ObjectStore(stack.settings)
     command = [SCRIPTS / "assayline", "run", str(config)]

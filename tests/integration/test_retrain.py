@@ -62,8 +62,8 @@ def readme_config() -> dict[str, object]:
 def write_config(folder: Path, name: str = "reviews.yaml", **changes: object) -> Path:
     """The README's settings with others on top."""
     content = readme_config() | {
-        "training": {"epochs": 3, "learning_rate": 2e-4},
-        "tokenization": {"max_length": 48},
+        "training": {"epochs": 2, "learning_rate": 3e-4},
+        "tokenization": {"max_length": 40},
         "policy": {"gates": GATES},
     }
     path = folder / name
@@ -158,7 +158,7 @@ def test_a_candidate_that_misses_a_gate_is_refused_and_production_stays(
 def test_a_better_informed_candidate_meets_the_champion_and_can_be_rolled_back(
     stack: RunningStack, reviews: Path
 ) -> None:
-    training = {"epochs": 3, "learning_rate": 2e-4, "seed": 1}
+    training = {"epochs": 2, "learning_rate": 3e-4, "seed": 1}
     config = write_config(reviews, "seed.yaml", training=training)
     second = stack.assayline("run", str(config), "--json")
     assert second.returncode == 0, second.stdout + second.stderr

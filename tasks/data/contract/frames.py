@@ -2,17 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.task_types.rows import Column, RowShape, texts_of
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # By kind: values that a message may name. Texts and targets are left out of it.
 _NAMED_KINDS: Final = frozenset({"label", "labels", "number", "integer"})
@@ -40,7 +38,7 @@ class FrameMaker:
 
     def frame(
         self, rows: pa.Table, start: int, marks: Mapping[str, Sequence[str | None]]
-    ) -> "pd.DataFrame":
+    ) -> pd.DataFrame:
         """Rows from a position of the snapshot on, indexed from 0.
 
         Added are ``position`` (in the snapshot), ``text_length`` (characters of what a person
@@ -61,7 +59,10 @@ class FrameMaker:
             columns["language"] = pa.array(self.tell_languages(texts.to_pylist()), pa.string())
         for name, values in columns.items():
             rows = rows.append_column(name, values)
-        frame: pd.DataFrame = rows.to_pandas()
+        # Lists stay in Arrow: as Python objects they would be pickled whole for a fingerprint.
+        frame: pd.DataFrame = rows.to_pandas(
+            types_mapper=lambda kind: pd.ArrowDtype(kind) if pa.types.is_nested(kind) else None
+        )
         return frame
 
     def tokens_in(self, texts: pa.ChunkedArray) -> pa.Array:

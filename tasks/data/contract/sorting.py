@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,7 +22,6 @@ from tasks.records import PersonalData
 from tasks.task_types.rows import ROW_SHAPES, texts_of
 
 if TYPE_CHECKING:
-    import pandas as pd
     from great_expectations.core import ExpectationSuiteValidationResult
 
 _PERSONAL_DATA: Final = "personal_data"
@@ -246,6 +246,10 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
+    if value is pd.NA:
+        return None
+    if isinstance(value, list | dict):
+        return value
     # Not a number is how pandas writes a missing value; it alone differs from itself.
     return None if value is None or value != value else value  # noqa: PLR0124
 
