@@ -12,7 +12,15 @@ from tasks.verdicts import Estimate
 NOTHING: Final = "none"
 EXACT: Final = "exact"
 _UNITS: Final = {"_ms": "ms", "_mb": "MB", "_s": "s"}
-_WORDS: Final = {"f1": "F1", "p95": "p95", "auc": "AUC", "ece": "ECE", "tfidf": "TF-IDF"}
+_WORDS: Final = {
+    "iban": "IBAN",
+    "ip": "IP",
+    "f1": "F1",
+    "p95": "p95",
+    "auc": "AUC",
+    "ece": "ECE",
+    "tfidf": "TF-IDF",
+}
 _MINUS: Final = "\N{MINUS SIGN}"
 _LARGE: Final = 1000
 _SMALL: Final = 1e-4

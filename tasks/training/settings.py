@@ -18,7 +18,7 @@ class TrainingSettings(BaseModel):
         default=16, ge=1, le=65_536, description="Rows whose gradients make one optimizer step."
     )
     tokens_per_pass: int = Field(
-        default=1024,
+        default=2048,
         ge=16,
         le=4_194_304,
         description="Most tokens, padding included, of one forward and backward pass. The rows of "
