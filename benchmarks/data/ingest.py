@@ -31,8 +31,10 @@ def measure(size_bytes: int = SIZE_BYTES, repeats: int = REPEATS) -> dict[str, f
     """Seconds (the best of some runs), megabytes (the highest), and their ratios.
 
     Returns:
-        ingest_vs_pyarrow: seconds of pyarrow over ours, the store included.
-        ingest_local_vs_pyarrow: the same but for the fingerprint of the file and the upload.
+        ingest_vs_pyarrow: seconds of pyarrow over ours to read, hash, split, drop duplicates and
+            write Parquet.
+        ingest_and_store_vs_pyarrow: the same with the fingerprint of the file before it and the
+            upload after it.
         ingest_memory_growth: peak memory over that with a tenth of the rows.
 
     """
@@ -63,8 +65,8 @@ def _ratios(
 ) -> dict[str, float]:
     local_s = ours["seconds"] - ours["pin_s"] - ours["upload_s"]
     return {
-        "ingest_vs_pyarrow": peer["seconds"] / ours["seconds"],
-        "ingest_local_vs_pyarrow": peer["seconds"] / local_s,
+        "ingest_vs_pyarrow": peer["seconds"] / local_s,
+        "ingest_and_store_vs_pyarrow": peer["seconds"] / ours["seconds"],
         "ingest_seconds": ours["seconds"],
         "ingest_pin_seconds": ours["pin_s"],
         "ingest_upload_seconds": ours["upload_s"],
