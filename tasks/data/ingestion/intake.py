@@ -16,10 +16,10 @@ from tasks.data.ingestion.identity import (
     trim,
 )
 from tasks.data.ingestion.layout import Layout
-from tasks.data.ingestion.read_ahead import read_ahead
 from tasks.data.ingestion.readmitted import RepairedFile
 from tasks.data.ingestion.spilling import Spill
 from tasks.data.ingestion.splits import SplitSettings
+from tasks.data.read_ahead import read_ahead
 from tasks.data.sources.shards import Shard
 
 

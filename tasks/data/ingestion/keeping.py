@@ -10,10 +10,10 @@ from infra.store import Artifact, ObjectStore
 from tasks.data.ingestion.deduplication import distinct_rows
 from tasks.data.ingestion.frozen_parquet import TableWriter
 from tasks.data.ingestion.layout import ORIGINS, Layout
-from tasks.data.ingestion.read_ahead import read_ahead
 from tasks.data.ingestion.row_groups import RowGroups
 from tasks.data.ingestion.sampling import choose_sample
 from tasks.data.ingestion.spilling import Spill
+from tasks.data.read_ahead import read_ahead
 
 
 @dataclass

@@ -1,10 +1,10 @@
 """A source's rows, shard by shard."""
 
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import Final
 
 from infra.store import ObjectStore
+from tasks.data.read_ahead import read_ahead
 from tasks.data.sources.columnar import read_arrow, read_parquet
 from tasks.data.sources.columns import ReadColumn, columns_to_read
 from tasks.data.sources.conll import read_conll
@@ -25,8 +25,6 @@ from tasks.data.sources.text_files import read_text_file
 from tasks.data.sources.typed_rows import join_shards
 from tasks.records import SourceVersion
 from tasks.task_types.rows import RowShape
-
-T = TypeVar("T")
 
 # Small files and pieces are joined up to one of these.
 _SHARD_BYTES: Final = 8 << 20
@@ -56,7 +54,7 @@ def read_shards(
 
         return read_query(source, settings, shape)
     columns = columns_to_read(settings, shape)
-    return _read_ahead(_joined(_read_files(source, settings, columns, store)))
+    return read_ahead(_joined(_read_files(source, settings, columns, store)), depth=1)
 
 
 def _read_files(
@@ -104,16 +102,3 @@ def _joined(shards: Iterator[Shard]) -> Generator[Shard, None, None]:
             held, size, broken = [], 0, 0
     if held:
         yield join_shards(held)
-
-
-def _read_ahead(items: Generator[T, None, None]) -> Iterator[T]:
-    """The same items; while one is worked on, a thread makes the next."""
-    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as thread:
-        coming = thread.submit(next, items, None)
-        try:
-            while (item := coming.result()) is not None:
-                coming = thread.submit(next, items, None)
-                yield item
-        finally:
-            coming.exception()  # a reader that is no longer asked is closed where it stands
-            items.close()

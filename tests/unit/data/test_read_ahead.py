@@ -3,7 +3,7 @@ from collections.abc import Generator
 
 import pytest
 
-from tasks.data.ingestion.read_ahead import read_ahead
+from tasks.data.read_ahead import read_ahead
 
 
 def test_items_come_in_order() -> None:
