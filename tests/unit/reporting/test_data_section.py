@@ -1,5 +1,6 @@
 """The data section and the page on the data alone."""
 
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -103,3 +104,11 @@ def test_the_prefect_tables_hold_the_same_numbers(drifted: DataEvidence) -> None
 def test_label_shares_are_drawn_on_one_scale(drifted: DataEvidence) -> None:
     drawn = build_data_section(drifted).label_shares
     assert max(max(row[3:]) for row in drawn) == 100.0
+
+
+def test_the_most_frequent_label_is_drawn_in_full(drifted: DataEvidence) -> None:
+    page = render_data_page(drifted)
+    classes = page[page.index("Clean rows by label") : page.index("Likeness between rows")]
+    widths = [float(width) for width in re.findall(r'width="([\d.]+)%"', classes)][:5]
+    rows = list(drifted.data.rows_by_label.values())
+    assert widths == [round(100 * n / max(rows), 2) for n in rows]
