@@ -13,10 +13,10 @@ from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
 from tasks.records import Champion, Decision, Judgement, LedgerEntry, Report, Version
 from tasks.registry.by_hand import override_promotion_of, roll_back_line
-from tasks.registry.champion import champion_for
+from tasks.registry.champion import champion_for, reference_for
 from tasks.registry.ledger import append, now, production_at, read_ledger, verify_ledger
 from tasks.registry.promotion import promote_version
-from tasks.registry.registration import WEIGHTS_TAG
+from tasks.registry.registration import DATA_TAG, DATA_URI_TAG, WEIGHTS_TAG
 from tasks.verdicts import GateResult, Verdict
 
 SAME = "staging.same_predictions"
@@ -42,11 +42,12 @@ class Line:
         self.name, self.store, self.tracking = name, store, tracking
         tracking._client.create_registered_model(name)
 
-    def add(self, weights: str, model_id: str | None = None) -> Version:
+    def add(self, weights: str, model_id: str | None = None, data: str = "") -> Version:
         made = self.tracking._client.create_model_version(
             self.name,
             f"models:/{model_id}" if model_id else "s3://nowhere/model",
-            tags={WEIGHTS_TAG: weights},
+            tags={WEIGHTS_TAG: weights}
+            | ({DATA_TAG: data, DATA_URI_TAG: f"s3://b/{data}"} if data else {}),
             model_id=model_id,
         )
         url = self.tracking.version_url(self.name, int(made.version))
@@ -295,3 +296,25 @@ def test_a_person_may_promote_what_was_refused_and_the_ledger_says_so(
                               tracking=line.tracking)  # fmt: skip
     with pytest.raises(TrackingError, match="not found"):
         override_promotion_of(line.name, 77, "Ada", "x", store=line.store, tracking=line.tracking)
+
+
+def reference(line: Line, data: str) -> tuple[int, str] | None:
+    found = reference_for(line.name, data, store=line.store, tracking=line.tracking)
+    return None if found is None else (found.version, found.clean.uri)
+
+
+def test_data_is_compared_with_what_production_learnt_from(line: Line) -> None:
+    assert reference(line, "d1") is None
+    line.promote(line.add("w1", data="d1"))
+    # The same rows again are no rival of their own: the run repeats itself.
+    assert reference(line, "d1") is None
+    assert reference(line, "d2") == (1, "s3://b/d1")
+    line.promote(line.add("w2", data="d2"))
+    assert reference(line, "d2") == (1, "s3://b/d1")
+    assert reference(line, "d3") == (2, "s3://b/d2")
+
+
+def test_a_version_that_says_nothing_of_its_rows_is_still_the_reference(line: Line) -> None:
+    """So that the comparison is undetermined, and not left out as if there were no champion."""
+    line.promote(line.add("w1"))
+    assert reference(line, "d1") == (1, "")

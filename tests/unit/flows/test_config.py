@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.config import RetrainConfig, load_config, load_line
+from flows.config import RetrainConfig, load_config, load_data, load_data_config, load_line
+from flows.runs import _write_prefect_file
 from flows.settings_page import PAGE, render_settings_page
 from infra.errors import SettingsError
 from infra.stages import digest_of
@@ -89,3 +90,37 @@ def test_the_settings_page_is_that_of_the_models() -> None:
     assert PAGE.read_text(encoding="utf-8") == render_settings_page(), (
         "write it anew: python -m flows.settings_page"
     )
+
+
+def test_a_line_that_cannot_be_trained_yet_can_have_its_data_checked(tmp_path: Path) -> None:
+    source = {"format": "conll", "path": "train.conll"}
+    path = written(tmp_path, {"line": "names", "task_type": "tagging", "source": source})
+    assert load_data_config(path).task_type == "tagging"
+    with pytest.raises(SettingsError, match="task_type"):
+        load_config(path)
+
+
+def test_a_check_of_data_takes_the_data_settings_alone(tmp_path: Path) -> None:
+    path = written(tmp_path, MINIMAL | {"training": {"epochs": 3}})
+    assert set(load_data(str(path))["config"]) == {"line", "source"}
+    wrong = written(tmp_path, MINIMAL | {"training": {"epochs": 0}})
+    with pytest.raises(SettingsError, match=r"training\.epochs"):
+        load_data_config(wrong)
+
+
+def test_benchmarks_and_hub_folders_are_relative_to_the_file(tmp_path: Path) -> None:
+    source = {"format": "hub", "dataset": "./data"}
+    benchmarks = [{"name": "held-out", "path": "held-out.txt"}]
+    content = {"line": "reviews", "source": source, "leakage": {"benchmarks": benchmarks}}
+    config = load_data_config(written(tmp_path, content))
+    assert config.source.dataset == str(tmp_path / "data")  # type: ignore[union-attr]
+    assert config.leakage.benchmarks[0].path == str(tmp_path / "held-out.txt")
+
+
+@pytest.mark.parametrize("trains", [True, False])
+def test_a_line_gets_the_deployments_that_it_can_use(tmp_path: Path, *, trains: bool) -> None:
+    path = _write_prefect_file(tmp_path, "names", tmp_path / "names.yaml", trains=trains)
+    deployments = yaml.safe_load(path.read_text())["deployments"]
+    flows = {entry["entrypoint"].split(":")[1] for entry in deployments}
+    always = {"check_data", "readmit"}
+    assert flows == (always | {"retrain", "rollback", "promote"} if trains else always)

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from transformers import PreTrainedModel
 
 from infra.base_models import quiet_transformers
@@ -93,3 +94,45 @@ def test_smoothing_raises_the_training_loss_alone(
             losses[smoothing] = (trained, validated)
     assert losses[0.4][0] > losses[0.0][0] + 0.5
     assert losses[0.4][1] == losses[0.0][1] == pytest.approx(losses[0.0][0])
+
+
+def test_a_step_without_memory_is_taken_in_smaller_passes(
+    tiny_model: Path,
+    rows: TokenizedRows,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A layer asks the real allocator for more than any machine has, where a pass is too large."""
+    largest: list[int] = []
+
+    def ask_for_memory(_module: object, inputs: tuple[torch.Tensor, ...]) -> None:
+        if inputs and inputs[0].shape[0] > 1:
+            torch.empty(2**50)
+        largest.append(inputs[0].shape[0])
+
+    kind = task_type("classification")
+    settings = TrainingSettings(epochs=1, batch_size=3, dropout=0.0, weight_decay=0.0)
+    after = []
+    for scarce in (False, True):
+        torch.manual_seed(0)
+        with quiet_transformers():
+            model = kind.load_model(tiny_model, ("x", "y"))
+            for module in model.modules():
+                if isinstance(module, torch.nn.Dropout):
+                    module.p = 0.0
+            arguments = trainer_arguments(settings, CPU, tmp_path / "out", kind.selection_metric)
+            one = LineTrainer(model, arguments, kind, settings, (rows, rows), 0, Curves())
+            if scarce:
+                model.bert.encoder.register_forward_pre_hook(ask_for_memory)
+                one.args.eval_strategy = "no"
+            model.train()
+            step = next(iter(one.get_train_dataloader()))
+            loss = one.training_step(model, step, 3)
+            gradient = torch.cat(
+                [p.grad.flatten() for p in model.parameters() if p.grad is not None]
+            )
+            after.append((loss.item(), gradient))
+    assert set(largest) == {1}
+    assert "out of memory at step 1" in caplog.text
+    assert after[1][0] == pytest.approx(after[0][0], rel=1e-5)
+    torch.testing.assert_close(after[1][1], after[0][1], rtol=1e-4, atol=1e-6)
