@@ -103,7 +103,8 @@ def test_the_first_run_puts_a_proven_version_in_production(
     assert [(entry.action, entry.from_version, entry.to_version) for entry in entries] == [
         ("promoted", None, 1)
     ]
-    for name in ("retrain/reviews", "promote/reviews", "rollback/reviews"):
+    for flow in ("retrain", "promote", "rollback", "check-data", "readmit"):
+        name = f"{flow}/reviews"
         assert name in Orchestrator(stack.settings).deployments()
 
 
@@ -116,6 +117,27 @@ def test_an_unchanged_run_repeats_nothing_and_says_so(stack: RunningStack, revie
     for stage in ("ingest", "validate", "tokenize", "train", "evaluate", "promote"):
         assert f"{stage:<16} unchanged" in shown.stdout
     assert len(read_ledger(ObjectStore(stack.settings), "reviews")) == 1
+
+
+@pytest.mark.usefixtures("first_run")
+def test_the_data_can_be_checked_alone_and_what_was_done_is_not_repeated(
+    stack: RunningStack, reviews: Path
+) -> None:
+    checked = stack.assayline("check-data", str(reviews / "reviews.yaml"), "--json")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    found = json.loads(checked.stdout)
+    left = found["duplicates_dropped"] + found["rows_quarantined"]
+    assert found["rows_clean"] + left == found["rows_read"] == len(TOPICS) * ROWS_PER_TOPIC
+    assert found["drift"] is None
+    assert "Where the rows went" in Path(found["file"]).read_text(encoding="utf-8")
+    for stage in ("ingest", "validate", "represent"):
+        assert f"{stage:<16} unchanged" in checked.stderr
+    repaired = reviews / "repaired.parquet"
+    repaired.write_text("no Parquet")
+    refused = stack.assayline("readmit", str(reviews / "reviews.yaml"), str(repaired))
+    assert refused.returncode == 1
+    assert "Traceback" not in refused.stdout + refused.stderr
+    assert "repaired.parquet" in refused.stderr
 
 
 @pytest.mark.usefixtures("first_run")
