@@ -11,17 +11,22 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 # text: a string. label: a class name. labels: class names, maybe none. tags: one a token.
-# texts: strings. number: float64. integer: int64. turns: role and content, in order.
-Kind = Literal["text", "label", "labels", "texts", "tags", "number", "integer", "turns"]
+# texts: strings. number: float64. integer: int64. turns: role and content, in order. groups: a
+# name, or several joined into one string (tasks/identity/naming.py); no task type has it.
+Kind = Literal["text", "label", "labels", "texts", "tags", "number", "integer", "turns", "groups"]
 TaskTypeName = Literal[
     "classification",
     "multi_label",
     "regression",
     "tagging",
     "question_answering",
-    "pairs",
+    "translation",
+    "summarisation",
+    "sentence_embedding",
     "chat",
-    "text",
+    "causal_lm",
+    "masked_lm",
+    "next_sentence",
 ]
 
 
@@ -46,12 +51,14 @@ class RowShape:
     """The columns of a task type's rows.
 
     Attributes:
+        leading: the metric that models are compared in before all others.
         label_column: the column whose values are classes; None where there are none.
 
     """
 
     task_type: TaskTypeName
     columns: tuple[Column, ...]
+    leading: str
     label_column: str | None = None
 
     @property
@@ -66,16 +73,18 @@ class RowShape:
 
 
 _TEXT: Final = Column("text", "text", is_input=True)
+_PAIR: Final = (Column("source", "text", is_input=True), Column("target", "text"))
 
 ROW_SHAPES: Final[dict[str, RowShape]] = {
     shape.task_type: shape
     for shape in (
-        RowShape("classification", (_TEXT, Column("label", "label")), "label"),
-        RowShape("multi_label", (_TEXT, Column("labels", "labels")), "labels"),
-        RowShape("regression", (_TEXT, Column("target", "number"))),
+        RowShape("classification", (_TEXT, Column("label", "label")), "macro_f1", "label"),
+        RowShape("multi_label", (_TEXT, Column("labels", "labels")), "macro_f1", "labels"),
+        RowShape("regression", (_TEXT, Column("target", "number")), "rmse"),
         RowShape(
             "tagging",
             (Column("tokens", "texts", is_input=True), Column("tags", "tags")),
+            "entity_f1",
             "tags",
         ),
         RowShape(
@@ -88,10 +97,17 @@ ROW_SHAPES: Final[dict[str, RowShape]] = {
                 # In characters (Unicode code points) from the start of the context.
                 Column("answer_start", "integer", may_be_missing=True),
             ),
+            "f1",
         ),
-        RowShape("pairs", (Column("source", "text", is_input=True), Column("target", "text"))),
-        RowShape("chat", (Column("messages", "turns", is_input=True),)),
-        RowShape("text", (_TEXT,)),
+        RowShape("translation", _PAIR, "chrf"),
+        RowShape("summarisation", _PAIR, "rouge_l"),
+        # Two texts of like meaning.
+        RowShape("sentence_embedding", _PAIR, "mrr"),
+        RowShape("chat", (Column("messages", "turns", is_input=True),), "bits_per_byte"),
+        RowShape("causal_lm", (_TEXT,), "bits_per_byte"),
+        RowShape("masked_lm", (_TEXT,), "masked_accuracy"),
+        # A document of several sentences.
+        RowShape("next_sentence", (_TEXT,), "next_sentence_accuracy"),
     )
 }
 

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.base_models import quiet_transformers
-from infra.device import pick_device
 from infra.errors import BaseModelError, TrainingError
 from tasks.task_types.examples import pad
 from tasks.task_types.tokenizers import load_tokenizer
 
 # Padded tokens of one batch.
 TOKEN_BUDGET = 4096
+# Distinct texts whose token ids are held at once: enough to fill batches of like length.
+TEXTS_AT_ONCE = 8192
 
 
 def score_texts(
@@ -39,10 +40,11 @@ def score_texts(
         tokenizer = load_tokenizer(model_folder)
         model = load_model(model_folder, "AutoModelForSequenceClassification")
     scores = np.zeros((len(distinct), model.config.num_labels), dtype=np.float32)
-    if distinct:
-        encoded = tokenizer(distinct, truncation=True, max_length=max_length)["input_ids"]
+    for start in range(0, len(distinct), TEXTS_AT_ONCE):
+        window = distinct[start : start + TEXTS_AT_ONCE]
+        encoded = tokenizer(window, truncation=True, max_length=max_length)["input_ids"]
         for rows, _, outputs in run_batches(model, encoded, tokenizer.pad_token_id):
-            scores[rows] = outputs.logits.float().softmax(dim=-1).cpu().numpy()
+            scores[start:][rows] = outputs.logits.float().softmax(dim=-1).cpu().numpy()
     _check_finite(scores, model_folder)
     place = {text: index for index, text in enumerate(distinct)}
     return scores[np.fromiter((place[text] for text in texts), dtype=np.int64, count=len(texts))]
@@ -77,6 +79,8 @@ def load_model(folder: Path, kind: str) -> Any:
     import torch
     import transformers
     from safetensors import SafetensorError
+
+    from infra.device import pick_device
 
     try:
         model, report = getattr(transformers, kind).from_pretrained(

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import BaseModelError
+from tasks.task_types.examples import Vocabulary
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -52,3 +53,14 @@ def longest_text(folder: Path, tokenizer: Any) -> int:
     positions = getattr(config, "max_position_embeddings", None)
     limits = [tokenizer.model_max_length, *([positions] if positions and positions > 0 else [])]
     return int(min(limits))
+
+
+def vocabulary_of(tokenizer: Any, config: Any) -> Vocabulary:
+    """What a collation needs to know of a tokenizer and of its model's configuration."""
+    return Vocabulary(
+        pad_id=tokenizer.pad_token_id,
+        size=len(tokenizer),
+        mask_id=tokenizer.mask_token_id,
+        special_ids=frozenset(tokenizer.all_special_ids),
+        decoder_start_id=getattr(config, "decoder_start_token_id", None),
+    )

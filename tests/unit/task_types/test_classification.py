@@ -10,9 +10,9 @@ from sklearn.metrics import accuracy_score, f1_score
 from torch.nn.functional import cross_entropy
 
 from infra.base_models import quiet_transformers
-from infra.errors import BaseModelError, DataError, SettingsError
-from tasks.task_types import TaskType, task_type
-from tasks.task_types.examples import Example, pad
+from infra.errors import BaseModelError, DataError
+from tasks.task_types import Reading, TaskType, task_type
+from tasks.task_types.examples import Batch, Vocabulary, pad
 from tasks.task_types.tokenizers import load_tokenizer, longest_text
 
 LABELS = ("film", "sport")
@@ -39,15 +39,10 @@ def rows(*pairs: tuple[str, str]) -> pa.Table:
     )
 
 
-def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(SettingsError, match="'tagging' is unknown; known: classification"):
-        task_type("tagging")
-
-
 def test_encode_counts_tokens_and_cut_rows(kind: TaskType, tiny_model: Path) -> None:
     tokenizer = load_tokenizer(tiny_model)
     table = rows(("a good film " * 20, "film"), ("the match", "sport"), ("", "sport"))
-    encoded = kind.encode(table, tokenizer, LABELS, 16)
+    encoded = kind.encode(table, tokenizer, LABELS, Reading(16))
     ids = encoded.table.column("input_ids").to_pylist()
     assert [len(row) for row in ids] == [16, len(tokenizer("the match")["input_ids"]), 2]
     assert encoded.tokens == sum(map(len, ids))
@@ -62,14 +57,20 @@ def test_a_text_of_just_the_maximum_length_is_not_counted_as_cut(
 ) -> None:
     tokenizer = load_tokenizer(tiny_model)
     length = len(tokenizer("a good film")["input_ids"])
-    assert kind.encode(rows(("a good film", "film")), tokenizer, LABELS, length).truncated == 0
-    assert kind.encode(rows(("a good film", "film")), tokenizer, LABELS, length - 1).truncated == 1
+    assert (
+        kind.encode(rows(("a good film", "film")), tokenizer, LABELS, Reading(length)).truncated
+        == 0
+    )
+    assert (
+        kind.encode(rows(("a good film", "film")), tokenizer, LABELS, Reading(length - 1)).truncated
+        == 1
+    )
 
 
 def test_a_label_outside_the_set_is_named(kind: TaskType, tiny_model: Path) -> None:
     table = rows(("a good film", "film"), ("rates", "bank"))
     with pytest.raises(DataError, match=r"1 label.* outside the label set .*'bank'"):
-        kind.encode(table, load_tokenizer(tiny_model), LABELS, 16)
+        kind.encode(table, load_tokenizer(tiny_model), LABELS, Reading(16))
 
 
 def test_padding_reaches_the_longest_row_of_the_batch_and_no_further() -> None:
@@ -81,12 +82,13 @@ def test_padding_reaches_the_longest_row_of_the_batch_and_no_further() -> None:
 
 def test_collate_adds_the_class_ids(kind: TaskType) -> None:
     examples = [
-        Example(input_ids=np.array([1, 2], dtype=np.int32), labels=1),
-        Example(input_ids=np.array([3], dtype=np.int32), labels=0),
+        {"input_ids": np.array([1, 2], dtype=np.int32), "labels": 1},
+        {"input_ids": np.array([3], dtype=np.int32), "labels": 0},
     ]
-    batch = kind.collate(examples, pad_id=0)
-    assert batch["labels"].tolist() == [1, 0]
-    assert batch["input_ids"].tolist() == [[1, 2], [3, 0]]
+    batch = kind.collate(examples, Vocabulary(pad_id=0, size=9))
+    assert batch.labels["labels"].tolist() == [1, 0]
+    assert batch.inputs["input_ids"].tolist() == [[1, 2], [3, 0]]
+    assert kind.units(batch).tolist() == [2]
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
@@ -94,7 +96,12 @@ def test_shares_of_the_loss_sum_to_the_mean_over_the_step(kind: TaskType, smooth
     """Accumulated batches of unequal size weigh every row alike."""
     logits, labels = torch.randn(7, 3, generator=torch.manual_seed(0)), torch.arange(7) % 3
     shares = [
-        kind.loss({"logits": logits[part]}, labels[part], 7, smoothing=smoothing)
+        kind.loss(
+            {"logits": logits[part]},
+            Batch({}, {"labels": labels[part]}),
+            torch.tensor([7]),
+            smoothing=smoothing,
+        )
         for part in (slice(0, 4), slice(4, 7))
     ]
     torch.testing.assert_close(
@@ -105,7 +112,9 @@ def test_shares_of_the_loss_sum_to_the_mean_over_the_step(kind: TaskType, smooth
 def test_metrics_equal_scikit_learn_on_whole_and_missing_classes(kind: TaskType) -> None:
     labels = np.array([0, 1, 1, 0])
     logits = np.eye(3, dtype=np.float32)[[0, 1, 0, 0]]
-    values = kind.metrics(logits, labels)
+    batch = Batch({}, {"labels": torch.from_numpy(labels)})
+    outcomes = kind.outcomes({"logits": torch.from_numpy(logits)}, batch)
+    values = kind.metrics(outcomes.double().numpy())
     assert values["accuracy"] == accuracy_score(labels, [0, 1, 0, 0])
     # The third class has no true and no predicted row, and counts as 0.
     both = f1_score(labels, [0, 1, 0, 0], average=None)

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError
-from tasks.task_types.embedding import embed_texts
+from tasks.task_types.embeddings.embedding import embed_texts
 
 TEXTS = [
     "a good film", "the match was won by a late goal " * 5, "shares fell", "a good film",

@@ -1,0 +1,1 @@
+"""A text to a label, labels or a number."""

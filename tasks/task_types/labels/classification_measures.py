@@ -1,0 +1,149 @@
+"""What a classifier answers to held-out rows, and what is measured of it."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from infra.errors import BaseModelError, DataError
+from tasks.resampling import Floats, Ints
+from tasks.task_types.labels.bag_of_words import linear_baseline
+from tasks.task_types.labels.calibration import (
+    BINS,
+    calibration_table,
+    equal_width_bins,
+    probability_measures,
+)
+from tasks.task_types.labels.confusion import (
+    confusion_matrix,
+    label_measures,
+    overall_measures,
+    why_no_macro,
+)
+from tasks.task_types.labels.ranking import ranking_measures
+from tasks.task_types.measures import Measured
+from tasks.task_types.scoring import score_texts
+
+LEADING = ("macro_f1", "accuracy")
+
+
+def predict_classes(folder: Path, rows: Any, labels: Sequence[str], max_length: int) -> pa.Table:
+    """Columns answer, label and predicted (class ids) and probabilities; see `TaskType.predict`.
+
+    The model's own order of the labels does not matter.
+
+    Raises:
+        BaseModelError: the folder holds no such model, or it knows other labels.
+        TrainingError: the model gives a score that is no number.
+
+    """
+    known = model_labels(folder)
+    if set(known) != set(labels) or len(known) != len(labels):
+        raise BaseModelError(
+            f"the model in {folder} knows the labels {sorted(known)}; right would be "
+            f"{sorted(labels)}"
+        )
+    scores = score_texts(folder, rows["text"].to_pylist(), max_length=max_length)
+    scores = scores[:, [known.index(label) for label in labels]]
+    predicted = scores.argmax(axis=1) if len(scores) else np.zeros(0, np.int64)
+    best = scores.max(axis=1, initial=0)
+    answers = [
+        json.dumps({"label": labels[label], "score": float(score)}, ensure_ascii=False)
+        for label, score in zip(predicted, best, strict=True)
+    ]
+    flat = pa.array(scores.reshape(-1), pa.float32())
+    offsets = pa.array(np.arange(len(scores) + 1, dtype=np.int32) * len(labels))
+    return pa.table(
+        {
+            "answer": pa.array(answers, pa.string()),
+            "label": pa.array(class_ids(rows, labels), pa.int32()),
+            "predicted": pa.array(predicted, pa.int32()),
+            "probabilities": pa.ListArray.from_arrays(offsets, flat),
+        }
+    )
+
+
+def model_labels(folder: Path) -> tuple[str, ...]:
+    """Label of each class id, from the model's own configuration.
+
+    Raises:
+        BaseModelError: it cannot be read, or names no labels.
+
+    """
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        id2label: dict[str, str] = config["id2label"]
+        return tuple(id2label[str(index)] for index in range(len(id2label)))
+    except (OSError, ValueError, KeyError) as error:
+        raise BaseModelError(f"{folder}/config.json names no labels: {error!r}") from error
+
+
+def class_ids(rows: Any, labels: Sequence[str]) -> Ints:
+    """Class id of each row's label.
+
+    Raises:
+        DataError: a label is outside the label set, or missing.
+
+    """
+    ids = {label: index for index, label in enumerate(labels)}
+    names = rows["label"].to_pylist()
+    if unknown := sorted({str(name) for name in names if name not in ids}):
+        raise DataError(f"the rows have labels outside {list(labels)}: {unknown}")
+    return np.array([ids[name] for name in names], dtype=np.int64)
+
+
+def measure_classes(rows: Any, answers: Any, labels: Sequence[str]) -> Measured:
+    """Metrics of single labels; those of probabilities where the answers have any.
+
+    Args:
+        rows: Arrow table with label.
+        answers: Arrow table with predicted (class ids), and maybe probabilities.
+        labels: the label set.
+
+    """
+    truth = class_ids(rows, labels)
+    predicted = answers["predicted"].to_numpy().astype(np.int64)
+    matrix = confusion_matrix(truth, predicted, len(labels))
+    measures = [
+        *overall_measures(truth, predicted, labels),
+        *label_measures(truth, predicted, labels),
+    ]
+    calibration: tuple[tuple[float, float, int], ...] = ()
+    if "probabilities" in answers.column_names:
+        scores = _probabilities(answers, len(labels))
+        confidence, correct = scores.max(axis=1), scores.argmax(axis=1) == truth
+        calibration = calibration_table(confidence, correct, equal_width_bins(confidence, BINS))
+        measures += [
+            *ranking_measures(truth, scores, why_no_macro(matrix, labels)),
+            *probability_measures(truth, scores),
+        ]
+    return Measured(
+        measures=tuple(measures),
+        row_scores=(truth == predicted).astype(np.float64),
+        leading=LEADING,
+        confusion=tuple(tuple(int(count) for count in row) for row in matrix),
+        calibration=calibration,
+    )
+
+
+def _probabilities(answers: Any, size: int) -> Floats:
+    flat = answers["probabilities"].combine_chunks().flatten()
+    return np.asarray(flat.to_numpy(zero_copy_only=False), dtype=np.float64).reshape(-1, size)
+
+
+def predict_by_words(train: Any, test: Any, labels: Sequence[str]) -> "pa.Table | str":
+    """A bag of words trained on the training rows, texts in full; see `TaskType.baseline`."""
+    truth = class_ids(train, labels)
+    if len(np.unique(truth)) == 1:
+        return "the training rows have one label only"
+    texts = train["text"].to_pylist()
+    model = linear_baseline(texts)
+    try:
+        model.fit(texts, truth)
+    except ValueError as error:  # no word at all is left of the texts
+        return f"no TF-IDF baseline of these texts: {error}"
+    predicted = np.asarray(model.predict(test["text"].to_pylist()), dtype=np.int64)
+    return pa.table({"predicted": pa.array(predicted, pa.int32())})

@@ -1,0 +1,135 @@
+"""How likely a language model holds given tokens: loss, sums of rows, and scoring of texts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infra.errors import TrainingError
+from tasks.task_types.examples import IGNORED, Batch, pad, pad_like
+from tasks.task_types.scoring import TOKEN_BUDGET, fill_batches
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Token ids, labels or numbers of words, one a token.
+Numbers: TypeAlias = Sequence[int] | NDArray[np.integer[Any]]
+# Scores that one batch may give, tokens times vocabulary: 256 MB of float32.
+SCORES_AT_ONCE = 2**26
+
+
+def next_token_labels(ids: Sequence[int], first: int = 1) -> NDArray[np.int64]:
+    """The token after each, to be predicted there; IGNORED at the last.
+
+    Args:
+        ids: T token ids.
+        first: place of the first token that shall be predicted.
+
+    """
+    labels = np.full(len(ids), IGNORED, dtype=np.int64)
+    labels[first - 1 : -1] = np.asarray(ids, dtype=np.int64)[first:]
+    return labels
+
+
+def labelled_batch(rows: Sequence[Numbers], labels: Sequence[Numbers], pad_id: int) -> Batch:
+    """A padded batch with a label (B, T) at each token that the loss counts."""
+    ids: list[Any] = list(rows)
+    wanted: list[Any] = list(labels)
+    return Batch(pad(ids, pad_id), {"labels": pad_like(wanted, IGNORED)})
+
+
+def label_tokens(batch: Batch) -> "Tensor":
+    """Tokens that the loss is a mean over, a scalar."""
+    return (batch.labels["labels"] != IGNORED).sum()
+
+
+def summed_loss(
+    logits: "Tensor", labels: "Tensor", *, smoothing: float = 0.0, few: bool = False
+) -> "Tensor":
+    """Cross-entropy in nats, summed over the labelled tokens, in float32.
+
+    Args:
+        logits: (B, T, V).
+        labels: (B, T), IGNORED where nothing is asked.
+        smoothing: probability that is spread over the whole vocabulary.
+        few: whether most tokens have no label, so that their scores had better be left out first.
+
+    """
+    from torch.nn.functional import cross_entropy
+
+    if few:
+        asked = labels != IGNORED
+        logits, labels = logits[asked], labels[asked]  # (M, V), (M,)
+    else:
+        logits, labels = logits.flatten(0, 1), labels.flatten()
+    return cross_entropy(
+        logits.float(), labels, ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing
+    )
+
+
+def row_sums(logits: "Tensor", labels: "Tensor") -> "Tensor":
+    """Of each row its negative log-likelihood in nats, its labelled tokens and those right, (B, 3).
+
+    Args:
+        logits: (B, T, V).
+        labels: (B, T), IGNORED where nothing is asked.
+
+    """
+    import torch
+
+    rows = []
+    for scores, wanted in zip(logits, labels, strict=True):
+        # One row after the other: a batch's logarithms would take as much memory as its scores.
+        asked = wanted != IGNORED
+        kept, tokens = scores[asked].float(), wanted[asked]
+        lost = kept.logsumexp(dim=-1) - kept.gather(-1, tokens[:, None]).squeeze(-1)
+        right = kept.argmax(dim=-1) == tokens
+        rows.append(torch.stack([lost.double().sum(), asked.sum(), right.sum()]))
+    return torch.stack(rows)
+
+
+def score_tokens(
+    model: Any, rows: Sequence[Numbers], labels: Sequence[Numbers], pad_id: int
+) -> NDArray[np.float64]:
+    """`row_sums` of N rows of token ids, (N, 3), in batches of like length; no scores are kept.
+
+    Args:
+        model: as `scoring.load_model` gives it.
+        rows: token ids.
+        labels: as long as the rows.
+        pad_id: token that fills a batch up.
+
+    """
+    import torch
+
+    sums = np.zeros((len(rows), 3))
+    for places in fill_batches([len(row) for row in rows], tokens_at_once(model)):
+        batch = labelled_batch(
+            [rows[place] for place in places], [labels[place] for place in places], pad_id
+        ).to(model.device)
+        with torch.inference_mode():
+            logits = model(**batch.inputs).logits
+            sums[places] = row_sums(logits, batch.labels["labels"]).cpu().numpy()
+    return sums
+
+
+def tokens_at_once(model: Any) -> int:
+    """Padded tokens of one batch, so that their scores for the whole vocabulary fit in memory."""
+    return int(min(TOKEN_BUDGET, max(SCORES_AT_ONCE // model.config.vocab_size, 1)))
+
+
+def check_numbers(nll: NDArray[np.float64], folder: Path) -> None:
+    """Refuse likelihoods that are no numbers.
+
+    Raises:
+        TrainingError: some are none.
+
+    """
+    broken = int((~np.isfinite(nll)).sum())
+    if broken:
+        raise TrainingError(
+            f"the model in {folder} gives no number for {broken} of {len(nll)} texts; its training "
+            "diverged: train it again with a lower learning rate"
+        )

@@ -1,0 +1,183 @@
+"""Masked language modelling: hidden words are guessed from the text around them.
+
+Long texts are read in windows of the maximum length, so that nothing is lost. Training hides words
+at random (`masking.mask_words`); evaluation hides every seventh, always the same ones.
+
+Metrics: ``masked_accuracy`` is the share of hidden words of which every token is right, which
+compares across tokenizers as far as they agree on what a word is; ``masked_token_accuracy`` and
+``pseudo_perplexity`` are by hidden token.
+
+Served: column ``text`` to ``{"tokens": [[str]], "scores": [[float]], "mean_log_likelihood":
+float}``: for each mask token of the text the five likeliest tokens and their probabilities. A text
+without the tokenizer's mask token is asked as in evaluation, every seventh word hidden; then the
+mean log-probability of the hidden tokens in nats is told, which is null else.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.task_types.asked_rows import answer_first
+from tasks.task_types.encoding import batches_of, encode_batch
+from tasks.task_types.examples import Batch, Encoded, Example, Vocabulary
+from tasks.task_types.language_models.likelihood import (
+    label_tokens,
+    labelled_batch,
+    row_sums,
+    summed_loss,
+)
+from tasks.task_types.language_models.masking import (
+    NO_WORD,
+    check_mask_token,
+    mask_words,
+    word_numbers,
+)
+from tasks.task_types.loading import load_for_training
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tasks.task_types import Reading
+    from tasks.task_types.measures import Measured
+
+
+@dataclass(frozen=True)
+class MaskedLm:
+    """The hidden words of a text."""
+
+    name: str = "masked_lm"
+    selection_metric: str = "pseudo_perplexity"
+    greater_is_better: bool = False
+    methods: frozenset[str] = frozenset({"label_smoothing"})
+    packs: bool = True
+    couples_rows: bool = False
+    pipeline: str | None = None
+    served: Path | None = Path(__file__).parents[1] / "served" / "masked_lm.py"
+
+    def encode(
+        self,
+        rows: Any,
+        tokenizer: Any,
+        labels: Sequence[str],  # noqa: ARG002
+        reading: "Reading",
+    ) -> Encoded:
+        """Columns input_ids and words, the number of each token's word; see `TaskType.encode`."""
+        import pyarrow as pa
+
+        check_mask_token(tokenizer)
+        special = frozenset(tokenizer.all_special_ids)
+        kept: dict[str, list[Any]] = {"row_id": [], "input_ids": [], "words": []}
+        truncated = tokens = 0
+        row_ids = iter(rows.column("row_id").to_pylist())
+        for texts in batches_of(rows.column("text").to_pylist()):
+            for encoding in encode_batch(tokenizer, texts, reading.max_length):
+                row_id = next(row_ids)
+                truncated += bool(encoding.overflowing)
+                for window in (encoding, *encoding.overflowing):
+                    words = np.asarray(word_numbers(window, special), dtype=np.int32)
+                    if (words == NO_WORD).all():
+                        continue  # nothing to guess
+                    kept["row_id"].append(row_id)
+                    kept["input_ids"].append(np.asarray(window.ids, dtype=np.int32))
+                    kept["words"].append(words)
+                    tokens += len(words)
+        numbers = pa.list_(pa.int32())
+        types = {"row_id": pa.string(), "input_ids": numbers, "words": numbers}
+        table = pa.table({name: pa.array(kept[name], kind) for name, kind in types.items()})
+        return Encoded(table, tokens, truncated)
+
+    def load_model(self, folder: Path, labels: Sequence[str]) -> Any:  # noqa: ARG002
+        """A base model with a masked-language head, a new one where its files have none."""
+        return load_for_training(folder, "AutoModelForMaskedLM", self.name)
+
+    def collate(self, examples: Sequence[Example], vocabulary: Vocabulary) -> Batch:
+        """A padded batch with hidden words, which are its labels."""
+        masked = [
+            mask_words(example["input_ids"], example["words"], int(example["seed"]), vocabulary)
+            for example in examples
+        ]
+        return labelled_batch(
+            [ids for ids, _ in masked], [labels for _, labels in masked], vocabulary.pad_id
+        )
+
+    def units(self, batch: Batch) -> "Tensor":
+        """Hidden tokens."""
+        return label_tokens(batch)[None]
+
+    def loss(
+        self,
+        outputs: Any,
+        batch: Batch,
+        units: "Tensor",
+        *,
+        smoothing: float = 0.0,
+        class_weights: "Tensor | None" = None,  # noqa: ARG002
+    ) -> "Tensor":
+        """Cross-entropy of the hidden tokens; see `TaskType.loss`."""
+        labels = batch.labels["labels"]
+        return summed_loss(outputs["logits"], labels, smoothing=smoothing, few=True) / units[0]
+
+    def class_counts(self, examples: Any, classes: int) -> None:
+        """None: there are no classes."""
+
+    def represent(self, outputs: Any, batch: Batch) -> "Tensor":
+        """Not asked: each row's loss is its own."""
+        raise NotImplementedError
+
+    def outcomes(self, outputs: Any, batch: Batch) -> "Tensor":
+        """Negative log-likelihood in nats, hidden tokens and those right of each row, (B, 3)."""
+        return row_sums(outputs["logits"], batch.labels["labels"])
+
+    def metrics(self, outcomes: NDArray[np.float64]) -> Mapping[str, float]:
+        """Perplexity and accuracy of hidden tokens."""
+        nll, tokens, right = outcomes.sum(axis=0)
+        return {
+            "pseudo_perplexity": float(np.exp(nll / max(tokens, 1))),
+            "masked_token_accuracy": float(right / max(tokens, 1)),
+        }
+
+    def predict(
+        self,
+        folder: Path,
+        rows: Any,
+        labels: Sequence[str],  # noqa: ARG002
+        reading: "Reading",
+    ) -> Any:
+        """Sums over the hidden words of each text, and the guesses in the first ones."""
+        import pyarrow as pa
+
+        from tasks.task_types.language_models.mask_filling import MaskFiller
+
+        texts = rows.column("text").to_pylist()
+        filler = MaskFiller.load(folder, reading.max_length)
+        sums = filler.score(texts)
+
+        def answer(place: int) -> str:
+            return json.dumps(filler.fill(texts[place]), ensure_ascii=False)
+
+        return pa.table({"answer": answer_first(rows.column("row_id").to_pylist(), answer), **sums})
+
+    def measure(self, rows: Any, answers: Any, labels: Sequence[str]) -> "Measured":  # noqa: ARG002
+        """Shares of hidden words and tokens that are right, and the perplexity of these tokens."""
+        from tasks.task_types.language_models.masked_measures import measure_masked
+
+        return measure_masked(answers)
+
+    def baseline(
+        self,
+        train: Any,
+        test: Any,
+        labels: Sequence[str],  # noqa: ARG002
+        seed: int,  # noqa: ARG002
+    ) -> Any:
+        """The most frequent word of the training texts, whatever is hidden."""
+        from tasks.task_types.language_models.masked_measures import frequent_word_baseline
+
+        return frequent_word_baseline(
+            train.column("text").to_pylist(), test.column("text").to_pylist()
+        )

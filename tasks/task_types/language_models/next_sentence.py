@@ -1,0 +1,232 @@
+"""Next-sentence prediction beside masked language modelling (Devlin et al. 2019, section 3.1).
+
+A document is read as pairs of sentences (`sentence_pairs`); the model tells whether the second
+follows the first, and guesses the hidden words of both. The loss is the sum of the two means. It
+needs a base model with both heads, such as BERT; what its files lack of them is drawn anew.
+
+Served: column ``text``, a document, to ``{"next_probabilities": [float]}``: for each two
+neighbouring sentences of it the probability that the second follows the first.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infra.errors import BaseModelError
+from tasks.task_types.asked_rows import answer_first
+from tasks.task_types.encoding import TEXTS_AT_ONCE, encode_batch
+from tasks.task_types.examples import Batch, Encoded, Example, Vocabulary, pad_like
+from tasks.task_types.language_models.likelihood import (
+    label_tokens,
+    labelled_batch,
+    row_sums,
+    summed_loss,
+)
+from tasks.task_types.language_models.masking import check_mask_token, mask_words
+from tasks.task_types.language_models.sentence_pairs import pair_sentences
+from tasks.task_types.loading import load_for_training
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tasks.task_types import Reading
+    from tasks.task_types.measures import Measured
+
+
+@dataclass(frozen=True)
+class NextSentence:
+    """Whether a sentence follows another, and the hidden words of both."""
+
+    name: str = "next_sentence"
+    selection_metric: str = "pretraining_loss"
+    greater_is_better: bool = False
+    methods: frozenset[str] = frozenset()
+    packs: bool = False
+    couples_rows: bool = False
+    pipeline: str | None = None
+    served: Path | None = Path(__file__).parents[1] / "served" / "next_sentence.py"
+
+    def encode(
+        self,
+        rows: Any,
+        tokenizer: Any,
+        labels: Sequence[str],  # noqa: ARG002
+        reading: "Reading",
+    ) -> Encoded:
+        """Columns input_ids, segments, words and follows (0: it does); see `TaskType.encode`."""
+        import pyarrow as pa
+
+        from tasks.task_types.language_models.pair_scoring import pair_words
+
+        check_mask_token(tokenizer)
+        special = frozenset(tokenizer.all_special_ids)
+        row_ids = rows.column("row_id").to_pylist()
+        pairs = pair_sentences(rows.column("text").to_pylist(), row_ids)
+        numbers = pa.list_(pa.int32())
+        types = {"input_ids": numbers, "segments": numbers, "words": numbers}
+        kept: dict[str, list[Any]] = {name: [] for name in types}
+        cut: set[int] = set()
+        for start in range(0, len(pairs), TEXTS_AT_ONCE):
+            part = pairs[start : start + TEXTS_AT_ONCE]
+            texts: list[Any] = [(pair.first, pair.second) for pair in part]
+            encodings = encode_batch(tokenizer, texts, reading.max_length)
+            for pair, one in zip(part, encodings, strict=True):
+                kept["input_ids"].append(np.asarray(one.ids, dtype=np.int32))
+                kept["segments"].append(np.asarray(one.type_ids, dtype=np.int32))
+                kept["words"].append(np.asarray(pair_words(one, special), dtype=np.int32))
+                if one.overflowing:
+                    cut.add(pair.document)
+        _check_segments(kept["segments"])
+        table = pa.table(
+            {
+                "row_id": pa.array([row_ids[pair.document] for pair in pairs], pa.string()),
+                **{name: pa.array(kept[name], kind) for name, kind in types.items()},
+                "follows": pa.array([pair.label for pair in pairs], pa.int64()),
+            }
+        )
+        return Encoded(table, sum(map(len, kept["input_ids"])), len(cut))
+
+    def load_model(self, folder: Path, labels: Sequence[str]) -> Any:  # noqa: ARG002
+        """A base model with both heads; see `TaskType.load_model`."""
+        import torch
+
+        model = load_for_training(folder, "AutoModelForPreTraining", self.name)
+        ids = torch.zeros(1, 2, dtype=torch.int64)
+        with torch.inference_mode():
+            outputs = model.eval()(input_ids=ids)
+        lacking = {"prediction_logits", "seq_relationship_logits"} - set(outputs)
+        if lacking or getattr(model.config, "type_vocab_size", 0) <= 1:
+            raise BaseModelError(
+                f"base model {folder} ({type(model).__name__}) has no next-sentence head or no "
+                f"second segment; {self.name} needs a model such as BERT, others masked_lm"
+            )
+        return model
+
+    def collate(self, examples: Sequence[Example], vocabulary: Vocabulary) -> Batch:
+        """A padded batch of pairs with hidden words; see `TaskType.collate`."""
+        import torch
+
+        masked = [
+            mask_words(example["input_ids"], example["words"], int(example["seed"]), vocabulary)
+            for example in examples
+        ]
+        batch = labelled_batch(
+            [ids for ids, _ in masked], [labels for _, labels in masked], vocabulary.pad_id
+        )
+        batch.inputs["token_type_ids"] = pad_like([one["segments"] for one in examples], 0)
+        batch.labels["follows"] = torch.tensor([int(one["follows"]) for one in examples])
+        return batch
+
+    def units(self, batch: Batch) -> "Tensor":
+        """Hidden tokens, and pairs."""
+        import torch
+
+        tokens = label_tokens(batch)
+        return torch.stack([tokens, torch.full_like(tokens, len(batch.labels["follows"]))])
+
+    def loss(
+        self,
+        outputs: Any,
+        batch: Batch,
+        units: "Tensor",
+        *,
+        smoothing: float = 0.0,  # noqa: ARG002
+        class_weights: "Tensor | None" = None,  # noqa: ARG002
+    ) -> "Tensor":
+        """Both cross-entropies; see `TaskType.loss`."""
+        hidden = summed_loss(outputs["prediction_logits"], batch.labels["labels"], few=True)
+        follows = _follow_loss(outputs, batch)
+        # A step without a hidden word has no loss of that kind.
+        return hidden / units[0].clamp(min=1) + follows.sum() / units[1]
+
+    def class_counts(self, examples: Any, classes: int) -> None:
+        """None: there are no classes."""
+
+    def represent(self, outputs: Any, batch: Batch) -> "Tensor":
+        """Not asked: each row's loss is its own."""
+        raise NotImplementedError
+
+    def outcomes(self, outputs: Any, batch: Batch) -> "Tensor":
+        """`likelihood.row_sums`, the loss of the pair in nats and whether it is right, (B, 5)."""
+        import torch
+
+        sums = row_sums(outputs["prediction_logits"], batch.labels["labels"])
+        right = outputs["seq_relationship_logits"].argmax(dim=-1) == batch.labels["follows"]
+        pair = torch.stack([_follow_loss(outputs, batch).double(), right.double()], dim=1)
+        return torch.cat([sums, pair], dim=1)
+
+    def metrics(self, outcomes: NDArray[np.float64]) -> Mapping[str, float]:
+        """The loss of training, and each task's accuracy."""
+        nll, tokens, right, follows, next_right = outcomes.sum(axis=0)
+        tokens, pairs = max(tokens, 1), len(outcomes)
+        return {
+            "pretraining_loss": float(nll / tokens + follows / pairs),
+            "next_sentence_accuracy": float(next_right / pairs),
+            "masked_token_accuracy": float(right / tokens),
+            "pseudo_perplexity": float(np.exp(nll / tokens)),
+        }
+
+    def predict(
+        self,
+        folder: Path,
+        rows: Any,
+        labels: Sequence[str],  # noqa: ARG002
+        reading: "Reading",
+    ) -> Any:
+        """Sums over the pairs of each document, and the order of the first ones."""
+        from tasks.task_types.language_models.pair_measures import pair_table
+        from tasks.task_types.language_models.pair_scoring import PairScorer
+
+        texts, row_ids = (rows.column(name).to_pylist() for name in ("text", "row_id"))
+        scorer = PairScorer.load(folder, reading.max_length)
+        pairs = pair_sentences(texts, row_ids)
+        found = scorer.score(pairs)
+
+        def answer(place: int) -> str:
+            return json.dumps(scorer.order(texts[place]), ensure_ascii=False)
+
+        table = pair_table(pairs, found[:, 0], found[:, 1:], len(texts))
+        return table.add_column(0, "answer", answer_first(row_ids, answer))
+
+    def measure(self, rows: Any, answers: Any, labels: Sequence[str]) -> "Measured":  # noqa: ARG002
+        """Accuracy of both tasks, and the perplexity of hidden tokens."""
+        from tasks.task_types.language_models.pair_measures import measure_pairs
+
+        return measure_pairs(answers)
+
+    def baseline(
+        self,
+        train: Any,
+        test: Any,
+        labels: Sequence[str],  # noqa: ARG002
+        seed: int,  # noqa: ARG002
+    ) -> Any:
+        """Sentences that share words follow each other; hidden words are the most frequent one."""
+        from tasks.task_types.language_models.pair_measures import shared_words_baseline
+
+        known, asked = (
+            pair_sentences(rows.column("text").to_pylist(), rows.column("row_id").to_pylist())
+            for rows in (train, test)
+        )
+        return shared_words_baseline(known, asked, test.num_rows)
+
+
+def _follow_loss(outputs: Any, batch: Batch) -> "Tensor":
+    """Cross-entropy of each pair, (B,)."""
+    from torch.nn.functional import cross_entropy
+
+    logits = outputs["seq_relationship_logits"].float()  # (B, 2)
+    return cross_entropy(logits, batch.labels["follows"], reduction="none")
+
+
+def _check_segments(segments: Sequence[NDArray[np.int32]]) -> None:
+    if segments and not any(one.any() for one in segments):
+        raise BaseModelError(
+            "the base model's tokenizer does not tell the second of two sentences from the first "
+            "(token_type_ids); next_sentence needs a model such as BERT, others masked_lm"
+        )

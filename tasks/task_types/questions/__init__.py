@@ -1,0 +1,1 @@
+"""An answer within a text."""

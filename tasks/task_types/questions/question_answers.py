@@ -1,0 +1,153 @@
+"""What a question answering model answers to questions, as characters of their contexts."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from infra.base_models import quiet_transformers
+from tasks.task_types.examples import pad, pad_like
+from tasks.task_types.finite import check_finite
+from tasks.task_types.questions.answer_spans import NEVER, best_spans
+from tasks.task_types.questions.context_windows import (
+    ContextWindow,
+    Ints,
+    ReadQuestion,
+    read_questions,
+)
+from tasks.task_types.scoring import TOKEN_BUDGET, fill_batches, load_model
+from tasks.task_types.tokenizers import load_tokenizer
+
+
+def answer_questions(
+    folder: Path,
+    questions: Sequence[str],
+    contexts: Sequence[str],
+    max_length: int,
+    stride: int,
+) -> Any:
+    """Answer questions.
+
+    The answer is the best span of all windows of the context, unless the window that least speaks
+    for there being none speaks more for that than for the span: SQuAD 2.0's way.
+
+    Args:
+        folder: a model and its tokenizer, as transformers saves them.
+        questions: N texts.
+        contexts: N texts.
+        max_length: tokens of a window.
+        stride: tokens that two windows share; see `read_questions`.
+
+    Returns:
+        Arrow table with answer (JSON of the answer, its place in the context, and its score, which
+        is that of the span minus that of no answer), predicted_text (empty for no answer), and
+        no_answer_score (the negative of that score).
+
+    Raises:
+        BaseModelError: the folder holds no such model.
+        TrainingError: the model gives a score that is no number.
+
+    """
+    import pyarrow as pa
+
+    with quiet_transformers():
+        tokenizer = load_tokenizer(folder)
+        model = load_model(folder, "AutoModelForQuestionAnswering")
+    read = list(read_questions(questions, contexts, tokenizer, max_length, stride))
+    asked = _ask(model, read, contexts, tokenizer.pad_token_id, folder)
+    found = [
+        _answer(context, question.bounds, one)
+        for context, question, one in zip(contexts, read, asked, strict=True)
+    ]
+    return pa.table(
+        {
+            "answer": pa.array([json.dumps(one, ensure_ascii=False) for one in found], pa.string()),
+            "predicted_text": pa.array([one["answer"] for one in found], pa.string()),
+            "no_answer_score": pa.array([-one["score"] for one in found], pa.float64()),
+        }
+    )
+
+
+@dataclass(slots=True)
+class _Found:
+    """The best span of the windows of a question that were asked so far.
+
+    Attributes:
+        score: of the span.
+        null: of no answer, where it is least.
+        first: the span's first token, counted over the whole context.
+        last: its last one.
+
+    """
+
+    score: float = 2 * NEVER
+    null: float = inf
+    first: int = 0
+    last: int = 0
+
+    def add(self, score: float, null: float, first: int, last: int) -> None:
+        """Take another window into account; of equal spans the first of the context counts."""
+        self.null = min(self.null, null)
+        if (score, -first) > (self.score, -self.first):
+            self.score, self.first, self.last = score, first, last
+
+
+def _ask(
+    model: Any, read: Sequence[ReadQuestion], contexts: Sequence[str], pad_id: int, folder: Path
+) -> list[_Found]:
+    solid = [_solid(one.bounds, context) for one, context in zip(read, contexts, strict=True)]
+    windows = [(row, one) for row, question in enumerate(read) for one in question.windows]
+    found = [_Found() for _ in read]
+    for numbers in fill_batches([len(one.input_ids) for _, one in windows], TOKEN_BUDGET):
+        batch = [windows[number] for number in numbers]
+        best = _best_of([(one, solid[row]) for row, one in batch], model, pad_id, folder)
+        for (row, window), (score, null, first, last) in zip(batch, best, strict=True):
+            place = window.offset - window.begin
+            found[row].add(score, null, int(first) + place, int(last) + place)
+    return found
+
+
+def _solid(bounds: Ints, context: str) -> NDArray[np.bool_]:
+    """Which tokens of a context hold more than blanks, so that an answer may begin with them."""
+    return np.array([bool(context[begin:end].strip()) for begin, end in bounds], dtype=np.bool_)
+
+
+def _best_of(
+    windows: Sequence[tuple[ContextWindow, NDArray[np.bool_]]],
+    model: Any,
+    pad_id: int,
+    folder: Path,
+) -> list[list[float]]:
+    """Score of the best span, score of no answer, and first and last token, of each window."""
+    inputs = pad([one.input_ids for one, _ in windows], pad_id)
+    if windows[0][0].segments:
+        inputs["token_type_ids"] = pad_like([one.segments for one, _ in windows], 0)
+    can_answer = torch.zeros(inputs["input_ids"].shape, dtype=torch.bool)
+    for row, (one, solid) in enumerate(windows):
+        part = solid[one.offset : one.offset + one.end - one.begin]
+        can_answer[row, one.begin : one.end] = torch.from_numpy(part)
+    null = torch.tensor([one.null for one, _ in windows])
+    with torch.inference_mode():
+        outputs = model(**{name: value.to(model.device) for name, value in inputs.items()})
+    starts, ends = outputs.start_logits.float().cpu(), outputs.end_logits.float().cpu()
+    check_finite(torch.stack([starts, ends]), folder)
+    best = best_spans(starts, ends, can_answer, null)
+    parts = (best.scores, best.null, best.first, best.last)
+    return torch.stack([part.double() for part in parts], dim=1).tolist()
+
+
+def _answer(context: str, bounds: Ints, found: _Found) -> dict[str, Any]:
+    """The span as characters of the context, blanks around it left out."""
+    score = found.score - found.null
+    if score <= 0:
+        return {"answer": "", "start": -1, "score": score}
+    begin, end = int(bounds[found.first, 0]), int(bounds[found.last, 1])
+    text = context[begin:end]
+    begin += len(text) - len(text.lstrip())
+    return {"answer": text.strip(), "start": begin, "score": score}

@@ -1,0 +1,73 @@
+"""Serves a masked language model: ``text`` to the likeliest tokens at each of its masks."""
+
+import hashlib
+from typing import Any
+
+import mlflow
+import pandas as pd
+import torch
+from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+EVERY = 7
+LIKELIEST = 5
+PLACES = 6
+
+
+class ServedMaskedLm(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """Fills the mask tokens of a text; where it has none, every seventh word is hidden."""
+
+    def load_context(self, context: Any) -> None:
+        """Load the model and its tokenizer."""
+        folder = context.artifacts["model"]
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.model = AutoModelForMaskedLM.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+        ).eval()
+        self.max_length = int(context.model_config["max_length"])
+
+    def predict(
+        self, context: Any, model_input: pd.DataFrame, params: Any = None
+    ) -> list[dict[str, Any]]:
+        """Likeliest tokens, their probabilities, and the log-likelihood of what was hidden."""
+        return [self.answer(text) for text in model_input["text"]]
+
+    @torch.inference_mode()
+    def answer(self, text: str) -> dict[str, Any]:
+        """What is said of one text, over all its windows."""
+        mask = self.tokenizer.mask_token_id
+        encoded = self.tokenizer(
+            [text], truncation=True, max_length=self.max_length, return_overflowing_tokens=True
+        )
+        asked = any(mask in ids for ids in encoded["input_ids"])
+        answer: dict[str, Any] = {"tokens": [], "scores": [], "mean_log_likelihood": None}
+        true: list[float] = []
+        for window, ids in enumerate(encoded["input_ids"]):
+            hidden = [place for place, token in enumerate(ids) if token == mask]
+            if not asked:
+                hidden = self.choose(text, ids, encoded.word_ids(window))
+            shown = torch.tensor([ids])
+            shown[0, hidden] = mask
+            logits = self.model(input_ids=shown, attention_mask=torch.ones_like(shown)).logits[0]
+            logs = logits[hidden].log_softmax(dim=-1)  # (M, V)
+            best = logs.topk(min(LIKELIEST, logs.shape[-1]), dim=-1)
+            for tokens, scores in zip(
+                best.indices.tolist(), best.values.exp().tolist(), strict=True
+            ):
+                answer["tokens"].append(self.tokenizer.convert_ids_to_tokens(tokens))
+                answer["scores"].append([round(score, PLACES) for score in scores])
+            true += [float(row[ids[place]]) for row, place in zip(logs, hidden, strict=True)]
+        if true and not asked:
+            answer["mean_log_likelihood"] = sum(true) / len(true)
+        return answer
+
+    def choose(self, text: str, ids: list[int], words: list[int | None]) -> list[int]:
+        """Places of the tokens of every seventh word; the text says which is the first."""
+        special = set(self.tokenizer.all_special_ids)
+        known = [None if token in special else word for token, word in zip(ids, words, strict=True)]
+        distinct = sorted({word for word in known if word is not None})
+        first = hashlib.sha256(text.encode()).digest()[0] % max(min(EVERY, len(distinct)), 1)
+        chosen = set(distinct[first::EVERY])
+        return [place for place, word in enumerate(known) if word in chosen]
+
+
+mlflow.models.set_model(ServedMaskedLm())

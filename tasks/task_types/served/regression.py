@@ -1,0 +1,61 @@
+"""Answers for a registered model that gives a text a number."""
+
+from typing import Any
+
+import mlflow
+import pandas as pd
+import torch
+from torch.nn.utils.rnn import pad_sequence
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+ROWS_AT_ONCE = 32
+
+
+class RegressionModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """For the column text: ``{"target": number}``."""
+
+    def load_context(self, context: Any) -> None:
+        """Load model and tokenizer."""
+        folder = context.artifacts["model"]
+        self.max_length = int(context.model_config["max_length"])
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+        )
+        self.model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        # The model's output is the target less its mean, in units of its standard deviation.
+        self.mean = float(self.model.config.target_mean)
+        self.scale = float(self.model.config.target_scale)
+
+    def predict(
+        self,
+        context: Any,
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,
+    ) -> list[dict[str, Any]]:
+        """The number of each text."""
+        texts = model_input["text"].tolist()
+        return [
+            {"target": logit * self.scale + self.mean}
+            for start in range(0, len(texts), ROWS_AT_ONCE)
+            for logit in self._logits(texts[start : start + ROWS_AT_ONCE]).tolist()
+        ]
+
+    def _logits(self, texts: list[str]) -> torch.Tensor:
+        """Outputs (B,); a text without tokens is read as one padding token."""
+        pad_id = self.tokenizer.pad_token_id
+        encoded = self.tokenizer(texts, truncation=True, max_length=self.max_length)["input_ids"]
+        rows = [torch.tensor(ids or [pad_id]) for ids in encoded]
+        masks = [torch.ones_like(row) for row in rows]
+        with torch.inference_mode():
+            outputs = self.model(
+                input_ids=pad_sequence(rows, batch_first=True, padding_value=pad_id).to(
+                    self.model.device
+                ),
+                attention_mask=pad_sequence(masks, batch_first=True).to(self.model.device),
+            )
+        logits: torch.Tensor = outputs.logits.float().squeeze(-1).cpu()
+        return logits
+
+
+mlflow.models.set_model(RegressionModel())

@@ -1,0 +1,1 @@
+"""A text to another text: translation and summarisation."""

@@ -1,0 +1,62 @@
+"""That every script keeps to what `tasks.task_types.served` asks for, by its source."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import tasks.task_types.served
+from infra.model_format import RUNTIME_LIBRARIES
+from tasks.task_types import TaskType
+from tasks.task_types.catalogue import TASK_TYPES
+
+FOLDER = Path(tasks.task_types.served.__file__).parent
+SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.name != "__init__.py")
+
+
+def imported(tree: ast.Module) -> set[str]:
+    """Top-level packages of all imports, within functions too."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "a relative import leads out of the script"
+            found.add(str(node.module).partition(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_imports_what_a_version_requires_and_nothing_else(script: Path) -> None:
+    tree = ast.parse(script.read_text(encoding="utf-8"))
+    assert imported(tree) <= {*RUNTIME_LIBRARIES, *sys.stdlib_module_names}
+    last = ast.unparse(tree.body[-1])
+    assert last.startswith(("set_model(", "mlflow.models.set_model(")), last
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_says_that_it_reads_a_data_frame(script: Path) -> None:
+    """Without that annotation MLflow warns whenever the version is loaded."""
+    tree = ast.parse(script.read_text(encoding="utf-8"))
+    (predict,) = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+        and node.name == "predict"
+        and any(argument.arg == "context" for argument in node.args.args)
+    ]
+    (rows,) = [argument for argument in predict.args.args if argument.arg == "model_input"]
+    assert rows.annotation is not None
+    assert ast.unparse(rows.annotation).endswith("DataFrame")
+
+
+@pytest.mark.parametrize("kind", TASK_TYPES.values(), ids=TASK_TYPES.keys())
+def test_a_task_type_has_either_a_pipeline_or_a_script(kind: TaskType) -> None:
+    assert (kind.pipeline is None) is not (kind.served is None)
+    assert kind.served is None or kind.served in SCRIPTS
+
+
+def test_every_script_serves_a_task_type() -> None:
+    used = {kind.served for kind in TASK_TYPES.values()}
+    assert {path.name for path in SCRIPTS if path not in used} == set()

@@ -1,0 +1,149 @@
+"""Training a tiny model of any task type, and served scripts in an interpreter of their own."""
+
+import json
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from infra.base_models import quiet_transformers
+from tasks.task_types import Reading, TaskType, fitted_to
+from tasks.task_types.examples import Batch, Example
+from tasks.task_types.measures import Measured
+from tasks.task_types.tokenizers import load_tokenizer, vocabulary_of
+from tasks.training.batching import TokenizedRows
+
+READING = Reading(max_length=48)
+
+
+def tokenized(
+    kind: TaskType, base: Path, rows: pa.Table, labels: Sequence[str], path: Path
+) -> TokenizedRows:
+    """Rows as the training reads them, by way of the file."""
+    with quiet_transformers():
+        table = kind.encode(rows, load_tokenizer(base), labels, READING).table.combine_chunks()
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return TokenizedRows(path)
+
+
+def examples_of(rows: TokenizedRows) -> list[Example]:
+    return [rows[index] for index in range(len(rows))]
+
+
+def train(
+    kind: TaskType,
+    base: Path,
+    splits: tuple[pa.Table, pa.Table],
+    labels: Sequence[str],
+    folder: Path,
+    *,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    **loss_options: Any,
+) -> tuple[Path, dict[str, float]]:
+    """A trained model with its tokenizer, as transformers saves them, and what validation says."""
+    folder.mkdir()
+    torch.manual_seed(0)
+    rows, validation = (
+        tokenized(kind, base, part, labels, folder / f"{name}.arrow")
+        for name, part in zip(("train", "validation"), splits, strict=True)
+    )
+    kind = fitted_to(kind, rows)
+    with quiet_transformers():
+        model, tokenizer = kind.load_model(base, labels), load_tokenizer(base)
+        model.config.pad_token_id = tokenizer.pad_token_id
+        vocabulary = vocabulary_of(tokenizer, model.config)
+        learns = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(learns, learning_rate, weight_decay=0.0)
+        model.eval()  # so small a model cannot spare what dropout takes
+        steps = epochs * (len(rows) // batch_size)
+        for step in range(steps):
+            if step % (len(rows) // batch_size) == 0:
+                order = torch.randperm(len(rows)).tolist()
+            examples = [rows[order.pop()] for _ in range(batch_size)]
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * min(1.0, 10 * (1 - step / steps), step / steps * 10)
+            step_of(kind, model, kind.collate(examples, vocabulary), **loss_options)
+            optimizer.step()
+            optimizer.zero_grad()
+        with torch.no_grad():
+            batch = kind.collate(examples_of(validation), vocabulary)
+            outcomes = kind.outcomes(model(**batch.inputs), batch).double().numpy()
+        model.save_pretrained(folder / "model")
+        tokenizer.save_pretrained(folder / "model")
+    return folder / "model", dict(kind.metrics(outcomes))
+
+
+def step_of(kind: TaskType, model: Any, batch: Batch, **loss_options: Any) -> float:
+    """Loss of one batch, carried back."""
+    outputs = model(**batch.inputs)
+    if kind.couples_rows:
+        outputs = kind.represent(outputs, batch)
+    loss = kind.loss(outputs, batch, kind.units(batch), **loss_options)
+    loss.backward()
+    return loss.item()
+
+
+def values_of(measured: Measured) -> dict[str, float]:
+    return {measure.name: measure.value for measure in measured.measures}
+
+
+def weighted(measured: Measured, counts: Sequence[int]) -> dict[str, float]:
+    """Each measure under whole weights of the rows, pseudo-rows left out."""
+    found = {}
+    for measure in measured.measures:
+        weights = np.concatenate([counts, np.zeros(len(measure.pseudo_masses))])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found[measure.name] = float(measure.statistic(weights[None, :])[0])
+    return found
+
+
+_ASK = """
+import json, runpy, sys
+sys.path += json.loads(sys.argv[1])
+import mlflow.models, pandas as pd
+from mlflow.pyfunc.model import PythonModelContext
+said = {}
+for name, script, checkpoint, config, rows in json.loads(sys.argv[2]):
+    made = []
+    mlflow.models.set_model = made.append
+    runpy.run_path(script)
+    context = PythonModelContext({"model": checkpoint}, config)
+    made[0].load_context(context)
+    said[name] = made[0].predict(context, pd.DataFrame(rows))
+ours = [name for name in sys.modules if name.split(".")[0] in ("tasks", "infra", "flows")]
+print(json.dumps([said, ours], allow_nan=False))
+"""
+
+
+def served_alone(
+    models: Mapping[str, tuple[Path, Path, Sequence[Mapping[str, Any]]]],
+) -> dict[str, list[dict[str, Any]]]:
+    """What served scripts answer in one interpreter that has nothing of this project at hand.
+
+    Args:
+        models: script, checkpoint and rows by name.
+
+    """
+    asked = [
+        [name, str(script), str(checkpoint), {"max_length": READING.max_length}, list(rows)]
+        for name, (script, checkpoint, rows) in models.items()
+    ]
+    libraries = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    # -I and -S keep this project, which is installed for editing, off the path.
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _ASK, json.dumps(libraries), json.dumps(asked)],
+        capture_output=True, text=True, check=False, cwd="/", timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said, ours = json.loads(done.stdout.splitlines()[-1])
+    assert ours == []
+    return dict(said)
