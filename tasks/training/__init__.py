@@ -12,22 +12,23 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from infra.stages import cached_stage
 from infra.store import open_store
 from infra.tracking import open_tracking
-from tasks.records import BaseModel, Tokens, Weights
+from tasks.records import BaseModel, Tokens, TrainingPlan, Weights
 from tasks.training.settings import TrainingSettings
 
 logger = logging.getLogger(__name__)
 
 _TASKS = Path(__file__).parents[1]
 _INFRA = _TASKS.parent / "infra"
+_SOURCES = (
+    _TASKS / "task_types",
+    _TASKS / "records.py",
+    _INFRA / "base_models.py",
+    _INFRA / "device.py",
+)
 
 
 @cached_stage(
-    also=(
-        _TASKS / "task_types",
-        _TASKS / "records.py",
-        _INFRA / "base_models.py",
-        _INFRA / "device.py",
-    ),
+    also=_SOURCES,
     libraries=("accelerate", "peft", "pyarrow", "tokenizers", "torch", "transformers"),
     gpu=True,
 )
@@ -41,6 +42,26 @@ def train(
     return train_model(
         open_store(), open_tracking(), line, tokens, base, task_type, settings, progress
     )
+
+
+@cached_stage(
+    also=_SOURCES,
+    libraries=("accelerate", "peft", "pyarrow", "tokenizers", "torch", "transformers"),
+    gpu=True,
+)
+def plan(
+    line: str, tokens: Tokens, base: BaseModel, task_type: str, settings: TrainingSettings
+) -> TrainingPlan:
+    """Estimate what the training would take, without beginning it."""
+    from tasks.training.plan import plan_training
+
+    found = plan_training(open_store(), open_tracking(), tokens, base, task_type, settings)
+    logger.info(
+        "%s: %s parameters, %.1f%% of them learn; %s steps, about %.0f min on %s, %.0f MB",
+        line, f"{found.parameters:,}", 100 * found.learning_share, f"{found.steps:,}",
+        found.training_s / 60, found.device, found.memory_mb,
+    )  # fmt: skip
+    return found
 
 
 def _progress_artifact(key: str) -> Callable[[float, str], None]:

@@ -1,19 +1,16 @@
 """In which order training reads its rows, and in how many passes a step takes them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 
-from tasks.task_types.examples import Example
+from tasks.task_types.examples import IDS_ENDING, Example
 from tasks.task_types.scoring import fill_batches
-
-Batch = dict[str, Tensor]
 
 # Rows are sorted by length within shuffled windows of this many batches. Smaller windows pad more
 # (one batch is Trainer's random order, measured 1.6 times slower); larger ones mix the rows of a
@@ -40,94 +37,173 @@ def length_sorted_order(
     return np.concatenate([batches[rng.permutation(len(batches))].ravel(), rows[whole:]])
 
 
-class LengthSortedSampler(Sampler[int]):
-    """Gives `length_sorted_order` of the epoch that was set last."""
-
-    def __init__(self, lengths: NDArray[np.int64], batch_size: int, seed: int) -> None:
-        self._lengths, self._batch_size, self._seed = lengths, batch_size, seed
-        self._epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch, counted from 0; the data loader calls this."""
-        self._epoch = epoch
-
-    def __iter__(self) -> Iterator[int]:
-        order = length_sorted_order(self._lengths, self._batch_size, self._seed, self._epoch)
-        return iter(order.tolist())
-
-    def __len__(self) -> int:
-        return len(self._lengths)
-
-
-class StepCollator:
-    """Turns the rows of an optimizer step into passes of like length within a token budget.
-
-    Attributes:
-        budget: most padded tokens of a pass; a longer row makes a pass of its own.
-
-    """
-
-    def __init__(
-        self, collate: Callable[[Sequence[Example]], Mapping[str, Tensor]], budget: int
-    ) -> None:
-        self._collate = collate
-        self.budget = budget
-
-    def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """The passes, longest rows first, and the labels of all, which Trainer counts."""
-        lengths = [len(example["input_ids"]) for example in examples]
-        passes = [
-            dict(self._collate([examples[row] for row in rows]))
-            for rows in fill_batches(lengths, self.budget)
-        ]
-        labels = torch.cat([one["labels"].flatten() for one in passes])
-        return {"passes": passes, "labels": labels}
-
-
-def halve(batch: Batch) -> tuple[Batch, Batch]:
-    """The first and the last rows of a pass of at least two, padded no longer than they need."""
-    rows = len(batch["labels"])
-    return _trimmed(batch, slice(0, rows // 2)), _trimmed(batch, slice(rows // 2, rows))
-
-
-def _trimmed(batch: Batch, rows: slice) -> Batch:
-    mask = batch["attention_mask"][rows]
-    longest, padded = int(mask.sum(dim=1).max()), mask.shape[1]
-    return {
-        name: value[rows, :longest] if value.dim() > 1 and value.shape[1] == padded else value[rows]
-        for name, value in batch.items()
-    }
-
-
 class TokenizedRows(Dataset[Example]):
     """One split's Arrow file, mapped into memory.
 
     Attributes:
-        lengths: (N,) tokens of each row.
-        labels: (N,) class ids.
+        lengths: (N,) tokens of each row, over all of its columns of token ids.
 
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, seed: int = 0) -> None:
         import pyarrow as pa
 
-        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all().combine_chunks()
-        self._ids, offsets = _flat(table.column("input_ids"))
-        self._offsets = offsets
-        self.labels: NDArray[np.int64] = table.column("labels").to_numpy()
-        self.lengths = np.diff(offsets).astype(np.int64)
+        with pa.memory_map(str(path)) as source:
+            table = pa.ipc.open_file(source).read_all()
+        names = [name for name in table.column_names if name != "row_id"]
+        self._columns = {name: _Column(table.column(name)) for name in names}
+        self._length: int = table.num_rows
+        self._seed, self._epoch = seed, -1
+        self.lengths = np.zeros(self._length, np.int64)
+        for name in names:
+            if name.endswith(IDS_ENDING):
+                self.lengths += self._columns[name].sizes
+
+    def set_epoch(self, epoch: int) -> None:
+        """Give every row another seed; without this call, the seeds stay those of validation."""
+        self._epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return self._length
 
     def __getitem__(self, index: int) -> Example:
-        begin, end = self._offsets[index], self._offsets[index + 1]
-        return Example(input_ids=self._ids[begin:end], labels=int(self.labels[index]))
+        drawn = hashlib.blake2b(f"{self._seed}/{self._epoch}/{index}".encode(), digest_size=8)
+        example = {name: column[index] for name, column in self._columns.items()}
+        return {**example, "seed": int.from_bytes(drawn.digest())}
+
+    def column(self, name: str) -> NDArray[Any]:
+        """All values of a column, those of lists one behind the other."""
+        return self._columns[name].values()
 
 
-def _flat(column: Any) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Values and offsets (N + 1,) of an Arrow list column."""
-    if column.num_chunks == 0:
-        return np.zeros(0, np.int32), np.zeros(1, np.int32)
-    lists = column.chunk(0)
-    return lists.values.to_numpy(), lists.offsets.to_numpy()
+class _Column:
+    """One Arrow column as arrays that share its memory, chunk by chunk."""
+
+    def __init__(self, column: Any) -> None:
+        self._chunks: list[tuple[NDArray[Any], NDArray[np.int32] | None]] = []
+        starts = [0]
+        for chunk in column.chunks:
+            values, offsets = _arrays(chunk)
+            self._chunks.append((values, offsets))
+            starts.append(starts[-1] + len(chunk))
+        self._starts = np.array(starts)
+
+    def __getitem__(self, index: int) -> Any:
+        number = int(np.searchsorted(self._starts, index, side="right")) - 1
+        values, offsets = self._chunks[number]
+        at = index - int(self._starts[number])
+        return values[at] if offsets is None else values[offsets[at] : offsets[at + 1]]
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Length (N,) of each list."""
+        parts = [np.diff(offsets) for _, offsets in self._chunks if offsets is not None]
+        return np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
+
+    def values(self) -> NDArray[Any]:
+        parts = [
+            values if offsets is None else values[offsets[0] : offsets[-1]]
+            for values, offsets in self._chunks
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _arrays(chunk: Any) -> tuple[NDArray[Any], NDArray[np.int32] | None]:
+    import pyarrow as pa
+
+    if pa.types.is_list(chunk.type):
+        return chunk.values.to_numpy(zero_copy_only=False), chunk.offsets.to_numpy()
+    return chunk.to_numpy(zero_copy_only=False), None
+
+
+class StepSampler(BatchSampler):
+    """Row numbers of each optimizer step of the epoch that was set last."""
+
+    def __init__(self, rows: TokenizedRows, batch_size: int, seed: int) -> None:
+        order: Sampler[int] = LengthSortedSampler(rows, batch_size, seed)
+        super().__init__(order, batch_size, drop_last=False)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch, counted from 0; Trainer calls this, in a resumed epoch too."""
+        assert isinstance(self.sampler, LengthSortedSampler)  # noqa: S101
+        self.sampler.set_epoch(epoch)
+
+
+class LengthSortedSampler(Sampler[int]):
+    """Gives `length_sorted_order` of the epoch that was set last."""
+
+    def __init__(self, rows: TokenizedRows, batch_size: int, seed: int) -> None:
+        self._rows, self._batch_size, self._seed = rows, batch_size, seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the order and of the rows' seeds, counted from 0."""
+        self._epoch = epoch
+        self._rows.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[int]:
+        order = length_sorted_order(self._rows.lengths, self._batch_size, self._seed, self._epoch)
+        return iter(order.tolist())
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+class StepLoader(DataLoader[Any]):
+    """Gives the examples of one optimizer step after the other, as they are.
+
+    Every worker of several reads all examples of a step and takes its share of them; so the steps
+    are the same for any number of workers.
+    """
+
+    def __init__(self, rows: TokenizedRows, batch_size: int, seed: int) -> None:
+        sampler = StepSampler(rows, batch_size, seed)
+        super().__init__(rows, batch_sampler=sampler, collate_fn=as_step)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch, counted from 0; Trainer calls this."""
+        sampler = self.batch_sampler
+        assert isinstance(sampler, StepSampler)  # noqa: S101
+        sampler.set_epoch(epoch)
+
+
+def as_step(examples: list[Example]) -> dict[str, list[Example]]:
+    """A step's examples under the one name that the trainer reads."""
+    return {"examples": examples}
+
+
+def length_of(example: Example) -> int:
+    """Tokens of an example, over all of its columns of token ids."""
+    columns = (ids for name, ids in example.items() if name.endswith(IDS_ENDING))
+    return sum(map(len, columns))
+
+
+def in_passes(examples: Sequence[Example], budget: int) -> list[list[Example]]:
+    """Examples in passes of like length within a budget of padded tokens, longest ones first.
+
+    An example that is longer than the budget makes a pass of its own.
+    """
+    lengths = [length_of(example) for example in examples]
+    return [[examples[row] for row in rows] for rows in fill_batches(lengths, budget)]
+
+
+def in_packed_passes(examples: Sequence[Example], budget: int) -> list[list[Example]]:
+    """Examples in passes within a budget of real tokens, longest ones first.
+
+    An example that is longer than the budget makes a pass of its own.
+    """
+    passes: list[list[Example]] = []
+    filled = budget
+    for example in sorted(examples, key=length_of, reverse=True):
+        if not passes or filled + length_of(example) > budget:
+            passes.append([])
+            filled = 0
+        passes[-1].append(example)
+        filled += length_of(example)
+    return passes
+
+
+def share_of(examples: Sequence[Example], worker: int, workers: int) -> list[Example]:
+    """One worker's share of a step: of each length about as many rows as the others have."""
+    by_length = sorted(examples, key=length_of, reverse=True)
+    return by_length[worker::workers]

@@ -15,6 +15,9 @@ from infra.tracking import Tracking
 from tasks.training.background import BackgroundWriter
 from tasks.training.checkpoints import Checkpoints
 from tasks.training.curves import Curves
+from tasks.training.memory import peak_memory_mb
+from tasks.training.stopping import StoppedError, StopSignal
+from tasks.training.workers import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +35,20 @@ NO_METRICS = frozenset(
 
 
 class CheckpointCallback(TrainerCallback):  # type: ignore[misc]
-    """Asks for a checkpoint when it is time and the one before it is written."""
+    """Asks for a checkpoint when it is time and the one before it is written, or before the end."""
 
-    def __init__(self, writer: BackgroundWriter, curves: Curves, every_s: float) -> None:
+    def __init__(
+        self,
+        writer: BackgroundWriter,
+        curves: Curves,
+        every_s: float,
+        stop: StopSignal,
+        workers: Workers,
+    ) -> None:
         self._writer, self._curves, self._every_s = writer, curves, every_s
+        self._stop, self._workers = stop, workers
         self._last_s = time.monotonic()
+        self._stopping = False
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
         """Start the clock."""
@@ -44,18 +56,48 @@ class CheckpointCallback(TrainerCallback):  # type: ignore[misc]
         self._curves.start_clock()
 
     def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Ask for a checkpoint when the time is up."""
+        """Ask for a checkpoint when the time is up, or when the process is told to end."""
+        due = time.monotonic() - self._last_s >= self._every_s and not self._writer.busy
+        # The first worker's clock counts, and anyone may have been told to end.
+        told, due_there = self._workers.sum(
+            float(self._stop.requested), float(due and self._workers.is_first)
+        )
+        self._stopping = told > 0
         # The end of an epoch saves after its validation. A checkpoint of the same step before it
         # would resume behind the validation, which would then be lost.
         at_epoch_end = state.epoch == int(state.epoch)
-        due = time.monotonic() - self._last_s >= self._every_s
-        if due and not at_epoch_end and not self._writer.busy:
+        if (self._stopping or due_there > 0) and not at_epoch_end:
             control.should_save = True
 
     def on_save(self, *_: Any, **__: Any) -> None:
-        """Count the time that the copy took as other work."""
+        """Count the time that the copy took as other work.
+
+        Raises:
+            StoppedError: the process was told to end, and this checkpoint is written.
+
+        """
+        if self._stopping or self._workers.any(flag=self._stop.requested):
+            self._writer.wait()
+            self._workers.wait()
+            raise StoppedError
         self._last_s = time.monotonic()
         self._curves.tick(stepping=False)
+
+
+class FirstStepCallback(TrainerCallback):  # type: ignore[misc]
+    """Takes the time until the first step is done.
+
+    Attributes:
+        seconds: since `begun_s`; 0 before.
+
+    """
+
+    def __init__(self, begun_s: float) -> None:
+        self._begun_s, self.seconds = begun_s, 0.0
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        """Take the time, once."""
+        self.seconds = self.seconds or time.monotonic() - self._begun_s
 
 
 def keep_in_store(checkpoints: Checkpoints) -> Callable[[Path, int], None]:
@@ -71,7 +113,8 @@ def keep_in_store(checkpoints: Checkpoints) -> Callable[[Path, int], None]:
 class CurveCallback(TrainerCallback):  # type: ignore[misc]
     """Writes the curves to MLflow and one line an epoch to the log."""
 
-    def __init__(self, tracking: Tracking, run_id: str, curves: Curves) -> None:
+    def __init__(self, tracking: Tracking | None, run_id: str, curves: Curves) -> None:
+        """Without `tracking`, curves are drawn and written by another worker."""
         self._tracking, self._run_id, self._curves = tracking, run_id, curves
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
@@ -82,7 +125,8 @@ class CurveCallback(TrainerCallback):  # type: ignore[misc]
         """Write a point of the training curves."""
         if "loss" in logs:
             point = {ours: float(logs[name]) for name, ours in LOGGED.items() if name in logs}
-            self._write({**point, "tokens_per_s": self._curves.tokens_per_s}, state.global_step)
+            seen = {"tokens_per_s": self._curves.tokens_per_s, "memory_mb": peak_memory_mb()}
+            self._write({**point, **seen}, state.global_step)
 
     def on_evaluate(self, args: Any, state: Any, _control: Any, metrics: Any, **_: Any) -> None:
         """Close the epoch.
@@ -100,6 +144,8 @@ class CurveCallback(TrainerCallback):  # type: ignore[misc]
         epoch = self._curves.end_epoch(loss, values)
         named = {f"validation_{name}": value for name, value in values.items()}
         self._write({"validation_loss": loss, **named}, state.global_step)
+        if self._tracking is None:
+            return
         logger.info(
             "epoch %s of %s: training loss %.4f, validation loss %.4f, %s",
             epoch.number, int(args.num_train_epochs), epoch.train_loss, loss,
@@ -107,6 +153,8 @@ class CurveCallback(TrainerCallback):  # type: ignore[misc]
         )  # fmt: skip
 
     def _write(self, metrics: Mapping[str, float], step: int) -> None:
+        if self._tracking is None:
+            return
         with _only_warn("a point of the curves is lost"):
             self._tracking.log_metrics(self._run_id, metrics, step)
 

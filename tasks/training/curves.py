@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tasks.records import Epoch
+from tasks.records import Epoch, TrainingPoint
 
 CURVES_FILE = "curves.json"
+# Points of a curve that are kept; neighbours are averaged where there are more.
+MAX_POINTS = 200
 
 
 @dataclass
@@ -23,6 +25,7 @@ class Curves:
         step_s: seconds spent in training steps.
         total_s: seconds since training began, evaluation and all runs before a crash included,
             as far as a checkpoint recorded them.
+        points: at most 2 * MAX_POINTS, each the mean of `steps_a_point` steps but the last.
 
     """
 
@@ -32,6 +35,9 @@ class Curves:
     step_s: float = 0.0
     total_s: float = 0.0
     epochs: list[Epoch] = field(default_factory=list)
+    points: list[TrainingPoint] = field(default_factory=list)
+    steps_a_point: int = 1
+    _open: list[TrainingPoint] = field(default_factory=list)
     _clock_s: float = field(default_factory=time.monotonic)
 
     def start_clock(self) -> None:
@@ -50,6 +56,25 @@ class Curves:
         """Count a batch: its share of the step's loss, and its real tokens."""
         self.loss_sum += loss
         self.tokens += tokens
+
+    def add_point(self, step: int, loss: float, learning_rate: float, grad_norm: float) -> None:
+        """Draw a step into the curve."""
+        self._open.append(TrainingPoint(step, loss, learning_rate, grad_norm))
+        if len(self._open) < self.steps_a_point:
+            return
+        self.points.append(_mean_of(self._open))
+        self._open.clear()
+        if len(self.points) >= 2 * MAX_POINTS:
+            self.points = _in_pairs(self.points)
+            self.steps_a_point *= 2
+
+    @property
+    def curve(self) -> tuple[TrainingPoint, ...]:
+        """At most MAX_POINTS points over all steps."""
+        points = [*self.points, *([_mean_of(self._open)] if self._open else [])]
+        while len(points) > MAX_POINTS:
+            points = _in_pairs(points)
+        return tuple(points)
 
     def end_step(self) -> None:
         """Count an optimizer step."""
@@ -85,4 +110,21 @@ class Curves:
         """Read from a checkpoint folder."""
         values = json.loads((folder / CURVES_FILE).read_text(encoding="utf-8"))
         epochs = [Epoch(**epoch) for epoch in values.pop("epochs")]
-        return cls(**values, epochs=epochs)
+        points, open_ = (
+            [TrainingPoint(**point) for point in values.pop(name)] for name in ("points", "_open")
+        )
+        return cls(**values, epochs=epochs, points=points, _open=open_)
+
+
+def _in_pairs(points: list[TrainingPoint]) -> list[TrainingPoint]:
+    return [_mean_of(points[start : start + 2]) for start in range(0, len(points), 2)]
+
+
+def _mean_of(points: list[TrainingPoint]) -> TrainingPoint:
+    """Their mean, at the last one's step."""
+    return TrainingPoint(
+        points[-1].step,
+        sum(point.loss for point in points) / len(points),
+        points[-1].learning_rate,
+        sum(point.grad_norm for point in points) / len(points),
+    )

@@ -44,6 +44,16 @@ def _depth(name: str, top: int) -> int:
     return 0 if _EMBEDDING.search(name) else top
 
 
+def layer_classes(model: nn.Module) -> list[str]:
+    """Names of the classes of the model's layers, of which each is sharded as one."""
+    found = {
+        type(module).__name__
+        for name, module in model.named_modules()
+        if (at := _LAYER.search(f".{name}.")) and f".{name}.".endswith(at[0])
+    }
+    return sorted(found)
+
+
 def prepare(model: Any, settings: TrainingSettings) -> Any:
     """Make a model learn as the settings say, from its first step on.
 
@@ -134,6 +144,15 @@ def parameter_groups(
         {"params": parameters, "lr": rate, "weight_decay": decay}
         for (rate, decay), parameters in sorted(groups.items(), key=lambda item: item[0])
     ]
+
+
+def learning_parameters(model: nn.Module, settings: TrainingSettings) -> int:
+    """How many parameters learn, in the last epoch where that grows."""
+    if settings.method == "unfreeze":
+        depths = depths_of(model)
+        first = first_depth(model, settings, epoch=settings.epochs - 1)
+        return sum(p.numel() for name, p in model.named_parameters() if depths[name] >= first)
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 def _with_adapters(model: Any, settings: TrainingSettings) -> Any:

@@ -1,8 +1,13 @@
 """Settings of training."""
 
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from infra.errors import SettingsError
+
+if TYPE_CHECKING:
+    from tasks.task_types import TaskType
 
 
 class TrainingSettings(BaseModel):
@@ -24,6 +29,32 @@ class TrainingSettings(BaseModel):
         description="Most tokens, padding included, of one forward and backward pass. The rows of "
         "a step are sorted by length and take as many passes as that needs; the gradient is that "
         "of all of them in one batch. Where memory does not suffice it is halved, and said so.",
+    )
+    batching: Literal["auto", "padded", "packed"] = Field(
+        default="auto",
+        description="How rows share a pass: side by side, filled up to the longest (padded), or "
+        "one behind the other in one row (packed), with the same loss and gradient; auto takes "
+        "what a short measurement on the device finds faster.",
+    )
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto",
+        description="Number format of the matrix products; auto takes the device's usual one, or "
+        "what a short measurement finds faster.",
+    )
+    compile: Literal["auto", "off", "on"] = Field(
+        default="auto",
+        description="Compile the model (torch.compile); auto measures it where there is a GPU.",
+    )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=1024,
+        description="Processes on this machine that train together, one a GPU where there are any.",
+    )
+    sharding: Literal["none", "fsdp"] = Field(
+        default="none",
+        description="none: each worker holds the whole model; fsdp: each holds a share of it, "
+        "gradients and optimizer state included.",
     )
     method: Literal["full", "frozen", "unfreeze", "lora"] = Field(
         default="full",
@@ -108,6 +139,16 @@ class TrainingSettings(BaseModel):
         default=2, ge=1, le=100, description="Newest checkpoints kept, beside the best epoch's."
     )
 
+    @property
+    def asks_of_the_task_type(self) -> bool:
+        """Whether a setting is other than any task type knows."""
+        return (
+            self.class_weights != "none"
+            or self.label_smoothing > 0
+            or self.batching == "packed"
+            or self.method == "frozen"
+        )
+
     @model_validator(mode="after")
     def _methods_agree(self) -> Self:
         if self.method in {"frozen", "lora"} and self.layer_decay < 1:
@@ -115,9 +156,39 @@ class TrainingSettings(BaseModel):
                 f"layer_decay {self.layer_decay:g} has no effect with method {self.method}; set "
                 "it to 1"
             )
+        if self.sharding == "fsdp" and self.workers == 1:
+            raise ValueError(
+                "sharding fsdp shares a model between workers, and workers is 1; set workers to "
+                "the number of GPUs"
+            )
+        if self.sharding == "fsdp" and self.method == "lora":
+            raise ValueError(
+                "sharding fsdp is not for method lora, whose adapters are small; set sharding to "
+                "none"
+            )
         if self.schedule == "on_plateau" and self.warmup_ratio > 0:
             raise ValueError(
                 f"warmup_ratio {self.warmup_ratio:g} has no effect with schedule on_plateau; set "
                 "it to 0"
             )
         return self
+
+
+def check_method(kind: "TaskType", settings: TrainingSettings) -> None:
+    """Refuse settings that a task type's loss does not know, before anything long starts.
+
+    Raises:
+        SettingsError: there is such a setting; the message names all of them.
+
+    """
+    wrong = []
+    if settings.class_weights != "none" and "class_weights" not in kind.methods:
+        wrong.append(f"training.class_weights is {settings.class_weights}; set it to none")
+    if settings.label_smoothing > 0 and "label_smoothing" not in kind.methods:
+        wrong.append(f"training.label_smoothing is {settings.label_smoothing:g}; set it to 0")
+    if settings.batching == "packed" and not kind.packs:
+        wrong.append("training.batching is packed; set it to padded or auto")
+    if settings.method == "frozen" and kind.couples_rows:
+        wrong.append("training.method is frozen, and it has no head to train; set it to full")
+    if wrong:
+        raise SettingsError(f"task_type {kind.name} does not know this: {'; '.join(wrong)}")

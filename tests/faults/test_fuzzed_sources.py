@@ -69,7 +69,7 @@ GOOD: dict[str, tuple[str, str, bytes]] = {
     "arrow stream": ("arrow", "classification", arrow_bytes(stream=True)),
     "conll": ("conll", "tagging", b"a\tO\nb\tB-x\n\n-DOCSTART- -X- O O\n\nc NN B-x\n"),
     "squad": ("squad", "question_answering", json.dumps(SQUAD).encode()),
-    "text_files": ("text_files", "text", "a text\n\nof lines é\n".encode()),
+    "text_files": ("text_files", "causal_lm", "a text\n\nof lines é\n".encode()),
 }  # fmt: skip
 
 
@@ -153,7 +153,7 @@ def test_any_bytes_in_any_encoding(tmp_path: Path, encoding: str, format_: str) 
     @settings(FUZZ, max_examples=8)
     @given(st.one_of(st.binary(max_size=60), mutations(GOOD[format_][2].decode().encode("utf-8"))))
     def fuzz(data: bytes) -> None:
-        read_anything(tmp_path / "rows", data, "text", format=format_, encoding=encoding)
+        read_anything(tmp_path / "rows", data, "causal_lm", format=format_, encoding=encoding)
 
     fuzz()
 
@@ -179,7 +179,7 @@ def test_each_line_of_json_lines_is_a_row_or_a_broken_row(
 ) -> None:
     # A byte order mark is dropped where the file starts, and the first line says what to read.
     content = [b'{"text": "a"}', *lines]
-    read = read_anything(tmp_path / "rows", b"\n".join(content), "text", format="jsonl")
+    read = read_anything(tmp_path / "rows", b"\n".join(content), "causal_lm", format="jsonl")
     assert read is not None
     not_blank = [row for row, line in enumerate(content, 1) if line.strip(b" \t\r\n")]
     found = [int(str(row["row"])) for row in read.rows] + [row.row for row in read.broken]
@@ -191,7 +191,7 @@ def test_each_line_of_json_lines_is_a_row_or_a_broken_row(
 def test_each_line_of_text_is_a_row_or_a_broken_row(tmp_path: Path, lines: list[bytes]) -> None:
     content = [b"first", *lines]
     read = read_anything(
-        tmp_path / "rows", b"\n".join(content), "text", format="text_files", unit="line"
+        tmp_path / "rows", b"\n".join(content), "causal_lm", format="text_files", unit="line"
     )
     assert read is not None
     not_blank = sum(1 for line in content if line.strip())
@@ -205,7 +205,7 @@ def test_each_line_of_csv_without_quotes_is_a_row_or_a_broken_row(
 ) -> None:
     clean = [line.translate(None, b'"\r\n') for line in lines]
     content = b"\n".join([b"text", *clean])
-    read = read_anything(tmp_path / "rows", content, "text", format="csv")
+    read = read_anything(tmp_path / "rows", content, "causal_lm", format="csv")
     assert read is not None
     assert len(read.rows) + len(read.broken) == sum(map(bool, clean))
 
@@ -217,5 +217,5 @@ def test_each_row_of_parquet_is_a_row_or_a_broken_row(tmp_path: Path, values: li
     column = pa.array(data, pa.binary()).view(pa.string())
     path = tmp_path / "rows"
     pq.write_table(pa.table({"text": column}), path)
-    read = read_file(path, "text", format="parquet")
+    read = read_file(path, "causal_lm", format="parquet")
     assert len(read.rows) + len(read.broken) == len(values)

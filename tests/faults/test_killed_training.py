@@ -144,6 +144,47 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bits(
     assert store.list(prefix) == []
 
 
+def newest_step(store: ObjectStore, prefix: str) -> int:
+    ends = [uri.split("/step-")[1] for uri in store.list(prefix) if uri.endswith(MANIFEST)]
+    return max((int(end.split("/")[0]) for end in ends), default=0)
+
+
+def test_a_training_that_is_told_to_end_writes_its_checkpoint_first(
+    store: ObjectStore,
+    tracking: Tracking,
+    mlflow_settings: Settings,
+    tokens: Tokens,
+    topics: tuple[DataReport, BaseModel],
+    tmp_path: Path,
+) -> None:
+    base = topics[1]
+    settings = SETTINGS.model_copy(update={"seed": 3, "epochs": 12, "checkpoint_every_s": 3600})
+    prefix = store.uri("checkpoints", training_key(tokens, base, "classification", settings))
+    process = start(tmp_path, mlflow_settings, tokens, base, settings)
+    while process.poll() is None and newest_step(store, prefix) < STEPS_OF_AN_EPOCH:
+        time.sleep(0.02)
+    told_at = newest_step(store, prefix)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, output
+    assert output.strip().splitlines()[-1] == (
+        "ToldToEndError: training was told to end (SIGTERM), and its checkpoint is written; run "
+        "again, and it goes on from there"
+    )
+    step = newest_step(store, prefix)
+    # Epochs end with a checkpoint anyway; this one is of the step that was under way.
+    assert step % STEPS_OF_AN_EPOCH or step > told_at
+    assert list((tmp_path / "scratch").glob("assayline-*")) == []
+
+    def train() -> Weights:
+        return train_model(store, tracking, "killed", tokens, base, "classification", settings)
+
+    resumed, uninterrupted = train(), train()
+    assert (resumed.resumed_from_step, uninterrupted.resumed_from_step) == (step, 0)
+    assert resumed.artifact == uninterrupted.artifact
+    assert resumed.epochs == uninterrupted.epochs
+
+
 def test_no_room_for_a_checkpoint_is_one_message(
     mlflow_settings: Settings,
     tokens: Tokens,

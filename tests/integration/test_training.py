@@ -209,6 +209,32 @@ def test_a_loss_that_is_no_number_is_named_with_its_step(
         train(store, tracking, tokens, topics[1], wild)
 
 
+def test_the_checkpoint_before_a_loss_that_is_no_number_stays(
+    store: ObjectStore,
+    tracking: Tracking,
+    tokens: Tokens,
+    topics: tuple[DataReport, BaseModel],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    wild = TrainingSettings(
+        learning_rate=1.0, max_grad_norm=1e6, warmup_ratio=0.5, epochs=40, checkpoint_every_s=0.001
+    ).model_copy(update={"learning_rate": 1e30})
+    with pytest.raises(TrainingError, match="at step"):
+        train(store, tracking, tokens, topics[1], wild)
+    prefix = store.uri("checkpoints", training_key(tokens, topics[1], "classification", wild))
+    kept = steps_in(store, prefix)
+    assert kept
+    # The first step of a warm-up has a rate of 0, so the weights there are still sound.
+    assert Checkpoints(store, prefix, keep=2).restore(tmp_path) == kept[-1]
+    with (
+        caplog.at_level(logging.INFO, logger="tasks"),
+        pytest.raises(TrainingError, match="at step"),
+    ):
+        train(store, tracking, tokens, topics[1], wild)
+    assert f"goes on from the checkpoint of step {kept[-1]}" in caplog.text
+
+
 def test_an_empty_split_is_refused(
     store: ObjectStore,
     tracking: Tracking,
@@ -230,15 +256,15 @@ def test_an_empty_split_is_refused(
 def test_an_unknown_task_type_is_named(
     store: ObjectStore, tracking: Tracking, tokens: Tokens, topics: tuple[DataReport, BaseModel]
 ) -> None:
-    with pytest.raises(SettingsError, match="'tagging' is unknown; known: classification"):
-        train_model(store, tracking, "topics", tokens, topics[1], "tagging", SETTINGS)
+    with pytest.raises(SettingsError, match=r"'guessing' is unknown; known: .*classification"):
+        train_model(store, tracking, "topics", tokens, topics[1], "guessing", SETTINGS)
 
 
 def test_a_step_in_many_passes_learns_as_one_in_a_single_pass_does(
     store: ObjectStore, tracking: Tracking, tokens: Tokens, topics: tuple[DataReport, BaseModel]
 ) -> None:
     losses = []
-    for budget in (16, 4096):
+    for budget in (32, 4096):
         settings = SETTINGS.model_copy(
             update={"epochs": 1, "batch_size": 8, "tokens_per_pass": budget}
         )

@@ -11,6 +11,8 @@ from transformers import GPT2Config, GPT2ForSequenceClassification, PreTrainedMo
 from infra.base_models import quiet_transformers
 from infra.device import Device
 from tasks.task_types import task_type
+from tasks.task_types.examples import Vocabulary
+from tasks.training.arguments import trainer_arguments
 from tasks.training.averaging import AverageCallback, WeightAverage
 from tasks.training.batching import TokenizedRows
 from tasks.training.curves import Curves
@@ -23,7 +25,7 @@ from tasks.training.methods import (
     prepare,
 )
 from tasks.training.settings import TrainingSettings
-from tasks.training.trainer import LineTrainer, class_weights, trainer_arguments
+from tasks.training.trainer import LineTrainer, class_weights
 
 CPU = Device("cpu", "float32", 1)
 KIND = task_type("classification")
@@ -61,9 +63,11 @@ def trainer_of(
         {"epochs": 1, "batch_size": 8, "learning_rate": 1e-2, "weight_decay": 0.1} | changes
     )
     with quiet_transformers():
-        arguments = trainer_arguments(settings, CPU, folder / "out", KIND.selection_metric)
+        arguments = trainer_arguments(settings, CPU, folder / "out", KIND)
         prepared = prepare(model, settings)
-        return LineTrainer(prepared, arguments, KIND, settings, (rows, rows), 0, Curves())
+        return LineTrainer(
+            prepared, arguments, KIND, settings, (rows, rows), Vocabulary(0, 600), Curves()
+        )
 
 
 def moved(model: torch.nn.Module, before: dict[str, torch.Tensor]) -> set[str]:
@@ -192,11 +196,11 @@ def test_the_average_is_that_of_the_formula_and_is_what_is_validated(
 
 def test_balanced_weights_average_to_one_over_the_rows(rows: TokenizedRows) -> None:
     settings = TrainingSettings(class_weights="balanced")
-    weights = class_weights(rows.labels, 2, settings)
+    weights = class_weights(rows, 2, KIND, settings)
     assert weights is not None
     assert weights.tolist() == pytest.approx([24 / (2 * 18), 24 / (2 * 6)])
-    assert weights[torch.tensor(rows.labels)].mean().item() == pytest.approx(1)
-    assert class_weights(rows.labels, 2, TrainingSettings()) is None
+    assert weights[torch.tensor(rows.column("labels"))].mean().item() == pytest.approx(1)
+    assert class_weights(rows, 2, KIND, TrainingSettings()) is None
 
 
 def test_dropout_is_that_of_the_settings(model: PreTrainedModel) -> None:

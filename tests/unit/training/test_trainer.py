@@ -9,12 +9,15 @@ from transformers import PreTrainedModel
 from infra.base_models import quiet_transformers
 from infra.device import Device, deterministic_algorithms
 from tasks.task_types import task_type
+from tasks.task_types.examples import Vocabulary
+from tasks.training.arguments import trainer_arguments
 from tasks.training.batching import TokenizedRows
 from tasks.training.curves import Curves
 from tasks.training.settings import TrainingSettings
-from tasks.training.trainer import LineTrainer, trainer_arguments
+from tasks.training.trainer import LineTrainer
 
 CPU = Device("cpu", "float32", 1)
+VOCABULARY = Vocabulary(pad_id=0, size=600)
 
 
 @pytest.fixture
@@ -38,8 +41,8 @@ def trainer(tiny_model: Path, rows: TokenizedRows, tmp_path: Path) -> LineTraine
     kind = task_type("classification")
     with quiet_transformers():
         model: PreTrainedModel = kind.load_model(tiny_model, ("x", "y"))
-        arguments = trainer_arguments(settings, CPU, tmp_path / "out", kind.selection_metric)
-        return LineTrainer(model, arguments, kind, settings, (rows, rows), 0, Curves())
+        arguments = trainer_arguments(settings, CPU, tmp_path / "out", kind)
+        return LineTrainer(model, arguments, kind, settings, (rows, rows), VOCABULARY, Curves())
 
 
 def test_rows_are_read_as_they_were_written(rows: TokenizedRows) -> None:
@@ -86,14 +89,13 @@ def test_smoothing_raises_the_training_loss_alone(
             model = kind.load_model(tiny_model, ("x", "y"))
             model.classifier.weight.data.fill_(0)
             model.classifier.bias.data[:] = model.classifier.bias.data.new_tensor([3.0, -3.0])
-            arguments = trainer_arguments(settings, CPU, tmp_path, kind.selection_metric)
-            one = LineTrainer(model, arguments, kind, settings, (rows, rows), 0, Curves())
-            batch = kind.collate([rows[0]], 0)
-            trained = one.compute_loss(model.train(), dict(batch), num_items_in_batch=1).item()
-            validated = one.compute_loss(model.eval(), dict(batch), num_items_in_batch=1).item()
+            arguments = trainer_arguments(settings, CPU, tmp_path, kind)
+            one = LineTrainer(model, arguments, kind, settings, (rows, rows), VOCABULARY, Curves())
+            trained = one.training_step(model, {"examples": [rows[0]]}).item()
+            validated = one.evaluate()["eval_loss"]
             losses[smoothing] = (trained, validated)
     assert losses[0.4][0] > losses[0.0][0] + 0.5
-    assert losses[0.4][1] == losses[0.0][1] == pytest.approx(losses[0.0][0])
+    assert losses[0.4][1] == pytest.approx(losses[0.0][1])
 
 
 def test_a_step_without_memory_is_taken_in_smaller_passes(
@@ -120,14 +122,14 @@ def test_a_step_without_memory_is_taken_in_smaller_passes(
             for module in model.modules():
                 if isinstance(module, torch.nn.Dropout):
                     module.p = 0.0
-            arguments = trainer_arguments(settings, CPU, tmp_path / "out", kind.selection_metric)
-            one = LineTrainer(model, arguments, kind, settings, (rows, rows), 0, Curves())
+            arguments = trainer_arguments(settings, CPU, tmp_path / "out", kind)
+            one = LineTrainer(model, arguments, kind, settings, (rows, rows), VOCABULARY, Curves())
             if scarce:
                 model.bert.encoder.register_forward_pre_hook(ask_for_memory)
                 one.args.eval_strategy = "no"
             model.train()
             step = next(iter(one.get_train_dataloader()))
-            loss = one.training_step(model, step, 3)
+            loss = one.training_step(model, step)
             gradient = torch.cat(
                 [p.grad.flatten() for p in model.parameters() if p.grad is not None]
             )

@@ -1,0 +1,190 @@
+"""One worker's part of a training, from the local tokens to the weights in the store."""
+
+import logging
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import torch
+from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
+
+from infra.stages import digest_of
+from infra.store import Artifact, sha256_of_file
+from tasks.records import Weights
+from tasks.task_types import fitted_to
+from tasks.task_types.tokenizers import load_tokenizer
+from tasks.training.arguments import trainer_arguments
+from tasks.training.averaging import AverageCallback, WeightAverage
+from tasks.training.batching import TokenizedRows
+from tasks.training.callbacks import (
+    CheckpointCallback,
+    CurveCallback,
+    FirstStepCallback,
+    Progress,
+    ProgressCallback,
+    keep_in_store,
+)
+from tasks.training.checkpoints import TRAINER_FOLDER
+from tasks.training.choices import Choice
+from tasks.training.curves import Curves
+from tasks.training.jobs import Job, Workplace
+from tasks.training.measuring import packing_of
+from tasks.training.memory import peak_memory_mb
+from tasks.training.methods import UnfreezeCallback, merged
+from tasks.training.models import new_model, read_rows, vocabulary_of_base
+from tasks.training.sharding import whole_model
+from tasks.training.stopping import StopSignal
+from tasks.training.trainer import LineTrainer
+from tasks.training.workers import Workers
+
+logger = logging.getLogger(__name__)
+
+
+def fetch(job: Job, place: Workplace) -> Workplace:
+    """Bring tokens and the newest whole checkpoint here.
+
+    Raises:
+        StoreError: the store cannot be reached.
+
+    """
+    if not place.tokens.exists():
+        job.store.get_folder(job.tokens.artifact, place.tokens)
+    step = job.checkpoints.restore(place.checkpoints)
+    if step is None:
+        return place.at_checkpoint(None, 0)
+    logger.info("training goes on from the checkpoint of step %s", step)
+    return place.at_checkpoint(place.checkpoints / TRAINER_FOLDER.format(step=step), step)
+
+
+def run_training(job: Job, place: Workplace, choice: Choice, progress: Progress) -> Weights | None:
+    """Train with what `fetch` brought; None of a worker that is not the first."""
+    rows = read_rows(job, place)
+    job = replace(job, kind=fitted_to(job.kind, rows[0]))
+    curves = Curves.load(place.checkpoint) if place.checkpoint else Curves()
+    trainer = build_trainer(job, place, choice, rows, curves)
+    workers, stop, first_step = trainer.workers, StopSignal(), FirstStepCallback(job.begun_s)
+    trainer.add_callback(first_step)
+    add_callbacks(trainer, job, curves, workers, progress, stop)
+    if workers.is_first:
+        _log_params(job, choice, trainer.model.num_parameters())
+    if trainer.average and place.checkpoint:
+        trainer.average.load(place.checkpoint)
+    with closing(trainer.writer), stop.deferred():
+        trainer.train(resume_from_checkpoint=str(place.checkpoint) if place.checkpoint else None)
+        trainer.writer.wait()
+    curves.tick(stepping=False)
+    progress(100.0, f"done: {curves.tokens_per_s:,.0f} tokens a second")
+    model = whole_model(trainer, lambda: new_model(job))
+    if not workers.is_first:
+        return None
+    return Weights(
+        artifact=_put_weights(job, model, place),
+        labels=job.tokens.labels,
+        max_length=job.tokens.max_length,
+        epochs=tuple(curves.epochs),
+        best_epoch=_best_epoch(trainer.state, job.settings.epochs),
+        parameters=model.num_parameters(),
+        precision=choice.precision,
+        run_id=job.run_id,
+        device=job.device.name,
+        training_s=curves.total_s,
+        tokens_per_s=curves.tokens_per_s,
+        resumed_from_step=place.resumed_from,
+        stride=job.tokens.stride,
+        max_target_length=job.tokens.max_target_length,
+        choices=choice.as_words(),
+        measured=choice.tokens_per_s,
+        curve=curves.curve,
+        workers=workers.count,
+        peak_memory_mb=peak_memory_mb(),
+        first_step_s=first_step.seconds,
+    )
+
+
+def build_trainer(
+    job: Job,
+    place: Workplace,
+    choice: Choice,
+    rows: tuple[TokenizedRows, TokenizedRows],
+    curves: Curves,
+) -> LineTrainer:
+    """A trainer that stands at the beginning; its model's head is drawn from the seed."""
+    # The arguments make this process one of the workers, where there are several.
+    arguments = trainer_arguments(
+        job.settings, job.device.with_precision(choice.precision), place.checkpoints, job.kind
+    )
+    workers = Workers.of_this_job()
+    set_seed(job.settings.seed)
+    model = new_model(job)
+    vocabulary = vocabulary_of_base(job, model)
+    if workers.count > 1:  # the head is the same everywhere, and the dropout is not
+        set_seed(job.settings.seed + workers.rank)
+    trainer = LineTrainer(
+        model, arguments, job.kind, job.settings, rows, vocabulary, curves,
+        keep_in_store(job.checkpoints), workers,
+    )  # fmt: skip
+    if choice.batching == "packed":
+        trainer.passes.packing = packing_of(job, trainer.model, trainer.passes, rows[0])
+    if choice.compiled:
+        trainer.model.compile(dynamic=True)
+    if job.settings.average_decay:
+        trainer.average = WeightAverage(trainer.model, job.settings.average_decay)
+    return trainer
+
+
+def add_callbacks(
+    trainer: LineTrainer,
+    job: Job,
+    curves: Curves,
+    workers: Workers,
+    progress: Progress,
+    stop: StopSignal,
+) -> None:
+    """What is done along the way, in the order in which it is done."""
+    settings = job.settings
+    trainer.remove_callback(PrinterCallback)
+    if settings.method == "unfreeze":
+        trainer.add_callback(UnfreezeCallback(settings))
+    if settings.early_stopping_epochs:
+        trainer.add_callback(EarlyStoppingCallback(settings.early_stopping_epochs))
+    if trainer.average:
+        trainer.add_callback(AverageCallback(trainer.average))
+    tracking = job.tracking if workers.is_first else None
+    trainer.add_callback(CurveCallback(tracking, job.run_id, curves))
+    trainer.add_callback(
+        CheckpointCallback(trainer.writer, curves, settings.checkpoint_every_s, stop, workers)
+    )
+    if workers.is_first:
+        trainer.add_callback(ProgressCallback(progress, curves))
+
+
+def _put_weights(job: Job, model: Any, place: Workplace) -> Artifact:
+    """The model and its tokenizer as transformers saves them, in the store."""
+    merged(model).save_pretrained(place.weights)
+    tokenizer = load_tokenizer(job.base_folder)
+    tokenizer.model_max_length = job.tokens.max_length
+    tokenizer.save_pretrained(place.weights)
+    digest = digest_of(
+        {path.name: sha256_of_file(path) for path in sorted(place.weights.iterdir())}
+    )
+    return job.store.put_folder(job.store.uri("weights", digest), place.weights)
+
+
+def _best_epoch(state: Any, epochs: int) -> int:
+    """The number, from 1, of the epoch whose weights were kept."""
+    epoch: int = round(state.best_global_step / state.max_steps * epochs)
+    return epoch
+
+
+def _log_params(job: Job, choice: Choice, parameters: int) -> None:
+    described = {
+        **job.settings.model_dump(mode="json"),
+        "max_length": job.tokens.max_length,
+        "train_rows": job.tokens.rows_by_split["train"],
+        "parameters": parameters,
+        "device": job.device.name,
+        "threads": torch.get_num_threads(),
+        **{f"chosen_{name}": value for name, value in choice.as_words().items()},
+        **{f"tokens_per_s_{name}": value for name, value in choice.tokens_per_s.items()},
+    }
+    job.tracking.log_params(job.run_id, described)

@@ -1,0 +1,142 @@
+"""What one training reads and where it writes, as one process hands it to another."""
+
+import json
+import time
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from infra.device import Device
+from infra.store import Artifact, ObjectStore
+from infra.tracking import Tracking
+from tasks.records import BaseModel, Tokens
+from tasks.task_types import TaskType, task_type
+from tasks.training.checkpoints import Checkpoints
+from tasks.training.settings import TrainingSettings
+
+JOB_FILE, PLACE_FILE = "job.json", "place.json"
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that one training reads, and where it writes.
+
+    Attributes:
+        key: digest of everything that shapes the weights.
+        base_folder: local folder of the base model.
+        run_id: MLflow run of the curves.
+        begun_s: when it was begun, on this machine's monotonic clock.
+
+    """
+
+    store: ObjectStore
+    tracking: Tracking
+    tokens: Tokens
+    base: BaseModel
+    kind: TaskType
+    settings: TrainingSettings
+    device: Device
+    key: str
+    base_folder: Path
+    run_id: str
+    begun_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """Where this training's checkpoints are."""
+        prefix = self.store.uri("checkpoints", self.key)
+        return Checkpoints(self.store, prefix, self.settings.keep_checkpoints)
+
+    def save(self, path: Path) -> None:
+        """Write for a worker on this machine; it opens store, servers and device itself."""
+        values = {
+            "tokens": asdict(self.tokens),
+            "base": asdict(self.base),
+            "kind": self.kind.name,
+            "settings": self.settings.model_dump(mode="json"),
+            "device": asdict(self.device),
+            "key": self.key,
+            "base_folder": str(self.base_folder),
+            "run_id": self.run_id,
+            "begun_s": self.begun_s,
+        }
+        path.write_text(json.dumps(values), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path, store: ObjectStore, tracking: Tracking) -> "Job":
+        """Read what `save` wrote."""
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        tokens = values["tokens"]
+        return cls(
+            store=store,
+            tracking=tracking,
+            tokens=Tokens(
+                **{
+                    **tokens,
+                    "artifact": Artifact(**tokens["artifact"]),
+                    "labels": tuple(tokens["labels"]),
+                }
+            ),
+            base=BaseModel(**values["base"]),
+            kind=task_type(values["kind"]),
+            settings=TrainingSettings(**values["settings"]),
+            device=Device(**values["device"]),
+            key=values["key"],
+            base_folder=Path(values["base_folder"]),
+            run_id=values["run_id"],
+            begun_s=values["begun_s"],
+        )
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Local folders of a training; its workers on one machine share them.
+
+    Attributes:
+        folder: holds all of them.
+        checkpoint: Trainer's folder to go on from; None at the beginning.
+        resumed_from: the step of that checkpoint; 0 at the beginning.
+        attempt: how often workers were started anew.
+
+    """
+
+    folder: Path
+    checkpoint: Path | None = None
+    resumed_from: int = 0
+    attempt: int = 0
+
+    @property
+    def tokens(self) -> Path:
+        """Folder of the tokens."""
+        return self.folder / "tokens"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Trainer's output folder; each attempt has its own."""
+        return self.folder / f"checkpoints-{self.attempt}"
+
+    @property
+    def weights(self) -> Path:
+        """Folder of the trained model."""
+        return self.folder / "weights"
+
+    def at_checkpoint(self, checkpoint: Path | None, step: int) -> "Workplace":
+        """The same place, going on from there."""
+        return replace(self, checkpoint=checkpoint, resumed_from=step)
+
+    def anew(self) -> "Workplace":
+        """The same place, for the next attempt."""
+        return replace(self, attempt=self.attempt + 1)
+
+    def save(self, path: Path) -> None:
+        """Write for a worker on this machine."""
+        checkpoint = str(self.checkpoint) if self.checkpoint else None
+        values = {**asdict(self), "folder": str(self.folder), "checkpoint": checkpoint}
+        path.write_text(json.dumps(values), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> "Workplace":
+        """Read what `save` wrote."""
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        checkpoint = Path(values["checkpoint"]) if values["checkpoint"] else None
+        return cls(**{**values, "folder": Path(values["folder"]), "checkpoint": checkpoint})

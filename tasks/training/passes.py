@@ -1,0 +1,194 @@
+"""The forward and backward passes of an optimizer step.
+
+However a step's rows are split into passes and over workers, its loss and gradient are those of
+all of its rows in one padded batch.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tasks.task_types import TaskType
+from tasks.task_types.examples import Batch, Example, Vocabulary
+from tasks.training.batching import in_packed_passes, in_passes, share_of
+from tasks.training.packing import Packing
+from tasks.training.workers import ALONE, Workers
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one worker does of an optimizer step.
+
+    Attributes:
+        batches: its passes, the longest rows first; at least one.
+        examples: how many each pass has.
+        units: (U,) what the loss is a mean over, of all workers' rows.
+        counted: how many of the passes count; the others keep the worker in step.
+
+    """
+
+    batches: list[Batch]
+    examples: list[int]
+    units: Tensor
+    counted: int
+
+    @property
+    def idle(self) -> bool:
+        """Whether the worker has no row of this step."""
+        return self.counted == 0
+
+
+class Passes:
+    """Turns the examples of an optimizer step into one worker's passes.
+
+    Attributes:
+        budget: most tokens of a pass, padding included; a longer row makes a pass of its own.
+        packing: how the rows of a pass become one; None where they stand side by side.
+
+    """
+
+    def __init__(
+        self,
+        kind: TaskType,
+        vocabulary: Vocabulary,
+        budget: int,
+        *,
+        worker: int = 0,
+        workers: int = 1,
+        even: bool = False,
+    ) -> None:
+        """`even`: all workers take as many passes, as a sharded model needs it."""
+        self._kind, self._vocabulary = kind, vocabulary
+        self._worker, self._workers, self._even = worker, workers, even
+        self.budget = budget
+        self.packing: Packing | None = None
+
+    def collate(self, examples: Sequence[Example]) -> Batch:
+        """Examples as one padded batch."""
+        return self._kind.collate(examples, self._vocabulary)
+
+    def _row_of(self, examples: Sequence[Example]) -> Batch:
+        batch = self.collate(examples)
+        return self.packing.pack(batch) if self.packing else batch
+
+    def of(self, examples: Sequence[Example]) -> Step:
+        """The worker's passes of a step."""
+        fill = in_packed_passes if self.packing else in_passes
+        shares = [
+            fill(share_of(examples, worker, self._workers), self.budget)
+            for worker in range(self._workers)
+        ]
+        batches = [[self._row_of(part) for part in share] for share in shares]
+        units = [self._kind.units(batch) for share in batches for batch in share]
+        own, sizes = batches[self._worker], [len(part) for part in shares[self._worker]]
+        least = max(map(len, batches)) if self._even else 1
+        spare = [self._row_of(examples[:1])] * (least - len(own))
+        sizes += [1] * len(spare)
+        return Step([*own, *spare], sizes, torch.stack(units).sum(dim=0), counted=len(own))
+
+
+class Objective:
+    """The loss of a task type, carried backward pass by pass."""
+
+    def __init__(
+        self,
+        kind: TaskType,
+        accelerator: Any,
+        autocast: Callable[[], AbstractContextManager[Any]],
+        *,
+        smoothing: float,
+        class_weights: Tensor | None,
+        workers: Workers = ALONE,
+    ) -> None:
+        self._kind, self._accelerator, self._autocast = kind, accelerator, autocast
+        self._workers = workers
+        self._smoothing, self._class_weights = smoothing, class_weights
+
+    def backward(self, model: Any, step: Step, device: Any) -> list[Tensor]:
+        """Add the step's gradient up; workers add theirs to each other in the last pass.
+
+        Returns:
+            Each pass's share of the step's mean loss, of this worker alone.
+
+        """
+        batches = [batch.to(device) for batch in step.batches]
+        units = step.units.to(device)
+        if self._kind.couples_rows:
+            return self._backward_coupled(model, batches, units, step.counted)
+        losses = []
+        for number, batch in enumerate(batches, start=1):
+            with self._until_last(model, last=number == len(batches)):
+                with self._autocast():
+                    loss = self._loss(model(**batch.inputs), batch, units)
+                if number > step.counted:
+                    loss = loss * 0.0
+                self._accelerator.backward(loss * self._accelerator.num_processes)
+            losses.append(loss.detach())
+        return losses
+
+    def validation_loss(self, outputs: Any, batch: Batch, units: Tensor) -> float:
+        """A batch's share of the mean loss of all validation rows, without what training adds."""
+        if self._kind.couples_rows:
+            outputs = self._kind.represent(outputs, batch)
+        return float(self._kind.loss(outputs, batch, units))
+
+    def _loss(self, outputs: Any, batch: Batch, units: Tensor) -> Tensor:
+        return self._kind.loss(
+            outputs, batch, units, smoothing=self._smoothing, class_weights=self._class_weights
+        )
+
+    def _backward_coupled(
+        self, model: Any, batches: Sequence[Batch], units: Tensor, counted: int
+    ) -> list[Tensor]:
+        """As `backward`, of a loss that compares all rows of the step with each other.
+
+        The representations of all workers' rows are made without a graph, the loss's gradient with
+        respect to them is kept, and each pass is run again to carry its part of it on (Gao et al.
+        2021, arXiv:2101.06983). The second run draws the same dropout as the first.
+        """
+        states, parts = [], []
+        with torch.no_grad():
+            for batch in batches:
+                states.append(_random_state())
+                with self._autocast():
+                    parts.append(self._kind.represent(model(**batch.inputs), batch))
+        sizes = [len(part) for part in parts[:counted]]
+        rows, own = self._workers.gather_rows(torch.cat([parts[0][:0], *parts[:counted]]))
+        rows = rows.detach().requires_grad_()
+        loss = self._loss(rows, Batch({}, {}), units)
+        gradient = torch.autograd.grad(loss, rows)[0][own] * self._accelerator.num_processes
+        gradients = [
+            *torch.split(gradient, sizes), *(torch.zeros_like(part) for part in parts[counted:]),
+        ]  # fmt: skip
+        after = _random_state()
+        for number, (batch, state, one) in enumerate(
+            zip(batches, states, gradients, strict=True), start=1
+        ):
+            _set_random_state(state)
+            with self._until_last(model, last=number == len(batches)):
+                with self._autocast():
+                    again = self._kind.represent(model(**batch.inputs), batch)
+                self._accelerator.backward((again * one).sum())
+        _set_random_state(after)
+        # Each worker has the loss of all rows.
+        return [loss.detach() / self._workers.count]
+
+    def _until_last(self, model: Any, *, last: bool) -> AbstractContextManager[Any]:
+        """Workers add their gradients up in the last pass alone."""
+        waiting: AbstractContextManager[Any] = self._accelerator.no_sync(model)
+        return nullcontext() if last else waiting
+
+
+def _random_state() -> tuple[Tensor, list[Tensor]]:
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return torch.get_rng_state(), cuda
+
+
+def _set_random_state(state: tuple[Tensor, list[Tensor]]) -> None:
+    torch.set_rng_state(state[0])
+    if state[1]:
+        torch.cuda.set_rng_state_all(state[1])
