@@ -7,16 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from infra import gguf_models
 from infra.errors import BaseModelError
-from infra.store import sha256_of_file
+from infra.settings import load_settings
+from infra.store import Artifact, ObjectStore, open_store, sha256_of_file
 
 PACKAGE_PREFIX = "package:"
+STORE_PREFIX = "s3://"
 CONFIG_FILE = "config.json"
+# How a model that writes does so: number of beams, what it starts and ends with.
+GENERATION_FILE = "generation_config.json"
 WEIGHTS_FILE = "model.safetensors"
 WEIGHTS_INDEX_FILE = "model.safetensors.index.json"
 TOKENIZER_FILES = (
     "added_tokens.json",
+    "chat_template.jinja",
     "merges.txt",
     "sentencepiece.bpe.model",
     "special_tokens_map.json",
@@ -30,6 +37,7 @@ TOKENIZER_FILES = (
 # One of these alone is enough to build a fast tokenizer from.
 VOCABULARY_FILES = frozenset(TOKENIZER_FILES) - {
     "added_tokens.json",
+    "chat_template.jinja",
     "merges.txt",
     "special_tokens_map.json",
     "tokenizer_config.json",
@@ -54,27 +62,46 @@ def locate(reference: str, revision: str | None) -> Path:
     """The local folder of a base model.
 
     Args:
-        reference: ``package:NAME/FOLDER`` inside an installed package, a local folder, or the id
-            of a model on the Hugging Face hub.
-        revision: the commit hash on the hub; needed for a hub id, and without meaning elsewhere.
+        reference: ``package:NAME/FOLDER`` inside an installed package, a local folder, the id of a
+            model on the Hugging Face hub, or the address of a folder in the store; of the first
+            three also with ``/FILE.gguf`` behind them, which is unpacked into a folder.
+        revision: the commit hash on the hub, or the SHA-256 of the folder's manifest; needed for
+            these two, and without meaning elsewhere.
 
     Raises:
         BaseModelError: there is no such folder, the hub cannot be reached, or the folder lacks its
             configuration, weights or tokenizer.
 
     """
-    folder = Path(reference).expanduser()
-    if reference.startswith(PACKAGE_PREFIX):
-        folder = _folder_in_package(reference)
-    elif not folder.is_dir():
-        if "://" in reference or folder.is_absolute() or reference.startswith("."):
-            raise BaseModelError(
-                f"base_model.reference {reference!r} is no folder here; give a folder, "
-                f"{PACKAGE_PREFIX}NAME/FOLDER or the id of a model on the Hugging Face hub"
-            )
-        folder = _download(reference, revision)
+    if reference.endswith(gguf_models.SUFFIX):
+        folder = gguf_models.unpacked(_gguf_file(reference, revision))
+    elif reference.startswith(STORE_PREFIX) and revision:
+        folder = fetch_stored(open_store(), reference, revision)
+    else:
+        wanted = (CONFIG_FILE, GENERATION_FILE, "*.safetensors", WEIGHTS_INDEX_FILE)
+        folder = _find_folder(reference, revision, (*wanted, *TOKENIZER_FILES))
     files_of(folder)
     return folder.resolve()
+
+
+def fetch_stored(store: ObjectStore, uri: str, manifest_sha256: str) -> Path:
+    """The local copy of a base model in the store, made once on each machine.
+
+    Raises:
+        StoreError: it is not there, or not what was written.
+
+    """
+    folder = load_settings().home.absolute() / "base-models" / manifest_sha256
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder.parent, prefix=".new-") as scratch:
+            whole = store.get_folder(Artifact(uri, manifest_sha256, 0), Path(scratch) / "model")
+            try:
+                whole.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # else another process was faster
+                    raise
+    return folder
 
 
 def locate_pinned(reference: str, revision: str | None, pinned: Fingerprint) -> Path:
@@ -122,7 +149,8 @@ def files_of(folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     if missing:
         raise BaseModelError(f"base model {folder} lacks its {_listed(missing)}{_hint(folder)}")
     _read_json(folder / CONFIG_FILE)
-    return (folder / CONFIG_FILE, *weights), tokenizer
+    how_to_write = [path for path in [folder / GENERATION_FILE] if path.is_file()]
+    return (folder / CONFIG_FILE, *how_to_write, *weights), tokenizer
 
 
 @contextmanager
@@ -139,6 +167,37 @@ def quiet_transformers() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
+
+
+def _find_folder(reference: str, revision: str | None, wanted: tuple[str, ...]) -> Path:
+    """The folder of a package, the local one, or that of the hub with the wanted files."""
+    folder = Path(reference).expanduser()
+    if reference.startswith(PACKAGE_PREFIX):
+        return _folder_in_package(reference)
+    if folder.is_dir():
+        return folder
+    if "://" in reference or folder.is_absolute() or reference.startswith("."):
+        raise BaseModelError(
+            f"base_model.reference {reference!r} is no folder here; give a folder, "
+            f"{PACKAGE_PREFIX}NAME/FOLDER or the id of a model on the Hugging Face hub"
+        )
+    return _download(reference, revision, wanted)
+
+
+def _gguf_file(reference: str, revision: str | None) -> Path:
+    place, _, name = reference.rpartition("/")
+    folder = _find_folder(place, revision, (name,))
+    if not (folder / name).is_file():
+        there = _gguf_names(folder)
+        raise BaseModelError(
+            f"base_model.gguf_file {name!r} is not in {place!r}, which has "
+            f"{_listed(there) if there else 'no such files'}"
+        )
+    return folder / name
+
+
+def _gguf_names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob(f"*{gguf_models.SUFFIX}"))
 
 
 def _folder_in_package(reference: str) -> Path:
@@ -159,7 +218,7 @@ def _folder_in_package(reference: str) -> Path:
     return folder
 
 
-def _download(reference: str, revision: str | None) -> Path:
+def _download(reference: str, revision: str | None, wanted: tuple[str, ...]) -> Path:
     if revision is None:
         raise BaseModelError(
             f"base_model.reference {reference!r} is no folder here; if it is a model of the "
@@ -168,9 +227,8 @@ def _download(reference: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import RevisionResolutionError
 
-    wanted = [CONFIG_FILE, "*.safetensors", WEIGHTS_INDEX_FILE, *TOKENIZER_FILES]
     try:
-        return Path(snapshot_download(reference, revision=revision, allow_patterns=wanted))
+        return Path(snapshot_download(reference, revision=revision, allow_patterns=list(wanted)))
     except (OSError, ValueError, RevisionResolutionError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BaseModelError(
@@ -205,6 +263,9 @@ def _read_json(path: Path) -> dict[str, object]:
 
 
 def _hint(folder: Path) -> str:
+    if names := _gguf_names(folder):
+        one = "it" if len(names) == 1 else "one of them"
+        return f"; it holds {_listed(names)}: set base_model.gguf_file to {one}"
     if any(folder.glob("pytorch_model*.bin")):
         return (
             "; its weights are pickled (pytorch_model.bin), and are not loaded, since unpickling "

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from infra.errors import SettingsError
 from infra.stages import cached_stage, look_up
 from infra.store import open_store
 from tasks.records import BaseModel, DataReport, Tokens
@@ -12,11 +13,24 @@ _INFRA = _TASKS.parent / "infra"
 
 
 @look_up
-def pin_base_model(settings: BaseModelSettings) -> BaseModel:
-    """Find the base model and take the digests of its files."""
+def pin_base_model(settings: BaseModelSettings) -> BaseModel | None:
+    """Find the base model and take the digests of its files; None where it is yet to be built."""
     from tasks.tokenization import base_model
 
     return base_model.pin(settings)
+
+
+@cached_stage(
+    also=(_TASKS / "task_types" / "rows.py", _TASKS / "records.py", _INFRA / "base_models.py"),
+    libraries=("pyarrow", "tokenizers", "torch", "transformers"),
+)
+def build_base_model(data: DataReport, settings: BaseModelSettings) -> BaseModel:
+    """Train a tokenizer on the training texts, and draw random weights for it."""
+    from tasks.tokenization.from_scratch.building import build
+
+    if settings.scratch is None:
+        raise SettingsError("base_model.scratch is not set, so there is no model to be built")
+    return build(open_store(), data, settings.scratch)
 
 
 @cached_stage(

@@ -5,12 +5,17 @@ from tasks.records import BaseModel
 from tasks.tokenization.settings import BaseModelSettings
 
 
-def pin(settings: BaseModelSettings) -> BaseModel:
-    """The base model of the settings.
+def pin(settings: BaseModelSettings) -> BaseModel | None:
+    """The base model of the settings; None where one is yet to be built from the data.
 
     Raises:
         BaseModelError: it is missing, incomplete or unreachable.
 
     """
-    found = fingerprint(locate(settings.reference, settings.revision))
-    return BaseModel(settings.reference, settings.revision, found.sha256, found.tokenizer_sha256)
+    if settings.scratch:
+        return None
+    reference = settings.reference
+    if settings.gguf_file:
+        reference = f"{reference.rstrip('/')}/{settings.gguf_file}"
+    found = fingerprint(locate(reference, settings.revision))
+    return BaseModel(reference, settings.revision, found.sha256, found.tokenizer_sha256)

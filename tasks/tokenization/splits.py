@@ -1,7 +1,9 @@
-"""Text to token ids, one Arrow file a split."""
+"""Text to token ids, one Arrow file a split, some thousand rows at a time."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,14 +13,53 @@ from infra.errors import DataError, SettingsError
 from infra.stages import digest_of
 from infra.store import Artifact, ObjectStore, sha256_of_file
 from tasks.records import SPLITS, BaseModel, DataReport, Tokens
-from tasks.task_types import TaskType, task_type
+from tasks.task_types import Reading, TaskType, task_type
 from tasks.task_types.examples import Encoded
+from tasks.task_types.rows import ROW_SHAPES
 from tasks.task_types.tokenizers import load_tokenizer, longest_text
 from tasks.tokenization.settings import TokenizationSettings
 
 logger = logging.getLogger(__name__)
 
 SPLIT_FILE = "{split}.arrow"
+# Rows in memory at once; their number shapes neither the ids nor the digest of a split.
+ROWS_AT_ONCE = 8192
+
+
+@dataclass
+class SplitWriter:
+    """One split's Arrow file, uncompressed, so that training can map it into memory.
+
+    Attributes:
+        rows: examples written.
+        tokens: token ids written.
+        truncated: rows that were cut.
+
+    """
+
+    path: Path
+    stack: ExitStack
+    rows: int = 0
+    tokens: int = 0
+    truncated: int = 0
+    _writer: Any = field(default=None)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the file has its columns."""
+        return self._writer is not None
+
+    def write(self, encoded: Encoded) -> None:
+        """Append examples; the first ones fix the columns."""
+        import pyarrow as pa
+
+        if self._writer is None:
+            sink = self.stack.enter_context(pa.OSFile(str(self.path), "wb"))
+            self._writer = self.stack.enter_context(pa.ipc.new_file(sink, encoded.table.schema))
+        self._writer.write_table(encoded.table.combine_chunks())
+        self.rows += encoded.table.num_rows
+        self.tokens += encoded.tokens
+        self.truncated += encoded.truncated
 
 
 def tokenize_splits(
@@ -40,23 +81,26 @@ def tokenize_splits(
     kind = task_type(kind_name)
     pinned = Fingerprint(base.sha256, base.tokenizer_sha256)
     folder = locate_pinned(base.reference, base.revision, pinned)
-    with quiet_transformers():
+    with quiet_transformers(), TemporaryDirectory(prefix="assayline-tokens-") as scratch:
         tokenizer = load_tokenizer(folder)
         _check_length(base, settings.max_length, longest_text(folder, tokenizer))
-        with TemporaryDirectory(prefix="assayline-tokens-") as scratch:
-            rows = _read_rows(store, data, Path(scratch))
-            encoded = {
-                split: _encode_split(rows, split, kind, tokenizer, data.labels, settings)
-                for split in SPLITS
-            }
-            artifact = _put(store, encoded, Path(scratch) / "tokens")
+        clean = store.get_file(data.clean, Path(scratch) / "clean.parquet")
+        written = _encode(clean, Path(scratch) / "tokens", kind, tokenizer, data, settings)
+        for split, one in written.items():
+            logger.info(
+                "%s: %s examples, %s tokens, %s rows longer than %s tokens",
+                split, one.rows, one.tokens, one.truncated, settings.max_length,
+            )  # fmt: skip
+        artifact = _put(store, written)
     return Tokens(
         artifact=artifact,
         labels=data.labels,
         max_length=settings.max_length,
-        rows_by_split={split: one.table.num_rows for split, one in encoded.items()},
-        tokens_by_split={split: one.tokens for split, one in encoded.items()},
-        truncated_by_split={split: one.truncated for split, one in encoded.items()},
+        rows_by_split={split: one.rows for split, one in written.items()},
+        tokens_by_split={split: one.tokens for split, one in written.items()},
+        truncated_by_split={split: one.truncated for split, one in written.items()},
+        stride=settings.stride,
+        max_target_length=settings.max_target_length,
     )
 
 
@@ -68,46 +112,50 @@ def _check_length(base: BaseModel, wanted: int, longest: int) -> None:
         )
 
 
-def _read_rows(store: ObjectStore, data: DataReport, scratch: Path) -> Any:
-    """The clean rows, an Arrow table."""
-    import pyarrow.parquet as pq
-
-    path = store.get_file(data.clean, scratch / "clean.parquet")
-    try:
-        return pq.read_table(path, columns=["row_id", "text", "label", "split"])
-    except (OSError, ValueError) as error:
-        raise DataError(f"the clean rows at {data.clean.uri} cannot be read: {error}") from error
-
-
-def _encode_split(
-    rows: Any,
-    split: str,
+def _encode(
+    clean: Path,
+    folder: Path,
     kind: TaskType,
     tokenizer: Any,
-    labels: tuple[str, ...],
+    data: DataReport,
     settings: TokenizationSettings,
-) -> Encoded:
+) -> dict[str, SplitWriter]:
+    """Write every split's file, however many rows there are in the memory of some thousand."""
     import pyarrow.compute as pc
 
-    of_split = rows.filter(pc.equal(rows.column("split"), split))
-    encoded = kind.encode(of_split, tokenizer, labels, settings.max_length)
-    logger.info(
-        "%s: %s rows, %s tokens, %s rows cut to %s tokens",
-        split, of_split.num_rows, encoded.tokens, encoded.truncated, settings.max_length,
-    )  # fmt: skip
-    return encoded
-
-
-def _put(store: ObjectStore, encoded: Mapping[str, Encoded], folder: Path) -> Artifact:
-    """Write one uncompressed Arrow file a split, so that training can map it into memory."""
-    import pyarrow as pa
-
+    reading = Reading(settings.max_length, settings.stride, settings.max_target_length)
     folder.mkdir()
-    digests = {}
-    for split, one in encoded.items():
-        path = folder / SPLIT_FILE.format(split=split)
-        table = one.table.combine_chunks()
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table)
-        digests[path.name] = sha256_of_file(path)
-    return store.put_folder(store.uri("tokens", digest_of(digests)), folder)
+    with ExitStack() as stack:
+        written = {
+            split: SplitWriter(folder / SPLIT_FILE.format(split=split), stack) for split in SPLITS
+        }
+        for rows in _read_rows(clean, kind.name, data.clean.uri):
+            for split, writer in written.items():
+                of_split = rows.filter(pc.equal(rows.column("split"), split))
+                if of_split.num_rows or not writer.begun:
+                    writer.write(kind.encode(of_split, tokenizer, data.labels, reading))
+    return written
+
+
+def _read_rows(path: Path, task_type_name: str, uri: str) -> Iterator[Any]:
+    """The clean rows in Arrow tables of some thousand; one empty table where there are none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = ["row_id", "split", *ROW_SHAPES[task_type_name].names]
+    try:
+        # Buffering ahead would hold whole columns in memory.
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            schema = pa.schema([file.schema_arrow.field(name) for name in columns])
+            if not file.metadata.num_rows:
+                yield schema.empty_table()
+            for batch in file.iter_batches(ROWS_AT_ONCE, columns=columns):
+                yield pa.Table.from_batches([batch]).select(columns)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"the clean rows at {uri} cannot be read: {error}") from error
+
+
+def _put(store: ObjectStore, written: dict[str, SplitWriter]) -> Artifact:
+    paths = [one.path for one in written.values()]
+    digest = digest_of({path.name: sha256_of_file(path) for path in paths})
+    return store.put_folder(store.uri("tokens", digest), paths[0].parent)

@@ -120,3 +120,32 @@ def test_a_base_model_that_changed_since_it_was_pinned_is_refused(model: Path) -
     assert locate_pinned(str(model), None, pinned) == model
     with pytest.raises(BaseModelError, match="changed while the run was going on"):
         locate_pinned(str(model), None, Fingerprint(pinned.sha256, "0" * 64))
+
+
+def test_a_file_is_needed_where_there_are_several_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASSAYLINE_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "quantised"
+    folder.mkdir()
+    missing = BaseModelSettings(reference=str(folder), gguf_file="a.gguf")
+    with pytest.raises(BaseModelError, match=r"'a.gguf' is not in .*, which has no such files"):
+        pin(missing)
+    (folder / "b.gguf").write_bytes(b"GGUF")
+    with pytest.raises(BaseModelError, match=r"it holds b.gguf: set base_model.gguf_file to it"):
+        locate(str(folder), None)
+    (folder / "c.gguf").write_bytes(b"GGUF")
+    with pytest.raises(BaseModelError, match=r"holds b.gguf and c.gguf: .* to one of them"):
+        locate(str(folder), None)
+    with pytest.raises(BaseModelError, match=r"which has b.gguf and c.gguf"):
+        pin(missing)
+    with pytest.raises(BaseModelError, match=r"b.gguf cannot be read as a GGUF model"):
+        pin(BaseModelSettings(reference=str(folder), gguf_file="b.gguf"))
+
+
+def test_a_chat_template_shapes_tokenization(model: Path) -> None:
+    before = fingerprint(model)
+    (model / "chat_template.jinja").write_text("{{ messages }}")
+    after = fingerprint(model)
+    assert after.sha256 == before.sha256
+    assert after.tokenizer_sha256 != before.tokenizer_sha256

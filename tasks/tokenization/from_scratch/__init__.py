@@ -1,0 +1,1 @@
+"""A base model of the line's own: random weights, and a tokenizer trained on its training texts."""
