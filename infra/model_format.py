@@ -1,8 +1,9 @@
 """What a registered version holds: an MLflow model that loads without this project.
 
-The folder is what ``mlflow.transformers`` writes: the checkpoint's own configuration and
-safetensors in ``model/``, the tokenizer in ``components/tokenizer/``, and beside them the
-signature, an example and the pinned requirements. Nothing is pickled and no code is shipped.
+Of a task type with a transformers pipeline, the folder is what ``mlflow.transformers`` writes: the
+checkpoint's own configuration and safetensors in ``model/``, the tokenizer in
+``components/tokenizer/``, and beside them the signature, an example and the pinned requirements.
+Nothing is pickled and no code is shipped. Of any other, see `infra.script_format`.
 """
 
 import json
@@ -32,7 +33,7 @@ def pinned_requirements() -> tuple[str, ...]:
     return tuple(f"{name}=={version(name).split('+')[0]}" for name in RUNTIME_LIBRARIES)
 
 
-def write_model(
+def write_pipeline_model(
     checkpoint: Path,
     folder: Path,
     *,
@@ -58,7 +59,7 @@ def write_model(
         BaseModelError: the checkpoint holds a file that would run code when it is loaded.
 
     """
-    _refuse_code(checkpoint)
+    refuse_code(checkpoint)
     import mlflow.transformers
     from huggingface_hub import ModelCard
 
@@ -79,7 +80,13 @@ def write_model(
     return requirements
 
 
-def _refuse_code(checkpoint: Path) -> None:
+def refuse_code(checkpoint: Path) -> None:
+    """Refuse a checkpoint that would run code when it is loaded.
+
+    Raises:
+        BaseModelError: it holds such a file.
+
+    """
     unsafe = sorted(
         path.name for path in checkpoint.rglob("*") if path.suffix.lower() in UNSAFE_SUFFIXES
     )

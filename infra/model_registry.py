@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from infra.errors import TrackingError
+from infra.script_format import MODEL_FOLDER
 from infra.settings import Settings
 
 # The client's own defaults wait minutes for a server that is gone, print every run's address and
@@ -186,6 +187,9 @@ class Registry:
             address = self._client.get_model_version_download_uri(line, str(version))
             root = download_artifacts(address, dst_path=str(folder), tracking_uri=self.url)
         model, tokenizer = Path(root) / "model", Path(root) / "components" / "tokenizer"
+        if not model.is_dir():
+            # What a script serves has the checkpoint whole: see `infra.script_format`.
+            model = Path(root) / MODEL_FOLDER
         if not (model / "config.json").is_file():
             raise TrackingError(
                 f"version {version} of {line} at {self.url} holds no transformers model; "

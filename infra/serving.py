@@ -1,21 +1,25 @@
 """A registered version served over HTTP by MLflow's own scoring server, in a process of its own."""
 
 import json
+import logging
+import math
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import psutil
 
 from infra.errors import PromotionError
+
+logger = logging.getLogger(__name__)
 
 SCRIPT: Final = Path(__file__).with_name("serving_process.py")
 # Named after this project's own settings, which a served model has no business with.
@@ -25,18 +29,9 @@ POLL_S: Final = 0.05
 STOP_TIMEOUT_S: Final = 10.0
 LAST_OUTPUT_CHARS: Final = 1500
 
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a served classifier says of one text.
-
-    Attributes:
-        score: probability of the label.
-
-    """
-
-    label: str
-    score: float
+# An answer to one row: the same keys for every row, and JSON behind them.
+Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+Answer = dict[str, Json]
 
 
 @dataclass(frozen=True)
@@ -60,19 +55,35 @@ class ServedModel:
     log: Path
     load_s: float
 
-    def predict(self, texts: Sequence[str]) -> list[Prediction] | None:
-        """Predictions in the order of the texts, or None where the answer is not one a text.
+    def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[Answer] | None:
+        """Answers in the order of the rows, or None where they are not one a row.
+
+        Args:
+            rows: one or more; the model's input columns by name, JSON behind them.
 
         Raises:
             PromotionError: the process has died or does not answer in time.
 
         """
-        body = {"dataframe_split": {"columns": ["text"], "data": [[text] for text in texts]}}
+        columns = list(rows[0])
+        data = [[row[column] for column in columns] for row in rows]
+        body = {"dataframe_split": {"columns": columns, "data": data}}
         try:
             answer = self.client.post("/invocations", json=body)
         except httpx.HTTPError as error:
             raise PromotionError(self._explain(f"gave no answer ({error!r})")) from error
-        return _read_predictions(answer, len(texts))
+        if answer.is_error:
+            logger.warning("%s refuses a request: %s", self.name, _reason(answer))
+        return _read_answers(answer, len(rows))
+
+    @property
+    def answer_keys(self) -> frozenset[str]:
+        """What every answer holds, by the artifact's signature; empty where it says nothing."""
+        from mlflow.models import Model
+
+        signature = Model.load(str(self.folder)).signature
+        outputs = signature.outputs if signature else None
+        return frozenset(outputs.input_names() if outputs else ())
 
     @property
     def size_bytes(self) -> int:
@@ -100,13 +111,28 @@ class ServedModel:
         )
 
 
-def _read_predictions(answer: httpx.Response, expected: int) -> list[Prediction] | None:
+def _read_answers(answer: httpx.Response, expected: int) -> list[Answer] | None:
     try:
-        rows = answer.raise_for_status().json()["predictions"]
-        read = [Prediction(str(row["label"]), float(row["score"])) for row in rows]
+        rows = answer.raise_for_status().json(parse_constant=_refuse_constant)["predictions"]
     except (httpx.HTTPStatusError, ValueError, KeyError, TypeError):
         return None
-    return read if len(read) == expected else None
+    whole = isinstance(rows, list) and len(rows) == expected
+    return rows if whole and all(isinstance(row, dict) for row in rows) else None
+
+
+def _reason(answer: httpx.Response) -> str:
+    """The last line of what the server says, which names the error and seldom the data."""
+    try:
+        said = answer.json()
+        text = said.get("stack_trace") or said.get("message")
+    except (ValueError, AttributeError):
+        text = None
+    last = str(text or answer.reason_phrase).strip().splitlines()[-1]
+    return f"status {answer.status_code}, {last[:LAST_OUTPUT_CHARS]}"
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number in JSON")
 
 
 @contextmanager
@@ -128,7 +154,7 @@ def served(
     """
     with tempfile.TemporaryDirectory(prefix="assayline-serving-") as name:
         work = Path(name)
-        process = _start(work, tracking_url, model_uri)
+        process = _start(work, tracking_url, model_uri, request_timeout_s)
         try:
             port, load_s = _wait_until_ready(process, work, model_uri, start_timeout_s)
             with httpx.Client(
@@ -139,7 +165,9 @@ def served(
             _stop(process)
 
 
-def _start(work: Path, tracking_url: str, model_uri: str) -> subprocess.Popen[bytes]:
+def _start(
+    work: Path, tracking_url: str, model_uri: str, request_timeout_s: float
+) -> subprocess.Popen[bytes]:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(HIDDEN_PREFIXES)
     }
@@ -149,6 +177,8 @@ def _start(work: Path, tracking_url: str, model_uri: str) -> subprocess.Popen[by
         "HF_HUB_OFFLINE": "1",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+        # Past the client's own: a slow answer raises there, and is never taken for a wrong one.
+        "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT": str(math.ceil(request_timeout_s) + 60),
     }
     command = [
         sys.executable, "-I", "-S", str(SCRIPT), "--model-uri", model_uri,

@@ -27,7 +27,13 @@ from tasks.registry.settings import PolicySettings, StagingSettings
 _TASKS = Path(__file__).parents[1]
 _INFRA = _TASKS.parent / "infra"
 _RECORDS = (_TASKS / "records.py", _TASKS / "verdicts.py")
-_FORMAT = (_TASKS / "task_types" / "__init__.py", _INFRA / "model_format.py")
+_ROWS = (_TASKS / "task_types" / "rows.py", _TASKS / "task_types" / "requests.py")
+_FORMAT = (
+    _TASKS / "task_types" / "__init__.py",
+    _TASKS / "task_types" / "served",
+    _INFRA / "model_format.py",
+    _INFRA / "script_format.py",
+)
 _SERVING = (_INFRA / "serving.py", _INFRA / "serving_process.py")
 
 
@@ -47,7 +53,7 @@ def find_reference(line: str, data: DataReport) -> DataReference | None:
     return reference_for(line, data.clean.sha256, store=open_store(), tracking=open_tracking())
 
 
-@cached_stage(also=(*_RECORDS, *_FORMAT), libraries=("mlflow", "torch", "transformers"))
+@cached_stage(also=(*_RECORDS, *_ROWS, *_FORMAT), libraries=("mlflow", "torch", "transformers"))
 def register(
     line: str,
     snapshot: Snapshot,
@@ -86,7 +92,7 @@ def judge(
     return judge_policy(policy, scores, fairness, staged)
 
 
-@cached_stage(also=(*_RECORDS, *_SERVING), libraries=("mlflow", "torch", "transformers"))
+@cached_stage(also=(*_RECORDS, *_ROWS, *_SERVING), libraries=("mlflow", "torch", "transformers"))
 def stage(
     version: Version,
     weights: Weights,

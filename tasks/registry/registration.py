@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Final
 
 from infra.errors import TrackingError
-from infra.model_format import write_model
-from infra.stages import digest_of
+from infra.model_format import write_pipeline_model
+from infra.script_format import write_script_model
+from infra.stages import digest_of, digest_of_sources
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks import task_types
@@ -20,11 +21,17 @@ from tasks.records import (
     Version,
     Weights,
 )
+from tasks.registry.answers import evaluated_answers
+from tasks.task_types import TaskType
+from tasks.task_types.requests import example_requests
+from tasks.task_types.rows import ROW_SHAPES
 
 CANDIDATE: Final = "candidate"
 WEIGHTS_TAG: Final = "assayline.weights_sha256"
 DATA_TAG: Final = "assayline.data_sha256"
 DATA_URI_TAG: Final = "assayline.data_uri"
+TASK_TYPE_TAG: Final = "assayline.task_type"
+SCRIPT_TAG: Final = "assayline.script_sha256"
 # Digests of a version's tags that a ledger entry names as its evidence.
 EVIDENCE_TAGS: Final = {
     "snapshot": "assayline.snapshot_sha256",
@@ -35,8 +42,8 @@ EVIDENCE_TAGS: Final = {
     "scores": "assayline.scores_sha256",
     "fairness": "assayline.fairness_sha256",
 }
-# Two texts show that a request may hold several; the second, that any script will do.
-EXAMPLES: Final = ("A short text.", "另一个句子。")
+# Answers that a version's signature is read off.
+SIGNATURE_ROWS: Final = 64
 
 
 def register_version(
@@ -63,13 +70,15 @@ def register_version(
         TrackingError, StoreError: a server or an artifact is missing.
 
     """
-    made_of = (line, snapshot, data, tokens, base, weights, scores, fairness, task_type)
+    kind = task_types.task_type(task_type)
+    script = {SCRIPT_TAG: digest_of_sources(kind.served)} if kind.served else {}
+    made_of = (line, snapshot, data, tokens, base, weights, scores, fairness, task_type, script)
     key = digest_of(list(made_of))
     number = tracking.find_version(line, key)
     if number is None:
-        tags = _tags(snapshot, data, tokens, base, weights, scores, fairness, task_type)
+        tags = script | _tags(snapshot, data, tokens, base, weights, scores, fairness, task_type)
         with tempfile.TemporaryDirectory(prefix="assayline-register-") as name:
-            folder = _write(line, weights, task_type, Path(name), store)
+            folder = _write(line, kind, weights, scores, Path(name), store)
             number = tracking.register_model(line, key, weights.run_id, folder, tags)
     tracking.log_dataset(
         weights.run_id,
@@ -89,17 +98,42 @@ def register_version(
     )
 
 
-def _write(line: str, weights: Weights, task_type: str, work: Path, store: ObjectStore) -> Path:
+def _write(
+    line: str, kind: TaskType, weights: Weights, scores: Scores, work: Path, store: ObjectStore
+) -> Path:
     checkpoint = store.get_folder(weights.artifact, work / "checkpoint")
-    write_model(
-        checkpoint,
-        work / "mlflow",
-        line=line,
-        pipeline=task_types.task_type(task_type).pipeline,
-        max_length=weights.max_length,
-        examples=EXAMPLES,
-    )
+    shape = ROW_SHAPES[kind.name]
+    examples = example_requests(shape)
+    if kind.served:
+        write_script_model(
+            checkpoint,
+            work / "mlflow",
+            script=kind.served,
+            settings=_reading(weights),
+            inputs={column.name: column.kind for column in shape.inputs},
+            examples=examples,
+            answers=list(evaluated_answers(scores, SIGNATURE_ROWS, store).values()),
+        )
+    else:
+        (column,) = shape.inputs
+        write_pipeline_model(
+            checkpoint,
+            work / "mlflow",
+            line=line,
+            pipeline=kind.pipeline or "",
+            max_length=weights.max_length,
+            examples=[example[column.name] for example in examples],
+        )
     return work / "mlflow"
+
+
+def _reading(weights: Weights) -> dict[str, int]:
+    """How long a text the model reads and writes, as `tasks.task_types.Reading` names it."""
+    return {
+        "max_length": weights.max_length,
+        "stride": weights.stride,
+        "max_target_length": weights.max_target_length,
+    }
 
 
 def check_registered(version: Version, tracking: Tracking) -> None:
@@ -140,9 +174,9 @@ def _tags(
     }
     return {EVIDENCE_TAGS[name]: digest for name, digest in digests.items()} | {
         "assayline.base_model": base.reference,
-        "assayline.task_type": task_type,
-        "assayline.labels": ", ".join(weights.labels),
-        "assayline.max_length": str(weights.max_length),
+        TASK_TYPE_TAG: task_type,
+        **({"assayline.labels": ", ".join(weights.labels)} if weights.labels else {}),
+        **{f"assayline.{name}": str(tokens) for name, tokens in _reading(weights).items()},
         "assayline.weights_uri": weights.artifact.uri,
         DATA_URI_TAG: data.clean.uri,
         "assayline.quarantine_uri": data.quarantine.uri,

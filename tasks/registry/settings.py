@@ -14,15 +14,6 @@ PROVING_FAMILIES: Final = ("quality", "baseline")
 # Fewest requests whose largest bounds the 95th percentile from above at 95%: 0.95^72 < 0.025.
 LEAST_LATENCY_REQUESTS: Final = 72
 
-_SHIPPED_GATES: Final = (
-    Gate(metric="quality.macro_f1", at_least=0.5),
-    Gate(metric="baseline.macro_f1_gain", at_least=-0.02),
-    Gate(metric="champion.macro_f1_gain", at_least=-0.02),
-    Gate(metric=SAME_PREDICTIONS, at_least=1.0),
-    Gate(metric="staging.latency_p95_ms", at_most=1000),
-    Gate(metric="staging.size_mb", at_most=2000),
-)
-
 
 class StagingSettings(BaseModel):
     """How the registered artifact is tried in a process of its own."""
@@ -49,7 +40,8 @@ class StagingSettings(BaseModel):
         default=1e-4,
         gt=0,
         le=0.01,
-        description="How far a served probability may lie from the evaluated one.",
+        description="How far a served number may lie from the evaluated one; of a number above 1, "
+        "as a share of it. Texts must be the same.",
     )
     start_timeout_s: float = Field(
         default=180, gt=0, le=3_600, description="Seconds for start, download and loading."
@@ -65,9 +57,8 @@ class PolicySettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     gates: tuple[Gate, ...] = Field(
-        default=_SHIPPED_GATES,
-        description="Every gate of the line; a list of your own replaces the shipped one whole. "
-        "It must hold an at_least gate on quality.* or baseline.*, and "
+        description="Every gate of the line; a list of your own replaces the one of the task type "
+        "whole. It must hold an at_least gate on quality.* or baseline.*, and "
         f"{SAME_PREDICTIONS}.",
     )
 
@@ -106,3 +97,21 @@ class PolicySettings(BaseModel):
                     f"most {MAX_FAMILY}; gate what has meaning and rows, and report the rest"
                 )
         return self
+
+
+def default_policy(leading: str) -> PolicySettings:
+    """The gates of a line that names none: it beats the baseline, and does not fall behind.
+
+    Args:
+        leading: the metric that models of the task type are compared in.
+
+    """
+    return PolicySettings(
+        gates=(
+            Gate(metric=f"baseline.{leading}_gain", at_least=0.0),
+            Gate(metric=f"champion.{leading}_gain", at_least=-0.02),
+            Gate(metric=SAME_PREDICTIONS, at_least=1.0),
+            Gate(metric="staging.latency_p95_ms", at_most=1000),
+            Gate(metric="staging.size_mb", at_most=2000),
+        )
+    )

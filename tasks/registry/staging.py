@@ -1,40 +1,29 @@
 """The registered artifact, served in a process of its own, against what was evaluated."""
 
-import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
-from pathlib import Path
 from typing import Final
 
-import pyarrow.parquet as pq
-
 from infra.errors import PromotionError
-from infra.serving import Prediction, ServedModel, served
+from infra.serving import ServedModel, served
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records import DataReport, Scores, Staged, Version, Weights
+from tasks.registry.answers import Expected, held_out_rows, is_same
 from tasks.registry.latency import latency_p95
+from tasks.registry.registration import TASK_TYPE_TAG
 from tasks.registry.settings import SAME_PREDICTIONS, StagingSettings
+from tasks.task_types.requests import Request, probe_requests
+from tasks.task_types.rows import ROW_SHAPES, RowShape
 from tasks.verdicts import Estimate, exact
 
 STAGING: Final = "staging"
 BYTES_OF_MB: Final = 1_000_000
 LATENCY: Final = "staging.latency_p95_ms"
-# Texts that any text classifier must answer: short, empty, long, a number, another script.
-PROBES: Final = ("a few words", "", "a long text " * 500, "2024", "一个句子")
 PROBE_START_TIMEOUT_S: Final = 180.0
 PROBE_TIMEOUT_S: Final = 60.0
-
-
-@dataclass(frozen=True)
-class Expected:
-    """A held-out row and what the evaluation found for it."""
-
-    text: str
-    label: str
-    score: float
+SHOWN_CHARS: Final = 80
 
 
 def stage_version(
@@ -78,64 +67,31 @@ def stage_version(
     return staged
 
 
-def held_out_rows(
-    data: DataReport, scores: Scores, rows: int, store: ObjectStore
-) -> list[Expected]:
-    """The first rows in the order of their ids, which are digests, so that the choice is fixed.
-
-    Raises:
-        PromotionError: a scored row is not among the clean rows, or there is none.
-
-    """
-    with tempfile.TemporaryDirectory(prefix="assayline-staging-") as name:
-        clean = store.get_file(data.clean, Path(name) / "clean.parquet")
-        scored = store.get_file(scores.artifact, Path(name) / "scores.parquet")
-        texts = pq.read_table(clean, columns=["row_id", "text"]).to_pydict()
-        found = pq.read_table(scored, columns=["row_id", "predicted", "probabilities"]).to_pydict()
-    text_of = dict(zip(texts["row_id"], texts["text"], strict=True))
-    said = zip(found["predicted"], found["probabilities"], strict=True)
-    by_id = dict(zip(found["row_id"], said, strict=True))
-    chosen = sorted(by_id)[:rows]
-    if not chosen or not set(chosen) <= set(text_of):
-        raise PromotionError(
-            f"{scores.artifact.uri} has {len(by_id)} scored rows, and not all are among the clean "
-            f"rows {data.clean.uri}; evaluate again on this data"
-        )
-    return [
-        Expected(text_of[row], scores.labels[predicted], float(probabilities[predicted]))
-        for row, (predicted, probabilities) in ((row, by_id[row]) for row in chosen)
-    ]
-
-
 def same_predictions(
     model: ServedModel, expected: Sequence[Expected], tolerance: float
 ) -> Estimate:
-    """Share of rows whose served label is the evaluated one and whose score is that near to it.
+    """Share of rows whose served answer is the evaluated one, numbers to the tolerance.
 
     A row that the model gives no proper answer for is not the same.
     """
-    answers = (model.predict([row.text]) for row in expected)
+    answers = (model.predict([row.request]) for row in expected)
     same = sum(
-        answer is not None and _is_same(answer[0], row, tolerance)
+        answer is not None and is_same(answer[0], row.answer, tolerance)
         for answer, row in zip(answers, expected, strict=True)
     )
     return exact(SAME_PREDICTIONS, same / len(expected), len(expected))
 
 
-def _is_same(served_row: Prediction, row: Expected, tolerance: float) -> bool:
-    return served_row.label == row.label and abs(served_row.score - row.score) <= tolerance
-
-
 def _measure(
     model: ServedModel, expected: Sequence[Expected], settings: StagingSettings
 ) -> tuple[Estimate, ...]:
-    texts = cycle(row.text for row in expected)
-    for text in islice(texts, settings.warm_up_requests):
-        model.predict([text])
+    requests = cycle(row.request for row in expected)
+    for request in islice(requests, settings.warm_up_requests):
+        model.predict([request])
     times_ms = []
-    for text in islice(texts, settings.latency_requests):
+    for request in islice(requests, settings.latency_requests):
         began = time.perf_counter()
-        model.predict([text])
+        model.predict([request])
         times_ms.append((time.perf_counter() - began) * 1000)
     return (
         latency_p95(LATENCY, times_ms),
@@ -146,23 +102,53 @@ def _measure(
 
 
 def load_test(line: str, version: int, tracking: Tracking) -> None:
-    """Serve a version in a process of its own and have it answer a few texts.
+    """Serve a version in a process of its own and have it answer a few requests.
 
     Raises:
-        PromotionError: it does not load, does not serve, or an answer is no prediction.
+        PromotionError: it does not load, does not serve, or an answer is not of the form that its
+            signature says.
 
     """
     name = tracking.model_uri(line, version)
+    shape = _shape_of(name, tracking.version_tags(line, version))
     with served(
         tracking.url,
         name,
         start_timeout_s=PROBE_START_TIMEOUT_S,
         request_timeout_s=PROBE_TIMEOUT_S,
     ) as model:
-        for text in PROBES:
-            answer = model.predict([text])
-            if answer is None or not answer[0].label or not 0 <= answer[0].score <= 1:
-                raise PromotionError(
-                    f"{name} answers {answer} to the text {text[:20]!r}; right would be one label "
-                    "and its probability. Nothing was moved; choose another version"
-                )
+        check_answers(model, probe_requests(shape))
+
+
+def check_answers(model: ServedModel, requests: Sequence[Request]) -> None:
+    """Have a model answer requests one by one.
+
+    Raises:
+        PromotionError: an answer does not hold what the model's signature names.
+
+    """
+    keys = model.answer_keys
+    for request in requests:
+        answer = model.predict([request])
+        if answer is None or not keys or answer[0].keys() != keys:
+            raise PromotionError(
+                f"{model.name} answers {_shown(answer)} to the request {_shown(request)}; right "
+                f"would be one answer with {sorted(keys) or 'what its signature names'}. "
+                "Nothing was moved; choose another version"
+            )
+
+
+def _shape_of(name: str, tags: Mapping[str, str]) -> RowShape:
+    # Versions of before there were other task types do not say theirs.
+    task_type = tags.get(TASK_TYPE_TAG, "classification")
+    if task_type not in ROW_SHAPES:
+        raise PromotionError(
+            f"{name} is of the task type {task_type!r}, which is none of {sorted(ROW_SHAPES)}; "
+            "nothing was moved"
+        )
+    return ROW_SHAPES[task_type]
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]} ..."

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from infra.errors import BaseModelError, TrackingError
-from infra.model_format import pinned_requirements, write_model
+from infra.model_format import pinned_requirements, write_pipeline_model
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records import Version
@@ -35,6 +35,8 @@ def test_a_version_carries_its_evidence(
     assert tags["assayline.scores_sha256"] == candidate.scores.artifact.sha256
     assert tags["assayline.data_sha256"] == candidate.data.clean.sha256
     assert tags["assayline.labels"] == "business, film, sport"
+    assert tags["assayline.task_type"] == "classification"
+    assert "assayline.script_sha256" not in tags
     assert registered.url.endswith(f"/#/models/topics/versions/{registered.version}")
     run = tracking._client.get_run(candidate.weights.run_id)
     (dataset,) = [i.dataset for i in run.inputs.dataset_inputs if i.dataset.name == "topics"]
@@ -70,8 +72,10 @@ def test_an_upload_that_never_became_a_version_is_used_again(
     candidate: Any, store: ObjectStore, tracking: Tracking, tmp_path: Path
 ) -> None:
     store.get_folder(candidate.weights.artifact, tmp_path / "in")
-    write_model(tmp_path / "in", tmp_path / "out", line="topics", pipeline="text-classification",
-                max_length=16, examples=["a"])  # fmt: skip
+    write_pipeline_model(
+        tmp_path / "in", tmp_path / "out", line="topics", pipeline="text-classification",
+        max_length=16, examples=["a"],
+    )  # fmt: skip
     run = candidate.weights.run_id
     uploaded = tracking._upload_model("some-key", run, tmp_path / "out")
     number = tracking.register_model("twice", "some-key", run, tmp_path / "out", {})
@@ -137,12 +141,12 @@ def test_what_would_run_code_is_not_registered(
         "line": "x", "pipeline": "text-classification", "max_length": 16, "examples": ["a"]
     }  # fmt: skip
     with pytest.raises(BaseModelError, match=r"training_args\.bin"):
-        write_model(folder, tmp_path / "out", **form)
+        write_pipeline_model(folder, tmp_path / "out", **form)
     (folder / "training_args.bin").unlink()
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "auto_map": {"AutoModel": "m.M"}}))
     with pytest.raises(BaseModelError, match="auto_map"):
-        write_model(folder, tmp_path / "out", **form)
+        write_pipeline_model(folder, tmp_path / "out", **form)
 
 
 def test_importing_the_tasks_is_light() -> None:

@@ -1,6 +1,7 @@
 """The registered artifact served in a process of its own, against the evaluation."""
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -21,10 +22,11 @@ from infra.serving import ServedModel, served
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records import Judgement, Scores, Version
+from tasks.registry.answers import Expected, held_out_rows
 from tasks.registry.policy import judge_policy
 from tasks.registry.registration import register_version
 from tasks.registry.settings import PolicySettings, StagingSettings
-from tasks.registry.staging import Expected, held_out_rows, same_predictions, stage_version
+from tasks.registry.staging import same_predictions, stage_version
 from tasks.verdicts import Estimate, Gate, Verdict
 
 SETTINGS = StagingSettings(rows=20, latency_requests=80, warm_up_requests=2)
@@ -67,10 +69,12 @@ def judged(candidate: Any, staging: Estimate) -> Verdict:
 
 
 def altered(scores: Scores, store: ObjectStore) -> Scores:
-    """The scores with another class predicted for one of the first rows."""
+    """The scores with another label answered to one of the first rows."""
     table = pq.read_table(io.BytesIO(store.get_bytes(scores.artifact.uri)))
     rows = sorted(table.to_pylist(), key=lambda row: str(row["row_id"]))
-    rows[3]["predicted"] = (rows[3]["predicted"] + 1) % 3
+    answer = json.loads(rows[3]["answer"])
+    answer["label"] = "film" if answer["label"] != "film" else "sport"
+    rows[3]["answer"] = json.dumps(answer)
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), buffer)
     return replace(
@@ -109,8 +113,22 @@ def test_the_rows_are_held_out_and_the_same_each_time(
     assert len(held_out_rows(candidate.data, candidate.scores, 1000, store)) == 60
     table = pq.read_table(io.BytesIO(store.get_bytes(candidate.data.clean.uri)))
     split = dict(zip(table["text"].to_pylist(), table["split"].to_pylist(), strict=True))
-    assert {split[row.text] for row in expected} == {"test"}
-    assert len({row.label for row in expected}) > 1  # else equal labels would prove nothing
+    assert {split[row.request["text"]] for row in expected} == {"test"}
+    # Else equal labels would prove nothing.
+    assert len({str(row.answer["label"]) for row in expected}) > 1
+
+
+def test_the_evaluated_answers_are_those_of_transformers_alone(
+    candidate: Any, expected: list[Expected], store: ObjectStore, tmp_path: Path
+) -> None:
+    from transformers import pipeline
+
+    folder = store.get_folder(candidate.weights.artifact, tmp_path / "model")
+    ask = pipeline("text-classification", str(folder), device="cpu")
+    for row in expected:
+        (said,) = ask([row.request["text"]], truncation=True, max_length=16)
+        assert said["label"] == row.answer["label"]
+        assert said["score"] == pytest.approx(row.answer["score"], abs=1e-5)
 
 
 def test_one_wrong_prediction_fails_the_gate(
@@ -124,7 +142,10 @@ def test_one_wrong_prediction_fails_the_gate(
 
 def test_a_score_that_is_off_is_not_the_same(model: ServedModel, expected: list[Expected]) -> None:
     assert same_predictions(model, expected, 1e-4).value == 1.0
-    off = [replace(row, score=row.score + 0.001) for row in expected]
+    off = [
+        replace(row, answer={**row.answer, "score": float(str(row.answer["score"])) + 0.001})
+        for row in expected
+    ]
     assert same_predictions(model, off, 1e-4).value == 0.0
     assert same_predictions(model, off, 0.002).value == 1.0
 
@@ -166,7 +187,7 @@ def test_a_process_that_dies_under_the_requests_is_never_a_pass(
     version: Version, tracking: Tracking, expected: list[Expected]
 ) -> None:
     with served(tracking.url, f"models:/served/{version.version}", **LIMITS) as running:
-        assert running.predict(["a"])
+        assert running.predict([{"text": "a"}])
         running.process.kill()
         running.process.wait()
         with pytest.raises(PromotionError, match="ended with exit code -9"):

@@ -7,12 +7,12 @@ from infra.store import Artifact
 from tasks.records import Fairness, Judgement, Scores, Staged
 from tasks.registry.policy import NO_CHAMPION, NOT_STAGED, judge_policy
 from tasks.registry.promotion import why_refused
-from tasks.registry.settings import PolicySettings, StagingSettings
+from tasks.registry.settings import PolicySettings, StagingSettings, default_policy
 from tasks.verdicts import Estimate, Gate, Verdict, exact, undetermined
 
 SAME = Gate(metric="staging.same_predictions", at_least=1.0)
+SHIPPED = default_policy("macro_f1")
 GOOD = {
-    "quality.macro_f1": 0.9,
     "baseline.macro_f1_gain": 0.05,
     "champion.macro_f1_gain": 0.01,
     "staging.same_predictions": 1.0,
@@ -55,7 +55,7 @@ def asked(judgement: Judgement) -> set[str]:
 
 
 def test_the_shipped_gates_pass_what_is_good_and_ask_everything() -> None:
-    judgement = judge_policy(PolicySettings(), scores(), FAIRNESS, staged())
+    judgement = judge_policy(SHIPPED, scores(), FAIRNESS, staged())
     assert judgement.verdict is Verdict.PASS
     assert asked(judgement) == set(GOOD)
     assert judgement.notes == ()
@@ -73,7 +73,7 @@ def test_each_shipped_gate_alone_keeps_the_door_shut(metric: str, verdict: Verdi
     )
     in_staging = metric.startswith("staging.")
     judgement = judge_policy(
-        PolicySettings(),
+        SHIPPED,
         scores() if in_staging else scores(x=broken),
         FAIRNESS,
         staged(x=broken) if in_staging else staged(),
@@ -84,14 +84,14 @@ def test_each_shipped_gate_alone_keeps_the_door_shut(metric: str, verdict: Verdi
 
 def test_a_gate_whose_number_nobody_measured_is_undetermined() -> None:
     policy = PolicySettings(
-        gates=(*PolicySettings().gates, Gate(metric="fairness.gender.accuracy_gap", at_most=0.1))
+        gates=(*SHIPPED.gates, Gate(metric="fairness.gender.accuracy_gap", at_most=0.1))
     )
     judgement = judge_policy(policy, scores(), FAIRNESS, staged())
     assert judgement.verdict is Verdict.UNDETERMINED
 
 
 def test_without_a_champion_its_gates_are_left_out_and_that_is_said() -> None:
-    judgement = judge_policy(PolicySettings(), scores(champion=None), FAIRNESS, staged())
+    judgement = judge_policy(SHIPPED, scores(champion=None), FAIRNESS, staged())
     assert judgement.verdict is Verdict.PASS
     assert "champion.macro_f1_gain" not in asked(judgement)
     assert judgement.notes == (NO_CHAMPION,)
@@ -99,14 +99,14 @@ def test_without_a_champion_its_gates_are_left_out_and_that_is_said() -> None:
 
 def test_a_champion_that_could_not_be_compared_is_still_asked_for() -> None:
     silent = undetermined("champion.macro_f1_gain", 600, "it knows other labels")
-    judgement = judge_policy(PolicySettings(), scores(x=silent), FAIRNESS, staged())
+    judgement = judge_policy(SHIPPED, scores(x=silent), FAIRNESS, staged())
     assert judgement.verdict is Verdict.UNDETERMINED
     nothing = scores(champion=None, x=silent)  # a record that contradicts itself
-    assert judge_policy(PolicySettings(), nothing, FAIRNESS, staged()).verdict is not Verdict.PASS
+    assert judge_policy(SHIPPED, nothing, FAIRNESS, staged()).verdict is not Verdict.PASS
 
 
 def test_before_staging_its_gates_are_left_out_and_nothing_can_be_promoted() -> None:
-    judgement = judge_policy(PolicySettings(), scores(), FAIRNESS, None)
+    judgement = judge_policy(SHIPPED, scores(), FAIRNESS, None)
     assert judgement.verdict is Verdict.PASS
     assert judgement.notes == (NOT_STAGED,)
     assert "not proven to serve" in why_refused(judgement, None)
@@ -176,8 +176,8 @@ def test_too_few_requests_to_bound_a_percentile_are_refused_at_once() -> None:
 
 
 def test_a_judgement_is_not_believed_against_its_own_gates() -> None:
-    honest = judge_policy(PolicySettings(), scores(x=exact("quality.macro_f1", 0.1, 600)),
+    honest = judge_policy(SHIPPED, scores(x=exact("baseline.macro_f1_gain", -0.1, 600)),
                           FAIRNESS, staged())  # fmt: skip
     forged = Judgement(honest.gates, Verdict.PASS)
-    assert "quality.macro_f1" in why_refused(forged, None)
+    assert "baseline.macro_f1_gain" in why_refused(forged, None)
     assert why_refused(Judgement((), Verdict.PASS), None)
