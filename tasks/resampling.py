@@ -137,10 +137,19 @@ def tail_quantiles(draws: Floats) -> tuple[Floats, Floats]:
         Lower and upper ends, each of shape (MAX_FAMILY, ...).
 
     """
-    defined = np.isfinite(draws)
-    lows = np.quantile(np.where(defined, draws, -np.inf), TAILS, axis=0, method="lower")
-    highs = np.quantile(np.where(defined, draws, np.inf), 1 - TAILS, axis=0, method="higher")
-    return lows, highs
+    last = len(draws) - 1
+    low = np.floor(last * TAILS).astype(np.intp)
+    high = np.ceil(last * (1 - TAILS)).astype(np.intp)
+    # Sorted where they lie side by side, which takes a sixth of the time of np.quantile.
+    rows = np.ascontiguousarray(np.moveaxis(draws, 0, -1))
+    defined = np.isfinite(rows)
+    if defined.all():
+        ordered = np.sort(rows, axis=-1)
+        lows, highs = ordered[..., low], ordered[..., high]
+    else:
+        lows = np.sort(np.where(defined, rows, -np.inf), axis=-1)[..., low]
+        highs = np.sort(np.where(defined, rows, np.inf), axis=-1)[..., high]
+    return np.moveaxis(lows, -1, 0), np.moveaxis(highs, -1, 0)
 
 
 def estimate_from_draws(name: str, value: float, draws: Floats, n: int) -> Estimate:
@@ -163,7 +172,7 @@ def estimate_from_draws(name: str, value: float, draws: Floats, n: int) -> Estim
         )
         return undetermined(name, n, reason)
     lows, highs = tail_quantiles(draws)
-    return Estimate(name, value, n, ladder_around(value, lows, highs), _method(len(draws)))
+    return Estimate(name, value, n, ladder_around(value, lows, highs), method_of(len(draws)))
 
 
 def estimate_of_proportion(name: str, hits: int, rows: int) -> Estimate:
@@ -186,9 +195,7 @@ def jeffreys_ladder(hits: int, rows: int) -> Ladder:
     return ladder_around(hits / rows, lows, highs)
 
 
-def estimate_of_largest(
-    name: str, blocks: Iterable[tuple[Floats, Floats]], n: int, *, floor: float | None = None
-) -> Estimate:
+class Largest:
     """The largest of many quantities, for example the largest gap over classes and pairs of groups.
 
     The largest of noisy values is biased upward, under resampling once more, so its percentile
@@ -202,6 +209,65 @@ def estimate_of_largest(
       of the largest studentised deviation. Here every quantity has a chance to err, and the
       correction holds whatever their dependence within a block.
 
+    Quantities are added block by block, so that the draws of all are never held at once.
+    """
+
+    def __init__(self) -> None:
+        self._values: list[Floats] = []
+        self._spreads: list[Floats] = []
+        self._highs: list[Floats] = []
+        self._deviation: Floats = np.array(-np.inf)
+        self._undefined = False
+
+    def add(self, values: Floats, draws: Floats, *, both_signs: bool = False) -> None:
+        """Add quantities whose draws are independent of those of the other blocks.
+
+        Args:
+            values: shape (K,).
+            draws: shape (R, K), the same R in each block.
+            both_signs: add their negatives as well.
+
+        """
+        if not (np.isfinite(values).all() and np.isfinite(draws).all()):
+            self._undefined = True
+        if self._undefined or not len(values):
+            return
+        spread = draws.std(axis=0)
+        lows, highs = tail_quantiles(draws)
+        moved = draws - values
+        reach = np.abs(moved) if both_signs else moved
+        scaled = np.divide(reach, spread, out=np.zeros_like(moved), where=spread > 0)
+        self._values += [values, -values] if both_signs else [values]
+        self._spreads += [spread, spread] if both_signs else [spread]
+        self._highs += [highs.max(axis=1)] + ([-lows.min(axis=1)] if both_signs else [])
+        self._deviation = np.maximum(self._deviation, scaled.max(axis=1))
+
+    def estimate(self, name: str, n: int, *, floor: float | None = None) -> Estimate:
+        """The estimate of the largest.
+
+        Args:
+            name: of the estimate.
+            n: rows that it rests on.
+            floor: the least that the quantity can be.
+
+        """
+        if self._undefined:
+            return undetermined(name, n, "a rate that it compares is not defined over these rows")
+        if not self._values:
+            return undetermined(name, n, "there is nothing to compare")
+        values = np.concatenate(self._values)
+        reach = tail_quantiles(self._deviation)[1]
+        lows = (values - reach[:, None] * np.concatenate(self._spreads)).max(axis=1)
+        lows = lows if floor is None else np.maximum(lows, floor)
+        ladder = ladder_around(float(values.max()), lows, np.max(self._highs, axis=0))
+        return Estimate(name, float(values.max()), n, ladder, method_of(len(self._deviation)))
+
+
+def estimate_of_largest(
+    name: str, blocks: Iterable[tuple[Floats, Floats]], n: int, *, floor: float | None = None
+) -> Estimate:
+    """The largest of many quantities, as `Largest` makes it.
+
     Args:
         name: of the estimate.
         blocks: (values, draws) of shapes (K,) and (R, K) with the same R, drawn independently of
@@ -210,23 +276,10 @@ def estimate_of_largest(
         floor: the least that the quantity can be.
 
     """
-    values, spreads, highs, deviation = [], [], [], np.array(-np.inf)
-    for block, draws in blocks:
-        if not (np.isfinite(block).all() and np.isfinite(draws).all()):
-            return undetermined(name, n, "a rate that it compares is not defined over these rows")
-        spread = draws.std(axis=0)
-        values.append(block)
-        spreads.append(spread)
-        highs.append(tail_quantiles(draws)[1].max(axis=1))
-        deviation = np.maximum(deviation, ((draws - block) / spread).max(axis=1))
-    if not values:
-        return undetermined(name, n, "there is nothing to compare")
-    largest = float(np.concatenate(values).max())
-    reach = tail_quantiles(deviation)[1]
-    lows = (np.concatenate(values) - reach[:, None] * np.concatenate(spreads)).max(axis=1)
-    lows = lows if floor is None else np.maximum(lows, floor)
-    ladder = ladder_around(largest, lows, np.max(highs, axis=0))
-    return Estimate(name, largest, n, ladder, _method(len(deviation)))
+    largest = Largest()
+    for values, draws in blocks:
+        largest.add(values, draws)
+    return largest.estimate(name, n, floor=floor)
 
 
 def negated(estimate: Estimate) -> Estimate:
@@ -266,5 +319,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _method(repeats: int) -> str:
+def method_of(repeats: int) -> str:
+    """How an interval of so many draws was made."""
     return f"Bayesian bootstrap, {repeats} repeats"

@@ -7,7 +7,7 @@ from infra.store import open_store
 from infra.tracking import open_tracking
 from tasks import records, verdicts
 from tasks.evaluation.settings import EvaluationSettings
-from tasks.records import Champion, DataReport, Scores, Weights
+from tasks.records import Champion, DataReport, Scores, Snapshot, Weights
 
 _TASKS = Path(__file__).parents[1]
 
@@ -16,10 +16,21 @@ _TASKS = Path(__file__).parents[1]
     also=(
         _TASKS / "task_types",
         _TASKS / "resampling.py",
+        _TASKS / "units.py",
         Path(records.__file__),
         Path(verdicts.__file__),
     ),
-    libraries=("numpy", "scipy", "scikit-learn", "pyarrow", "torch", "transformers", "tokenizers"),
+    libraries=(
+        "numpy",
+        "scipy",
+        "scikit-learn",
+        "pyarrow",
+        "torch",
+        "transformers",
+        "tokenizers",
+        "sacrebleu",
+        "rouge-score",
+    ),
     gpu=True,
 )
 def evaluate(
@@ -28,10 +39,12 @@ def evaluate(
     champion: Champion | None,
     task_type: str,
     settings: EvaluationSettings,
+    snapshot: Snapshot | None = None,
 ) -> Scores:
     """Score the test rows with candidate, baseline and champion, and measure all three."""
     from tasks.evaluation.evaluation import evaluate_weights
 
     return evaluate_weights(
-        weights, data, champion, task_type, settings, store=open_store(), tracking=open_tracking()
-    )
+        weights, data, champion, task_type, settings,
+        store=open_store(), tracking=open_tracking(), snapshot=snapshot,
+    )  # fmt: skip

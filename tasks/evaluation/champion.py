@@ -1,63 +1,107 @@
-"""The version in production, scored on the candidate's test rows."""
+"""The version in production, asked the candidate's test rows."""
 
+import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
 
-from infra.errors import AssaylineError
+from infra.errors import AssaylineError, TrackingError
+from infra.tracking import Tracking
 from tasks.evaluation.comparison import Rival
 from tasks.records import Champion
+from tasks.task_types import Reading, TaskType
 from tasks.task_types.tokenizers import load_tokenizer, longest_text
 
-# Model folder, texts and tokens a text is cut to, to probabilities (N, L).
-Scorer = Callable[[Path, Sequence[str], int], NDArray[np.float32]]
+# What of a tokenizer's file decides which tokens a text has; the rest is padding and truncation.
+_VOCABULARY = ("added_tokens", "normalizer", "pre_tokenizer", "model")
 
 
-def run_champion(
-    champion: Champion,
-    folder: Path,
-    texts: Sequence[str],
-    labels: tuple[str, ...],
-    score: Scorer,
-) -> Rival:
-    """Predict the test rows with the champion.
+@dataclass(frozen=True)
+class Asked:
+    """What a rival is asked, and how.
+
+    Attributes:
+        kind: the task type.
+        rows: the test rows.
+        labels: the candidate's label set.
+        reading: how long the candidate reads and writes.
+        candidate: folder of the candidate.
+
+    """
+
+    kind: TaskType
+    rows: pa.Table
+    labels: Sequence[str]
+    reading: Reading
+    candidate: Path
+
+
+def fetch_champion(champion: Champion, asked: Asked, work: Path, tracking: Tracking) -> Rival:
+    """Download the champion from the registry and ask it the test rows.
+
+    Raises:
+        TrackingError: MLflow does not answer. A result without the champion would be kept and
+            reused when the server is back; a champion whose artifact is lost or foreign stays so.
+
+    """
+    try:
+        folder = tracking.download_version(champion.line, champion.version, work / "champion")
+    except TrackingError as error:
+        tracking.aliases(champion.line)  # raises if it is the server that fails
+        return Rival("champion", reason=f"the champion cannot be fetched: {error}")
+    return run_champion(champion, asked, folder)
+
+
+def run_champion(champion: Champion, asked: Asked, folder: Path) -> Rival:
+    """What the champion says of the test rows; texts are cut as they are where it serves.
 
     A champion that cannot be compared is a rival that says nothing, with the reason, so that every
-    gate on it is undetermined.
+    gate on it is undetermined. One with another tokenizer reads the texts with its own; metrics
+    that count tokens are then not compared.
 
     Args:
         champion: the version.
-        folder: its model as transformers saves it, with the tokenizer.
-        texts: of the test rows.
-        labels: the candidate's label set.
-        score: the scorer.
+        asked: the test rows, and what the candidate is.
+        folder: the champion's model as transformers saves it, with the tokenizer.
 
     """
     name = f"version {champion.version} of {champion.line}"
     try:
-        known = champion_labels(folder)
-        if set(known) != set(labels):
-            reason = f"{name} knows the labels {sorted(known)}, the candidate {sorted(labels)}"
-            return Rival("champion", None, reason)
-        probabilities = score(folder, texts, champion_max_length(folder))
+        known, ours = model_labels(folder), model_labels(asked.candidate)
+        if set(known) != set(ours):
+            reason = f"{name} knows the labels {sorted(known)}, the candidate {sorted(ours)}"
+            return Rival("champion", reason=reason)
+        length = longest_text(folder, load_tokenizer(folder))
+        reading = replace(asked.reading, max_length=length)
+        answers = asked.kind.predict(folder, asked.rows, asked.labels, reading)
+        measured = asked.kind.measure(asked.rows, answers, asked.labels)
+        same = vocabulary_digest(folder) == vocabulary_digest(asked.candidate)
     except (AssaylineError, OSError, ValueError, KeyError, RuntimeError) as error:
-        return Rival("champion", None, f"{name} cannot be loaded: {error}")
-    if not np.isfinite(probabilities).all():
-        return Rival("champion", None, f"{name} gives scores that are no numbers")
-    ours = np.array([labels.index(label) for label in known])
-    return Rival("champion", ours[probabilities.argmax(axis=1)])
+        return Rival("champion", reason=f"{name} cannot be asked: {error}")
+    return Rival("champion", answers, measured, same_vocabulary=same)
 
 
-def champion_labels(folder: Path) -> tuple[str, ...]:
-    """Label of each class id, from the model's own configuration."""
+def model_labels(folder: Path) -> tuple[str, ...]:
+    """Label of each output, from the model's own configuration; none where it names none.
+
+    Raises:
+        OSError, ValueError: the configuration cannot be read.
+
+    """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    id2label: dict[str, str] = config["id2label"]
-    return tuple(id2label[str(index)] for index in range(len(id2label)))
+    return tuple(str(label) for label in config.get("id2label", {}).values())
 
 
-def champion_max_length(folder: Path) -> int:
-    """Tokens that the champion's texts are cut to, as they are where it serves."""
-    return longest_text(folder, load_tokenizer(folder))
+def vocabulary_digest(folder: Path) -> str:
+    """SHA-256 of what decides which tokens a text has.
+
+    Raises:
+        OSError, ValueError: tokenizer.json cannot be read.
+
+    """
+    parts = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    kept = json.dumps([parts.get(name) for name in _VOCABULARY], sort_keys=True)
+    return hashlib.sha256(kept.encode()).hexdigest()

@@ -1,22 +1,22 @@
 """The candidate against another model on the same rows."""
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tasks.evaluation.confusion import (
-    Metric,
-    accuracy,
-    cells_with_pseudo_row,
-    confusion_matrix,
-    macro_f1,
-    sums_of_matrix,
-    sums_of_weights,
-)
-from tasks.evaluation.quality import why_no_macro
-from tasks.evaluation.settings import EvaluationSettings
-from tasks.resampling import Floats, Ints, estimate_from_draws, generator, resample
-from tasks.verdicts import Estimate, undetermined
+import numpy as np
 
-GAINS: dict[str, Metric] = {"accuracy_gain": accuracy, "macro_f1_gain": macro_f1}
+from tasks.evaluation.intervals import Drawn, Quantity, draw, gain_of, levels
+from tasks.evaluation.settings import EvaluationSettings
+from tasks.records import Claim, Comparison
+from tasks.resampling import generator, holm
+from tasks.task_types.measures import Measure, Measured
+from tasks.units import Units
+from tasks.verdicts import ALPHA, Estimate, Verdict, undetermined
+
+# More rows than this many times those there are: the gain lies on the threshold, as far as one
+# can tell, and no number of rows is worth naming.
+MAX_TIMES_THE_ROWS = 1_000
 
 
 @dataclass(frozen=True)
@@ -25,57 +25,262 @@ class Rival:
 
     Attributes:
         name: family of the estimates: ``baseline`` or ``champion``.
-        predicted: class ids, shape (N,); None where it says nothing.
+        answers: Arrow table, as the task type's predict gives it; None where it says nothing.
+        measured: of these answers.
         reason: why it says nothing; empty otherwise.
+        same_vocabulary: whether its tokenizer has the candidate's tokens.
 
     """
 
     name: str
-    predicted: Ints | None
+    answers: object | None = None
+    measured: Measured | None = None
     reason: str = ""
+    same_vocabulary: bool = True
 
 
-def gain_estimates(
-    truth: Ints,
-    predicted: Ints,
-    rival: Rival,
-    labels: tuple[str, ...],
-    settings: EvaluationSettings,
-) -> list[Estimate]:
-    """Candidate minus rival in accuracy and macro F1, by paired bootstrap.
+@dataclass(frozen=True)
+class _Pair:
+    rival: Rival
+    ours: Measure
+    theirs: Measure | None
+    reason: str
 
-    Both models are drawn with the same rows (cells of true label and both predictions), so what is
-    hard for both cancels out.
+
+def compare(
+    ours: Measured, rivals: Sequence[Rival], units: Units, settings: EvaluationSettings
+) -> tuple[list[Estimate], tuple[Comparison, ...]]:
+    """Each rival's own numbers, the gains over it, and what may be claimed of them.
+
+    All models are drawn with the same rows, so that what is hard for all of them cancels out.
     """
-    if rival.predicted is None:
-        return [undetermined(f"{rival.name}.{gain}", len(truth), rival.reason) for gain in GAINS]
+    pairs = [pair for rival in rivals for pair in _pairs(ours, rival)]
+    gains = _gains(pairs, units, settings)
+    tests = [
+        _test(pair, ours, drawn, units, settings) for pair, drawn in zip(pairs, gains, strict=True)
+    ]
+    told = [p for _, p in tests if p is not None]
+    adjusted = iter(holm(told))
+    corrected = [None if p is None else next(adjusted) for _, p in tests]
+    margins = [settings.margins.get(pair.ours.name, settings.margin) for pair in pairs]
+    better = _claims("superiority", pairs, gains, [0.0] * len(pairs), corrected)
+    no_worse = _claims("non-inferiority", pairs, gains, margins, [None] * len(pairs))
+    comparisons = tuple(
+        Comparison(pair.rival.name, pair.ours.name, drawn.estimate, test, p, p_adjusted, claims)
+        for pair, drawn, (test, p), p_adjusted, claims in zip(
+            pairs, gains, tests, corrected, zip(better, no_worse, strict=True), strict=True
+        )
+    )
+    return _own_levels(pairs, units, settings) + [d.estimate for d in gains], comparisons
+
+
+def _pairs(ours: Measured, rival: Rival) -> list[_Pair]:
+    by_name = {one.name: one for one in rival.measured.measures} if rival.measured else {}
+    own = {one.name: one for one in ours.measures}
+    pairs = []
+    for name in ours.leading:
+        theirs = by_name.get(name)
+        reason = rival.reason or ("" if theirs else f"the {rival.name} has no {name}")
+        if own[name].by_token and not rival.same_vocabulary:
+            reason = (
+                f"{name} counts tokens, and the {rival.name} has another tokenizer; a metric by "
+                "byte or by text would compare them"
+            )
+        pairs.append(_Pair(rival, own[name], theirs, reason))
+    return pairs
+
+
+def _own_levels(
+    pairs: Sequence[_Pair], units: Units, settings: EvaluationSettings
+) -> list[Estimate]:
+    """A rival's own leading metrics."""
+    told = [(pair.rival.name, pair.theirs) for pair in pairs if pair.theirs]
+    made = {
+        estimate.name: estimate for estimate in levels(told, units, settings.repeats, settings.seed)
+    }
+    names = [(f"{pair.rival.name}.{pair.ours.name}", pair) for pair in pairs]
     return [
-        _gain(f"{rival.name}.{gain}", metric, truth, (predicted, rival.predicted), labels, settings)
-        for gain, metric in GAINS.items()
+        made.get(name) or undetermined(name, pair.ours.rows, pair.reason) for name, pair in names
     ]
 
 
-def _gain(
-    name: str,
-    metric: Metric,
-    truth: Ints,
-    predicted: tuple[Ints, Ints],
-    labels: tuple[str, ...],
-    settings: EvaluationSettings,
-) -> Estimate:
-    size = len(labels)
-    ours, theirs = (confusion_matrix(truth, column, size) for column in predicted)
-    if metric is macro_f1 and (reason := why_no_macro(ours, labels)):
-        return undetermined(name, len(truth), reason)
-    cells = cells_with_pseudo_row(truth, predicted, size)
-
-    def statistic(weights: Floats) -> Floats:
-        first, second = (
-            metric(sums_of_weights(weights, cells.truth, column, size))
-            for column in cells.predicted
+def _gains(pairs: Sequence[_Pair], units: Units, settings: EvaluationSettings) -> list[Drawn]:
+    quantities: list[Quantity] = [
+        gain_of(pair.rival.name, pair.ours, pair.theirs, units)
+        for pair in pairs
+        if pair.theirs and not pair.reason
+    ]
+    drawn = iter(draw(quantities, settings.repeats, settings.seed))
+    return [
+        next(drawn)
+        if pair.theirs and not pair.reason
+        else Drawn(
+            undetermined(f"{pair.rival.name}.{pair.ours.name}_gain", pair.ours.rows, pair.reason)
         )
-        return first - second
+        for pair in pairs
+    ]
 
-    value = float(metric(sums_of_matrix(ours)) - metric(sums_of_matrix(theirs)))
-    draws = resample(cells.masses, statistic, settings.repeats, generator(settings.seed, name))
-    return estimate_from_draws(name, value, draws, len(truth))
+
+def _test(
+    pair: _Pair, ours: Measured, drawn: Drawn, units: Units, settings: EvaluationSettings
+) -> tuple[str, float | None]:
+    """The test that suits the metric, and its p-value."""
+    theirs, rival = pair.theirs, pair.rival.measured
+    if drawn.estimate.value is None or theirs is None or rival is None:
+        return "", None
+    if not units.clustered and _is_share(pair.ours, ours) and _is_share(theirs, rival):
+        return "exact McNemar test", mcnemar(ours.row_scores > 0, rival.row_scores > 0)
+    if pair.ours.sums and theirs.sums:
+        p_value = randomisation(pair.ours, theirs, units, settings.repeats, settings.seed)
+        return f"approximate randomisation, {settings.repeats} repeats", p_value
+    return units.method(settings.repeats), drawn.p_value
+
+
+def _is_share(measure: Measure, measured: Measured) -> bool:
+    """Whether the metric is the share of rows that are right, and every row is right or wrong."""
+    scores = measured.row_scores
+    return bool(
+        measure.closed_form
+        and measure.rests_on is None
+        and np.isin(scores, (0.0, 1.0)).all()
+        and math.isclose(measure.value, scores.mean(), abs_tol=1e-12)
+    )
+
+
+def mcnemar(first: object, second: object) -> float:
+    """Two-sided p of the exact test (McNemar 1947, doi:10.1007/BF02295996).
+
+    Rows on which both are right or both are wrong say nothing; of the others, either model should
+    be right on half.
+
+    Args:
+        first: whether the first model is right, (N,) bool.
+        second: likewise.
+
+    """
+    from scipy.stats import binomtest
+
+    one, other = np.asarray(first, dtype=np.bool_), np.asarray(second, dtype=np.bool_)
+    only_first, only_second = int((one & ~other).sum()), int((~one & other).sum())
+    if only_first + only_second == 0:
+        return 1.0
+    return float(binomtest(only_first, only_first + only_second).pvalue)
+
+
+def randomisation(ours: Measure, theirs: Measure, units: Units, repeats: int, seed: int) -> float:
+    """Two-sided p by approximate randomisation (Noreen 1989; Yeh 2000, arXiv:cs/0008005).
+
+    If both models are as good, it does not matter which of them gave the answer to a row. So the
+    answers to each unit of rows are exchanged by a fair coin, and p is the share of repeats in
+    which the metric then differs by as much as it does; one is added to both counts.
+    """
+    assert ours.sums  # noqa: S101 - asked only of metrics that follow from sums
+    assert theirs.sums  # noqa: S101
+    tables = [each.sums.by_unit(units.of_row, units.count) for each in (ours, theirs) if each.sums]
+    total = tables[0].sum(axis=0) + tables[1].sum(axis=0)
+    seen = abs(ours.value - theirs.value)
+    as_far = 0
+    for kept in units.signs(repeats, generator(seed, f"randomisation {ours.name}")):
+        mixed = kept @ tables[0] + (1 - kept) @ tables[1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            difference = np.abs(ours.sums.value(mixed) - ours.sums.value(total - mixed))
+        # An undefined difference counts as far; sums that should be equal differ in a last bit.
+        as_far += int((~(difference < seen - 1e-12)).sum())
+    return (1 + as_far) / (1 + repeats)
+
+
+def _claims(
+    kind: str,
+    pairs: Sequence[_Pair],
+    gains: Sequence[Drawn],
+    margins: Sequence[float],
+    p_adjusted: Sequence[float | None],
+) -> list[Claim]:
+    """Claims of one kind, judged together by Holm's procedure on the intervals."""
+
+    def judged(index: int, share: int) -> Verdict:
+        return _judged(gains[index].estimate, -margins[index], share, strict=margins[index] == 0)
+
+    settled = step_down(len(pairs), judged)
+    claims = []
+    for index, (verdict, share) in enumerate(settled):
+        estimate, margin, p = gains[index].estimate, margins[index], p_adjusted[index]
+        contradicted = verdict is Verdict.PASS and p is not None and p > ALPHA
+        if contradicted:
+            verdict = Verdict.UNDETERMINED  # noqa: PLW2901 - the interval and the test disagree
+        more = (
+            more_rows(estimate, -margin, share)
+            if verdict is Verdict.UNDETERMINED and estimate.value is not None
+            else None
+        )
+        reason = _sentence(kind, pairs[index], estimate, margin, share, verdict)
+        if contradicted:
+            reason += f"; the interval says yes, but the test does not (p = {p:.3g})"
+        if more is not None:
+            reason += f"; about {more:,} more test rows would probably settle it"
+        claims.append(Claim(kind, margin, verdict, reason, more))
+    return claims
+
+
+def step_down(members: int, judged: Callable[[int, int], Verdict]) -> list[tuple[Verdict, int]]:
+    """Holm's procedure: verdict of each member, and the share of alpha that it was judged at.
+
+    Args:
+        members: how many.
+        judged: from a member and the number k that shares alpha to its verdict.
+
+    """
+    settled: dict[int, tuple[Verdict, int]] = {}
+    while len(settled) < members:
+        waiting = [index for index in range(members) if index not in settled]
+        share = len(waiting)
+        made = {index: (judged(index, share), share) for index in waiting}
+        decided = {i: m for i, m in made.items() if m[0] is not Verdict.UNDETERMINED}
+        settled |= decided or made
+    return [settled[index] for index in range(members)]
+
+
+def _judged(estimate: Estimate, threshold: float, share: int, *, strict: bool) -> Verdict:
+    if estimate.value is None or share > len(estimate.ladder):
+        return Verdict.UNDETERMINED
+    low, high = estimate.ladder[share - 1]
+    if low > threshold or (low == threshold and not strict):
+        return Verdict.PASS
+    return Verdict.FAIL if high < threshold else Verdict.UNDETERMINED
+
+
+def more_rows(estimate: Estimate, threshold: float, share: int) -> int | None:
+    """Rows that would bring the interval's nearer end to the threshold, beside those there are.
+
+    An interval narrows as one over the square root of the rows, and the value is taken to stay.
+    """
+    if estimate.value is None or share > len(estimate.ladder):
+        return None
+    low, high = estimate.ladder[share - 1]
+    away = estimate.value - threshold
+    reach = estimate.value - low if away > 0 else high - estimate.value
+    if away == 0 or (reach / away) ** 2 > MAX_TIMES_THE_ROWS:
+        return None
+    return max(1, math.ceil(estimate.n * ((reach / away) ** 2 - 1)))
+
+
+def _sentence(
+    kind: str, pair: _Pair, estimate: Estimate, margin: float, share: int, verdict: Verdict
+) -> str:
+    rival, metric = f"the {pair.rival.name}", pair.ours.name
+    claim = (
+        f"better than {rival} in {metric}"
+        if kind == "superiority"
+        else f"not worse than {rival} in {metric} by more than {margin:g}"
+    )
+    if estimate.value is None or share > len(estimate.ladder):
+        reason = estimate.reason or f"{share} claims are more than intervals are made for"
+        return f"whether the candidate is {claim} cannot be told: {reason}"
+    low, high = estimate.ladder[share - 1]
+    seen = f"gain {estimate.value:.4g} [{low:.4g}, {high:.4g}] at {1 - ALPHA / share:.2%}"
+    said = {
+        Verdict.PASS: f"the candidate is {claim}: {seen}",
+        Verdict.FAIL: f"the candidate is not {claim}: {seen}",
+        Verdict.UNDETERMINED: f"these rows cannot tell whether the candidate is {claim}: {seen}",
+    }
+    return said[verdict]

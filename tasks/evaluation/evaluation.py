@@ -7,37 +7,30 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from infra.errors import TrackingError, TrainingError
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
 from tasks import task_types
-from tasks.evaluation.baseline import run_baseline
-from tasks.evaluation.calibration import calibration_error, calibration_table
-from tasks.evaluation.champion import Scorer, run_champion
-from tasks.evaluation.comparison import Rival, gain_estimates
-from tasks.evaluation.confusion import confusion_matrix
-from tasks.evaluation.held_out import LabelledRows, read_rows
-from tasks.evaluation.quality import label_estimates, macro_estimates
+from tasks.evaluation.champion import Asked, fetch_champion
+from tasks.evaluation.comparison import Rival, compare
+from tasks.evaluation.features import read_sources, with_features
+from tasks.evaluation.held_out import CLUSTER, read_rows
+from tasks.evaluation.intervals import levels
 from tasks.evaluation.settings import EvaluationSettings
-from tasks.records import Champion, DataReport, Scores, Weights
-from tasks.resampling import Floats, Ints
-from tasks.task_types.scoring import score_texts
-from tasks.verdicts import Estimate, undetermined
+from tasks.evaluation.slice_results import measure_slices
+from tasks.records import Champion, DataReport, Scores, Snapshot, Weights
+from tasks.resampling import Floats
+from tasks.task_types import Reading
+from tasks.task_types.measures import Measured
+from tasks.task_types.rows import ROW_SHAPES
+from tasks.units import Units, units_of_rows
+from tasks.verdicts import Estimate
 
 NO_CHAMPION = "no version in production yet"
 # MLflow refuses other characters in a metric's name.
 NOT_IN_METRIC_NAME = re.compile(r"[^/\w.\- :]")
-BASELINE_METRICS = ("accuracy", "macro_f1")
-
-
-def score_by_model(folder: Path, texts: Sequence[str], max_length: int) -> NDArray[np.float32]:
-    """Probabilities (N, L) of a saved model."""
-    return score_texts(folder, texts, max_length=max_length)
 
 
 def evaluate_weights(
@@ -49,137 +42,99 @@ def evaluate_weights(
     *,
     store: ObjectStore,
     tracking: Tracking,
-    score: Scorer = score_by_model,
+    snapshot: Snapshot | None = None,
 ) -> Scores:
     """Measure candidate, baseline and champion on the test rows.
+
+    Args:
+        weights: the candidate.
+        data: the rows.
+        champion: the version to compare with; None where there is none.
+        task_type: what the model is for.
+        settings: how.
+        store: holds the artifacts.
+        tracking: holds the champion, and takes the metrics.
+        snapshot: says which file each row came from, for slices by source.
 
     Raises:
         DataError: the test or training split is empty, or a label is outside the label set.
         SettingsError: the task type is not known.
         StoreError, TrackingError: a server does not answer, or an artifact of the candidate is
             missing.
-        TrainingError: the candidate's scores are no probabilities.
+        TrainingError: the candidate's scores are no numbers.
 
     """
-    task_types.task_type(task_type)  # refuses an unknown one
+    kind = task_types.task_type(task_type)
+    shape = ROW_SHAPES[kind.name]
     with tempfile.TemporaryDirectory(prefix="evaluate-") as name:
         work = Path(name)
         clean = store.get_file(data.clean, work / "clean.parquet")
-        test = read_rows(clean, "test", data.labels)
+        test = read_rows(clean, "test", shape, extra=True)
         model = store.get_folder(weights.artifact, work / "candidate")
-        probabilities = checked_probabilities(
-            score(model, test.texts, weights.max_length), len(test.texts), len(data.labels)
-        )
-        rivals = [run_baseline(read_rows(clean, "train", data.labels), test, settings)]
+        reading = Reading(weights.max_length, weights.stride, weights.max_target_length)
+        answers = kind.predict(model, test, data.labels, reading)
+        measured = kind.measure(test, answers, data.labels)
+        rivals = [_baseline(kind, clean, test, data.labels, settings)]
         if champion:
-            rivals.append(fetch_champion(champion, work, test, data.labels, tracking, score))
-    scores = measure(test, probabilities, rivals, data.labels, champion, settings, store)
-    tracking.log_metrics(weights.run_id, metrics_of(scores.estimates))
-    return scores
-
-
-def fetch_champion(
-    champion: Champion,
-    work: Path,
-    test: LabelledRows,
-    labels: tuple[str, ...],
-    tracking: Tracking,
-    score: Scorer,
-) -> Rival:
-    """Download the champion from the registry and predict the test rows.
-
-    Raises:
-        TrackingError: MLflow does not answer. A result without the champion would be kept and
-            reused when the server is back; a champion whose artifact is lost or foreign stays so.
-
-    """
-    try:
-        folder = tracking.download_version(champion.line, champion.version, work / "champion")
-    except TrackingError as error:
-        tracking.aliases(champion.line)  # raises if it is the server that fails
-        return Rival("champion", None, f"the champion cannot be fetched: {error}")
-    return run_champion(champion, folder, test.texts, labels, score)
-
-
-def checked_probabilities(raw: NDArray[np.float32], rows: int, size: int) -> Floats:
-    """The scores in float64, shape (N, L).
-
-    Raises:
-        TrainingError: they have another shape, or are not all finite.
-
-    """
-    if raw.shape != (rows, size):
-        raise TrainingError(
-            f"the candidate's scores have the shape {raw.shape}; right would be {(rows, size)}, "
-            "one probability a test row and label"
-        )
-    broken = int((~np.isfinite(raw)).any(axis=1).sum())
-    if broken:
-        raise TrainingError(
-            f"the candidate gives no finite scores for {broken} of {rows} test rows: its training "
-            "diverged; lower training.learning_rate"
-        )
-    return raw.astype(np.float64)
-
-
-def measure(
-    test: LabelledRows,
-    probabilities: Floats,
-    rivals: list[Rival],
-    labels: tuple[str, ...],
-    champion: Champion | None,
-    settings: EvaluationSettings,
-    store: ObjectStore,
-) -> Scores:
-    """All estimates of the predictions, and the row-wise scores in the store."""
-    predicted = probabilities.argmax(axis=1)
-    estimates = [
-        *macro_estimates("quality", test.truth, predicted, labels, settings),
-        *label_estimates("quality", test.truth, predicted, labels),
-        calibration_error("quality.calibration_error", test.truth, probabilities, settings),
-        *_baseline_estimates(test.truth, rivals[0], labels, settings),
-    ]
-    for rival in rivals:
-        estimates += gain_estimates(test.truth, predicted, rival, labels, settings)
-    matrix = confusion_matrix(test.truth, predicted, len(labels))
+            asked = Asked(kind, test, data.labels, reading, model)
+            rivals.append(fetch_champion(champion, asked, work, tracking))
+        sources = read_sources(snapshot, store, work) if snapshot else None
+        features = with_features(test, shape, model, sources)
+    units = units_of(test, settings)
+    gains, comparisons = compare(measured, rivals, units, settings)
+    by_slice, slices = measure_slices(features, shape, measured, units, settings)
+    named = [("quality", one) for one in measured.measures]
+    estimates = [*levels(named, units, settings.repeats, settings.seed), *gains]
+    tracking.log_metrics(weights.run_id, metrics_of(estimates))
     return Scores(
-        artifact=write_scores(test, probabilities, rivals, store),
-        labels=labels,
-        rows=len(test.texts),
-        estimates=tuple(estimates),
-        confusion=tuple(tuple(int(count) for count in row) for row in matrix),
-        calibration=calibration_table(test.truth, probabilities, settings.calibration_bins),
+        artifact=write_scores(test, answers, measured, rivals, store),
+        labels=data.labels,
+        rows=test.num_rows,
+        estimates=(*estimates, *by_slice),
+        confusion=measured.confusion,
+        calibration=measured.calibration,
         champion_version=champion.version if champion else None,
         champion_note=rivals[-1].reason if champion else NO_CHAMPION,
+        comparisons=comparisons,
+        slices=slices,
     )
 
 
-def _baseline_estimates(
-    truth: Ints, baseline: Rival, labels: tuple[str, ...], settings: EvaluationSettings
-) -> list[Estimate]:
-    names = [f"baseline.{metric}" for metric in BASELINE_METRICS]
-    if baseline.predicted is None:
-        return [undetermined(name, len(truth), baseline.reason) for name in names]
-    made = macro_estimates("baseline", truth, baseline.predicted, labels, settings)
-    return [estimate for estimate in made if estimate.name in names]
+def units_of(test: pa.Table, settings: EvaluationSettings) -> Units:
+    """What is drawn: rows, or clusters where rows have one."""
+    clusters = None
+    if settings.by_cluster and CLUSTER in test.column_names:
+        clusters = test[CLUSTER].to_pylist()
+    return units_of_rows(test["row_id"].to_pylist(), clusters, seed=settings.seed)
+
+
+def _baseline(
+    kind: task_types.TaskType,
+    clean: Path,
+    test: pa.Table,
+    labels: Sequence[str],
+    settings: EvaluationSettings,
+) -> Rival:
+    """The trivial model of the task type, measured; or why there is none."""
+    train = read_rows(clean, "train", ROW_SHAPES[kind.name])
+    answers = kind.baseline(train, test, labels, settings.seed)
+    if isinstance(answers, str):
+        return Rival("baseline", reason=answers)
+    return Rival("baseline", answers, kind.measure(test, answers, labels), same_vocabulary=False)
 
 
 def write_scores(
-    test: LabelledRows, probabilities: Floats, rivals: list[Rival], store: ObjectStore
+    test: pa.Table,
+    answers: pa.Table,
+    measured: Measured,
+    rivals: Sequence[Rival],
+    store: ObjectStore,
 ) -> Artifact:
-    """Row-wise scores as Parquet, addressed by the digest of its bytes.
-
-    A rival that says nothing has nulls.
-    """
-    columns: dict[str, pa.Array] = {
-        "row_id": pa.array(test.row_ids, pa.string()),
-        "label": pa.array(test.truth, pa.int32()),
-        "predicted": pa.array(probabilities.argmax(axis=1), pa.int32()),
-        "probabilities": pa.array(list(probabilities.astype(np.float32)), pa.list_(pa.float32())),
-    }
+    """Row-wise scores as Parquet, addressed by the digest of its bytes."""
+    columns = {"row_id": test["row_id"], "row_score": pa.array(measured.row_scores)}
+    columns |= {name: answers[name] for name in answers.column_names}
     for rival in rivals:
-        said = [None] * len(test.truth) if rival.predicted is None else rival.predicted
-        columns[f"{rival.name}_predicted"] = pa.array(said, pa.int32())
+        columns |= _rival_columns(rival, answers)
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns), buffer, compression="zstd")
     content = buffer.getvalue()
@@ -187,7 +142,20 @@ def write_scores(
     return store.put_bytes(store.uri("scores", f"{digest}.parquet"), content)
 
 
-def metrics_of(estimates: tuple[Estimate, ...]) -> dict[str, float]:
+def _rival_columns(rival: Rival, answers: pa.Table) -> dict[str, pa.Array]:
+    """A rival's row scores and, where the candidate's answers have such, its predictions."""
+    scores: Floats | None = rival.measured.row_scores if rival.measured else None
+    nothing = pa.nulls(answers.num_rows, pa.float64())
+    columns = {f"{rival.name}_row_score": nothing if scores is None else pa.array(scores)}
+    if "predicted" in answers.column_names:
+        kind = answers.schema.field("predicted").type
+        said = rival.answers["predicted"] if isinstance(rival.answers, pa.Table) else None
+        predicted = pa.nulls(answers.num_rows, kind) if said is None else said.cast(kind)
+        columns[f"{rival.name}_predicted"] = predicted
+    return columns
+
+
+def metrics_of(estimates: Sequence[Estimate]) -> dict[str, float]:
     """The values as MLflow metrics: quality.macro_f1 is test_macro_f1."""
     return {
         "test_" + NOT_IN_METRIC_NAME.sub("_", _short(estimate.name)): estimate.value

@@ -1,49 +1,39 @@
 """The rows that a model is trained or tested on, as the evaluation reads them."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.errors import DataError
-from tasks.resampling import Ints
+from tasks.task_types.rows import RowShape
+
+CLUSTER = "cluster"
 
 
-@dataclass(frozen=True)
-class LabelledRows:
-    """Rows of one split in the order of the clean Parquet file.
+def read_rows(clean: Path, split: str, shape: RowShape, *, extra: bool = False) -> pa.Table:
+    """One split of the clean rows, in the order of the file.
 
-    Attributes:
-        truth: class ids, shape (N,).
-
-    """
-
-    row_ids: tuple[str, ...]
-    texts: tuple[str, ...]
-    truth: Ints
-
-
-def read_rows(clean: Path, split: str, labels: tuple[str, ...]) -> LabelledRows:
-    """Read one split of the clean rows.
+    Args:
+        clean: Parquet file.
+        split: train, validation or test.
+        shape: of the task type, whose columns are read beside row_id and, where there is one,
+            cluster.
+        extra: whether to read all other columns too.
 
     Raises:
-        DataError: the split has no rows, or a row has a label outside the label set.
+        DataError: the split has no rows, or a column is missing.
 
     """
-    table = pq.read_table(
-        clean, columns=["row_id", "text", "label"], filters=[("split", "=", split)]
-    )
+    found = pq.read_schema(clean).names
+    if missing := [name for name in ("row_id", *shape.names) if name not in found]:
+        raise DataError(f"the clean data has no column {missing}; it has {found}")
+    columns = [
+        name for name in found if extra or name in {"row_id", CLUSTER, "split", *shape.names}
+    ]
+    table = pq.read_table(clean, columns=columns, filters=[("split", "=", split)])
     if table.num_rows == 0:
         raise DataError(
             f"the {split} split has no rows; give it a larger share in splits, or add rows"
         )
-    ids = {label: index for index, label in enumerate(labels)}
-    names = table["label"].to_pylist()
-    if unknown := sorted(set(names) - set(ids)):
-        raise DataError(f"the {split} split has labels outside {list(labels)}: {unknown}")
-    return LabelledRows(
-        row_ids=tuple(table["row_id"].to_pylist()),
-        texts=tuple(table["text"].to_pylist()),
-        truth=np.array([ids[name] for name in names], dtype=np.int64),
-    )
+    return table.drop_columns(["split"])

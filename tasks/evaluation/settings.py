@@ -1,8 +1,59 @@
 """Settings of the evaluation on the held-out rows."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
 
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
+
+from tasks.evaluation.expressions import check_expression
 from tasks.verdicts import MAX_FAMILY
+
+
+class SliceSettings(BaseModel):
+    """Which parts of the test rows are looked at on their own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    by: tuple[str, ...] = Field(
+        default=("length", "unknown_share", "label", "language"),
+        description="Features whose values, or ranges of values, are slices: length (tokens), "
+        "characters, unknown_share (of the tokens), label, source (file), or any column of the "
+        "clean rows.",
+    )
+    where: dict[Annotated[str, Field(pattern=r"^\S(.*\S)?$")], str] = Field(
+        default={},
+        description='Slices by expression, by name: `length > 100 and region == "north"`. '
+        "Names are those of `by`; operators are == != < <= > >= in, not in, and, or, not.",
+    )
+    bins: int = Field(
+        default=4, ge=2, le=10, description="Ranges, of as many rows each, of a number."
+    )
+    min_rows: int = Field(
+        default=30, ge=5, description="Fewer rows than these are not judged as a slice."
+    )
+    max_values: int = Field(
+        default=20, ge=1, le=100, description="Values of a column that are slices: the commonest."
+    )
+    search: bool = Field(
+        default=True,
+        description="Whether the worst slices are searched for, on half of the test rows, and "
+        "measured on the other half.",
+    )
+    search_words: int = Field(
+        default=200, ge=0, le=1_000, description="Words whose presence is a slice to search."
+    )
+    found: int = Field(
+        default=5, ge=1, le=MAX_FAMILY, description="Slices that a search reports at most."
+    )
+
+    @field_validator("where")
+    @classmethod
+    def _readable(cls, where: dict[str, str]) -> dict[str, str]:
+        for name, text in where.items():
+            try:
+                check_expression(text)
+            except ValueError as error:
+                raise ValueError(f"slice {name!r}: {error}") from error
+        return where
 
 
 class EvaluationSettings(BaseModel):
@@ -17,16 +68,20 @@ class EvaluationSettings(BaseModel):
         description="Bootstrap repeats of an interval. Below 4,000 the narrowest tail, of a "
         f"family of {MAX_FAMILY} gates, would hold fewer than 5 draws.",
     )
-    seed: int = Field(default=0, ge=0, description="Seed of the bootstrap.")
-    calibration_bins: int = Field(
-        default=15,
-        ge=2,
-        le=100,
-        description="Bins of equal width between confidence 0 and 1 in the calibration error.",
+    seed: int = Field(default=0, ge=0, description="Seed of all that is drawn.")
+    by_cluster: bool = Field(
+        default=True,
+        description="Whether whole clusters (documents, authors) are drawn where rows have them, "
+        "and not rows.",
     )
-    baseline_max_features: int = Field(
-        default=100_000,
-        ge=100,
-        description="Words, or character n-grams, that the TF-IDF baseline keeps: the most "
-        "frequent ones.",
+    margin: FiniteFloat = Field(
+        default=0.02,
+        ge=0,
+        description="How much lower than a rival's a metric may be and still count as not worse.",
+    )
+    margins: dict[str, Annotated[FiniteFloat, Field(ge=0)]] = Field(
+        default={}, description="The same by metric, where it differs."
+    )
+    slices: SliceSettings = Field(
+        default=SliceSettings(), description="Parts of the test rows that are measured apart."
     )

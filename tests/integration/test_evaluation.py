@@ -1,4 +1,4 @@
-"""Evaluation and fairness over a real store, a real MLflow server and a real tiny model."""
+"""Evaluation and fairness over a real store, a real MLflow server and real tiny models."""
 
 import hashlib
 import io
@@ -13,10 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from infra.errors import DataError, SettingsError, TrackingError, TrainingError
+from infra.errors import (
+    BaseModelError,
+    DataError,
+    SettingsError,
+    TrackingError,
+    TrainingError,
+)
 from infra.settings import Settings
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
@@ -24,7 +30,7 @@ from tasks.evaluation.evaluation import NO_CHAMPION, evaluate_weights
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.fairness.assessment import assess_scores
 from tasks.fairness.settings import FairnessSettings
-from tasks.records import Champion, DataReport, Scores, Weights
+from tasks.records import Champion, DataReport, Scores, Snapshot, Weights
 from tasks.verdicts import Estimate, Verdict
 from tests.conftest import NO_LEAKS, free_port
 
@@ -71,16 +77,44 @@ def data(store: ObjectStore) -> DataReport:
 
 @pytest.fixture(scope="module")
 def classifier(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model whose head was fitted to tell good films from bad ones, and mostly does."""
     folder = tmp_path_factory.mktemp("classifier") / "model"
     torch.manual_seed(1)
     model = AutoModelForSequenceClassification.from_pretrained(
         tiny_model, num_labels=2, id2label=dict(enumerate(LABELS)),
         label2id={label: index for index, label in enumerate(LABELS)},
-    )  # fmt: skip
-    model.save_pretrained(folder)
+    ).eval()  # fmt: skip
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     tokenizer.model_max_length = 32
+    texts = [
+        f"{subject} {label} film {k}"
+        for k in range(0, 240, 3)
+        for subject in ("he likes a", "she likes a", "the")
+        for label in LABELS
+    ]
+    batch = tokenizer(texts, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        pooled = model.bert(**batch).pooler_output.numpy()
+        mean, spread = pooled.mean(axis=0), pooled.std(axis=0) + 1e-9
+        head = LogisticRegression(max_iter=2_000).fit((pooled - mean) / spread, [0, 1] * 240)
+        slope = head.coef_[0] / spread
+        start = head.intercept_[0] - slope @ mean
+        model.classifier.weight[:] = torch.tensor(np.stack([-slope, slope]) / 2)
+        model.classifier.bias[:] = torch.tensor([-start, start]) / 2
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def contrary(classifier: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model, which says the contrary."""
+    folder = Path(shutil.copytree(classifier, tmp_path_factory.mktemp("contrary") / "model"))
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    with torch.no_grad():
+        model.classifier.weight *= -1
+        model.classifier.bias *= -1
+    model.save_pretrained(folder)
     return folder
 
 
@@ -103,12 +137,6 @@ def rows_of(scores: Scores, store: ObjectStore) -> pa.Table:
     return pq.read_table(io.BytesIO(store.get_bytes(scores.artifact.uri)))
 
 
-def by_words(folder: Path, texts: Sequence[str], max_length: int) -> NDArray[np.float32]:
-    """A scorer that is right except on every tenth text."""
-    good = np.array([("good" in text) != (k % 10 == 0) for k, text in enumerate(texts)])
-    return np.where(good[:, None], [0.1, 0.9], [0.9, 0.1]).astype(np.float32)
-
-
 def test_a_first_candidate_is_measured_on_the_test_rows(
     weights: Weights,
     data: DataReport,
@@ -121,21 +149,25 @@ def test_a_first_candidate_is_measured_on_the_test_rows(
     )
     made, rows = by_name(scores), rows_of(scores, store)
     assert rows.column_names == [
-        "row_id",
-        "label",
-        "predicted",
-        "probabilities",
-        "baseline_predicted",
-    ]
+        "row_id", "row_score", "answer", "label", "predicted", "probabilities",
+        "baseline_row_score", "baseline_predicted",
+    ]  # fmt: skip
     assert scores.rows == rows.num_rows == 120
     assert sum(map(sum, scores.confusion)) == sum(n for *_, n in scores.calibration) == 120
     truth, predicted = rows["label"].to_numpy(), rows["predicted"].to_numpy()
     assert made["quality.accuracy"].value == pytest.approx((truth == predicted).mean())
     assert predicted.tolist() == [int(np.argmax(p)) for p in rows["probabilities"].to_pylist()]
+    assert (truth == predicted).mean() > 0.8
+    assert rows["row_score"].to_pylist() == (truth == predicted).tolist()
     assert made["baseline.accuracy"].value == 1
     assert made["baseline.accuracy_gain"].value == pytest.approx((truth == predicted).mean() - 1)
     assert (scores.champion_version, scores.champion_note) == (None, NO_CHAMPION)
     assert not any(name.startswith("champion.") for name in made)
+    assert {one.rival for one in scores.comparisons} == {"baseline"}
+    assert {one.name for one in scores.slices} >= {"length.q1", "label.bad", "label.good"}
+    gap = made["slice.label.good.score_gap"]
+    right, good = truth == predicted, truth == 1
+    assert gap.value == pytest.approx(right[good].mean() - right[~good].mean())
 
     import mlflow
 
@@ -147,18 +179,10 @@ def test_the_same_inputs_give_the_same_bytes(
     weights: Weights, data: DataReport, store: ObjectStore, tracking: Tracking
 ) -> None:
     first, second = (
-        evaluate_weights(
-            weights,
-            data,
-            None,
-            "classification",
-            QUICK,
-            store=store,
-            tracking=tracking,
-            score=by_words,
-        )
+        evaluate_weights(weights, data, None, "classification", QUICK, store=store,
+                         tracking=tracking)
         for _ in range(2)
-    )
+    )  # fmt: skip
     assert first == second
     assert first.artifact.uri.endswith(f"/scores/{first.artifact.sha256}.parquet")
 
@@ -174,47 +198,80 @@ class WithChampion(Tracking):
         return Path(shutil.copytree(self.folder, folder / "model"))
 
 
-def test_a_champion_is_scored_on_the_same_rows_with_its_own_cut(
+def test_a_champion_is_asked_the_same_rows(
     weights: Weights,
     data: DataReport,
     store: ObjectStore,
     mlflow_settings: Settings,
-    classifier: Path,
+    contrary: Path,
 ) -> None:
-    cuts = {}
-
-    def score(folder: Path, texts: Sequence[str], max_length: int) -> NDArray[np.float32]:
-        champion = "champion" in folder.parts
-        cuts[champion] = max_length
-        right = by_words(folder, texts, max_length)
-        return right[:, ::-1] if champion else right
-
     scores = evaluate_weights(
-        replace(weights, max_length=16), data, Champion("films", 3, ""), "classification", QUICK,
-        store=store, tracking=WithChampion(mlflow_settings, classifier), score=score,
+        weights, data, Champion("films", 3, ""), "classification", QUICK,
+        store=store, tracking=WithChampion(mlflow_settings, contrary),
     )  # fmt: skip
     made, rows = by_name(scores), rows_of(scores, store)
-    assert cuts == {False: 16, True: 32}
-    assert made["champion.accuracy_gain"].value == pytest.approx(0.8)
+    accuracy = made["quality.accuracy"].value
+    assert accuracy is not None
+    assert made["champion.accuracy"].value == pytest.approx(1 - accuracy)
+    assert made["champion.accuracy_gain"].value == pytest.approx(2 * accuracy - 1)
     assert made["champion.macro_f1_gain"].low > 0.5
     assert rows["champion_predicted"].to_pylist() == [1 - p for p in rows["predicted"].to_pylist()]
+    assert rows["champion_row_score"].to_pylist() == [1 - p for p in rows["row_score"].to_pylist()]
     assert (scores.champion_version, scores.champion_note) == (3, "")
+    against = [one for one in scores.comparisons if one.rival == "champion"]
+    assert [one.metric for one in against] == ["macro_f1", "accuracy"]
+    for one in against:
+        assert one.p_adjusted is not None
+        assert one.p_adjusted < 0.01
+        assert [claim.verdict for claim in one.claims] == [Verdict.PASS, Verdict.PASS]
 
 
-def test_a_champion_with_its_classes_in_another_order_is_mapped(
+def test_a_champion_of_other_labels_is_undetermined(
     weights: Weights, data: DataReport, store: ObjectStore, mlflow_settings: Settings,
     classifier: Path, tmp_path: Path,
 ) -> None:  # fmt: skip
-    folder = Path(shutil.copytree(classifier, tmp_path / "turned"))
+    folder = Path(shutil.copytree(classifier, tmp_path / "other"))
     config = json.loads((folder / "config.json").read_text())
-    config["id2label"] = {"0": "good", "1": "bad"}
+    config |= {"id2label": {"0": "good", "1": "evil"}, "label2id": {"good": 0, "evil": 1}}
     (folder / "config.json").write_text(json.dumps(config))
     scores = evaluate_weights(
         weights, data, Champion("films", 3, ""), "classification", QUICK,
-        store=store, tracking=WithChampion(mlflow_settings, folder), score=by_words,
+        store=store, tracking=WithChampion(mlflow_settings, folder),
     )  # fmt: skip
-    rows = rows_of(scores, store)
-    assert rows["champion_predicted"].to_pylist() == [1 - p for p in rows["predicted"].to_pylist()]
+    assert "knows the labels ['evil', 'good']" in scores.champion_note
+    assert by_name(scores)["champion.macro_f1_gain"].reason == scores.champion_note
+    assert rows_of(scores, store)["champion_predicted"].null_count == 120
+
+
+def test_clusters_and_sources_of_the_rows_are_used(
+    weights: Weights, data: DataReport, store: ObjectStore, tracking: Tracking
+) -> None:
+    table = pq.read_table(io.BytesIO(store.get_bytes(data.clean.uri)))
+    authors = pa.array([f"author {k // 6}" for k in range(240)])
+    files = pa.table({"file": [f"part-{k % 4}.csv" for k in range(240)], "row": range(240)})
+    parts = {"snapshot": table, "clean": table.append_column("cluster", authors), "origins": files}
+    stored = {}
+    for name, part in parts.items():
+        buffer = io.BytesIO()
+        pq.write_table(part, buffer)
+        stored[name] = store.put_bytes(store.uri("clustered", f"{name}.parquet"), buffer.getvalue())
+    snapshot = Snapshot(
+        artifact=stored["snapshot"], broken=data.clean, task_type="classification", rows_read=240,
+        broken_by_reason={}, rows_readmitted=0, rows_superseded=0, duplicates_dropped=0,
+        rows_sampled_out=0, rows_by_split={}, group_columns=(), origins=stored["origins"],
+    )  # fmt: skip
+    chosen = EvaluationSettings.model_validate(
+        {"repeats": 4_000, "slices": {"by": ["source"], "search": False}}
+    )
+    scores = evaluate_weights(
+        weights, replace(data, clean=stored["clean"]), None, "classification", chosen,
+        store=store, tracking=tracking, snapshot=snapshot,
+    )  # fmt: skip
+    made = by_name(scores)
+    assert made["quality.accuracy"].method == "Bayesian bootstrap of 40 clusters, 4000 repeats"
+    # Only the odd rows are test rows, and so only two of the files hold any.
+    assert [one.name for one in scores.slices] == ["source.part-1.csv", "source.part-3.csv"]
+    assert [one.rows for one in scores.slices] == [60, 60]
 
 
 def test_a_champion_that_is_not_in_the_registry_is_undetermined(
@@ -222,7 +279,7 @@ def test_a_champion_that_is_not_in_the_registry_is_undetermined(
 ) -> None:
     scores = evaluate_weights(
         weights, data, Champion("films", 99, ""), "classification", QUICK,
-        store=store, tracking=tracking, score=by_words,
+        store=store, tracking=tracking,
     )  # fmt: skip
     made = by_name(scores)
     for name in ("champion.accuracy_gain", "champion.macro_f1_gain"):
@@ -240,34 +297,46 @@ def test_a_server_that_is_gone_leaves_no_result_to_be_kept(
     with pytest.raises(TrackingError, match="does not answer"):
         evaluate_weights(
             weights, data, Champion("films", 1, ""), "classification", QUICK,
-            store=store, tracking=Tracking(gone), score=by_words,
+            store=store, tracking=Tracking(gone),
         )  # fmt: skip
 
 
 def test_a_user_reads_what_is_wrong(
     weights: Weights, data: DataReport, store: ObjectStore, tracking: Tracking
 ) -> None:
-    def no_number(folder: Path, texts: Sequence[str], max_length: int) -> NDArray[np.float32]:
-        return np.full((len(texts), 2), np.nan, np.float32)
-
     with pytest.raises(SettingsError, match="singing"):
         evaluate_weights(weights, data, None, "singing", QUICK, store=store, tracking=tracking)
-    with pytest.raises(TrainingError, match="120 of 120 test rows"):
-        evaluate_weights(
-            weights, data, None, "classification", QUICK,
-            store=store, tracking=tracking, score=no_number,
-        )  # fmt: skip
     no_test = replace(data, clean=put_clean(store, splits=("train",)))
     with pytest.raises(DataError, match="the test split has no rows"):
         evaluate_weights(
             weights, no_test, None, "classification", QUICK, store=store, tracking=tracking
+        )
+    fewer = replace(data, labels=("good", "ugly"))
+    with pytest.raises(BaseModelError, match=r"knows the labels \['bad', 'good'\]"):
+        evaluate_weights(
+            weights, fewer, None, "classification", QUICK, store=store, tracking=tracking
+        )
+
+
+def test_a_candidate_of_no_numbers_is_refused(
+    weights: Weights, data: DataReport, store: ObjectStore, tracking: Tracking,
+    classifier: Path, tmp_path: Path,
+) -> None:  # fmt: skip
+    folder = Path(shutil.copytree(classifier, tmp_path / "broken"))
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    torch.nn.init.constant_(model.classifier.bias, float("nan"))
+    model.save_pretrained(folder)
+    broken = replace(weights, artifact=store.put_folder(store.uri("weights", "broken"), folder))
+    with pytest.raises(TrainingError, match="gives no number for 120 of 120 distinct texts"):
+        evaluate_weights(
+            broken, data, None, "classification", QUICK, store=store, tracking=tracking
         )
 
 
 @pytest.fixture
 def scores(weights: Weights, data: DataReport, store: ObjectStore, tracking: Tracking) -> Scores:
     return evaluate_weights(
-        weights, data, None, "classification", QUICK, store=store, tracking=tracking, score=by_words
+        weights, data, None, "classification", QUICK, store=store, tracking=tracking
     )
 
 
@@ -286,7 +355,9 @@ def test_groups_come_from_columns_and_from_mentions(
         "fairness.gender.equalized_odds_difference",
     } <= names
     assert "fairness.gender.accuracy_gap.female" in names
-    assert {e.name: e.reason for e in fairness.estimates if e.value is None} == {}
+    # A ratio of rates that are all 0 is not defined.
+    untold = {e.name: e.reason for e in fairness.estimates if e.value is None}
+    assert {name: why for name, why in untold.items() if not name.endswith("_ratio")} == {}
     assert fairness == assess_scores(scores, data, chosen, store=store)
 
 

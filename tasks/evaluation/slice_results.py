@@ -1,0 +1,164 @@
+"""How the candidate does on each slice, and how that differs from all other rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from tasks.evaluation.held_out import CLUSTER
+from tasks.evaluation.intervals import Drawn, Quantity, draw, level_of
+from tasks.evaluation.settings import EvaluationSettings
+from tasks.evaluation.slice_search import search_slices
+from tasks.evaluation.slices import Bools, Slice, slices_of
+from tasks.records import SliceResult
+from tasks.resampling import Floats, holm
+from tasks.task_types.measures import Measured
+from tasks.task_types.rows import RowShape
+from tasks.units import Units
+from tasks.verdicts import Estimate, undetermined
+
+GAP = "score_gap"
+WORST_FOUND = f"slice.worst_found.{GAP}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """A slice within the rows that may judge it."""
+
+    slice: Slice
+    inside: Bools
+    outside: Bools
+    reason: str
+
+
+def measure_slices(
+    rows: pa.Table,
+    shape: RowShape,
+    measured: Measured,
+    units: Units,
+    settings: EvaluationSettings,
+) -> tuple[list[Estimate], tuple[SliceResult, ...]]:
+    """Leading metrics and score gap of each slice, and the worst slices that a search finds.
+
+    Of the leading metrics those that follow from sums over the rows.
+
+    Args:
+        rows: the test rows with their features.
+        shape: of the task type.
+        measured: of the candidate's answers.
+        units: what is drawn.
+        settings: which slices.
+
+    """
+    scores, least = measured.row_scores, settings.slices.min_rows
+    named = slices_of(rows, settings.slices)
+    judged = [_judge(one, np.isfinite(scores), least) for one in named]
+    gaps = [_gap(one, scores, units, f"slice.{one.slice.name}.{GAP}") for one in judged]
+    # One that follows from no sums would be computed anew in each draw of each slice.
+    leading = [one for one in measured.measures if one.name in measured.leading and one.sums]
+    levels = [
+        level_of("slice", one, units, np.where(each.slice.members, 0, -1), name)
+        for each in judged
+        for one in leading
+        if not each.reason and (name := f"slice.{each.slice.name}.{one.name}")
+    ]
+    drawn = draw([*gaps, *levels], settings.repeats, settings.seed)
+    results = _results(judged, drawn[: len(gaps)], scores)
+    estimates = [one.estimate for one in drawn]
+    if not settings.slices.search:
+        return estimates, results
+    worst, found = _search(rows, shape, named, scores, units, settings)
+    return [*estimates, worst], (*results, *found)
+
+
+def _search(
+    rows: pa.Table,
+    shape: RowShape,
+    named: Sequence[Slice],
+    scores: Floats,
+    units: Units,
+    settings: EvaluationSettings,
+) -> tuple[Estimate, tuple[SliceResult, ...]]:
+    """The worst slices on one half, measured on the other; the first is an estimate of its own."""
+    row_ids = rows["row_id"].to_pylist()
+    clusters = rows[CLUSTER].to_pylist() if units.clustered else [None] * len(row_ids)
+    together = [row if cluster is None else cluster for row, cluster in zip(row_ids, clusters)]  # noqa: B905 - as long
+    least = settings.slices.min_rows
+    search = search_slices(rows, shape, named, scores, together, settings.slices)
+    if not search.found:
+        reason = (
+            f"of {search.candidates} slices none has {least} rows of the searched half that score "
+            "below the others"
+        )
+        return undetermined(WORST_FOUND, int(search.confirming.sum()), reason), ()
+    judged = [_judge(one, search.confirming, least) for one in search.found]
+    names = [WORST_FOUND, *(f"slice.{one.slice.name}.{GAP}" for one in judged[1:])]
+    gaps = [_gap(one, scores, units, name) for one, name in zip(judged, names, strict=True)]
+    drawn = draw(gaps, settings.repeats, settings.seed)
+    return drawn[0].estimate, _results(judged, drawn, scores)
+
+
+def _judge(one: Slice, among: Bools, least: int) -> _Judged:
+    inside, outside = one.members & among, ~one.members & among
+    reason = one.reason
+    for words, rows in (("the slice", inside), ("all other rows", outside)):
+        if not reason and rows.sum() < least:
+            reason = f"{words} has {rows.sum()} rows; {least} are asked for"
+            reason = reason.replace("rows has", "rows are") if "other" in words else reason
+    return _Judged(one, inside, outside, reason)
+
+
+def _gap(one: _Judged, scores: Floats, units: Units, name: str) -> Quantity:
+    """Mean score of the slice less that of the other rows; each has a pseudo-row of its own."""
+    inside, outside = (
+        np.stack(
+            [
+                np.bincount(units.of_row[rows], column[rows], minlength=units.count)
+                for column in (np.nan_to_num(scores), np.ones(len(scores)))
+            ],
+            axis=1,
+        )
+        for rows in (one.inside, one.outside)
+    )
+    count = units.count
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        factors, pseudo = weights[:, :count], weights[:, count:]
+        means = []
+        for table, (bad, good) in ((inside, pseudo.T[:2]), (outside, pseudo.T[2:])):
+            sums = factors @ table
+            means.append((sums[:, 0] + good) / (sums[:, 1] + bad + good))
+        return np.asarray(means[0] - means[1])
+
+    reason = one.reason
+    value = float(scores[one.inside].mean() - scores[one.outside].mean()) if not reason else np.nan
+    n = int(one.inside.sum())
+    return Quantity(name, value, n, units, statistic, (0.5,) * 4, name, reason=reason)
+
+
+def _results(
+    judged: Sequence[_Judged], drawn: Sequence[Drawn], scores: Floats
+) -> tuple[SliceResult, ...]:
+    adjusted: dict[int, float] = {}
+    for origin in dict.fromkeys(one.slice.origin for one in judged):
+        of_origin = [
+            (index, p)
+            for index, (one, made) in enumerate(zip(judged, drawn, strict=True))
+            if one.slice.origin == origin and (p := made.p_value) is not None
+        ]
+        corrected = holm([p for _, p in of_origin])
+        adjusted |= {index: p for (index, _), p in zip(of_origin, corrected, strict=True)}
+    return tuple(
+        SliceResult(
+            name=one.slice.name,
+            description=one.slice.description,
+            origin=one.slice.origin,
+            rows=int(one.inside.sum()),
+            score=float(scores[one.inside].mean()) if one.inside.any() else None,
+            gap=made.estimate,
+            p_adjusted=adjusted.get(index),
+            reason=one.reason or made.estimate.reason,
+        )
+        for index, (one, made) in enumerate(zip(judged, drawn, strict=True))
+    )

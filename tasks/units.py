@@ -1,0 +1,126 @@
+"""What a bootstrap draws anew: rows, clusters of rows, cells of like rows, or blocks of either.
+
+Rows of one document or one author resemble each other, so that a hundred of them say less than a
+hundred rows of as many authors. Where rows have a cluster, whole clusters are drawn (the cluster
+bootstrap; Field and Welsh 2007, doi:10.1111/j.1467-9868.2007.00593.x).
+
+Past MAX_UNITS rows or clusters, they are dealt at random into that many blocks, and blocks are
+drawn. Blocks of random members are exchangeable, and the variance between B block means, over B, is
+in expectation that of the whole mean, so the interval stays what it was, up to the noise of a
+variance from B values (about 1 / sqrt(2 B), one part in ninety), and its cost no longer grows.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tasks.resampling import CHUNK_WEIGHTS, Floats, Ints, collapse, generator
+
+MAX_UNITS = 4_096
+# Cells of like rows are drawn instead where they are no more than these.
+MAX_CELLS = 1_024
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """The units that N rows are drawn in.
+
+    Attributes:
+        of_row: the unit of each row, (N,), from 0 to U - 1.
+        masses: independent observations that each unit stands for, (U,): 1 for a row, a cluster or
+            a block, the count for a cell.
+        atoms: rows or clusters in all.
+        drawn: what a draw is of, in words; empty for rows.
+        clustered: whether the atoms are clusters.
+
+    """
+
+    of_row: Ints
+    masses: Floats
+    atoms: int
+    drawn: str = ""
+    clustered: bool = False
+
+    @property
+    def count(self) -> int:
+        """Units U."""
+        return len(self.masses)
+
+    @property
+    def rows_per_atom(self) -> float:
+        """How many rows a pseudo-row stands for: as many as what is drawn has on average."""
+        return len(self.of_row) / self.atoms if self.clustered else 1.0
+
+    def method(self, repeats: int) -> str:
+        """How an interval over these units is made, in words."""
+        return f"Bayesian bootstrap{self.drawn and f' of {self.drawn}'}, {repeats} repeats"
+
+    def factors(self, repeats: int, random: np.random.Generator) -> Iterator[Floats]:
+        """Factors (r, U) of mean 1 on the units in chunks; the r sum to ``repeats``."""
+        at_once = max(1, CHUNK_WEIGHTS // max(1, self.count))
+        alone = bool((self.masses == 1).all())
+        for start in range(0, repeats, at_once):
+            shape = (min(at_once, repeats - start), self.count)
+            if alone:
+                yield random.standard_exponential(shape)
+            else:
+                yield random.standard_gamma(self.masses, shape) / self.masses
+
+    def signs(self, repeats: int, random: np.random.Generator) -> Iterator[Floats]:
+        """Zeros and ones (r, U) by fair coins, in chunks as `factors`."""
+        at_once = max(1, CHUNK_WEIGHTS // max(1, self.count))
+        for start in range(0, repeats, at_once):
+            shape = (min(at_once, repeats - start), self.count)
+            yield random.integers(0, 2, shape).astype(np.float64)
+
+
+def units_of_rows(
+    row_ids: Sequence[str], clusters: Sequence[str | None] | None = None, *, seed: int = 0
+) -> Units:
+    """Rows, or clusters where some are given, in blocks where there are many.
+
+    The units follow from the identities, so that draws do not depend on the order of the rows.
+
+    Args:
+        row_ids: (N,).
+        clusters: (N,); a row without one is a cluster of its own. None to draw rows.
+        seed: of the dealing into blocks.
+
+    """
+    clustered = clusters is not None and any(cluster is not None for cluster in clusters)
+    if clusters is not None and clustered:
+        # A row's own name must not meet a cluster of the same name.
+        names = [
+            f"row {row}" if cluster is None else f"cluster {cluster}"
+            for row, cluster in zip(row_ids, clusters, strict=True)
+        ]
+        place = {name: index for index, name in enumerate(sorted(set(names)))}
+        of_row = np.fromiter((place[name] for name in names), dtype=np.int64, count=len(names))
+    else:
+        order = sorted(range(len(row_ids)), key=row_ids.__getitem__)
+        of_row = np.empty(len(order), dtype=np.int64)
+        of_row[order] = np.arange(len(order))
+    atoms = int(of_row.max(initial=-1)) + 1
+    kind = f"{atoms} clusters" if clustered else ""
+    units = Units(of_row, np.ones(atoms), atoms, kind, clustered)
+    return units if atoms <= MAX_UNITS else _dealt(units, seed)
+
+
+def _dealt(units: Units, seed: int) -> Units:
+    """Atoms dealt into MAX_UNITS blocks, as even in number as can be."""
+    blocks = generator(seed, "blocks").permutation(units.atoms) % MAX_UNITS
+    drawn = f"{MAX_UNITS} blocks of {units.drawn or f'{units.atoms} rows'}"
+    return replace(units, of_row=blocks[units.of_row], masses=np.ones(MAX_UNITS), drawn=drawn)
+
+
+def units_of_cells(columns: Sequence[Ints]) -> Units | None:
+    """Cells of rows that are alike in all columns (N,); None where there are too many cells."""
+    cells = collapse(columns)
+    if len(cells.counts) > MAX_CELLS:
+        return None
+    spans = [int(column.max(initial=0)) + 1 for column in columns]
+    codes = np.ravel_multi_index(tuple(columns), spans)
+    found = np.searchsorted(np.ravel_multi_index(cells.columns, spans), codes)
+    counts = cells.counts.astype(np.float64)
+    return Units(found.astype(np.int64), counts, len(codes))
