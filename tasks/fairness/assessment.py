@@ -1,23 +1,20 @@
 """From row-wise scores to how groups fare: the stage's plain function."""
 
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from infra.errors import DataError
+from infra.errors import DataError, SettingsError
 from infra.store import ObjectStore
-from tasks.fairness.gaps import gap_estimates
-from tasks.fairness.group_rates import rates_of_groups
-from tasks.fairness.rates import collapse_outcomes
+from tasks.fairness.answers import ClassAnswers, ScoredAnswers, read_answers
+from tasks.fairness.classes import class_estimates
+from tasks.fairness.groups import check_attributes, memberships
+from tasks.fairness.row_scores import score_estimates
 from tasks.fairness.settings import FairnessSettings
-from tasks.identity.mentions import Membership, column_groups, mentioned_groups, read_terms
-from tasks.identity.term_lists import TERMS_FOLDER
-from tasks.records import DataReport, Fairness, GroupRates, Scores
-from tasks.resampling import Ints
+from tasks.records import DataReport, Fairness, GroupRates, Scores, SubgroupAuc
+from tasks.task_types.rows import ROW_SHAPES, RowShape, texts_of
 from tasks.verdicts import Estimate
 
 
@@ -28,27 +25,43 @@ def assess_scores(
 
     Raises:
         DataError: the scores are not those of these test rows, or a group column is missing.
+        SettingsError: the settings name a label or an attribute that there is not.
         StoreError: an artifact is missing or was changed.
 
     """
+    check_attributes(data.group_columns, settings)
+    check_labels(scores.labels, settings)
+    shape = ROW_SHAPES[data.task_type]
     with tempfile.TemporaryDirectory(prefix="assess-") as name:
         work = Path(name)
-        scored = pq.read_table(
-            store.get_file(scores.artifact, work / "scores.parquet"),
-            columns=["row_id", "label", "predicted"],
-        )
+        scored = read_scores(store.get_file(scores.artifact, work / "scores.parquet"))
         clean = store.get_file(data.clean, work / "clean.parquet")
-        rows = read_test_rows(clean, data.group_columns)
+        rows = read_test_rows(clean, shape, data.group_columns)
     if rows["row_id"].to_pylist() != scored["row_id"].to_pylist():
         raise DataError(
             "the scores and the clean data hold different test rows; score these rows again"
         )
-    truth, predicted = (scored[name].to_numpy().astype(np.int64) for name in ("label", "predicted"))
-    return assess_rows(rows, truth, predicted, data.group_columns, scores.labels, settings)
+    answers = read_answers(scored, scores.labels)
+    return assess_rows(rows, shape, answers, data.group_columns, settings)
 
 
-def read_test_rows(clean: Path, group_columns: tuple[str, ...]) -> pa.Table:
-    """Text and groups of the test rows.
+def check_labels(labels: tuple[str, ...], settings: FairnessSettings) -> None:
+    """Raise SettingsError where a positive label is none of the labels."""
+    if unknown := [label for label in settings.positive_labels if label not in labels]:
+        raise SettingsError(
+            f"fairness.positive_labels names {unknown}; the labels of the data are {list(labels)}"
+        )
+
+
+def read_scores(path: Path) -> pa.Table:
+    """What the groups are compared in, of a Scores artifact."""
+    found = pq.read_schema(path).names
+    wanted = ("row_id", "label", "predicted", "probabilities", "row_score")
+    return pq.read_table(path, columns=[name for name in wanted if name in found])
+
+
+def read_test_rows(clean: Path, shape: RowShape, group_columns: tuple[str, ...]) -> pa.Table:
+    """Inputs and groups of the test rows.
 
     Raises:
         DataError: a group column is missing.
@@ -57,48 +70,45 @@ def read_test_rows(clean: Path, group_columns: tuple[str, ...]) -> pa.Table:
     found = pq.read_schema(clean).names
     if missing := [column for column in group_columns if column not in found]:
         raise DataError(f"the clean data has no group column {missing}; it has {found}")
-    columns = ["row_id", "text", *group_columns]
+    columns = ["row_id", *(column.name for column in shape.inputs), *group_columns]
     return pq.read_table(clean, columns=columns, filters=[("split", "=", "test")])
 
 
 def assess_rows(
     rows: pa.Table,
-    truth: Ints,
-    predicted: Ints,
+    shape: RowShape,
+    answers: ClassAnswers | ScoredAnswers,
     group_columns: tuple[str, ...],
-    labels: tuple[str, ...],
     settings: FairnessSettings,
 ) -> Fairness:
     """Compare the groups of every attribute.
 
     Args:
-        rows: text and group columns of N rows.
-        truth: class ids, shape (N,).
-        predicted: class ids, shape (N,).
+        rows: inputs and group columns of N rows.
+        shape: the columns of the task type.
+        answers: to these rows.
         group_columns: columns whose values are groups.
-        labels: names of the class ids.
         settings: attributes, least rows, repeats and seed.
 
+    Raises:
+        SettingsError: the settings tell a label from the rest, and the answers are no labels.
+
     """
+    if settings.positive_labels and isinstance(answers, ScoredAnswers):
+        raise SettingsError(
+            f"fairness.positive_labels is {list(settings.positive_labels)}, and a row of task type "
+            f"{shape.task_type} has not one label; leave it out"
+        )
     groups: list[GroupRates] = []
     estimates: list[Estimate] = []
-    for member in memberships(rows, group_columns, settings):
-        outcomes = collapse_outcomes(member.groups, member.rows, truth, predicted, len(labels))
-        rates = rates_of_groups(member.attribute, outcomes, settings)
-        groups += rates
-        estimates += gap_estimates(member.attribute, outcomes, labels, settings)
-        estimates += [group.accuracy_gap for group in rates]
-    return Fairness(tuple(groups), tuple(estimates), settings.min_group_rows)
-
-
-def memberships(
-    rows: pa.Table, group_columns: tuple[str, ...], settings: FairnessSettings
-) -> Iterator[Membership]:
-    """Groups by column, then by mention; a column stands in for the term list of the same name."""
-    for column in group_columns:
-        yield column_groups(column, rows[column].to_pylist())
-    texts = rows["text"].to_pylist()
-    for attribute in settings.identity_attributes:
-        if attribute not in group_columns:
-            terms = read_terms(TERMS_FOLDER / f"{attribute}.csv")
-            yield mentioned_groups(attribute, texts, terms)
+    aucs: list[SubgroupAuc] = []
+    texts = [text or "" for text in texts_of(shape, rows).to_pylist()]
+    for member in memberships(rows, texts, group_columns, settings):
+        if isinstance(answers, ScoredAnswers):
+            found, between = score_estimates(member, answers.scores, settings)
+        else:
+            found, between, ranked = class_estimates(member, answers, settings)
+            aucs += ranked
+        groups += found
+        estimates += [*between, *(group.accuracy_gap for group in found)]
+    return Fairness(tuple(groups), tuple(estimates), settings.min_group_rows, tuple(aucs))

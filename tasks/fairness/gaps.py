@@ -1,78 +1,163 @@
-"""The largest difference between groups, with an interval that knows it for a maximum."""
+"""How far the groups of an attribute lie apart in the rates of their predictions."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
-import numpy as np
-
+from tasks.fairness.extremes import Spread
 from tasks.fairness.rates import (
+    GroupNumbers,
     Outcomes,
     Rate,
     accuracy_rate,
     by_group,
+    f1_score,
     false_positive_rate,
     group_draws,
     group_values,
+    precision,
     selection_rate,
     true_positive_rate,
 )
-from tasks.fairness.settings import FairnessSettings
-from tasks.resampling import Floats, estimate_of_largest, generator, negated
+from tasks.fairness.settings import LEAST_GROUPS, FairnessSettings
+from tasks.resampling import generator
 from tasks.verdicts import Estimate, undetermined
 
 LabelRate = Callable[[Outcomes, int], Rate]
+# Of these, the largest difference and the smallest ratio between groups, over the told labels.
 ONE_VS_REST: dict[str, tuple[LabelRate, ...]] = {
-    "demographic_parity_difference": (selection_rate,),
-    "true_positive_rate_difference": (true_positive_rate,),
-    "false_positive_rate_difference": (false_positive_rate,),
-    "equalized_odds_difference": (true_positive_rate, false_positive_rate),
+    "demographic_parity": (selection_rate,),
+    "equal_opportunity": (true_positive_rate,),
+    "false_positive_rate": (false_positive_rate,),
+    "equalized_odds": (true_positive_rate, false_positive_rate),
+    "predictive_parity": (precision,),
+    "f1": (f1_score,),
 }
-NAMES = ("accuracy_difference", "worst_group_accuracy", *ONE_VS_REST)
+# Of these, the worst group as well.
+WORST = ("accuracy", "f1")
 # Which rows a rate is a share of, in words.
 BASES = {
     "selection rate": "with or without",
     "true positive rate": "labelled",
     "false positive rate": "not labelled",
+    "precision": "predicted",
+    "F1": "labelled or predicted",
 }
 # Cells named in a reason; the rest is counted.
 CELLS_NAMED = 3
-LEAST_GROUPS = 2
+
+
+def names_of(metric: str) -> tuple[str, ...]:
+    """Names of the estimates of one metric."""
+    worst = (f"worst_group_{metric}",) if metric in WORST else ()
+    return (f"{metric}_difference", f"{metric}_ratio", *worst)
+
+
+NAMES = tuple(name for metric in ("accuracy", *ONE_VS_REST) for name in names_of(metric))
 
 
 def gap_estimates(
-    attribute: str, outcomes: Outcomes, labels: tuple[str, ...], settings: FairnessSettings
+    attribute: str,
+    outcomes: Outcomes,
+    labels: tuple[str, ...],
+    settings: FairnessSettings,
+    *,
+    metrics: Sequence[str] = ("accuracy", *ONE_VS_REST),
+    reason: str = "",
 ) -> list[Estimate]:
     """All estimates of one attribute, named ``fairness.<attribute>.<metric>``.
 
-    Values are fairlearn's: the largest minus the smallest group's rate; of several labels, each
-    against the rest, the largest difference (equalized odds: over TPR and FPR). Rows in several
-    groups are compared in long form, each row once in each of its groups.
+    Values are fairlearn's: the largest minus the smallest group's rate, and the smallest over the
+    largest; of several labels, each against the rest, the largest difference and the smallest ratio
+    (equalized odds: over TPR and FPR). Rows in several groups are compared in long form, each row
+    once in each of its groups.
+
+    Args:
+        attribute: for the names.
+        outcomes: of the groups that are compared.
+        labels: names of the class ids.
+        settings: told labels, least rows, repeats and seed.
+        metrics: accuracy and keys of `ONE_VS_REST`.
+        reason: why nothing can be compared; empty where it can.
+
     """
-    names = [f"fairness.{attribute}.{name}" for name in NAMES]
-    rows = int(outcomes.counts[outcomes.membership.any(axis=1)].sum())
-    if reason := why_no_comparison(attribute, outcomes, settings.min_group_rows):
-        return [undetermined(name, rows, reason) for name in names]
-    accuracy = [accuracy_rate(outcomes)]
-    estimates = [
-        largest_gap(names[0], accuracy, outcomes, rows, settings),
-        worst_group(names[1], accuracy[0], outcomes, rows, settings),
-    ]
-    for name, (metric, kinds) in zip(names[2:], ONE_VS_REST.items(), strict=True):
-        rates = [kind(outcomes, label) for kind in kinds for label in range(len(labels))]
-        reason = why_no_rates(rates, outcomes, labels, settings.min_group_rows)
-        if metric != "demographic_parity_difference" and reason:
-            estimates.append(undetermined(name, rows, reason))
-        else:
-            estimates.append(largest_gap(name, rates, outcomes, rows, settings))
+    rows = rows_of(outcomes)
+    if reason := reason or why_no_comparison(attribute, outcomes, settings.min_group_rows):
+        names = [name for metric in metrics for name in names_of(metric)]
+        return [undetermined(f"fairness.{attribute}.{name}", rows, reason) for name in names]
+    spreads = {metric: Spread() for metric in metrics}
+    reasons = dict.fromkeys(metrics, "")
+    if "accuracy" in metrics:
+        rate = accuracy_rate(outcomes)
+        spreads["accuracy"].add(numbers_of(attribute, rate, outcomes, settings), "accuracy")
+    kinds = dict.fromkeys(kind for metric in metrics for kind in ONE_VS_REST.get(metric, ()))
+    for kind in kinds:
+        asking = [metric for metric in metrics if kind in ONE_VS_REST.get(metric, ())]
+        rates = [kind(outcomes, label) for label in told_labels(labels, settings)]
+        if reason := why_no_rates(rates, outcomes, labels, settings.min_group_rows):
+            reasons |= {metric: reasons[metric] or reason for metric in asking}
+            continue
+        for rate in rates:
+            numbers = numbers_of(attribute, rate, outcomes, settings)
+            for metric in asking:
+                spreads[metric].add(numbers, in_words(rate, labels))
+    estimates = []
+    for metric, spread in spreads.items():
+        estimates += spread_estimates(attribute, metric, spread, rows, reasons[metric])
     return estimates
+
+
+def spread_estimates(
+    attribute: str, metric: str, spread: Spread, rows: int, reason: str
+) -> list[Estimate]:
+    """The estimates of one metric; undetermined where there is a reason."""
+    names = [f"fairness.{attribute}.{name}" for name in names_of(metric)]
+    if reason:
+        return [undetermined(name, rows, reason) for name in names]
+    return spread.estimates(names, rows)
+
+
+def told_labels(labels: tuple[str, ...], settings: FairnessSettings) -> list[int]:
+    """Class ids of the labels that are told from the rest."""
+    return [labels.index(label) for label in settings.positive_labels or labels]
+
+
+def numbers_of(
+    attribute: str, rate: Rate, outcomes: Outcomes, settings: FairnessSettings
+) -> GroupNumbers:
+    """A rate of all groups, with draws of its own.
+
+    The draws of different rates are independent of each other; of one rate, all groups' draws are
+    joint.
+    """
+    random = generator(settings.seed, f"fairness.{attribute} {rate.kind} {rate.label}")
+    draws = group_draws(rate, outcomes, settings.repeats, random)
+    return GroupNumbers(group_values(rate, outcomes), draws)
+
+
+def in_words(rate: Rate, labels: tuple[str, ...]) -> str:
+    """A rate with its label."""
+    return rate.kind if rate.label is None else f"the {rate.kind} of {labels[rate.label]!r}"
+
+
+def rows_of(outcomes: Outcomes) -> int:
+    """Rows that are in any of the groups."""
+    return int(outcomes.counts[outcomes.membership.any(axis=1)].sum())
 
 
 def why_no_comparison(attribute: str, outcomes: Outcomes, min_rows: int) -> str:
     """Why the groups of an attribute cannot be compared; empty where they can."""
-    if len(outcomes.groups) < LEAST_GROUPS:
-        found = ", ".join(outcomes.groups) or "none"
-        return f"{attribute} needs two groups to compare; the test rows hold {found}"
     sizes = by_group(outcomes.counts.sum(axis=(1, 2)), outcomes)
-    return why_too_small(list(zip(outcomes.groups, map(int, sizes), strict=True)), min_rows)
+    cells = list(zip(outcomes.groups, map(int, sizes), strict=True))
+    return why_no_groups(attribute, cells, min_rows)
+
+
+def why_no_groups(attribute: str, sizes: Sequence[tuple[str, int]], min_rows: int) -> str:
+    """Why groups of these sizes cannot be compared; empty where they can."""
+    if len(sizes) < LEAST_GROUPS:
+        found = ", ".join(group for group, _ in sizes) or "none"
+        return f"{attribute} needs two groups to compare; the test rows hold {found}"
+    if not any(rows for _, rows in sizes):
+        return f"no test row belongs to a group of {attribute}"
+    return why_too_small(sizes, min_rows)
 
 
 def why_no_rates(
@@ -98,35 +183,3 @@ def why_too_small(cells: Sequence[tuple[str, int]], min_rows: int) -> str:
         return ""
     more = f"; {len(small) - CELLS_NAMED} more are too small" if len(small) > CELLS_NAMED else ""
     return f"{'; '.join(small[:CELLS_NAMED])}{more}; min_group_rows is {min_rows}"
-
-
-def largest_gap(
-    name: str, rates: Sequence[Rate], outcomes: Outcomes, rows: int, settings: FairnessSettings
-) -> Estimate:
-    """The largest difference of two groups in any of the rates.
-
-    The draws of different rates are independent of each other; of one rate, all groups' draws are
-    joint. `estimate_of_largest` says how the two ends are made.
-    """
-
-    def differences() -> Iterator[tuple[Floats, Floats]]:
-        for rate in rates:
-            values = group_values(rate, outcomes)
-            random = generator(settings.seed, f"{name} {rate.kind} {rate.label}")
-            draws = group_draws(rate, outcomes, settings.repeats, random)
-            for group in range(len(outcomes.groups)):
-                yield (
-                    np.delete(values[group] - values, group),
-                    np.delete(draws[:, [group]] - draws, group, axis=1),
-                )
-
-    return estimate_of_largest(name, differences(), rows, floor=0.0)
-
-
-def worst_group(
-    name: str, rate: Rate, outcomes: Outcomes, rows: int, settings: FairnessSettings
-) -> Estimate:
-    """The smallest rate of any group: the negative of the largest negative."""
-    draws = group_draws(rate, outcomes, settings.repeats, generator(settings.seed, name))
-    negative = [(-group_values(rate, outcomes), -draws)]
-    return negated(estimate_of_largest(name, negative, rows, floor=-1.0))

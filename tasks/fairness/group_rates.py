@@ -1,29 +1,43 @@
 """Each group's own numbers, and how far its accuracy lies from that of all other rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tasks.fairness.gaps import why_too_small
+from tasks.fairness.calibration import GroupCalibration, error_of_group
+from tasks.fairness.gaps import numbers_of, told_labels, why_too_small
 from tasks.fairness.rates import (
     Outcomes,
+    Rate,
     accuracy_rate,
     by_group,
+    f1_score,
     false_positive_rate,
     group_values,
     precision,
+    selection_rate,
     true_positive_rate,
 )
 from tasks.fairness.settings import FairnessSettings
 from tasks.records import GroupRates
-from tasks.resampling import estimate_from_draws, generator, holm, two_sided_p
-from tasks.verdicts import undetermined
+from tasks.resampling import (
+    estimate_from_draws,
+    estimate_of_proportion,
+    generator,
+    holm,
+    two_sided_p,
+)
+from tasks.verdicts import Estimate, undetermined
 
 MACRO_RATES = {
     "true_positive_rate": true_positive_rate,
     "false_positive_rate": false_positive_rate,
     "precision": precision,
+    "f1": f1_score,
 }
+# Shares of rows, whose intervals have a closed form.
+SHARES = (selection_rate, true_positive_rate, false_positive_rate, precision)
 
 
 @dataclass(frozen=True)
@@ -37,20 +51,87 @@ class _Counts:
 
 
 def rates_of_groups(
-    attribute: str, outcomes: Outcomes, settings: FairnessSettings
+    attribute: str,
+    outcomes: Outcomes,
+    labels: tuple[str, ...],
+    settings: FairnessSettings,
+    calibration: GroupCalibration | None = None,
 ) -> list[GroupRates]:
     """Numbers of every group, its gap in accuracy to the rest, and p after Holm's correction.
 
-    The correction is over the groups of the attribute that are large enough to be judged.
+    Args:
+        attribute: for the names.
+        outcomes: of all groups.
+        labels: names of the class ids.
+        settings: told labels, least rows, repeats and seed.
+        calibration: of the same groups; None where there are no probabilities.
+
     """
+    own = _own_estimates(attribute, outcomes, labels, settings, calibration)
     groups = [
-        _group_rates(attribute, outcomes, index, settings) for index in range(len(outcomes.groups))
+        replace(_group_rates(attribute, outcomes, index, settings), estimates=own[index])
+        for index in range(len(outcomes.groups))
     ]
-    judged = [index for index, group in enumerate(groups) if group.p_adjusted is not None]
-    adjusted = holm([group.p_adjusted for group in groups if group.p_adjusted is not None])
+    if calibration:
+        errors = map(float, calibration.values)
+        groups = [
+            replace(group, metrics=group.metrics | {"calibration_error": error})
+            if np.isfinite(error)
+            else group
+            for group, error in zip(groups, errors, strict=True)
+        ]
+    return correct_groups(groups)
+
+
+def correct_groups(groups: Sequence[GroupRates]) -> list[GroupRates]:
+    """The groups with p corrected over those that are large enough to be judged."""
+    found = list(groups)
+    judged = [index for index, group in enumerate(found) if group.p_adjusted is not None]
+    adjusted = holm([group.p_adjusted for group in found if group.p_adjusted is not None])
     for index, p_adjusted in zip(judged, adjusted, strict=True):
-        groups[index] = replace(groups[index], p_adjusted=p_adjusted)
-    return groups
+        found[index] = replace(found[index], p_adjusted=p_adjusted)
+    return found
+
+
+def _own_estimates(
+    attribute: str,
+    outcomes: Outcomes,
+    labels: tuple[str, ...],
+    settings: FairnessSettings,
+    calibration: GroupCalibration | None,
+) -> list[tuple[Estimate, ...]]:
+    """Rates of each group with their intervals: ``fairness.<attribute>.<rate>.<group>``."""
+    rates = [accuracy_rate(outcomes)]
+    for label in told_labels(labels, settings):
+        rates += [share(outcomes, label) for share in SHARES]
+    found: list[list[Estimate]] = [[] for _ in outcomes.groups]
+    for rate in rates:
+        for index, group in enumerate(outcomes.groups):
+            name = _name(attribute, rate, group, labels)
+            hits, rows = (int(by_group(part, outcomes)[index]) for part in (rate.hits, rate.base))
+            found[index].append(estimate_of_proportion(name, hits, rows))
+    for label in told_labels(labels, settings):
+        rate = f1_score(outcomes, label)
+        numbers, bases = (
+            numbers_of(attribute, rate, outcomes, settings),
+            by_group(rate.base, outcomes),
+        )
+        for index, group in enumerate(outcomes.groups):
+            name = _name(attribute, rate, group, labels)
+            value, draws = float(numbers.values[index]), numbers.draws[:, index]
+            found[index].append(estimate_from_draws(name, value, draws, int(bases[index])))
+    if calibration:
+        sizes = by_group(outcomes.counts.sum(axis=(1, 2)), outcomes)
+        for index, group in enumerate(outcomes.groups):
+            name, rows = f"fairness.{attribute}.calibration_error.{group}", int(sizes[index])
+            found[index].append(error_of_group(name, calibration, index, rows))
+    return [tuple(own) for own in found]
+
+
+def _name(attribute: str, rate: Rate, group: str, labels: tuple[str, ...]) -> str:
+    kind = rate.kind.lower().replace(" ", "_")
+    label = "" if rate.label is None else f".{labels[rate.label]}"
+    return f"fairness.{attribute}.{kind}.{group}{label}"
 
 
 def _group_rates(

@@ -1,4 +1,4 @@
-"""Rates of groups from counts: accuracy, and one-vs-rest selection, TPR, FPR and precision."""
+"""Rates of groups from counts: accuracy; selection, TPR, FPR, precision and F1 of one label."""
 
 from dataclasses import dataclass
 
@@ -32,6 +32,7 @@ class Rate:
         label: class id that is told from the rest; None for a rate over all labels.
         hits: rows that count, shape (S,).
         base: rows of which they are a share, shape (S,).
+        hit_weight: how often a hit counts: F1 counts it twice, in the precision and in the recall.
 
     """
 
@@ -39,6 +40,21 @@ class Rate:
     label: int | None
     hits: Ints
     base: Ints
+    hit_weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class GroupNumbers:
+    """One number of each group.
+
+    Attributes:
+        values: over the rows as they are, shape (G,); NaN where it is undefined.
+        draws: joint bootstrap draws, shape (R, G).
+
+    """
+
+    values: Floats
+    draws: Floats
 
 
 def collapse_outcomes(
@@ -58,15 +74,24 @@ def collapse_outcomes(
         size: labels L.
 
     """
-    patterns, pattern = _distinct_patterns(membership)
+    patterns, pattern = distinct_patterns(membership)
     cells = collapse([pattern, truth, predicted])
     counts = np.zeros((len(patterns), size, size), dtype=np.int64)
     counts[cells.columns] = cells.counts
     return Outcomes(groups, patterns, counts)
 
 
-def _distinct_patterns(membership: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Ints]:
-    """Distinct rows, and the index of each row's pattern among them."""
+def with_groups(outcomes: Outcomes, groups: tuple[str, ...]) -> Outcomes:
+    """The outcomes of these groups; one that no row belongs to has no rows."""
+    membership = np.zeros((len(outcomes.membership), len(groups)), dtype=np.bool_)
+    for place, group in enumerate(groups):
+        if group in outcomes.groups:
+            membership[:, place] = outcomes.membership[:, outcomes.groups.index(group)]
+    return Outcomes(groups, membership, outcomes.counts)
+
+
+def distinct_patterns(membership: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Ints]:
+    """The distinct rows (S, G) of a membership (N, G), and which of them each row is."""
     if membership.shape[1] == 0:
         return np.zeros((1, 0), dtype=np.bool_), np.zeros(len(membership), dtype=np.int64)
     # Numbering eight groups a step keeps every number small, however many groups there are.
@@ -123,6 +148,13 @@ def precision(outcomes: Outcomes, label: int) -> Rate:
     return Rate("precision", label, outcomes.counts[:, label, label], base)
 
 
+def f1_score(outcomes: Outcomes, label: int) -> Rate:
+    """Twice the hits among those twice, the misses and the false alarms of a label."""
+    hits = outcomes.counts[:, label, label]
+    base = outcomes.counts[:, label].sum(axis=1) + outcomes.counts[:, :, label].sum(axis=1) - hits
+    return Rate("F1", label, hits, base, hit_weight=2.0)
+
+
 def by_group(counts: Ints, outcomes: Outcomes) -> Ints:
     """Sum over each group's patterns, (S,) to (G,); a row counts in all of its groups."""
     return counts @ outcomes.membership.astype(np.int64)
@@ -130,8 +162,9 @@ def by_group(counts: Ints, outcomes: Outcomes) -> Ints:
 
 def group_values(rate: Rate, outcomes: Outcomes) -> Floats:
     """The rate of each group, shape (G,); NaN where a group has no base rows."""
+    hits, rows = by_group(rate.hits, outcomes), by_group(rate.base, outcomes)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return by_group(rate.hits, outcomes) / by_group(rate.base, outcomes)
+        return rate.hit_weight * hits / (rows + (rate.hit_weight - 1) * hits)
 
 
 def group_draws(
@@ -143,14 +176,26 @@ def group_draws(
     hit and half miss, spread over its patterns as its rows are (see tasks/resampling.py).
     """
     member = outcomes.membership.astype(np.float64)  # (S, G)
-    rows = rate.base @ member
-    smallest = np.where(outcomes.membership, rows, np.inf).min(axis=1, initial=np.inf)
-    pseudo = rate.base / np.maximum(smallest, 1)
+    pseudo = pseudo_rows(rate.base, outcomes.membership)
     masses = np.concatenate([rate.hits + pseudo / 2, rate.base - rate.hits + pseudo / 2])
     patterns = len(rate.base)
 
     def statistic(weights: Floats) -> Floats:
-        hits, misses = weights[:, :patterns] @ member, weights[:, patterns:] @ member
-        return np.asarray(hits / (hits + misses))
+        hits = rate.hit_weight * (weights[:, :patterns] @ member)
+        return np.asarray(hits / (hits + weights[:, patterns:] @ member))
 
     return resample(masses, statistic, repeats, random)
+
+
+def pseudo_rows(rows: Ints, membership: NDArray[np.bool_]) -> Floats:
+    """Mass of the pseudo-rows of each pattern, so that each group has at least one in all.
+
+    Args:
+        rows: by pattern, shape (S,) or (S, K).
+        membership: the patterns, shape (S, G).
+
+    """
+    totals = membership.T.astype(np.float64) @ rows  # (G,) or (G, K)
+    here = membership if rows.ndim == 1 else membership[..., None]
+    smallest = np.where(here, totals, np.inf).min(axis=1, initial=np.inf)
+    return np.asarray(rows / np.maximum(smallest, 1))

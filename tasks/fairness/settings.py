@@ -2,8 +2,11 @@
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from tasks.identity.naming import AND, MAX_GROUPS
 from tasks.identity.term_lists import check_attributes
 from tasks.verdicts import MAX_FAMILY
+
+LEAST_GROUPS = 2
 
 
 class FairnessSettings(BaseModel):
@@ -16,11 +19,36 @@ class FairnessSettings(BaseModel):
         description="Attributes whose groups are told by the words of a text; each names a term "
         "list in tasks/identity/terms. A group column of the same name is used in its place.",
     )
+    intersections: tuple[tuple[str, str], ...] = Field(
+        default=(),
+        description="Pairs of attributes whose groups are also looked at together, for example "
+        "[gender, religion]: the attribute is then called gender+religion and a group "
+        "female+muslim. Each is a group column or one of identity_attributes.",
+    )
+    groups: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="The groups of an attribute that are compared, by attribute; of one that is "
+        "not named here, all that the test rows hold. One of too few rows leaves the comparison "
+        "undetermined, so a rare group is either left out here or the rows are too few.",
+    )
+    positive_labels: tuple[str, ...] = Field(
+        default=(),
+        description="Labels that are told from the rest: rates of one label against the rest are "
+        "compared for these alone, and the ranking by their probability is assessed (subgroup, "
+        "BPSN and BNSP AUC). None: the rates of every label, and no ranking.",
+    )
     min_group_rows: int = Field(
         default=30,
         ge=5,
         description="Rows below which a group, or a group's rows with (or without) a label, cannot "
         "be judged; what rests on them is undetermined.",
+    )
+    calibration_bins: int = Field(
+        default=10,
+        ge=2,
+        le=50,
+        description="Bins of confidence that the calibration error of a group is summed over; "
+        "each holds as many test rows as any other, all groups taken together.",
     )
     repeats: int = Field(
         default=10_000,
@@ -31,7 +59,49 @@ class FairnessSettings(BaseModel):
     )
     seed: int = Field(default=0, ge=0, description="Seed of the bootstrap.")
 
+    def attributes(self, group_columns: tuple[str, ...]) -> tuple[str, ...]:
+        """All that is assessed: group columns, then mentions, then pairs of these."""
+        single = dict.fromkeys((*group_columns, *self.identity_attributes))
+        return (*single, *(AND.join(pair) for pair in self.intersections))
+
+    def unassessed(self, group_columns: tuple[str, ...]) -> list[str]:
+        """Attributes that `intersections` or `groups` name and nothing assesses."""
+        known = self.attributes(group_columns)
+        single = known[: len(known) - len(self.intersections)]
+        paired = [name for pair in self.intersections for name in pair if name not in single]
+        return list(dict.fromkeys([*paired, *(name for name in self.groups if name not in known)]))
+
     @field_validator("identity_attributes")
     @classmethod
     def _known(cls, attributes: tuple[str, ...]) -> tuple[str, ...]:
         return check_attributes(attributes)
+
+    @field_validator("intersections")
+    @classmethod
+    def _pairs_differ(cls, pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        for one, other in pairs:
+            if one == other:
+                raise ValueError(f"{one!r} is paired with itself; name two attributes")
+        if len({frozenset(pair) for pair in pairs}) < len(pairs):
+            raise ValueError(f"{[list(pair) for pair in pairs]} names a pair twice")
+        return pairs
+
+    @field_validator("groups")
+    @classmethod
+    def _groups_compare(cls, groups: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for attribute, names in groups.items():
+            if len(set(names)) < len(names):
+                raise ValueError(f"{list(names)} names a group of {attribute} twice")
+            if not LEAST_GROUPS <= len(names) <= MAX_GROUPS:
+                raise ValueError(
+                    f"{len(names)} groups of {attribute} are named; name {LEAST_GROUPS} to "
+                    f"{MAX_GROUPS}, or none to compare all"
+                )
+        return groups
+
+    @field_validator("positive_labels")
+    @classmethod
+    def _labels_once(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(labels)) < len(labels):
+            raise ValueError(f"{list(labels)} names a label twice")
+        return labels

@@ -5,13 +5,16 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+
+from infra.errors import SettingsError
+from tasks.identity.longer_words import UNSPACED_LANGUAGES, outside_words
+from tasks.identity.memberships import Membership
 
 WORD = re.compile(r"\w+")
-# Languages whose words are not set apart by spaces: a term is found anywhere in the text.
-UNSPACED_LANGUAGES = frozenset({"zh"})
+_COLUMNS: Final = ("group", "term", "language", "not_in", "source")
 
 
 @dataclass(frozen=True)
@@ -29,34 +32,29 @@ class Term:
     not_in: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Membership:
-    """Which rows belong to which groups of one attribute; a row may belong to several or none.
+def read_terms(path: Path) -> tuple[Term, ...]:
+    """Read a term list with the columns group, term, language, not_in and source.
 
-    Attributes:
-        attribute: for example gender.
-        groups: sorted.
-        rows: shape (N, G).
+    Raises:
+        SettingsError: a column is missing, or the list is empty or holds an empty term.
 
     """
-
-    attribute: str
-    groups: tuple[str, ...]
-    rows: NDArray[np.bool_]
-
-
-def read_terms(path: Path) -> tuple[Term, ...]:
-    """Read a term list with the columns group, term, language and not_in."""
     with path.open(encoding="utf-8", newline="") as file:
-        return tuple(
+        reader = csv.DictReader(file)
+        if missing := [name for name in _COLUMNS if name not in (reader.fieldnames or ())]:
+            raise SettingsError(f"the term list {path.name} has no column {', '.join(missing)}")
+        terms = tuple(
             Term(
-                row["group"],
-                row["term"].casefold(),
-                row["language"],
-                tuple(word for word in row["not_in"].split("|") if word),
+                row["group"] or "",
+                (row["term"] or "").casefold(),
+                row["language"] or "",
+                tuple(word for word in (row["not_in"] or "").split("|") if word),
             )
-            for row in csv.DictReader(file)
+            for row in reader
         )
+    if not terms or not all(term.group and term.term.strip() for term in terms):
+        raise SettingsError(f"the term list {path.name} needs a group and a term in each row")
+    return terms
 
 
 class TermFinder:
@@ -73,7 +71,7 @@ class TermFinder:
         self._anywhere: dict[str, list[tuple[int, re.Pattern[str]]]] = {}
         for place, term in enumerate(terms):
             if term.language in UNSPACED_LANGUAGES:
-                pattern = re.compile(_outside_words(term))
+                pattern = re.compile(outside_words(term.term, term.not_in))
                 self._anywhere.setdefault(term.term[0], []).append((place, pattern))
             elif WORD.fullmatch(term.term):
                 self._single.setdefault(term.term, []).append(place)
@@ -110,24 +108,5 @@ def mentioned_groups(attribute: str, texts: Sequence[str], terms: Sequence[Term]
     return Membership(attribute, groups, rows)
 
 
-def column_groups(attribute: str, values: Sequence[object]) -> Membership:
-    """Groups by the values of a column; a null belongs to no group."""
-    names = [None if value is None else str(value) for value in values]
-    groups = tuple(sorted({name for name in names if name is not None}))
-    place = {group: index for index, group in enumerate(groups)}
-    column = np.array([-1 if name is None else place[name] for name in names], dtype=np.int64)
-    return Membership(attribute, groups, column[:, None] == np.arange(len(groups)))
-
-
 def _matching(candidates: Iterable[tuple[int, re.Pattern[str]]], folded: str) -> list[int]:
     return [place for place, pattern in candidates if pattern.search(folded)]
-
-
-def _outside_words(term: Term) -> str:
-    """Pattern of a term that stands in none of the longer words, wherever in them it stands."""
-    guards = ""
-    for word in term.not_in:
-        for found in re.finditer(re.escape(term.term), word):
-            before, rest = re.escape(word[: found.start()]), re.escape(word[found.start() :])
-            guards += rf"(?!(?<={before}){rest})" if before else rf"(?!{rest})"
-    return guards + re.escape(term.term)

@@ -6,7 +6,7 @@ from fairlearn import metrics as fl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, f1_score, precision_score
 
 from tasks.fairness.gaps import NAMES, gap_estimates
 from tasks.fairness.group_rates import rates_of_groups
@@ -64,19 +64,44 @@ def by_fairlearn(
         metrics=accuracy_score, y_true=truth, y_pred=predicted, sensitive_features=group
     )
 
-    def worst(function: object, **extra: object) -> float:
-        return max(
-            function(truth == c, predicted == c, sensitive_features=group, **extra)  # type: ignore[operator]
-            for c in range(size)
-        )
+    def one_vs_rest(metric: str) -> dict[str, float]:
+        """The worst of all labels, by the two functions that fairlearn has for a metric."""
+        found = {}
+        for kind, worst in (("difference", max), ("ratio", min)):
+            function = getattr(fl, f"{metric}_{kind}")
+            found[kind] = worst(
+                function(truth == c, predicted == c, sensitive_features=group) for c in range(size)
+            )
+        return found
 
-    return {
+    def of_frame(metric: object) -> list[fl.MetricFrame]:
+        return [
+            fl.MetricFrame(
+                metrics=metric,
+                y_true=truth == c,
+                y_pred=predicted == c,
+                sensitive_features=group,
+            )
+            for c in range(size)
+        ]
+
+    precision, f1 = of_frame(precision_score), of_frame(f1_score)
+    told = {
+        f"{metric}_{kind}": value
+        for metric in (
+            "demographic_parity", "equal_opportunity", "false_positive_rate", "equalized_odds",
+        )
+        for kind, value in one_vs_rest(metric).items()
+    }  # fmt: skip
+    return told | {
         "accuracy_difference": frame.difference(),
+        "accuracy_ratio": frame.ratio(),
         "worst_group_accuracy": frame.group_min(),
-        "demographic_parity_difference": worst(fl.demographic_parity_difference),
-        "true_positive_rate_difference": worst(fl.true_positive_rate_difference),
-        "false_positive_rate_difference": worst(fl.false_positive_rate_difference),
-        "equalized_odds_difference": worst(fl.equalized_odds_difference),
+        "predictive_parity_difference": max(one.difference() for one in precision),
+        "predictive_parity_ratio": min(one.ratio() for one in precision),
+        "f1_difference": max(one.difference() for one in f1),
+        "f1_ratio": min(one.ratio() for one in f1),
+        "worst_group_f1": min(one.group_min() for one in f1),
     }
 
 
@@ -89,7 +114,8 @@ def by_name(estimates: list[Estimate]) -> dict[str, Estimate]:
 @pytest.mark.parametrize(("groups", "seed"), [(2, 0), (2, 1), (3, 0), (3, 1), (9, 0)])
 def test_values_are_fairlearns(seed: int, groups: int, size: int, *, overlap: bool) -> None:
     rows = drawn(seed, size=size, groups=groups, rows=600, overlap=overlap)
-    ours = by_name(gap_estimates("x", outcomes_of(*rows, size), LABELS[:size], QUICK))
+    few = QUICK.model_copy(update={"repeats": 100})  # the values alone are looked at
+    ours = by_name(gap_estimates("x", outcomes_of(*rows, size), LABELS[:size], few))
     expected = by_fairlearn(*rows, size)
     assert set(ours) == set(expected) == set(NAMES)
     assert {name: e.value for name, e in ours.items()} == pytest.approx(expected)
@@ -169,7 +195,7 @@ def test_intervals_cover_the_true_gap(
     """At 95%, at least 93 of 100."""
     random, trials = np.random.default_rng(7), 200
     gap = max(accuracies) - min(accuracies)
-    covered = np.zeros(3)
+    ratio, covered = min(accuracies) / max(accuracies), np.zeros(4)
     for _ in range(trials):
         group = random.choice(len(shares), rows, p=shares)
         truth = random.integers(0, 2, rows)
@@ -181,22 +207,18 @@ def test_intervals_cover_the_true_gap(
             made["accuracy_difference"].ladder[0],
             made["worst_group_accuracy"].ladder[0],
         )
+        quotient = made["accuracy_ratio"].ladder[0]
         covered += [
             difference[0] <= gap <= difference[1],
             gap <= difference[1],
             worst[0] <= min(accuracies) <= worst[1],
+            quotient[0] <= ratio <= quotient[1],
         ]
     assert (covered / trials >= 0.93).all(), covered
 
 
 def _accuracy_alone(outcomes: Outcomes) -> list[Estimate]:
-    from tasks.fairness.gaps import largest_gap, worst_group
-
-    rate = accuracy_rate(outcomes)
-    return [
-        largest_gap("f.x.accuracy_difference", [rate], outcomes, 1, QUICK),
-        worst_group("f.x.worst_group_accuracy", rate, outcomes, 1, QUICK),
-    ]
+    return gap_estimates("x", outcomes, ("a", "b"), QUICK, metrics=("accuracy",))
 
 
 def test_a_group_without_errors_is_not_known_to_be_perfect() -> None:
@@ -230,8 +252,18 @@ def test_a_small_cell_leaves_what_rests_on_it_undetermined() -> None:
     truth = np.concatenate([np.tile([0, 1, 2], 30), np.tile([0, 1], 30), [2, 2, 2]])
     made = by_name(gap_estimates("x", outcomes_of(member, truth, truth, 3), LABELS, QUICK))
     undecided = {name for name, estimate in made.items() if estimate.value is None}
-    assert undecided == {"true_positive_rate_difference", "equalized_odds_difference"}
-    assert made["true_positive_rate_difference"].reason == (
+    assert undecided == {
+        f"{metric}_{kind}"
+        for metric in ("equal_opportunity", "equalized_odds", "predictive_parity", "f1")
+        for kind in ("difference", "ratio")
+    } | {"worst_group_f1", "false_positive_rate_ratio"}
+    assert made["false_positive_rate_ratio"].reason == (
+        "the false positive rate of 'a' is 0 in every group, so that its ratio is not defined"
+    )
+    assert made["predictive_parity_ratio"].reason == (
+        "g1 predicted 'c' has 3 test rows; min_group_rows is 5"
+    )
+    assert made["equal_opportunity_difference"].reason == (
         "g1 labelled 'c' has 3 test rows; min_group_rows is 5"
     )
     rest = np.where(member[:, 1], 0, truth)
@@ -243,7 +275,7 @@ def test_a_small_cell_leaves_what_rests_on_it_undetermined() -> None:
 def test_groups_are_compared_with_all_other_rows_by_holm() -> None:
     member, truth, predicted = drawn(5)
     outcomes = outcomes_of(member, truth, predicted, 3)
-    groups = rates_of_groups("x", outcomes, QUICK)
+    groups = rates_of_groups("x", outcomes, LABELS, QUICK)
     right = truth == predicted
     for index, group in enumerate(groups):
         here = member[:, index]
@@ -258,7 +290,9 @@ def test_groups_are_compared_with_all_other_rows_by_holm() -> None:
                 ]
             )
         )
-    alone = [rates_of_groups("x", _one_group(outcomes, k), QUICK)[0].p_adjusted for k in range(3)]
+    alone = [
+        rates_of_groups("x", _one_group(outcomes, k), LABELS, QUICK)[0].p_adjusted for k in range(3)
+    ]
     assert all(p is not None for p in alone)
     assert [g.p_adjusted for g in groups] == pytest.approx(
         holm([p for p in alone if p is not None])
@@ -276,7 +310,7 @@ def test_a_small_group_has_no_p_and_does_not_count_in_the_correction() -> None:
     truth = np.zeros(204, dtype=np.int64)
     predicted = truth.copy()
     predicted[:30] = 1
-    groups = rates_of_groups("x", outcomes_of(member, truth, predicted, 2), QUICK)
+    groups = rates_of_groups("x", outcomes_of(member, truth, predicted, 2), LABELS[:2], QUICK)
     assert [group.p_adjusted is None for group in groups] == [False, False, True]
     assert groups[2].accuracy_gap.value is None
     assert groups[2].reason == "g2 has 4 test rows; min_group_rows is 5"
@@ -285,6 +319,6 @@ def test_a_small_group_has_no_p_and_does_not_count_in_the_correction() -> None:
 
 def test_a_group_that_holds_all_rows_has_nothing_to_be_compared_with() -> None:
     member, truth = np.ones((50, 1), dtype=bool), np.zeros(50, dtype=np.int64)
-    group = rates_of_groups("x", outcomes_of(member, truth, truth, 2), QUICK)[0]
+    group = rates_of_groups("x", outcomes_of(member, truth, truth, 2), LABELS[:2], QUICK)[0]
     assert group.reason == "all but g0 has 0 test rows; min_group_rows is 5"
     assert group.p_adjusted is None

@@ -2,15 +2,16 @@
 
 import csv
 import re
+from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from infra.errors import SettingsError
 from tasks.fairness.settings import FairnessSettings
-from tasks.identity.mentions import Term, column_groups, mentioned_groups, read_terms
+from tasks.identity.mentions import Term, mentioned_groups, read_terms
 from tasks.identity.term_lists import TERMS_FOLDER, known_attributes
 
 
@@ -47,6 +48,24 @@ def test_gender(text: str, groups: set[str]) -> None:
         ("religion", "the Church of England and a mosque", {"christian", "muslim"}),
         ("religion", "Christian Dior", set()),
         ("religion", "犹太人和穆斯林", {"jewish", "muslim"}),
+        ("religion", "Sikh temple, 道教", {"sikh", "taoist"}),
+        ("race", "Black women and the white house", {"black"}),
+        ("race", "an African-American family; 白人", {"black", "white"}),
+        ("race", "他是明白人", set()),
+        (
+            "sexual_orientation",
+            "gay men, straight people, a straight line",
+            {
+                "homosexual",
+                "heterosexual",
+            },
+        ),
+        ("sexual_orientation", "双性恋, 正直男人", {"bisexual"}),
+        ("gender_identity", "trans women and trans fats", {"transgender"}),
+        ("gender_identity", "跨性别", {"transgender"}),
+        ("disability", "a blind man, a blind alley, Down's syndrome", {"sensory", "intellectual"}),
+        ("disability", "economic depression; 抑郁症", {"psychiatric"}),
+        ("nationality", "Polish up your German; 日本人", {"german", "japanese"}),
         ("age", "an old man and a teenager", {"old", "young"}),
         ("age", "an old manual", set()),
         ("age", "老人和孩子", {"old", "young"}),
@@ -79,22 +98,15 @@ def test_a_term_inside_another_word_does_not_count(text: str) -> None:
     assert mentioned_groups("x", [text], terms).rows[0, 0] == expected
 
 
-@given(st.lists(st.none() | st.integers(0, 3) | st.sampled_from(["a", "北京"]), max_size=20))
-def test_a_column_puts_each_row_in_its_own_group(values: list[object]) -> None:
-    member = column_groups("region", values)
-    assert member.groups == tuple(sorted({str(v) for v in values if v is not None}))
-    assert member.rows.shape == (len(values), len(member.groups))
-    for value, row in zip(values, member.rows, strict=True):
-        assert [member.groups[k] for k in np.flatnonzero(row)] == (
-            [] if value is None else [str(value)]
-        )
-
-
 @pytest.mark.parametrize("attribute", known_attributes())
 def test_shipped_lists_are_well_formed(attribute: str) -> None:
     path = TERMS_FOLDER / f"{attribute}.csv"
+    readme = (TERMS_FOLDER / "README.md").read_text(encoding="utf-8")
+    sources = set(re.findall(r"^\| ([a-z]+\d*) \| ", readme, re.MULTILINE))
+    assert {"bolukbasi2016", "dixon2018", "own"} <= sources
     with path.open(encoding="utf-8", newline="") as file:
-        assert next(csv.reader(file)) == ["group", "term", "language", "not_in"]
+        assert next(csv.reader(file)) == ["group", "term", "language", "not_in", "source"]
+        assert {row[4] for row in csv.reader(file)} <= sources
     terms = read_terms(path)
     assert len({term.group for term in terms}) >= 2
     assert {term.language for term in terms} == {"en", "zh"}
@@ -106,9 +118,28 @@ def test_shipped_lists_are_well_formed(attribute: str) -> None:
 
 
 def test_settings_name_known_attributes() -> None:
-    assert known_attributes() == ("age", "gender", "religion")
+    assert known_attributes() == (
+        "age", "disability", "gender", "gender_identity", "nationality", "race", "religion",
+        "sexual_orientation",
+    )  # fmt: skip
     with pytest.raises(ValidationError, match=r"no term list for \['height'\]; known are \['age'"):
         FairnessSettings(identity_attributes=("height",))
     with pytest.raises(ValidationError, match="twice"):
         FairnessSettings(identity_attributes=("age", "age"))
     assert FairnessSettings(identity_attributes=()).identity_attributes == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "has no column group, term, language, not_in, source"),
+        ("group,term,language,not_in\ng,a,en,\n", "has no column source"),
+        ("group,term,language,not_in,source\n", "needs a group and a term in each row"),
+        ("group,term,language,not_in,source\ng,,en,,own\n", "needs a group and a term"),
+        ("group,term,language,not_in,source\ng\n", "needs a group and a term"),
+    ],
+)
+def test_a_broken_list_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "x.csv").write_text(content, encoding="utf-8")
+    with pytest.raises(SettingsError, match=message):
+        read_terms(tmp_path / "x.csv")

@@ -1,0 +1,86 @@
+"""How groups fare where each row has one label: rates, calibration and ranking."""
+
+import numpy as np
+
+from tasks.fairness.answers import ClassAnswers
+from tasks.fairness.calibration import (
+    GroupCalibration,
+    calibration_estimates,
+    calibration_of_groups,
+)
+from tasks.fairness.gaps import gap_estimates, rows_of, why_no_comparison
+from tasks.fairness.group_rates import rates_of_groups
+from tasks.fairness.rankings import ranking_estimates
+from tasks.fairness.rates import collapse_outcomes, with_groups
+from tasks.fairness.settings import FairnessSettings
+from tasks.identity.memberships import Membership
+from tasks.records import GroupRates, SubgroupAuc
+from tasks.verdicts import Estimate
+
+
+def class_estimates(
+    member: Membership, answers: ClassAnswers, settings: FairnessSettings
+) -> tuple[list[GroupRates], list[Estimate], list[SubgroupAuc]]:
+    """Each group's numbers, those between the compared groups, and how each group is ranked.
+
+    Args:
+        member: groups of N rows.
+        answers: to these rows.
+        settings: compared groups, told labels, least rows, repeats and seed.
+
+    """
+    labels = answers.labels
+    outcomes = collapse_outcomes(
+        member.groups, member.rows, answers.truth, answers.predicted, len(labels)
+    )
+    compared = settings.groups.get(member.attribute, member.groups)
+    chosen = with_groups(outcomes, compared)
+    calibration, unsure = _calibration(member, answers, settings)
+    groups = rates_of_groups(member.attribute, outcomes, labels, settings, calibration)
+    estimates = gap_estimates(member.attribute, chosen, labels, settings, reason=member.reason)
+    unsure = (
+        member.reason
+        or why_no_comparison(member.attribute, chosen, settings.min_group_rows)
+        or unsure
+    )
+    found = None
+    if calibration and not unsure:
+        found = calibration.of([member.groups.index(group) for group in compared])
+    estimates += calibration_estimates(member.attribute, found, rows_of(chosen), unsure)
+    aucs, more = _rankings(member, answers, settings)
+    return groups, estimates + more, aucs
+
+
+def _calibration(
+    member: Membership, answers: ClassAnswers, settings: FairnessSettings
+) -> tuple[GroupCalibration | None, str]:
+    """Of each group; or why there is none."""
+    if answers.probabilities is None:
+        return None, "the model gives no probabilities"
+    confidence = answers.probabilities.max(axis=1, initial=0.0)
+    if broken := int((~np.isfinite(confidence)).sum()):
+        return None, f"{broken:,} of {len(confidence):,} confidences are no numbers"
+    if not member.groups:
+        return None, f"no test row belongs to a group of {member.attribute}"
+    correct = answers.truth == answers.predicted
+    found = calibration_of_groups(member.attribute, member.rows, correct, confidence, settings)
+    return found, ""
+
+
+def _rankings(
+    member: Membership, answers: ClassAnswers, settings: FairnessSettings
+) -> tuple[list[SubgroupAuc], list[Estimate]]:
+    """For each label that the settings tell from the rest."""
+    aucs: list[SubgroupAuc] = []
+    estimates: list[Estimate] = []
+    for label in settings.positive_labels:
+        place = answers.labels.index(label)
+        nothing = np.full(len(answers.truth), np.nan)
+        scores = nothing if answers.probabilities is None else answers.probabilities[:, place]
+        found, over = ranking_estimates(member, answers.truth == place, scores, label, settings)
+        aucs += found
+        estimates += over
+        for one in found:
+            estimates += [one.subgroup_auc, one.bpsn_auc, one.bnsp_auc]
+            estimates += [one.positive_aeg, one.negative_aeg]
+    return aucs, estimates
