@@ -27,11 +27,16 @@ from tasks.records import (
 )
 from tasks.reporting.data_section import DataEvidence
 from tasks.reporting.evidence import Evidence
+from tasks.task_types import purposes, requests, rows
 
 
 @cached_stage(
-    also=(Path(records.__file__), Path(verdicts.__file__)), libraries=("jinja2", "pyyaml")
-)
+    also=(
+        Path(records.__file__), Path(verdicts.__file__), Path(purposes.__file__),
+        Path(requests.__file__), Path(rows.__file__),
+    ),
+    libraries=("jinja2", "pyyaml"),
+)  # fmt: skip
 def write_report(
     line: str,
     snapshot: Snapshot,
@@ -96,6 +101,7 @@ def _show_on_run(evidence: Evidence, report: Report) -> None:
     """Put tables and links on the page of the Prefect run."""
     from tasks.reporting.summaries import (
         artifact_key,
+        calibration_markdown,
         confusion_markdown,
         gates_markdown,
         groups_markdown,
@@ -106,8 +112,12 @@ def _show_on_run(evidence: Evidence, report: Report) -> None:
     tables = {
         "gates": (gates_markdown(evidence.judgement), "Gates"),
         "groups": (groups_markdown(evidence.fairness), "Groups"),
-        "confusion": (confusion_markdown(evidence.scores), "Confusion on the test rows"),
     }
+    scores = evidence.scores
+    if scores.confusion:
+        tables["confusion"] = (confusion_markdown(scores), "Confusion on the test rows")
+    if scores.calibration:
+        tables["calibration"] = (calibration_markdown(scores), "Calibration on the test rows")
     for kind, (markdown, title) in tables.items():
         described = f"{title} of {line} version {version.version}"
         create_markdown_artifact(markdown, key=artifact_key(kind, line), description=described)

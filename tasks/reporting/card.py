@@ -4,6 +4,7 @@ Metadata: https://huggingface.co/docs/hub/model-cards. What no record says (the 
 licence, the language) is left out rather than guessed.
 """
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -14,26 +15,23 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from tasks.reporting import figures
+from tasks.reporting.estimates import estimate_row
 from tasks.reporting.evidence import Evidence, EvidenceError, Source
 from tasks.reporting.gates import headline
 from tasks.reporting.groups import undetermined_groups
+from tasks.reporting.metrics import hub_name
 from tasks.reporting.page import Page, build_page
-from tasks.reporting.quality import EstimateRow, estimate_row, overall_estimates
+from tasks.reporting.quality import overall_estimates, weakest_class
 from tasks.reporting.summaries import markdown_table, plain
+from tasks.task_types.purposes import PURPOSES, Purpose
+from tasks.task_types.requests import example_requests
+from tasks.task_types.rows import ROW_SHAPES
 from tasks.verdicts import Estimate
 
 TEMPLATE: Final = "card.md.jinja"
-# Scores hold a class id a row: text classification is the only task type so far.
-PIPELINE: Final = "text-classification"
 # MLflow keeps no longer description of a version.
 DESCRIPTION_CHARACTERS: Final = 5_000
 _SHOWN_GATES: Final = 8
-_METRIC_TYPES: Final = {
-    "accuracy": "accuracy",
-    "macro_f1": "f1",
-    "macro_precision": "precision",
-    "macro_recall": "recall",
-}
 # The artifacts that the estimates of a family are computed from.
 _BEHIND: Final = {
     "quality": ("scores",),
@@ -41,6 +39,7 @@ _BEHIND: Final = {
     "champion": ("scores",),
     "slice": ("scores", "data"),
     "fairness": ("scores", "data"),
+    "counterfactual": ("weights", "data"),
     "staging": ("weights",),
 }
 
@@ -52,7 +51,7 @@ def render_card(evidence: Evidence) -> str:
         EvidenceError: the records do not belong together, or a number has no artifact.
 
     """
-    page = build_page(evidence)
+    page, purpose = build_page(evidence), purpose_of(evidence)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         # Not HTML: the finalizer escapes every value, for Markdown and for HTML in it.
@@ -69,7 +68,9 @@ def render_card(evidence: Evidence) -> str:
         page=page,
         metadata=Markup(front_matter(evidence)),  # noqa: S704 - YAML, no Markdown
         undetermined=undetermined_groups(evidence.fairness.groups),
-        weakest=_weakest_class(evidence),
+        purpose=purpose,
+        call=Markup(call_of(evidence.data.task_type, purpose)),  # noqa: S704 - code
+        weakest=weakest_class(evidence.scores),
         rows={estimate.name: estimate_row(estimate) for estimate in evidence.estimates},
     )
 
@@ -91,9 +92,10 @@ def front_matter(evidence: Evidence) -> str:
     """The card's YAML metadata, without its fences."""
     measured = [e for e in overall_estimates(evidence.scores) if _is_finite(e)]
     metrics = [_metric(estimate) for estimate in measured]
+    purpose = purpose_of(evidence)
     scores, data = evidence.scores.artifact, evidence.data.clean
     result = {
-        "task": {"type": PIPELINE, "name": "Text classification"},
+        "task": {"type": purpose.hub_task, "name": purpose.title},
         "dataset": {
             "name": f"{evidence.line}, held-out rows",
             "type": evidence.line,
@@ -104,7 +106,7 @@ def front_matter(evidence: Evidence) -> str:
         "source": {"name": f"scores {scores.sha256}", "url": scores.uri},
     }
     metadata = {
-        "pipeline_tag": PIPELINE,
+        "pipeline_tag": purpose.hub_task,
         "library_name": "transformers",
         "metrics": sorted({str(metric["type"]) for metric in metrics}),
         "model-index": [{"name": evidence.line, "results": [result] if metrics else []}],
@@ -115,26 +117,36 @@ def front_matter(evidence: Evidence) -> str:
 def _metric(estimate: Estimate) -> dict[str, object]:
     name = estimate.name.partition(".")[2]
     return {
-        "type": _METRIC_TYPES.get(name, name),
+        "type": hub_name(name),
         "name": figures.words_of(estimate.name),
         "value": estimate.value,
         "args": {"n": estimate.n, "low_95": estimate.low, "high_95": estimate.high},
     }
 
 
+def call_of(task_type: str, purpose: Purpose) -> str:
+    """How Python asks the registered model."""
+    if purpose.is_pipeline:
+        return 'model.predict(["a text"])'
+    row = example_requests(ROW_SHAPES[task_type])[0]
+    return f"model.predict(pandas.DataFrame([{json.dumps(row)}]))"
+
+
 def _is_finite(estimate: Estimate) -> bool:
     return estimate.value is not None and math.isfinite(estimate.value)
 
 
-def _weakest_class(evidence: Evidence) -> EstimateRow | None:
-    """The class whose F1 is lowest; None where none was measured."""
-    found = [
-        estimate
-        for estimate in evidence.scores.estimates
-        if estimate.name.startswith("quality.f1.") and _is_finite(estimate)
-    ]
-    weakest = min(found, key=lambda estimate: estimate.value or 0.0, default=None)
-    return estimate_row(weakest) if weakest else None
+def purpose_of(evidence: Evidence) -> Purpose:
+    """What a model of the line's task type is for.
+
+    Raises:
+        EvidenceError: the data are of a task type that nobody describes.
+
+    """
+    name = evidence.data.task_type
+    if name not in PURPOSES:
+        raise EvidenceError(f"task type {name!r} is not described; known are {sorted(PURPOSES)}")
+    return PURPOSES[name]
 
 
 def short_card(evidence: Evidence, report_url: str) -> str:

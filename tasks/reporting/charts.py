@@ -17,6 +17,9 @@ _STEPS: Final = (1, 2, 2.5, 5, 10)
 _MOST_STEPS: Final = 5
 _MIN_DOT_PX: Final = 3.5
 _MAX_DOT_PX: Final = 11.0
+# Where a tick would have more digits behind the point, and be smaller, it has an exponent.
+_MOST_DIGITS: Final = 4
+_SMALL: Final = 1e-3
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,9 @@ class Scale:
 
 def _tick_label(value: float, digits: int) -> str:
     minus = "\N{MINUS SIGN}" if value < 0 else ""
-    return f"{minus}{abs(value):.{digits}f}"
+    small = digits > _MOST_DIGITS and abs(value) < _SMALL
+    text = f"{abs(value):.9g}" if small else f"{abs(value):.{digits}f}"
+    return f"{minus}{text}"
 
 
 def scale_over(values: Iterable[float], *, margin: float = 0.08) -> Scale:
@@ -134,10 +139,21 @@ class Dot:
 
 @dataclass(frozen=True)
 class Line:
-    """A series of dots that are joined."""
+    """A series of dots that are joined.
+
+    Attributes:
+        traced: whether the dots are so many that only the line through them is drawn.
+
+    """
 
     name: str
     dots: tuple[Dot, ...]
+    traced: bool = False
+
+    @property
+    def points(self) -> str:
+        """The dots as SVG's polyline has them."""
+        return " ".join(f"{dot.x:g},{dot.y:g}" for dot in self.dots)
 
 
 @dataclass(frozen=True)
@@ -196,6 +212,19 @@ def training_plane(epochs: Sequence[Epoch], best: int, series: dict[str, list[fl
     x_ticks = tuple(Tick(across.at(x), str(x)) for x in numbers[::every])
     marker = across.at(best) if best in numbers else None
     return Plane(x_ticks, _upwards(scale), tuple(lines), marker)
+
+
+def step_plane(steps: Sequence[int], name: str, values: Sequence[float]) -> Plane:
+    """One value over the steps of training, as a line without marks."""
+    across = Scale(min(steps) - 0.5, max(steps) + 0.5)
+    scale = scale_over(values, margin=0.06)
+    dots = tuple(
+        Dot(across.at(x), round(100 - scale.at(y), 2), 0.0, f"step {count(x)}: {number(y)}")
+        for x, y in zip(steps, values, strict=True)
+        if math.isfinite(y)
+    )
+    whole = tuple(tick for tick in across.ticks if "." not in tick.label)
+    return Plane(whole, _upwards(scale), (Line(name, dots, traced=True),))
 
 
 def _upwards(scale: Scale) -> tuple[Tick, ...]:

@@ -20,6 +20,7 @@ from tasks.records import (
     Version,
     Weights,
 )
+from tasks.reporting.claims import baseless_claims
 from tasks.reporting.data_section import DataEvidence
 from tasks.verdicts import Estimate, GateResult, Verdict
 
@@ -149,6 +150,7 @@ def _mismatches(evidence: Evidence) -> Iterator[str]:
         if tuple(labels) != tuple(evidence.data.labels):
             yield f"{name} have labels {labels}, the data {evidence.data.labels}"
     yield from _baseless_gates(evidence)
+    yield from baseless_claims(evidence.scores, evidence.fairness)
 
 
 def _baseless_gates(evidence: Evidence) -> Iterator[str]:

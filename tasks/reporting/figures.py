@@ -20,6 +20,24 @@ _WORDS: Final = {
     "auc": "AUC",
     "ece": "ECE",
     "tfidf": "TF-IDF",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "rouge": "ROUGE",
+    "l": "L",
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "r2": "R\N{SUPERSCRIPT TWO}",
+    "mrr": "MRR",
+    "roc": "ROC",
+    "pr": "PR",
+    "bpsn": "BPSN",
+    "bnsp": "BNSP",
+    "aeg": "AEG",
+    "matthews": "Matthews",
+    "brier": "Brier score",
+    "spearman": "Spearman correlation",
+    "jaccard": "Jaccard",
+    "hamming": "Hamming",
 }
 _MINUS: Final = "\N{MINUS SIGN}"
 _LARGE: Final = 1000
@@ -95,6 +113,12 @@ def words_of(name: str) -> str:
     return ": ".join(
         " ".join(_WORDS.get(word, word) for word in part.split("_")).strip() for part in parts
     )
+
+
+def as_written(name: str) -> str:
+    """The style of a name whose first letter stays as it is, as that of chrF does."""
+    first = name.partition(" ")[0]
+    return "as-written" if first != first.lower() else ""
 
 
 def title_of(name: str) -> str:

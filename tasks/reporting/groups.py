@@ -1,10 +1,11 @@
 """How the candidate treats groups, as the page and the Prefect run show it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tasks.records import Fairness, GroupRates
-from tasks.reporting.charts import Bar, Tick, plain_bar, scale_of
+from tasks.reporting.charts import Bar, Scale, Tick, plain_bar, scale_of
+from tasks.reporting.estimates import EstimateTable, tables_apart
 from tasks.reporting.figures import count, interval, is_drawable, number, p_value, words_of
 from tasks.verdicts import ALPHA, Estimate
 
@@ -34,26 +35,54 @@ class GroupRow:
 
 @dataclass(frozen=True)
 class GroupTable:
-    """All groups on one axis of accuracy gaps, which always holds 0.
+    """Groups on one axis of gaps, which always holds 0.
 
     Attributes:
+        attribute: that they are groups of.
+        gap_of: what the gap is one of, for example accuracy.
         metrics: heads of the columns ``rates``.
+        own: the groups' own rates with intervals.
+        between: what was measured over all groups of the attribute.
 
     """
 
+    attribute: str
+    gap_of: str
     metrics: tuple[str, ...]
     rows: tuple[GroupRow, ...]
     ticks: tuple[Tick, ...]
     zero: float
+    own: list[EstimateTable]
+    between: list[EstimateTable]
 
 
-def group_table(fairness: Fairness) -> GroupTable:
-    """Every assessed group, the undetermined ones included."""
-    names = list(dict.fromkeys(name for group in fairness.groups for name in group.metrics))
+def group_tables(fairness: Fairness) -> list[GroupTable]:
+    """Every assessed group, the undetermined ones included; a table for each attribute."""
     gaps = [group.accuracy_gap for group in fairness.groups]
     scale = scale_of([gap for gap in gaps if is_drawable(gap)], include=(0.0,))
+    attributes = dict.fromkeys(group.attribute for group in fairness.groups)
+    return [
+        _table(
+            [group for group in fairness.groups if group.attribute == attribute],
+            scale,
+            _between(fairness, attribute.__eq__),
+        )
+        for attribute in attributes
+    ]
+
+
+def gap_of(group: GroupRates) -> str:
+    """What a group's gap is one of, in words: accuracy, or the row score."""
+    _, _, rest = group.accuracy_gap.name.partition(f".{group.attribute}.")
+    metric = rest.partition("_gap")[0] or "accuracy"
+    return words_of(f"group.{metric}")
+
+
+def _table(groups: Sequence[GroupRates], scale: Scale, between: list[EstimateTable]) -> GroupTable:
+    names = list(dict.fromkeys(name for group in groups for name in group.metrics))
+    own = [estimate for group in groups for estimate in group.estimates]
     rows = []
-    for group in fairness.groups:
+    for group in groups:
         symbol, reading = read_gap(group)
         rows.append(
             GroupRow(
@@ -70,8 +99,44 @@ def group_table(fairness: Fairness) -> GroupTable:
                 bar=plain_bar(group.accuracy_gap, scale),
             )
         )
-    heads = tuple(words_of(f"group.{name}") for name in names)
-    return GroupTable(heads, tuple(rows), scale.ticks, scale.at(0.0))
+    return GroupTable(
+        attribute=groups[0].attribute,
+        gap_of=gap_of(groups[0]),
+        metrics=tuple(words_of(f"group.{name}") for name in names),
+        rows=tuple(rows),
+        ticks=scale.ticks,
+        zero=scale.at(0.0),
+        own=tables_apart(own),
+        between=between,
+    )
+
+
+def other_estimates(fairness: Fairness) -> list[EstimateTable]:
+    """The estimates of attributes of which no group was found, and of no attribute."""
+    attributes = {group.attribute for group in fairness.groups}
+    return _between(fairness, lambda of: of not in attributes)
+
+
+def _between(fairness: Fairness, wanted: Callable[[str], bool]) -> list[EstimateTable]:
+    """What no other table shows, of the attributes that are wanted."""
+    shown = {estimate.name for estimate in _shown_elsewhere(fairness)}
+    kept = [
+        estimate
+        for estimate in fairness.estimates
+        if estimate.name not in shown and wanted(estimate.name.split(".")[1])
+    ]
+    return tables_apart(kept)
+
+
+def _shown_elsewhere(fairness: Fairness) -> Iterator[Estimate]:
+    for group in fairness.groups:
+        yield group.accuracy_gap
+        yield from group.estimates
+    for auc in fairness.aucs:
+        yield from (auc.subgroup_auc, auc.bpsn_auc, auc.bnsp_auc)
+        yield from (auc.positive_aeg, auc.negative_aeg)
+    for family in fairness.counterfactuals:
+        yield from (family.flip_rate, family.score_shift, family.largest_shift)
 
 
 def _span(gap: Estimate) -> str:

@@ -11,34 +11,31 @@ from markupsafe import Markup, escape
 
 from tasks.records import Judgement, Staged
 from tasks.reporting import figures
+from tasks.reporting.bias_aucs import AucTable, auc_table
 from tasks.reporting.charts import Bar, Plane, calibration_plane, gate_bar
+from tasks.reporting.comparison import RIVALS, Versus, versus
+from tasks.reporting.counterfactuals import Counterfactuals, counterfactuals_of
+from tasks.reporting.curves import Curve, training_curves
 from tasks.reporting.data_section import DataEvidence, DataSection, build_data_section
+from tasks.reporting.estimates import EstimateRow, EstimateTable, estimate_row, tables_apart
 from tasks.reporting.evidence import Evidence, Source, check_evidence, sources_of
 from tasks.reporting.gates import SYMBOLS, GateRow, Headline, gate_table, headline
-from tasks.reporting.groups import GroupTable, group_table
+from tasks.reporting.groups import GroupTable, group_tables, other_estimates
 from tasks.reporting.quality import (
     Cell,
     ClassTable,
-    EstimateRow,
-    EstimateTable,
     class_table,
-    comparison_tables,
     confusion_cells,
-    estimate_row,
-    estimate_table,
     frequent_errors,
     is_error,
-    loss_plane,
-    metric_plane,
     overall_estimates,
-    tables_apart,
 )
+from tasks.reporting.slices import Slices, slices_of
 from tasks.reporting.tiles import Tile, key_tiles
 from tasks.verdicts import Verdict
 
 TEMPLATE: Final = "report.html.jinja"
 DATA_TEMPLATE: Final = "data_page.html.jinja"
-RIVALS: Final = ("champion", "baseline")
 
 
 @dataclass(frozen=True)
@@ -64,17 +61,19 @@ class Page:
     headline: Headline
     tiles: list[Tile]
     gates: Gates
-    versus: dict[str, list[EstimateTable]]
-    overall: EstimateTable
+    versus: dict[str, Versus]
+    overall: list[EstimateTable]
     calibration_errors: list[EstimateRow]
     classes: ClassTable
     confusion: tuple[tuple[Cell, ...], ...]
     errors: list[str]
     calibration: Plane
-    group_rows: GroupTable
-    group_estimates: list[EstimateTable]
-    losses: Plane | None
-    metrics: Plane | None
+    slices: Slices
+    groups: list[GroupTable]
+    other_fairness: list[EstimateTable]
+    aucs: AucTable
+    counterfactuals: Counterfactuals
+    curves: list[Curve]
     data: DataSection
     staging: list[EstimateRow]
     sources: dict[str, Source]
@@ -88,23 +87,25 @@ def build_page(evidence: Evidence) -> Page:
 
     """
     check_evidence(evidence)
-    scores, weights = evidence.scores, evidence.weights
+    scores, fairness = evidence.scores, evidence.fairness
     overall = overall_estimates(scores)
     return Page(
         headline=headline(evidence.line, evidence.version.version, evidence.judgement),
         tiles=key_tiles(evidence),
         gates=_gates(evidence.judgement),
-        versus={name: comparison_tables(name, scores.estimates) for name in RIVALS},
-        overall=estimate_table([e for e in overall if not is_error(e.name)]),
+        versus={rival: versus(rival, scores) for rival in RIVALS},
+        overall=tables_apart([e for e in overall if not is_error(e.name)]),
         calibration_errors=[estimate_row(e) for e in overall if is_error(e.name)],
         classes=class_table(scores),
         confusion=confusion_cells(scores),
         errors=frequent_errors(scores),
         calibration=calibration_plane(scores.calibration),
-        group_rows=group_table(evidence.fairness),
-        group_estimates=tables_apart(evidence.fairness.estimates),
-        losses=loss_plane(weights) if weights.epochs else None,
-        metrics=metric_plane(weights) if weights.epochs else None,
+        slices=slices_of(scores),
+        groups=group_tables(fairness),
+        other_fairness=other_estimates(fairness),
+        aucs=auc_table(fairness),
+        counterfactuals=counterfactuals_of(fairness),
+        curves=training_curves(evidence.weights),
         data=build_data_section(evidence.data_evidence),
         staging=_staging(evidence.staged),
         sources=sources_of(evidence),
@@ -165,7 +166,7 @@ def _environment() -> Environment:
     )
     for write in (
         figures.number, figures.count, figures.share, figures.size, figures.duration,
-        figures.words_of, breakable,
+        figures.words_of, figures.as_written, breakable,
     ):  # fmt: skip
         environment.globals[write.__name__] = write
     environment.globals["symbols"] = {verdict.value: sign for verdict, sign in SYMBOLS.items()}

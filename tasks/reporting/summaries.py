@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from tasks.records import Drift, Fairness, Judgement, Scores
 from tasks.reporting.data_section import DataEvidence, drift_row
-from tasks.reporting.figures import count
+from tasks.reporting.figures import count, number
 from tasks.reporting.funnel import data_funnel
 from tasks.reporting.gates import gate_table
-from tasks.reporting.groups import group_table
+from tasks.reporting.groups import group_tables
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
 # An interval of numbers holds no markup, and reads better as it is.
@@ -45,28 +45,19 @@ def gates_markdown(judgement: Judgement) -> str:
 
 
 def groups_markdown(fairness: Fairness) -> str:
-    """Every group with its accuracy gap and how it reads."""
-    table = group_table(fairness)
-    if not table.rows:
-        return "No group was assessed."
-    heads = (
-        "attribute",
-        "group",
-        "n",
-        *table.metrics,
-        "gap",
-        "95% interval",
-        "p (Holm)",
-        "reading",
-    )
-    rows = [
-        (
-            row.attribute, row.group, row.rows, *row.rates, row.gap, row.interval, row.p_adjusted,
-            f"{row.symbol} {row.reading}",
-        )
-        for row in table.rows
-    ]  # fmt: skip
-    return markdown_table(heads, rows)
+    """Every group with its gap and how it reads; a table for each attribute."""
+    tables = []
+    for table in group_tables(fairness):
+        heads = (table.attribute, "n", *table.metrics, f"{table.gap_of} gap", "95% interval")
+        rows = [
+            (
+                row.group, row.rows, *row.rates, row.gap, row.interval, row.p_adjusted,
+                f"{row.symbol} {row.reading}",
+            )
+            for row in table.rows
+        ]  # fmt: skip
+        tables.append(markdown_table((*heads, "p (Holm)", "reading"), rows))
+    return "\n\n".join(tables) or "No group was assessed."
 
 
 def funnel_markdown(evidence: DataEvidence) -> str:
@@ -105,6 +96,15 @@ def confusion_markdown(scores: Scores) -> str:
         for label, line in zip(scores.labels, scores.confusion, strict=True)
     ]
     return markdown_table(("true \\ predicted", *scores.labels), rows)
+
+
+def calibration_markdown(scores: Scores) -> str:
+    """How often predictions of a given confidence are right, a row for each bin."""
+    rows = [
+        (number(confidence), number(accuracy), count(rows))
+        for confidence, accuracy, rows in scores.calibration
+    ]
+    return markdown_table(("mean confidence", "accuracy", "rows"), rows)
 
 
 def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

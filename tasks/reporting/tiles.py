@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from tasks.reporting.comparison import RIVALS
+from tasks.reporting.estimates import is_difference
 from tasks.reporting.evidence import Evidence
 from tasks.reporting.figures import count, interval, is_drawable, number, with_unit, words_of
-from tasks.reporting.groups import is_decided, undetermined_groups
-from tasks.reporting.quality import is_difference
+from tasks.reporting.groups import gap_of, is_decided, undetermined_groups
+from tasks.reporting.quality import overall_estimates
 from tasks.verdicts import Estimate
 
-_FIRST: Final = ("quality.macro_f1", "quality.accuracy")
+_MOST_METRICS: Final = 2
 _LATENCY: Final = "staging.latency_p95_ms"
 
 
@@ -37,8 +39,9 @@ def key_tiles(evidence: Evidence) -> list[Tile]:
 
 def _tiles(evidence: Evidence) -> Iterator[Tile]:
     by_name = {estimate.name: estimate for estimate in evidence.estimates}
-    yield from (_tile(by_name[name], words_of(name)) for name in _FIRST if name in by_name)
-    champion, baseline = _lead(evidence.family("champion")), _lead(evidence.family("baseline"))
+    leading = leading_metrics(evidence)
+    yield from (_tile(by_name[f"quality.{name}"], words_of(name)) for name in leading)
+    champion, baseline = (_lead(evidence.family(rival), leading) for rival in RIVALS)
     if champion:
         against = f"against version {evidence.scores.champion_version}"
         yield _tile(champion, f"{words_of(champion.name)} {against}")
@@ -49,11 +52,19 @@ def _tiles(evidence: Evidence) -> Iterator[Tile]:
         yield _tile(by_name[_LATENCY], words_of(_LATENCY))
 
 
-def _lead(family: tuple[Estimate, ...]) -> Estimate | None:
-    """The difference in macro F1, else the first difference, else the first number."""
+def leading_metrics(evidence: Evidence) -> list[str]:
+    """The metrics that rivals are compared in, foremost first; else those measured first."""
+    scores = evidence.scores
+    overall = [estimate.name.partition(".")[2] for estimate in overall_estimates(scores)]
+    compared = dict.fromkeys(comparison.metric for comparison in scores.comparisons)
+    return [name for name in compared if name in overall][:_MOST_METRICS] or overall[:_MOST_METRICS]
+
+
+def _lead(family: tuple[Estimate, ...], leading: list[str]) -> Estimate | None:
+    """The difference in the leading metric, else the first difference, else the first number."""
     differences = [e for e in family if is_difference(e.name)]
-    macro = [e for e in differences if "macro_f1" in e.name]
-    return next(iter([*macro, *differences, *family]), None)
+    first = [e for e in differences if leading and e.name.endswith(f".{leading[0]}_gain")]
+    return next(iter([*first, *differences, *family]), None)
 
 
 def _widest_gap(evidence: Evidence) -> Iterator[Tile]:
@@ -61,10 +72,11 @@ def _widest_gap(evidence: Evidence) -> Iterator[Tile]:
     judged = [group for group in groups if is_decided(group)]
     if judged:
         widest = max(judged, key=lambda group: abs(group.accuracy_gap.value or 0.0))
-        yield _tile(widest.accuracy_gap, f"widest accuracy gap: {widest.attribute} {widest.group}")
+        name = f"widest {gap_of(widest)} gap: {widest.attribute} {widest.group}"
+        yield _tile(widest.accuracy_gap, name)
     elif groups:
         why = f"all {len(undetermined_groups(groups))} groups are undetermined"
-        yield Tile("widest accuracy gap", "undetermined", "", why)
+        yield Tile(f"widest {gap_of(groups[0])} gap", "undetermined", "", why)
 
 
 def _tile(estimate: Estimate, name: str) -> Tile:

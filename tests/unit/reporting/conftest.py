@@ -155,7 +155,7 @@ def group(
     attribute: str, name: str, rows: int, gap: float | None, half: float, p: float | None,
     reason: str = "",
 ) -> GroupRates:  # fmt: skip
-    metric = f"fairness.{attribute}.{name}.accuracy_gap"
+    metric = f"fairness.{attribute}.accuracy_gap.{name}"
     return GroupRates(
         attribute=attribute,
         group=name,

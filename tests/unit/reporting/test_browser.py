@@ -10,6 +10,7 @@ import pytest
 
 from tasks.reporting.evidence import Evidence
 from tasks.reporting.page import Links, render_page
+from tests.unit.reporting.measured import classified, hostile_sections
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(
@@ -46,6 +47,16 @@ def test_it_opens_from_a_file_without_a_complaint(escaped: Evidence, tmp_path: P
     assert "<script" not in dom
 
 
+def test_every_section_opens_without_a_complaint(tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    page.write_text(render_page(hostile_sections(classified()), LINKS), encoding="utf-8")
+    dom, log = open_in_browser(page)
+    assert "CONSOLE" not in log
+    for section in ("slices", "fairness", "counterfactuals", "training"):
+        assert f'<section id="{section}"' in dom
+    assert "<script" not in dom
+
+
 def test_the_browser_reports_what_the_page_must_not_do(refused: Evidence, tmp_path: Path) -> None:
     """Proves that the test above can fail: the page's policy stops a script and says so."""
     page = tmp_path / "report.html"
@@ -58,15 +69,22 @@ def test_no_width_scrolls_sideways(escaped: Evidence, tmp_path: Path) -> None:
     """In frames, since a window of the browser is never narrower than 500 pixels."""
     widths = (320, 390, 768, 1024, 1360)
     tell = MEASURE.replace("document.title =", "parent.document.title += ' ' +")
-    inner = escape(POLICY.sub("", render_page(escaped, LINKS)).replace("</body>", tell))
-    frames = [f'<iframe width="{w}" style="border:0" srcdoc="{inner}"></iframe>' for w in widths]
+    inner = [
+        escape(POLICY.sub("", render_page(evidence, LINKS)).replace("</body>", tell))
+        for evidence in (escaped, hostile_sections(classified()))
+    ]
+    frames = [
+        f'<iframe width="{width}" style="border:0" srcdoc="{one}"></iframe>'
+        for one in inner
+        for width in widths
+    ]
     page = tmp_path / "frames.html"
     page.write_text(f"<!doctype html><title></title>{''.join(frames)}", encoding="utf-8")
     dom, _ = open_in_browser(page)
     title = re.search(r"<title>(.*?)</title>", dom)
     assert title
     seen = [tuple(map(int, pair)) for pair in re.findall(r"(\d+)\|(\d+)\|", title[1])]
-    assert sorted(width for width, _ in seen) == list(widths)
+    assert sorted(width for width, _ in seen) == sorted(2 * widths)
     assert [(width, content) for width, content in seen if content > width] == []
 
 

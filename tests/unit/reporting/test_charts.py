@@ -15,9 +15,10 @@ from tasks.reporting.charts import (
     scale_over,
     training_plane,
 )
+from tasks.reporting.curves import loss_plane
 from tasks.reporting.evidence import Evidence
 from tasks.reporting.funnel import data_funnel
-from tasks.reporting.quality import confusion_cells, loss_plane
+from tasks.reporting.quality import confusion_cells
 from tasks.verdicts import Estimate, Gate, Verdict, judge
 
 FINITE = st.floats(min_value=-1e6, max_value=1e6, allow_subnormal=False)

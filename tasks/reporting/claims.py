@@ -1,0 +1,54 @@
+"""What comparisons, slices and groups claim, against the numbers that were measured."""
+
+from collections.abc import Iterator
+
+from tasks.records import Comparison, Fairness, Scores
+from tasks.verdicts import Estimate, Verdict
+
+
+def baseless_claims(scores: Scores, fairness: Fairness) -> Iterator[str]:
+    """Claims that no estimate of the records stands behind."""
+    measured = {estimate.name: estimate for estimate in (*scores.estimates, *fairness.estimates)}
+    for comparison in scores.comparisons:
+        yield from _baseless_comparison(comparison, scores, measured)
+    for what, estimate in [*_of_slices(scores), *_of_groups(fairness)]:
+        if not _is_among(estimate, measured):
+            yield f"{what} claims {estimate.name} {estimate.value}, which no record holds"
+    families = {family.name for family in fairness.counterfactuals}
+    for flip in fairness.flips:
+        if flip.family not in families:
+            yield f"row {flip.row_id} flips in {flip.family!r}, which nothing measured"
+
+
+def _baseless_comparison(
+    comparison: Comparison, scores: Scores, measured: dict[str, Estimate]
+) -> Iterator[str]:
+    what = f"the comparison with the {comparison.rival} in {comparison.metric}"
+    if comparison.rival == "champion" and scores.champion_version is None:
+        yield f"{what} has no champion"
+    if not _is_among(comparison.gain, measured):
+        yield f"{what} claims a gain of {comparison.gain.value}, which no record holds"
+    told = [claim for claim in comparison.claims if claim.verdict is not Verdict.UNDETERMINED]
+    if told and comparison.gain.value is None:
+        yield f"{what} claims {told[0].kind} without a gain"
+
+
+def _of_slices(scores: Scores) -> Iterator[tuple[str, Estimate]]:
+    """Of a search, the worst slice alone is an estimate of its own."""
+    found = [one for one in scores.slices if one.origin == "search"]
+    for one in (*(s for s in scores.slices if s.origin != "search"), *found[:1]):
+        yield f"slice {one.name}", one.gap
+
+
+def _of_groups(fairness: Fairness) -> Iterator[tuple[str, Estimate]]:
+    for auc in fairness.aucs:
+        for estimate in (auc.subgroup_auc, auc.bpsn_auc, auc.bnsp_auc):
+            yield f"{auc.attribute} {auc.group}", estimate
+    for family in fairness.counterfactuals:
+        for estimate in (family.flip_rate, family.score_shift, family.largest_shift):
+            yield f"counterfactual {family.name}", estimate
+
+
+def _is_among(estimate: Estimate, measured: dict[str, Estimate]) -> bool:
+    # repr, since a number that is not finite is not equal to itself
+    return repr(measured.get(estimate.name)) == repr(estimate)
