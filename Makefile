@@ -14,11 +14,11 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down status test test-all check bench-data
+.PHONY: help run up down status test test-all check bench-data bench-training bench-evaluation
 MAKEFLAGS += --no-print-directory
 
 help:  ## Show the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(READY)  ## Start the stack and retrain a line (CONFIG=configs/bbc-news.yaml).
 	@$(BIN)/assayline up
@@ -41,6 +41,12 @@ test-all: check  ## Check the code, then run all tests, the slow ones too.
 
 bench-data: $(READY_DEV)  ## Measure the data stages against their peers (half an hour).
 	@$(BIN)/python -m benchmarks.data
+
+bench-training: $(READY_DEV)  ## Measure training and tokenization against their peers (half an hour).
+	@$(BIN)/python -m benchmarks.training
+
+bench-evaluation: $(READY_DEV)  ## Measure evaluation and fairness against their peers (some minutes).
+	@$(BIN)/python -m benchmarks.evaluation
 
 check: $(READY_DEV)  ## Lint, formatting, types and the arrows between the packages.
 	@$(BIN)/ruff check .

@@ -5,26 +5,21 @@ puts Parquet into a real S3 server on this machine; the server's share of the pr
 """
 
 import json
-import os
-import secrets
-import socket
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.data.corpus import write_jsonl
+from benchmarks.corpus import write_jsonl
+from benchmarks.local_store import environment_of, peak_memory_mb, served_store
 from infra.settings import load_settings
 from infra.store import Artifact, ObjectStore
 
 SIZE_BYTES = 1_000_000_000
 SMALL_SHARE = 10
 REPEATS = 3
-_STARTUP_S = 20
 
 
 def measure(size_bytes: int = SIZE_BYTES, repeats: int = REPEATS) -> dict[str, float]:
@@ -38,7 +33,8 @@ def measure(size_bytes: int = SIZE_BYTES, repeats: int = REPEATS) -> dict[str, f
         ingest_memory_growth: peak memory over that with a tenth of the rows.
 
     """
-    with tempfile.TemporaryDirectory(prefix="bench-ingest-") as name, _serve_store() as store:
+    with tempfile.TemporaryDirectory(prefix="bench-ingest-") as name, served_store() as settings:
+        store = environment_of(settings)
         large, small = Path(name) / "large.jsonl", Path(name) / "small.jsonl"
         _say(f"writing {size_bytes / 1e6:,.0f} MB")
         rows = write_jsonl(large, size_bytes)
@@ -86,56 +82,6 @@ def _run(what: str, path: Path, environment: Mapping[str, str]) -> dict[str, flo
     done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, float] = json.loads(done.stdout)
     return found
-
-
-@contextmanager
-def _serve_store() -> Iterator[Mapping[str, str]]:
-    """A new object store on loopback; the environment in which it is found."""
-    key, secret = secrets.token_hex(8), secrets.token_hex(16)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    rclone = Path(sysconfig.get_path("scripts")) / "rclone"
-    with tempfile.TemporaryDirectory(prefix="bench-store-") as folder:
-        server = subprocess.Popen(
-            [rclone, "serve", "s3", "--addr", address, folder],
-            env={**os.environ, "RCLONE_AUTH_KEY": f'"{key},{secret}"'},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            _wait_for(address)
-            yield {
-                **os.environ,
-                "ASSAYLINE_STORE_ENDPOINT_URL": f"http://{address}",
-                "ASSAYLINE_STORE_ACCESS_KEY_ID": key,
-                "ASSAYLINE_STORE_SECRET_ACCESS_KEY": secret,
-            }
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def _wait_for(address: str) -> None:
-    host, port = address.split(":")
-    deadline = time.monotonic() + _STARTUP_S
-    while True:
-        try:
-            socket.create_connection((host, int(port)), timeout=1).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return
-
-
-def peak_memory_mb() -> float:
-    """The most memory that this process ever held at once (Linux)."""
-    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    raise SystemExit("this system does not tell a process's peak memory in /proc/self/status")
 
 
 def read_by_pyarrow(path: Path) -> dict[str, float]:

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from benchmarks.data.corpus import short_texts
+from benchmarks.corpus import short_texts
+from benchmarks.local_store import peak_memory_mb
 from infra.store import open_store
 from tasks.data.ingestion.splits import SplitSettings, split_of
 from tasks.data.leakage.finding import find_leaks
@@ -145,11 +146,10 @@ def _search(path: Path) -> dict[str, object]:
     columns = leaks.columns(0, pq.read_metadata(path).num_rows)
     twins = zip(columns["normalised_twin"], columns["near_twin"], strict=True)
     rows = [row for row, marks in enumerate(twins) if any(marks)]
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return {
         "wall_s": time.perf_counter() - started,
         "cpu_s": time.process_time() - worked,
-        "peak_mb": int(status.split("VmHWM:")[1].split()[0]) / 1024,
+        "peak_mb": peak_memory_mb(),
         "counts": f"{leaks.record.near_across:,} near-duplicates across splits, "
         f"{leaks.record.near_within:,} within",
         "rows": rows,

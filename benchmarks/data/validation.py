@@ -19,17 +19,11 @@ for equal texts; it holds its memory in our process all the same.
 
 import argparse
 import json
-import os
 import resource
-import secrets
-import socket
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -41,8 +35,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from benchmarks.data.corpus import TOPICS, short_texts
-from infra.settings import Settings
+from benchmarks.corpus import TOPICS, short_texts
+from benchmarks.local_store import served_store
 from infra.store import Artifact, ObjectStore, sha256_of_file
 from tasks.data.contract.settings import ContractSettings
 from tasks.records import BaseModel, Snapshot
@@ -162,10 +156,11 @@ def _judge_ours(path: Path) -> dict[str, float]:
         return found
 
     with (
-        _serve_store() as store,
+        served_store() as settings,
         mock.patch.object(Protector, "protect", search_nothing),
         mock.patch.object(validation, "find_leaks", time_leaks),
     ):
+        store = ObjectStore(settings)
         snapshot = _put_snapshot(path, store)
         started = _now()
         report = validation.validate_snapshot(
@@ -244,48 +239,6 @@ def _judge_bare(path: Path) -> dict[str, float]:
     spent = _now() - started
     failing = {place for one in result.results for place in one.result["unexpected_index_list"]}
     return {**_told(spent), "rows_quarantined": len(failing)}
-
-
-@contextmanager
-def _serve_store() -> Iterator[ObjectStore]:
-    """A real object store on loopback, in a folder of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    key, secret = secrets.token_hex(8), secrets.token_hex(16)
-    program = Path(sysconfig.get_path("scripts")) / "rclone"
-    with tempfile.TemporaryDirectory(prefix="assayline-bench-store-") as folder:
-        process = subprocess.Popen(
-            [program, "serve", "s3", "--addr", address, folder],
-            env={**os.environ, "RCLONE_AUTH_KEY": f'"{key},{secret}"'},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            yield _open_store(address, key, secret)
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _open_store(address: str, key: str, secret: str) -> ObjectStore:
-    settings = Settings(
-        store_endpoint_url=f"http://{address}",
-        store_access_key_id=key,
-        store_secret_access_key=secret,
-        mlflow_url=None,
-        prefect_url=None,
-    )
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            host, port = address.split(":")
-            if probe.connect_ex((host, int(port))) == 0:
-                break
-        time.sleep(0.1)
-    store = ObjectStore(settings)
-    store.ensure_bucket(settings.artifacts_bucket)
-    return store
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""Evaluation and fairness against their named peers: `make bench-evaluation`."""

@@ -1,0 +1,1 @@
+"""Training and tokenization against their named peers."""
