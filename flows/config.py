@@ -4,7 +4,7 @@ import difflib
 import types
 import typing
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -19,11 +19,12 @@ from tasks.data.privacy.settings import PrivacySettings
 from tasks.data.representation.settings import RepresentationSettings
 from tasks.data.sources.settings import SourceSettings
 from tasks.evaluation.settings import EvaluationSettings
+from tasks.fairness.counterfactual_settings import CounterfactualSettings
 from tasks.fairness.settings import FairnessSettings
-from tasks.registry.settings import PolicySettings, StagingSettings
-from tasks.task_types.rows import TaskTypeName
+from tasks.registry.settings import PolicySettings, StagingSettings, default_policy
+from tasks.task_types.rows import ROW_SHAPES, TaskTypeName
 from tasks.tokenization.settings import BaseModelSettings, TokenizationSettings
-from tasks.training.settings import TrainingSettings
+from tasks.training.settings import TrainingSettings, check_method
 
 Config = TypeVar("Config", bound="DataConfig")
 
@@ -64,13 +65,23 @@ class DataConfig(BaseModel):
         default=BaseModelSettings(), description="The weights and tokenizer to start from."
     )
 
+    @model_validator(mode="after")
+    def _tokens_can_be_counted(self) -> Self:
+        """A tokenizer that is yet to be trained on the clean rows cannot choose them."""
+        for name in ("min_tokens", "max_tokens"):
+            value = getattr(self.contract, name)
+            if self.base_model.scratch and value is not None:
+                raise ValueError(
+                    f"contract.{name} is {value}, and counts tokens of a pretrained base model, "
+                    "but base_model.scratch builds one from the clean rows; set "
+                    f"contract.{name.replace('tokens', 'text_length')} (characters) instead"
+                )
+        return self
+
 
 class RetrainConfig(DataConfig):
     """All settings of a retraining; the form of a run in the Prefect UI."""
 
-    task_type: Literal["classification"] = Field(
-        default="classification", description="What the model is for."
-    )
     tokenization: TokenizationSettings = Field(
         default=TokenizationSettings(), description="From text to token ids."
     )
@@ -83,24 +94,63 @@ class RetrainConfig(DataConfig):
     fairness: FairnessSettings = Field(
         default=FairnessSettings(), description="Which groups are assessed."
     )
+    counterfactuals: CounterfactualSettings = Field(
+        default=CounterfactualSettings(),
+        description="Which words of the test rows are swapped for another group's.",
+    )
     staging: StagingSettings = Field(
         default=StagingSettings(), description="How the registered artifact is tried."
     )
     policy: PolicySettings = Field(
-        default=PolicySettings(), description="The gates that a candidate must pass."
+        default_factory=lambda given: default_policy(
+            ROW_SHAPES[given.get("task_type", "classification")].leading
+        ),
+        description="The gates that a candidate must pass; a line that names none must beat the "
+        "baseline in its task type's leading metric and not fall behind the champion.",
     )
+
+    @model_validator(mode="after")
+    def _loss_knows_the_settings(self) -> Self:
+        if self.training.asks_of_the_task_type:
+            from tasks.task_types import task_type
+
+            try:
+                check_method(task_type(self.task_type), self.training)
+            except SettingsError as error:
+                raise ValueError(str(error)) from error
+        return self
 
     @model_validator(mode="after")
     def _gates_name_assessed_groups(self) -> Self:
         """A gate on groups that nobody assesses would stay undetermined after hours of training."""
-        assessed = {*self.fairness.identity_attributes, *self.source.group_columns}
+        assessed = set(self.fairness.attributes(self.source.group_columns))
+        if unknown := self.fairness.unassessed(self.source.group_columns):
+            raise ValueError(
+                f"fairness.intersections or fairness.groups name {unknown}, which nothing "
+                f"assesses; assessed are {sorted(assessed)}: add it to "
+                "fairness.identity_attributes or source.group_columns"
+            )
         for gate in self.policy.gates:
             family, attribute, *_ = gate.metric.split(".")
             if family == "fairness" and attribute not in assessed:
                 raise ValueError(
                     f"policy.gates: {gate.metric} names the attribute {attribute!r}, which is not "
                     f"assessed; assessed are {sorted(assessed)}: add it to "
-                    "fairness.identity_attributes or source.group_columns"
+                    "fairness.identity_attributes or source.group_columns, and a pair of two to "
+                    "fairness.intersections"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _gates_name_swaps(self) -> Self:
+        """A gate on words that nobody swaps would stay undetermined, too."""
+        made = self.counterfactuals.estimates
+        for gate in self.policy.gates:
+            if gate.family == "counterfactual" and gate.metric not in made:
+                raise ValueError(
+                    f"policy.gates: {gate.metric} is not measured; of counterfactuals are "
+                    f"{list(made)}: correct the name, or add the list to counterfactuals.swaps or "
+                    "the file to counterfactuals.templates"
                 )
         return self
 
@@ -116,17 +166,11 @@ def load_config(path: Path) -> RetrainConfig:
 
 
 def load_data_config(path: Path) -> DataConfig:
-    """As `load_config`, of what a line's data is alone, whatever is trained on it.
-
-    A line of a task type that can be trained is refused for a wrong setting anywhere in its file.
-    """
+    """As `load_config`, of what a line's data is alone; a wrong setting anywhere is refused."""
     content = _read_settings(path)
+    _validated(RetrainConfig, content, path)
     own = {name: value for name, value in content.items() if name in DataConfig.model_fields}
-    trainable = typing.get_args(RetrainConfig.model_fields["task_type"].annotation)
-    if content.get("task_type", "classification") in trainable:
-        _validated(RetrainConfig, content, path)
-        return _validated(DataConfig, own, path)
-    return _validated(DataConfig, content, path)
+    return _validated(DataConfig, own, path)
 
 
 def _read_settings(path: Path) -> dict[str, Any]:
@@ -170,7 +214,7 @@ def load_line(path: str) -> dict[str, Any]:
 
 
 def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
-    """Make the local paths of source, benchmarks and base model absolute."""
+    """Make the local paths of source, benchmarks, word lists and base model absolute."""
     source, leakage = content.get("source"), content.get("leakage")
     if isinstance(source, dict) and "package" not in source:
         _anchor(source, "path", folder)
@@ -179,11 +223,24 @@ def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
     for benchmark in (leakage.get("benchmarks") or []) if isinstance(leakage, dict) else []:
         if isinstance(benchmark, dict):
             _anchor(benchmark, "path", folder)
+    _anchor_word_files(content.get("counterfactuals"), folder)
     base_model = content.get("base_model")
     if isinstance(base_model, dict) and isinstance(base_model.get("reference"), str):
         local = folder / Path(base_model["reference"]).expanduser()
         if ":" not in base_model["reference"] and local.is_dir():
             base_model["reference"] = str(local)
+
+
+def _anchor_word_files(settings: Any, folder: Path) -> None:
+    """A shipped list is named by a bare word; a file has an ending."""
+    for key in ("swaps", "templates") if isinstance(settings, dict) else ():
+        if isinstance(names := settings.get(key), list):
+            settings[key] = [
+                str(folder / Path(name).expanduser())
+                if isinstance(name, str) and Path(name).suffix
+                else name
+                for name in names
+            ]
 
 
 def _anchor(settings: dict[str, Any], name: str, folder: Path) -> None:

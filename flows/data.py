@@ -28,14 +28,14 @@ def check_data(config: DataConfig) -> DataPage:
     """Take a snapshot of a line's data, prove it, and report on it; nothing is trained."""
     line = config.line
     source = pin_source(line, config.source)
-    base_model = pin_base_model(config.base_model)
+    pretrained = pin_base_model(config.base_model)
     snapshot = ingest(source, config.source, config.splits, config.task_type)
     benchmarks = pin_benchmarks(config.leakage)
     data = validate(
-        snapshot, base_model, benchmarks, config.contract, config.leakage, config.privacy
+        snapshot, pretrained, benchmarks, config.contract, config.leakage, config.privacy
     )
     representation = represent(data, config.representation)
-    drift = measure_drift(data, find_reference(line, data), base_model, config.drift)
+    drift = measure_drift(data, find_reference(line, data), pretrained, config.drift)
     return write_data_report(line, snapshot, data, representation, drift)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -73,13 +73,11 @@ def readmit(config: Path, rows: str, *, as_json: AsJson = False) -> int:
 
 def _data_parameters(settings: Settings, config: Path) -> tuple["DataConfig", dict[str, object]]:
     """The checked data settings of a file, as a flow run takes them; the line is registered."""
-    from flows.config import RetrainConfig, load_data_config
+    from flows.config import load_data_config
     from flows.runs import ensure_deployments
 
     checked = load_data_config(config)
-    trainable = get_args(RetrainConfig.model_fields["task_type"].annotation)
-    trains = checked.task_type in trainable
-    ensure_deployments(settings, checked.line, config, trains=trains)
+    ensure_deployments(settings, checked.line, config)
     return checked, {"config": checked.model_dump(mode="json", exclude_unset=True)}
 
 

@@ -13,7 +13,7 @@ from flows import console
 from infra.errors import PromotionError
 from infra.settings import Settings, load_settings
 from infra.store import Artifact
-from tasks.records import Decision, LedgerEntry
+from tasks.records import Decision, LedgerEntry, TrainingPlan
 
 if TYPE_CHECKING:
     from infra.tracking import Tracking
@@ -21,11 +21,17 @@ if TYPE_CHECKING:
 EXIT_REFUSED = 4
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for a script.")]
+DryRun = Annotated[
+    bool,
+    Parameter(
+        negative="", help="Check settings and data, and only estimate what training would take."
+    ),
+]
 Reason = Annotated[str, Parameter(help="Why; it stands in the ledger.")]
 By = Annotated[str | None, Parameter(help="Who decides; your user name if left out.")]
 
 
-def run(config: Path, *, as_json: AsJson = False) -> int:
+def run(config: Path, *, dry_run: DryRun = False, as_json: AsJson = False) -> int:
     """Retrain the line of a settings file through the worker, and show what comes of it.
 
     Exit code 0: production stands proven; 1: an error; 4: the candidate was refused.
@@ -38,10 +44,16 @@ def run(config: Path, *, as_json: AsJson = False) -> int:
 
     checked = load_config(config)
     settings = load_settings()
-    ensure_deployments(settings, checked.line, config, trains=True)
+    ensure_deployments(settings, checked.line, config)
     parameters = {"config": checked.model_dump(mode="json", exclude_unset=True)}
     progress = Console(stderr=as_json, highlight=False)
-    outcome = run_deployment(settings, f"retrain/{checked.line}", parameters, Decision, progress)
+    deployment = f"retrain/{checked.line}"
+    if dry_run:
+        asked = parameters | {"dry_run": True}
+        planned = run_deployment(settings, deployment, asked, TrainingPlan, progress).result
+        console.show_json(asdict(planned)) if as_json else _show_plan(planned)
+        return 0
+    outcome = run_deployment(settings, deployment, parameters, Decision, progress)
     decision = outcome.result
     production = _registry(settings).aliases(checked.line).get("production")
     if as_json:
@@ -191,6 +203,30 @@ def _show_decision(decision: Decision, run_url: str, production: int | None, *, 
         ("report", decision.report_url),
     ):
         console.say(f"{what:<8} {where}")
+
+
+def _show_plan(plan: TrainingPlan) -> None:
+    """What a training would come to."""
+    rates = [f"{name} {rate:,.0f} tokens a second" for name, rate in plan.measured.items()]
+    chosen = [f"{name} {value}" for name, value in plan.choices.items()]
+    workers = "" if plan.workers == 1 else f", {plan.workers} workers"
+    console.say()
+    console.show_table(
+        ("a training would take", ""),
+        [
+            ("parameters", f"{plan.parameters:,}"),
+            ("that learn", f"{plan.learning:,} ({plan.learning_share:.1%})"),
+            ("examples", f"{plan.rows:,}"),
+            ("optimizer steps", f"{plan.steps:,}"),
+            ("tokens", f"{plan.tokens:,}"),
+            ("device", f"{plan.device}{workers}"),
+            ("memory", f"about {plan.memory_mb:,.0f} MB"),
+            ("time", f"about {plan.training_s / 60:.1f} min"),
+            ("ways", ", ".join(chosen)),
+            ("measured", ", ".join(rates)),
+        ],
+    )
+    console.say("nothing was trained")
 
 
 def _registry(settings: Settings) -> "Tracking":

@@ -6,8 +6,8 @@ from prefect.runtime import flow_run
 from flows.config import RetrainConfig
 from tasks.data import ingest, measure_drift, pin_benchmarks, pin_source, represent, validate
 from tasks.evaluation import evaluate
-from tasks.fairness import assess
-from tasks.records import Decision
+from tasks.fairness import ask_counterfactuals, assess, pin_swaps
+from tasks.records import Decision, TrainingPlan
 from tasks.registry import (
     confirm_registered,
     find_champion,
@@ -18,8 +18,8 @@ from tasks.registry import (
     stage,
 )
 from tasks.reporting import write_report
-from tasks.tokenization import pin_base_model, tokenize
-from tasks.training import train
+from tasks.tokenization import build_base_model, pin_base_model, tokenize
+from tasks.training import plan, train
 from tasks.verdicts import Verdict
 
 
@@ -29,26 +29,38 @@ def _run_name() -> str:
 
 
 @flow(name="retrain", flow_run_name=_run_name, persist_result=True, result_serializer="json")
-def retrain(config: RetrainConfig) -> Decision:
-    """Retrain a model line, prove the candidate, and promote it if every gate passes."""
+def retrain(config: RetrainConfig, *, dry_run: bool = False) -> Decision | TrainingPlan:
+    """Retrain a model line, prove the candidate, and promote it if every gate passes.
+
+    Args:
+        config: the line.
+        dry_run: check the settings and the data, and only estimate what the training would take.
+    """
     line, task_type = config.line, config.task_type
 
     source = pin_source(line, config.source)
-    base_model = pin_base_model(config.base_model)
+    pretrained = pin_base_model(config.base_model)
     snapshot = ingest(source, config.source, config.splits, task_type)
     benchmarks = pin_benchmarks(config.leakage)
+    swaps = pin_swaps(config.counterfactuals)
     data = validate(
-        snapshot, base_model, benchmarks, config.contract, config.leakage, config.privacy
+        snapshot, pretrained, benchmarks, config.contract, config.leakage, config.privacy
     )
     representation = represent(data, config.representation)
-    drift = measure_drift(data, find_reference(line, data), base_model, config.drift)
+    drift = measure_drift(data, find_reference(line, data), pretrained, config.drift)
 
+    base_model = pretrained or build_base_model(data, config.base_model)
     tokens = tokenize(data, base_model, task_type, config.tokenization)
+    if dry_run:
+        return plan(line, tokens, base_model, task_type, config.training)
     weights = train(line, tokens, base_model, task_type, config.training)
 
     champion = find_champion(line, weights)
-    scores = evaluate(weights, data, champion, task_type, config.evaluation)
-    fairness = assess(scores, data, config.fairness)
+    scores = evaluate(weights, data, champion, task_type, config.evaluation, snapshot)
+    assessed = assess(scores, data, config.fairness)
+    fairness = ask_counterfactuals(
+        assessed, scores, weights, data, task_type, config.counterfactuals, swaps
+    )
     version = register(
         line, snapshot, data, tokens, base_model, weights, scores, fairness, task_type
     )

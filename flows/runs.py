@@ -29,7 +29,6 @@ LINE_FLOWS = {
     "flows/promote.py:rollback": "Puts the version that was in production before back.",
     "flows/promote.py:promote": "A person promotes a version by name and with a reason.",
 }
-DATA_FLOWS = "flows/data.py:"
 # What gives a deployment the settings of its line, where it takes them.
 CONFIG_STEPS = {
     "flows/data.py:check_data": "flows.config.load_data",
@@ -136,14 +135,13 @@ def _own_words(message: str) -> str:
     return re.sub(r"^(Flow run encountered an exception: )?(\w+Error: )?", "", message)
 
 
-def ensure_deployments(settings: Settings, line: str, config: Path, *, trains: bool) -> None:
+def ensure_deployments(settings: Settings, line: str, config: Path) -> None:
     """Register a line that the project's prefect.yaml does not name, so that Prefect knows it.
 
     Args:
         settings: of the servers.
         line: its name.
         config: its YAML file.
-        trains: whether it can be trained; of another one only its data can be checked.
 
     Raises:
         StackError: Prefect is not up or refuses the deployments.
@@ -155,15 +153,13 @@ def ensure_deployments(settings: Settings, line: str, config: Path, *, trains: b
         return
     folder = settings.home.absolute() / "lines"
     folder.mkdir(parents=True, exist_ok=True)
-    prefect_file = _write_prefect_file(folder, line, config.absolute(), trains=trains)
+    prefect_file = _write_prefect_file(folder, line, config.absolute())
     register_deployments(orchestrator, settings, stack.project, prefect_file)
 
 
-def _write_prefect_file(folder: Path, line: str, config: Path, *, trains: bool) -> Path:
+def _write_prefect_file(folder: Path, line: str, config: Path) -> Path:
     deployments = []
     for entrypoint, description in LINE_FLOWS.items():
-        if not trains and not entrypoint.startswith(DATA_FLOWS):
-            continue
         entry: dict[str, Any] = {
             "name": line,
             "description": description,

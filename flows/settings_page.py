@@ -40,9 +40,9 @@ def render_settings_page() -> str:
 
 
 def _tables_of_items(name: str, model: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
-    """A table for each list of settings inside a stage's."""
+    """A table for each of the settings, and each list of settings, inside a stage's."""
     for field_name, field in model["properties"].items():
-        for item in _referenced(field.get("items", {}), schema):
+        for item in (*_referenced(field, schema), *_referenced(field.get("items", {}), schema)):
             if "properties" in item:
                 yield f"\n### {name}.{field_name}\n\n{_text(item)}\n"
                 yield from _table(item, schema)

@@ -82,6 +82,7 @@ class ObjectStore:
     """
 
     def __init__(self, settings: Settings) -> None:
+        self.settings = settings
         key, secret = settings.store_access_key_id, settings.store_secret_access_key
         self._where = settings.store_endpoint_url or f"AWS S3 in {settings.store_region}"
         self.bucket = settings.artifacts_bucket

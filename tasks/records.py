@@ -401,11 +401,14 @@ class Tokens:
     """Token ids of every split.
 
     Attributes:
-        artifact: folder; one Arrow dataset a split with columns row_id, input_ids (list of int)
-            and labels (class id).
+        artifact: folder; one Arrow file a split with columns row_id, input_ids (list of int) and
+            what else the task type learns from.
         max_length: tokens that a text was cut to.
+        rows_by_split: examples; a row may give several.
         tokens_by_split: real tokens, special ones included.
-        truncated_by_split: texts longer than max_length, which were cut.
+        truncated_by_split: texts longer than max_length, which were cut or read in windows.
+        stride: tokens that two windows of one text share.
+        max_target_length: tokens that a written text was cut to.
 
     """
 
@@ -415,6 +418,8 @@ class Tokens:
     rows_by_split: dict[str, int]
     tokens_by_split: dict[str, int]
     truncated_by_split: dict[str, int]
+    stride: int = 0
+    max_target_length: int = 0
 
 
 @dataclass(frozen=True)
@@ -428,6 +433,45 @@ class Epoch:
 
 
 @dataclass(frozen=True)
+class TrainingPoint:
+    """One or several steps of training: mean loss and gradient norm, at the last one's step."""
+
+    step: int
+    loss: float
+    learning_rate: float
+    grad_norm: float
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What a training would come to, before it is begun.
+
+    Attributes:
+        learning: parameters that learn in the end, and `learning_share` their share of all.
+        rows: training examples; steps: optimizer steps of all epochs.
+        tokens: real tokens of all epochs.
+        memory_mb: weights, gradients, optimizer and the largest pass, in 10^6 bytes, of a worker.
+        training_s: seconds, from the rate that was measured.
+        choices: what training would take of batching, precision and compile.
+        measured: real tokens a second of each choice that was measured.
+
+    """
+
+    parameters: int
+    learning: int
+    learning_share: float
+    rows: int
+    steps: int
+    tokens: int
+    memory_mb: float
+    training_s: float
+    device: str
+    workers: int
+    choices: dict[str, str]
+    measured: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Weights:
     """A trained model.
 
@@ -436,6 +480,13 @@ class Weights:
             model.safetensors, tokenizer files.
         best_epoch: the epoch whose weights these are.
         run_id: MLflow run with the training's curves.
+        choices: what training took of batching, precision and compile.
+        measured: real tokens a second of each choice that was measured; the one that was taken
+            is not always the fastest, since it must be faster by a margin than the usual one.
+        curve: at most 200 points over all steps.
+        workers: processes that trained together.
+        first_step_s: seconds from the stage's begin to the end of its first step.
+        peak_memory_mb: most memory that the first worker held, of the GPU where there is one.
 
     """
 
@@ -451,6 +502,14 @@ class Weights:
     training_s: float = field(metadata=NOT_IDENTITY)
     tokens_per_s: float = field(metadata=NOT_IDENTITY)
     resumed_from_step: int = field(metadata=NOT_IDENTITY)
+    stride: int = 0
+    max_target_length: int = 0
+    choices: dict[str, str] = field(default_factory=dict, metadata=NOT_IDENTITY)
+    measured: dict[str, float] = field(default_factory=dict, metadata=NOT_IDENTITY)
+    curve: tuple[TrainingPoint, ...] = field(default=(), metadata=NOT_IDENTITY)
+    workers: int = field(default=1, metadata=NOT_IDENTITY)
+    peak_memory_mb: float = field(default=0.0, metadata=NOT_IDENTITY)
+    first_step_s: float = field(default=0.0, metadata=NOT_IDENTITY)
 
 
 @dataclass(frozen=True)
@@ -463,18 +522,93 @@ class Champion:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """That the candidate is better than a rival, or not worse by more than a margin.
+
+    Attributes:
+        kind: ``superiority`` or ``non-inferiority``.
+        margin: how much worse counts as not worse; 0 for superiority.
+        verdict: by the interval, corrected by Holm's procedure over all claims of the kind.
+        reason: one sentence.
+        more_rows: test rows that would probably settle it, beside those there are; None where it
+            is settled, or where no number of rows can be told.
+
+    """
+
+    kind: str
+    margin: float
+    verdict: Verdict
+    reason: str
+    more_rows: int | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The candidate against another model on the same test rows, in one metric.
+
+    Attributes:
+        rival: ``baseline`` or ``champion``.
+        gain: how much better the candidate is.
+        test: how the p-value was made; empty where there is none.
+        p_value: two-sided, of the hypothesis that both are as good.
+        p_adjusted: Holm-corrected over all comparisons.
+
+    """
+
+    rival: str
+    metric: str
+    gain: Estimate
+    test: str
+    p_value: float | None
+    p_adjusted: float | None
+    claims: tuple[Claim, ...]
+
+
+@dataclass(frozen=True)
+class SliceResult:
+    """How the candidate does on a part of the test rows.
+
+    Attributes:
+        name: ``<feature>.<value>``, the name of an expression, or the features of one found.
+        description: what its rows have in common, in words.
+        origin: ``feature``, ``expression`` or ``search``. The numbers of a slice that was found by
+            searching are of rows that the search did not see.
+        rows: of the slice, among those that its numbers rest on.
+        score: their mean row score, 0 to 1; None where there are none.
+        gap: their mean row score less that of all other rows.
+        p_adjusted: of the gap, Holm-corrected over the slices of the same origin; None where the
+            slice is not judged.
+        reason: why it is not judged; empty where it is.
+
+    """
+
+    name: str
+    description: str
+    origin: str
+    rows: int
+    score: float | None
+    gap: Estimate
+    p_adjusted: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Scores:
     """What the candidate, the baseline and the champion say of the held-out rows.
 
     Attributes:
-        artifact: Parquet, one row a test row: row_id, label and predicted (class ids),
-            probabilities (list of float, one a label), baseline_predicted, and
-            champion_predicted where there is a champion.
-        estimates: quality.*, baseline.* and champion.* with intervals.
-        confusion: counts, confusion[true][predicted].
-        calibration: (mean confidence, accuracy, rows) of each bin with rows.
+        artifact: Parquet, one row a test row: row_id; row_score, how right the answer is, 0 to 1;
+            what the task type's predict gives, answer among it (of classification label and
+            predicted as class ids, and probabilities); the same of the rivals that say something
+            as baseline_row_score, champion_row_score and, where there are such,
+            baseline_predicted and champion_predicted, null where a rival says nothing.
+        estimates: quality.*, baseline.*, champion.* and slice.* with intervals.
+        confusion: counts, confusion[true][predicted]; empty for a task type without classes.
+        calibration: (mean confidence, accuracy, rows) of each bin with rows; empty likewise.
         champion_version: None where there is no champion.
         champion_note: why there is no comparison, where there is none.
+        comparisons: with each rival in each leading metric.
+        slices: parts of the test rows, those found by searching last.
 
     """
 
@@ -486,6 +620,8 @@ class Scores:
     calibration: tuple[tuple[float, float, int], ...]
     champion_version: int | None
     champion_note: str
+    comparisons: tuple[Comparison, ...] = ()
+    slices: tuple[SliceResult, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -493,12 +629,16 @@ class GroupRates:
     """One group's own numbers.
 
     Attributes:
-        attribute: for example gender.
-        group: for example female.
-        metrics: accuracy and the macro-averaged rates, by name.
+        attribute: for example gender; gender+religion where groups of two are looked at together.
+        group: for example female, or female+muslim.
+        metrics: accuracy and the macro-averaged rates, or the mean row score where a task type
+            has no classes, by name.
+        accuracy_gap: to all other rows; of the row score likewise.
         p_adjusted: of the accuracy gap to all other rows, Holm-corrected over the groups; None
             where the group is too small to tell.
         reason: why the group is not judged, where it is not.
+        estimates: the group's own rates with their intervals, a label at its end where the rate is
+            that of one label against the rest.
 
     """
 
@@ -509,6 +649,84 @@ class GroupRates:
     accuracy_gap: Estimate
     p_adjusted: float | None
     reason: str
+    estimates: tuple[Estimate, ...] = ()
+
+
+@dataclass(frozen=True)
+class SubgroupAuc:
+    """How the scores of a label rank the rows of a group (Borkan et al. 2019, arXiv:1903.04561).
+
+    Background are all rows that are not of the group. The estimates stand in `Fairness` as well.
+
+    Attributes:
+        label: whose probability is the score; rows of it are positive, all others negative.
+        subgroup_auc: within the group; low where it cannot be told apart there.
+        bpsn_auc: background positive, subgroup negative; low where its rows are scored too high.
+        bnsp_auc: background negative, subgroup positive; low where its rows are scored too low.
+        positive_aeg: average equality gap of the positives, from -0.5 to 0.5; above 0 where the
+            group's are scored higher than the background's.
+        negative_aeg: of the negatives likewise.
+
+    """
+
+    attribute: str
+    group: str
+    label: str
+    positives: int
+    negatives: int
+    subgroup_auc: Estimate
+    bpsn_auc: Estimate
+    bnsp_auc: Estimate
+    positive_aeg: Estimate
+    negative_aeg: Estimate
+
+
+@dataclass(frozen=True)
+class CounterfactualFamily:
+    """Test rows with one kind of wording swapped, and what the model then says of them.
+
+    Attributes:
+        name: for example ``gender``.
+        kind: ``swapped words`` or ``templates``.
+        rows: test rows, or filled templates, with something to swap.
+        pairs: pairs of a text and its changed self.
+        flip_rate: share of the rows whose answer changes under at least one swap.
+        score_shift: mean over the rows of how far the score moves.
+        largest_shift: mean over the rows of the largest move over all swaps of the row.
+
+    """
+
+    name: str
+    kind: str
+    rows: int
+    pairs: int
+    flip_rate: Estimate
+    score_shift: Estimate
+    largest_shift: Estimate
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A row whose answer changes with the swapped words.
+
+    Attributes:
+        row_id: of the test row, or of the template.
+        family: name of its `CounterfactualFamily`.
+        before: the answer to the text as it is.
+        after: the answer to the changed text.
+        text_before: excerpt around the swapped words.
+        text_after: the same of the changed text.
+        shift: how far the score moves.
+
+    """
+
+    row_id: str
+    family: str
+    before: str
+    after: str
+    text_before: str
+    text_after: str
+    shift: float
 
 
 @dataclass(frozen=True)
@@ -517,12 +735,18 @@ class Fairness:
 
     Attributes:
         estimates: fairness.<attribute>.<metric> with intervals.
+        aucs: of each group, for each label that the settings name.
+        counterfactuals: what swapped words change; their estimates stand in ``estimates`` too.
+        flips: the rows that move most, the farthest first.
 
     """
 
     groups: tuple[GroupRates, ...]
     estimates: tuple[Estimate, ...]
     min_group_rows: int
+    aucs: tuple[SubgroupAuc, ...] = ()
+    counterfactuals: tuple[CounterfactualFamily, ...] = ()
+    flips: tuple[Flip, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ ALPHA = 0.05
 # Holm's procedure judges the k-th of m gates at ALPHA / (m - k + 1), so an estimate carries an
 # interval for each of these.
 MAX_FAMILY = 20
-# Families whose gates are corrected for multiplicity: one gate a group or a slice.
-CORRECTED_FAMILIES = frozenset({"fairness", "slice"})
+# Families whose gates are corrected for multiplicity: one gate a group, a swap or a slice.
+CORRECTED_FAMILIES = frozenset({"fairness", "counterfactual", "slice"})
 
 
 class Verdict(StrEnum):

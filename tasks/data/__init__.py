@@ -72,7 +72,7 @@ def pin_benchmarks(settings: LeakageSettings) -> tuple[SourceFile, ...]:
 )
 def validate(
     snapshot: Snapshot,
-    base: BaseModel,
+    base: BaseModel | None,
     benchmarks: tuple[SourceFile, ...],  # noqa: ARG001 - a changed benchmark makes another key
     contract: ContractSettings,
     leakage: LeakageSettings,
@@ -97,7 +97,10 @@ def represent(data: DataReport, settings: RepresentationSettings) -> Representat
     libraries=("numpy", "pyarrow", "scikit-learn", "scipy", "tokenizers", "torch", "transformers"),
 )
 def measure_drift(
-    data: DataReport, reference: DataReference | None, base: BaseModel, settings: DriftSettings
+    data: DataReport,
+    reference: DataReference | None,
+    base: BaseModel | None,
+    settings: DriftSettings,
 ) -> Drift | None:
     """Compare the clean rows with those of the champion; None where there is no champion."""
     from tasks.data.drift.comparison import compare

@@ -1,8 +1,14 @@
 """A candidate with real weights and real scores, for the tests of the registry."""
 
-from dataclasses import dataclass
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from infra.store import Artifact, ObjectStore
@@ -34,6 +40,25 @@ class Candidate:
     weights: Weights
     scores: Scores
     fairness: Fairness
+
+
+def with_answers(
+    scores: Scores, answers: Mapping[str, Mapping[str, Any] | None], name: str, store: ObjectStore
+) -> Scores:
+    """Scores of rows by their id, with answers that the test knows from elsewhere."""
+    table = pa.table(
+        {
+            "row_id": list(answers),
+            "answer": [
+                None if answer is None else json.dumps(answer, ensure_ascii=False)
+                for answer in answers.values()
+            ],
+        }
+    )
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    written = store.put_bytes(store.uri("scores", f"{name}.parquet"), buffer.getvalue())
+    return replace(scores, artifact=written)
 
 
 @pytest.fixture(scope="session")

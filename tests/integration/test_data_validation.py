@@ -322,7 +322,7 @@ TASKS: dict[TaskTypeName, tuple[Callable[[str], dict[str, Any]], dict[str, Any],
         {"question": "t", "context": "so it is", "answer": "so", "answer_start": 4},
         "answer not at its offset",
     ),
-    "pairs": (
+    "translation": (
         lambda text: {"source": text, "target": f"{text} {text}"},
         {"source": "a text", "target": "x" * 600}, "length ratio",
     ),
@@ -330,7 +330,7 @@ TASKS: dict[TaskTypeName, tuple[Callable[[str], dict[str, Any]], dict[str, Any],
         lambda text: {"messages": chat(text, "well")},
         {"messages": [{"role": "assistant", "content": "I was not asked"}]}, "broken chat",
     ),
-    "text": (lambda text: {"text": text}, {"text": " "}, "missing text"),
+    "causal_lm": (lambda text: {"text": text}, {"text": " "}, "missing text"),
 }  # fmt: skip
 
 

@@ -190,9 +190,19 @@ def test_the_prefect_run_shows_tables_and_links(
     # The second call was found in the cache, so each stands there once.
     assert sorted(artifact["key"] for artifact in found) == [
         f"{kind}-bbc-news"
-        for kind in ("confusion", "drift", "gates", "groups", "report", "rows", "version")
+        for kind in (
+            "calibration",
+            "confusion",
+            "drift",
+            "gates",
+            "groups",
+            "report",
+            "rows",
+            "version",
+        )
     ]
     shown = {artifact["key"]: artifact["data"] for artifact in found}
+    assert "| 0.9871 | 0.9947 | 377 |" in shown["calibration-bbc-news"]
     assert "✓ pass" in shown["gates-bbc-news"]
     assert "undetermined: welsh has 3 test rows" in shown["groups-bbc-news"]
     assert "because: broken JSON" in shown["rows-bbc-news"]

@@ -83,7 +83,7 @@ def test_packed_objects_are_read_as_the_files_are(store: ObjectStore, tmp_path: 
     (tmp_path / "a.csv.gz").write_bytes(data)
     uri = store.put_bytes(store.uri("packed", "a.csv.gz"), data).uri
     local, remote = (
-        read_version(pin("line", settings, store), settings, "text", store)
+        read_version(pin("line", settings, store), settings, "causal_lm", store)
         for settings in (
             settings_of(format="csv", path=str(tmp_path / "a.csv.gz")),
             settings_of(format="csv", path=uri),

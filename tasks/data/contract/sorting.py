@@ -210,7 +210,7 @@ def _without_personal_data(values: Sequence[str]) -> list[str]:
     if not values:
         return []
     rows = pa.table({"text": pa.array(values, pa.string())})
-    protected = Protector(PrivacySettings(), ROW_SHAPES["text"]).protect(rows).rows
+    protected = Protector(PrivacySettings(), ROW_SHAPES["causal_lm"]).protect(rows).rows
     return list(protected["text"].to_pylist())
 
 

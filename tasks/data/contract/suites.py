@@ -4,6 +4,7 @@ Row rules are judged on all rows, and a row that fails one is put aside. Set rul
 the rows that are left, and one that fails ends the run.
 """
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from tasks.data.contract import expectations as ours
 from tasks.data.contract.figures import ALL_ROWS, LABELS_WITH_ROWS, OUTSIDE, name_type
 from tasks.data.contract.settings import ContractSettings
 from tasks.data.contract.spelling import excerpt, explain_unknown, name_values
+from tasks.identity.naming import SEPARATOR
 from tasks.records import SPLITS
 from tasks.task_types.rows import Column, RowShape, TaskTypeName, arrow_type
 
@@ -237,7 +239,7 @@ def _task_rules(contract: ContractSettings, shape: RowShape) -> Iterator[RowRule
         yield _told("broken chat", ours.ExpectColumnChatTurnsToAlternate(column="messages"))
     elif shape.task_type == "regression":
         yield _target_rule(contract)
-    elif shape.task_type == "pairs" and (contract.min_length_ratio or contract.max_length_ratio):
+    elif "source" in shape.names and (contract.min_length_ratio or contract.max_length_ratio):
         ratio = ours.ExpectMulticolumnLengthRatiosToBeBetween(
             column_list=["source", "target"],
             min_value=contract.min_length_ratio,
@@ -293,12 +295,22 @@ def _likeness_rules() -> Iterator[RowRule]:
 
 
 def _group_rule(name: str, values: Sequence[str]) -> RowRule:
+    known = "|".join(map(re.escape, values))
+    part = rf" *(?:{known}) *"
     return _stock(
         f"unknown {name}",
-        gxe.ExpectColumnValuesToBeInSet(column=name, value_set=list(values)),
-        f"{name} is one of the contract's values",
-        lambda seen: explain_unknown(seen, values),
+        gxe.ExpectColumnValuesToMatchRegex(
+            column=name, regex=rf"^{part}(?:{re.escape(SEPARATOR)}{part})*\Z"
+        ),
+        f"{name} is one of the contract's values, or several of them",
+        lambda seen: explain_unknown(_stranger(seen, values), values),
     )
+
+
+def _stranger(seen: object, values: Sequence[str]) -> object:
+    """The first of the groups of a row that is none of the contract's."""
+    parts = [part.strip() for part in str(seen).split(SEPARATOR)]
+    return next((part for part in parts if part not in values), seen)
 
 
 def set_rules(

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.base_models import Fingerprint, locate_pinned
-from infra.errors import DataError
+from infra.errors import DataError, SettingsError
 from infra.store import Artifact, ObjectStore
 from tasks.data.contract.checking import CheckedSet, check_set
 from tasks.data.contract.data_docs import render_page
@@ -69,7 +69,7 @@ class SortedSnapshot:
 
 def validate_snapshot(
     snapshot: Snapshot,
-    base: BaseModel,
+    base: BaseModel | None,
     contract: ContractSettings,
     leakage: LeakageSettings,
     privacy: PrivacySettings,
@@ -108,7 +108,7 @@ def make_frames(
     shape: RowShape,
     labels: Sequence[str],
     group_columns: Sequence[str],
-    base: BaseModel,
+    base: BaseModel | None,
     contract: ContractSettings,
 ) -> FrameMaker:
     """Frames with the columns that the contract's rules read, and no dearer ones."""
@@ -128,8 +128,13 @@ def _tell_with(contract: ContractSettings) -> Callable[[list[str | None]], list[
     return tell
 
 
-def _count_with(base: BaseModel) -> Callable[[list[str]], list[int]]:
+def _count_with(base: BaseModel | None) -> Callable[[list[str]], list[int]]:
     """Numbers of the base model's tokens, special ones included, nothing cut."""
+    if base is None:
+        raise SettingsError(
+            "contract.min_tokens and contract.max_tokens count tokens of a pretrained base model, "
+            "and there is none; set contract.min_text_length and contract.max_text_length"
+        )
     pinned = Fingerprint(base.sha256, base.tokenizer_sha256)
     tokenizer = load_tokenizer(locate_pinned(base.reference, base.revision, pinned))
 

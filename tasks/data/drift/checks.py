@@ -33,6 +33,8 @@ VOCABULARY = "drift.vocabulary"
 UNKNOWN_TOKENS = "drift.unknown_tokens"
 DOMAIN_CLASSIFIER = "drift.domain_classifier"
 EMBEDDINGS = "drift.embeddings"
+# What only a pretrained base model can tell.
+OF_THE_MODEL = frozenset({UNKNOWN_TOKENS, EMBEDDINGS})
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,17 @@ class DrawnTexts:
     membership: Membership
 
 
-def questions_of(settings: DriftSettings, shape: RowShape) -> dict[str, Question]:
-    """The questions by name; rows without classes are not asked for their shares."""
+def questions_of(
+    settings: DriftSettings, shape: RowShape, *, has_model: bool = True
+) -> dict[str, Question]:
+    """The questions by name.
+
+    Args:
+        settings: limits.
+        shape: rows without classes are not asked for their shares.
+        has_model: without a pretrained base model, nobody can be asked what it finds new.
+
+    """
     asked = (
         (LABEL_SHARES, "Jensen-Shannon distance of label shares", settings.max_label_distance),
         (TEXT_LENGTH, "Kolmogorov-Smirnov distance of lengths", settings.max_length_distance),
@@ -77,7 +88,7 @@ def questions_of(settings: DriftSettings, shape: RowShape) -> dict[str, Question
     return {
         name: Question(name, effect, limit, of_equals=0.5 if name == DOMAIN_CLASSIFIER else 0.0)
         for name, effect, limit in asked
-        if name != LABEL_SHARES or shape.label_column
+        if (name != LABEL_SHARES or shape.label_column) and (has_model or name not in OF_THE_MODEL)
     }
 
 
@@ -85,7 +96,7 @@ def measure_sides(
     before: Side,
     now: Side,
     questions: dict[str, Question],
-    base_folder: Path,
+    base_folder: Path | None,
     settings: DriftSettings,
 ) -> Findings:
     """Answer every question that these rows can answer."""
@@ -108,7 +119,7 @@ def _ask_of_texts(
     before: Side,
     now: Side,
     questions: dict[str, Question],
-    base_folder: Path,
+    base_folder: Path | None,
     settings: DriftSettings,
 ) -> Findings:
     """What was found, and what the texts of the samples tell."""
@@ -116,18 +127,23 @@ def _ask_of_texts(
     sides = drawn.membership
     if sides.is_equal:
         same = (VOCABULARY, UNKNOWN_TOKENS, DOMAIN_CLASSIFIER, EMBEDDINGS)
-        equal = (questions[name].of_same_rows(sides.rows) for name in same)
+        asked_of = (questions[name] for name in same if name in questions)
+        equal = (question.of_same_rows(sides.rows) for question in asked_of)
         return replace(found, measurements=(*found.measurements, *equal))
     permutations = Permutations(settings.permutations, settings.seed)
-    counts, unknown = count_words(drawn.texts), count_unknown(base_folder, drawn.texts)
+    counts = count_words(drawn.texts)
     asked, features = questions[DOMAIN_CLASSIFIER], make_features(counts)
     domains = measure_domains(asked, features, drawn.keys, sides, permutations)
-    measurements = (
+    measurements = [
         measure_vocabulary(questions[VOCABULARY], counts, sides, permutations),
-        measure_unknown(questions[UNKNOWN_TOKENS], unknown, sides, permutations),
         domains.measurement,
-        _ask_of_embeddings(before, now, questions[EMBEDDINGS], base_folder, settings),
-    )
+    ]
+    if base_folder:
+        unknown = count_unknown(base_folder, drawn.texts)
+        asked = questions[UNKNOWN_TOKENS]
+        measurements.insert(1, measure_unknown(asked, unknown, sides, permutations))
+        asked = questions[EMBEDDINGS]
+        measurements.append(_ask_of_embeddings(before, now, asked, base_folder, settings))
     return replace(
         found,
         measurements=(*found.measurements, *measurements),
@@ -140,7 +156,7 @@ def _ask_of_embeddings(
     before: Side, now: Side, question: Question, base_folder: Path, settings: DriftSettings
 ) -> Measurement:
     """The base model is slow, so it reads a part of the samples."""
-    from tasks.task_types.embedding import embed_texts
+    from tasks.task_types.embeddings.embedding import embed_texts
 
     most = settings.embedding_rows
     drawn = draw_texts(before.sample[:most], now.sample[:most], before.keys)

@@ -18,13 +18,14 @@ from tasks.verdicts import Verdict, combine
 def compare(
     data: DataReport,
     reference: DataReference | None,
-    base: BaseModel,
+    base: BaseModel | None,
     settings: DriftSettings,
     store: ObjectStore,
 ) -> Drift | None:
     """Compare the clean rows with those of the champion; None where there is no champion.
 
-    A reference that is gone, or that cannot be read, leaves every check undetermined.
+    Without a pretrained base model, what only such a model can tell is not asked. A reference that
+    is gone, or that cannot be read, leaves every check undetermined.
 
     Raises:
         DataError: drift.on_drift is refuse, and there is drift or it cannot be told.
@@ -53,12 +54,12 @@ def compare(
 def _measure(
     data: DataReport,
     reference: DataReference,
-    base: BaseModel,
+    base: BaseModel | None,
     settings: DriftSettings,
     store: ObjectStore,
 ) -> Findings:
     shape = ROW_SHAPES[data.task_type]
-    questions = questions_of(settings, shape)
+    questions = questions_of(settings, shape, has_model=base is not None)
 
     def read(path: Path) -> Side:
         return read_side(path, shape, max_rows=settings.max_rows, seed=settings.seed)
@@ -71,8 +72,10 @@ def _measure(
             reason = f"the rows of version {reference.version} {error}"
             untold = tuple(asked.untold(reason, (0, now.rows)) for asked in questions.values())
             return Findings(untold, {}, (Histogram((), ()), Histogram((), ())))
-    pinned = Fingerprint(base.sha256, base.tokenizer_sha256)
-    folder_of_base = locate_pinned(base.reference, base.revision, pinned)
+    folder_of_base = None
+    if base is not None:
+        pinned = Fingerprint(base.sha256, base.tokenizer_sha256)
+        folder_of_base = locate_pinned(base.reference, base.revision, pinned)
     return measure_sides(before, now, questions, folder_of_base, settings)
 
 

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from scipy import sparse
 
 from tasks.data.representation.survey import Survey, batches_of, label_column
+from tasks.identity.memberships import groups_by_row
 from tasks.identity.mentions import Term, TermFinder
 from tasks.resampling import Ints
 from tasks.task_types.rows import texts_of
@@ -52,13 +53,15 @@ class Counts:
 
     Attributes:
         everyone: all rows.
-        stated: by group column and group.
+        stated: by group column and group; a row may be of several groups.
+        stating: by group column, the rows that state any group.
         mentioned: by identity attribute and group; a row may be of several groups.
 
     """
 
     everyone: Facet
     stated: dict[str, dict[str, Facet]]
+    stating: dict[str, Facet]
     mentioned: dict[str, dict[str, Facet]]
     terms: tuple[TermCount, ...]
 
@@ -109,6 +112,9 @@ class _Counter:
             column: np.zeros((len(groups) * self._strata, width), np.int64)
             for column, groups in survey.columns.items()
         }
+        self._stating = {
+            column: np.zeros((self._strata, width), np.int64) for column in survey.columns
+        }
 
     def add(self, rows: pa.Table) -> None:
         texts = texts_of(self._survey.shape, rows)
@@ -117,9 +123,13 @@ class _Counter:
         everyone = np.arange(rows.num_rows)
         self._everyone += _tally(everyone, strata, self._strata, labels)
         for column, groups in self._survey.columns.items():
-            of_group = _codes(rows[column], groups)
-            stated = _Pairs(*_where(of_group, of_group >= 0))
+            of_row, names = groups_by_row(rows[column])
+            codes = _codes(names, groups)
+            known = codes >= 0
+            stated = _Pairs.distinct(of_row[known], codes[known], len(groups))
             self._by_column[column] += self._by_stratum(stated, len(groups), strata, labels)
+            stating = np.unique(of_row[known])
+            self._stating[column] += _tally(stating, strata[stating], self._strata, labels)
         terms = self._terms_of(texts)
         self._by_term += _tally(terms.rows, terms.codes, len(self._terms), labels)
         size = len(self._mentioned)
@@ -137,6 +147,7 @@ class _Counter:
                 column: dict(zip(groups, self._facets(self._by_column[column]), strict=True))
                 for column, groups in self._survey.columns.items()
             },
+            stating={column: _facet(counts) for column, counts in self._stating.items()},
             mentioned=mentioned,
             terms=tuple(
                 TermCount(attribute, term, int(counts[-1]), counts[:-1])

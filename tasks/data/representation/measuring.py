@@ -110,11 +110,9 @@ def measure_group(
 
 def _groups(counts: Counts, survey: Survey, min_rows: int) -> Iterator[GroupRepresentation]:
     for column, groups in counts.stated.items():
-        stated = Facet(np.zeros(1, np.int64), np.zeros((1, 1), np.int64))
-        for facet in groups.values():
-            stated += facet
         for group, facet in groups.items():
-            yield from _group(column, group, facet, stated - facet, survey, min_rows)
+            rest = counts.stating[column] - facet
+            yield from _group(column, group, facet, rest, survey, min_rows)
     for attribute, groups in counts.mentioned.items():
         if attribute not in counts.stated:  # a column is used in place of a list of its name
             for group, facet in groups.items():

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from infra.errors import DataError
 from tasks.data.representation.settings import RepresentationSettings
+from tasks.identity.memberships import groups_by_row
 from tasks.identity.mentions import Term, read_terms
 from tasks.identity.term_lists import TERMS_FOLDER
 from tasks.records import DataReport
@@ -36,7 +37,7 @@ class Survey:
         labels: that rows are told apart by; empty where the task type has none.
         exclusive: whether each row has exactly one label.
         median: of a regression's target; NaN elsewhere.
-        columns: groups by group column; a row has one of them or none.
+        columns: groups by group column; a row may be in several of them, or in none.
         terms: by identity attribute.
         edges: a text of at most edges[i] characters lies in quartile i, a longer one in the last.
         strata: values of ``conditional_on``; empty where quartiles of length stand for them.
@@ -126,7 +127,7 @@ class _Seen:
     def add(self, rows: pa.Table) -> None:
         for name, groups in self.groups.items():
             if len(groups) <= MAX_GROUPS:
-                groups.update(rows[name].drop_null().unique().to_pylist())
+                groups.update(groups_by_row(rows[name])[1].unique().to_pylist())
         lengths = pc.utf8_length(texts_of(self._shape, rows)).to_numpy()
         values, counts = np.unique(lengths, return_counts=True)
         self._lengths.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))

@@ -36,6 +36,7 @@ _LABEL_TYPES: Final = (*_PLAIN_TYPES, *_NUMBER_TYPES, pa.types.is_date64, pa.typ
 _MUST_BE: Final[dict[Kind, str]] = {
     "text": "text",
     "label": "text, a number, a truth value or a date",
+    "groups": "text, a number, a truth value or a date, or lists of these",
     "labels": "lists of text",
     "texts": "lists of text",
     "tags": "lists of text",
@@ -75,6 +76,8 @@ def _fits(kind: pa.DataType, wanted: Kind) -> bool:
         kind = kind.value_type
     if pa.types.is_null(kind):
         return True
+    if wanted == "groups":
+        return _fits(kind.value_type if _is_any(kind, _LIST_TYPES) else kind, "label")
     if wanted in _LISTS or wanted == "turns":
         item: Kind = "label" if wanted in {"labels", "tags"} else "text"
         return _is_any(kind, _LIST_TYPES) and (

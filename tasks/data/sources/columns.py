@@ -19,7 +19,7 @@ from tasks.task_types.rows import Kind, RowShape
 
 CLUSTER = "cluster"
 _TASKS_OF_FORMAT = {
-    "text_files": ("classification", "text"),
+    "text_files": ("classification", "causal_lm", "masked_lm", "next_sentence"),
     "conll": ("tagging",),
     "squad": ("question_answering",),
 }
@@ -56,7 +56,9 @@ def columns_to_read(settings: SourceSettings, shape: RowShape) -> tuple[ReadColu
         named = settings.source_columns(shape)
         _check_names(settings.columns, shape)
         _check_distinct(named)
-    columns = [ReadColumn(name, source, kinds.get(name, "label")) for name, source in named.items()]
+    columns = [
+        ReadColumn(name, source, kinds.get(name, "groups")) for name, source in named.items()
+    ]
     if settings.cluster_column:
         columns.append(ReadColumn(CLUSTER, settings.cluster_column, "label"))
     return tuple(columns)

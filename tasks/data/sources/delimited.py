@@ -309,7 +309,7 @@ class _DelimitedReader:
 def _convert_fields(
     column: ReadColumn, fields: Fields, reasons: dict[int, str]
 ) -> pa.Array | pa.ChunkedArray:
-    if column.kind in {"text", "label"}:
+    if column.kind in {"text", "label", "groups"}:
         return fields if isinstance(fields, pa.ChunkedArray) else pa.array(fields, pa.string())
     texts = fields.to_pylist() if isinstance(fields, pa.ChunkedArray) else fields
     values: list[object] = []

@@ -25,13 +25,20 @@ def read_json(
     cursor, shard = JsonCursor(file, settings), ShardBuilder(file.uri, columns)
     _enter(cursor, file.uri, "[", "one list of objects", "for one object a line, set jsonl")
     names: dict[str, None] = {}
+    kinds = [column.kind for column in columns]
     row = 0
     while cursor.has_next("]", is_first=not row):
         row += 1
         try:
             entry = _object(cursor.value())
             names.update(dict.fromkeys(entry))
-            values = [convert(entry.value(column.source), column.kind) for column in columns]
+            found = [_value_at(entry, column.source) for column in columns]
+            names.update(
+                (column.source, None)
+                for column, value in zip(columns, found, strict=True)
+                if value is not None
+            )
+            values = [convert(*pair) for pair in zip(found, kinds, strict=True)]
             shard.add(row, values, cursor.size)
         except WrongValueError as error:
             shard.put_aside(cursor.broken_row(row, str(error)))
@@ -95,6 +102,15 @@ def _object(value: Value) -> JsonObject:
     if not isinstance(value, JsonObject):
         raise WrongValueError(NO_OBJECT)
     return value
+
+
+def _value_at(entry: JsonObject, name: str) -> Value:
+    """The value of a name; ``a.b`` is that of b in the object a, unless one is named so itself."""
+    first, dot, rest = name.partition(".")
+    if name in entry or not dot:
+        return entry.value(name)
+    inner = entry.value(first)
+    return None if inner is None else _value_at(_object(inner), rest)
 
 
 def _articles(cursor: JsonCursor, uri: str) -> Iterator[None]:

@@ -222,13 +222,13 @@ def _ends_of_objects(block: Block) -> npt.NDArray[np.int64] | None:
 
 def _type_of(column: ReadColumn, values: Iterable[object]) -> pa.DataType | None:
     """The type that pyarrow shall read a column as; None where only Python reads it right."""
-    if column.kind not in {"label", "labels", "tags"}:
+    if column.kind not in {"label", "labels", "tags", "groups"}:
         return arrow_type(column.kind)
-    is_list = column.kind != "label"
+    is_list = column.kind in {"labels", "tags"}
     if is_list:
         values = [item for value in values if isinstance(value, list) for item in value]
     first = next((value for value in values if value is not None), None)
-    if isinstance(first, float):  # 1.0 and 1e0 are the same label
+    if isinstance(first, float | list):  # 1.0 and 1e0 are the same label; Python joins groups
         return None
     if isinstance(first, bool):
         kind = pa.bool_()

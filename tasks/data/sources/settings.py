@@ -104,10 +104,13 @@ class _NamedColumns(BaseModel):
     columns: dict[str, str] = Field(
         default_factory=dict,
         description="The source's column for each column of the task type, where the names differ: "
-        "{text: body, label: topic}.",
+        "{text: body, label: topic}. In json files, translation.en is the value en of the object "
+        "translation.",
     )
     group_columns: tuple[str, ...] = Field(
-        default=(), description="Columns that hold protected attributes, for example gender."
+        default=(),
+        description="Columns that hold protected attributes, for example gender. A row may be in "
+        "several groups of a column: a list of names, or names parted by `|`.",
     )
     cluster_column: str | None = Field(
         default=None,

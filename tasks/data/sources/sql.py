@@ -176,7 +176,7 @@ def _typed(value: object, column: ReadColumn) -> object:
     """A database's value as one of the column's kind; a list may also be written as JSON."""
     if isinstance(value, bytes):
         value = _not_text(value)
-    if isinstance(value, UUID) and column.kind == "label":
+    if isinstance(value, UUID) and column.kind in {"label", "groups"}:
         return str(value)
     if isinstance(value, str):
         if "\0" in value:

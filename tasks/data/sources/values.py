@@ -15,6 +15,7 @@ from tasks.data.sources.shards import (
     NESTED_TOO_DEEP,
     WRONG_TYPE,
 )
+from tasks.identity.naming import join_groups
 from tasks.task_types.rows import Kind
 
 Value = object
@@ -55,8 +56,8 @@ class JsonObject(dict[str, Value]):
 def convert(value: Value, kind: Kind) -> Value:
     """A value of JSON or of a database as one of this kind; None stays None.
 
-    A label or group may be a number, a truth value or a date: it becomes text. NaN is how Python
-    writes a number that is missing.
+    A label or group may be a number, a truth value or a date: it becomes text. Groups may be a list
+    of these: they become one text. NaN is how Python writes a number that is missing.
 
     Raises:
         WrongValueError: it is of another kind.
@@ -68,6 +69,8 @@ def convert(value: Value, kind: Kind) -> Value:
         if not isinstance(value, list):
             raise WrongValueError(WRONG_TYPE)
         return [_present(_item(item, kind)) for item in value]
+    if kind == "groups":
+        return _groups(value)
     if kind == "number":
         return _number(value)
     return _whole_number(value) if kind == "integer" else _text_or_label(value, kind)
@@ -80,7 +83,7 @@ def convert_field(text: str, kind: Kind) -> Value:
         WrongValueError: it is of another kind.
 
     """
-    if kind in {"text", "label"}:
+    if kind in {"text", "label", "groups"}:
         return text
     stripped = text.strip()
     if not stripped:
@@ -146,6 +149,17 @@ def _text_or_label(value: Value, kind: Kind) -> str | None:
     if kind != "label":
         raise WrongValueError(WRONG_TYPE)
     return label_text(value)
+
+
+def _groups(value: Value) -> Value:
+    """A name, or the names of a list joined into one; None where the list is empty."""
+    if not isinstance(value, list):
+        return _text_or_label(value, "label")
+    names = [str(_present(_text_or_label(item, "label"))) for item in value]
+    try:
+        return join_groups(names)
+    except ValueError as error:
+        raise WrongValueError(str(error)) from None
 
 
 def label_text(value: Value) -> str:

@@ -86,18 +86,62 @@ def test_a_gate_on_groups_that_are_not_assessed_is_refused(tmp_path: Path) -> No
     assert len(load_config(written(tmp_path, content)).policy.gates) == 3
 
 
+def test_a_gate_on_words_that_nobody_swaps_is_refused(tmp_path: Path) -> None:
+    gates = [
+        {"metric": "quality.macro_f1", "at_least": 0.5},
+        {"metric": "staging.same_predictions", "at_least": 1.0},
+        {"metric": "counterfactual.religion.flip_rate", "at_most": 0.1},
+    ]
+    content = MINIMAL | {"policy": {"gates": gates}}
+    with pytest.raises(SettingsError, match=r"religion\.flip_rate is not measured"):
+        load_config(written(tmp_path, content))
+    swapped = content | {"counterfactuals": {"swaps": ["religion"]}}
+    assert len(load_config(written(tmp_path, swapped)).policy.gates) == 3
+    gates[2]["metric"] = "counterfactual.religion.flips"
+    with pytest.raises(SettingsError, match=r"counterfactual\.religion\.flips is not measured"):
+        load_config(written(tmp_path, swapped))
+
+
+def test_more_counterfactual_gates_than_can_be_corrected_are_refused(tmp_path: Path) -> None:
+    gates = [
+        {"metric": "quality.macro_f1", "at_least": 0.5},
+        {"metric": "staging.same_predictions", "at_least": 1.0},
+    ]
+    names = ["age", "disability", "gendered_words", "names_by_gender", "names_by_race",
+             "nationality", "race"]  # fmt: skip
+    measures = ("flip_rate", "score_shift", "largest_shift")
+    gates += [
+        {"metric": f"counterfactual.{name}.{one}", "at_most": 0.1}
+        for name in names for one in measures
+    ]  # fmt: skip
+    content = MINIMAL | {"counterfactuals": {"swaps": names}, "policy": {"gates": gates}}
+    with pytest.raises(SettingsError, match="the family counterfactual has 21 gates"):
+        load_config(written(tmp_path, content))
+
+
+def test_word_lists_are_relative_to_the_file(tmp_path: Path) -> None:
+    (tmp_path / "teams.csv").touch()
+    (tmp_path / "teams.yaml").touch()
+    words = {"swaps": ["religion", "teams.csv"], "templates": ["teams.yaml", "gender"]}
+    found = load_config(written(tmp_path, MINIMAL | {"counterfactuals": words})).counterfactuals
+    assert found.swaps == ("religion", str(tmp_path / "teams.csv"))
+    assert found.templates == (str(tmp_path / "teams.yaml"), "gender")
+    assert found.families == ("religion", "teams", "templates_teams", "templates_gender")
+    (tmp_path / "teams.csv").unlink()
+    with pytest.raises(SettingsError, match=r"teams\.csv' is no swap list; shipped are"):
+        load_config(written(tmp_path, MINIMAL | {"counterfactuals": words}))
+
+
 def test_the_settings_page_is_that_of_the_models() -> None:
     assert PAGE.read_text(encoding="utf-8") == render_settings_page(), (
         "write it anew: python -m flows.settings_page"
     )
 
 
-def test_a_line_that_cannot_be_trained_yet_can_have_its_data_checked(tmp_path: Path) -> None:
+def test_a_line_of_any_task_type_loads(tmp_path: Path) -> None:
     source = {"format": "conll", "path": "train.conll"}
     path = written(tmp_path, {"line": "names", "task_type": "tagging", "source": source})
-    assert load_data_config(path).task_type == "tagging"
-    with pytest.raises(SettingsError, match="task_type"):
-        load_config(path)
+    assert load_data_config(path).task_type == load_config(path).task_type == "tagging"
 
 
 def test_a_check_of_data_takes_the_data_settings_alone(tmp_path: Path) -> None:
@@ -117,10 +161,8 @@ def test_benchmarks_and_hub_folders_are_relative_to_the_file(tmp_path: Path) -> 
     assert config.leakage.benchmarks[0].path == str(tmp_path / "held-out.txt")
 
 
-@pytest.mark.parametrize("trains", [True, False])
-def test_a_line_gets_the_deployments_that_it_can_use(tmp_path: Path, *, trains: bool) -> None:
-    path = _write_prefect_file(tmp_path, "names", tmp_path / "names.yaml", trains=trains)
+def test_a_line_gets_all_deployments(tmp_path: Path) -> None:
+    path = _write_prefect_file(tmp_path, "names", tmp_path / "names.yaml")
     deployments = yaml.safe_load(path.read_text())["deployments"]
     flows = {entry["entrypoint"].split(":")[1] for entry in deployments}
-    always = {"check_data", "readmit"}
-    assert flows == (always | {"retrain", "rollback", "promote"} if trains else always)
+    assert flows == {"check_data", "readmit", "retrain", "rollback", "promote"}

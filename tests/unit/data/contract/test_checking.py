@@ -103,7 +103,7 @@ def test_the_row_rules_of_every_task_type_stand_in_one_suite() -> None:
 
 
 def test_figures_are_judged_with_what_was_observed() -> None:
-    shape = ROW_SHAPES["text"]
+    shape = ROW_SHAPES["causal_lm"]
     contract = ContractSettings(min_rows=10)
     found = check_set(set_rules(contract, shape, (), ["text"]), Figures(shape, ()).frame())
     (rows,) = [check for title, check in found.checks.items() if title.startswith("rows")]

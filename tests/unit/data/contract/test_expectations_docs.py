@@ -135,7 +135,7 @@ def test_each_map_expectation_is_among_those_that_are_shown() -> None:
 
 
 def test_data_docs_tell_figures_in_words() -> None:
-    figures = Figures(ROW_SHAPES["text"], ())
+    figures = Figures(ROW_SHAPES["causal_lm"], ())
     rule = ours.ExpectFiguresToBeBetween(
         kind="split", subject="test rows", names=["test"], min_value=1_000
     )

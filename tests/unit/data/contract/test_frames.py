@@ -46,20 +46,20 @@ def test_positions_and_lengths_stand_beside_the_columns_of_the_snapshot() -> Non
 
 
 def test_marks_become_columns_of_text_even_where_all_are_null() -> None:
-    maker = FrameMaker(ROW_SHAPES["text"], (), ())
-    seen = maker.frame(table("text", [{"text": "t"}]), 0, {"near_twin": [None]})
+    maker = FrameMaker(ROW_SHAPES["causal_lm"], (), ())
+    seen = maker.frame(table("causal_lm", [{"text": "t"}]), 0, {"near_twin": [None]})
     assert seen["near_twin"].dtype == seen["text"].dtype
     assert seen["near_twin"].isna().all()
 
 
 def test_tokens_and_languages_are_told_where_they_are_asked_for() -> None:
     maker = FrameMaker(
-        ROW_SHAPES["text"], (), (),
+        ROW_SHAPES["causal_lm"], (), (),
         count_tokens=lambda texts: [len(text.split()) for text in texts],
         tell_languages=lambda texts: [text and text[:2] for text in texts],
     )  # fmt: skip
     rows = [{"text": "en one two"}, {}, {"text": "de eins"}]
-    seen = maker.frame(table("text", rows), 0, {})
+    seen = maker.frame(table("causal_lm", rows), 0, {})
     assert seen["token_length"].tolist()[::2] == [3, 2]
     assert np.isnan(seen["token_length"].tolist()[1])
     assert seen["language"].tolist()[::2] == ["en", "de"]
@@ -90,19 +90,19 @@ def test_a_row_that_could_not_be_used_taints_no_twin() -> None:
 
 def test_splits_are_counted_and_named_where_nothing_else_differs() -> None:
     rows = [{"text": "t", "split": "train"}, {"text": "t", "split": "test"}]
-    seen = frame("text", rows)
+    seen = frame("causal_lm", rows)
     assert seen["splits_of_text"].tolist() == [2, 2]
     assert seen["conflict"].tolist() == ["split", "split"]
 
 
 def test_authors_that_differ_are_named() -> None:
     rows = [{"text": "t", "cluster": "ann"}, {"text": "t", "cluster": "bob"}]
-    assert conflicts("text", rows) == ["cluster (ann, bob)"] * 2
+    assert conflicts("causal_lm", rows) == ["cluster (ann, bob)"] * 2
 
 
 def test_texts_that_disagree_are_not_shown() -> None:
     rows = [{"source": "s", "target": "my secret"}, {"source": "s", "target": "other"}]
-    assert conflicts("pairs", rows) == ["target"] * 2
+    assert conflicts("translation", rows) == ["target"] * 2
 
 
 def test_numbers_and_label_sets_that_disagree_are_named() -> None:

@@ -157,9 +157,9 @@ def test_pandas_may_write_the_file(line: str, tmp_path: Path, store: ObjectStore
         ("multi_label", {"text": ["t"], "labels": [[]]}),
         ("regression", {"text": ["t"], "target": [2]}),
         ("tagging", {"tokens": [["a", "b"]], "tags": [["O", "O"]]}),
-        ("pairs", {"source": ["s"], "target": ["t"]}),
+        ("translation", {"source": ["s"], "target": ["t"]}),
         ("chat", {"messages": [[{"content": "hi", "role": "user"}]]}),
-        ("text", {"text": ["t"]}),
+        ("causal_lm", {"text": ["t"]}),
     ],
 )
 def test_rows_of_each_task_type_are_taken_back_in(

@@ -23,10 +23,18 @@ GOOD: dict[str, tuple[tuple[Any, ...], tuple[str, ...]]] = {
     "regression": (("fine", 1.5), ()),
     "tagging": ((["New", "York"], ["B-LOC", "I-LOC"]), ("B-LOC", "I-LOC", "O")),
     "question_answering": (("who?", "it was Ada", "Ada", 7), ()),
-    "pairs": (("fine", "fein"), ()),
+    "translation": (("fine", "fein"), ()),
     "chat": ((CHAT,), ()),
-    "text": (("fine",), ()),
+    "causal_lm": (("fine",), ()),
 }
+# Task types with the same columns.
+ALIKE = {
+    "summarisation": "translation",
+    "sentence_embedding": "translation",
+    "masked_lm": "causal_lm",
+    "next_sentence": "causal_lm",
+}
+GOOD |= {name: GOOD[like] for name, like in ALIKE.items()}
 CONTRACT = ContractSettings(
     languages=("en",),
     scripts=("Latin",),
@@ -126,7 +134,7 @@ FAULTY: dict[str, list[tuple[tuple[Any, ...], str, str]]] = {
         (("q", "abc", None, 1), "answer not at its offset", "there is no answer"),
         (("q", "ab\u0441", None, None), "script", "context holds character 3, U+0441"),
     ],
-    "pairs": [
+    "translation": [
         ((None, "x"), "missing source", "the source is empty"),
         (("x", None), "missing target", "the target is empty"),
         (("one", "twelve chars"), "length ratio", "4 times as many"),
@@ -137,8 +145,9 @@ FAULTY: dict[str, list[tuple[tuple[Any, ...], str, str]]] = {
         (([],), "broken chat", "there is no turn of a user"),
         (([CHAT[0], {"role": "assistant", "content": "\ufffd"}],), "forbidden character", "U+FFFD"),
     ],
-    "text": [((None,), "missing text", "the text is empty")],
+    "causal_lm": [((None,), "missing text", "the text is empty")],
 }
+FAULTY |= {name: FAULTY[like] for name, like in ALIKE.items()}
 
 
 @pytest.mark.parametrize("task_type", ROW_SHAPES)
@@ -248,7 +257,9 @@ def test_labels_of_lists_are_their_values() -> None:
     assert labels_of(ContractSettings(), TAGGED, tagged) == ("B-PER", "O")
 
 
-@pytest.mark.parametrize("task_type", ["regression", "question_answering", "pairs", "chat", "text"])
+@pytest.mark.parametrize(
+    "task_type", ["regression", "question_answering", "translation", "chat", "causal_lm"]
+)
 def test_other_task_types_have_no_labels(task_type: str) -> None:
     shape = ROW_SHAPES[task_type]
     assert labels_of(ContractSettings(), shape, [table_of(shape, [GOOD[task_type][0]])]) == ()
@@ -267,7 +278,7 @@ COLUMNS = {
     "classification": ("row_id", "text", "label", "split", "cluster"),
     "multi_label": ("row_id", "text", "labels", "split", "cluster"),
     "tagging": ("row_id", "tokens", "tags", "split", "cluster"),
-    "text": ("row_id", "text", "split", "cluster"),
+    "causal_lm": ("row_id", "text", "split", "cluster"),
 }
 
 
@@ -417,10 +428,10 @@ def test_figures_of_slices_add_up_to_those_of_the_whole() -> None:
 
 
 def test_a_text_has_rules_on_rows_and_splits_alone() -> None:
-    shards = [clean_rows("text", [("x",)], [split]) for split in SPLITS]
-    assert judge_set("text", (), shards) == {}
+    shards = [clean_rows("causal_lm", [("x",)], [split]) for split in SPLITS]
+    assert judge_set("causal_lm", (), shards) == {}
     titles = [
-        rule.title for rule in set_rules(ContractSettings(), ROW_SHAPES["text"], (), ["text"])
+        rule.title for rule in set_rules(ContractSettings(), ROW_SHAPES["causal_lm"], (), ["text"])
     ]
     assert titles == [
         "columns are text (text)",

@@ -22,7 +22,7 @@ def test_there_are_as_many_questions_as_the_settings_reckon_with() -> None:
 
 def test_rows_without_classes_are_not_asked_for_label_shares() -> None:
     of_classes, of_text = (
-        questions_of(DriftSettings(), ROW_SHAPES[name]) for name in ("multi_label", "text")
+        questions_of(DriftSettings(), ROW_SHAPES[name]) for name in ("multi_label", "causal_lm")
     )
     assert set(of_classes) - set(of_text) == {"drift.label_shares"}
     assert list(of_text) == list(of_classes)[1:]

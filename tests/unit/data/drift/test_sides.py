@@ -121,7 +121,7 @@ def test_a_long_text_is_drawn_by_its_start(tmp_path: Path) -> None:
         ("multi_label", {"text": ["a b"], "labels": [["x", "y"]]}, "a b", ("x", "y")),
         ("multi_label", {"text": ["a b"], "labels": [[]]}, "a b", (NO_LABEL,)),
         ("tagging", {"tokens": [["a", "b"]], "tags": [["O", "B-x"]]}, "a b", ("O", "B-x")),
-        ("pairs", {"source": ["a"], "target": ["b"]}, "a", ()),
+        ("translation", {"source": ["a"], "target": ["b"]}, "a", ()),
         ("question_answering", {"question": ["q?"], "context": ["c"], "answer": [None],
                                 "answer_start": [None]}, "q?\nc", ()),
         ("chat", {"messages": [[{"role": "user", "content": "hi"},

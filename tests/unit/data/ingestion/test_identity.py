@@ -30,7 +30,7 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@pytest.mark.parametrize("task_type", ["classification", "multi_label", "regression", "text"])
+@pytest.mark.parametrize("task_type", ["classification", "multi_label", "regression", "causal_lm"])
 def test_row_id_is_the_hash_of_the_text(task_type: str) -> None:
     rows = [{"text": "a£"}, {"text": None}, {"text": "的"}]
     assert row_ids_of(ROW_SHAPES[task_type], *rows) == [sha256("a£"), sha256(""), sha256("的")]
@@ -38,7 +38,7 @@ def test_row_id_is_the_hash_of_the_text(task_type: str) -> None:
 
 def test_row_id_of_a_pair_is_that_of_its_source() -> None:
     rows = [{"source": "a", "target": "b"}, {"source": "a", "target": "c"}]
-    assert row_ids_of(ROW_SHAPES["pairs"], *rows) == [sha256("a")] * 2
+    assert row_ids_of(ROW_SHAPES["translation"], *rows) == [sha256("a")] * 2
 
 
 def test_row_id_of_several_inputs_is_the_hash_of_their_compact_json() -> None:
@@ -76,7 +76,7 @@ def test_digests_are_those_of_hashlib_also_for_a_slice(
 @settings(deadline=None)
 @given(st.lists(st.none() | TEXT | st.sampled_from([" ", "\u00a0a\u2003", "\x1fa b\n"])))
 def test_trimming_is_that_of_python_and_empty_is_missing(texts: list[str | None]) -> None:
-    shape = ROW_SHAPES["text"]
+    shape = ROW_SHAPES["causal_lm"]
     rows = rows_of(shape, *({"text": text, "gender": text} for text in texts))
     trimmed = trim(rows, shape, ("gender",))
     expected = [(text or "").strip() or None for text in texts]

@@ -59,7 +59,7 @@ def overlaps(
     settings = LeakageSettings.model_validate(
         {"benchmarks": [{"name": "quiz", "path": str(path)}], "near_duplicates": False, **changes}
     )
-    leaks = find_leaks(rows, ROW_SHAPES["text"], settings, store)  # type: ignore[arg-type]
+    leaks = find_leaks(rows, ROW_SHAPES["causal_lm"], settings, store)  # type: ignore[arg-type]
     table = pq.read_table(rows)
     said = leaks.columns(0, len(table))["overlap"]
     row_ids = table["row_id"].to_pylist()
@@ -70,7 +70,7 @@ def overlaps(
 
 def snapshot(write: Write, texts: dict[str, str], split: str = "train") -> Path:
     rows = [{"row_id": key * 64, "text": text, "split": split} for key, text in texts.items()]
-    return write(rows, "text")
+    return write(rows, "causal_lm")
 
 
 @pytest.mark.parametrize("ending", list(WRITERS))
@@ -145,7 +145,7 @@ def test_a_row_that_overlaps_with_several_names_all(write: Write, tmp_path: Path
         )
     )
     rows = snapshot(write, {"a": PASSAGE, "b": "Not at all"})
-    leaks = find_leaks(rows, ROW_SHAPES["text"], settings, store=None)  # type: ignore[arg-type]
+    leaks = find_leaks(rows, ROW_SHAPES["causal_lm"], settings, store=None)  # type: ignore[arg-type]
     assert leaks.record.overlaps == {"one": 1, "two": 0, "three": 1}
     assert leaks.columns(0, 2)["overlap"] == ["one, three: 13 words in a row stand in it too", None]
 
@@ -185,7 +185,7 @@ def test_two_benchmarks_of_one_name_are_refused(write: Write, tmp_path: Path) ->
     with pytest.raises(DataError, match="names 'quiz' 2 times"):
         find_leaks(
             rows,
-            ROW_SHAPES["text"],
+            ROW_SHAPES["causal_lm"],
             LeakageSettings(benchmarks=twice),
             store=None,  # type: ignore[arg-type]
         )

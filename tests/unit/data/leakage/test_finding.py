@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-
 from benchmarks.data.corpus import sentences
+
 from tasks.data.leakage.finding import COLUMNS, Leaks, find_leaks
 from tasks.data.leakage.normalisation import normalise
 from tasks.data.leakage.settings import LeakageSettings
@@ -384,7 +384,7 @@ def test_every_task_type_has_twins(write: Write, task_type: str) -> None:
         "tags": ["O"] * len(ENGLISH), "question": "Who?", "context": SENTENCE, "answer": "the bank",
         "answer_start": 0, "source": SENTENCE, "messages": turns,
     }  # fmt: skip
-    if task_type == "pairs":
+    if "source" in ROW_SHAPES[task_type].names:
         row["target"] = "x"
     other = row | {
         "text": SENTENCE.upper(), "tokens": SENTENCE.upper().split(), "context": SENTENCE.upper(),

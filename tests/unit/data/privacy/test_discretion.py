@@ -22,7 +22,7 @@ logging.basicConfig(level=logging.DEBUG, stream=sys.stdout)
 sys.addaudithook(watch)
 values = ["zhang@example.com", "GB82WEST12345698765432", "GB82WEST12345698765433",
           "4111111111111111", "+1 212-555-2368", "password=hunter2", "AB123456C", "Angela Merkel"]
-guard = Protector(PrivacySettings(policy={"name": "redact"}), ROW_SHAPES["text"])
+guard = Protector(PrivacySettings(policy={"name": "redact"}), ROW_SHAPES["causal_lm"])
 done = guard.protect(pa.table({"text": values}))
 print("FOUND", sum(one.findings for one in guard.findings()))
 print(guard.findings())

@@ -65,7 +65,7 @@ def table(task_type: str, **columns: list[object]) -> pa.Table:
     return pa.table({name: pa.array(values, kinds[name]) for name, values in columns.items()})
 
 
-def protector(task_type: str = "text", **policy: str) -> Protector:
+def protector(task_type: str = "causal_lm", **policy: str) -> Protector:
     return Protector(PrivacySettings(policy=policy), ROW_SHAPES[task_type])
 
 
@@ -93,7 +93,7 @@ def test_as_many_are_found_as_were_planted_over_all_shards():
     texts, values, holders = planted(seed=3, rows=600)
     guard = protector()
     for start in range(0, len(texts), 250):
-        guard.protect(table("text", text=texts[start : start + 250]))
+        guard.protect(table("causal_lm", text=texts[start : start + 250]))
     found = {one.kind: (one.rows, one.findings) for one in guard.findings()}
     assert found == {kind: (holders[kind], values[kind]) for kind in MAKERS}
     assert {one.action for one in guard.findings()} == {"redact"}
@@ -101,14 +101,14 @@ def test_as_many_are_found_as_were_planted_over_all_shards():
 
 def test_each_placeholder_stands_where_its_value_stood():
     texts, values, _ = planted(seed=4, rows=200)
-    redacted = protect("text", text=texts).rows["text"].to_pylist()
+    redacted = protect("causal_lm", text=texts).rows["text"].to_pylist()
     whole = " ".join(redacted)
     assert {kind: whole.count(PLACEHOLDERS[kind]) for kind in MAKERS} == values
     assert not any(digits in whole for digits in ("@", "ghp_", "+44", "110105"))
 
 
 def test_redacting_twice_finds_nothing_more():
-    rows = table("text", text=planted(seed=5, rows=200)[0])
+    rows = table("causal_lm", text=planted(seed=5, rows=200)[0])
     once = protector().protect(rows).rows
     again = protector()
     assert again.protect(once).rows.equals(once)
@@ -117,7 +117,7 @@ def test_redacting_twice_finds_nothing_more():
 
 def test_an_allowed_kind_is_counted_and_left():
     guard = protector(mail="allow")
-    kept = guard.protect(table("text", text=[f"{MAIL} {CARD}"]))
+    kept = guard.protect(table("causal_lm", text=[f"{MAIL} {CARD}"]))
     assert kept.rows["text"].to_pylist() == [f"{MAIL} [CARD]"]
     assert guard.findings() == (
         PersonalData("mail", "allow", 1, 1),
@@ -127,7 +127,7 @@ def test_an_allowed_kind_is_counted_and_left():
 
 def test_a_row_is_put_aside_under_the_kinds_that_the_policy_names():
     done = protect(
-        "text", {"card": "quarantine", "iban": "quarantine"},
+        "causal_lm", {"card": "quarantine", "iban": "quarantine"},
         text=[f"{MAIL} only", f"GB82WEST12345698765432 {CARD} {MAIL}", None],
     )  # fmt: skip
     assert done.quarantine == [None, "card, iban", None]
@@ -138,14 +138,14 @@ def test_a_row_is_put_aside_under_the_kinds_that_the_policy_names():
 
 def test_kinds_that_end_the_run_are_named_with_counts_alone():
     guard = protector(mail="fail", phone="fail", card="quarantine")
-    guard.protect(table("text", text=[f"{MAIL} and a@b.org", CARD, "nothing"]))
+    guard.protect(table("causal_lm", text=[f"{MAIL} and a@b.org", CARD, "nothing"]))
     assert guard.failing() == (PersonalData("mail", "fail", 1, 2),)
     assert MAIL not in repr(guard.findings())
 
 
 @pytest.mark.parametrize("action", ["redact", "quarantine", "fail"])
 def test_a_secret_is_replaced_whatever_the_policy_says(action):
-    done = protect("text", {"secret": action}, text=["password=hunter2 here"])
+    done = protect("causal_lm", {"secret": action}, text=["password=hunter2 here"])
     assert done.rows["text"].to_pylist() == ["password=[SECRET] here"]
     assert done.quarantine == ["secret" if action == "quarantine" else None]
 
@@ -164,7 +164,7 @@ def test_secrets_alone_are_taken_out_of_any_text():
 
 
 def test_both_sides_of_a_pair_are_treated_and_labels_are_not():
-    done = protect("pairs", source=[MAIL, "a"], target=["b", f"到{MAIL}。"])
+    done = protect("translation", source=[MAIL, "a"], target=["b", f"到{MAIL}。"])
     assert done.rows.to_pydict() == {"source": ["[MAIL]", "a"], "target": ["b", "到[MAIL]。"]}
     labelled = protect("classification", text=["a"], label=[MAIL])
     assert labelled.rows["label"].to_pylist() == [MAIL]
@@ -206,7 +206,7 @@ def test_a_row_counts_once_however_many_of_its_turns_hold_something():
 
 
 def test_other_columns_and_clean_rows_stay_as_they_are():
-    rows = table("text", text=["clean", MAIL]).append_column("cluster", pa.array([MAIL, None]))
+    rows = table("causal_lm", text=["clean", MAIL]).append_column("cluster", pa.array([MAIL, None]))
     done = protector().protect(rows).rows
     assert done.schema == rows.schema
     assert done["cluster"].to_pylist() == [MAIL, None]
@@ -283,7 +283,7 @@ def test_an_answer_stands_where_its_row_says_or_the_row_is_put_aside(pieces, dat
 @given(st.lists(st.none() | st.text(st.characters(categories=["L", "Zs", "Po"]), max_size=60)))
 def test_rows_with_nothing_in_them_are_unchanged_byte_for_byte(texts):
     texts = [text and text.replace("@", "") for text in texts]
-    rows = table("text", text=texts)
+    rows = table("causal_lm", text=texts)
     done = protector().protect(rows)
     assert done.rows.equals(rows)
     assert done.quarantine == [None] * len(texts)

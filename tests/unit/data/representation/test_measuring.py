@@ -130,6 +130,21 @@ def test_a_group_of_a_column_is_held_against_the_rows_of_the_other_groups(
     assert found.conditional_on == "quartile of text length"
 
 
+def test_a_row_of_several_groups_of_a_column_counts_in_each(store: ObjectStore) -> None:
+    regions = {"north": "north|west", "west": "west", "south": "south", None: None}
+    rows = [{**row, "region": regions[row["region"]]} for row in reviews()]  # type: ignore[index]
+    found = represent(store, report(store, rows, groups=("region",)))
+    for group in ("north", "south", "west"):
+        in_d = [group in str(row["region"]).split("|") for row in rows]
+        in_a = [
+            row["region"] is not None and not inside for row, inside in zip(rows, in_d, strict=True)
+        ]
+        one = only(found, "region", group, "bad")
+        assert one.rows == sum(in_d)
+        for name, value in brute_force(rows, in_d, in_a, "bad").items():
+            assert one.measures[name] == pytest.approx(value)
+
+
 @pytest.mark.parametrize(
     ("attribute", "group"), [("gender", "female"), ("religion", "muslim"), ("age", "old")]
 )
@@ -288,8 +303,11 @@ def test_the_target_of_a_regression_is_told_apart_at_its_median(store: ObjectSto
 @pytest.mark.parametrize(
     ("task_type", "rows"),
     [
-        ("text", [{"text": "she said"}, {"text": "word"}]),
-        ("pairs", [{"source": "she said", "target": "x"}, {"source": "word", "target": "she"}]),
+        ("causal_lm", [{"text": "she said"}, {"text": "word"}]),
+        (
+            "translation",
+            [{"source": "she", "target": "x"}, {"source": "word", "target": "she"}],
+        ),
         (
             "chat",
             [

@@ -43,9 +43,9 @@ VALUES: dict[str, st.SearchStrategy[Row]] = {
         {"question": TEXT, "context": TEXT, "answer": TEXT,
          "answer_start": st.integers(-(2**63), 2**63 - 1)}
     ),
-    "pairs": st.fixed_dictionaries({"source": TEXT, "target": TEXT}),
+    "translation": st.fixed_dictionaries({"source": TEXT, "target": TEXT}),
     "chat": st.fixed_dictionaries({"messages": st.lists(TURN, max_size=3)}),
-    "text": st.fixed_dictionaries({"text": TEXT}),
+    "causal_lm": st.fixed_dictionaries({"text": TEXT}),
 }  # fmt: skip
 ROWS = st.sampled_from(sorted(VALUES)).flatmap(
     lambda task: st.tuples(st.just(task), st.lists(VALUES[task], min_size=1, max_size=6))
@@ -189,7 +189,7 @@ def test_packed_files_are_unpacked_by_what_they_hold(
     data = PACKED[ending](write(rows))
     for name in (f"rows.{format_}{ending}", "without_an_ending"):
         (tmp_path / name).write_bytes(data)
-        read = read_file(tmp_path / name, "text", format=format_)
+        read = read_file(tmp_path / name, "causal_lm", format=format_)
         expected = ["text 0"] if format_ == "text_files" else [row["text"] for row in rows]
         assert read.column("text") == expected
 
@@ -198,7 +198,7 @@ def test_files_that_were_packed_one_behind_the_other_are_read_to_the_end(tmp_pat
     for ending, pack in PACKED.items():
         data = pack(b"text\na\n") + pack(b"b\n")
         (tmp_path / f"rows.csv{ending}").write_bytes(data)
-        read = read_file(tmp_path / f"rows.csv{ending}", "text", format="csv")
+        read = read_file(tmp_path / f"rows.csv{ending}", "causal_lm", format="csv")
         assert read.column("text") == ["a", "b"]
 
 
@@ -209,7 +209,7 @@ def test_files_in_other_encodings(tmp_path: Path, format_: str, encoding: str) -
     write = {"text_files": lambda _: text.encode(), **dict(WRITERS.values())}[format_]
     content = write([{"text": text}, {"text": text}]).decode("utf-8-sig")
     (tmp_path / "rows").write_bytes(content.encode(encoding))
-    read = read_file(tmp_path / "rows", "text", format=format_, encoding=encoding)
+    read = read_file(tmp_path / "rows", "causal_lm", format=format_, encoding=encoding)
     assert set(read.column("text")) == {text}
     assert read.broken == []
 
@@ -231,7 +231,7 @@ def test_rows_of_several_files_come_in_order_with_their_file(tmp_path: Path) -> 
     for number, path in enumerate(paths):
         path.write_text(f'{{"text": "{number}"}}\n' * 3)
     source, chosen = pinned(*paths), settings_of(format="jsonl", path=str(tmp_path))
-    shards = list(read_shards(source, chosen, ROW_SHAPES["text"], None))  # type: ignore[arg-type]
+    shards = list(read_shards(source, chosen, ROW_SHAPES["causal_lm"], None))  # type: ignore[arg-type]
     assert len(shards) == 1
     table = shards[0].rows
     assert table["file"].to_pylist() == [str(path) for path in paths for _ in range(3)]
@@ -243,7 +243,7 @@ def test_a_reader_that_is_no_longer_asked_stops(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"text": "some text"}\n' * 2_000_000)
     chosen = settings_of(format="jsonl", path=str(path))
-    shards = read_shards(pinned(path), chosen, ROW_SHAPES["text"], None)  # type: ignore[arg-type]
+    shards = read_shards(pinned(path), chosen, ROW_SHAPES["causal_lm"], None)  # type: ignore[arg-type]
     first = next(shards)
     assert 0 < len(first.rows) < 2_000_000
     shards.close()  # type: ignore[attr-defined]
@@ -261,7 +261,7 @@ def test_one_long_value_takes_no_more_memory_than_a_row_may(tmp_path: Path, name
             file.write("x" * (MAX_ROW_BYTES // 2))
         file.write(end)
     tracemalloc.start()
-    read = read_file(path, "text", format=name)
+    read = read_file(path, "causal_lm", format=name)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert (read.column("text"), len(read.broken)) == (["b"], 1)

@@ -98,8 +98,8 @@ def test_columns_to_read_are_those_of_the_shape_then_groups_then_the_cluster() -
     )  # fmt: skip
     read = columns_to_read(settings, ROW_SHAPES["regression"])
     assert [(column.name, column.source, column.kind) for column in read] == [
-        ("text", "body", "text"), ("target", "target", "number"), ("gender", "gender", "label"),
-        ("age", "age", "label"), ("cluster", "gender", "label"),
+        ("text", "body", "text"), ("target", "target", "number"), ("gender", "gender", "groups"),
+        ("age", "age", "groups"), ("cluster", "gender", "label"),
     ]  # fmt: skip
 
 

@@ -30,7 +30,7 @@ NAMES = st.sampled_from(["text", "label", "gender", "labels", "x", "role"])
 OBJECTS = st.dictionaries(NAMES, VALUES, max_size=5).map(json.dumps)
 GOOD = st.fixed_dictionaries(
     {"text": TEXT, "label": st.sampled_from(["a", "b"])},
-    optional={"gender": st.sampled_from(["f", "m", None]), "x": VALUES},
+    optional={"gender": st.sampled_from(["f", "m", None, ["f", "m"], []]), "x": VALUES},
 ).map(lambda row: json.dumps(row, ensure_ascii=False))
 ODD = st.sampled_from(
     [
@@ -43,6 +43,7 @@ ODD = st.sampled_from(
         '{"text": "a", "label": ' + "9" * 30 + "}", '{"text": "a", "label": 1.0}',
         '{"text": "a", "label": -0}', '{"text": "a", "label": true}', "\ufeff{}", "\x0c",
         '{"te\\u0078t": "escaped name"}', '{"text": "a\\u0000b"}', '{"text": 1}', '{"label": [1]}',
+        '{"text": "a", "gender": ["m", null]}', '{"text": "a", "gender": ["m|f"]}',
         '{"text": "a",}', "{'text': 'a'}", '{"text": "a"}\r', '{"text": "a"}\r{"text": "b"}',
     ]
 )  # fmt: skip
