@@ -686,7 +686,7 @@ class CounterfactualFamily:
     """Test rows with one kind of wording swapped, and what the model then says of them.
 
     Attributes:
-        name: for example ``gender``.
+        name: of the swap list, for example ``gendered_words``, or ``templates_`` and the file's.
         kind: ``swapped words`` or ``templates``.
         rows: test rows, or filled templates, with something to swap.
         pairs: pairs of a text and its changed self.

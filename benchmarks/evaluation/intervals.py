@@ -98,8 +98,8 @@ def measure(
     if not np.allclose(found.values, _table(values.by_group), rtol=0, atol=1e-12):
         raise SystemExit("the point values are not those of fairlearn")
     peer_s = (boot_s - plain_s) / peer_repeats
-    _say(f"{rows:,} rows: ours {seconds:.2f} s for {REPEATS:,} repeats, fairlearn {peer_s:.2f} s a")
-    _say("repeat; point values are equal")
+    _say(f"{rows:,} rows, point values equal: {seconds:.2f} s for {REPEATS:,} repeats")
+    _say(f"fairlearn: {peer_s:.2f} s for one")
     gap = interval_gap(draw_rows(check_rows), check_repeats)
     return {
         "bootstrap_1m_s": seconds * 1_000_000 / rows,

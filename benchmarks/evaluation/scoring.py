@@ -53,9 +53,8 @@ def measure(rows: int = 3_000, memory_rows: int = 1_500) -> dict[str, float]:
         ours_s = time.perf_counter() - begin
         if (apart := float(np.abs(ours - theirs).max())) > TOLERANCE:
             raise SystemExit(f"the outputs differ by {apart:.2g}; at most {TOLERANCE:g} may be")
-        _say(
-            f"ours {len(texts) / ours_s:,.0f} rows a second, pipeline {len(texts) / pipeline_s:,.0f}"
-        )
+        rates = {"ours": len(texts) / ours_s, "the pipeline": len(texts) / pipeline_s}
+        _say(", ".join(f"{way} {rate:,.0f} rows a second" for way, rate in rates.items()))
         small, large = (_peak_of(folder, count) for count in (memory_rows, 10 * memory_rows))
     return {
         "score_vs_pipeline": pipeline_s / ours_s,
