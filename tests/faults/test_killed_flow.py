@@ -14,6 +14,8 @@ from infra.store import MANIFEST, ObjectStore
 from tests.conftest import SCRIPTS, RunningStack
 from tests.integration.test_retrain import write_config, write_reviews
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 200
 
 

@@ -54,7 +54,7 @@ def latest_state(stack: RunningStack, deployment: str) -> dict[str, str]:
         pytest.param(None, {}, ["rows.csv"], id="missing file"),
         pytest.param(
             GOOD.replace("dogs", "cats").encode(), {}, ["labels: at least 2; seen 1"],
-            id="one class",
+            id="one class", marks=pytest.mark.slow,
         ),
     ],
 )  # fmt: skip

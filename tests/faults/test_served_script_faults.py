@@ -117,6 +117,7 @@ def test_a_slow_answer_is_an_error_and_not_a_wrong_one(model: ServedModel) -> No
         replace(model, client=hasty).predict([{"text": "slow"}])
 
 
+@pytest.mark.slow
 def test_a_version_of_no_task_type_is_asked_as_a_classifier_and_stays_out_of_production(
     line: str, store: ObjectStore, tracking: Tracking
 ) -> None:

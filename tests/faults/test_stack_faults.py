@@ -216,6 +216,7 @@ def test_a_shared_prefect_server_keeps_its_results_block(
     assert block["bucket_name"] == stack.settings.results_bucket
 
 
+@pytest.mark.slow
 def test_a_killed_supervisor_and_the_way_back(elsewhere: RunningStack) -> None:
     home = elsewhere.settings.home
     started = elsewhere.assayline("up", "--json")

@@ -257,6 +257,7 @@ def cut_anew(snapshot: Snapshot, rows_per_group: int, store: ObjectStore) -> Sna
         return replace(snapshot, artifact=rows.close(), origins=places.close())
 
 
+@pytest.mark.slow
 @settings(
     max_examples=3,
     deadline=None,

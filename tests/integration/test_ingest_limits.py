@@ -86,6 +86,7 @@ def run(*command: str, environment: dict[str, str]) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_ten_times_the_rows_take_no_more_memory(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:

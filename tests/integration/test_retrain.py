@@ -176,6 +176,7 @@ def test_a_candidate_that_misses_a_gate_is_refused_and_production_stays(
     assert read_ledger(ObjectStore(stack.settings), "reviews")[-1].action == "refused"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("first_run")
 def test_a_better_informed_candidate_meets_the_champion_and_can_be_rolled_back(
     stack: RunningStack, reviews: Path

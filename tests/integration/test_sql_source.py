@@ -176,6 +176,7 @@ print(peak_mb(40_000), peak_mb(100_000))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("reviews")
 def test_memory_does_not_grow_with_the_rows(postgres: Postgres) -> None:
     url = query(postgres, "SELECT 1").url

@@ -27,6 +27,8 @@ import json, sys
 from types import SimpleNamespace
 import mlflow, pandas as pd
 
+pytestmark = pytest.mark.slow
+
 for script, folder, config, rows in json.loads(sys.stdin.read()):
     names = {"__name__": "served"}
     exec(compile(open(script).read(), script, "exec"), names)

@@ -21,6 +21,8 @@ from tasks.task_types.rows import ROW_SHAPES, arrow_type
 from tasks.task_types.tokenizers import load_tokenizer
 from tests.unit.task_types.text_models import READING, served_alone
 
+pytestmark = pytest.mark.slow
+
 LABELS = ("B-loc", "B-per", "I-loc", "I-per", "O")
 ZERO_WIDTH = "\u200b"
 SENTENCE = "the match was won by a late goal shares fell as bank raised rates he said"

@@ -32,6 +32,8 @@ from tasks.task_types.rows import ROW_SHAPES
 from tasks.verdicts import Verdict
 from tests.unit.data.drift.made_sides import made_rows, made_side
 
+pytestmark = pytest.mark.slow
+
 RATE = 0.05
 REPEATS = 210
 # Rows that went, stayed and came: all are new, most stayed, or rows were only added.

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from benchmarks.data.corpus import sentences
 
+from benchmarks.corpus import sentences
 from tasks.data.leakage.finding import COLUMNS, Leaks, find_leaks
 from tasks.data.leakage.normalisation import normalise
 from tasks.data.leakage.settings import LeakageSettings

@@ -321,6 +321,7 @@ def ask_hub(endpoint: str, *names: str) -> list[str]:
     return answers
 
 
+@pytest.mark.slow
 def test_a_hub_that_does_not_answer_is_told_and_nothing_is_left_behind(
     folder: Path, tmp_path: Path
 ) -> None:
