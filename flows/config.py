@@ -102,9 +102,7 @@ class RetrainConfig(DataConfig):
         default=StagingSettings(), description="How the registered artifact is tried."
     )
     policy: PolicySettings = Field(
-        default_factory=lambda given: default_policy(
-            ROW_SHAPES[given.get("task_type", "classification")].leading
-        ),
+        default_factory=lambda given: _default_policy(given.get("task_type", "classification")),
         description="The gates that a candidate must pass; a line that names none must beat the "
         "baseline in its task type's leading metric and not fall behind the champion.",
     )
@@ -153,6 +151,11 @@ class RetrainConfig(DataConfig):
                     "the file to counterfactuals.templates"
                 )
         return self
+
+
+def _default_policy(task_type: TaskTypeName) -> PolicySettings:
+    shape = ROW_SHAPES[task_type]
+    return default_policy(shape.leading, shape.margin)
 
 
 def load_config(path: Path) -> RetrainConfig:

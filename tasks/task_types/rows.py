@@ -53,6 +53,7 @@ class RowShape:
     Attributes:
         leading: the metric that models are compared in before all others.
         label_column: the column whose values are classes; None where there are none.
+        margin: how far behind the champion a candidate may lie in it, where a line says nothing.
 
     """
 
@@ -60,6 +61,7 @@ class RowShape:
     columns: tuple[Column, ...]
     leading: str
     label_column: str | None = None
+    margin: float = 0.02
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -99,7 +101,8 @@ ROW_SHAPES: Final[dict[str, RowShape]] = {
             ),
             "f1",
         ),
-        RowShape("translation", _PAIR, "chrf"),
+        # chrF runs from 0 to 100.
+        RowShape("translation", _PAIR, "chrf", margin=1.0),
         RowShape("summarisation", _PAIR, "rouge_l"),
         # Two texts of like meaning.
         RowShape("sentence_embedding", _PAIR, "mrr"),

@@ -10,6 +10,7 @@ from flows.runs import _write_prefect_file
 from flows.settings_page import PAGE, render_settings_page
 from infra.errors import SettingsError
 from infra.stages import digest_of
+from tasks.task_types.rows import ROW_SHAPES
 
 PROJECT = Path(__file__).parents[3]
 SHIPPED = sorted((PROJECT / "configs").glob("*.yaml"))
@@ -166,3 +167,15 @@ def test_a_line_gets_all_deployments(tmp_path: Path) -> None:
     deployments = yaml.safe_load(path.read_text())["deployments"]
     flows = {entry["entrypoint"].split(":")[1] for entry in deployments}
     assert flows == {"check_data", "readmit", "retrain", "rollback", "promote"}
+
+
+@pytest.mark.parametrize(
+    "path", sorted((PROJECT / "configs" / "examples").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_every_example_loads(path: Path) -> None:
+    assert load_config(path).line == path.stem
+
+
+def test_every_task_type_has_a_line_that_shows_it() -> None:
+    paths = [*SHIPPED, *(PROJECT / "configs" / "examples").glob("*.yaml")]
+    assert {load_config(path).task_type for path in paths} == set(ROW_SHAPES)
