@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import yaml
-from benchmarks.data.corpus import documents
 
+from benchmarks.corpus import documents
 from tasks.data.ingestion.splits import SplitSettings, split_of
 
 SHIFTED_OF_TEN = 7

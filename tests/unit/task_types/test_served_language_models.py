@@ -19,6 +19,8 @@ from tasks.task_types.requests import example_requests, probe_requests
 from tasks.task_types.rows import ROW_SHAPES
 from tests.unit.task_types.language_models import TEXTS, tiny_bert, tiny_gpt2, tiny_llama
 
+pytestmark = pytest.mark.slow
+
 KINDS = {kind.name: kind for kind in (CausalLm(), MaskedLm(), NextSentence(), Chat())}
 READING = Reading(max_length=32, stride=4, max_target_length=12)
 DOCUMENTS = (*TEXTS, "The match was [MASK] by a late goal. He [MASK].", "", "2024", "。\uff01" * 30)
@@ -26,9 +28,6 @@ ASK = """
 import json, sys
 from types import SimpleNamespace
 import mlflow, pandas as pd
-
-pytestmark = pytest.mark.slow
-
 for script, folder, config, rows in json.loads(sys.stdin.read()):
     names = {"__name__": "served"}
     exec(compile(open(script).read(), script, "exec"), names)
