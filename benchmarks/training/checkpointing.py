@@ -44,11 +44,12 @@ from tasks.training.background import copy_to_memory
 from tasks.training.callbacks import CheckpointCallback, keep_in_store
 from tasks.training.checkpoints import Checkpoints
 from tasks.training.curves import Curves
+from tasks.training.stopping import StopSignal
 from tasks.training.train import train_model
 from tasks.training.trainer import LineTrainer
 
-TRAIN_ROWS: Final = 4_000
-EVERY_S: Final = 8.0
+TRAIN_ROWS: Final = 2_000
+EVERY_S: Final = 4.0
 MINUTES_BETWEEN: Final = 5
 REPEATS: Final = 2
 SERVER_START_S: Final = 90
@@ -120,7 +121,9 @@ def _train(
         )  # fmt: skip
         trainer.holds = []
         trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(CheckpointCallback(trainer.writer, curves, every_s))
+        trainer.add_callback(
+            CheckpointCallback(trainer.writer, curves, every_s, StopSignal(), trainer.workers)
+        )
         trainer.add_callback(clock)
         with closing(trainer.writer):
             trainer.train()
