@@ -72,6 +72,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * min(1.0, 10 * (1 - step / steps), step / steps * 10)
             step_of(kind, model, kind.collate(examples, vocabulary), **loss_options)
+            torch.nn.utils.clip_grad_norm_(learns, 1.0)  # as the engine does
             optimizer.step()
             optimizer.zero_grad()
         with torch.no_grad():
