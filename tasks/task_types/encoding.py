@@ -1,7 +1,9 @@
 """Texts as token ids, as fast as the tokenizer gives them, without a Python list of them all."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -47,24 +49,44 @@ def encode_texts(texts: Any, tokenizer: Any, max_length: int) -> EncodedTexts:
     import pyarrow as pa
 
     chunks, cut = [], []
-    for batch in batches_of(texts.to_pylist()):
-        encodings = encode_batch(tokenizer, batch, max_length)
+    for encodings in _encode_ahead(tokenizer, texts.to_pylist(), max_length):
         cut += [bool(encoding.overflowing) for encoding in encodings]
         ids = [encoding.ids for encoding in encodings]
         offsets = np.zeros(len(ids) + 1, np.int32)
         np.cumsum([len(one) for one in ids], out=offsets[1:])
-        flat = np.fromiter((token for one in ids for token in one), np.int32, int(offsets[-1]))
+        flat = np.fromiter(chain.from_iterable(ids), np.int32, int(offsets[-1]))
         chunks.append(pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat)))
     input_ids = pa.concat_arrays(chunks) if chunks else pa.array([], pa.list_(pa.int32()))
     return EncodedTexts(input_ids, len(input_ids.values), np.array(cut, dtype=bool))
 
 
-def encode_batch(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[Any]:
-    """The tokenizers library's own encodings, special tokens added, each text cut to a length."""
+def _encode_ahead(tokenizer: Any, texts: Sequence[str], max_length: int) -> Iterator[list[Any]]:
+    """Encodings of each run of texts; the next run is encoded while this one is read."""
+    runs = (encode_batch(tokenizer, batch, max_length, fast=True) for batch in batches_of(texts))
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        coming = pool.submit(next, runs, None)
+        while (encodings := coming.result()) is not None:
+            coming = pool.submit(next, runs, None)
+            yield encodings
+
+
+def encode_batch(
+    tokenizer: Any, texts: Sequence[str], max_length: int, *, fast: bool = False
+) -> list[Any]:
+    """The tokenizers library's own encodings, special tokens added, each text cut to a length.
+
+    Args:
+        tokenizer: a fast tokenizer of transformers.
+        texts: texts, or pairs of them.
+        max_length: tokens that a text is cut to, special ones included.
+        fast: leave the places of the tokens in the text out.
+
+    """
     backend = tokenizer.backend_tokenizer
     backend.no_padding()
     backend.enable_truncation(max_length, direction=tokenizer.truncation_side)
-    found: list[Any] = backend.encode_batch(texts)
+    encode = backend.encode_batch_fast if fast else backend.encode_batch
+    found: list[Any] = encode(texts)
     return found
 
 

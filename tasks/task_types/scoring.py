@@ -1,53 +1,14 @@
-"""Class probabilities of many texts: the one scorer that evaluation, fairness and staging share."""
+"""Asking a model about many texts, in batches of like length: what every task type shares."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from infra.base_models import quiet_transformers
-from infra.errors import BaseModelError, TrainingError
+from infra.errors import BaseModelError
 from tasks.task_types.examples import pad
-from tasks.task_types.tokenizers import load_tokenizer
 
 # Padded tokens of one batch.
 TOKEN_BUDGET = 4096
-# Distinct texts whose token ids are held at once: enough to fill batches of like length.
-TEXTS_AT_ONCE = 8192
-
-
-def score_texts(
-    model_folder: Path, texts: Sequence[str], *, max_length: int
-) -> NDArray[np.float32]:
-    """Probabilities (N, L) of the classes, rows in the order of the texts.
-
-    Each distinct text is scored once, in batches of like length, in float32.
-
-    Args:
-        model_folder: a classification model and its tokenizer, as transformers saves them.
-        texts: N texts.
-        max_length: tokens that a text is cut to.
-
-    Raises:
-        BaseModelError: the folder holds no such model.
-        TrainingError: the model gives a score that is no number.
-
-    """
-    distinct = list(dict.fromkeys(texts))
-    with quiet_transformers():
-        tokenizer = load_tokenizer(model_folder)
-        model = load_model(model_folder, "AutoModelForSequenceClassification")
-    scores = np.zeros((len(distinct), model.config.num_labels), dtype=np.float32)
-    for start in range(0, len(distinct), TEXTS_AT_ONCE):
-        window = distinct[start : start + TEXTS_AT_ONCE]
-        encoded = tokenizer(window, truncation=True, max_length=max_length)["input_ids"]
-        for rows, _, outputs in run_batches(model, encoded, tokenizer.pad_token_id):
-            scores[start:][rows] = outputs.logits.float().softmax(dim=-1).cpu().numpy()
-    _check_finite(scores, model_folder)
-    place = {text: index for index, text in enumerate(distinct)}
-    return scores[np.fromiter((place[text] for text in texts), dtype=np.int64, count=len(texts))]
 
 
 def fill_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
@@ -122,12 +83,3 @@ def run_batches(
         with torch.inference_mode():
             outputs = model(**batch)
         yield rows, batch, outputs
-
-
-def _check_finite(scores: NDArray[np.float32], folder: Path) -> None:
-    broken = int((~np.isfinite(scores).all(axis=1)).sum())
-    if broken:
-        raise TrainingError(
-            f"the model in {folder} gives no number for {broken} of {len(scores)} distinct texts; "
-            "its training diverged: train it again with a lower learning rate"
-        )

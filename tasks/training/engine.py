@@ -127,6 +127,7 @@ def build_trainer(
         trainer.passes.packing = packing_of(job, trainer.model, trainer.passes, rows[0])
     if choice.compiled:
         trainer.model.compile(dynamic=True)
+        trainer.compiled = True
     if job.settings.average_decay:
         trainer.average = WeightAverage(trainer.model, job.settings.average_decay)
     return trainer

@@ -17,6 +17,7 @@ from tasks.task_types import TaskType, fitted_to
 from tasks.task_types.examples import Batch, Example
 from tasks.training.batching import TokenizedRows, length_of
 from tasks.training.choices import Batching, Candidate, Choice
+from tasks.training.dropout import dropout_of
 from tasks.training.jobs import Job, Workplace
 from tasks.training.memory import is_out_of_memory
 from tasks.training.models import new_model, read_rows, vocabulary_of_base
@@ -155,10 +156,11 @@ class Probe:
 
     def run(self, candidate: Candidate, examples: Sequence[Example]) -> int:
         """One pass, forward and backward; returns its real tokens, 0 where it cannot be packed."""
-        loss = self.forward(candidate, examples)
-        if loss is None:
-            return 0
-        loss.backward()
+        with dropout_of(self.device.name, compiled=candidate.compiled):
+            loss = self.forward(candidate, examples)
+            if loss is None:
+                return 0
+            loss.backward()
         if self.device.name == "cuda":
             torch.cuda.synchronize()
         return sum(map(length_of, examples))

@@ -23,6 +23,7 @@ from tasks.training.batching import StepLoader, TokenizedRows, as_step, length_o
 from tasks.training.checkpoints import TRAINER_FOLDER, TRAINER_STATE_FILE
 from tasks.training.curves import Curves
 from tasks.training.disk import explain_full_disk
+from tasks.training.dropout import dropout_of
 from tasks.training.memory import is_out_of_memory
 from tasks.training.methods import layer_classes, parameter_groups
 from tasks.training.passes import Objective, Passes, Step
@@ -56,6 +57,7 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
         writer: writes the checkpoints; `keep` is told the folder and step of each that is whole.
         passes: how a step's examples become passes.
         workers: those that train this model together.
+        compiled: whether the model is.
 
     """
 
@@ -98,6 +100,7 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
             kind, self.accelerator, self.compute_loss_context_manager,
             smoothing=settings.label_smoothing, class_weights=weights, workers=workers,
         )  # fmt: skip
+        self.compiled = False
         self._kind = kind
         self._settings = settings
         self._keep = keep
@@ -152,7 +155,8 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
         while True:
             step = self.passes.of(examples)
             try:
-                losses = self._objective.backward(model, step, self.args.device)
+                with dropout_of(self.args.device.type, compiled=self.compiled):
+                    losses = self._objective.backward(model, step, self.args.device)
                 break
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -85,8 +86,8 @@ def start(
     return subprocess.Popen(
         [sys.executable, "-c", PROCESS, str(tmp_path / "job.json")],
         env={
-            **servers.as_environment(), "TMPDIR": str(tmp_path / "scratch"), "HF_HUB_OFFLINE": "1",
-            "PATH": "/usr/bin:/bin", "PREFECT_HOME": str(tmp_path / "prefect"),
+            **os.environ, **servers.as_environment(), "TMPDIR": str(tmp_path / "scratch"),
+            "HF_HUB_OFFLINE": "1", "PREFECT_HOME": str(tmp_path / "prefect"),
         },
         cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,

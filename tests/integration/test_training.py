@@ -17,7 +17,7 @@ from infra.settings import Settings
 from infra.store import MANIFEST, ObjectStore
 from infra.tracking import Tracking
 from tasks.records import BaseModel, DataReport, Tokens, Weights
-from tasks.task_types.scoring import score_texts
+from tasks.task_types.labels.text_logits import text_probabilities
 from tasks.tokenization.settings import TokenizationSettings
 from tasks.tokenization.splits import tokenize_splits
 from tasks.training.checkpoints import Checkpoints
@@ -76,7 +76,7 @@ def test_it_learns(
     rows = pq.read_table(store.get_file(data.clean, tmp_path / "clean.parquet")).to_pylist()
     held_out = [row for row in rows if row["split"] == "test"]
     folder = store.get_folder(trained.artifact, tmp_path / "weights")
-    scores = score_texts(folder, [row["text"] for row in held_out], max_length=32)
+    scores = text_probabilities(folder, [row["text"] for row in held_out], max_length=32)
     predicted = [data.labels[index] for index in scores.argmax(axis=1)]
     accuracy = np.mean([p == row["label"] for p, row in zip(predicted, held_out, strict=True)])
     assert accuracy > 0.8

@@ -24,8 +24,8 @@ from tasks.task_types.labels.confusion import (
     why_no_macro,
 )
 from tasks.task_types.labels.ranking import ranking_measures
+from tasks.task_types.labels.text_logits import text_probabilities
 from tasks.task_types.measures import Measured
-from tasks.task_types.scoring import score_texts
 
 LEADING = ("macro_f1", "accuracy")
 
@@ -46,7 +46,7 @@ def predict_classes(folder: Path, rows: Any, labels: Sequence[str], max_length: 
             f"the model in {folder} knows the labels {sorted(known)}; right would be "
             f"{sorted(labels)}"
         )
-    scores = score_texts(folder, rows["text"].to_pylist(), max_length=max_length)
+    scores = text_probabilities(folder, rows["text"].to_pylist(), max_length=max_length)
     scores = scores[:, [known.index(label) for label in labels]]
     predicted = scores.argmax(axis=1) if len(scores) else np.zeros(0, np.int64)
     best = scores.max(axis=1, initial=0)

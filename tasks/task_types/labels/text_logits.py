@@ -5,12 +5,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import torch
 from numpy.typing import NDArray
 
 from infra.base_models import quiet_transformers
+from tasks.task_types.encoding import encode_texts
 from tasks.task_types.finite import check_finite
 from tasks.task_types.scoring import load_model, run_batches
 from tasks.task_types.tokenizers import load_tokenizer
+
+# Distinct texts whose token ids are held at once: enough to fill batches of like length.
+TEXTS_AT_ONCE = 4096
+
+
+def text_probabilities(
+    folder: Path, texts: Sequence[str], *, max_length: int
+) -> NDArray[np.float32]:
+    """Probabilities (N, L) of the classes by softmax; see `text_logits`."""
+    logits, _ = text_logits(folder, texts, max_length=max_length)
+    probabilities: NDArray[np.float32] = torch.from_numpy(logits).softmax(dim=-1).numpy()
+    return probabilities
 
 
 def text_logits(
@@ -19,7 +34,8 @@ def text_logits(
     """The head's outputs (N, L) in the order of the texts, and the model's configuration.
 
     Each distinct text is asked once, in batches of like length, in float32. A text without tokens
-    is asked as one padding token, as the served scripts do.
+    is asked as one padding token, as the served scripts do. Token ids are held for some thousand
+    texts at a time, so that memory does not grow with them.
 
     Args:
         folder: a model and its tokenizer, as transformers saves them.
@@ -31,18 +47,19 @@ def text_logits(
         TrainingError: the model gives a score that is no number.
 
     """
-    distinct = list(dict.fromkeys(texts))
     with quiet_transformers():
         tokenizer = load_tokenizer(folder)
         model = load_model(folder, "AutoModelForSequenceClassification")
+    distinct = list(dict.fromkeys(texts))
     logits = np.zeros((len(distinct), model.config.num_labels), dtype=np.float32)
-    encoded: list[list[int]] = []
-    if distinct:
-        encoded = tokenizer(distinct, truncation=True, max_length=max_length)["input_ids"]
-    filled = [ids or [tokenizer.pad_token_id] for ids in encoded]
-    for rows, _, outputs in run_batches(model, filled, tokenizer.pad_token_id):
-        check_finite(outputs.logits, folder)
-        logits[rows] = outputs.logits.float().cpu().numpy()
-    place = {text: index for index, text in enumerate(distinct)}
-    rows_of = np.fromiter((place[text] for text in texts), dtype=np.int64, count=len(texts))
-    return logits[rows_of], model.config
+    for start in range(0, len(distinct), TEXTS_AT_ONCE):
+        window = pa.array(distinct[start : start + TEXTS_AT_ONCE], pa.string())
+        ids = encode_texts(window, tokenizer, max_length).input_ids
+        filled = [one.values.to_numpy() if len(one) else [tokenizer.pad_token_id] for one in ids]
+        for rows, _, outputs in run_batches(model, filled, tokenizer.pad_token_id):
+            check_finite(outputs.logits, folder)
+            logits[start:][rows] = outputs.logits.float().cpu().numpy()
+    if len(distinct) < len(texts):
+        place = {text: index for index, text in enumerate(distinct)}
+        logits = logits[[place[text] for text in texts]]
+    return logits, model.config

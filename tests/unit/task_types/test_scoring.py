@@ -10,7 +10,8 @@ from safetensors.torch import load_file, save_file
 from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, TrainingError
 from tasks.task_types import task_type
-from tasks.task_types.scoring import fill_batches, score_texts
+from tasks.task_types.labels.text_logits import text_probabilities
+from tasks.task_types.scoring import fill_batches
 from tasks.task_types.tokenizers import load_tokenizer
 
 TEXTS = [
@@ -34,8 +35,10 @@ def classifier(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 def test_batched_scores_equal_those_of_one_text_at_a_time(classifier: Path) -> None:
-    batched = score_texts(classifier, TEXTS, max_length=24)
-    alone = np.concatenate([score_texts(classifier, [text], max_length=24) for text in TEXTS])
+    batched = text_probabilities(classifier, TEXTS, max_length=24)
+    alone = np.concatenate(
+        [text_probabilities(classifier, [text], max_length=24) for text in TEXTS]
+    )
     np.testing.assert_allclose(batched, alone, atol=1e-5)
     np.testing.assert_allclose(batched.sum(axis=1), 1, atol=1e-5)
     assert batched.shape == (9, 3)
@@ -49,14 +52,14 @@ def test_scores_equal_those_of_the_transformers_pipeline(classifier: Path) -> No
 
     with quiet_transformers():
         answers = pipeline("text-classification", model=str(classifier), top_k=None)(TEXTS[:2])
-    ours = score_texts(classifier, TEXTS[:2], max_length=64)
+    ours = text_probabilities(classifier, TEXTS[:2], max_length=64)
     for answer, row in zip(answers, ours, strict=True):
         by_label = {entry["label"]: entry["score"] for entry in answer}
         np.testing.assert_allclose([by_label[label] for label in "abc"], row, atol=1e-5)
 
 
 def test_no_texts_give_no_rows(classifier: Path) -> None:
-    assert score_texts(classifier, [], max_length=24).shape == (0, 3)
+    assert text_probabilities(classifier, [], max_length=24).shape == (0, 3)
 
 
 def test_a_score_that_is_no_number_is_refused(classifier: Path) -> None:
@@ -66,15 +69,15 @@ def test_a_score_that_is_no_number_is_refused(classifier: Path) -> None:
     weights["classifier.bias"][0] = torch.nan
     save_file(weights, path, metadata={"format": "pt"})
     try:
-        with pytest.raises(TrainingError, match="no number for 7 of 7 distinct texts"):
-            score_texts(classifier, TEXTS, max_length=24)
+        with pytest.raises(TrainingError, match="gives scores that are no numbers"):
+            text_probabilities(classifier, TEXTS, max_length=24)
     finally:
         path.write_bytes(whole)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BaseModelError, match="cannot be loaded"):
-        score_texts(tmp_path, ["text"], max_length=24)
+        text_probabilities(tmp_path, ["text"], max_length=24)
 
 
 @given(st.lists(st.integers(1, 60), max_size=200), st.integers(1, 300))
