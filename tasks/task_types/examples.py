@@ -78,6 +78,11 @@ class Batch:
         )
 
     @property
+    def rows(self) -> int:
+        """B."""
+        return len(next(iter(self.labels.values())))
+
+    @property
     def size(self) -> int:
         """Tokens, padding included."""
         return sum(ids.numel() for name, ids in self.inputs.items() if name.endswith("input_ids"))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.errors import BaseModelError
 from tasks.task_types.asked_rows import answer_first
+from tasks.task_types.common import SERVED, CommonTaskType
 from tasks.task_types.encoding import encode_texts
 from tasks.task_types.examples import Batch, Encoded, Example, Vocabulary, pad
 from tasks.task_types.loading import load_for_training
@@ -33,17 +34,13 @@ TEXT_NUMBER_BYTES: Final = 6
 HALF: Final = 2**24
 
 
-@dataclass(frozen=True)
-class SentenceEmbedding:
+@dataclass(frozen=True, kw_only=True)
+class SentenceEmbedding(CommonTaskType):
     """The mean of the last hidden state over a text's real tokens."""
 
     name: str = "sentence_embedding"
-    pipeline: str | None = None
-    served: Path | None = Path(__file__).parents[1] / "served" / "sentence_embedding.py"
+    served: Path | None = SERVED / "sentence_embedding.py"
     selection_metric: str = "mrr"
-    greater_is_better: bool = True
-    methods: frozenset[str] = frozenset()
-    packs: bool = False
     couples_rows: bool = True
 
     def encode(
@@ -97,12 +94,6 @@ class SentenceEmbedding:
         }
         return Batch(pad(texts, vocabulary.pad_id), numbers)
 
-    def units(self, batch: Batch) -> "Tensor":
-        """Rows."""
-        import torch
-
-        return torch.tensor([len(batch.labels["target_text"])])
-
     def loss(
         self,
         outputs: Any,
@@ -136,10 +127,6 @@ class SentenceEmbedding:
         place = torch.arange(len(scores), device=scores.device)
         there, back = (cross_entropy(one, place, reduction="sum") for one in (scores, scores.T))
         return (there + back) / 2 / units[0]
-
-    def class_counts(self, examples: Any, classes: int) -> "NDArray[np.int64] | None":  # noqa: ARG002
-        """None: there are no classes."""
-        return None
 
     def represent(self, outputs: Any, batch: Batch) -> "Tensor":
         """Vectors of source and target, and the numbers of both texts, (B, 2 H + 4) float32.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import DataError
+from tasks.task_types.common import CommonTaskType
 from tasks.task_types.encoding import encode_texts
 from tasks.task_types.examples import Batch, Encoded, Example, Vocabulary, pad
 from tasks.task_types.loading import load_for_training, named_labels
@@ -21,18 +22,14 @@ if TYPE_CHECKING:
 LABELS_SHOWN = 5
 
 
-@dataclass(frozen=True)
-class Classification:
+@dataclass(frozen=True, kw_only=True)
+class Classification(CommonTaskType):
     """One label of a fixed set for each text."""
 
     name: str = "classification"
     pipeline: str | None = "text-classification"
-    served: Path | None = None
     selection_metric: str = "macro_f1"
-    greater_is_better: bool = True
     methods: frozenset[str] = frozenset({"class_weights", "label_smoothing"})
-    packs: bool = False
-    couples_rows: bool = False
 
     def encode(
         self, rows: Any, tokenizer: Any, labels: Sequence[str], reading: "Reading"
@@ -69,12 +66,6 @@ class Classification:
         labels = torch.tensor([int(example["labels"]) for example in examples])
         return Batch(inputs, {"labels": labels})
 
-    def units(self, batch: Batch) -> "Tensor":
-        """Rows."""
-        import torch
-
-        return torch.tensor([len(batch.labels["labels"])])
-
     def loss(
         self,
         outputs: Any,
@@ -99,10 +90,6 @@ class Classification:
         import numpy as np
 
         return np.bincount(examples.column("labels"), minlength=classes)
-
-    def represent(self, outputs: Any, batch: Batch) -> "Tensor":
-        """Not asked: each row's loss is its own."""
-        raise NotImplementedError
 
     def outcomes(self, outputs: Any, batch: Batch) -> "Tensor":
         """Predicted and true class ids, (B, 2), and the number of classes."""

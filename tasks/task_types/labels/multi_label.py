@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.errors import BaseModelError, DataError
+from tasks.task_types.common import SERVED, CommonTaskType
 from tasks.task_types.encoding import encode_texts
 from tasks.task_types.examples import IGNORED, Batch, Encoded, Example, Vocabulary, pad, pad_like
 from tasks.task_types.loading import load_for_training, named_labels
@@ -24,18 +25,14 @@ LABELS_SHOWN: Final = 5
 THRESHOLD: Final = 0.5
 
 
-@dataclass(frozen=True)
-class MultiLabel:
+@dataclass(frozen=True, kw_only=True)
+class MultiLabel(CommonTaskType):
     """The set of labels, maybe none, that a text has."""
 
     name: str = "multi_label"
-    pipeline: str | None = None
-    served: Path | None = Path(__file__).parents[1] / "served" / "multi_label.py"
+    served: Path | None = SERVED / "multi_label.py"
     selection_metric: str = "macro_f1"
-    greater_is_better: bool = True
     methods: frozenset[str] = frozenset({"class_weights", "label_smoothing"})
-    packs: bool = False
-    couples_rows: bool = False
 
     def encode(
         self, rows: Any, tokenizer: Any, labels: Sequence[str], reading: "Reading"
@@ -70,12 +67,6 @@ class MultiLabel:
         labels = pad_like([example["labels"] for example in examples], IGNORED)
         return Batch(inputs, {"labels": labels})
 
-    def units(self, batch: Batch) -> "Tensor":
-        """Rows."""
-        import torch
-
-        return torch.tensor([len(batch.labels["labels"])])
-
     def loss(
         self,
         outputs: Any,
@@ -108,10 +99,6 @@ class MultiLabel:
         import numpy as np
 
         return np.bincount(examples.column("labels").astype(np.int64), minlength=classes)
-
-    def represent(self, outputs: Any, batch: Batch) -> "Tensor":
-        """Not asked: each row's loss is its own."""
-        raise NotImplementedError
 
     def outcomes(self, outputs: Any, batch: Batch) -> "Tensor":
         """Whether each label is predicted, and whether it is true, (B, 2 L) of 0 and 1."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from infra.errors import BaseModelError, DataError
+from tasks.task_types.common import SERVED, CommonTaskType
 from tasks.task_types.encoding import encode_texts
 from tasks.task_types.examples import Batch, Encoded, Example, Vocabulary, pad
 from tasks.task_types.loading import load_for_training
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from tasks.task_types.measures import Measured
 
 
-@dataclass(frozen=True)
-class Regression:
+@dataclass(frozen=True, kw_only=True)
+class Regression(CommonTaskType):
     """One number for each text.
 
     Attributes:
@@ -37,13 +38,9 @@ class Regression:
     """
 
     name: str = "regression"
-    pipeline: str | None = None
-    served: Path | None = Path(__file__).parents[1] / "served" / "regression.py"
+    served: Path | None = SERVED / "regression.py"
     selection_metric: str = "rmse"
     greater_is_better: bool = False
-    methods: frozenset[str] = frozenset()
-    packs: bool = False
-    couples_rows: bool = False
     target_mean: float = 0.0
     target_scale: float = 1.0
 
@@ -104,12 +101,6 @@ class Regression:
         ]
         return Batch(inputs, {"labels": torch.tensor(targets, dtype=torch.float32)})
 
-    def units(self, batch: Batch) -> "Tensor":
-        """Rows."""
-        import torch
-
-        return torch.tensor([len(batch.labels["labels"])])
-
     def loss(
         self,
         outputs: Any,
@@ -124,14 +115,6 @@ class Regression:
 
         logits = outputs["logits"].float().squeeze(-1)  # (B,)
         return mse_loss(logits, batch.labels["labels"], reduction="sum") / units[0]
-
-    def class_counts(self, examples: Any, classes: int) -> "NDArray[np.int64] | None":  # noqa: ARG002
-        """None: there are no classes."""
-        return None
-
-    def represent(self, outputs: Any, batch: Batch) -> "Tensor":
-        """Not asked: each row's loss is its own."""
-        raise NotImplementedError
 
     def outcomes(self, outputs: Any, batch: Batch) -> "Tensor":
         """Standardised prediction and target, (B, 2)."""

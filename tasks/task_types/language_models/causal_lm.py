@@ -20,42 +20,35 @@ from numpy.typing import NDArray
 
 from infra.errors import BaseModelError
 from tasks.task_types.asked_rows import answer_first
+from tasks.task_types.common import SERVED
 from tasks.task_types.encoding import TEXTS_AT_ONCE
 from tasks.task_types.examples import Batch, Encoded, Example, Vocabulary
 from tasks.task_types.language_models.blocks import bounds_of, cut_into_blocks, plain_ids
 from tasks.task_types.language_models.likelihood import (
     check_numbers,
-    label_tokens,
     labelled_batch,
     next_token_labels,
-    row_sums,
     score_tokens,
-    summed_loss,
 )
+from tasks.task_types.language_models.token_loss import TokenLoss
 from tasks.task_types.language_models.writing import write_greedily
 from tasks.task_types.loading import load_for_training
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from tasks.task_types import Reading
     from tasks.task_types.measures import Measured
 
 CONTINUATION_TOKENS = 32
 
 
-@dataclass(frozen=True)
-class CausalLm:
+@dataclass(frozen=True, kw_only=True)
+class CausalLm(TokenLoss):
     """The next token of a text."""
 
     name: str = "causal_lm"
     selection_metric: str = "perplexity"
-    greater_is_better: bool = False
-    methods: frozenset[str] = frozenset({"label_smoothing"})
     packs: bool = True
-    couples_rows: bool = False
-    pipeline: str | None = None
-    served: Path | None = Path(__file__).parents[1] / "served" / "causal_lm.py"
+    served: Path | None = SERVED / "causal_lm.py"
 
     def encode(
         self,
@@ -95,37 +88,9 @@ class CausalLm:
         ids = [example["input_ids"] for example in examples]
         return labelled_batch(ids, [next_token_labels(one) for one in ids], vocabulary.pad_id)
 
-    def units(self, batch: Batch) -> "Tensor":
-        """Tokens that are predicted."""
-        return label_tokens(batch)[None]
-
-    def loss(
-        self,
-        outputs: Any,
-        batch: Batch,
-        units: "Tensor",
-        *,
-        smoothing: float = 0.0,
-        class_weights: "Tensor | None" = None,  # noqa: ARG002
-    ) -> "Tensor":
-        """Cross-entropy of the next token; see `TaskType.loss`."""
-        summed = summed_loss(outputs["logits"], batch.labels["labels"], smoothing=smoothing)
-        return summed / units[0]
-
-    def class_counts(self, examples: Any, classes: int) -> None:
-        """None: there are no classes."""
-
-    def represent(self, outputs: Any, batch: Batch) -> "Tensor":
-        """Of no meaning here: no rows are compared."""
-        raise NotImplementedError
-
-    def outcomes(self, outputs: Any, batch: Batch) -> "Tensor":
-        """Negative log-likelihood in nats and tokens of each row, (B, 2)."""
-        return row_sums(outputs["logits"], batch.labels["labels"])[:, :2]
-
     def metrics(self, outcomes: NDArray[np.float64]) -> Mapping[str, float]:
         """Perplexity."""
-        nll, tokens = outcomes.sum(axis=0)
+        nll, tokens, _ = outcomes.sum(axis=0)
         return {"perplexity": float(np.exp(nll / max(tokens, 1)))}
 
     def predict(

@@ -22,6 +22,7 @@ import numpy as np
 
 from infra.errors import DataError
 from tasks.task_types.asked_rows import answer_first
+from tasks.task_types.common import SERVED
 from tasks.task_types.examples import IGNORED, Batch, Encoded, Example, Vocabulary
 from tasks.task_types.language_models.causal_lm import CausalLm
 from tasks.task_types.language_models.chat_turns import (
@@ -39,23 +40,21 @@ from tasks.task_types.language_models.likelihood import (
     check_numbers,
     labelled_batch,
     score_tokens,
-    summed_loss,
 )
 from tasks.task_types.language_models.writing import tokens_to_write, write_greedily
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from tasks.task_types import Reading
     from tasks.task_types.measures import Measured
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Chat(CausalLm):
     """A causal language model that answers."""
 
     name: str = "chat"
-    served: Path | None = Path(__file__).parents[1] / "served" / "chat.py"
+    few: bool = True
+    served: Path | None = SERVED / "chat.py"
 
     def encode(
         self,
@@ -88,19 +87,6 @@ class Chat(CausalLm):
         """A padded batch; see `TaskType.collate`."""
         ids, labels = ([one[name] for one in examples] for name in ("input_ids", "labels"))
         return labelled_batch(ids, labels, vocabulary.pad_id)
-
-    def loss(
-        self,
-        outputs: Any,
-        batch: Batch,
-        units: "Tensor",
-        *,
-        smoothing: float = 0.0,
-        class_weights: "Tensor | None" = None,  # noqa: ARG002
-    ) -> "Tensor":
-        """Cross-entropy of the answers' tokens; see `TaskType.loss`."""
-        labels = batch.labels["labels"]
-        return summed_loss(outputs["logits"], labels, smoothing=smoothing, few=True) / units[0]
 
     def predict(
         self,

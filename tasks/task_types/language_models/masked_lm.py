@@ -23,13 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.task_types.asked_rows import answer_first
+from tasks.task_types.common import SERVED
 from tasks.task_types.encoding import batches_of, encode_batch
 from tasks.task_types.examples import Batch, Encoded, Example, Vocabulary
 from tasks.task_types.language_models.likelihood import (
-    label_tokens,
     labelled_batch,
-    row_sums,
-    summed_loss,
 )
 from tasks.task_types.language_models.masking import (
     NO_WORD,
@@ -37,27 +35,23 @@ from tasks.task_types.language_models.masking import (
     mask_words,
     word_numbers,
 )
+from tasks.task_types.language_models.token_loss import TokenLoss
 from tasks.task_types.loading import load_for_training
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from tasks.task_types import Reading
     from tasks.task_types.measures import Measured
 
 
-@dataclass(frozen=True)
-class MaskedLm:
+@dataclass(frozen=True, kw_only=True)
+class MaskedLm(TokenLoss):
     """The hidden words of a text."""
 
     name: str = "masked_lm"
     selection_metric: str = "pseudo_perplexity"
-    greater_is_better: bool = False
-    methods: frozenset[str] = frozenset({"label_smoothing"})
     packs: bool = True
-    couples_rows: bool = False
-    pipeline: str | None = None
-    served: Path | None = Path(__file__).parents[1] / "served" / "masked_lm.py"
+    few: bool = True
+    served: Path | None = SERVED / "masked_lm.py"
 
     def encode(
         self,
@@ -104,34 +98,6 @@ class MaskedLm:
         return labelled_batch(
             [ids for ids, _ in masked], [labels for _, labels in masked], vocabulary.pad_id
         )
-
-    def units(self, batch: Batch) -> "Tensor":
-        """Hidden tokens."""
-        return label_tokens(batch)[None]
-
-    def loss(
-        self,
-        outputs: Any,
-        batch: Batch,
-        units: "Tensor",
-        *,
-        smoothing: float = 0.0,
-        class_weights: "Tensor | None" = None,  # noqa: ARG002
-    ) -> "Tensor":
-        """Cross-entropy of the hidden tokens; see `TaskType.loss`."""
-        labels = batch.labels["labels"]
-        return summed_loss(outputs["logits"], labels, smoothing=smoothing, few=True) / units[0]
-
-    def class_counts(self, examples: Any, classes: int) -> None:
-        """None: there are no classes."""
-
-    def represent(self, outputs: Any, batch: Batch) -> "Tensor":
-        """Not asked: each row's loss is its own."""
-        raise NotImplementedError
-
-    def outcomes(self, outputs: Any, batch: Batch) -> "Tensor":
-        """Negative log-likelihood in nats, hidden tokens and those right of each row, (B, 3)."""
-        return row_sums(outputs["logits"], batch.labels["labels"])
 
     def metrics(self, outcomes: NDArray[np.float64]) -> Mapping[str, float]:
         """Perplexity and accuracy of hidden tokens."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from infra.errors import BaseModelError
 from tasks.task_types.asked_rows import answer_first
+from tasks.task_types.common import SERVED, CommonTaskType
 from tasks.task_types.encoding import TEXTS_AT_ONCE, encode_batch
 from tasks.task_types.examples import Batch, Encoded, Example, Vocabulary, pad_like
 from tasks.task_types.language_models.likelihood import (
@@ -38,18 +39,14 @@ if TYPE_CHECKING:
     from tasks.task_types.measures import Measured
 
 
-@dataclass(frozen=True)
-class NextSentence:
+@dataclass(frozen=True, kw_only=True)
+class NextSentence(CommonTaskType):
     """Whether a sentence follows another, and the hidden words of both."""
 
     name: str = "next_sentence"
     selection_metric: str = "pretraining_loss"
     greater_is_better: bool = False
-    methods: frozenset[str] = frozenset()
-    packs: bool = False
-    couples_rows: bool = False
-    pipeline: str | None = None
-    served: Path | None = Path(__file__).parents[1] / "served" / "next_sentence.py"
+    served: Path | None = SERVED / "next_sentence.py"
 
     def encode(
         self,
@@ -143,13 +140,6 @@ class NextSentence:
         follows = _follow_loss(outputs, batch)
         # A step without a hidden word has no loss of that kind.
         return hidden / units[0].clamp(min=1) + follows.sum() / units[1]
-
-    def class_counts(self, examples: Any, classes: int) -> None:
-        """None: there are no classes."""
-
-    def represent(self, outputs: Any, batch: Batch) -> "Tensor":
-        """Not asked: each row's loss is its own."""
-        raise NotImplementedError
 
     def outcomes(self, outputs: Any, batch: Batch) -> "Tensor":
         """`likelihood.row_sums`, the loss of the pair in nats and whether it is right, (B, 5)."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import BaseModelError
+from tasks.task_types.common import SERVED, CommonTaskType
 from tasks.task_types.examples import Batch, Encoded, Example, Vocabulary, pad, pad_like
 from tasks.task_types.loading import load_for_training
 from tasks.task_types.questions.answer_spans import NEVER, best_spans
@@ -33,8 +34,8 @@ logger = logging.getLogger(__name__)
 PLACES = ("start", "end", "context_begin", "context_end", "null")
 
 
-@dataclass(frozen=True)
-class QuestionAnswering:
+@dataclass(frozen=True, kw_only=True)
+class QuestionAnswering(CommonTaskType):
     """A span of the context for each question, or none.
 
     A context longer than the model is read in windows. In a window that does not hold the answer
@@ -42,13 +43,8 @@ class QuestionAnswering:
     """
 
     name: str = "question_answering"
-    pipeline: str | None = None
-    served: Path | None = Path(__file__).parents[1] / "served" / "question_answering.py"
+    served: Path | None = SERVED / "question_answering.py"
     selection_metric: str = "f1"
-    greater_is_better: bool = True
-    methods: frozenset[str] = frozenset()
-    packs: bool = False
-    couples_rows: bool = False
 
     def encode(
         self, rows: Any, tokenizer: Any, labels: Sequence[str], reading: "Reading"
@@ -118,12 +114,6 @@ class QuestionAnswering:
         }
         return Batch(inputs, labels)
 
-    def units(self, batch: Batch) -> "Tensor":
-        """Windows."""
-        import torch
-
-        return torch.tensor([len(batch.labels["start"])])
-
     def loss(
         self,
         outputs: Any,
@@ -152,15 +142,6 @@ class QuestionAnswering:
             for side in ("start", "end")
         ]
         return (losses[0] + losses[1]) / 2 / units[0]
-
-    def class_counts(self, examples: Any, classes: int) -> "NDArray[np.int64] | None":
-        """None: there are no classes."""
-        del examples, classes
-        return None
-
-    def represent(self, outputs: Any, batch: Batch) -> "Tensor":
-        """Not asked: each row's loss is its own."""
-        raise NotImplementedError
 
     def outcomes(self, outputs: Any, batch: Batch) -> "Tensor":
         """Exact match, and F1 of the tokens of the answer, of each window, (B, 2)."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.errors import BaseModelError, DataError
+from tasks.task_types.common import SERVED, CommonTaskType
 from tasks.task_types.examples import IGNORED, Batch, Encoded, Example, Vocabulary, pad, pad_like
 from tasks.task_types.loading import load_for_training, named_labels
 from tasks.task_types.tags.tag_spans import TagSet, count_spans, read_tags
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 LABELS_SHOWN: Final = 5
 
 
-@dataclass(frozen=True)
-class Tagging:
+@dataclass(frozen=True, kw_only=True)
+class Tagging(CommonTaskType):
     """One tag of a fixed set for each word of a row.
 
     A word's tag is that of its first token. A row longer than the model is read in windows, in
@@ -33,13 +34,10 @@ class Tagging:
     """
 
     name: str = "tagging"
-    pipeline: str | None = None
-    served: Path | None = Path(__file__).parents[1] / "served" / "tagging.py"
+    served: Path | None = SERVED / "tagging.py"
     selection_metric: str = "entity_f1"
-    greater_is_better: bool = True
     methods: frozenset[str] = frozenset({"class_weights", "label_smoothing"})
     packs: bool = True
-    couples_rows: bool = False
 
     def encode(
         self, rows: Any, tokenizer: Any, labels: Sequence[str], reading: "Reading"
@@ -121,10 +119,6 @@ class Tagging:
 
         labels = examples.column("labels")
         return np.bincount(labels[labels != IGNORED], minlength=classes)
-
-    def represent(self, outputs: Any, batch: Batch) -> "Tensor":
-        """Not asked: each row's loss is its own."""
-        raise NotImplementedError
 
     def outcomes(self, outputs: Any, batch: Batch) -> "Tensor":
         """Right, predicted and true spans of each window, (B, 3)."""

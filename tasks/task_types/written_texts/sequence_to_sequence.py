@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from infra.errors import BaseModelError
 from tasks.task_types.asked_rows import first_rows
+from tasks.task_types.common import SERVED
 from tasks.task_types.examples import IGNORED, Batch, Encoded, Example, Vocabulary, pad, pad_like
-from tasks.task_types.language_models.likelihood import label_tokens, row_sums, summed_loss
+from tasks.task_types.language_models.token_loss import TokenLoss
 from tasks.task_types.loading import load_for_training
 from tasks.task_types.measures import Measured
 from tasks.task_types.written_texts.generation_measures import (
@@ -30,16 +31,14 @@ from tasks.task_types.written_texts.pairs import encode_pairs
 from tasks.task_types.written_texts.trivial_texts import leading_sentences, nearest_targets
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from tasks.task_types import Reading
 
 # Texts that beam search keeps in view, of a base model that does not name its own number.
 BEAMS = 4
 
 
-@dataclass(frozen=True)
-class SequenceToSequence:
+@dataclass(frozen=True, kw_only=True)
+class SequenceToSequence(TokenLoss):
     """A text from a text.
 
     Attributes:
@@ -53,12 +52,7 @@ class SequenceToSequence:
     leading: tuple[str, ...]
     trivial: Callable[[Any, Any, int], list[str] | str]
     selection_metric: str = "perplexity"
-    greater_is_better: bool = False
-    methods: frozenset[str] = frozenset({"label_smoothing"})
-    packs: bool = False
-    couples_rows: bool = False
-    pipeline: None = None
-    served: Path = Path(__file__).parents[1] / "served" / "sequence_to_sequence.py"
+    served: Path | None = SERVED / "sequence_to_sequence.py"
 
     def encode(
         self,
@@ -98,34 +92,6 @@ class SequenceToSequence:
         inputs = pad([example["input_ids"] for example in examples], vocabulary.pad_id)
         inputs |= {f"decoder_{name}": value for name, value in decoder.items()}
         return Batch(inputs, {"labels": pad_like(targets, IGNORED)})
-
-    def units(self, batch: Batch) -> "Tensor":
-        """Tokens of the targets."""
-        return label_tokens(batch)[None]
-
-    def loss(
-        self,
-        outputs: Any,
-        batch: Batch,
-        units: "Tensor",
-        *,
-        smoothing: float = 0.0,
-        class_weights: "Tensor | None" = None,  # noqa: ARG002
-    ) -> "Tensor":
-        """Cross-entropy of the target's tokens; see `TaskType.loss`."""
-        summed = summed_loss(outputs["logits"], batch.labels["labels"], smoothing=smoothing)
-        return summed / units[0]
-
-    def class_counts(self, examples: Any, classes: int) -> None:
-        """None: there are no classes."""
-
-    def represent(self, outputs: Any, batch: Batch) -> "Tensor":
-        """Not asked: each row's loss is its own."""
-        raise NotImplementedError
-
-    def outcomes(self, outputs: Any, batch: Batch) -> "Tensor":
-        """Negative log-likelihood in nats, tokens, and those foretold right, (B, 3)."""
-        return row_sums(outputs["logits"], batch.labels["labels"])
 
     def metrics(self, outcomes: NDArray[np.float64]) -> Mapping[str, float]:
         """Perplexity of a target's token, and share of tokens right, given those before."""
@@ -196,7 +162,11 @@ def target_length(reading: "Reading") -> int:
     return reading.max_target_length or reading.max_length
 
 
-TRANSLATION = SequenceToSequence("translation", ("chrf", "bleu"), nearest_targets)
+TRANSLATION = SequenceToSequence(
+    name="translation", leading=("chrf", "bleu"), trivial=nearest_targets
+)
 SUMMARISATION = SequenceToSequence(
-    "summarisation", ("rouge_l", "rouge_1", "rouge_2"), leading_sentences
+    name="summarisation",
+    leading=("rouge_l", "rouge_1", "rouge_2"),
+    trivial=leading_sentences,
 )
