@@ -35,6 +35,17 @@ def sentences() -> list[tuple[str, str]]:
     return [(topic, sentence) for sentence, topic in found.items()]
 
 
+def paragraphs() -> list[tuple[str, str]]:
+    """Topic and text of every distinct line of BBC News: titles of some words, and paragraphs."""
+    found = {
+        line.strip(): topic
+        for topic, text in documents()
+        for line in text.splitlines()
+        if line.strip()
+    }
+    return [(topic, line) for line, topic in found.items()]
+
+
 def short_texts(count: int, seed: int = 0) -> Iterator[tuple[str, str]]:
     """Topic and text of `count` short texts: each two real sentences of one topic, drawn at random.
 

@@ -3,12 +3,15 @@
 All three train the same model on the same sentences with the same learning rate and rows a step,
 one after the other in this process. The peers: every row padded to the longest of the set, as many
 tutorials do (`padding="max_length"`), and Trainer with its collator that pads a batch to its own
-longest row, as it ships. The clock runs from the first step to the last.
+longest row, as it ships. The clock runs from the first step to the last. Where the hardware has
+bfloat16, ours and Trainer with dynamic padding run in it too.
 """
 
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +32,7 @@ from benchmarks.training.sentences import (
     new_model,
 )
 from infra.base_models import quiet_transformers
-from infra.device import deterministic_algorithms, pick_device
+from infra.device import Precision, deterministic_algorithms, pick_device, precisions_of
 from tasks.task_types.tokenizers import load_tokenizer, vocabulary_of
 from tasks.training.arguments import trainer_arguments
 from tasks.training.curves import Curves
@@ -67,13 +70,23 @@ def measure(train_rows: int = TRAIN_ROWS) -> dict[str, float]:
         tokens_vs_padded_set: ours over Trainer with every row padded to the longest.
         tokens_vs_trainer: ours over Trainer with dynamic padding.
         share_of_matmul: of this machine's own matrix-product rate, real tokens alone counted.
+        tokens_vs_trainer_bfloat16: as tokens_vs_trainer, both in bfloat16, where there is any.
         accuracy_...: of each way, on the same held-out sentences.
 
     """
     with tempfile.TemporaryDirectory(prefix="bench-training-") as name, quiet_transformers():
         data = load_sentences(Path(name), train_rows, HELD_OUT_ROWS)
         tokens = int(data.train.lengths.sum())
-        ways = {"ours": _ours, "trainer": _dynamic, "padded_set": _padded_set}
+        ways: dict[str, Callable[..., float]] = {
+            "ours": _ours,
+            "trainer": _dynamic,
+            "padded_set": _padded_set,
+        }
+        if "bfloat16" in precisions_of(pick_device()):
+            ways |= {
+                f"{way}_bfloat16": partial(ways[way], precision="bfloat16")
+                for way in ("ours", "trainer")
+            }
         rates, accuracies = {}, {}
         peak = matmul_rate()
         for way, train in ways.items():
@@ -82,10 +95,15 @@ def measure(train_rows: int = TRAIN_ROWS) -> dict[str, float]:
             rates[way], accuracies[way] = tokens / seconds, accuracy_of(model, data.held_out)
             _say(f"{way}: {rates[way]:,.0f} tokens a second, accuracy {accuracies[way]:.4f}")
         share = rates["ours"] * flop_per_token(model, data) / peak
+    halves = {}
+    if "ours_bfloat16" in rates:
+        ratio = rates["ours_bfloat16"] / rates["trainer_bfloat16"]
+        halves = {"tokens_vs_trainer_bfloat16": ratio}
     return {
         "tokens_vs_padded_set": rates["ours"] / rates["padded_set"],
         "tokens_vs_trainer": rates["ours"] / rates["trainer"],
         "share_of_matmul": share,
+        **halves,
         "matmul_gflop_per_s": peak / 1e9,
         "train_tokens": float(tokens),
         **{f"tokens_per_s_{way}": rate for way, rate in rates.items()},
@@ -122,10 +140,11 @@ def flop_per_token(model: Any, data: Sentences) -> float:
     return FLOP_PER_WEIGHT * weights + attention
 
 
-def _ours(model: Any, data: Sentences, folder: Path) -> float:
+def _ours(model: Any, data: Sentences, folder: Path, precision: Precision = "float32") -> float:
     clock = StepClock()
     vocabulary = vocabulary_of(load_tokenizer(data.folder), model.config)
-    arguments = trainer_arguments(SETTINGS, pick_device(), folder, KIND)
+    device = pick_device().with_precision(precision)
+    arguments = trainer_arguments(SETTINGS, device, folder, KIND)
     arguments.eval_strategy = arguments.save_strategy = "no"
     arguments.load_best_model_at_end = False
     with deterministic_algorithms():
@@ -135,9 +154,9 @@ def _ours(model: Any, data: Sentences, folder: Path) -> float:
         return _run(trainer, clock)
 
 
-def _dynamic(model: Any, data: Sentences, folder: Path) -> float:
+def _dynamic(model: Any, data: Sentences, folder: Path, precision: Precision = "float32") -> float:
     tokenizer = load_tokenizer(data.folder)
-    return _trainer(model, data, folder, DataCollatorWithPadding(tokenizer))
+    return _trainer(model, data, folder, DataCollatorWithPadding(tokenizer), precision)
 
 
 def _padded_set(model: Any, data: Sentences, folder: Path) -> float:
@@ -147,13 +166,15 @@ def _padded_set(model: Any, data: Sentences, folder: Path) -> float:
     return _trainer(model, data, folder, collate)
 
 
-def _trainer(model: Any, data: Sentences, folder: Path, collate: Any) -> float:
+def _trainer(
+    model: Any, data: Sentences, folder: Path, collate: Any, precision: Precision = "float32"
+) -> float:
     """Trainer as it ships, with the same learning rate, schedule and rows a step."""
     arguments = TrainingArguments(
         output_dir=str(folder), num_train_epochs=1, learning_rate=SETTINGS.learning_rate,
         per_device_train_batch_size=SETTINGS.batch_size, warmup_steps=SETTINGS.warmup_ratio,
         weight_decay=SETTINGS.weight_decay, save_strategy="no", report_to=[], disable_tqdm=True,
-        use_cpu=pick_device().name == "cpu", seed=SETTINGS.seed,
+        use_cpu=pick_device().name == "cpu", seed=SETTINGS.seed, bf16=precision == "bfloat16",
     )  # fmt: skip
     rows = [
         {"input_ids": data.train[row]["input_ids"].tolist(), "labels": data.train[row]["labels"]}
