@@ -31,7 +31,7 @@ from tasks.verdicts import Verdict
 KIND: Final = "classification"
 TEST_SHARE: Final = 0.2
 # As the line bbc-news has it.
-MAX_LENGTH: Final = 256
+MAX_LENGTH: Final = 128
 
 
 def measure(rows: int | None = None) -> dict[str, float]:
