@@ -25,7 +25,7 @@ from tasks.records import (
 from tasks.task_types.rows import TaskTypeName
 
 _TASKS = Path(__file__).parents[1]
-_RECORDS = (_TASKS / "records.py", _TASKS / "task_types" / "rows.py")
+_RECORDS = (_TASKS / "records", _TASKS / "task_types" / "rows.py")
 _IDENTITY = _TASKS / "identity"
 _INFRA = _TASKS.parent / "infra"
 _EMBEDDING = (_TASKS / "task_types", _INFRA / "base_models.py", _INFRA / "device.py")

@@ -26,7 +26,7 @@ from tasks.registry.settings import PolicySettings, StagingSettings
 
 _TASKS = Path(__file__).parents[1]
 _INFRA = _TASKS.parent / "infra"
-_RECORDS = (_TASKS / "records.py", _TASKS / "verdicts.py")
+_RECORDS = (_TASKS / "records", _TASKS / "verdicts.py")
 _ROWS = (_TASKS / "task_types" / "rows.py", _TASKS / "task_types" / "requests.py")
 _FORMAT = (
     _TASKS / "task_types" / "__init__.py",

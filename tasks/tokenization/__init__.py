@@ -21,7 +21,7 @@ def pin_base_model(settings: BaseModelSettings) -> BaseModel | None:
 
 
 @cached_stage(
-    also=(_TASKS / "task_types" / "rows.py", _TASKS / "records.py", _INFRA / "base_models.py"),
+    also=(_TASKS / "task_types" / "rows.py", _TASKS / "records", _INFRA / "base_models.py"),
     libraries=("pyarrow", "tokenizers", "torch", "transformers"),
 )
 def build_base_model(data: DataReport, settings: BaseModelSettings) -> BaseModel:
@@ -34,7 +34,7 @@ def build_base_model(data: DataReport, settings: BaseModelSettings) -> BaseModel
 
 
 @cached_stage(
-    also=(_TASKS / "task_types", _TASKS / "records.py", _INFRA / "base_models.py"),
+    also=(_TASKS / "task_types", _TASKS / "records", _INFRA / "base_models.py"),
     libraries=("pyarrow", "tokenizers", "transformers"),
 )
 def tokenize(

@@ -21,7 +21,7 @@ _TASKS = Path(__file__).parents[1]
 _INFRA = _TASKS.parent / "infra"
 _SOURCES = (
     _TASKS / "task_types",
-    _TASKS / "records.py",
+    _TASKS / "records",
     _INFRA / "base_models.py",
     _INFRA / "device.py",
 )

@@ -1,0 +1,372 @@
+"""From a source to clean rows, and what is known of them."""
+
+from dataclasses import dataclass, field
+
+from infra.store import Artifact
+from tasks.records.identity import NOT_IDENTITY
+from tasks.verdicts import Estimate, Verdict
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of a source as it was found.
+
+    Attributes:
+        uri: absolute path, or ``s3://bucket/key``.
+        fingerprint: SHA-256 of a local file, ETag of an object.
+
+    """
+
+    uri: str
+    fingerprint: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class SourceVersion:
+    """All that a source is made of, in the order in which it is read.
+
+    Attributes:
+        files: of a query or a hub data set, its address with a digest of its rows or its commit.
+        readmitted: repaired quarantine files (Parquet) that were taken back in, oldest first.
+
+    """
+
+    files: tuple[SourceFile, ...]
+    readmitted: tuple[SourceFile, ...] = ()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """An immutable copy of the source's rows.
+
+    Attributes:
+        artifact: Parquet, sorted by row_id, with columns row_id, those of the task type's
+            `RowShape`, split, one for each group column, and cluster. row_id is the SHA-256 of
+            what the model reads of the row; any value may be null here. Rows with one row_id
+            stand in one row group.
+        broken: Parquet with a row for each that could not be read: row_id (SHA-256 of its bytes),
+            file, row (its number in the file, from 1), reason, raw (the start of it).
+        origins: Parquet with file and row of each row of ``artifact``, in the same order.
+        rows_read: rows of the source, broken ones included, and those that were taken back in.
+        broken_by_reason: broken rows by reason.
+        rows_readmitted: repaired rows that were taken back in.
+        rows_superseded: rows of the source that a repaired one stands for, dropped.
+        duplicates_dropped: rows equal to an earlier one in every column.
+        rows_sampled_out: distinct rows beyond source.max_rows.
+        rows_by_split: kept rows of train, validation and test.
+        group_columns: columns that hold protected attributes.
+
+    """
+
+    artifact: Artifact
+    broken: Artifact
+    task_type: str
+    rows_read: int
+    broken_by_reason: dict[str, int]
+    rows_readmitted: int
+    rows_superseded: int
+    duplicates_dropped: int
+    rows_sampled_out: int
+    rows_by_split: dict[str, int]
+    group_columns: tuple[str, ...]
+    # The same rows in another order, or from another path, are the same snapshot.
+    origins: Artifact = field(metadata=NOT_IDENTITY)
+
+    @property
+    def rows_broken(self) -> int:
+        """Rows that could not be read."""
+        return sum(self.broken_by_reason.values())
+
+
+@dataclass(frozen=True)
+class Check:
+    """One expectation of the data contract and what was seen."""
+
+    expectation: str
+    passed: bool
+    failed_rows: int
+    observed: str
+
+
+@dataclass(frozen=True)
+class PersonalData:
+    """What was found of one kind of personal data; never the values.
+
+    Attributes:
+        kind: for example mail.
+        action: what the policy says: allow, redact, quarantine or fail.
+        rows: rows with at least one finding.
+        findings: all of them.
+
+    """
+
+    kind: str
+    action: str
+    rows: int
+    findings: int
+
+
+@dataclass(frozen=True)
+class TwinPair:
+    """Two rows that are alike.
+
+    Attributes:
+        row_id: the row that would have leaked, or the later one.
+        twin: the row that it is like.
+        similarity: Jaccard similarity of their shingle sets.
+
+    """
+
+    row_id: str
+    twin: str
+    split: str
+    twin_split: str
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Leakage:
+    """Likeness between rows: how many rows have what. A row can count in several.
+
+    Attributes:
+        normalised_within: rows equal to an earlier one of their split but for case, punctuation
+            and Unicode form.
+        normalised_across: rows so like one of a split held out from them.
+        near_within: near-duplicates of an earlier row of their split, not counted above.
+        near_across: near-duplicates of a row of a split held out from them, not counted above.
+        conflicting: rows alike as normalised, with different answers.
+        overlaps: training rows that share an n-gram with a benchmark, by benchmark.
+        clusters_across_splits: authors or documents with rows in several splits.
+        examples: some pairs, most alike first.
+        notes: what was not looked for and why.
+
+    """
+
+    normalised_within: int
+    normalised_across: int
+    near_within: int
+    near_across: int
+    conflicting: int
+    overlaps: dict[str, int]
+    clusters_across_splits: int
+    jaccard_threshold: float
+    ngram_words: int
+    examples: tuple[TwinPair, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts between edges: counts[i] from edges[i] to edges[i + 1], the last edge included."""
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """The rows that keep the data contract, and those that do not.
+
+    Attributes:
+        clean: Parquet as in Snapshot, personal data replaced as the policy says; nothing is null
+            that may not be. A row_id is still that of the row as it was read.
+        quarantine: Parquet with the failing rows: row_id, the shape's columns, split, groups,
+            cluster, file, row, reasons and values (lists of strings, one value a reason), raw
+            (the start of a row that could not be read). Secrets are replaced here too.
+        docs_uri: address of the Data Docs page (HTML) in the store.
+        labels: the label set, sorted; a label's index here is its class id everywhere. Empty for
+            a task type without labels.
+        rows_by_split: clean rows of train, validation and test.
+        rows_by_label: clean rows of each label.
+        quarantined_by_reason: a row with two reasons counts in both; broken rows are among them.
+        lengths: of clean texts, by unit: characters, and tokens where the contract counts them.
+        personal_data: one entry a kind that was found.
+        verdict: pass, since a broken contract raises; kept for the report.
+
+    """
+
+    clean: Artifact
+    quarantine: Artifact
+    docs_uri: str
+    task_type: str
+    labels: tuple[str, ...]
+    group_columns: tuple[str, ...]
+    rows_by_split: dict[str, int]
+    rows_by_label: dict[str, int]
+    rows_quarantined: int
+    quarantined_by_reason: dict[str, int]
+    lengths: dict[str, Histogram]
+    personal_data: tuple[PersonalData, ...]
+    leakage: Leakage
+    checks: tuple[Check, ...]
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Readmission:
+    """A repaired quarantine file that was taken back in.
+
+    Attributes:
+        file: where the line keeps it; the next run reads its rows with the source's.
+        rows: of the file.
+        superseding: those of them that repair a row of an earlier such file once more, and so
+            stand for it too. All stand for the row of the source with their row_id, if it is
+            still there.
+
+    """
+
+    line: str
+    file: Artifact
+    rows: int
+    superseding: int
+
+
+@dataclass(frozen=True)
+class DataReference:
+    """The clean rows that a version was trained on."""
+
+    line: str
+    version: int
+    clean: Artifact
+
+
+@dataclass(frozen=True)
+class DriftCheck:
+    """One comparison of the clean rows with those of the champion.
+
+    Attributes:
+        name: for example drift.label_shares.
+        test: that the p-value comes from; empty where there is none.
+        effect: what the effect size measures.
+        limit: effect size from which on a significant difference counts as drift.
+        p_adjusted: by Benjamini and Hochberg over all checks of the run.
+        verdict: fail is drift; undetermined where it cannot be told, with the reason.
+
+    """
+
+    name: str
+    test: str
+    effect: str
+    effect_size: float | None
+    limit: float
+    p_value: float | None
+    p_adjusted: float | None
+    rows_before: int
+    rows_now: int
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True)
+class NewRow:
+    """A row that a classifier tells from the champion's data.
+
+    Attributes:
+        score: probability of being new, from a model that did not see the row.
+        excerpt: the start of the clean text.
+
+    """
+
+    row_id: str
+    score: float
+    excerpt: str
+
+
+@dataclass(frozen=True)
+class Drift:
+    """The clean rows against those that the champion was trained on.
+
+    Attributes:
+        label_shares: (before, now) by label.
+        lengths: (before, now) in characters, over the same edges.
+        telling_words: words that tell new rows most, with their weight.
+
+    """
+
+    reference: DataReference
+    checks: tuple[DriftCheck, ...]
+    label_shares: dict[str, tuple[float, float]]
+    lengths: tuple[Histogram, Histogram]
+    newest_rows: tuple[NewRow, ...]
+    telling_words: tuple[tuple[str, float], ...]
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class GroupRepresentation:
+    """How one group stands among the clean rows, for one label.
+
+    Attributes:
+        rows: of the group; with_label: those that bear the label.
+        measures: class_imbalance, difference_in_proportions, kl_divergence, js_divergence,
+            lp_norm, total_variation, kolmogorov_smirnov,
+            conditional_demographic_disparity; by name. A measure that is undefined is left out.
+        reason: why nothing is told, where nothing is.
+
+    """
+
+    attribute: str
+    group: str
+    label: str
+    rows: int
+    with_label: int
+    measures: dict[str, float]
+    reason: str
+
+
+@dataclass(frozen=True)
+class TermAssociation:
+    """How much oftener a term stands with a label than chance has it.
+
+    Attributes:
+        rows: clean rows with the term; with_label: those of the label.
+        association: pointwise mutual information in bits, with its interval.
+
+    """
+
+    attribute: str
+    term: str
+    label: str
+    rows: int
+    with_label: int
+    association: Estimate
+
+
+@dataclass(frozen=True)
+class Representation:
+    """Who and what the clean rows stand for, before a model learns from them.
+
+    Attributes:
+        label_imbalance: by label, its share over that of the most frequent label.
+        terms: most associated first.
+        notes: what was not measured and why.
+
+    """
+
+    label_imbalance: dict[str, float]
+    groups: tuple[GroupRepresentation, ...]
+    terms: tuple[TermAssociation, ...]
+    conditional_on: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DataPage:
+    """What a check of a line's data came to, with its report.
+
+    Attributes:
+        html: the report on the data alone.
+        drift: None where there is no champion to compare with.
+
+    """
+
+    line: str
+    html: Artifact
+    rows_read: int
+    duplicates_dropped: int
+    rows_clean: int
+    rows_quarantined: int
+    quarantined_by_reason: dict[str, int]
+    personal_data: tuple[PersonalData, ...]
+    drift: Verdict | None

@@ -1,0 +1,118 @@
+"""What a candidate and its rivals come to on the test rows."""
+
+from dataclasses import dataclass
+
+from infra.store import Artifact
+from tasks.verdicts import Estimate, Verdict
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The version that a candidate is compared with."""
+
+    line: str
+    version: int
+    weights_sha256: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That the candidate is better than a rival, or not worse by more than a margin.
+
+    Attributes:
+        kind: ``superiority`` or ``non-inferiority``.
+        margin: how much worse counts as not worse; 0 for superiority.
+        verdict: by the interval, corrected by Holm's procedure over all claims of the kind.
+        reason: one sentence.
+        more_rows: test rows that would probably settle it, beside those there are; None where it
+            is settled, or where no number of rows can be told.
+
+    """
+
+    kind: str
+    margin: float
+    verdict: Verdict
+    reason: str
+    more_rows: int | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The candidate against another model on the same test rows, in one metric.
+
+    Attributes:
+        rival: ``baseline`` or ``champion``.
+        gain: how much better the candidate is.
+        test: how the p-value was made; empty where there is none.
+        p_value: two-sided, of the hypothesis that both are as good.
+        p_adjusted: Holm-corrected over all comparisons.
+
+    """
+
+    rival: str
+    metric: str
+    gain: Estimate
+    test: str
+    p_value: float | None
+    p_adjusted: float | None
+    claims: tuple[Claim, ...]
+
+
+@dataclass(frozen=True)
+class SliceResult:
+    """How the candidate does on a part of the test rows.
+
+    Attributes:
+        name: ``<feature>.<value>``, the name of an expression, or the features of one found.
+        description: what its rows have in common, in words.
+        origin: ``feature``, ``expression`` or ``search``. The numbers of a slice that was found by
+            searching are of rows that the search did not see.
+        rows: of the slice, among those that its numbers rest on.
+        score: their mean row score, 0 to 1; None where there are none.
+        gap: their mean row score less that of all other rows.
+        p_adjusted: of the gap, Holm-corrected over the slices of the same origin; None where the
+            slice is not judged.
+        reason: why it is not judged; empty where it is.
+
+    """
+
+    name: str
+    description: str
+    origin: str
+    rows: int
+    score: float | None
+    gap: Estimate
+    p_adjusted: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the candidate, the baseline and the champion say of the held-out rows.
+
+    Attributes:
+        artifact: Parquet, one row a test row: row_id; row_score, how right the answer is, 0 to 1;
+            what the task type's predict gives, answer among it (of classification label and
+            predicted as class ids, and probabilities); the same of the rivals that say something
+            as baseline_row_score, champion_row_score and, where there are such,
+            baseline_predicted and champion_predicted, null where a rival says nothing.
+        estimates: quality.*, baseline.*, champion.* and slice.* with intervals.
+        confusion: counts, confusion[true][predicted]; empty for a task type without classes.
+        calibration: (mean confidence, accuracy, rows) of each bin with rows; empty likewise.
+        champion_version: None where there is no champion.
+        champion_note: why there is no comparison, where there is none.
+        comparisons: with each rival in each leading metric.
+        slices: parts of the test rows, those found by searching last.
+
+    """
+
+    artifact: Artifact
+    labels: tuple[str, ...]
+    rows: int
+    estimates: tuple[Estimate, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    calibration: tuple[tuple[float, float, int], ...]
+    champion_version: int | None
+    champion_note: str
+    comparisons: tuple[Comparison, ...] = ()
+    slices: tuple[SliceResult, ...] = ()

@@ -1,0 +1,118 @@
+"""From a registered version to production, and the ledger of it."""
+
+from dataclasses import dataclass, field
+
+from infra.store import Artifact
+from tasks.records.identity import NOT_IDENTITY
+from tasks.verdicts import Estimate, GateResult, Verdict
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered model version.
+
+    Attributes:
+        version: number in the MLflow registry, under the line's name.
+        weights_sha256: digest of the weights that it was made of.
+
+    """
+
+    line: str
+    version: int
+    weights_sha256: str
+    run_id: str = field(metadata=NOT_IDENTITY)
+    url: str = field(metadata=NOT_IDENTITY)
+
+
+@dataclass(frozen=True)
+class Staged:
+    """How the registered artifact behaved, served over HTTP in a process of its own.
+
+    Attributes:
+        estimates: staging.same_predictions (share of rows), staging.latency_p95_ms,
+            staging.size_mb, staging.load_s.
+        requirements: what the version says that it needs.
+
+    """
+
+    version: int
+    estimates: tuple[Estimate, ...]
+    requirements: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The policy over the evidence.
+
+    Attributes:
+        gates: each gate with its number, interval, threshold and verdict.
+        verdict: pass only if every gate passes.
+        notes: what was not judged and why, for example that there is no champion.
+
+    """
+
+    gates: tuple[GateResult, ...]
+    verdict: Verdict
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """The written evidence: the HTML report and the model card, both also on the MLflow run."""
+
+    html: Artifact
+    card: Artifact
+    url: str = field(metadata=NOT_IDENTITY)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a run came to.
+
+    Attributes:
+        action: ``promoted`` or ``refused``.
+        reason: one sentence.
+        ledger_uri: the ledger entry's address.
+
+    """
+
+    line: str
+    version: int
+    action: str
+    reason: str
+    judgement: Judgement
+    ledger_uri: str
+    version_url: str
+    report_url: str
+    report_uri: str
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """One transition of a line, as it stands in the ledger.
+
+    Attributes:
+        action: ``promoted``, ``refused``, ``overridden`` (a person promoted against or without a
+            verdict) or ``rolled back``.
+        from_version: version in production before; None where there was none.
+        to_version: version in production after.
+        candidate_version: the version that was judged.
+        verdict: of the policy, where it was asked.
+        evidence: digests by name (data, weights, scores, fairness, report).
+        by: a person's name, or ``policy``.
+        at: ISO 8601, UTC.
+        previous_sha256: digest of the entry before; empty in the first.
+
+    """
+
+    line: str
+    action: str
+    from_version: int | None
+    to_version: int | None
+    candidate_version: int
+    verdict: Verdict | None
+    reason: str
+    evidence: dict[str, str]
+    by: str
+    at: str
+    previous_sha256: str

