@@ -11,20 +11,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from infra.errors import SettingsError
 from infra.settings import explain_validation
-from tasks.data.contract.settings import ContractSettings
-from tasks.data.drift.settings import DriftSettings
-from tasks.data.ingestion.splits import SplitSettings
-from tasks.data.leakage.settings import LeakageSettings
-from tasks.data.privacy.settings import PrivacySettings
-from tasks.data.representation.settings import RepresentationSettings
-from tasks.data.sources.settings import SourceSettings
+from tasks.drift.settings import DriftSettings
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.fairness.counterfactual_settings import CounterfactualSettings
 from tasks.fairness.settings import FairnessSettings
+from tasks.ingestion.splits import SplitSettings
 from tasks.registry.settings import PolicySettings, StagingSettings, default_policy
+from tasks.representation.settings import RepresentationSettings
+from tasks.sources.settings import SourceSettings
 from tasks.task_types.rows import ROW_SHAPES, TaskTypeName
 from tasks.tokenization.settings import BaseModelSettings, TokenizationSettings
 from tasks.training.settings import TrainingSettings, check_method
+from tasks.validation.contract.settings import ContractSettings
+from tasks.validation.leakage.settings import LeakageSettings
+from tasks.validation.personal_data.settings import PrivacySettings
 
 Config = TypeVar("Config", bound="DataConfig")
 

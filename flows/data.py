@@ -3,19 +3,14 @@
 from prefect import flow
 
 from flows.config import DataConfig
-from tasks.data import (
-    ingest,
-    measure_drift,
-    pin_benchmarks,
-    pin_source,
-    represent,
-    take_back,
-    validate,
-)
-from tasks.records import DataPage, Readmission
-from tasks.registry import find_reference
-from tasks.reporting import write_data_report
-from tasks.tokenization import pin_base_model
+from tasks.records.data import DataPage, Readmission
+from tasks.stages.drift import measure_drift
+from tasks.stages.ingestion import ingest, pin_source, take_back
+from tasks.stages.registry import find_reference
+from tasks.stages.reporting import write_data_report
+from tasks.stages.representation import represent
+from tasks.stages.tokenization import pin_base_model
+from tasks.stages.validation import pin_benchmarks, validate
 
 
 @flow(

@@ -2,8 +2,8 @@
 
 from prefect import flow
 
-from tasks.records import LedgerEntry
-from tasks.registry import override_promotion, roll_back
+from tasks.records.registry import LedgerEntry
+from tasks.stages.registry import override_promotion, roll_back
 
 
 @flow(

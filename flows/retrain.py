@@ -4,11 +4,13 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.config import RetrainConfig
-from tasks.data import ingest, measure_drift, pin_benchmarks, pin_source, represent, validate
-from tasks.evaluation import evaluate
-from tasks.fairness import ask_counterfactuals, assess, pin_swaps
-from tasks.records import Decision, TrainingPlan
-from tasks.registry import (
+from tasks.records.registry import Decision
+from tasks.records.training import TrainingPlan
+from tasks.stages.drift import measure_drift
+from tasks.stages.evaluation import evaluate
+from tasks.stages.fairness import assess, pin_swaps, score_counterfactuals
+from tasks.stages.ingestion import ingest, pin_source
+from tasks.stages.registry import (
     confirm_registered,
     find_champion,
     find_reference,
@@ -17,9 +19,11 @@ from tasks.registry import (
     register,
     stage,
 )
-from tasks.reporting import write_report
-from tasks.tokenization import build_base_model, pin_base_model, tokenize
-from tasks.training import plan, train
+from tasks.stages.reporting import write_report
+from tasks.stages.representation import represent
+from tasks.stages.tokenization import build_base_model, pin_base_model, tokenize
+from tasks.stages.training import plan, train
+from tasks.stages.validation import pin_benchmarks, validate
 from tasks.verdicts import Verdict
 
 
@@ -58,7 +62,7 @@ def retrain(config: RetrainConfig, *, dry_run: bool = False) -> Decision | Train
     champion = find_champion(line, weights)
     scores = evaluate(weights, data, champion, task_type, config.evaluation, snapshot)
     assessed = assess(scores, data, config.fairness)
-    fairness = ask_counterfactuals(
+    fairness = score_counterfactuals(
         assessed, scores, weights, data, task_type, config.counterfactuals, swaps
     )
     version = register(

@@ -13,8 +13,8 @@ import yaml
 
 from infra.errors import StackError
 from infra.local.parts import script
-from infra.local.private import write_private
-from infra.orchestrator import Orchestrator
+from infra.local.private_files import write_private
+from infra.prefect_api import PrefectApi
 
 PREFECT_FILE = "prefect.yaml"
 # What shapes a deployment beside its own text: the flows, and the settings of their parameters.
@@ -34,7 +34,7 @@ class Registration:
 def register(
     prefect_file: Path,
     project: Path,
-    orchestrator: Orchestrator,
+    orchestrator: PrefectApi,
     environment: Mapping[str, str],
     home: Path,
 ) -> Registration:
@@ -106,7 +106,7 @@ def _is_a_reason(line: str) -> bool:
     return bool(colon and why) and name.replace(".", "").isidentifier() and "Error" in name
 
 
-def _names(prefect_file: Path, orchestrator: Orchestrator) -> tuple[str, ...]:
+def _names(prefect_file: Path, orchestrator: PrefectApi) -> tuple[str, ...]:
     """The deployments of the file as `flow/name`: the server knows the flows' names."""
     wanted = {
         (entry["name"], entry["entrypoint"])

@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from infra.base_models import fingerprint
-from infra.local.leftovers import survivors
+from infra.local.orphans import survivors
 from infra.settings import Settings, load_settings
 from infra.store import ObjectStore
 from infra.tracking import Tracking
-from tasks.records import SPLITS, BaseModel, DataReport, Leakage
+from tasks.records.data import SPLITS, DataReport, Leakage
+from tasks.records.training import BaseModel
 from tasks.verdicts import Verdict
 
 os.environ["HF_HUB_OFFLINE"] = "1"

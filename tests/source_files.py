@@ -8,10 +8,10 @@ from pydantic import TypeAdapter
 
 from infra.settings import load_settings
 from infra.store import ObjectStore, sha256_of_file
-from tasks.data.sources.reading import read_shards
-from tasks.data.sources.settings import SourceSettings
-from tasks.data.sources.shards import BrokenRow
-from tasks.records import SourceFile, SourceVersion
+from tasks.records.data import SourceFile, SourceVersion
+from tasks.sources.reading import read_shards
+from tasks.sources.settings import SourceSettings
+from tasks.sources.shards import BrokenRow
 from tasks.task_types.rows import ROW_SHAPES
 
 SOURCE: TypeAdapter[SourceSettings] = TypeAdapter(SourceSettings)

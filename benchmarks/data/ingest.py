@@ -108,10 +108,10 @@ class _TimedStore(ObjectStore):
 
 def ingest(path: Path) -> dict[str, float]:
     """Ours: from the file to a snapshot in the store."""
-    from tasks.data.ingestion.snapshot import write_snapshot
-    from tasks.data.ingestion.splits import SplitSettings
-    from tasks.data.sources.pinning import pin
-    from tasks.data.sources.settings import TableSource
+    from tasks.ingestion.snapshot import write_snapshot
+    from tasks.ingestion.splits import SplitSettings
+    from tasks.sources.pinning import pin
+    from tasks.sources.settings import TableSource
 
     store = _TimedStore(load_settings())
     store.ensure_bucket(store.bucket)

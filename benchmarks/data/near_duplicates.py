@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from benchmarks.corpus import short_texts
 from benchmarks.local_store import peak_memory_mb
 from infra.store import open_store
-from tasks.data.ingestion.splits import SplitSettings, split_of
-from tasks.data.leakage.finding import find_leaks
-from tasks.data.leakage.normalisation import normalise
-from tasks.data.leakage.settings import LeakageSettings
-from tasks.records import SPLITS
+from tasks.ingestion.splits import SplitSettings, split_of
+from tasks.records.data import SPLITS
 from tasks.task_types.rows import ROW_SHAPES
+from tasks.validation.leakage.finding import find_leaks
+from tasks.validation.leakage.normalisation import normalise
+from tasks.validation.leakage.settings import LeakageSettings
 
 ROWS = 1_000_000
 PLANTED = 10_000

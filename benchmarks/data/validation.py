@@ -38,8 +38,9 @@ from numpy.typing import NDArray
 from benchmarks.corpus import TOPICS, short_texts
 from benchmarks.local_store import served_store
 from infra.store import Artifact, ObjectStore, sha256_of_file
-from tasks.data.contract.settings import ContractSettings
-from tasks.records import BaseModel, Snapshot
+from tasks.records.data import Snapshot
+from tasks.records.training import BaseModel
+from tasks.validation.contract.settings import ContractSettings
 
 _MILLION: Final = 1_000_000
 _ROW_GROUP_ROWS: Final = 65_536
@@ -138,11 +139,11 @@ def _row(number: int, topic: str, text: str) -> tuple[str | None, ...]:
 
 def _judge_ours(path: Path) -> dict[str, float]:
     """Validate a snapshot as a run does, and tell the time of the search for leaks apart."""
-    from tasks.data.contract import validation
-    from tasks.data.leakage.finding import find_leaks
-    from tasks.data.leakage.settings import LeakageSettings
-    from tasks.data.privacy.protection import Protected, Protector
-    from tasks.data.privacy.settings import PrivacySettings
+    from tasks.validation import validate as validation
+    from tasks.validation.leakage.finding import find_leaks
+    from tasks.validation.leakage.settings import LeakageSettings
+    from tasks.validation.personal_data.protection import Protected, Protector
+    from tasks.validation.personal_data.settings import PrivacySettings
 
     def search_nothing(_: object, rows: pa.Table) -> Protected:
         return Protected(rows, [None] * rows.num_rows)
@@ -220,11 +221,11 @@ def _judge_bare(path: Path) -> dict[str, float]:
     """Great Expectations alone, on one frame of all rows, with complete results."""
     import great_expectations as gx
 
-    from tasks.data.contract.checking import define_batches
-    from tasks.data.contract.frames import FrameMaker
-    from tasks.data.contract.sorting import columns_read
-    from tasks.data.contract.suites import row_rules
     from tasks.task_types.rows import ROW_SHAPES
+    from tasks.validation.contract.checking import define_batches
+    from tasks.validation.contract.frames import FrameMaker
+    from tasks.validation.contract.partitioning import columns_read
+    from tasks.validation.contract.suites import row_rules
 
     contract, shape = ContractSettings.model_validate(_CONTRACT), ROW_SHAPES["classification"]
     rules = row_rules(contract, shape, TOPICS, ())

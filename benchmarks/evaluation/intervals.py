@@ -35,7 +35,7 @@ from tasks.fairness.rates import (
     selection_rate,
     true_positive_rate,
 )
-from tasks.identity.memberships import column_groups
+from tasks.protected_groups.memberships import column_groups
 from tasks.resampling import Floats, generator
 
 Found = TypeVar("Found")

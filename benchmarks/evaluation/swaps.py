@@ -22,10 +22,13 @@ from benchmarks.evaluation.scoring import save_model
 from benchmarks.local_store import served_store
 from infra.base_models import quiet_transformers
 from infra.store import ObjectStore
-from tasks.fairness.asking import add_counterfactuals
+from tasks.fairness.counterfactual_scoring import add_counterfactuals
 from tasks.fairness.counterfactual_settings import CounterfactualSettings
-from tasks.records import DataReport, Fairness, Leakage, Scores, Weights
-from tasks.task_types import Reading, task_type
+from tasks.records.data import DataReport, Leakage
+from tasks.records.evaluation import Scores
+from tasks.records.fairness import Fairness
+from tasks.records.training import Weights
+from tasks.task_types import TokenLimits, task_type
 from tasks.verdicts import Verdict
 
 KIND: Final = "classification"
@@ -53,7 +56,7 @@ def measure(rows: int | None = None) -> dict[str, float]:
         model = save_model(folder / "model")
         table = _table_of(chosen)
         begin = time.perf_counter()
-        answers = task_type(KIND).predict(model, table, TOPICS, Reading(MAX_LENGTH))
+        answers = task_type(KIND).predict(model, table, TOPICS, TokenLimits(MAX_LENGTH))
         plain_s = time.perf_counter() - begin
         records = _records_of(store, folder, model, table, answers)
         begin = time.perf_counter()

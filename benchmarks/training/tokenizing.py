@@ -16,7 +16,8 @@ from benchmarks.local_store import environment_of, peak_memory_mb, served_store
 from benchmarks.training.sentences import BASE_MODEL, READING
 from infra.base_models import fingerprint, locate, quiet_transformers
 from infra.store import Artifact, open_store
-from tasks.records import BaseModel, DataReport, Leakage
+from tasks.records.data import DataReport, Leakage
+from tasks.records.training import BaseModel
 from tasks.task_types.tokenizers import load_tokenizer
 from tasks.tokenization.settings import TokenizationSettings
 from tasks.tokenization.splits import tokenize_splits

@@ -14,7 +14,7 @@ import yaml
 from pydantic import SecretStr
 
 from infra.errors import StackError
-from infra.local.private import StoreKeys
+from infra.local.private_files import StoreKeys
 from infra.results_block import BLOCK_NAME, BLOCK_TYPE
 from infra.settings import Settings, StackSettings
 

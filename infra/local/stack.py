@@ -9,8 +9,7 @@ from pydantic import SecretStr
 from infra.deployments import Registration
 from infra.errors import StackError
 from infra.local import health
-from infra.local.furnishing import furnish, register_deployments
-from infra.local.leftovers import sweep
+from infra.local.orphans import sweep
 from infra.local.parts import (
     HOST,
     WORK_POOL,
@@ -23,7 +22,8 @@ from infra.local.parts import (
     worker_name,
     worker_part,
 )
-from infra.local.private import (
+from infra.local.prefect_setup import register_deployments, set_up_prefect
+from infra.local.private_files import (
     KEYS_FILE,
     as_env_file,
     locked,
@@ -34,7 +34,7 @@ from infra.local.private import (
 from infra.local.start import Arrival, Progress, Start
 from infra.local.status import PartStatus, external_status, local_status
 from infra.local.supervision import Supervisor
-from infra.orchestrator import Orchestrator
+from infra.prefect_api import PrefectApi
 from infra.settings import (
     PART_VARIABLES,
     STACK_ENV_FILE,
@@ -115,7 +115,7 @@ class Stack:
                 rows.append(local_status(name, address, self.home, process, check))
         if self._stack.worker:
             pool, process = f"work pool {WORK_POOL}", processes.get("worker")
-            check = self._check_worker(Orchestrator(settings))
+            check = self._check_worker(PrefectApi(settings))
             rows.append(local_status("worker", pool, self.home, process, check))
         return rows
 
@@ -125,10 +125,10 @@ class Stack:
         start.wait("store", lambda: health.answers(settings.store_endpoint_url or ""))
         _ensure_buckets(settings)
 
-        orchestrator = Orchestrator(settings)
+        orchestrator = PrefectApi(settings)
         start.wait("prefect", orchestrator.is_healthy)
         is_shared = "prefect" in self.external
-        furnish(orchestrator, settings, self._stack.project, is_shared=is_shared)
+        set_up_prefect(orchestrator, settings, self._stack.project, is_shared=is_shared)
         start.launch("worker")
         registration = register_deployments(orchestrator, settings, self._stack.project)
 
@@ -209,14 +209,14 @@ class Stack:
         text = as_env_file({name: everything[name] for name in local if name in everything})
         return f"# Written by `assayline up` for the servers that it starts.\n{text}"
 
-    def _check_worker(self, orchestrator: Orchestrator) -> Callable[[], None]:
+    def _check_worker(self, orchestrator: PrefectApi) -> Callable[[], None]:
         def check() -> None:
             if not self._worker_is_well(orchestrator):
                 raise StackError("the worker has not reported to Prefect")
 
         return check
 
-    def _worker_is_well(self, orchestrator: Orchestrator) -> bool:
+    def _worker_is_well(self, orchestrator: PrefectApi) -> bool:
         """Whether the worker that runs now, and not one before it, has reported to Prefect."""
         process = (self._supervisor.states() or {}).get("worker")
         if process is None or process.state != "RUNNING":
@@ -249,6 +249,6 @@ def _check(name: str, settings: Settings) -> Callable[[], None]:
     checks: dict[str, Callable[[], None]] = {
         "store": lambda: ObjectStore(settings).check(),
         "mlflow": lambda: health.check_mlflow(settings),
-        "prefect": lambda: Orchestrator(settings).check(),
+        "prefect": lambda: PrefectApi(settings).check(),
     }
     return checks[name]

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import StackError
-from infra.local.leftovers import wait_for_end
+from infra.local.orphans import wait_for_end
 from infra.local.parts import MARK, Part
-from infra.local.private import FOLDER_MODE, make_folder, write_private
+from infra.local.private_files import FOLDER_MODE, make_folder, write_private
 
 # A unix socket's path has at most 108 bytes, and supervisord first makes it with its pid behind.
 SOCKET_PATH_BYTES = 95

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from infra.errors import AssaylineError, TrackingError
 from infra.tracking import Tracking
-from tasks.evaluation.comparison import Rival
-from tasks.records import Champion
-from tasks.task_types import Reading, TaskType
+from tasks.evaluation.comparison import Comparator
+from tasks.records.evaluation import Champion
+from tasks.task_types import TaskType, TokenLimits
 from tasks.task_types.tokenizers import load_tokenizer, longest_text
 
 # What of a tokenizer's file decides which tokens a text has; the rest is padding and truncation.
@@ -21,7 +21,7 @@ _VOCABULARY = ("added_tokens", "normalizer", "pre_tokenizer", "model")
 
 @dataclass(frozen=True)
 class Asked:
-    """What a rival is asked, and how.
+    """What a comparator is asked, and how.
 
     Attributes:
         kind: the task type.
@@ -35,11 +35,11 @@ class Asked:
     kind: TaskType
     rows: pa.Table
     labels: Sequence[str]
-    reading: Reading
+    reading: TokenLimits
     candidate: Path
 
 
-def fetch_champion(champion: Champion, asked: Asked, work: Path, tracking: Tracking) -> Rival:
+def fetch_champion(champion: Champion, asked: Asked, work: Path, tracking: Tracking) -> Comparator:
     """Download the champion from the registry and ask it the test rows.
 
     Raises:
@@ -51,16 +51,16 @@ def fetch_champion(champion: Champion, asked: Asked, work: Path, tracking: Track
         folder = tracking.download_version(champion.line, champion.version, work / "champion")
     except TrackingError as error:
         tracking.aliases(champion.line)  # raises if it is the server that fails
-        return Rival("champion", reason=f"the champion cannot be fetched: {error}")
+        return Comparator("champion", reason=f"the champion cannot be fetched: {error}")
     return run_champion(champion, asked, folder)
 
 
-def run_champion(champion: Champion, asked: Asked, folder: Path) -> Rival:
+def run_champion(champion: Champion, asked: Asked, folder: Path) -> Comparator:
     """What the champion says of the test rows; texts are cut as they are where it serves.
 
-    A champion that cannot be compared is a rival that says nothing, with the reason, so that every
-    gate on it is undetermined. One with another tokenizer reads the texts with its own; metrics
-    that count tokens are then not compared.
+    A champion that cannot be compared is a comparator that says nothing, with the reason, so that
+    every gate on it is undetermined. One with another tokenizer reads the texts with its own;
+    metrics that count tokens are then not compared.
 
     Args:
         champion: the version.
@@ -73,15 +73,15 @@ def run_champion(champion: Champion, asked: Asked, folder: Path) -> Rival:
         known, ours = model_labels(folder), model_labels(asked.candidate)
         if set(known) != set(ours):
             reason = f"{name} knows the labels {sorted(known)}, the candidate {sorted(ours)}"
-            return Rival("champion", reason=reason)
+            return Comparator("champion", reason=reason)
         length = longest_text(folder, load_tokenizer(folder))
         reading = replace(asked.reading, max_length=length)
         answers = asked.kind.predict(folder, asked.rows, asked.labels, reading)
         measured = asked.kind.measure(asked.rows, answers, asked.labels)
         same = vocabulary_digest(folder) == vocabulary_digest(asked.candidate)
     except (AssaylineError, OSError, ValueError, KeyError, RuntimeError) as error:
-        return Rival("champion", reason=f"{name} cannot be asked: {error}")
-    return Rival("champion", answers, measured, same_vocabulary=same)
+        return Comparator("champion", reason=f"{name} cannot be asked: {error}")
+    return Comparator("champion", answers, measured, same_vocabulary=same)
 
 
 def model_labels(folder: Path) -> tuple[str, ...]:

@@ -8,10 +8,10 @@ import numpy as np
 
 from tasks.evaluation.intervals import Drawn, Quantity, draw, gain_of, levels
 from tasks.evaluation.settings import EvaluationSettings
-from tasks.records import Claim, Comparison
+from tasks.records.evaluation import Claim, Comparison
 from tasks.resampling import generator, holm
+from tasks.resampling_units import Units
 from tasks.task_types.measures import Measure, Measured
-from tasks.units import Units
 from tasks.verdicts import ALPHA, Estimate, Verdict, undetermined
 
 # More rows than this many times those there are: the gain lies on the threshold, as far as one
@@ -20,7 +20,7 @@ MAX_TIMES_THE_ROWS = 1_000
 
 
 @dataclass(frozen=True)
-class Rival:
+class Comparator:
     """What another model says of the test rows.
 
     Attributes:
@@ -41,20 +41,20 @@ class Rival:
 
 @dataclass(frozen=True)
 class _Pair:
-    rival: Rival
+    comparator: Comparator
     ours: Measure
     theirs: Measure | None
     reason: str
 
 
 def compare(
-    ours: Measured, rivals: Sequence[Rival], units: Units, settings: EvaluationSettings
+    ours: Measured, comparators: Sequence[Comparator], units: Units, settings: EvaluationSettings
 ) -> tuple[list[Estimate], tuple[Comparison, ...]]:
-    """Each rival's own numbers, the gains over it, and what may be claimed of them.
+    """Each comparator's own numbers, the gains over it, and what may be claimed of them.
 
     All models are drawn with the same rows, so that what is hard for all of them cancels out.
     """
-    pairs = [pair for rival in rivals for pair in _pairs(ours, rival)]
+    pairs = [pair for comparator in comparators for pair in _pairs(ours, comparator)]
     gains = _gains(pairs, units, settings)
     tests = [
         _test(pair, ours, drawn, units, settings) for pair, drawn in zip(pairs, gains, strict=True)
@@ -66,7 +66,9 @@ def compare(
     better = _claims("superiority", pairs, gains, [0.0] * len(pairs), corrected)
     no_worse = _claims("non-inferiority", pairs, gains, margins, [None] * len(pairs))
     comparisons = tuple(
-        Comparison(pair.rival.name, pair.ours.name, drawn.estimate, test, p, p_adjusted, claims)
+        Comparison(
+            pair.comparator.name, pair.ours.name, drawn.estimate, test, p, p_adjusted, claims
+        )
         for pair, drawn, (test, p), p_adjusted, claims in zip(
             pairs, gains, tests, corrected, zip(better, no_worse, strict=True), strict=True
         )
@@ -74,31 +76,31 @@ def compare(
     return _own_levels(pairs, units, settings) + [d.estimate for d in gains], comparisons
 
 
-def _pairs(ours: Measured, rival: Rival) -> list[_Pair]:
-    by_name = {one.name: one for one in rival.measured.measures} if rival.measured else {}
+def _pairs(ours: Measured, comparator: Comparator) -> list[_Pair]:
+    by_name = {one.name: one for one in comparator.measured.measures} if comparator.measured else {}
     own = {one.name: one for one in ours.measures}
     pairs = []
     for name in ours.leading:
         theirs = by_name.get(name)
-        reason = rival.reason or ("" if theirs else f"the {rival.name} has no {name}")
-        if own[name].by_token and not rival.same_vocabulary:
+        reason = comparator.reason or ("" if theirs else f"the {comparator.name} has no {name}")
+        if own[name].by_token and not comparator.same_vocabulary:
             reason = (
-                f"{name} counts tokens, and the {rival.name} has another tokenizer; a metric by "
-                "byte or by text would compare them"
+                f"{name} counts tokens, and the {comparator.name} has another tokenizer; a metric "
+                "by byte or by text would compare them"
             )
-        pairs.append(_Pair(rival, own[name], theirs, reason))
+        pairs.append(_Pair(comparator, own[name], theirs, reason))
     return pairs
 
 
 def _own_levels(
     pairs: Sequence[_Pair], units: Units, settings: EvaluationSettings
 ) -> list[Estimate]:
-    """A rival's own leading metrics."""
-    told = [(pair.rival.name, pair.theirs) for pair in pairs if pair.theirs]
+    """A comparator's own leading metrics."""
+    told = [(pair.comparator.name, pair.theirs) for pair in pairs if pair.theirs]
     made = {
         estimate.name: estimate for estimate in levels(told, units, settings.repeats, settings.seed)
     }
-    names = [(f"{pair.rival.name}.{pair.ours.name}", pair) for pair in pairs]
+    names = [(f"{pair.comparator.name}.{pair.ours.name}", pair) for pair in pairs]
     return [
         made.get(name) or undetermined(name, pair.ours.rows, pair.reason) for name, pair in names
     ]
@@ -106,7 +108,7 @@ def _own_levels(
 
 def _gains(pairs: Sequence[_Pair], units: Units, settings: EvaluationSettings) -> list[Drawn]:
     quantities: list[Quantity] = [
-        gain_of(pair.rival.name, pair.ours, pair.theirs, units)
+        gain_of(pair.comparator.name, pair.ours, pair.theirs, units)
         for pair in pairs
         if pair.theirs and not pair.reason
     ]
@@ -115,7 +117,9 @@ def _gains(pairs: Sequence[_Pair], units: Units, settings: EvaluationSettings) -
         next(drawn)
         if pair.theirs and not pair.reason
         else Drawn(
-            undetermined(f"{pair.rival.name}.{pair.ours.name}_gain", pair.ours.rows, pair.reason)
+            undetermined(
+                f"{pair.comparator.name}.{pair.ours.name}_gain", pair.ours.rows, pair.reason
+            )
         )
         for pair in pairs
     ]
@@ -125,11 +129,11 @@ def _test(
     pair: _Pair, ours: Measured, drawn: Drawn, units: Units, settings: EvaluationSettings
 ) -> tuple[str, float | None]:
     """The test that suits the metric, and its p-value."""
-    theirs, rival = pair.theirs, pair.rival.measured
-    if drawn.estimate.value is None or theirs is None or rival is None:
+    theirs, comparator = pair.theirs, pair.comparator.measured
+    if drawn.estimate.value is None or theirs is None or comparator is None:
         return "", None
-    if not units.clustered and _is_share(pair.ours, ours) and _is_share(theirs, rival):
-        return "exact McNemar test", mcnemar(ours.row_scores > 0, rival.row_scores > 0)
+    if not units.clustered and _is_share(pair.ours, ours) and _is_share(theirs, comparator):
+        return "exact McNemar test", mcnemar(ours.row_scores > 0, comparator.row_scores > 0)
     if pair.ours.sums and theirs.sums:
         p_value = randomisation(pair.ours, theirs, units, settings.repeats, settings.seed)
         return f"approximate randomisation, {settings.repeats} repeats", p_value
@@ -267,11 +271,11 @@ def more_rows(estimate: Estimate, threshold: float, share: int) -> int | None:
 def _sentence(
     kind: str, pair: _Pair, estimate: Estimate, margin: float, share: int, verdict: Verdict
 ) -> str:
-    rival, metric = f"the {pair.rival.name}", pair.ours.name
+    comparator, metric = f"the {pair.comparator.name}", pair.ours.name
     claim = (
-        f"better than {rival} in {metric}"
+        f"better than {comparator} in {metric}"
         if kind == "superiority"
-        else f"not worse than {rival} in {metric} by more than {margin:g}"
+        else f"not worse than {comparator} in {metric} by more than {margin:g}"
     )
     if estimate.value is None or share > len(estimate.ladder):
         reason = estimate.reason or f"{share} claims are more than intervals are made for"

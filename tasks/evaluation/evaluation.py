@@ -14,18 +14,20 @@ from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
 from tasks import task_types
 from tasks.evaluation.champion import Asked, fetch_champion
-from tasks.evaluation.comparison import Rival, compare
+from tasks.evaluation.comparison import Comparator, compare
 from tasks.evaluation.features import read_sources, with_features
 from tasks.evaluation.held_out import CLUSTER, read_rows
 from tasks.evaluation.intervals import levels
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.evaluation.slice_results import measure_slices
-from tasks.records import Champion, DataReport, Scores, Snapshot, Weights
+from tasks.records.data import DataReport, Snapshot
+from tasks.records.evaluation import Champion, Scores
+from tasks.records.training import Weights
 from tasks.resampling import Floats
-from tasks.task_types import Reading
+from tasks.resampling_units import Units, units_of_rows
+from tasks.task_types import TokenLimits
 from tasks.task_types.measures import Measured
 from tasks.task_types.rows import ROW_SHAPES
-from tasks.units import Units, units_of_rows
 from tasks.verdicts import Estimate
 
 NO_CHAMPION = "no version in production yet"
@@ -71,30 +73,30 @@ def evaluate_weights(
         clean = store.get_file(data.clean, work / "clean.parquet")
         test = read_rows(clean, "test", shape, extra=True)
         model = store.get_folder(weights.artifact, work / "candidate")
-        reading = Reading(weights.max_length, weights.stride, weights.max_target_length)
+        reading = TokenLimits(weights.max_length, weights.stride, weights.max_target_length)
         answers = kind.predict(model, test, data.labels, reading)
         measured = kind.measure(test, answers, data.labels)
-        rivals = [_baseline(kind, clean, test, data.labels, settings)]
+        comparators = [_baseline(kind, clean, test, data.labels, settings)]
         if champion:
             asked = Asked(kind, test, data.labels, reading, model)
-            rivals.append(fetch_champion(champion, asked, work, tracking))
+            comparators.append(fetch_champion(champion, asked, work, tracking))
         sources = read_sources(snapshot, store, work) if snapshot else None
         features = with_features(test, shape, model, sources)
     units = units_of(test, settings)
-    gains, comparisons = compare(measured, rivals, units, settings)
+    gains, comparisons = compare(measured, comparators, units, settings)
     by_slice, slices = measure_slices(features, shape, measured, units, settings)
     named = [("quality", one) for one in measured.measures]
     estimates = [*levels(named, units, settings.repeats, settings.seed), *gains]
     tracking.log_metrics(weights.run_id, metrics_of(estimates))
     return Scores(
-        artifact=write_scores(test, answers, measured, rivals, store),
+        artifact=write_scores(test, answers, measured, comparators, store),
         labels=data.labels,
         rows=test.num_rows,
         estimates=(*estimates, *by_slice),
         confusion=measured.confusion,
         calibration=measured.calibration,
         champion_version=champion.version if champion else None,
-        champion_note=rivals[-1].reason if champion else NO_CHAMPION,
+        champion_note=comparators[-1].reason if champion else NO_CHAMPION,
         comparisons=comparisons,
         slices=slices,
     )
@@ -114,27 +116,29 @@ def _baseline(
     test: pa.Table,
     labels: Sequence[str],
     settings: EvaluationSettings,
-) -> Rival:
+) -> Comparator:
     """The trivial model of the task type, measured; or why there is none."""
     train = read_rows(clean, "train", ROW_SHAPES[kind.name])
     answers = kind.baseline(train, test, labels, settings.seed)
     if isinstance(answers, str):
-        return Rival("baseline", reason=answers)
-    return Rival("baseline", answers, kind.measure(test, answers, labels), same_vocabulary=False)
+        return Comparator("baseline", reason=answers)
+    return Comparator(
+        "baseline", answers, kind.measure(test, answers, labels), same_vocabulary=False
+    )
 
 
 def write_scores(
     test: pa.Table,
     answers: pa.Table,
     measured: Measured,
-    rivals: Sequence[Rival],
+    comparators: Sequence[Comparator],
     store: ObjectStore,
 ) -> Artifact:
     """Row-wise scores as Parquet, addressed by the digest of its bytes."""
     columns = {"row_id": test["row_id"], "row_score": pa.array(measured.row_scores)}
     columns |= {name: answers[name] for name in answers.column_names}
-    for rival in rivals:
-        columns |= _rival_columns(rival, answers)
+    for comparator in comparators:
+        columns |= _comparator_columns(comparator, answers)
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns), buffer, compression="zstd")
     content = buffer.getvalue()
@@ -142,16 +146,16 @@ def write_scores(
     return store.put_bytes(store.uri("scores", f"{digest}.parquet"), content)
 
 
-def _rival_columns(rival: Rival, answers: pa.Table) -> dict[str, pa.Array]:
-    """A rival's row scores and, where the candidate's answers have such, its predictions."""
-    scores: Floats | None = rival.measured.row_scores if rival.measured else None
+def _comparator_columns(comparator: Comparator, answers: pa.Table) -> dict[str, pa.Array]:
+    """A comparator's row scores and, where the candidate's answers have such, its predictions."""
+    scores: Floats | None = comparator.measured.row_scores if comparator.measured else None
     nothing = pa.nulls(answers.num_rows, pa.float64())
-    columns = {f"{rival.name}_row_score": nothing if scores is None else pa.array(scores)}
+    columns = {f"{comparator.name}_row_score": nothing if scores is None else pa.array(scores)}
     if "predicted" in answers.column_names:
         kind = answers.schema.field("predicted").type
-        said = rival.answers["predicted"] if isinstance(rival.answers, pa.Table) else None
+        said = comparator.answers["predicted"] if isinstance(comparator.answers, pa.Table) else None
         predicted = pa.nulls(answers.num_rows, kind) if said is None else said.cast(kind)
-        columns[f"{rival.name}_predicted"] = predicted
+        columns[f"{comparator.name}_predicted"] = predicted
     return columns
 
 

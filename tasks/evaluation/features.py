@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from infra.store import ObjectStore
-from tasks.records import Snapshot
+from tasks.records.data import Snapshot
 from tasks.task_types.encoding import batches_of
 from tasks.task_types.rows import RowShape, texts_of
 from tasks.task_types.tokenizers import load_tokenizer

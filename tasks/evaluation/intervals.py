@@ -14,8 +14,8 @@ from tasks.resampling import (
     tail_quantiles,
     two_sided_p,
 )
+from tasks.resampling_units import Units, units_of_cells
 from tasks.task_types.measures import Measure, Statistic
-from tasks.units import Units, units_of_cells
 from tasks.verdicts import Estimate, undetermined
 
 # Without pseudo-rows, fewer rows may well all agree, and an interval would close around them.
@@ -101,7 +101,7 @@ def _without(statistic: Statistic, left_out: slice) -> Statistic:
 
 
 def gain_of(family: str, ours: Measure, theirs: Measure, units: Units) -> Quantity:
-    """How much better the candidate is than a rival, on the same draws of the same rows."""
+    """How much better the candidate is than a comparator, on the same draws of the same rows."""
     units = _cells_or(units, [ours, theirs])
     our, their = (measure.over(units.of_row, units.count) for measure in (ours, theirs))
     sign = 1.0 if ours.greater_is_better else -1.0
@@ -109,8 +109,8 @@ def gain_of(family: str, ours: Measure, theirs: Measure, units: Units) -> Quanti
 
     def statistic(weights: Floats) -> Floats:
         exchanged = np.roll(weights[:, count:], pseudo // 2, axis=1)
-        rival = np.concatenate([weights[:, :count], exchanged], axis=1) if pseudo else weights
-        return sign * (our(weights) - their(rival))
+        comparator = np.concatenate([weights[:, :count], exchanged], axis=1) if pseudo else weights
+        return sign * (our(weights) - their(comparator))
 
     return Quantity(
         name=f"{family}.{ours.name}_gain",

@@ -77,7 +77,8 @@ class EvaluationSettings(BaseModel):
     margin: FiniteFloat = Field(
         default=0.02,
         ge=0,
-        description="How much lower than a rival's a metric may be and still count as not worse.",
+        description="How much lower than a comparator's a metric may be and still count as not "
+        "worse.",
     )
     margins: dict[str, Annotated[FiniteFloat, Field(ge=0)]] = Field(
         default={}, description="The same by metric, where it differs."

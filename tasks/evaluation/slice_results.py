@@ -11,11 +11,11 @@ from tasks.evaluation.intervals import Drawn, Quantity, draw, level_of
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.evaluation.slice_search import search_slices
 from tasks.evaluation.slices import Bools, Slice, slices_of
-from tasks.records import SliceResult
+from tasks.records.evaluation import SliceResult
 from tasks.resampling import Floats, holm
+from tasks.resampling_units import Units
 from tasks.task_types.measures import Measured
 from tasks.task_types.rows import RowShape
-from tasks.units import Units
 from tasks.verdicts import Estimate, undetermined
 
 GAP = "score_gap"

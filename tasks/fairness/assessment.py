@@ -8,12 +8,14 @@ import pyarrow.parquet as pq
 
 from infra.errors import DataError, SettingsError
 from infra.store import ObjectStore
-from tasks.fairness.answers import ClassAnswers, ScoredAnswers, read_answers
 from tasks.fairness.classes import class_estimates
 from tasks.fairness.groups import check_attributes, memberships
+from tasks.fairness.predictions import ClassAnswers, ScoredAnswers, read_answers
 from tasks.fairness.row_scores import score_estimates
 from tasks.fairness.settings import FairnessSettings
-from tasks.records import DataReport, Fairness, GroupRates, Scores, SubgroupAuc
+from tasks.records.data import DataReport
+from tasks.records.evaluation import Scores
+from tasks.records.fairness import Fairness, GroupRates, SubgroupAuc
 from tasks.task_types.rows import ROW_SHAPES, RowShape, texts_of
 from tasks.verdicts import Estimate
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from tasks.fairness.answers import ClassAnswers
 from tasks.fairness.calibration import (
     GroupCalibration,
     calibration_estimates,
@@ -10,11 +9,12 @@ from tasks.fairness.calibration import (
 )
 from tasks.fairness.gaps import gap_estimates, rows_of, why_no_comparison
 from tasks.fairness.group_rates import rates_of_groups
+from tasks.fairness.predictions import ClassAnswers
 from tasks.fairness.rankings import ranking_estimates
 from tasks.fairness.rates import collapse_outcomes, with_groups
 from tasks.fairness.settings import FairnessSettings
-from tasks.identity.memberships import Membership
-from tasks.records import GroupRates, SubgroupAuc
+from tasks.protected_groups.memberships import Membership
+from tasks.records.fairness import GroupRates, SubgroupAuc
 from tasks.verdicts import Estimate
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tasks.identity.swapping import shipped_swaps
-from tasks.identity.templates import shipped_templates
+from tasks.protected_groups.swapping import shipped_swaps
+from tasks.protected_groups.templates import shipped_templates
 from tasks.verdicts import MAX_FAMILY
 
 # What is estimated of every family; see CounterfactualFamily.
@@ -20,14 +20,14 @@ class CounterfactualSettings(BaseModel):
 
     swaps: tuple[str, ...] = Field(
         default=("gendered_words", "names_by_gender"),
-        description="Swap lists: names of those in tasks/identity/swaps, or CSV files of the same "
-        "columns. Each is a family with the estimates counterfactual.NAME.flip_rate, .score_shift "
-        "and .largest_shift. Asked where a model reads one text and gives classes.",
+        description="Swap lists: names of those in tasks/protected_groups/swaps, or CSV files of "
+        "the same columns. Each is a family with the estimates counterfactual.NAME.flip_rate, "
+        ".score_shift and .largest_shift. Asked where a model reads one text and gives classes.",
     )
     templates: tuple[str, ...] = Field(
         default=(),
-        description="Template files: names of those in tasks/identity/template_files, or YAML "
-        "files of the same form. Each is a family called templates_NAME.",
+        description="Template files: names of those in tasks/protected_groups/template_files, or "
+        "YAML files of the same form. Each is a family called templates_NAME.",
     )
     texts_per_row: float = Field(
         default=1.0,

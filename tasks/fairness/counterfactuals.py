@@ -8,9 +8,9 @@ import numpy as np
 
 from tasks.fairness.counterfactual_settings import CounterfactualSettings
 from tasks.fairness.word_files import swap_file, template_file
-from tasks.identity.swapping import SwapList, read_swaps
-from tasks.identity.templates import Filled, read_templates
-from tasks.records import CounterfactualFamily, Flip
+from tasks.protected_groups.swapping import SwapList, read_swaps
+from tasks.protected_groups.templates import Filled, read_templates
+from tasks.records.fairness import CounterfactualFamily, Flip
 from tasks.resampling import (
     Floats,
     Ints,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from tasks.fairness.extremes import Spread
+from tasks.fairness.disparities import Spread
 from tasks.fairness.rates import (
     GroupNumbers,
     Outcomes,

@@ -20,7 +20,7 @@ from tasks.fairness.rates import (
     true_positive_rate,
 )
 from tasks.fairness.settings import FairnessSettings
-from tasks.records import GroupRates
+from tasks.records.fairness import GroupRates
 from tasks.resampling import (
     estimate_from_draws,
     estimate_of_proportion,

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from infra.errors import SettingsError
 from tasks.fairness.settings import FairnessSettings
-from tasks.identity.memberships import Membership, column_groups, intersection, with_groups
-from tasks.identity.mentions import mentioned_groups, read_terms
-from tasks.identity.term_lists import TERMS_FOLDER
+from tasks.protected_groups.memberships import Membership, column_groups, intersection, with_groups
+from tasks.protected_groups.mentions import mentioned_groups, read_terms
+from tasks.protected_groups.term_lists import TERMS_FOLDER
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from tasks.fairness.gaps import why_no_groups, why_too_small
 from tasks.fairness.settings import FairnessSettings
 from tasks.fairness.subgroup_auc import MEASURES, GroupRanking, generalised_mean, rank_groups
-from tasks.identity.memberships import Membership
-from tasks.records import SubgroupAuc
+from tasks.protected_groups.memberships import Membership
+from tasks.records.fairness import SubgroupAuc
 from tasks.resampling import Floats, Largest, estimate_from_draws
 from tasks.verdicts import Estimate, undetermined
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.fairness.extremes import Spread
+from tasks.fairness.disparities import Spread
 from tasks.fairness.gaps import why_no_groups, why_too_small
 from tasks.fairness.group_rates import correct_groups
 from tasks.fairness.rates import GroupNumbers, distinct_patterns, pseudo_rows
 from tasks.fairness.settings import FairnessSettings
-from tasks.identity.memberships import Membership
-from tasks.records import GroupRates
+from tasks.protected_groups.memberships import Membership
+from tasks.records.fairness import GroupRates
 from tasks.resampling import Floats, estimate_from_draws, generator, resample, two_sided_p
 from tasks.task_types.labels.calibration import equal_mass_bins
 from tasks.verdicts import Estimate, undetermined

@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tasks.identity.naming import AND, MAX_GROUPS
-from tasks.identity.term_lists import check_attributes
+from tasks.protected_groups.group_names import AND, MAX_GROUPS
+from tasks.protected_groups.term_lists import check_attributes
 from tasks.verdicts import MAX_FAMILY
 
 LEAST_GROUPS = 2
@@ -17,7 +17,8 @@ class FairnessSettings(BaseModel):
     identity_attributes: tuple[str, ...] = Field(
         default=("gender",),
         description="Attributes whose groups are told by the words of a text; each names a term "
-        "list in tasks/identity/terms. A group column of the same name is used in its place.",
+        "list in tasks/protected_groups/terms. A group column of the same name is used in its "
+        "place.",
     )
     intersections: tuple[tuple[str, str], ...] = Field(
         default=(),

@@ -4,9 +4,9 @@ import hashlib
 from pathlib import Path
 
 from tasks.fairness.counterfactual_settings import CounterfactualSettings
-from tasks.identity.swapping import SWAPS_FOLDER, read_swaps
-from tasks.identity.templates import TEMPLATES_FOLDER, read_templates
-from tasks.records import SourceFile
+from tasks.protected_groups.swapping import SWAPS_FOLDER, read_swaps
+from tasks.protected_groups.templates import TEMPLATES_FOLDER, read_templates
+from tasks.records.data import SourceFile
 
 
 def swap_file(name: str) -> Path:

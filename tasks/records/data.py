@@ -1,10 +1,13 @@
 """From a source to clean rows, and what is known of them."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from infra.store import Artifact
 from tasks.records.identity import NOT_IDENTITY
 from tasks.verdicts import Estimate, Verdict
+
+SPLITS: Final = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)

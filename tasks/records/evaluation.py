@@ -1,4 +1,4 @@
-"""What a candidate and its rivals come to on the test rows."""
+"""What a candidate and its comparators come to on the test rows."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class Champion:
 
 @dataclass(frozen=True)
 class Claim:
-    """That the candidate is better than a rival, or not worse by more than a margin.
+    """That the candidate is better than a comparator, or not worse by more than a margin.
 
     Attributes:
         kind: ``superiority`` or ``non-inferiority``.
@@ -41,7 +41,7 @@ class Comparison:
     """The candidate against another model on the same test rows, in one metric.
 
     Attributes:
-        rival: ``baseline`` or ``champion``.
+        comparator: ``baseline`` or ``champion``.
         gain: how much better the candidate is.
         test: how the p-value was made; empty where there is none.
         p_value: two-sided, of the hypothesis that both are as good.
@@ -49,7 +49,7 @@ class Comparison:
 
     """
 
-    rival: str
+    comparator: str
     metric: str
     gain: Estimate
     test: str
@@ -93,15 +93,15 @@ class Scores:
     Attributes:
         artifact: Parquet, one row a test row: row_id; row_score, how right the answer is, 0 to 1;
             what the task type's predict gives, answer among it (of classification label and
-            predicted as class ids, and probabilities); the same of the rivals that say something
-            as baseline_row_score, champion_row_score and, where there are such,
-            baseline_predicted and champion_predicted, null where a rival says nothing.
+            predicted as class ids, and probabilities); the same of the comparators that say
+            something as baseline_row_score, champion_row_score and, where there are such,
+            baseline_predicted and champion_predicted, null where a comparator says nothing.
         estimates: quality.*, baseline.*, champion.* and slice.* with intervals.
         confusion: counts, confusion[true][predicted]; empty for a task type without classes.
         calibration: (mean confidence, accuracy, rows) of each bin with rows; empty likewise.
         champion_version: None where there is no champion.
         champion_note: why there is no comparison, where there is none.
-        comparisons: with each rival in each leading metric.
+        comparisons: with each comparator in each leading metric.
         slices: parts of the test rows, those found by searching last.
 
     """

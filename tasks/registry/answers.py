@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 from infra.errors import PromotionError
 from infra.serving import Answer, Json
 from infra.store import ObjectStore
-from tasks.records import DataReport, Scores
+from tasks.records.data import DataReport
+from tasks.records.evaluation import Scores
 from tasks.task_types.requests import Request, request_of
 from tasks.task_types.rows import ROW_SHAPES
 

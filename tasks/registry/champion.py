@@ -5,7 +5,9 @@ from typing import Final
 
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
-from tasks.records import Champion, DataReference, LedgerEntry
+from tasks.records.data import DataReference
+from tasks.records.evaluation import Champion
+from tasks.records.registry import LedgerEntry
 from tasks.registry.ledger import OVERRIDDEN, PROMOTED
 from tasks.registry.registration import DATA_TAG, DATA_URI_TAG, WEIGHTS_TAG
 from tasks.registry.transitions import LineState
@@ -29,9 +31,10 @@ def champion_for(
 def champion_of(state: LineState, weights_sha256: str, tracking: Tracking) -> Champion | None:
     """As `champion_for`, of a line that was read already.
 
-    A version with the candidate's own weights is no rival: the run repeats itself. The question
-    is then whom that version took over from, by the ledger, and so on back to other weights. So
-    a repeated run asks for the same comparison as the first one, and is found in the cache.
+    A version with the candidate's own weights is no comparator: the run repeats itself. The
+    question is then whom that version took over from, by the ledger, and so on back to other
+    weights. So a repeated run asks for the same comparison as the first one, and is found in the
+    cache.
     """
     version, tags = _last_other_than(state, WEIGHTS_TAG, weights_sha256, tracking)
     return None if version is None else Champion(state.line, version, tags.get(WEIGHTS_TAG, ""))

@@ -16,7 +16,7 @@ from typing import Final
 
 from infra.errors import PromotionError
 from infra.store import ObjectStore
-from tasks.records import LedgerEntry
+from tasks.records.registry import LedgerEntry
 from tasks.verdicts import Verdict
 
 PROMOTED: Final = "promoted"
@@ -105,15 +105,15 @@ def append(store: ObjectStore, entry: LedgerEntry, after: Recorded | None) -> Re
     sha256 = hashlib.sha256(data).hexdigest()
     uri = store.uri("ledger", entry.line, f"{number:08d}-{sha256[:8]}.json")
     store.put_bytes(uri, data)
-    rivals = [
+    concurrent = [
         other for other in store.list(f"{store.uri('ledger', entry.line)}/{number:08d}-")
         if other != uri
     ]  # fmt: skip
-    if rivals:
+    if concurrent:
         store.delete(uri)
         raise PromotionError(
-            f"another transition of {entry.line} was recorded at the same moment ({rivals[0]}); "
-            "nothing was moved by this one: start it again"
+            f"another transition of {entry.line} was recorded at the same moment "
+            f"({concurrent[0]}); nothing was moved by this one: start it again"
         )
     return Recorded(entry, number, uri, sha256)
 

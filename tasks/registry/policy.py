@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import Final
 
-from tasks.records import Fairness, Judgement, Scores, Staged
+from tasks.records.evaluation import Scores
+from tasks.records.fairness import Fairness
+from tasks.records.registry import Judgement, Staged
 from tasks.registry.settings import PolicySettings
 from tasks.verdicts import Gate, combine
 from tasks.verdicts import judge as judge_gates

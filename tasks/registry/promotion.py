@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Final
 
+from infra.digests import digest_of
 from infra.errors import PromotionError
-from infra.stages import digest_of
 from infra.store import ObjectStore
 from infra.tracking import Tracking
-from tasks.records import Champion, Decision, Judgement, Report, Version
+from tasks.records.evaluation import Champion
+from tasks.records.registry import Decision, Judgement, Report, Version
 from tasks.registry.champion import champion_of
 from tasks.registry.ledger import PROMOTED, REFUSED, ROLLED_BACK, Recorded
 from tasks.registry.policy import NO_CHAMPION

@@ -4,23 +4,18 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from infra.digests import digest_of
 from infra.errors import TrackingError
 from infra.model_format import write_pipeline_model
 from infra.script_format import write_script_model
-from infra.stages import digest_of, digest_of_sources
-from infra.store import ObjectStore
+from infra.store import ObjectStore, sha256_of_file
 from infra.tracking import Tracking
 from tasks import task_types
-from tasks.records import (
-    BaseModel,
-    DataReport,
-    Fairness,
-    Scores,
-    Snapshot,
-    Tokens,
-    Version,
-    Weights,
-)
+from tasks.records.data import DataReport, Snapshot
+from tasks.records.evaluation import Scores
+from tasks.records.fairness import Fairness
+from tasks.records.registry import Version
+from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.registry.answers import evaluated_answers
 from tasks.task_types import TaskType
 from tasks.task_types.requests import example_requests
@@ -71,7 +66,7 @@ def register_version(
 
     """
     kind = task_types.task_type(task_type)
-    script = {SCRIPT_TAG: digest_of_sources(kind.served)} if kind.served else {}
+    script = {SCRIPT_TAG: sha256_of_file(kind.served)} if kind.served else {}
     made_of = (line, snapshot, data, tokens, base, weights, scores, fairness, task_type, script)
     key = digest_of(list(made_of))
     number = tracking.find_version(line, key)
@@ -128,7 +123,7 @@ def _write(
 
 
 def _reading(weights: Weights) -> dict[str, int]:
-    """How long a text the model reads and writes, as `tasks.task_types.Reading` names it."""
+    """How long a text the model reads and writes, as `tasks.task_types.TokenLimits` names it."""
     return {
         "max_length": weights.max_length,
         "stride": weights.stride,

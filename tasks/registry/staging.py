@@ -9,7 +9,10 @@ from infra.errors import PromotionError
 from infra.serving import ServedModel, served
 from infra.store import ObjectStore
 from infra.tracking import Tracking
-from tasks.records import DataReport, Scores, Staged, Version, Weights
+from tasks.records.data import DataReport
+from tasks.records.evaluation import Scores
+from tasks.records.registry import Staged, Version
+from tasks.records.training import Weights
 from tasks.registry.answers import Expected, held_out_rows, is_same
 from tasks.registry.latency import latency_p95
 from tasks.registry.registration import TASK_TYPE_TAG

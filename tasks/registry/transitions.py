@@ -19,7 +19,7 @@ from typing import Final
 from infra.errors import PromotionError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
-from tasks.records import LedgerEntry
+from tasks.records.registry import LedgerEntry
 from tasks.registry.ledger import OVERRIDDEN, PROMOTED, Recorded, append, now, read_recorded
 from tasks.registry.registration import EVIDENCE_TAGS
 from tasks.registry.staging import STAGING

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from tasks.records import Fairness
+from tasks.records.fairness import Fairness
 from tasks.reporting.charts import Tick, plain_bar, scale_of
 from tasks.reporting.estimates import EstimateRow, estimate_row
-from tasks.reporting.figures import count, is_drawable
+from tasks.reporting.number_format import count, is_drawable
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tasks.reporting import figures
+from tasks.reporting import number_format as figures
 from tasks.reporting.estimates import estimate_row
 from tasks.reporting.evidence import Evidence, EvidenceError, Source
 from tasks.reporting.gates import headline
@@ -23,7 +23,7 @@ from tasks.reporting.metrics import hub_name
 from tasks.reporting.page import Page, build_page
 from tasks.reporting.quality import overall_estimates, weakest_class
 from tasks.reporting.summaries import markdown_table, plain
-from tasks.task_types.purposes import PURPOSES, Purpose
+from tasks.task_types.model_card_texts import MODEL_CARD_TEXTS, ModelCardTexts
 from tasks.task_types.requests import example_requests
 from tasks.task_types.rows import ROW_SHAPES
 from tasks.verdicts import Estimate
@@ -124,7 +124,7 @@ def _metric(estimate: Estimate) -> dict[str, object]:
     }
 
 
-def call_of(task_type: str, purpose: Purpose) -> str:
+def call_of(task_type: str, purpose: ModelCardTexts) -> str:
     """How Python asks the registered model."""
     if purpose.is_pipeline:
         return 'model.predict(["a text"])'
@@ -136,7 +136,7 @@ def _is_finite(estimate: Estimate) -> bool:
     return estimate.value is not None and math.isfinite(estimate.value)
 
 
-def purpose_of(evidence: Evidence) -> Purpose:
+def purpose_of(evidence: Evidence) -> ModelCardTexts:
     """What a model of the line's task type is for.
 
     Raises:
@@ -144,9 +144,11 @@ def purpose_of(evidence: Evidence) -> Purpose:
 
     """
     name = evidence.data.task_type
-    if name not in PURPOSES:
-        raise EvidenceError(f"task type {name!r} is not described; known are {sorted(PURPOSES)}")
-    return PURPOSES[name]
+    if name not in MODEL_CARD_TEXTS:
+        raise EvidenceError(
+            f"task type {name!r} is not described; known are {sorted(MODEL_CARD_TEXTS)}"
+        )
+    return MODEL_CARD_TEXTS[name]
 
 
 def short_card(evidence: Evidence, report_url: str) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tasks.records import Epoch
-from tasks.reporting.figures import count, interval, number, title_of, words_of
+from tasks.records.training import Epoch
 from tasks.reporting.gates import threshold_of
+from tasks.reporting.number_format import count, interval, number, title_of, words_of
 from tasks.verdicts import Estimate, GateResult
 
 _STEPS: Final = (1, 2, 2.5, 5, 10)

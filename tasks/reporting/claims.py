@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from tasks.records import Comparison, Fairness, Scores
+from tasks.records.evaluation import Comparison, Scores
+from tasks.records.fairness import Fairness
 from tasks.verdicts import Estimate, Verdict
 
 
@@ -23,8 +24,8 @@ def baseless_claims(scores: Scores, fairness: Fairness) -> Iterator[str]:
 def _baseless_comparison(
     comparison: Comparison, scores: Scores, measured: dict[str, Estimate]
 ) -> Iterator[str]:
-    what = f"the comparison with the {comparison.rival} in {comparison.metric}"
-    if comparison.rival == "champion" and scores.champion_version is None:
+    what = f"the comparison with the {comparison.comparator} in {comparison.metric}"
+    if comparison.comparator == "champion" and scores.champion_version is None:
         yield f"{what} has no champion"
     if not _is_among(comparison.gain, measured):
         yield f"{what} claims a gain of {comparison.gain.value}, which no record holds"

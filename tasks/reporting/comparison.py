@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tasks.records import Claim, Comparison, Scores
+from tasks.records.evaluation import Claim, Comparison, Scores
 from tasks.reporting.estimates import EstimateTable, is_difference, tables_apart
-from tasks.reporting.figures import p_value, words_of
 from tasks.reporting.gates import SYMBOLS
+from tasks.reporting.number_format import p_value, words_of
 from tasks.verdicts import Estimate, Verdict
 
 RIVALS: Final = ("champion", "baseline")
@@ -44,21 +44,21 @@ class ClaimRow:
 
 @dataclass(frozen=True)
 class Versus:
-    """One rival: both models' numbers, the gains, and the claims that rest on them."""
+    """One comparator: both models' numbers, the gains, and the claims that rest on them."""
 
     tables: list[EstimateTable]
     claims: list[ClaimRow]
 
 
-def versus(rival: str, scores: Scores) -> Versus:
+def versus(comparator: str, scores: Scores) -> Versus:
     """The candidate against ``champion`` or ``baseline``."""
     claims = [
         _claim_row(comparison, claim)
         for comparison in scores.comparisons
-        if comparison.rival == rival
+        if comparison.comparator == comparator
         for claim in comparison.claims
     ]
-    return Versus(comparison_tables(rival, scores.estimates), claims)
+    return Versus(comparison_tables(comparator, scores.estimates), claims)
 
 
 def _claim_row(comparison: Comparison, claim: Claim) -> ClaimRow:
@@ -75,17 +75,17 @@ def _claim_row(comparison: Comparison, claim: Claim) -> ClaimRow:
     )
 
 
-def comparison_tables(rival: str, estimates: Sequence[Estimate]) -> list[EstimateTable]:
-    """The candidate's gains over a rival, and both models' own numbers one below the other."""
+def comparison_tables(comparator: str, estimates: Sequence[Estimate]) -> list[EstimateTable]:
+    """The candidate's gains over a comparator, and both models' own numbers one below the other."""
     by_name = {estimate.name: estimate for estimate in estimates}
-    theirs = [e for e in estimates if e.name.startswith(f"{rival}.")]
+    theirs = [e for e in estimates if e.name.startswith(f"{comparator}.")]
     gains = [e for e in theirs if is_difference(e.name)]
     levels: list[Estimate] = []
     names: list[str] = []
     for other in (e for e in theirs if not is_difference(e.name)):
         metric = words_of(other.name)
-        ours = by_name.get(other.name.replace(rival, "quality", 1))
+        ours = by_name.get(other.name.replace(comparator, "quality", 1))
         levels += [ours, other] if ours else [other]
         names += [f"{metric}, candidate"] if ours else []
-        names.append(f"{metric}, {rival}")
+        names.append(f"{metric}, {comparator}")
     return [*tables_apart(gains), *tables_apart(levels, names)]

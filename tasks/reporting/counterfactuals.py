@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from tasks.records import Fairness, Flip
+from tasks.records.fairness import Fairness, Flip
 from tasks.reporting.charts import Tick, plain_bar, scale_of
 from tasks.reporting.estimates import EstimateRow, estimate_row
-from tasks.reporting.figures import count, is_drawable, number
+from tasks.reporting.number_format import count, is_drawable, number
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _SHOWN_DIGITS: Final = 12

@@ -3,10 +3,10 @@
 import math
 from dataclasses import dataclass
 
-from tasks.records import Weights
+from tasks.records.training import Weights
 from tasks.reporting.charts import Plane, step_plane, training_plane
-from tasks.reporting.figures import words_of
 from tasks.reporting.metrics import is_better_lower, metric_of
+from tasks.reporting.number_format import words_of
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from tasks.records import (
+from tasks.records.data import (
     DataReport,
     Drift,
     DriftCheck,
@@ -14,10 +14,18 @@ from tasks.records import (
     TermAssociation,
 )
 from tasks.reporting.charts import Bar, Tick, plain_bar, scale_of
-from tasks.reporting.figures import count, interval, is_drawable, number, p_value, share, words_of
 from tasks.reporting.funnel import FunnelStep, data_funnel
 from tasks.reporting.gates import SYMBOLS
 from tasks.reporting.histograms import HistogramPlot, histogram_plot
+from tasks.reporting.number_format import (
+    count,
+    interval,
+    is_drawable,
+    number,
+    p_value,
+    share,
+    words_of,
+)
 from tasks.verdicts import Verdict
 
 _READING: Final = {

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.reporting.charts import Bar, Tick, plain_bar, scale_of
-from tasks.reporting.figures import count, interval, is_drawable, number, with_unit, words_of
 from tasks.reporting.metrics import is_better_lower, metric_of
+from tasks.reporting.number_format import count, interval, is_drawable, number, with_unit, words_of
 from tasks.verdicts import Estimate
 
 NO_TICKS: tuple[Tick, ...] = ()

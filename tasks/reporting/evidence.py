@@ -6,20 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from infra.store import Artifact
-from tasks.records import (
-    BaseModel,
-    DataReport,
-    Drift,
-    Fairness,
-    Judgement,
-    Representation,
-    Scores,
-    Snapshot,
-    Staged,
-    Tokens,
-    Version,
-    Weights,
-)
+from tasks.records.data import DataReport, Drift, Representation, Snapshot
+from tasks.records.evaluation import Scores
+from tasks.records.fairness import Fairness
+from tasks.records.registry import Judgement, Staged, Version
+from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.reporting.claims import baseless_claims
 from tasks.reporting.data_section import DataEvidence
 from tasks.verdicts import Estimate, GateResult, Verdict

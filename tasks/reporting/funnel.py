@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tasks.records import DataReport, Snapshot
+from tasks.records.data import DataReport, Snapshot
 from tasks.reporting.charts import Scale
-from tasks.reporting.figures import count, share
+from tasks.reporting.number_format import count, share
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from tasks.records import Judgement
-from tasks.reporting.figures import (
+from tasks.records.registry import Judgement
+from tasks.reporting.number_format import (
     EXACT,
     NOTHING,
     count,

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tasks.records import Fairness, GroupRates
+from tasks.records.fairness import Fairness, GroupRates
 from tasks.reporting.charts import Bar, Scale, Tick, plain_bar, scale_of
 from tasks.reporting.estimates import EstimateTable, tables_apart
-from tasks.reporting.figures import count, interval, is_drawable, number, p_value, words_of
+from tasks.reporting.number_format import count, interval, is_drawable, number, p_value, words_of
 from tasks.verdicts import ALPHA, Estimate
 
 

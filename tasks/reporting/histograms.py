@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tasks.records import Histogram
+from tasks.records.data import Histogram
 from tasks.reporting.charts import Tick
-from tasks.reporting.figures import count, number, share
+from tasks.reporting.number_format import count, number, share
 
 _MOST_TICKS = 8
 

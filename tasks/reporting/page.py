@@ -9,8 +9,8 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from tasks.records import Judgement, Staged
-from tasks.reporting import figures
+from tasks.records.registry import Judgement, Staged
+from tasks.reporting import number_format as figures
 from tasks.reporting.bias_aucs import AucTable, auc_table
 from tasks.reporting.charts import Bar, Plane, calibration_plane, gate_bar
 from tasks.reporting.comparison import RIVALS, Versus, versus
@@ -93,7 +93,7 @@ def build_page(evidence: Evidence) -> Page:
         headline=headline(evidence.line, evidence.version.version, evidence.judgement),
         tiles=key_tiles(evidence),
         gates=_gates(evidence.judgement),
-        versus={rival: versus(rival, scores) for rival in RIVALS},
+        versus={comparator: versus(comparator, scores) for comparator in RIVALS},
         overall=tables_apart([e for e in overall if not is_error(e.name)]),
         calibration_errors=[estimate_row(e) for e in overall if is_error(e.name)],
         classes=class_table(scores),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
-from tasks.records import DataPage, Report
+from tasks.records.data import DataPage
+from tasks.records.registry import Report
 from tasks.reporting.card import render_card, short_card
 from tasks.reporting.data_section import DataEvidence
 from tasks.reporting.evidence import Evidence

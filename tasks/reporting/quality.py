@@ -4,10 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.records import Scores
+from tasks.records.evaluation import Scores
 from tasks.reporting.charts import Tick, plain_bar, scale_of
 from tasks.reporting.estimates import NO_TICKS, EstimateRow, estimate_row
-from tasks.reporting.figures import count, is_drawable, share, words_of
+from tasks.reporting.number_format import count, is_drawable, share, words_of
 from tasks.verdicts import Estimate
 
 _LEAST_SHADE = 15

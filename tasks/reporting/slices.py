@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tasks.records import Scores, SliceResult
+from tasks.records.evaluation import Scores, SliceResult
 from tasks.reporting.charts import Bar, Tick, plain_bar, scale_of
 from tasks.reporting.estimates import EstimateTable, is_difference, tables_apart
-from tasks.reporting.figures import count, interval, is_drawable, number, p_value, words_of
+from tasks.reporting.number_format import count, interval, is_drawable, number, p_value, words_of
 from tasks.verdicts import ALPHA, Estimate
 
 FOUND: Final = "search"

@@ -4,12 +4,15 @@ import html
 import re
 from collections.abc import Sequence
 
-from tasks.records import Drift, Fairness, Judgement, Scores
+from tasks.records.data import Drift
+from tasks.records.evaluation import Scores
+from tasks.records.fairness import Fairness
+from tasks.records.registry import Judgement
 from tasks.reporting.data_section import DataEvidence, drift_row
-from tasks.reporting.figures import count, number
 from tasks.reporting.funnel import data_funnel
 from tasks.reporting.gates import gate_table
 from tasks.reporting.groups import group_tables
+from tasks.reporting.number_format import count, number
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
 # An interval of numbers holds no markup, and reads better as it is.

@@ -7,8 +7,8 @@ from typing import Final
 from tasks.reporting.comparison import RIVALS
 from tasks.reporting.estimates import is_difference
 from tasks.reporting.evidence import Evidence
-from tasks.reporting.figures import count, interval, is_drawable, number, with_unit, words_of
 from tasks.reporting.groups import gap_of, is_decided, undetermined_groups
+from tasks.reporting.number_format import count, interval, is_drawable, number, with_unit, words_of
 from tasks.reporting.quality import overall_estimates
 from tasks.verdicts import Estimate
 
@@ -41,7 +41,7 @@ def _tiles(evidence: Evidence) -> Iterator[Tile]:
     by_name = {estimate.name: estimate for estimate in evidence.estimates}
     leading = leading_metrics(evidence)
     yield from (_tile(by_name[f"quality.{name}"], words_of(name)) for name in leading)
-    champion, baseline = (_lead(evidence.family(rival), leading) for rival in RIVALS)
+    champion, baseline = (_lead(evidence.family(comparator), leading) for comparator in RIVALS)
     if champion:
         against = f"against version {evidence.scores.champion_version}"
         yield _tile(champion, f"{words_of(champion.name)} {against}")
@@ -53,7 +53,7 @@ def _tiles(evidence: Evidence) -> Iterator[Tile]:
 
 
 def leading_metrics(evidence: Evidence) -> list[str]:
-    """The metrics that rivals are compared in, foremost first; else those measured first."""
+    """The metrics that comparators are compared in, foremost first; else those measured first."""
     scores = evidence.scores
     overall = [estimate.name.partition(".")[2] for estimate in overall_estimates(scores)]
     compared = dict.fromkeys(comparison.metric for comparison in scores.comparisons)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Reading:
+class TokenLimits:
     """How long a text a model reads and writes.
 
     Attributes:
@@ -73,7 +73,9 @@ class TaskType(Protocol):
 
     # Tokenization
 
-    def encode(self, rows: Any, tokenizer: Any, labels: Sequence[str], reading: Reading) -> Encoded:
+    def encode(
+        self, rows: Any, tokenizer: Any, labels: Sequence[str], reading: TokenLimits
+    ) -> Encoded:
         """Turn rows into training examples.
 
         Args:
@@ -148,7 +150,7 @@ class TaskType(Protocol):
 
     # Evaluation
 
-    def predict(self, folder: Path, rows: Any, labels: Sequence[str], reading: Reading) -> Any:
+    def predict(self, folder: Path, rows: Any, labels: Sequence[str], reading: TokenLimits) -> Any:
         """What a trained model answers to rows.
 
         Args:

@@ -5,6 +5,7 @@ from typing import Final
 
 from tasks.task_types import TaskType
 from tasks.task_types.embeddings.sentence_embedding import SentenceEmbedding
+from tasks.task_types.generation.sequence_to_sequence import SUMMARISATION, TRANSLATION
 from tasks.task_types.labels.classification import Classification
 from tasks.task_types.labels.multi_label import MultiLabel
 from tasks.task_types.labels.regression import Regression
@@ -14,7 +15,6 @@ from tasks.task_types.language_models.masked_lm import MaskedLm
 from tasks.task_types.language_models.next_sentence import NextSentence
 from tasks.task_types.questions.question_answering import QuestionAnswering
 from tasks.task_types.tags.tagging import Tagging
-from tasks.task_types.written_texts.sequence_to_sequence import SUMMARISATION, TRANSLATION
 
 TASK_TYPES: Final[Mapping[str, TaskType]] = {
     kind.name: kind

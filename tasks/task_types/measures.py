@@ -1,7 +1,7 @@
 """What is measured of a model's answers: metrics over rows that can be drawn anew.
 
 A metric is a function of the rows' weights, so that one draw of weights serves all metrics, the
-candidate and its rivals, and any slice of the rows.
+candidate and its comparators, and any slice of the rows.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,7 +46,7 @@ class Measure:
         pseudo_masses: mass (P,) of the pseudo-rows behind the rows, which keep an interval from
             closing where all rows agree (see `tasks.resampling`); the point value has them at 0.
             The first half of them is bad and the second is good: where two models are compared,
-            the rival has the halves exchanged, so that each is right where the other is wrong.
+            the comparator has the halves exchanged, so that each is right where the other is wrong.
         reason: why the metric is undefined over these rows; empty where it is defined.
         sums: what the statistic follows from; None where it does not follow from sums.
         gather: from units as in `Sums.by_unit` to the statistic of factors of units and weights of
@@ -145,7 +145,7 @@ class Measured:
         measures: each metric.
         row_scores: (N,) from 0 to 1, how right the answer to each row is, for slices and groups of
             any task type; NaN where a row cannot be judged.
-        leading: names of the metrics that rivals are compared in, the first one foremost.
+        leading: names of the metrics that comparators are compared in, the first one foremost.
         confusion: counts, confusion[true][predicted]; empty where there are no classes.
         calibration: (mean confidence, accuracy, rows) of each bin; empty likewise.
 

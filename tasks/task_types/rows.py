@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # text: a string. label: a class name. labels: class names, maybe none. tags: one a token.
 # texts: strings. number: float64. integer: int64. turns: role and content, in order. groups: a
-# name, or several joined into one string (tasks/identity/naming.py); no task type has it.
+# name, or several joined into one string (protected_groups/group_names.py); no task type has it.
 Kind = Literal["text", "label", "labels", "texts", "tags", "number", "integer", "turns", "groups"]
 TaskTypeName = Literal[
     "classification",

@@ -1,7 +1,7 @@
 """Which base model a run starts from, by the digests of its files."""
 
 from infra.base_models import fingerprint, locate
-from tasks.records import BaseModel
+from tasks.records.training import BaseModel
 from tasks.tokenization.settings import BaseModelSettings
 
 

@@ -9,11 +9,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from infra.base_models import Fingerprint, locate_pinned, quiet_transformers
+from infra.digests import digest_of
 from infra.errors import DataError, SettingsError
-from infra.stages import digest_of
 from infra.store import Artifact, ObjectStore, sha256_of_file
-from tasks.records import SPLITS, BaseModel, DataReport, Tokens
-from tasks.task_types import Reading, TaskType, task_type
+from tasks.records.data import SPLITS, DataReport
+from tasks.records.training import BaseModel, Tokens
+from tasks.task_types import TaskType, TokenLimits, task_type
 from tasks.task_types.examples import Encoded
 from tasks.task_types.rows import ROW_SHAPES
 from tasks.task_types.tokenizers import load_tokenizer, longest_text
@@ -123,7 +124,7 @@ def _encode(
     """Write every split's file, however many rows there are in the memory of some thousand."""
     import pyarrow.compute as pc
 
-    reading = Reading(settings.max_length, settings.stride, settings.max_target_length)
+    reading = TokenLimits(settings.max_length, settings.stride, settings.max_target_length)
     folder.mkdir()
     with ExitStack() as stack:
         written = {

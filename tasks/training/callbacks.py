@@ -12,12 +12,12 @@ from transformers import TrainerCallback
 
 from infra.errors import StoreError, TrackingError, TrainingError
 from infra.tracking import Tracking
-from tasks.training.background import BackgroundWriter
+from tasks.training.background_writes import BackgroundWriter
 from tasks.training.checkpoints import Checkpoints
 from tasks.training.curves import Curves
 from tasks.training.memory import peak_memory_mb
-from tasks.training.stopping import StoppedError, StopSignal
-from tasks.training.workers import Workers
+from tasks.training.ranks import Ranks
+from tasks.training.termination import StoppedError, StopSignal
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class CheckpointCallback(TrainerCallback):  # type: ignore[misc]
         curves: Curves,
         every_s: float,
         stop: StopSignal,
-        workers: Workers,
+        workers: Ranks,
     ) -> None:
         self._writer, self._curves, self._every_s = writer, curves, every_s
         self._stop, self._workers = stop, workers

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tasks.records import Epoch, TrainingPoint
+from tasks.records.training import Epoch, TrainingPoint
 
 CURVES_FILE = "curves.json"
 # Points of a curve that are kept; neighbours are averaged where there are more.

@@ -8,12 +8,14 @@ from typing import Any
 import torch
 from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 
-from infra.stages import digest_of
+from infra.digests import digest_of
 from infra.store import Artifact, sha256_of_file
-from tasks.records import Weights
+from tasks.records.training import Weights
 from tasks.task_types import fitted_to
 from tasks.task_types.tokenizers import load_tokenizer
 from tasks.training.arguments import trainer_arguments
+from tasks.training.auto_choices import Choice
+from tasks.training.autotune import packing_of
 from tasks.training.averaging import AverageCallback, WeightAverage
 from tasks.training.batching import TokenizedRows
 from tasks.training.callbacks import (
@@ -25,22 +27,20 @@ from tasks.training.callbacks import (
     keep_in_store,
 )
 from tasks.training.checkpoints import TRAINER_FOLDER
-from tasks.training.choices import Choice
 from tasks.training.curves import Curves
-from tasks.training.jobs import Job, Workplace
-from tasks.training.measuring import packing_of
+from tasks.training.jobs import Job, WorkingFolder
 from tasks.training.memory import peak_memory_mb
 from tasks.training.methods import UnfreezeCallback, merged
 from tasks.training.models import new_model, read_rows, vocabulary_of_base
+from tasks.training.ranks import Ranks
 from tasks.training.sharding import whole_model
-from tasks.training.stopping import StopSignal
+from tasks.training.termination import StopSignal
 from tasks.training.trainer import LineTrainer
-from tasks.training.workers import Workers
 
 logger = logging.getLogger(__name__)
 
 
-def fetch(job: Job, place: Workplace) -> Workplace:
+def fetch(job: Job, place: WorkingFolder) -> WorkingFolder:
     """Bring tokens and the newest whole checkpoint here.
 
     Raises:
@@ -56,7 +56,9 @@ def fetch(job: Job, place: Workplace) -> Workplace:
     return place.at_checkpoint(place.checkpoints / TRAINER_FOLDER.format(step=step), step)
 
 
-def run_training(job: Job, place: Workplace, choice: Choice, progress: Progress) -> Weights | None:
+def run_training(
+    job: Job, place: WorkingFolder, choice: Choice, progress: Progress
+) -> Weights | None:
     """Train with what `fetch` brought; None of a worker that is not the first."""
     rows = read_rows(job, place)
     job = replace(job, kind=fitted_to(job.kind, rows[0]))
@@ -103,7 +105,7 @@ def run_training(job: Job, place: Workplace, choice: Choice, progress: Progress)
 
 def build_trainer(
     job: Job,
-    place: Workplace,
+    place: WorkingFolder,
     choice: Choice,
     rows: tuple[TokenizedRows, TokenizedRows],
     curves: Curves,
@@ -113,7 +115,7 @@ def build_trainer(
     arguments = trainer_arguments(
         job.settings, job.device.with_precision(choice.precision), place.checkpoints, job.kind
     )
-    workers = Workers.of_this_job()
+    workers = Ranks.of_this_job()
     set_seed(job.settings.seed)
     model = new_model(job)
     vocabulary = vocabulary_of_base(job, model)
@@ -137,7 +139,7 @@ def add_callbacks(
     trainer: LineTrainer,
     job: Job,
     curves: Curves,
-    workers: Workers,
+    workers: Ranks,
     progress: Progress,
     stop: StopSignal,
 ) -> None:
@@ -159,7 +161,7 @@ def add_callbacks(
         trainer.add_callback(ProgressCallback(progress, curves))
 
 
-def _put_weights(job: Job, model: Any, place: Workplace) -> Artifact:
+def _put_weights(job: Job, model: Any, place: WorkingFolder) -> Artifact:
     """The model and its tokenizer as transformers saves them, in the store."""
     merged(model).save_pretrained(place.weights)
     tokenizer = load_tokenizer(job.base_folder)

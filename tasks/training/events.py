@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, NoReturn
 import infra.errors
 from infra.errors import AssaylineError, TrainingError
 from infra.store import Artifact
-from tasks.records import Epoch, TrainingPoint, Weights
+from tasks.records.training import Epoch, TrainingPoint, Weights
 
 EVENTS_FILE: Final = "events.jsonl"
 WEIGHTS_FILE: Final = "weights.json"

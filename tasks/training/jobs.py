@@ -9,7 +9,7 @@ from typing import Any
 from infra.device import Device
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
-from tasks.records import BaseModel, Tokens
+from tasks.records.training import BaseModel, Tokens
 from tasks.task_types import TaskType, task_type
 from tasks.training.checkpoints import Checkpoints
 from tasks.training.settings import TrainingSettings
@@ -89,7 +89,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Workplace:
+class WorkingFolder:
     """Local folders of a training; its workers on one machine share them.
 
     Attributes:
@@ -120,11 +120,11 @@ class Workplace:
         """Folder of the trained model."""
         return self.folder / "weights"
 
-    def at_checkpoint(self, checkpoint: Path | None, step: int) -> "Workplace":
+    def at_checkpoint(self, checkpoint: Path | None, step: int) -> "WorkingFolder":
         """The same place, going on from there."""
         return replace(self, checkpoint=checkpoint, resumed_from=step)
 
-    def anew(self) -> "Workplace":
+    def anew(self) -> "WorkingFolder":
         """The same place, for the next attempt."""
         return replace(self, attempt=self.attempt + 1)
 
@@ -135,7 +135,7 @@ class Workplace:
         path.write_text(json.dumps(values), encoding="utf-8")
 
     @classmethod
-    def load(cls, path: Path) -> "Workplace":
+    def load(cls, path: Path) -> "WorkingFolder":
         """Read what `save` wrote."""
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         checkpoint = Path(values["checkpoint"]) if values["checkpoint"] else None

@@ -6,11 +6,11 @@ from infra.errors import TrainingError
 from tasks.task_types.examples import Vocabulary
 from tasks.task_types.tokenizers import load_tokenizer, vocabulary_of
 from tasks.training.batching import TokenizedRows
-from tasks.training.jobs import Job, Workplace
+from tasks.training.jobs import Job, WorkingFolder
 from tasks.training.methods import prepare
 
 
-def read_rows(job: Job, place: Workplace) -> tuple[TokenizedRows, TokenizedRows]:
+def read_rows(job: Job, place: WorkingFolder) -> tuple[TokenizedRows, TokenizedRows]:
     """The training and the validation split."""
     train, validation = (
         TokenizedRows(place.tokens / f"{split}.arrow", job.settings.seed)

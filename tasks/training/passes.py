@@ -16,7 +16,7 @@ from tasks.task_types import TaskType
 from tasks.task_types.examples import Batch, Example, Vocabulary
 from tasks.training.batching import in_packed_passes, in_passes, share_of
 from tasks.training.packing import Packing
-from tasks.training.workers import ALONE, Workers
+from tasks.training.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Objective:
         *,
         smoothing: float,
         class_weights: Tensor | None,
-        workers: Workers = ALONE,
+        workers: Ranks = ALONE,
     ) -> None:
         self._kind, self._accelerator, self._autocast = kind, accelerator, autocast
         self._workers = workers
@@ -178,7 +178,7 @@ class Objective:
         return [loss.detach() / self._workers.count]
 
     def _until_last(self, model: Any, *, last: bool) -> AbstractContextManager[Any]:
-        """Workers add their gradients up in the last pass alone."""
+        """Ranks add their gradients up in the last pass alone."""
         waiting: AbstractContextManager[Any] = self._accelerator.no_sync(model)
         return nullcontext() if last else waiting
 

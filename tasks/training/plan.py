@@ -7,10 +7,10 @@ from tempfile import TemporaryDirectory
 from infra.base_models import quiet_transformers
 from infra.store import ObjectStore
 from infra.tracking import Tracking
-from tasks.records import BaseModel, Tokens, TrainingPlan
-from tasks.training.choices import Choice
-from tasks.training.jobs import Job, Workplace
-from tasks.training.measuring import Probe, best_of, candidates_for
+from tasks.records.training import BaseModel, Tokens, TrainingPlan
+from tasks.training.auto_choices import Choice
+from tasks.training.autotune import Probe, best_of, variants_for
+from tasks.training.jobs import Job, WorkingFolder
 from tasks.training.memory import kept_for_backward
 from tasks.training.methods import learning_parameters
 from tasks.training.models import read_rows
@@ -39,14 +39,14 @@ def plan_training(
     """
     job = prepare_job(store, tracking, tokens, base, kind_name, settings)
     with TemporaryDirectory(prefix="assayline-plan-") as scratch, quiet_transformers():
-        return _plan_in(Workplace(Path(scratch)), job)
+        return _plan_in(WorkingFolder(Path(scratch)), job)
 
 
-def _plan_in(place: Workplace, job: Job) -> TrainingPlan:
+def _plan_in(place: WorkingFolder, job: Job) -> TrainingPlan:
     job.store.get_folder(job.tokens.artifact, place.tokens)
     train, validation = read_rows(job, place)
     probe = Probe.of(job, train)
-    candidates = candidates_for(job)
+    candidates = variants_for(job)
     rates = probe.rates(candidates)
     taken = best_of(candidates, rates)
     parameters = sum(parameter.numel() for parameter in probe.model.parameters())

@@ -7,22 +7,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from infra.base_models import Fingerprint, locate_pinned, quiet_transformers
+from infra.code_digest import code_of
 from infra.device import check_device, deterministic_algorithms, pick_device
+from infra.digests import as_json, digest_of
 from infra.errors import TrackingError
-from infra.stages import stage_key
 from infra.store import ObjectStore
 from infra.tracking import Tracking
-from tasks.records import BaseModel, Tokens, Weights
+from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.task_types import task_type
+from tasks.training.autotune import choose
 from tasks.training.callbacks import Progress
 from tasks.training.disk import explain_full_disk
 from tasks.training.engine import fetch, run_training
-from tasks.training.jobs import Job, Workplace
-from tasks.training.launch import train_in_workers
-from tasks.training.measuring import choose
+from tasks.training.jobs import Job, WorkingFolder
+from tasks.training.launch_ranks import train_in_workers
 from tasks.training.settings import TrainingSettings, check_method
 
-LIBRARIES = ("accelerate", "peft", "torch", "transformers")
 # Settings that leave the weights as they are: changing them must not lose a checkpoint.
 BOOKKEEPING = frozenset({"checkpoint_every_s", "keep_checkpoints"})
 
@@ -81,14 +81,14 @@ def training_key(
     tokens: Tokens, base: BaseModel, kind_name: str, settings: TrainingSettings
 ) -> str:
     """Digest of everything that shapes the weights, source files and libraries included."""
-    here = Path(__file__).parent
     inputs = {
         "tokens": tokens,
         "base_model": [base.sha256, base.tokenizer_sha256],
         "task_type": kind_name,
         "settings": settings.model_dump(mode="json", exclude=set(BOOKKEEPING)),
     }
-    return stage_key("training", inputs, (here, here.parent / "task_types"), LIBRARIES)
+    code = code_of(__name__, train_model.__name__, as_json(inputs))
+    return digest_of({**inputs, "code": code.digest})
 
 
 def prepare_job(
@@ -112,8 +112,8 @@ def prepare_job(
 def _train_in(scratch: Path, job: Job, progress: Progress) -> Weights:
     """Train with `scratch` for all local files."""
     if job.settings.workers > 1:
-        return train_in_workers(job, Workplace(scratch), progress)
-    place = fetch(job, Workplace(scratch))
+        return train_in_workers(job, WorkingFolder(scratch), progress)
+    place = fetch(job, WorkingFolder(scratch))
     weights = run_training(job, place, choose(job, place), progress)
     assert weights is not None  # noqa: S101  # this worker is the first
     return weights

@@ -18,8 +18,9 @@ from infra.errors import TrainingError
 from tasks.task_types import TaskType
 from tasks.task_types.examples import Example, Vocabulary
 from tasks.training.averaging import WeightAverage
-from tasks.training.background import BackgroundWriter
+from tasks.training.background_writes import BackgroundWriter
 from tasks.training.batching import StepLoader, TokenizedRows, as_step, length_of
+from tasks.training.checkpoint_copies import check_fits, take_snapshot
 from tasks.training.checkpoints import TRAINER_FOLDER, TRAINER_STATE_FILE
 from tasks.training.curves import Curves
 from tasks.training.disk import explain_full_disk
@@ -27,11 +28,10 @@ from tasks.training.dropout import dropout_of
 from tasks.training.memory import is_out_of_memory
 from tasks.training.methods import layer_classes, parameter_groups
 from tasks.training.passes import Objective, Passes, Step
+from tasks.training.ranks import ALONE, Ranks
 from tasks.training.settings import TrainingSettings
 from tasks.training.sharding import load_sharded, load_sharded_optimizer, shard_on_cpu
-from tasks.training.snapshots import check_fits, take_snapshot
 from tasks.training.validation import validate
-from tasks.training.workers import ALONE, Workers
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
         vocabulary: Vocabulary,
         curves: Curves,
         keep: Callable[[Path, int], None] = lambda _folder, _step: None,
-        workers: Workers = ALONE,
+        workers: Ranks = ALONE,
     ) -> None:
         super().__init__(
             model=model,

@@ -12,7 +12,7 @@ from tasks.task_types.examples import Batch
 from tasks.task_types.scoring import fill_batches
 from tasks.training.batching import TokenizedRows
 from tasks.training.passes import Objective, Passes
-from tasks.training.workers import Workers
+from tasks.training.ranks import Ranks
 
 
 def validate(
@@ -22,7 +22,7 @@ def validate(
     objective: Objective,
     kind: TaskType,
     device: Any,
-    workers: Workers,
+    workers: Ranks,
 ) -> tuple[float, dict[str, float]]:
     """Mean loss and the task type's metrics, within the budget of the passes.
 
@@ -42,7 +42,7 @@ def validate(
     return workers.sum(loss)[0], dict(kind.metrics(_in_order(workers.gather(outcomes))))
 
 
-def _share_of(batches: list[Batch], workers: Workers) -> list[Batch]:
+def _share_of(batches: list[Batch], workers: Ranks) -> list[Batch]:
     """One worker's batches, as many as any other has: the last one may not be its own."""
     missing = -len(batches) % workers.count
     return [*batches, *[batches[-1]] * missing][workers.rank :: workers.count]

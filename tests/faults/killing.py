@@ -15,7 +15,7 @@ import torch
 
 from infra.store import Artifact, open_store
 from infra.tracking import open_tracking
-from tasks.records import BaseModel, Tokens, Weights
+from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.training import callbacks
 from tasks.training.settings import TrainingSettings
 from tasks.training.train import train_model

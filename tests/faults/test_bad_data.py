@@ -16,9 +16,9 @@ import zstandard
 
 from infra.errors import AssaylineError, DataError, SettingsError
 from infra.store import ObjectStore
-from tasks.data.sources.pinning import pin
-from tasks.data.sources.reading import read_shards
-from tasks.data.sources.shards import MAX_ROW_BYTES
+from tasks.sources.pinning import pin
+from tasks.sources.reading import read_shards
+from tasks.sources.shards import MAX_ROW_BYTES
 from tasks.task_types.rows import ROW_SHAPES
 from tests.source_files import Read, read_version, settings_of
 

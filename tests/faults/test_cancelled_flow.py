@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from infra.stages import GPU_LEASE_S, GPU_LIMIT
+from infra.local.prefect_setup import GPU_LIMIT
 from infra.store import MANIFEST, ObjectStore
+from tasks.stages.caching import GPU_LEASE_S
 from tests.conftest import SCRIPTS, RunningStack
 from tests.faults.test_killed_flow import PATIENCE_S, wait_for_checkpoint
 from tests.integration.test_retrain import write_config, write_reviews

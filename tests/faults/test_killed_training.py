@@ -17,7 +17,8 @@ import torch
 from infra.settings import Settings
 from infra.store import MANIFEST, ObjectStore
 from infra.tracking import Tracking
-from tasks.records import BaseModel, DataReport, Tokens, Weights
+from tasks.records.data import DataReport
+from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.tokenization.settings import TokenizationSettings
 from tasks.tokenization.splits import tokenize_splits
 from tasks.training.settings import TrainingSettings
@@ -30,7 +31,7 @@ torch.set_num_threads(1)
 from infra.errors import AssaylineError
 from infra.store import Artifact, open_store
 from infra.tracking import open_tracking
-from tasks.records import BaseModel, Tokens
+from tasks.records.training import BaseModel, Tokens
 from tasks.training.settings import TrainingSettings
 from tasks.training.train import train_model
 

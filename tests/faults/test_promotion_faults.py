@@ -14,10 +14,11 @@ from infra.errors import PromotionError
 from infra.settings import Settings
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
-from tasks.records import Champion, Decision, Judgement, Report, Version
-from tasks.registry.by_hand import roll_back_line
+from tasks.records.evaluation import Champion
+from tasks.records.registry import Decision, Judgement, Report, Version
 from tasks.registry.champion import champion_for
 from tasks.registry.ledger import read_ledger, verify_ledger
+from tasks.registry.manual_promotion import roll_back_line
 from tasks.registry.promotion import promote_version
 from tasks.registry.registration import WEIGHTS_TAG
 from tasks.verdicts import GateResult, Verdict
@@ -161,7 +162,7 @@ def test_a_cut_off_rollback_is_finished_and_not_done_twice(
     champion = champion_for(line, "w2", store=store, tracking=tracking)
     promote(add(tracking, line, "w2"), champion, store, tracking)
     # The load test has tests of its own; these versions hold no model.
-    monkeypatch.setattr("tasks.registry.by_hand.load_test", lambda *_: None)
+    monkeypatch.setattr("tasks.registry.manual_promotion.load_test", lambda *_: None)
     fuse(2)
     with pytest.raises(CutOffError):
         roll_back_line(line, "Ada", "worse", store=store, tracking=tracking)
@@ -185,7 +186,7 @@ from infra.settings import load_settings
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tests.faults.test_promotion_faults import promote
-from tasks.records import Version
+from tasks.records.registry import Version
 store, tracking = ObjectStore(load_settings()), Tracking(load_settings())
 tracking.set_alias = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 promote(Version({line!r}, {first.version}, "w1", "", ""), None, store, tracking)

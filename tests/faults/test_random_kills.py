@@ -12,7 +12,8 @@ import pytest
 from infra.settings import Settings
 from infra.store import ObjectStore
 from infra.tracking import Tracking
-from tasks.records import BaseModel, DataReport, Tokens
+from tasks.records.data import DataReport
+from tasks.records.training import BaseModel, Tokens
 from tasks.tokenization.settings import TokenizationSettings
 from tasks.tokenization.splits import tokenize_splits
 from tasks.training.settings import TrainingSettings

@@ -15,8 +15,8 @@ from infra.serving import ServedModel, served
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.registry.answers import Expected
-from tasks.registry.by_hand import override_promotion_of
 from tasks.registry.ledger import read_ledger
+from tasks.registry.manual_promotion import override_promotion_of
 from tasks.registry.staging import check_answers, load_test, same_predictions
 
 LIMITS = {"start_timeout_s": 180.0, "request_timeout_s": 60.0}

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from infra.local.health import answers
-from infra.local.leftovers import survivors, sweep
+from infra.local.orphans import survivors, sweep
 from infra.local.parts import store_part
-from infra.local.private import StoreKeys
+from infra.local.private_files import StoreKeys
 from infra.local.supervision import Supervisor
-from infra.orchestrator import Orchestrator
+from infra.prefect_api import PrefectApi
 from infra.settings import load_settings
 from tests.conftest import RunningStack, free_port
 
@@ -211,7 +211,7 @@ def test_a_shared_prefect_server_keeps_its_results_block(
 ) -> None:
     message = refusal(elsewhere, "up", ASSAYLINE_RESULTS_BUCKET="another-bucket")
     assert "s3-bucket/assayline-results differs" in message
-    block = Orchestrator(stack.settings).block("s3-bucket", "assayline-results")
+    block = PrefectApi(stack.settings).block("s3-bucket", "assayline-results")
     assert block is not None
     assert block["bucket_name"] == stack.settings.results_bucket
 

@@ -15,16 +15,11 @@ from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
 from tasks.evaluation.evaluation import evaluate_weights
 from tasks.evaluation.settings import EvaluationSettings
-from tasks.records import (
-    BaseModel,
-    DataReport,
-    Fairness,
-    Scores,
-    Snapshot,
-    Tokens,
-    Version,
-    Weights,
-)
+from tasks.records.data import DataReport, Snapshot
+from tasks.records.evaluation import Scores
+from tasks.records.fairness import Fairness
+from tasks.records.registry import Version
+from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.registry.registration import register_version
 
 

@@ -13,12 +13,15 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from infra.errors import SettingsError
 from infra.store import Artifact, ObjectStore
-from tasks.fairness.asking import add_counterfactuals
 from tasks.fairness.assessment import assess_scores
+from tasks.fairness.counterfactual_scoring import add_counterfactuals
 from tasks.fairness.counterfactual_settings import CounterfactualSettings
 from tasks.fairness.settings import FairnessSettings
-from tasks.records import DataReport, Fairness, Scores, Weights
-from tasks.task_types import Reading, task_type
+from tasks.records.data import DataReport
+from tasks.records.evaluation import Scores
+from tasks.records.fairness import Fairness
+from tasks.records.training import Weights
+from tasks.task_types import TokenLimits, task_type
 from tasks.verdicts import Gate, Verdict, judge
 from tests.conftest import NO_LEAKS
 
@@ -97,7 +100,7 @@ def evaluated(
     )  # fmt: skip
     kind = task_type("classification")
     rows = pq.read_table(store.get_file(data.clean, folder / "rows.parquet"))
-    answers = kind.predict(model, rows, LABELS, Reading(MAX_LENGTH))
+    answers = kind.predict(model, rows, LABELS, TokenLimits(MAX_LENGTH))
     columns = {name: answers[name] for name in answers.column_names}
     table = pa.table({"row_id": rows["row_id"], "row_score": [1.0] * len(TEXTS)} | columns)
     scores = Scores(

@@ -9,14 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import TypeAdapter
 
-from infra.stages import digest_of
+from infra.digests import digest_of
+from infra.parquet_tables import get_table
 from infra.store import ObjectStore
-from tasks.data.ingestion.frozen_parquet import get_table
-from tasks.data.ingestion.snapshot import write_snapshot
-from tasks.data.ingestion.splits import SplitSettings
-from tasks.data.sources.pinning import pin
-from tasks.data.sources.settings import SourceSettings, TableSource, TextFilesSource
-from tasks.records import Snapshot
+from tasks.ingestion.snapshot import write_snapshot
+from tasks.ingestion.splits import SplitSettings
+from tasks.records.data import Snapshot
+from tasks.sources.pinning import pin
+from tasks.sources.settings import SourceSettings, TableSource, TextFilesSource
 
 COLUMNS = ("text", "label", "gender")
 RECORDS = [(f"text, {i} £", "good" if i % 3 else "bad", "f" if i % 2 else "") for i in range(60)]

@@ -16,20 +16,21 @@ from hypothesis import strategies as st
 
 from infra.base_models import fingerprint
 from infra.errors import DataError
+from infra.parquet_tables import TableWriter, get_table, put_table
 from infra.store import ObjectStore, split_uri
-from tasks.data.contract import suites
-from tasks.data.contract.readmission import readmit_file
-from tasks.data.contract.settings import ContractSettings
-from tasks.data.contract.validation import validate_snapshot
-from tasks.data.ingestion.frozen_parquet import TableWriter, get_table, put_table
-from tasks.data.ingestion.snapshot import write_snapshot
-from tasks.data.ingestion.splits import SplitSettings
-from tasks.data.leakage.settings import LeakageSettings
-from tasks.data.privacy.settings import PrivacySettings
-from tasks.data.sources.pinning import pin
-from tasks.data.sources.settings import SourceSettings, TableSource, TextFilesSource
-from tasks.records import BaseModel, DataReport, Snapshot
+from tasks.ingestion.readmission import readmit_file
+from tasks.ingestion.snapshot import write_snapshot
+from tasks.ingestion.splits import SplitSettings
+from tasks.records.data import DataReport, Snapshot
+from tasks.records.training import BaseModel
+from tasks.sources.pinning import pin
+from tasks.sources.settings import SourceSettings, TableSource, TextFilesSource
 from tasks.task_types.rows import TaskTypeName
+from tasks.validation.contract import suites
+from tasks.validation.contract.settings import ContractSettings
+from tasks.validation.leakage.settings import LeakageSettings
+from tasks.validation.personal_data.settings import PrivacySettings
+from tasks.validation.validate import validate_snapshot
 from tasks.verdicts import Verdict
 
 Rows = Iterable[dict[str, Any] | str]

@@ -13,20 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.base_models import fingerprint
+from infra.digests import digest_of
 from infra.errors import BaseModelError, DataError, StoreError
 from infra.settings import Settings
-from infra.stages import digest_of
 from infra.store import Artifact, ObjectStore
-from tasks.data.drift.comparison import compare
-from tasks.data.drift.settings import DriftSettings
-from tasks.records import (
-    BaseModel,
-    DataReference,
-    DataReport,
-    Drift,
-    DriftCheck,
-    Leakage,
-)
+from tasks.drift.comparison import compare
+from tasks.drift.settings import DriftSettings
+from tasks.records.data import DataReference, DataReport, Drift, DriftCheck, Leakage
+from tasks.records.training import BaseModel
 from tasks.task_types.rows import ROW_SHAPES, arrow_type
 from tasks.verdicts import Verdict
 from tests.conftest import free_port

@@ -30,7 +30,9 @@ from tasks.evaluation.evaluation import NO_CHAMPION, evaluate_weights
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.fairness.assessment import assess_scores
 from tasks.fairness.settings import FairnessSettings
-from tasks.records import Champion, DataReport, Scores, Snapshot, Weights
+from tasks.records.data import DataReport, Snapshot
+from tasks.records.evaluation import Champion, Scores
+from tasks.records.training import Weights
 from tasks.verdicts import Estimate, Verdict
 from tests.conftest import NO_LEAKS, free_port
 
@@ -163,7 +165,7 @@ def test_a_first_candidate_is_measured_on_the_test_rows(
     assert made["baseline.accuracy_gain"].value == pytest.approx((truth == predicted).mean() - 1)
     assert (scores.champion_version, scores.champion_note) == (None, NO_CHAMPION)
     assert not any(name.startswith("champion.") for name in made)
-    assert {one.rival for one in scores.comparisons} == {"baseline"}
+    assert {one.comparator for one in scores.comparisons} == {"baseline"}
     assert {one.name for one in scores.slices} >= {"length.q1", "label.bad", "label.good"}
     gap = made["slice.label.good.score_gap"]
     right, good = truth == predicted, truth == 1
@@ -218,7 +220,7 @@ def test_a_champion_is_asked_the_same_rows(
     assert rows["champion_predicted"].to_pylist() == [1 - p for p in rows["predicted"].to_pylist()]
     assert rows["champion_row_score"].to_pylist() == [1 - p for p in rows["row_score"].to_pylist()]
     assert (scores.champion_version, scores.champion_note) == (3, "")
-    against = [one for one in scores.comparisons if one.rival == "champion"]
+    against = [one for one in scores.comparisons if one.comparator == "champion"]
     assert [one.metric for one in against] == ["macro_f1", "accuracy"]
     for one in against:
         assert one.p_adjusted is not None

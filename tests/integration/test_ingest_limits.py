@@ -17,12 +17,12 @@ MEASURED = """
 import json, sys
 from pathlib import Path
 from infra.store import open_store
-from tasks.data.ingestion import row_groups, spilling
-from tasks.data.ingestion.snapshot import write_snapshot
-from tasks.data.ingestion.splits import SplitSettings
-from tasks.data.sources import blocks
-from tasks.data.sources.pinning import pin
-from tasks.data.sources.settings import TableSource
+from tasks.ingestion import row_groups, spilling
+from tasks.ingestion.snapshot import write_snapshot
+from tasks.ingestion.splits import SplitSettings
+from tasks.sources import blocks
+from tasks.sources.pinning import pin
+from tasks.sources.settings import TableSource
 
 blocks.BLOCK_BYTES, blocks._READ_BYTES = 1 << 20, 1 << 19
 spilling.BUCKET_BYTES, spilling._AIM_BYTES = 4 << 20, 1 << 20
@@ -40,10 +40,10 @@ STAGED = """
 import sys
 from infra.errors import StoreError
 from infra.store import open_store
-from tasks.data import ingest
-from tasks.data.ingestion.splits import SplitSettings
-from tasks.data.sources.pinning import pin
-from tasks.data.sources.settings import TableSource
+from tasks.stages.ingestion import ingest
+from tasks.ingestion.splits import SplitSettings
+from tasks.sources.pinning import pin
+from tasks.sources.settings import TableSource
 
 settings = TableSource(format="jsonl", path=sys.argv[1])
 source = pin("limits", settings, open_store())

@@ -10,21 +10,23 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from infra.parquet_tables import get_table
 from infra.store import ObjectStore
-from tasks.data.contract.settings import ContractSettings
-from tasks.data.contract.validation import validate_snapshot
-from tasks.data.ingestion.frozen_parquet import get_table
-from tasks.data.ingestion.snapshot import write_snapshot
-from tasks.data.ingestion.splits import SplitSettings
-from tasks.data.leakage.settings import LeakageSettings
-from tasks.data.privacy.settings import PrivacySettings
-from tasks.data.representation.measuring import represent_rows
-from tasks.data.representation.settings import RepresentationSettings
-from tasks.data.sources.pinning import pin
-from tasks.data.sources.settings import TableSource
 from tasks.fairness.assessment import assess_scores
 from tasks.fairness.settings import FairnessSettings
-from tasks.records import BaseModel, DataReport, Scores
+from tasks.ingestion.snapshot import write_snapshot
+from tasks.ingestion.splits import SplitSettings
+from tasks.records.data import DataReport
+from tasks.records.evaluation import Scores
+from tasks.records.training import BaseModel
+from tasks.representation.measurement import represent_rows
+from tasks.representation.settings import RepresentationSettings
+from tasks.sources.pinning import pin
+from tasks.sources.settings import TableSource
+from tasks.validation.contract.settings import ContractSettings
+from tasks.validation.leakage.settings import LeakageSettings
+from tasks.validation.personal_data.settings import PrivacySettings
+from tasks.validation.validate import validate_snapshot
 
 NO_MODEL = BaseModel("none", None, "0" * 64, "0" * 64)
 TARGETS = (["women", "african"], ["african"], ["women"], [])

@@ -8,16 +8,17 @@ import pytest
 
 from flows.config import load_data_config
 from infra.base_models import fingerprint
+from infra.parquet_tables import get_table
 from infra.store import ObjectStore
-from tasks.data.contract.validation import validate_snapshot
-from tasks.data.drift.comparison import compare
-from tasks.data.ingestion.frozen_parquet import get_table
-from tasks.data.ingestion.snapshot import write_snapshot
-from tasks.data.representation.measuring import represent_rows
-from tasks.data.sources.pinning import pin
-from tasks.records import BaseModel, DataReference, DataReport, Snapshot
+from tasks.drift.comparison import compare
+from tasks.ingestion.snapshot import write_snapshot
+from tasks.records.data import DataReference, DataReport, Snapshot
+from tasks.records.training import BaseModel
 from tasks.reporting.data_section import DataEvidence
 from tasks.reporting.page import render_data_page
+from tasks.representation.measurement import represent_rows
+from tasks.sources.pinning import pin
+from tasks.validation.validate import validate_snapshot
 from tasks.verdicts import Verdict
 from tests.poison import PERSONAL, Poisoned, poison, settings
 

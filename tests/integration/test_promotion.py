@@ -11,10 +11,11 @@ from infra.errors import PromotionError, TrackingError
 from infra.settings import Settings
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
-from tasks.records import Champion, Decision, Judgement, LedgerEntry, Report, Version
-from tasks.registry.by_hand import override_promotion_of, roll_back_line
+from tasks.records.evaluation import Champion
+from tasks.records.registry import Decision, Judgement, LedgerEntry, Report, Version
 from tasks.registry.champion import champion_for, reference_for
 from tasks.registry.ledger import append, now, production_at, read_ledger, verify_ledger
+from tasks.registry.manual_promotion import override_promotion_of, roll_back_line
 from tasks.registry.promotion import promote_version
 from tasks.registry.registration import DATA_TAG, DATA_URI_TAG, WEIGHTS_TAG
 from tasks.verdicts import GateResult, Verdict
@@ -218,9 +219,9 @@ def test_removed_newest_entries_are_found_through_the_registry(line: Line) -> No
 
 def test_of_two_entries_at_the_same_moment_the_later_one_is_taken_back(line: Line) -> None:
     line.promote(line.add("w1"))
-    rival = LedgerEntry(line.name, "promoted", 1, 2, 2, None, "", {}, "policy", now(), "")
+    comparator = LedgerEntry(line.name, "promoted", 1, 2, 2, None, "", {}, "policy", now(), "")
     with pytest.raises(PromotionError, match="at the same moment"):
-        append(line.store, rival, None)
+        append(line.store, comparator, None)
     assert len(line.ledger) == 1
 
 
@@ -306,7 +307,7 @@ def reference(line: Line, data: str) -> tuple[int, str] | None:
 def test_data_is_compared_with_what_production_learnt_from(line: Line) -> None:
     assert reference(line, "d1") is None
     line.promote(line.add("w1", data="d1"))
-    # The same rows again are no rival of their own: the run repeats itself.
+    # The same rows again are no comparator of their own: the run repeats itself.
     assert reference(line, "d1") is None
     assert reference(line, "d2") == (1, "s3://b/d1")
     line.promote(line.add("w2", data="d2"))

@@ -14,7 +14,7 @@ from infra.errors import BaseModelError, TrackingError
 from infra.model_format import pinned_requirements, write_pipeline_model
 from infra.store import ObjectStore
 from infra.tracking import Tracking
-from tasks.records import Version
+from tasks.records.registry import Version
 from tasks.registry.registration import check_registered, register_version
 
 

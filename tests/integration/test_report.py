@@ -17,7 +17,7 @@ from infra.errors import StoreError
 from infra.settings import Settings
 from infra.store import ObjectStore
 from infra.tracking import Tracking
-from tasks.records import Report
+from tasks.records.registry import Report
 from tasks.reporting.evidence import Evidence, EvidenceError
 from tasks.reporting.publication import publish_report
 
@@ -161,7 +161,7 @@ def test_the_prefect_run_shows_tables_and_links(
         temporary_settings,
     )
 
-    from tasks.reporting import write_report
+    from tasks.stages.reporting import write_report
 
     key, secret = mlflow_settings.store_access_key_id, mlflow_settings.store_secret_access_key
     assert key

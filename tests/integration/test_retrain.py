@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra.orchestrator import Orchestrator
+from infra.prefect_api import PrefectApi
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.registry.ledger import read_ledger, verify_ledger
@@ -105,7 +105,7 @@ def test_the_first_run_puts_a_proven_version_in_production(
     ]
     for flow in ("retrain", "promote", "rollback", "check-data", "readmit"):
         name = f"{flow}/reviews"
-        assert name in Orchestrator(stack.settings).deployments()
+        assert name in PrefectApi(stack.settings).deployments()
 
 
 @pytest.mark.usefixtures("first_run")

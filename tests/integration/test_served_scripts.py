@@ -17,7 +17,10 @@ import pytest
 from infra.errors import PromotionError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
-from tasks.records import DataReport, Scores, Version, Weights
+from tasks.records.data import DataReport
+from tasks.records.evaluation import Scores
+from tasks.records.registry import Version
+from tasks.records.training import Weights
 from tasks.registry.answers import evaluated_answers, held_out_rows
 from tasks.registry.registration import register_version
 from tasks.registry.settings import StagingSettings

@@ -20,13 +20,13 @@ from transformers import AutoTokenizer, BartConfig, BartForConditionalGeneration
 
 from infra.script_format import write_script_model
 from tasks.registry.answers import is_same
-from tasks.task_types import Reading, TaskType
+from tasks.task_types import TaskType, TokenLimits
 from tasks.task_types.catalogue import TASK_TYPES
 from tasks.task_types.requests import example_requests, probe_requests, request_of
 from tasks.task_types.rows import ROW_SHAPES, RowShape, arrow_type
 from tests.unit.task_types.language_models import byte_tokenizer, tiny_bert, tiny_llama
 
-READING = Reading(max_length=40, stride=8, max_target_length=8)
+READING = TokenLimits(max_length=40, stride=8, max_target_length=8)
 SERVED = sorted(name for name, kind in TASK_TYPES.items() if kind.served)
 TEXTS = (
     "The match was won by a late goal. He said that they said so.",

@@ -21,7 +21,8 @@ from infra.errors import PromotionError
 from infra.serving import ServedModel, served
 from infra.store import ObjectStore
 from infra.tracking import Tracking
-from tasks.records import Judgement, Scores, Version
+from tasks.records.evaluation import Scores
+from tasks.records.registry import Judgement, Version
 from tasks.registry.answers import Expected, held_out_rows
 from tasks.registry.policy import judge_policy
 from tasks.registry.registration import register_version
@@ -60,7 +61,7 @@ def judged(candidate: Any, staging: Estimate) -> Verdict:
             Gate(metric="staging.same_predictions", at_least=1.0),
         )
     )
-    from tasks.records import Staged
+    from tasks.records.registry import Staged
 
     judgement: Judgement = judge_policy(
         policy, candidate.scores, candidate.fairness, Staged(1, (staging,), ())

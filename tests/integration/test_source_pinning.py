@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.store import ObjectStore
-from tasks.data.sources.pinning import pin
+from tasks.sources.pinning import pin
 from tests.source_files import read_version, settings_of
 
 

@@ -17,10 +17,10 @@ import psycopg
 import pytest
 
 from infra.errors import DataError
-from tasks.data.sources.settings import SqlSource
-from tasks.data.sources.shards import Shard
-from tasks.data.sources.sql import pin_query, read_query
-from tasks.records import SourceVersion
+from tasks.records.data import SourceVersion
+from tasks.sources.settings import SqlSource
+from tasks.sources.shards import Shard
+from tasks.sources.sql import pin_query, read_query
 from tasks.task_types.rows import ROW_SHAPES
 from tests.conftest import free_port
 
@@ -160,9 +160,9 @@ def test_a_hundred_thousand_rows_are_read_in_order(postgres: Postgres) -> None:
 MEMORY = r"""
 import re, sys
 from pathlib import Path
-from tasks.data.sources.settings import SqlSource
-from tasks.data.sources.sql import pin_query, read_query
-from tasks.records import SourceVersion
+from tasks.sources.settings import SqlSource
+from tasks.sources.sql import pin_query, read_query
+from tasks.records.data import SourceVersion
 from tasks.task_types.rows import ROW_SHAPES
 
 def peak_mb(limit):

@@ -15,13 +15,13 @@ import pytest
 import yaml
 from rich.console import Console
 
-from flows.runs import RunFailedError, run_deployment
+from flows.commands.runs import RunFailedError, run_deployment
 from infra.deployments import register
 from infra.errors import StackError
-from infra.local.leftovers import survivors
+from infra.local.orphans import survivors
 from infra.local.parts import prefect_environment
 from infra.local.supervision import Supervisor
-from infra.orchestrator import Orchestrator
+from infra.prefect_api import PrefectApi
 from infra.settings import load_settings
 from infra.store import ObjectStore
 from infra.tracking import Tracking
@@ -141,7 +141,7 @@ def test_prefect_has_pool_limit_and_results_block(stack: RunningStack) -> None:
     url = stack.settings.prefect_url
     pool = httpx.get(f"{url}/work_pools/assayline").json()
     limit = httpx.get(f"{url}/v2/concurrency_limits/gpu").json()
-    block = Orchestrator(stack.settings).block("s3-bucket", "assayline-results")
+    block = PrefectApi(stack.settings).block("s3-bucket", "assayline-results")
     assert pool["type"] == "process"
     assert "env" in pool["base_job_template"]["variables"]["properties"]
     assert (limit["limit"], limit["active"]) == (1, True)
@@ -213,16 +213,16 @@ def project(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="module")
-def orchestrator(stack: RunningStack, project: Path) -> Orchestrator:
+def orchestrator(stack: RunningStack, project: Path) -> PrefectApi:
     """The stack's Prefect server, with the project's deployments."""
-    orchestrator = Orchestrator(stack.settings)
+    orchestrator = PrefectApi(stack.settings)
     registration = register_project(stack, project, orchestrator)
     assert registration == (("adding/sums", "going-back/sums"), True)
     return orchestrator
 
 
 def register_project(
-    stack: RunningStack, project: Path, orchestrator: Orchestrator
+    stack: RunningStack, project: Path, orchestrator: PrefectApi
 ) -> tuple[tuple[str, ...], bool]:
     ours = prefect_environment(stack.settings.home, project, stack.settings)
     (project / "logs").mkdir(exist_ok=True)
@@ -264,7 +264,7 @@ def test_the_ui_asks_this_server(stack: RunningStack) -> None:
     assert httpx.get(f"{address}/ui-settings").json()["api_url"] == stack.settings.prefect_url
 
 
-def test_a_schedule_plans_runs(orchestrator: Orchestrator) -> None:
+def test_a_schedule_plans_runs(orchestrator: PrefectApi) -> None:
     deployment = orchestrator.deployments()["adding/sums"]
     wanted = {
         "deployments": {"id": {"any_": [str(deployment.id)]}},
@@ -277,7 +277,7 @@ def test_a_schedule_plans_runs(orchestrator: Orchestrator) -> None:
 
 
 def test_registering_again_does_nothing_until_something_changes(
-    stack: RunningStack, orchestrator: Orchestrator, project: Path
+    stack: RunningStack, orchestrator: PrefectApi, project: Path
 ) -> None:
     names, renewed = register_project(stack, project, orchestrator)
     assert (names, renewed) == (("adding/sums", "going-back/sums"), False)

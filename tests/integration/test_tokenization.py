@@ -8,7 +8,8 @@ import pytest
 
 from infra.errors import BaseModelError, SettingsError, StoreError
 from infra.store import ObjectStore
-from tasks.records import SPLITS, BaseModel, DataReport, Tokens
+from tasks.records.data import SPLITS, DataReport
+from tasks.records.training import BaseModel, Tokens
 from tasks.task_types.tokenizers import load_tokenizer
 from tasks.tokenization.settings import TokenizationSettings
 from tasks.tokenization.splits import tokenize_splits

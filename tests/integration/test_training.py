@@ -16,7 +16,8 @@ from infra.errors import SettingsError, StoreError, TrainingError
 from infra.settings import Settings
 from infra.store import MANIFEST, ObjectStore
 from infra.tracking import Tracking
-from tasks.records import BaseModel, DataReport, Tokens, Weights
+from tasks.records.data import DataReport
+from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.task_types.labels.text_logits import text_probabilities
 from tasks.tokenization.settings import TokenizationSettings
 from tasks.tokenization.splits import tokenize_splits

@@ -10,11 +10,12 @@ import torch
 from infra.errors import SettingsError, TrainingError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
-from tasks.records import BaseModel, DataReport, Tokens, Weights
+from tasks.records.data import DataReport
+from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.tokenization.settings import TokenizationSettings
 from tasks.tokenization.splits import tokenize_splits
-from tasks.training.choices import Candidate, Choice
-from tasks.training.measuring import best_of
+from tasks.training.auto_choices import Choice, Variant
+from tasks.training.autotune import best_of
 from tasks.training.plan import plan_training
 from tasks.training.settings import TrainingSettings
 from tasks.training.train import train_model, training_key
@@ -45,7 +46,7 @@ def train(
 
 
 def test_the_usual_way_is_left_for_a_clearly_faster_one_alone() -> None:
-    usual, other = Candidate("padded", "float32", False), Candidate("packed", "float32", False)  # noqa: FBT003
+    usual, other = Variant("padded", "float32", False), Variant("packed", "float32", False)  # noqa: FBT003
     for rate, expected in ((109.0, usual), (111.0, other), (0.0, usual)):
         assert best_of([usual, other], {usual.name: 100.0, other.name: rate}) is expected
 

@@ -20,14 +20,15 @@ from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.evaluation.evaluation import evaluate_weights
 from tasks.evaluation.settings import EvaluationSettings
-from tasks.fairness.asking import add_counterfactuals
 from tasks.fairness.assessment import assess_scores
+from tasks.fairness.counterfactual_scoring import add_counterfactuals
 from tasks.fairness.counterfactual_settings import CounterfactualSettings
 from tasks.fairness.settings import FairnessSettings
-from tasks.identity.mentions import mentioned_groups, read_terms
-from tasks.identity.swapping import SWAPS_FOLDER, read_swaps
-from tasks.identity.term_lists import TERMS_FOLDER
-from tasks.records import BaseModel, DataReport
+from tasks.protected_groups.mentions import mentioned_groups, read_terms
+from tasks.protected_groups.swapping import SWAPS_FOLDER, read_swaps
+from tasks.protected_groups.term_lists import TERMS_FOLDER
+from tasks.records.data import DataReport
+from tasks.records.training import BaseModel
 from tasks.tokenization.settings import TokenizationSettings
 from tasks.tokenization.splits import tokenize_splits
 from tasks.training.settings import TrainingSettings

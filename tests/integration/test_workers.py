@@ -15,7 +15,8 @@ import torch
 
 from infra.store import MANIFEST, ObjectStore
 from infra.tracking import Tracking
-from tasks.records import BaseModel, DataReport, Tokens, Weights
+from tasks.records.data import DataReport
+from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.tokenization.settings import TokenizationSettings
 from tasks.tokenization.splits import tokenize_splits
 from tasks.training.settings import TrainingSettings
@@ -152,7 +153,8 @@ def test_after_the_loss_of_a_worker_training_goes_on_from_its_checkpoint(
         workers = [
             process
             for process in psutil.Process().children(recursive=True)
-            if "tasks.training.worker" in process.cmdline() and "-m" not in process.cmdline()[:2]
+            if "tasks.training.rank_process" in process.cmdline()
+            and "-m" not in process.cmdline()[:2]
         ]
         last = max(workers, key=lambda process: process.pid)
         last.kill()

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.errors import BaseModelError
-from tasks.task_types.asked_rows import answer_first
-from tasks.task_types.common import SERVED, CommonTaskType
+from tasks.task_types.answered_sample import answer_first
+from tasks.task_types.base import SERVED, CommonTaskType
 from tasks.task_types.encoding import encode_texts
 from tasks.task_types.examples import Batch, Encoded, Example, Vocabulary, pad
 from tasks.task_types.loading import load_for_training
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from tasks.task_types import Reading
+    from tasks.task_types import TokenLimits
     from tasks.task_types.measures import Measured
 
 # Cosines are divided by it before the softmax.
@@ -48,7 +48,7 @@ class SentenceEmbedding(CommonTaskType):
         rows: Any,
         tokenizer: Any,
         labels: Sequence[str],  # noqa: ARG002
-        reading: "Reading",
+        reading: "TokenLimits",
     ) -> Encoded:
         """Columns input_ids, target_ids, and a number of each text; see `TaskType.encode`."""
         import pyarrow as pa
@@ -159,7 +159,13 @@ class SentenceEmbedding(CommonTaskType):
             "mean_cosine": float(cosines.mean()),
         }
 
-    def predict(self, folder: Path, rows: Any, labels: Sequence[str], reading: "Reading") -> Any:  # noqa: ARG002
+    def predict(
+        self,
+        folder: Path,
+        rows: Any,
+        labels: Sequence[str],  # noqa: ARG002
+        reading: "TokenLimits",
+    ) -> Any:
         """Columns answer (of the first rows), rank and cosine; see `TaskType.predict`."""
         import pyarrow as pa
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import DataError
-from tasks.task_types.common import CommonTaskType
+from tasks.task_types.base import CommonTaskType
 from tasks.task_types.encoding import encode_texts
 from tasks.task_types.examples import Batch, Encoded, Example, Vocabulary, pad
 from tasks.task_types.loading import load_for_training, named_labels
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from tasks.task_types import Reading
+    from tasks.task_types import TokenLimits
     from tasks.task_types.measures import Measured
 
 LABELS_SHOWN = 5
@@ -32,7 +32,7 @@ class Classification(CommonTaskType):
     methods: frozenset[str] = frozenset({"class_weights", "label_smoothing"})
 
     def encode(
-        self, rows: Any, tokenizer: Any, labels: Sequence[str], reading: "Reading"
+        self, rows: Any, tokenizer: Any, labels: Sequence[str], reading: "TokenLimits"
     ) -> Encoded:
         """Columns input_ids and labels (class ids); see `TaskType.encode`."""
         import pyarrow as pa
@@ -108,7 +108,9 @@ class Classification(CommonTaskType):
         macro_f1 = f1_score(labels, predicted, labels=every, average="macro", zero_division=0)
         return {"accuracy": float(accuracy_score(labels, predicted)), "macro_f1": float(macro_f1)}
 
-    def predict(self, folder: Path, rows: Any, labels: Sequence[str], reading: "Reading") -> Any:
+    def predict(
+        self, folder: Path, rows: Any, labels: Sequence[str], reading: "TokenLimits"
+    ) -> Any:
         """Columns answer, label, predicted and probabilities; see `TaskType.predict`."""
         from tasks.task_types.labels.classification_measures import predict_classes
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.errors import BaseModelError, DataError
-from tasks.task_types.common import SERVED, CommonTaskType
+from tasks.task_types.base import SERVED, CommonTaskType
 from tasks.task_types.encoding import encode_texts
 from tasks.task_types.examples import IGNORED, Batch, Encoded, Example, Vocabulary, pad, pad_like
 from tasks.task_types.loading import load_for_training, named_labels
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from tasks.task_types import Reading
+    from tasks.task_types import TokenLimits
     from tasks.task_types.measures import Measured
 
 LABELS_SHOWN: Final = 5
@@ -35,7 +35,7 @@ class MultiLabel(CommonTaskType):
     methods: frozenset[str] = frozenset({"class_weights", "label_smoothing"})
 
     def encode(
-        self, rows: Any, tokenizer: Any, labels: Sequence[str], reading: "Reading"
+        self, rows: Any, tokenizer: Any, labels: Sequence[str], reading: "TokenLimits"
     ) -> Encoded:
         """Columns input_ids and labels (lists of class ids); see `TaskType.encode`."""
         import pyarrow as pa
@@ -122,7 +122,9 @@ class MultiLabel(CommonTaskType):
         }
         return averages | {"subset_accuracy": float((predicted == truth).all(axis=1).mean())}
 
-    def predict(self, folder: Path, rows: Any, labels: Sequence[str], reading: "Reading") -> Any:
+    def predict(
+        self, folder: Path, rows: Any, labels: Sequence[str], reading: "TokenLimits"
+    ) -> Any:
         """Columns answer and probabilities (lists of L); see `TaskType.predict`."""
         import pyarrow as pa
 

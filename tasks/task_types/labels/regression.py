@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from infra.errors import BaseModelError, DataError
-from tasks.task_types.common import SERVED, CommonTaskType
+from tasks.task_types.base import SERVED, CommonTaskType
 from tasks.task_types.encoding import encode_texts
 from tasks.task_types.examples import Batch, Encoded, Example, Vocabulary, pad
 from tasks.task_types.loading import load_for_training
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from tasks.task_types import Reading
+    from tasks.task_types import TokenLimits
     from tasks.task_types.measures import Measured
 
 
@@ -61,7 +61,7 @@ class Regression(CommonTaskType):
         rows: Any,
         tokenizer: Any,
         labels: Sequence[str],  # noqa: ARG002
-        reading: "Reading",
+        reading: "TokenLimits",
     ) -> Encoded:
         """Columns input_ids and target (float); see `TaskType.encode`."""
         import pyarrow as pa
@@ -130,7 +130,13 @@ class Regression(CommonTaskType):
         errors = (outcomes[:, 0] - outcomes[:, 1]) * self.target_scale
         return {"rmse": float(np.sqrt(np.mean(errors**2))), "mae": float(np.abs(errors).mean())}
 
-    def predict(self, folder: Path, rows: Any, labels: Sequence[str], reading: "Reading") -> Any:  # noqa: ARG002
+    def predict(
+        self,
+        folder: Path,
+        rows: Any,
+        labels: Sequence[str],  # noqa: ARG002
+        reading: "TokenLimits",
+    ) -> Any:
         """Columns answer and predicted (float); see `TaskType.predict`."""
         import numpy as np
         import pyarrow as pa

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from tasks.task_types.measures import Measure, ratio_of_sums
-from tasks.task_types.written_texts.generation_measures import (
+from tasks.task_types.generation.generation_measures import (
     CHRF_ORDERS,
     WrittenTexts,
     chrf_of_sums,
 )
+from tasks.task_types.measures import Measure, ratio_of_sums
 
 
 def answer_chrf(targets: Sequence[str], given: Sequence[str | None]) -> Measure:

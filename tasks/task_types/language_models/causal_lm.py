@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.errors import BaseModelError
-from tasks.task_types.asked_rows import answer_first
-from tasks.task_types.common import SERVED
+from tasks.task_types.answered_sample import answer_first
+from tasks.task_types.base import SERVED
 from tasks.task_types.encoding import TEXTS_AT_ONCE
 from tasks.task_types.examples import Batch, Encoded, Example, Vocabulary
 from tasks.task_types.language_models.blocks import bounds_of, cut_into_blocks, plain_ids
+from tasks.task_types.language_models.continuation import write_greedily
 from tasks.task_types.language_models.likelihood import (
     check_numbers,
     labelled_batch,
@@ -31,11 +32,10 @@ from tasks.task_types.language_models.likelihood import (
     score_tokens,
 )
 from tasks.task_types.language_models.token_loss import TokenLoss
-from tasks.task_types.language_models.writing import write_greedily
 from tasks.task_types.loading import load_for_training
 
 if TYPE_CHECKING:
-    from tasks.task_types import Reading
+    from tasks.task_types import TokenLimits
     from tasks.task_types.measures import Measured
 
 CONTINUATION_TOKENS = 32
@@ -55,7 +55,7 @@ class CausalLm(TokenLoss):
         rows: Any,
         tokenizer: Any,
         labels: Sequence[str],  # noqa: ARG002
-        reading: "Reading",
+        reading: "TokenLimits",
     ) -> Encoded:
         """Turn rows into training examples; see `TaskType.encode`."""
         import pyarrow as pa
@@ -98,7 +98,7 @@ class CausalLm(TokenLoss):
         folder: Path,
         rows: Any,
         labels: Sequence[str],  # noqa: ARG002
-        reading: "Reading",
+        reading: "TokenLimits",
     ) -> Any:
         """Log-likelihood of every text, and the continuation of the first ones."""
         import pyarrow as pa
@@ -178,7 +178,7 @@ def load_causal(folder: Path, task_type: str) -> Any:
 
 
 def _score(
-    model: Any, texts: Sequence[Sequence[int]], pad_id: int, reading: "Reading"
+    model: Any, texts: Sequence[Sequence[int]], pad_id: int, reading: "TokenLimits"
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Negative log-likelihood and tokens of each text, over all of its windows."""
     shared = max(reading.stride, 1)

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from infra.errors import DataError
-from tasks.task_types.asked_rows import answer_first
-from tasks.task_types.common import SERVED
+from tasks.task_types.answered_sample import answer_first
+from tasks.task_types.base import SERVED
 from tasks.task_types.examples import IGNORED, Batch, Encoded, Example, Vocabulary
 from tasks.task_types.language_models.causal_lm import CausalLm
 from tasks.task_types.language_models.chat_turns import (
@@ -36,15 +36,15 @@ from tasks.task_types.language_models.chat_turns import (
     read_conversation,
     special_ids,
 )
+from tasks.task_types.language_models.continuation import tokens_to_write, write_greedily
 from tasks.task_types.language_models.likelihood import (
     check_numbers,
     labelled_batch,
     score_tokens,
 )
-from tasks.task_types.language_models.writing import tokens_to_write, write_greedily
 
 if TYPE_CHECKING:
-    from tasks.task_types import Reading
+    from tasks.task_types import TokenLimits
     from tasks.task_types.measures import Measured
 
 
@@ -61,7 +61,7 @@ class Chat(CausalLm):
         rows: Any,
         tokenizer: Any,
         labels: Sequence[str],  # noqa: ARG002
-        reading: "Reading",
+        reading: "TokenLimits",
     ) -> Encoded:
         """Columns input_ids and labels, the next token where an assistant wrote it."""
         import pyarrow as pa
@@ -93,7 +93,7 @@ class Chat(CausalLm):
         folder: Path,
         rows: Any,
         labels: Sequence[str],  # noqa: ARG002
-        reading: "Reading",
+        reading: "TokenLimits",
     ) -> Any:
         """Log-likelihood of the answers in every row, and the model's own in the first rows."""
         import pyarrow as pa
@@ -170,7 +170,7 @@ def fit_conversation(
     return short, kept is not turns or len(short.ids) < len(conversation.ids)
 
 
-def fit_prompt(turns: Sequence[Turn], tokenizer: Any, reading: "Reading") -> list[int]:
+def fit_prompt(turns: Sequence[Turn], tokenizer: Any, reading: "TokenLimits") -> list[int]:
     """The conversation up to its last question, with room for the answer."""
     room = reading.max_length - tokens_to_write(reading.max_length, _answer_tokens(reading))
     kept = turns[:-1] if turns[-1]["role"] == ASSISTANT else turns
@@ -196,7 +196,7 @@ def next_written(conversation: Conversation, but: frozenset[int] = frozenset()) 
     return labels
 
 
-def _answer_tokens(reading: "Reading") -> int:
+def _answer_tokens(reading: "TokenLimits") -> int:
     return reading.max_target_length or reading.max_length
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from infra.base_models import quiet_transformers
 from tasks.task_types.encoding import batches_of, encode_batch
 from tasks.task_types.examples import IGNORED
-from tasks.task_types.language_models.hidden_words import SUMS, Window, batch_of, sums_of_windows
 from tasks.task_types.language_models.likelihood import check_numbers, tokens_at_once
+from tasks.task_types.language_models.masked_words import SUMS, Window, batch_of, sums_of_windows
 from tasks.task_types.language_models.masking import (
     check_mask_token,
     hide_every_seventh,

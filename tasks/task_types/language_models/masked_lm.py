@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.task_types.asked_rows import answer_first
-from tasks.task_types.common import SERVED
+from tasks.task_types.answered_sample import answer_first
+from tasks.task_types.base import SERVED
 from tasks.task_types.encoding import batches_of, encode_batch
 from tasks.task_types.examples import Batch, Encoded, Example, Vocabulary
 from tasks.task_types.language_models.likelihood import (
@@ -39,7 +39,7 @@ from tasks.task_types.language_models.token_loss import TokenLoss
 from tasks.task_types.loading import load_for_training
 
 if TYPE_CHECKING:
-    from tasks.task_types import Reading
+    from tasks.task_types import TokenLimits
     from tasks.task_types.measures import Measured
 
 
@@ -58,7 +58,7 @@ class MaskedLm(TokenLoss):
         rows: Any,
         tokenizer: Any,
         labels: Sequence[str],  # noqa: ARG002
-        reading: "Reading",
+        reading: "TokenLimits",
     ) -> Encoded:
         """Columns input_ids and words, the number of each token's word; see `TaskType.encode`."""
         import pyarrow as pa
@@ -112,7 +112,7 @@ class MaskedLm(TokenLoss):
         folder: Path,
         rows: Any,
         labels: Sequence[str],  # noqa: ARG002
-        reading: "Reading",
+        reading: "TokenLimits",
     ) -> Any:
         """Sums over the hidden words of each text, and the guesses in the first ones."""
         import pyarrow as pa

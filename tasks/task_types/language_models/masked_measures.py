@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from tasks.task_types.language_models.hidden_words import SUMS
 from tasks.task_types.language_models.language_measures import perplexity
+from tasks.task_types.language_models.masked_words import SUMS
 from tasks.task_types.language_models.masking import EVERY, first_hidden
 from tasks.task_types.measures import Measure, Measured, ratio_of_sums
 

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.errors import BaseModelError
-from tasks.task_types.asked_rows import answer_first
-from tasks.task_types.common import SERVED, CommonTaskType
+from tasks.task_types.answered_sample import answer_first
+from tasks.task_types.base import SERVED, CommonTaskType
 from tasks.task_types.encoding import TEXTS_AT_ONCE, encode_batch
 from tasks.task_types.examples import Batch, Encoded, Example, Vocabulary, pad_like
 from tasks.task_types.language_models.likelihood import (
@@ -35,7 +35,7 @@ from tasks.task_types.loading import load_for_training
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tasks.task_types import Reading
+    from tasks.task_types import TokenLimits
     from tasks.task_types.measures import Measured
 
 
@@ -53,7 +53,7 @@ class NextSentence(CommonTaskType):
         rows: Any,
         tokenizer: Any,
         labels: Sequence[str],  # noqa: ARG002
-        reading: "Reading",
+        reading: "TokenLimits",
     ) -> Encoded:
         """Columns input_ids, segments, words and follows (0: it does); see `TaskType.encode`."""
         import pyarrow as pa
@@ -166,7 +166,7 @@ class NextSentence(CommonTaskType):
         folder: Path,
         rows: Any,
         labels: Sequence[str],  # noqa: ARG002
-        reading: "Reading",
+        reading: "TokenLimits",
     ) -> Any:
         """Sums over the pairs of each document, and the order of the first ones."""
         from tasks.task_types.language_models.pair_measures import pair_table

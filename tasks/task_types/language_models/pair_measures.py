@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.resampling import Floats
-from tasks.task_types.language_models.hidden_words import SUMS
 from tasks.task_types.language_models.masked_measures import (
     WORD,
     frequent_word_baseline,
     measure_masked,
     share_of,
 )
+from tasks.task_types.language_models.masked_words import SUMS
 from tasks.task_types.language_models.sentence_pairs import IS_NEXT, SentencePair
 from tasks.task_types.measures import Measured
 

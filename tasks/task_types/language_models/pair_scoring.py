@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from infra.base_models import quiet_transformers
 from tasks.task_types.encoding import encode_batch
 from tasks.task_types.examples import pad_like
-from tasks.task_types.language_models.hidden_words import SUMS, Window, batch_of, sums_of_windows
 from tasks.task_types.language_models.likelihood import check_numbers, tokens_at_once
+from tasks.task_types.language_models.masked_words import SUMS, Window, batch_of, sums_of_windows
 from tasks.task_types.language_models.masking import (
     NO_WORD,
     check_mask_token,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tasks.task_types.common import CommonTaskType
+from tasks.task_types.base import CommonTaskType
 from tasks.task_types.examples import Batch
 from tasks.task_types.language_models.likelihood import label_tokens, row_sums, summed_loss
 

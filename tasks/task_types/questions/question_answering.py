@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import BaseModelError
-from tasks.task_types.common import SERVED, CommonTaskType
+from tasks.task_types.base import SERVED, CommonTaskType
 from tasks.task_types.examples import Batch, Encoded, Example, Vocabulary, pad, pad_like
 from tasks.task_types.loading import load_for_training
 from tasks.task_types.questions.answer_spans import NEVER, best_spans
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from tasks.task_types import Reading
+    from tasks.task_types import TokenLimits
     from tasks.task_types.measures import Measured
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class QuestionAnswering(CommonTaskType):
     selection_metric: str = "f1"
 
     def encode(
-        self, rows: Any, tokenizer: Any, labels: Sequence[str], reading: "Reading"
+        self, rows: Any, tokenizer: Any, labels: Sequence[str], reading: "TokenLimits"
     ) -> Encoded:
         """Columns input_ids, PLACES, and segments if the model reads them; see `TaskType.encode`.
 
@@ -166,7 +166,9 @@ class QuestionAnswering(CommonTaskType):
         exact, f1 = map(float, outcomes.mean(axis=0))
         return {"exact_match": exact, "f1": f1}
 
-    def predict(self, folder: Path, rows: Any, labels: Sequence[str], reading: "Reading") -> Any:
+    def predict(
+        self, folder: Path, rows: Any, labels: Sequence[str], reading: "TokenLimits"
+    ) -> Any:
         """Columns answer, predicted_text and no_answer_score; see `TaskType.predict`."""
         del labels  # there are none
         from tasks.task_types.questions.question_answers import answer_questions

@@ -10,7 +10,7 @@ wherever that version is loaded. So it keeps to this:
 - ``load_context(self, context)`` loads the folder ``context.artifacts["model"]``, as transformers
   saved it with the tokenizer, in float32, with ``local_files_only`` and ``use_safetensors``, and
   takes what it needs of ``context.model_config``: max_length, stride and max_target_length, in
-  tokens (see `tasks.task_types.Reading`).
+  tokens (see `tasks.task_types.TokenLimits`).
 - ``predict(self, context, model_input: pd.DataFrame, params=None)`` gives a list of dicts, one a
   row, in the order of the rows. The columns are the task type's inputs: a string, a list of
   strings, or a list of turns {role, content}. Without the annotation MLflow warns at each load.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.errors import BaseModelError, DataError
-from tasks.task_types.common import SERVED, CommonTaskType
+from tasks.task_types.base import SERVED, CommonTaskType
 from tasks.task_types.examples import IGNORED, Batch, Encoded, Example, Vocabulary, pad, pad_like
 from tasks.task_types.loading import load_for_training, named_labels
 from tasks.task_types.tags.tag_spans import TagSet, count_spans, read_tags
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from tasks.task_types import Reading
+    from tasks.task_types import TokenLimits
     from tasks.task_types.measures import Measured
 
 LABELS_SHOWN: Final = 5
@@ -40,7 +40,7 @@ class Tagging(CommonTaskType):
     packs: bool = True
 
     def encode(
-        self, rows: Any, tokenizer: Any, labels: Sequence[str], reading: "Reading"
+        self, rows: Any, tokenizer: Any, labels: Sequence[str], reading: "TokenLimits"
     ) -> Encoded:
         """Columns input_ids, labels (class id of each token) and meanings; see `TaskType.encode`.
 
@@ -144,7 +144,9 @@ class Tagging(CommonTaskType):
             "entity_f1": 2 * right / max(predicted + true, 1.0),
         }
 
-    def predict(self, folder: Path, rows: Any, labels: Sequence[str], reading: "Reading") -> Any:
+    def predict(
+        self, folder: Path, rows: Any, labels: Sequence[str], reading: "TokenLimits"
+    ) -> Any:
         """Columns answer and tags (list of strings); see `TaskType.predict`."""
         import pyarrow as pa
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from infra.base_models import fetch_stored, fingerprint, quiet_transformers
+from infra.code_digest import code_of
+from infra.digests import as_json, digest_of
 from infra.errors import DataError
-from infra.stages import stage_key
 from infra.store import MANIFEST, Artifact, ObjectStore
-from tasks.records import BaseModel, DataReport
+from tasks.records.data import DataReport
+from tasks.records.training import BaseModel
 from tasks.task_types.rows import ROW_SHAPES, Kind, RowShape
 from tasks.tokenization.from_scratch.new_model import new_model
 from tasks.tokenization.from_scratch.new_tokenizer import train_tokenizer
@@ -48,9 +50,8 @@ def build(store: ObjectStore, data: DataReport, settings: ScratchSettings) -> Ba
 
 def _key(data: DataReport, settings: ScratchSettings) -> str:
     inputs = {"clean": data.clean.sha256, "task_type": data.task_type, "settings": settings}
-    return stage_key(
-        "base-model", inputs, (Path(__file__).parent,), ("tokenizers", "torch", "transformers")
-    )
+    code = code_of(__name__, build.__name__, as_json(inputs))
+    return digest_of({**inputs, "code": code.digest})
 
 
 def _write(store: ObjectStore, uri: str, data: DataReport, settings: ScratchSettings) -> Artifact:

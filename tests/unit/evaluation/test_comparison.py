@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tasks.evaluation.comparison import (
-    Rival,
+    Comparator,
     compare,
     mcnemar,
     more_rows,
@@ -21,10 +21,10 @@ from tasks.evaluation.comparison import (
     step_down,
 )
 from tasks.evaluation.settings import EvaluationSettings
-from tasks.records import Comparison
+from tasks.records.evaluation import Comparison
+from tasks.resampling_units import Units, units_of_rows
 from tasks.task_types.labels.classification_measures import measure_classes
 from tasks.task_types.measures import Measured, mean_of, ratio_of_sums
-from tasks.units import Units, units_of_rows
 from tasks.verdicts import MAX_FAMILY, Estimate, Verdict
 from tests.unit.evaluation.conftest import LABELS
 
@@ -51,8 +51,10 @@ def units_for(rows: int) -> Units:
 def compared(
     truth: Ids, ours: Ids, theirs: Ids, chosen: EvaluationSettings = QUICK
 ) -> tuple[dict[str, Estimate], dict[str, Comparison]]:
-    rival = Rival("champion", None, measured(truth, theirs))
-    estimates, comparisons = compare(measured(truth, ours), [rival], units_for(len(truth)), chosen)
+    comparator = Comparator("champion", None, measured(truth, theirs))
+    estimates, comparisons = compare(
+        measured(truth, ours), [comparator], units_for(len(truth)), chosen
+    )
     return {e.name: e for e in estimates}, {c.metric: c for c in comparisons}
 
 
@@ -122,8 +124,8 @@ def test_paired_intervals_cover_the_true_gain() -> None:
 
 def test_a_silent_rival_leaves_its_claims_undetermined() -> None:
     truth, ours = drawn(0)
-    rival = Rival("champion", reason="lost")
-    estimates, comparisons = compare(measured(truth, ours), [rival], units_for(300), QUICK)
+    comparator = Comparator("champion", reason="lost")
+    estimates, comparisons = compare(measured(truth, ours), [comparator], units_for(300), QUICK)
     assert {(e.name, e.value, e.reason) for e in estimates} == {
         (f"champion.{name}", None, "lost")
         for name in ("macro_f1", "accuracy", "macro_f1_gain", "accuracy_gain")
@@ -146,7 +148,7 @@ def test_a_metric_by_token_is_not_compared_across_tokenizers() -> None:
         )  # fmt: skip
         return Measured((one,), columns[0], ("perplexity",))
 
-    same = Rival("champion", None, perplexity(2))
+    same = Comparator("champion", None, perplexity(2))
     made, (told,) = compare(perplexity(1), [same], units_for(100), QUICK)
     assert made[1].value is not None
     assert made[1].value > 0
@@ -232,24 +234,24 @@ def test_the_test_suits_the_metric_and_the_rows() -> None:
     assert by_row["macro_f1"].test == "approximate randomisation, 4000 repeats"
     authors = [f"author {k // 5}" for k in range(300)]
     units = units_of_rows([str(k) for k in range(300)], authors)
-    rival = Rival("champion", None, measured(truth, theirs))
-    _, by_author = compare(measured(truth, ours), [rival], units, QUICK)
+    comparator = Comparator("champion", None, measured(truth, theirs))
+    _, by_author = compare(measured(truth, ours), [comparator], units, QUICK)
     assert {one.test for one in by_author} == {"approximate randomisation, 4000 repeats"}
     # A metric that follows from no sums is tested by its own draws.
     bare = [replace(mean_of("x", np.random.default_rng(k).random(300)), sums=None) for k in (0, 1)]
     pair = [Measured((one,), np.zeros(300), ("x",)) for one in bare]
-    _, (one,) = compare(pair[0], [Rival("champion", None, pair[1])], units_for(300), QUICK)
+    _, (one,) = compare(pair[0], [Comparator("champion", None, pair[1])], units_for(300), QUICK)
     assert one.test == "Bayesian bootstrap, 4000 repeats"
     assert one.p_value is not None
 
 
 def test_p_values_are_corrected_over_all_rivals() -> None:
     truth, ours = drawn(0)
-    rivals = [
-        Rival(name, None, measured(truth, drawn(0, right=right)[1]))
+    comparators = [
+        Comparator(name, None, measured(truth, drawn(0, right=right)[1]))
         for name, right in (("baseline", 0.8), ("champion", 0.88))
     ]
-    _, comparisons = compare(measured(truth, ours), rivals, units_for(300), QUICK)
+    _, comparisons = compare(measured(truth, ours), comparators, units_for(300), QUICK)
     assert len(comparisons) == 4
     told = [one.p_value for one in comparisons]
     adjusted = [one.p_adjusted for one in comparisons]

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tasks import units as units_module
+from tasks import resampling_units as units_module
 from tasks.evaluation.intervals import MIN_CLUSTERS, draw, gain_of, level_of, levels
+from tasks.resampling_units import Units, units_of_cells, units_of_rows
 from tasks.task_types.labels.classification_measures import measure_classes
 from tasks.task_types.measures import Measure, mean_of, ratio_of_sums
-from tasks.units import Units, units_of_cells, units_of_rows
 from tasks.verdicts import MAX_FAMILY, Estimate
 from tests.unit.evaluation.conftest import LABELS, Answered, answered
 

@@ -10,10 +10,10 @@ from tasks.evaluation.settings import EvaluationSettings, SliceSettings
 from tasks.evaluation.slice_results import measure_slices
 from tasks.evaluation.slice_search import search_slices
 from tasks.evaluation.slices import slices_of
-from tasks.records import SliceResult
+from tasks.records.evaluation import SliceResult
+from tasks.resampling_units import units_of_rows
 from tasks.task_types.labels.classification_measures import measure_classes
 from tasks.task_types.rows import ROW_SHAPES
-from tasks.units import units_of_rows
 from tasks.verdicts import Estimate
 
 SHAPE = ROW_SHAPES["classification"]

@@ -16,7 +16,9 @@ from tasks.fairness import row_scores
 from tasks.fairness.assessment import assess_scores
 from tasks.fairness.gaps import NAMES
 from tasks.fairness.settings import FairnessSettings
-from tasks.records import DataReport, Fairness, Scores
+from tasks.records.data import DataReport
+from tasks.records.evaluation import Scores
+from tasks.records.fairness import Fairness
 from tasks.task_types.rows import ROW_SHAPES, arrow_type
 from tasks.verdicts import Estimate, Verdict
 from tests.conftest import NO_LEAKS

@@ -22,7 +22,7 @@ from tasks.fairness.counterfactuals import (
     probe_families,
 )
 from tasks.fairness.word_files import pin_word_files
-from tasks.records import CounterfactualFamily, Flip
+from tasks.records.fairness import CounterfactualFamily, Flip
 from tasks.resampling import jeffreys_ladder
 
 QUICK = CounterfactualSettings(repeats=4_000, min_rows=5)

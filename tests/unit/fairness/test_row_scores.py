@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 from tasks.fairness.row_scores import NAMES, draw_scores, score_estimates
 from tasks.fairness.settings import FairnessSettings
-from tasks.identity.memberships import Membership
-from tasks.records import GroupRates
+from tasks.protected_groups.memberships import Membership
+from tasks.records.fairness import GroupRates
 from tasks.verdicts import Estimate
 
 QUICK = FairnessSettings(repeats=4_000)

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from tasks.fairness.rankings import ranking_estimates
 from tasks.fairness.settings import FairnessSettings
 from tasks.fairness.subgroup_auc import MEASURES, exact_measures, generalised_mean, rank_groups
-from tasks.identity.memberships import Membership
+from tasks.protected_groups.memberships import Membership
 from tasks.verdicts import Estimate
 
 QUICK = FairnessSettings(repeats=4_000, min_group_rows=10)

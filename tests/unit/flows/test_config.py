@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flows.commands.runs import _write_prefect_file
 from flows.config import RetrainConfig, load_config, load_data, load_data_config, load_line
-from flows.runs import _write_prefect_file
 from flows.settings_page import PAGE, render_settings_page
+from infra.digests import digest_of
 from infra.errors import SettingsError
-from infra.stages import digest_of
 from tasks.task_types.rows import ROW_SHAPES
 
 PROJECT = Path(__file__).parents[3]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.errors import SettingsError
-from infra.local.private import as_env_file, store_keys, write_private
+from infra.local.private_files import as_env_file, store_keys, write_private
 from infra.settings import (
     PART_VARIABLES,
     STACK_ENV_FILE,

@@ -4,7 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from infra.store import Artifact
-from tasks.records import Fairness, Judgement, Scores, Staged
+from tasks.records.evaluation import Scores
+from tasks.records.fairness import Fairness
+from tasks.records.registry import Judgement, Staged
 from tasks.registry.policy import NO_CHAMPION, NOT_STAGED, judge_policy
 from tasks.registry.promotion import why_refused
 from tasks.registry.settings import PolicySettings, StagingSettings, default_policy

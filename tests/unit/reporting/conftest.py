@@ -6,32 +6,26 @@ from dataclasses import replace
 import pytest
 
 from infra.store import Artifact
-from tasks.records import (
-    BaseModel,
+from tasks.records.data import (
     Check,
     DataReference,
     DataReport,
     Drift,
     DriftCheck,
-    Epoch,
-    Fairness,
-    GroupRates,
     GroupRepresentation,
     Histogram,
-    Judgement,
     Leakage,
     NewRow,
     PersonalData,
     Representation,
-    Scores,
     Snapshot,
-    Staged,
     TermAssociation,
-    Tokens,
     TwinPair,
-    Version,
-    Weights,
 )
+from tasks.records.evaluation import Scores
+from tasks.records.fairness import Fairness, GroupRates
+from tasks.records.registry import Judgement, Staged, Version
+from tasks.records.training import BaseModel, Epoch, Tokens, Weights
 from tasks.reporting.evidence import Evidence
 from tasks.verdicts import (
     MAX_FAMILY,

@@ -9,31 +9,26 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tasks.evaluation.comparison import Rival, compare
+from tasks.evaluation.comparison import Comparator, compare
 from tasks.evaluation.intervals import levels
 from tasks.evaluation.settings import EvaluationSettings, SliceSettings
 from tasks.evaluation.slice_results import measure_slices
-from tasks.fairness.answers import ClassAnswers, ScoredAnswers
 from tasks.fairness.assessment import assess_rows
+from tasks.fairness.predictions import ClassAnswers, ScoredAnswers
 from tasks.fairness.settings import FairnessSettings
-from tasks.records import (
-    CounterfactualFamily,
-    Epoch,
-    Fairness,
-    Flip,
-    Judgement,
-    Scores,
-    TrainingPoint,
-)
+from tasks.records.evaluation import Scores
+from tasks.records.fairness import CounterfactualFamily, Fairness, Flip
+from tasks.records.registry import Judgement
+from tasks.records.training import Epoch, TrainingPoint
 from tasks.reporting.evidence import Evidence
+from tasks.resampling_units import units_of_rows
+from tasks.task_types.generation.generation_measures import WrittenTexts, measure_texts
 from tasks.task_types.labels.classification_measures import measure_classes
 from tasks.task_types.labels.regression_measures import measure_predictions
 from tasks.task_types.language_models.language_measures import likelihood_table, measure_likelihood
 from tasks.task_types.measures import Measured
 from tasks.task_types.rows import ROW_SHAPES, texts_of
 from tasks.task_types.tags.tagging_measures import measure_tags
-from tasks.task_types.written_texts.generation_measures import WrittenTexts, measure_texts
-from tasks.units import units_of_rows
 from tasks.verdicts import Gate, combine, judge
 from tests.unit.reporting.conftest import artifact, build_evidence, estimate
 
@@ -65,12 +60,12 @@ def evidence_of(
     task_type: str,
     columns: dict[str, Sequence[Any]],
     ours: Measured,
-    rivals: Sequence[Rival],
+    comparators: Sequence[Comparator],
     *,
     labels: tuple[str, ...] = (),
     answers: ClassAnswers | None = None,
 ) -> Evidence:
-    """What a run of the line leaves when its model and its rivals are measured so."""
+    """What a run of the line leaves when its model and its comparators are measured so."""
     shape, made = ROW_SHAPES[task_type], build_evidence(passing=True)
     rows = pa.table({"row_id": row_ids(len(ours.row_scores)), **columns})
     characters = [len(text) for text in texts_of(shape, rows).to_pylist()]
@@ -79,7 +74,7 @@ def evidence_of(
         repeats=REPEATS, slices=SliceSettings(by=("characters",), min_rows=10, bins=3)
     )
     units = units_of_rows(rows["row_id"].to_pylist(), None, seed=0)
-    gains, comparisons = compare(ours, rivals, units, settings)
+    gains, comparisons = compare(ours, comparators, units, settings)
     by_slice, slices = measure_slices(rows, shape, ours, units, settings)
     own = levels([("quality", one) for one in ours.measures], units, REPEATS, 0)
     fairness = assess_rows(
@@ -135,12 +130,12 @@ def curve() -> tuple[TrainingPoint, ...]:
     )
 
 
-def rivals_of(champion: Measured, baseline: Measured | str) -> list[Rival]:
+def rivals_of(champion: Measured, baseline: Measured | str) -> list[Comparator]:
     if isinstance(baseline, str):
-        return [Rival("baseline", reason=baseline), Rival("champion", (), champion)]
+        return [Comparator("baseline", reason=baseline), Comparator("champion", (), champion)]
     return [
-        Rival("baseline", (), baseline, same_vocabulary=False),
-        Rival("champion", (), champion),
+        Comparator("baseline", (), baseline, same_vocabulary=False),
+        Comparator("champion", (), champion),
     ]
 
 

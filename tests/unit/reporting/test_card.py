@@ -8,7 +8,7 @@ from huggingface_hub import ModelCard
 
 from tasks.reporting.card import DESCRIPTION_CHARACTERS, cited, render_card, short_card
 from tasks.reporting.evidence import Evidence, EvidenceError, sources_of
-from tasks.reporting.figures import number
+from tasks.reporting.number_format import number
 from tasks.reporting.summaries import (
     artifact_key,
     confusion_markdown,

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tasks.records import Histogram
+from tasks.records.data import Histogram
 from tasks.reporting.data_section import DataEvidence, build_data_section
 from tasks.reporting.evidence import Evidence
 from tasks.reporting.histograms import histogram_plot

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.records import Judgement
+from tasks.records.registry import Judgement
 from tasks.reporting.evidence import Evidence
-from tasks.reporting.figures import number
 from tasks.reporting.gates import Threshold, gate_table, headline, threshold_of
+from tasks.reporting.number_format import number
 from tasks.verdicts import Gate, Verdict, combine, exact, judge
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from tasks.reporting.metrics import METRICS, hub_name, is_better_lower, metric_of
 from tasks.task_types.embeddings.retrieval import measure_ranks
+from tasks.task_types.generation.generation_measures import WrittenTexts, measure_texts
 from tasks.task_types.labels.classification_measures import measure_classes
 from tasks.task_types.labels.multi_label_measures import measure_label_sets
 from tasks.task_types.labels.regression_measures import measure_predictions
@@ -14,7 +15,6 @@ from tasks.task_types.language_models.pair_measures import measure_pairs
 from tasks.task_types.measures import Measured
 from tasks.task_types.questions.question_answering_measures import measure_answers
 from tasks.task_types.tags.tagging_measures import measure_tags
-from tasks.task_types.written_texts.generation_measures import WrittenTexts, measure_texts
 
 ONE = np.ones(2)
 

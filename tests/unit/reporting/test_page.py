@@ -9,7 +9,7 @@ import pytest
 
 from tasks.reporting import page as page_module
 from tasks.reporting.evidence import Evidence, sources_of
-from tasks.reporting.figures import count, interval, number
+from tasks.reporting.number_format import count, interval, number
 from tasks.reporting.page import Links, render_page
 from tasks.verdicts import Verdict, undetermined
 from tests.unit.reporting.parsed_page import Page

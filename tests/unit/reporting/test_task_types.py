@@ -9,14 +9,15 @@ from itertools import pairwise
 import pytest
 from huggingface_hub import ModelCard
 
-from tasks.records import Claim, Flip
+from tasks.records.evaluation import Claim
+from tasks.records.fairness import Flip
 from tasks.reporting.card import call_of, render_card, short_card
 from tasks.reporting.evidence import Evidence, EvidenceError, sources_of
-from tasks.reporting.figures import count, interval, number, words_of
+from tasks.reporting.number_format import count, interval, number, words_of
 from tasks.reporting.page import Links, render_page
 from tasks.reporting.summaries import calibration_markdown, confusion_markdown, groups_markdown
 from tasks.task_types.catalogue import TASK_TYPES
-from tasks.task_types.purposes import PURPOSES
+from tasks.task_types.model_card_texts import MODEL_CARD_TEXTS
 from tasks.task_types.rows import ROW_SHAPES
 from tasks.verdicts import Estimate, Verdict
 from tests.unit.reporting.measured import (
@@ -106,7 +107,7 @@ def test_claims_stand_with_their_reasons(evidence: Evidence, parsed: Page) -> No
 def test_a_claim_is_said_as_it_was_judged() -> None:
     text = page_of(modelled).text
     (better, no_worse) = next(
-        one.claims for one in modelled().scores.comparisons if one.rival == "champion"
+        one.claims for one in modelled().scores.comparisons if one.comparator == "champion"
     )
     assert (better.verdict, no_worse.verdict) == (Verdict.PASS, Verdict.PASS)
     assert "✓ better bits per byte, superiority: the candidate is better" in text
@@ -238,7 +239,7 @@ def test_curves_by_step_are_drawn_and_described() -> None:
 
 def test_the_card_says_what_the_task_type_is_for(evidence: Evidence) -> None:
     card = ModelCard(render_card(evidence))
-    purpose = PURPOSES[ROW_SHAPES[evidence.data.task_type].task_type]
+    purpose = MODEL_CARD_TEXTS[ROW_SHAPES[evidence.data.task_type].task_type]
     assert card.data.pipeline_tag == purpose.hub_task
     assert purpose.does in card.text
     assert call_of(evidence.data.task_type, purpose) in card.text
@@ -344,8 +345,8 @@ def test_a_task_type_that_nobody_describes_is_refused() -> None:
 
 
 def test_every_task_type_is_described_and_asked_as_it_is_served() -> None:
-    assert set(PURPOSES) == set(ROW_SHAPES)
-    for name, purpose in PURPOSES.items():
+    assert set(MODEL_CARD_TEXTS) == set(ROW_SHAPES)
+    for name, purpose in MODEL_CARD_TEXTS.items():
         assert purpose.is_pipeline == (TASK_TYPES[name].pipeline is not None)
         assert bool(purpose.classes) == (ROW_SHAPES[name].label_column is not None)
         assert "model.predict(" in call_of(name, purpose)

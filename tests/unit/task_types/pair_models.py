@@ -9,7 +9,7 @@ import pyarrow as pa
 import torch
 
 from infra.base_models import quiet_transformers
-from tasks.task_types import Reading, TaskType
+from tasks.task_types import TaskType, TokenLimits
 from tasks.task_types.examples import Example
 from tasks.task_types.tokenizers import load_tokenizer, vocabulary_of
 from tasks.tokenization.from_scratch.new_model import new_model
@@ -52,7 +52,7 @@ def tiny_model(folder: Path, architecture: Any, **settings: Any) -> Path:
     return folder
 
 
-def examples_of(kind: TaskType, base: Path, rows: pa.Table, reading: Reading) -> list[Example]:
+def examples_of(kind: TaskType, base: Path, rows: pa.Table, reading: TokenLimits) -> list[Example]:
     return list(kind.encode(rows, load_tokenizer(base), (), reading).table.to_pylist())
 
 
@@ -62,7 +62,7 @@ def learn(
     rows: pa.Table,
     folder: Path,
     *,
-    reading: Reading,
+    reading: TokenLimits,
     steps: int,
     learning_rate: float = 5e-3,
     batch_size: int = 32,

@@ -13,8 +13,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, TrainingError
-from tasks.task_types import Reading
-from tasks.task_types.asked_rows import first_rows
+from tasks.task_types import TokenLimits
+from tasks.task_types.answered_sample import first_rows
 from tasks.task_types.examples import IGNORED, Vocabulary
 from tasks.task_types.language_models.blocks import bounds_of, cut_into_blocks
 from tasks.task_types.language_models.causal_lm import CausalLm
@@ -24,7 +24,7 @@ from tasks.task_types.tokenizers import load_tokenizer
 from tests.unit.task_types.language_models import TEXTS, tiny_gpt2, tiny_llama
 
 KIND = CausalLm()
-READING = Reading(max_length=16, stride=4)
+READING = TokenLimits(max_length=16, stride=4)
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +191,7 @@ def plain_log_likelihood(folder: Path, text: str, length: int, shared: int) -> t
 
 @pytest.mark.parametrize("stride", [0, 4])
 def test_predict_scores_whole_texts_as_a_plain_loop_does(model: Path, stride: int) -> None:
-    answers = KIND.predict(model, rows(), (), Reading(16, stride))
+    answers = KIND.predict(model, rows(), (), TokenLimits(16, stride))
     for place, text in enumerate(TEXTS):
         total, tokens = plain_log_likelihood(model, text, 16, max(stride, 1))
         assert answers.column("nll")[place].as_py() == pytest.approx(-total, rel=1e-5)

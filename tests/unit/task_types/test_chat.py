@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, DataError
-from tasks.task_types import Reading
+from tasks.task_types import TokenLimits
 from tasks.task_types.examples import IGNORED, Vocabulary
 from tasks.task_types.language_models.chat import Chat, fit_conversation
 from tasks.task_types.language_models.chat_turns import (
@@ -30,7 +30,7 @@ from tasks.training.settings import TrainingSettings
 from tests.unit.task_types.language_models import CHAT_TEMPLATE, tiny_gpt2, tiny_llama
 
 KIND = Chat()
-READING = Reading(max_length=48, max_target_length=12)
+READING = TokenLimits(max_length=48, max_target_length=12)
 Turns = list[dict[str, str]]
 
 
@@ -71,7 +71,7 @@ TEXT = st.text(alphabet="ab \n.书?", min_size=1, max_size=12).filter(lambda tex
 @given(contents=st.lists(TEXT, min_size=2, max_size=6).filter(lambda said: len(said) % 2 == 0))
 def test_labels_are_the_answers_to_the_letter(model: Path, contents: list[str]) -> None:
     tokenizer = load_tokenizer(model)
-    table = KIND.encode(rows([turns_of(*contents)]), tokenizer, (), Reading(10_000)).table
+    table = KIND.encode(rows([turns_of(*contents)]), tokenizer, (), TokenLimits(10_000)).table
     labels = table.column("labels")[0].as_py()
     ids = table.column("input_ids")[0].as_py()
     kept = [label for label in labels if label != IGNORED]

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, DataError
-from tasks.task_types import Reading, TaskType, task_type
+from tasks.task_types import TaskType, TokenLimits, task_type
 from tasks.task_types.examples import Batch, Vocabulary, pad
 from tasks.task_types.tokenizers import load_tokenizer, longest_text
 
@@ -42,7 +42,7 @@ def rows(*pairs: tuple[str, str]) -> pa.Table:
 def test_encode_counts_tokens_and_cut_rows(kind: TaskType, tiny_model: Path) -> None:
     tokenizer = load_tokenizer(tiny_model)
     table = rows(("a good film " * 20, "film"), ("the match", "sport"), ("", "sport"))
-    encoded = kind.encode(table, tokenizer, LABELS, Reading(16))
+    encoded = kind.encode(table, tokenizer, LABELS, TokenLimits(16))
     ids = encoded.table.column("input_ids").to_pylist()
     assert [len(row) for row in ids] == [16, len(tokenizer("the match")["input_ids"]), 2]
     assert encoded.tokens == sum(map(len, ids))
@@ -58,11 +58,13 @@ def test_a_text_of_just_the_maximum_length_is_not_counted_as_cut(
     tokenizer = load_tokenizer(tiny_model)
     length = len(tokenizer("a good film")["input_ids"])
     assert (
-        kind.encode(rows(("a good film", "film")), tokenizer, LABELS, Reading(length)).truncated
+        kind.encode(rows(("a good film", "film")), tokenizer, LABELS, TokenLimits(length)).truncated
         == 0
     )
     assert (
-        kind.encode(rows(("a good film", "film")), tokenizer, LABELS, Reading(length - 1)).truncated
+        kind.encode(
+            rows(("a good film", "film")), tokenizer, LABELS, TokenLimits(length - 1)
+        ).truncated
         == 1
     )
 
@@ -70,7 +72,7 @@ def test_a_text_of_just_the_maximum_length_is_not_counted_as_cut(
 def test_a_label_outside_the_set_is_named(kind: TaskType, tiny_model: Path) -> None:
     table = rows(("a good film", "film"), ("rates", "bank"))
     with pytest.raises(DataError, match=r"1 label.* outside the label set .*'bank'"):
-        kind.encode(table, load_tokenizer(tiny_model), LABELS, Reading(16))
+        kind.encode(table, load_tokenizer(tiny_model), LABELS, TokenLimits(16))
 
 
 def test_padding_reaches_the_longest_row_of_the_batch_and_no_further() -> None:

@@ -7,14 +7,14 @@ from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import DefaultTokenizer
 
 from tasks.resampling import draw_weights
-from tasks.task_types.measures import Measured
-from tasks.task_types.written_texts.generation_measures import (
+from tasks.task_types.generation.generation_measures import (
     RougeWords,
     WrittenTexts,
     bleu_tokenizer,
     measure_texts,
     signatures,
 )
+from tasks.task_types.measures import Measured
 
 ENGLISH = st.lists(
     st.sampled_from(["the", "a", "cat", "sat", "on", "mat", ".", ",", "3.5", "dogs'"]), max_size=9

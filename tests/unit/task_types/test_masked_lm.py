@@ -13,7 +13,7 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, TrainingError
-from tasks.task_types import Reading
+from tasks.task_types import TokenLimits
 from tasks.task_types.examples import IGNORED, Vocabulary
 from tasks.task_types.language_models.masked_lm import MaskedLm
 from tasks.task_types.language_models.masked_measures import WORD, frequent_word_baseline
@@ -27,7 +27,7 @@ from tasks.task_types.tokenizers import load_tokenizer
 from tests.unit.task_types.language_models import TEXTS, tiny_bert, tiny_gpt2
 
 KIND = MaskedLm()
-READING = Reading(max_length=24)
+READING = TokenLimits(max_length=24)
 VOCABULARY = Vocabulary(pad_id=0, size=200, mask_id=4, special_ids=frozenset(range(5)))
 
 

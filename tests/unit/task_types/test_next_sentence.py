@@ -19,7 +19,7 @@ from transformers import (
 
 from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError
-from tasks.task_types import Reading
+from tasks.task_types import TokenLimits
 from tasks.task_types.examples import IGNORED, Vocabulary
 from tasks.task_types.language_models.masking import NO_WORD
 from tasks.task_types.language_models.next_sentence import NextSentence
@@ -35,7 +35,7 @@ from tasks.task_types.tokenizers import load_tokenizer
 from tests.unit.task_types.language_models import tiny_bert
 
 KIND = NextSentence()
-READING = Reading(max_length=32)
+READING = TokenLimits(max_length=32)
 DOCUMENTS = (
     "The match was won. A late goal was good. They said so! He said it was bad.",
     "Shares fell. The bank raised rates. Shares fell as the bank raised rates again.",
@@ -131,7 +131,7 @@ def test_encode_marks_segments_and_numbers_words_of_both(model: Path) -> None:
         )
         assert firsts & seconds <= {NO_WORD}
     assert encoded.truncated == 0
-    cut = KIND.encode(rows(), tokenizer, (), Reading(max_length=12))
+    cut = KIND.encode(rows(), tokenizer, (), TokenLimits(max_length=12))
     assert 0 < cut.truncated <= len(DOCUMENTS)
     assert max(map(len, cut.table.column("input_ids").to_pylist())) == 12
 

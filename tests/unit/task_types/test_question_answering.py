@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, SettingsError, TrainingError
-from tasks.task_types import Reading, TaskType, task_type
+from tasks.task_types import TaskType, TokenLimits, task_type
 from tasks.task_types.examples import Batch, Example, Vocabulary
 from tasks.task_types.questions.answer_spans import MAX_ANSWER_TOKENS, NEVER, best_spans
 from tasks.task_types.questions.context_windows import (
@@ -110,12 +110,12 @@ def test_windows_of_a_long_context_are_those_of_the_tokenizer(tiny_model: Path) 
 def test_a_long_question_leaves_half_of_the_window(tiny_model: Path, kind: TaskType) -> None:
     tokenizer = load_tokenizer(tiny_model)
     rows = rows_of(("who said " * 40, "he said", "he"), ("who?", "he said", "he"))
-    encoded = kind.encode(rows, tokenizer, (), Reading(max_length=23))
+    encoded = kind.encode(rows, tokenizer, (), TokenLimits(max_length=23))
     assert encoded.truncated == 1
     begins = encoded.table.column("context_begin").to_pylist()
     assert begins[0] == 1 + 10 + 1  # class token, half of the twenty, separator
     with pytest.raises(SettingsError, match="max_length is 4, of which special tokens take 3"):
-        kind.encode(rows, tokenizer, (), Reading(max_length=4))
+        kind.encode(rows, tokenizer, (), TokenLimits(max_length=4))
 
 
 WORDS = [
@@ -211,7 +211,7 @@ def test_each_window_is_labelled_by_what_it_holds(kind: TaskType, tiny_model: Pa
     rows = rows_of(
         ("what?", context, "late goal"), ("what?", context, None), ("a?", "a film", "film")
     )
-    encoded = kind.encode(rows, tokenizer, (), Reading(max_length=32))
+    encoded = kind.encode(rows, tokenizer, (), TokenLimits(max_length=32))
     assert encoded.truncated == 2
     examples = encoded.table.to_pylist()
     assert encoded.tokens == sum(len(one["input_ids"]) for one in examples)
@@ -241,7 +241,7 @@ def test_rows_whose_answer_no_window_holds_are_counted_in_the_log(
         ("what?", "a film", "film"),
     )  # fmt: skip
     with caplog.at_level(logging.WARNING):
-        encoded = kind.encode(rows, tokenizer, (), Reading(max_length=32))
+        encoded = kind.encode(rows, tokenizer, (), TokenLimits(max_length=32))
     assert encoded.table.column("row_id").to_pylist() == ["002"]
     assert "2 of 3 rows are not learnt from" in caplog.text
     empty = kind.encode(rows.slice(0, 0), tokenizer, (), READING)
@@ -421,7 +421,7 @@ def test_an_answer_is_found_in_any_window_of_a_long_context(kind: TaskType, trai
         )
         for before, after in ((2, 30), (15, 15), (30, 2))
     ]
-    answers = kind.predict(trained, rows_of(*rows), (), Reading(max_length=24))
+    answers = kind.predict(trained, rows_of(*rows), (), TokenLimits(max_length=24))
     assert answers.column("predicted_text").to_pylist() == ["film"] * 3
     assert max(answers.column("no_answer_score").to_pylist()) < 0
 

@@ -17,7 +17,8 @@ from infra.base_models import fingerprint
 from infra.errors import BaseModelError, DataError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
-from tasks.records import BaseModel, DataReport
+from tasks.records.data import DataReport
+from tasks.records.training import BaseModel
 from tasks.task_types import TaskType, fitted_to, task_type
 from tasks.task_types.examples import Vocabulary
 from tasks.task_types.labels.regression import Regression

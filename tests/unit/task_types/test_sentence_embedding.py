@@ -207,9 +207,11 @@ def test_ranks_are_those_of_brute_force(seed: int, form: Callable[[Any], Any]) -
     for row in range(20):
         own = cosine(source[row], target[row])
         assert cosines[row] == pytest.approx(own)
-        rivals = {texts[n]: cosine(source[row], target[n]) for n in range(20)}
-        del rivals[texts[row]]
-        assert ranks[row] == 1 + sum(rival >= own - 1e-6 for rival in rivals.values())
+        comparators = {texts[n]: cosine(source[row], target[n]) for n in range(20)}
+        del comparators[texts[row]]
+        assert ranks[row] == 1 + sum(
+            comparator >= own - 1e-6 for comparator in comparators.values()
+        )
 
 
 def test_a_model_that_gives_all_texts_one_vector_finds_nothing() -> None:

@@ -12,15 +12,15 @@ from transformers import AutoModelForSeq2SeqLM
 
 from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, SettingsError, TrainingError
-from tasks.task_types import Reading, task_type
+from tasks.task_types import TokenLimits, task_type
 from tasks.task_types.examples import IGNORED, Batch
+from tasks.task_types.generation.beam_search import open_writer
+from tasks.task_types.generation.sequence_to_sequence import BEAMS, SUMMARISATION, TRANSLATION
 from tasks.task_types.tokenizers import load_tokenizer, vocabulary_of
-from tasks.task_types.written_texts.beam_search import open_writer
-from tasks.task_types.written_texts.sequence_to_sequence import BEAMS, SUMMARISATION, TRANSLATION
 from tests.unit.task_types.pair_models import examples_of, learn, pairs, table_of, tiny_model
 from tests.unit.task_types.text_models import served_alone
 
-READING = Reading(max_length=48, max_target_length=12)
+READING = TokenLimits(max_length=48, max_target_length=12)
 ARCHITECTURES = ("t5", "bart")
 
 
@@ -74,10 +74,10 @@ def test_encode_cuts_both_sides_and_counts_a_row_once(bases: dict[str, Path]) ->
 def test_a_target_is_as_long_as_a_source_unless_it_is_said(bases: dict[str, Path]) -> None:
     tokenizer = load_tokenizer(bases["t5"])
     rows = table_of(["red"], ["狗" * 60])
-    ids = TRANSLATION.encode(rows, tokenizer, (), Reading(48)).table["target_ids"][0].as_py()
+    ids = TRANSLATION.encode(rows, tokenizer, (), TokenLimits(48)).table["target_ids"][0].as_py()
     assert len(ids) == 48
     with pytest.raises(SettingsError, match=r"max_target_length is 65, and .* at most 64 tokens"):
-        TRANSLATION.encode(rows, tokenizer, (), Reading(48, max_target_length=65))
+        TRANSLATION.encode(rows, tokenizer, (), TokenLimits(48, max_target_length=65))
 
 
 def test_a_target_ends_whatever_the_tokenizer(bases: dict[str, Path], tiny_model: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_trained_model_has_learnt_its_language(trained: Path) -> None:
 def test_it_is_served_as_it_was_evaluated(trained: Path) -> None:
     sources = [*pairs(12, seed=2)["source"].to_pylist(), "", "2024", "red cat " * 200, "一个句子"]
     rows = table_of(sources, [""] * len(sources))
-    answers = TRANSLATION.predict(trained, rows, (), Reading(READING.max_length))
+    answers = TRANSLATION.predict(trained, rows, (), TokenLimits(READING.max_length))
     asked = [{"source": source} for source in sources]
     served = served_alone({"translation": (TRANSLATION.served, trained, asked)})["translation"]
     assert served == [json.loads(one) for one in answers["answer"].to_pylist()]

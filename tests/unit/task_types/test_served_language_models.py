@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tasks.task_types import Reading
+from tasks.task_types import TokenLimits
 from tasks.task_types.language_models.causal_lm import CausalLm
 from tasks.task_types.language_models.chat import Chat
 from tasks.task_types.language_models.masked_lm import MaskedLm
@@ -22,7 +22,7 @@ from tests.unit.task_types.language_models import TEXTS, tiny_bert, tiny_gpt2, t
 pytestmark = pytest.mark.slow
 
 KINDS = {kind.name: kind for kind in (CausalLm(), MaskedLm(), NextSentence(), Chat())}
-READING = Reading(max_length=32, stride=4, max_target_length=12)
+READING = TokenLimits(max_length=32, stride=4, max_target_length=12)
 DOCUMENTS = (*TEXTS, "The match was [MASK] by a late goal. He [MASK].", "", "2024", "。\uff01" * 30)
 ASK = """
 import json, sys

@@ -18,9 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, DataError, SettingsError, TrainingError
-from tasks.data.contract.settings import ContractSettings
-from tasks.data.contract.suites import labels_of
-from tasks.task_types import Reading, TaskType, task_type
+from tasks.task_types import TaskType, TokenLimits, task_type
 from tasks.task_types.examples import IGNORED, Batch, Example, Vocabulary
 from tasks.task_types.rows import ROW_SHAPES
 from tasks.task_types.scoring import load_model
@@ -29,6 +27,8 @@ from tasks.task_types.tags.tag_spans import OUTSIDE_TAG, count_spans, read_tags
 from tasks.task_types.tags.tagging_measures import measure_tags
 from tasks.task_types.tags.word_windows import windows_of
 from tasks.task_types.tokenizers import load_tokenizer
+from tasks.validation.contract.settings import ContractSettings
+from tasks.validation.contract.suites import labels_of
 from tests.unit.task_types.text_models import READING, train, values_of, weighted
 
 TYPES = ("loc", "per-son", "组")
@@ -284,17 +284,17 @@ def test_a_long_row_is_read_in_windows_and_counted(kind: TaskType, tiny_model: P
     words = [f"goal{number}" for number in range(60)]
     tags = [LABELS[number % 5] for number in range(60)]
     table = rows_of([words, ["a", "film"]], [tags, ["O", "O"]])
-    encoded = kind.encode(table, tokenizer, LABELS, Reading(max_length=24))
+    encoded = kind.encode(table, tokenizer, LABELS, TokenLimits(max_length=24))
     assert encoded.truncated == 1
     ids = encoded.table.column("row_id").to_pylist()
     assert ids == ["000"] * (len(ids) - 1) + ["001"]
     labels = [one for row in encoded.table.column("labels").to_pylist()[:-1] for one in row]
     assert [one for one in labels if one != IGNORED] == [LABELS.index(tag) for tag in tags]
     one_word = rows_of([["goal" * 20]], [["B-loc"]])
-    cut = kind.encode(one_word, tokenizer, LABELS, Reading(max_length=12))
+    cut = kind.encode(one_word, tokenizer, LABELS, TokenLimits(max_length=12))
     assert (cut.truncated, cut.tokens) == (1, 12)
     with pytest.raises(SettingsError, match="max_length is 2, of which special tokens take 2"):
-        kind.encode(one_word, tokenizer, LABELS, Reading(max_length=2))
+        kind.encode(one_word, tokenizer, LABELS, TokenLimits(max_length=2))
 
 
 def test_byte_level_tokenizers_see_a_space_before_each_word() -> None:
@@ -443,7 +443,7 @@ def test_a_long_row_is_tagged_whole(kind: TaskType, trained: Path) -> None:
     said = [row for row in parts if row["tokens"][0] == "he"][:40]
     words, tags = ([one for row in said for one in row[name]] for name in ("tokens", "tags"))
     row = rows_of([words, []], [tags, []])
-    answers = kind.predict(trained, row, LABELS, Reading(max_length=32))
+    answers = kind.predict(trained, row, LABELS, TokenLimits(max_length=32))
     assert values_of(kind.measure(row, answers, LABELS))["entity_f1"] > 0.9
     assert len(words) > 200
 

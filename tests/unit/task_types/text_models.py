@@ -13,13 +13,13 @@ import pyarrow as pa
 import torch
 
 from infra.base_models import quiet_transformers
-from tasks.task_types import Reading, TaskType, fitted_to
+from tasks.task_types import TaskType, TokenLimits, fitted_to
 from tasks.task_types.examples import Batch, Example
 from tasks.task_types.measures import Measured
 from tasks.task_types.tokenizers import load_tokenizer, vocabulary_of
 from tasks.training.batching import TokenizedRows
 
-READING = Reading(max_length=48)
+READING = TokenLimits(max_length=48)
 
 
 def tokenized(

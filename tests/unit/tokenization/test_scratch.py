@@ -15,22 +15,23 @@ from infra.base_models import Fingerprint, files_of, locate, locate_pinned, quie
 from infra.errors import DataError, SettingsError, StoreError
 from infra.settings import Settings
 from infra.store import ObjectStore
-from tasks.data.contract.settings import ContractSettings
-from tasks.data.contract.validation import make_frames
-from tasks.data.drift.checks import OF_THE_MODEL, questions_of
-from tasks.data.drift.settings import DriftSettings
-from tasks.records import BaseModel, DataReport
-from tasks.task_types import Reading, TaskType
+from tasks.drift.checks import OF_THE_MODEL, questions_of
+from tasks.drift.settings import DriftSettings
+from tasks.records.data import DataReport
+from tasks.records.training import BaseModel
+from tasks.task_types import TaskType, TokenLimits
+from tasks.task_types.generation.sequence_to_sequence import SUMMARISATION, TRANSLATION
 from tasks.task_types.language_models.causal_lm import CausalLm
 from tasks.task_types.language_models.masked_lm import MaskedLm
 from tasks.task_types.rows import ROW_SHAPES
 from tasks.task_types.tokenizers import load_tokenizer, longest_text
-from tasks.task_types.written_texts.sequence_to_sequence import SUMMARISATION, TRANSLATION
 from tasks.tokenization.base_model import pin
 from tasks.tokenization.from_scratch.building import build, training_texts
 from tasks.tokenization.from_scratch.new_model import new_model
 from tasks.tokenization.from_scratch.new_tokenizer import SPECIAL_TOKENS, train_tokenizer
 from tasks.tokenization.settings import BaseModelSettings, ScratchSettings
+from tasks.validation.contract.settings import ContractSettings
+from tasks.validation.validate import make_frames
 from tests.unit.task_types.pair_models import learn, pairs
 
 KINDS = ("wordpiece", "bpe", "unigram")
@@ -218,7 +219,7 @@ def test_every_architecture_learns(
     rows = pairs(60)
     if "source" not in ROW_SHAPES[kind.name].names:
         rows = pa.table({"row_id": rows["row_id"], "text": rows["source"]})
-    reading = Reading(max_length=24)
+    reading = TokenLimits(max_length=24)
     _, losses = learn(
         kind, base, rows, tmp_path / "model", reading=reading, steps=30, learning_rate=1e-2
     )

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.records import Epoch
+from tasks.records.training import Epoch
 from tasks.training.curves import MAX_POINTS, Curves
 
 

@@ -1,0 +1,160 @@
+"""The console command `assayline`: it starts things and shows them, and decides nothing.
+
+Exit codes: 0 well done; 1 an error, told on standard error; 2 a wrong command line; 3 `status`
+found a part that does not run; 4 `run` ended with a refused candidate; 130 interrupted.
+"""
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+
+from flows.commands import console
+from infra.errors import AssaylineError
+from infra.local.status import PartStatus
+from infra.settings import Settings, load_settings, load_stack_settings
+
+ALIASES = ("candidate", "staging", "production", "previous")
+EXIT_ERROR = 1
+EXIT_USAGE = 2
+EXIT_NOT_ALL_UP = 3
+EXIT_INTERRUPTED = 130
+
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for a script.")]
+
+app = App(
+    name="assayline",
+    help="Retrain language models, prove each candidate, and promote only a proven one.",
+    help_epilogue="Exit codes: 0 well done; 1 an error; 2 a wrong command line; 3 `status` found a "
+    "part that does not run; 4 `run` ended with a refused candidate.",
+    version=lambda: version("assayline"),
+    result_action="return_value",
+)
+
+# Named and not imported: they need Prefect, whose import takes longer than all of a second `up`.
+for command, summary in {
+    "line_commands:run": "Retrain the line of a settings file through the worker, and show what "
+    "comes of it.",
+    "data_commands:check_data": "Check the data of a settings file, and show what was left out "
+    "and why.",
+    "data_commands:readmit": "Take repaired rows back in from quarantine; the next run reads them.",
+    "line_commands:promote": "Put a version in production by a person's word; it is load-tested, "
+    "and recorded as such.",
+    "line_commands:rollback": "Put the version that was in production before back, after a load "
+    "test.",
+    "line_commands:ledger": "Show who was production when, why, and by whose word.",
+    "line_commands:report": "Fetch the HTML report of a judged version, and say where it is.",
+}.items():
+    app.command(
+        f"flows.commands.{command}", name=command.split(":")[1].replace("_", "-"), help=summary
+    )
+
+
+def main() -> None:
+    """Run the command line of this process and exit with its code."""
+    try:
+        result = app(exit_on_error=False)
+    except CycloptsError:  # which has printed itself
+        sys.exit(EXIT_USAGE)
+    except AssaylineError as error:
+        console.show_error(error)
+        sys.exit(EXIT_ERROR)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+@app.command
+def up(*, as_json: AsJson = False) -> int:
+    """Start the local servers and the worker, and register the deployments.
+
+    What runs already is left as it is. A server that the environment names (see the README) is
+    checked, and not started.
+    """
+    from infra.local.stack import Stack
+    from infra.local.start import Arrival
+
+    arrivals: list[Arrival] = []
+
+    def progress(arrival: Arrival) -> None:
+        arrivals.append(arrival)
+        if not as_json:
+            seconds = f"{arrival.seconds:5.1f} s"
+            console.say(f"{arrival.name:<8} {arrival.how:<9} {seconds}  {arrival.address}", "good")
+
+    running = Stack(load_settings(), load_stack_settings()).up(progress)
+    registration = running.registration
+    if as_json:
+        console.show_json(
+            {
+                "parts": {arrival.name: vars(arrival) for arrival in arrivals},
+                "deployments": list(registration.names) if registration else [],
+                "home": str(running.settings.home),
+            }
+        )
+    elif registration:
+        what = "registered" if registration.renewed else "unchanged"
+        console.say(f"deployments {what}: {', '.join(registration.names)}")
+    return 0
+
+
+@app.command
+def down() -> int:
+    """Stop the local servers and the worker; their data stays."""
+    from infra.local.stack import Stack
+
+    left = Stack(load_settings(), load_stack_settings()).down()
+    console.say("stopped" + (f", with {left} processes that a crash had left over" if left else ""))
+    return 0
+
+
+@app.command
+def status(*, as_json: AsJson = False) -> int:
+    """Show what runs, and who is candidate, staging, production and previous of each line.
+
+    Exit code 3 where a part does not run.
+    """
+    from infra.local.stack import Stack
+
+    settings = load_settings()
+    stack = Stack(settings, load_stack_settings())
+    parts = stack.status()
+    tracked = next(part for part in parts if part.name == "mlflow").is_well
+    lines = _aliases_of_lines(settings) if tracked else None
+    if as_json:
+        rows: list[console.Json] = [{**vars(part), "well": part.is_well} for part in parts]
+        console.show_json({"parts": rows, "lines": lines, "home": str(stack.home)})
+    else:
+        _show_parts(parts)
+        _show_lines(lines)
+    return 0 if all(part.is_well for part in parts) else EXIT_NOT_ALL_UP
+
+
+def _aliases_of_lines(settings: Settings) -> dict[str, dict[str, int]]:
+    """The version under each alias, by line."""
+    from infra.tracking import Tracking
+
+    tracking = Tracking(settings)
+    return {line: tracking.aliases(line) for line in tracking.lines()}
+
+
+def _show_parts(parts: list[PartStatus]) -> None:
+    rows = [
+        (part.name, part.state, part.address, str(part.pid or ""), part.log or "") for part in parts
+    ]
+    console.show_table(("part", "state", "address", "pid", "log"), rows)
+
+
+def _show_lines(lines: dict[str, dict[str, int]] | None) -> None:
+    console.say()
+    if lines is None:
+        console.say("MLflow is not up, so the lines' versions are not known; `assayline up`", "bad")
+    elif not lines:
+        console.say("no line has a version yet; `assayline run CONFIG` makes one", "quiet")
+    else:
+        rows = [
+            (line, *(f"v{aliases[name]}" if name in aliases else "-" for name in ALIASES))
+            for line, aliases in lines.items()
+        ]
+        console.show_table(("line", *ALIASES), rows)

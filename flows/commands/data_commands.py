@@ -1,0 +1,101 @@
+"""The commands on the data of a line: check-data and readmit."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from flows.commands import console
+from flows.commands.line_commands import AsJson
+from infra.settings import Settings, load_settings
+from tasks.records.data import DataPage, Readmission
+from tasks.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from flows.config import DataConfig
+
+
+def check_data(config: Path, *, as_json: AsJson = False) -> int:
+    """Check the data of a settings file, and show what came in, what was left out and why.
+
+    Nothing is trained. Exit code 0: the data keeps its contract; 1: it does not, or an error.
+
+    Args:
+        config: the line's YAML file, for example configs/bbc-news.yaml.
+    """
+    from flows.commands.runs import run_deployment
+    from infra.store import ObjectStore
+
+    settings = load_settings()
+    checked, parameters = _data_parameters(settings, config)
+    progress = Console(stderr=as_json, highlight=False)
+    outcome = run_deployment(settings, f"check-data/{checked.line}", parameters, DataPage, progress)
+    page = outcome.result
+    path = settings.home.absolute() / "reports" / f"{checked.line}-data.html"
+    ObjectStore(settings).get_file(page.html, path)
+    if as_json:
+        console.show_json(asdict(page) | {"file": str(path), "run_url": outcome.url})
+        return 0
+    _show_data(page)
+    console.say(f"{'run':<8} {outcome.url}")
+    console.say(f"{'report':<8} {path}")
+    return 0
+
+
+def readmit(config: Path, rows: str, *, as_json: AsJson = False) -> int:
+    """Take repaired rows back in from quarantine; the next run reads them with the source.
+
+    Args:
+        config: the line's YAML file.
+        rows: the repaired quarantine file (Parquet), local or s3://.
+    """
+    from flows.commands.runs import run_deployment
+
+    settings = load_settings()
+    checked, parameters = _data_parameters(settings, config)
+    path = rows if rows.startswith("s3://") else str(Path(rows).absolute())
+    progress = Console(stderr=as_json, highlight=False)
+    outcome = run_deployment(
+        settings, f"readmit/{checked.line}", parameters | {"path": path}, Readmission, progress
+    )
+    taken = outcome.result
+    if as_json:
+        console.show_json(asdict(taken))
+    else:
+        console.say(
+            f"{taken.rows:,} repaired row(s) of {taken.line} are back in; the next run reads them "
+            f"({taken.file.uri})",
+            "good",
+        )
+    return 0
+
+
+def _data_parameters(settings: Settings, config: Path) -> tuple["DataConfig", dict[str, object]]:
+    """The checked data settings of a file, as a flow run takes them; the line is registered."""
+    from flows.commands.runs import ensure_deployments
+    from flows.config import load_data_config
+
+    checked = load_data_config(config)
+    ensure_deployments(settings, checked.line, config)
+    return checked, {"config": checked.model_dump(mode="json", exclude_unset=True)}
+
+
+def _show_data(page: DataPage) -> None:
+    console.say()
+    rows = [
+        ("read", f"{page.rows_read:,}", ""),
+        ("exact duplicates", f"{page.duplicates_dropped:,}", "dropped"),
+        *(
+            (reason, f"{number:,}", "quarantined")
+            for reason, number in page.quarantined_by_reason.items()
+        ),
+        *((found.kind, f"{found.findings:,}", found.action) for found in page.personal_data),
+        ("keep the contract", f"{page.rows_clean:,}", ""),
+    ]
+    console.show_table(("", "rows", ""), rows)
+    console.say()
+    if page.drift is not None:
+        words = {"pass": "no drift shown", "fail": "drift", "undetermined": "undetermined"}
+        style: console.Style = "good" if page.drift is Verdict.PASS else "bad"
+        console.say(f"against the champion's data: {words[page.drift.value]}", style)

@@ -1,0 +1,240 @@
+"""The commands on one model line: run, promote, rollback, ledger, report."""
+
+import getpass
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from flows.commands import console
+from infra.errors import PromotionError
+from infra.settings import Settings, load_settings
+from infra.store import Artifact
+from tasks.records.registry import Decision, LedgerEntry
+from tasks.records.training import TrainingPlan
+
+if TYPE_CHECKING:
+    from infra.tracking import Tracking
+
+EXIT_REFUSED = 4
+
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for a script.")]
+DryRun = Annotated[
+    bool,
+    Parameter(
+        negative="", help="Check settings and data, and only estimate what training would take."
+    ),
+]
+Reason = Annotated[str, Parameter(help="Why; it stands in the ledger.")]
+By = Annotated[str | None, Parameter(help="Who decides; your user name if left out.")]
+
+
+def run(config: Path, *, dry_run: DryRun = False, as_json: AsJson = False) -> int:
+    """Retrain the line of a settings file through the worker, and show what comes of it.
+
+    Exit code 0: production stands proven; 1: an error; 4: the candidate was refused.
+
+    Args:
+        config: the line's YAML file, for example configs/bbc-news.yaml.
+    """
+    from flows.commands.runs import ensure_deployments, run_deployment
+    from flows.config import load_config
+
+    checked = load_config(config)
+    settings = load_settings()
+    ensure_deployments(settings, checked.line, config)
+    parameters = {"config": checked.model_dump(mode="json", exclude_unset=True)}
+    progress = Console(stderr=as_json, highlight=False)
+    deployment = f"retrain/{checked.line}"
+    if dry_run:
+        asked = parameters | {"dry_run": True}
+        planned = run_deployment(settings, deployment, asked, TrainingPlan, progress).result
+        console.show_json(asdict(planned)) if as_json else _show_plan(planned)
+        return 0
+    outcome = run_deployment(settings, deployment, parameters, Decision, progress)
+    decision = outcome.result
+    production = _registry(settings).aliases(checked.line).get("production")
+    if as_json:
+        console.show_json(
+            asdict(decision)
+            | {"unchanged": outcome.unchanged, "production": production, "run_url": outcome.url}
+        )
+    else:
+        _show_decision(decision, outcome.url, production, same=outcome.unchanged)
+    return 0 if decision.action == "promoted" else EXIT_REFUSED
+
+
+def promote(
+    line: str, version: int, *, reason: Reason, by: By = None, as_json: AsJson = False
+) -> int:
+    """Put a version in production by a person's word; it is load-tested, and recorded as such.
+
+    Args:
+        line: the model line.
+        version: its number in MLflow.
+    """
+    parameters = {"line": line, "version": version, "by": by or getpass.getuser(), "reason": reason}
+    return _move("promote", line, parameters, as_json=as_json)
+
+
+def rollback(
+    line: str, *, reason: Reason = "rolled back", by: By = None, as_json: AsJson = False
+) -> int:
+    """Put the version that was in production before back, after a load test.
+
+    Args:
+        line: the model line.
+    """
+    parameters = {"line": line, "by": by or getpass.getuser(), "reason": reason}
+    return _move("rollback", line, parameters, as_json=as_json)
+
+
+def ledger(line: str, *, as_json: AsJson = False) -> int:
+    """Show who was production when, why, and by whose word.
+
+    Args:
+        line: the model line.
+    """
+    from infra.store import ObjectStore
+    from tasks.registry.ledger import read_ledger
+
+    entries = read_ledger(ObjectStore(load_settings()), line)
+    if as_json:
+        console.show_json([asdict(entry) for entry in entries])
+    elif not entries:
+        console.say(f"{line} has no ledger yet; `assayline run CONFIG` writes its first entry")
+    else:
+        console.show_table(
+            ("when", "what", "version", "production", "by", "why"),
+            [
+                (
+                    entry.at[:19].replace("T", " "),
+                    entry.action,
+                    f"v{entry.candidate_version}",
+                    f"{_name(entry.from_version)} → {_name(entry.to_version)}",
+                    entry.by,
+                    entry.reason,
+                )
+                for entry in entries
+            ],
+        )
+    return 0
+
+
+def report(line: str, *, version: int | None = None, as_json: AsJson = False) -> int:
+    """Fetch the HTML report of a judged version, and say where it is.
+
+    Args:
+        line: the model line.
+        version: its number in MLflow; the one that was judged last if left out.
+    """
+    from infra.store import ObjectStore
+    from tasks.registry.ledger import read_ledger
+
+    settings = load_settings()
+    store = ObjectStore(settings)
+    judged = [
+        entry
+        for entry in read_ledger(store, line)
+        if "report" in entry.evidence and version in {None, entry.candidate_version}
+    ]
+    if not judged:
+        which = f"version {version} of {line}" if version else line
+        raise PromotionError(f"{which} has no report; `assayline ledger {line}` lists what has one")
+    entry = judged[-1]
+    name = f"{line}-v{entry.candidate_version}.html"
+    page = settings.home.absolute() / "reports" / name
+    sha256 = entry.evidence["report"]
+    store.get_file(Artifact(store.uri("reports", f"{sha256}.html"), sha256, 0), page)
+    if as_json:
+        console.show_json({"version": entry.candidate_version, "file": str(page), "sha256": sha256})
+    else:
+        console.say(f"version {entry.candidate_version} of {line}, {entry.action}: {page}")
+    return 0
+
+
+def _move(flow: str, line: str, parameters: Mapping[str, object], *, as_json: bool) -> int:
+    """Start a flow that moves aliases by a person's word, and show its ledger entry."""
+    from flows.commands.runs import run_deployment
+
+    progress = Console(stderr=as_json, highlight=False)
+    outcome = run_deployment(load_settings(), f"{flow}/{line}", parameters, LedgerEntry, progress)
+    entry = outcome.result
+    if as_json:
+        console.show_json(asdict(entry))
+    else:
+        console.say(
+            f"{entry.action}: {line} {_name(entry.from_version)} → {_name(entry.to_version)} "
+            f"is in production, by {entry.by}: {entry.reason}",
+            "good",
+        )
+    return 0
+
+
+def _show_decision(decision: Decision, run_url: str, production: int | None, *, same: bool) -> None:
+    from tasks.reporting.gates import gate_table
+
+    line = decision.line
+    console.say()
+    console.show_table(
+        ("", "gate", "number", "interval", "at", "threshold", "verdict"),
+        [
+            (r.symbol, r.metric, r.number, r.interval, r.confidence, r.threshold, r.verdict)
+            for r in gate_table(decision.judgement)
+        ],
+    )
+    for note in decision.judgement.notes:
+        console.say(note, "quiet")
+    console.say()
+    style: console.Style = "good" if decision.action == "promoted" else "bad"
+    if same:
+        console.say("nothing changed since the last run, so nothing was repeated")
+    console.say(f"version {decision.version} {decision.action}: {decision.reason}", style)
+    if production is None:
+        console.say(f"{line} has no version in production", "bad")
+    else:
+        stays = " stays" if same or production != decision.version else ""
+        console.say(f"models:/{line}@production{stays} version {production}", "good")
+    for what, where in (
+        ("run", run_url),
+        ("version", decision.version_url),
+        ("report", decision.report_url),
+    ):
+        console.say(f"{what:<8} {where}")
+
+
+def _show_plan(plan: TrainingPlan) -> None:
+    """What a training would come to."""
+    rates = [f"{name} {rate:,.0f} tokens a second" for name, rate in plan.measured.items()]
+    chosen = [f"{name} {value}" for name, value in plan.choices.items()]
+    workers = "" if plan.workers == 1 else f", {plan.workers} workers"
+    console.say()
+    console.show_table(
+        ("a training would take", ""),
+        [
+            ("parameters", f"{plan.parameters:,}"),
+            ("that learn", f"{plan.learning:,} ({plan.learning_share:.1%})"),
+            ("examples", f"{plan.rows:,}"),
+            ("optimizer steps", f"{plan.steps:,}"),
+            ("tokens", f"{plan.tokens:,}"),
+            ("device", f"{plan.device}{workers}"),
+            ("memory", f"about {plan.memory_mb:,.0f} MB"),
+            ("time", f"about {plan.training_s / 60:.1f} min"),
+            ("ways", ", ".join(chosen)),
+            ("measured", ", ".join(rates)),
+        ],
+    )
+    console.say("nothing was trained")
+
+
+def _registry(settings: Settings) -> "Tracking":
+    from infra.tracking import Tracking
+
+    return Tracking(settings)
+
+
+def _name(version: int | None) -> str:
+    return f"v{version}" if version is not None else "none"

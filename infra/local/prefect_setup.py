@@ -1,0 +1,89 @@
+"""What the flows need to find on the Prefect server: pool, limit, results block, deployments."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from infra.deployments import PREFECT_FILE, Registration, register
+from infra.errors import StackError
+from infra.local.parts import MARK, WORK_POOL, prefect_environment
+from infra.prefect_api import PrefectApi
+from infra.results_block import BLOCK_NAME, BLOCK_TYPE, stands
+from infra.settings import Settings
+
+GPU_LIMIT = "gpu"
+GPU_SLOTS = 1
+
+
+def set_up_prefect(
+    orchestrator: PrefectApi, settings: Settings, project: Path, *, is_shared: bool
+) -> None:
+    """Make the work pool, the concurrency limit and the results block, where they are missing.
+
+    Args:
+        orchestrator: the Prefect server.
+        settings: what the results block is to say.
+        project: folder of prefect.yaml.
+        is_shared: others may use this server too, so that a block that says something else stays.
+
+    Raises:
+        StackError: the server refuses one of them, or keeps its results elsewhere.
+
+    """
+    orchestrator.ensure_work_pool(WORK_POOL)
+    orchestrator.ensure_limit(GPU_LIMIT, GPU_SLOTS)
+    block = orchestrator.block(BLOCK_TYPE, BLOCK_NAME)
+    if stands(settings, block):
+        return
+    if block is not None and is_shared:
+        raise StackError(
+            f"the Prefect server at {orchestrator.url} keeps results in another object store than "
+            f"these settings name: its block {BLOCK_TYPE}/{BLOCK_NAME} differs; correct "
+            "ASSAYLINE_STORE_* and ASSAYLINE_RESULTS_BUCKET, or delete the block in Prefect's UI, "
+            "and `assayline up` writes it anew"
+        )
+    _save_block(settings, project)
+
+
+def _save_block(settings: Settings, project: Path) -> None:
+    saved = subprocess.run(
+        [sys.executable, "-m", "infra.results_block"],
+        env=dict(_environment(settings, project)),
+        cwd=settings.home,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if saved.returncode != 0:
+        reason = " ".join(saved.stderr.strip().splitlines()[-1:])
+        raise StackError(f"cannot save Prefect's results block {BLOCK_NAME}: {reason}")
+
+
+def register_deployments(
+    orchestrator: PrefectApi, settings: Settings, project: Path, prefect_file: Path | None = None
+) -> Registration | None:
+    """Register the deployments of a prefect.yaml; None where there is no such file.
+
+    Args:
+        orchestrator: the server to register with.
+        settings: of the servers.
+        project: folder of the flows.
+        prefect_file: the project's own if left out.
+
+    Raises:
+        StackError: Prefect refuses the file.
+
+    """
+    prefect_file = prefect_file or project / PREFECT_FILE
+    if not prefect_file.is_file():
+        return None
+    environment = _environment(settings, project)
+    return register(prefect_file, project, orchestrator, environment, settings.home)
+
+
+def _environment(settings: Settings, project: Path) -> Mapping[str, str]:
+    ours = prefect_environment(settings.home, project, settings)
+    return {**os.environ, **ours, MARK: str(settings.home)}

@@ -1,0 +1,170 @@
+"""The Prefect server over its REST API: what must stand on it, its workers and deployments.
+
+`assayline up` and `status` use this in place of Prefect's own client, whose import alone takes
+longer than a look at a running stack may take, and which makes a profile in the user's home.
+Runs are started and followed by Prefect's client (flows/commands/runs.py).
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import httpx
+from pydantic import BaseModel, TypeAdapter
+from tenacity import retry, retry_if_result, stop_after_attempt, wait_random_exponential
+
+from infra.errors import StackError
+from infra.settings import Settings
+
+PAGE = 200  # the server's own limit for one answer
+TRIES = 6
+BUSY = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE})
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Deployment(BaseModel):
+    """A registered deployment."""
+
+    id: UUID
+    name: str
+    flow_id: UUID
+    entrypoint: str | None = None
+
+
+class Worker(BaseModel):
+    """A worker as the server knows it."""
+
+    name: str
+    status: str
+    last_heartbeat_time: datetime | None = None
+
+
+class PrefectApi:
+    """One Prefect server."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raise StackError where no server is set."""
+        if not settings.prefect_url:
+            raise StackError("no Prefect server; start one (assayline up) or set PREFECT_API_URL")
+        self.url = settings.prefect_url.rstrip("/")
+        key = os.environ.get("PREFECT_API_KEY")
+        self._client = httpx.Client(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=30,
+            # A proxy of the environment cannot reach this machine's loopback.
+            trust_env=httpx.URL(self.url).host not in LOOPBACK,
+        )
+
+    def is_healthy(self) -> bool:
+        """Whether the server answers, and says that it is well."""
+        try:
+            return self._client.get("/health", timeout=5).is_success
+        except httpx.HTTPError:
+            return False
+
+    def check(self) -> None:
+        """Ask the server how it is.
+
+        Raises:
+            StackError: it does not answer.
+
+        """
+        if not self.is_healthy():
+            raise StackError(self._unreachable())
+
+    def ensure_work_pool(self, name: str) -> None:
+        """Make the pool of process workers unless it exists; its worker fills in the template."""
+        if self._get_or_none(f"/work_pools/{name}") is None:
+            self._post("/work_pools/", {"name": name, "type": "process"}, may_exist=True)
+
+    def ensure_limit(self, name: str, slots: int) -> None:
+        """Make a global concurrency limit unless it exists; its size may be changed in the UI."""
+        if self._get_or_none(f"/v2/concurrency_limits/{name}") is None:
+            body = {"name": name, "limit": slots, "active": True}
+            self._post("/v2/concurrency_limits/", body, may_exist=True)
+
+    def block(self, block_type: str, name: str) -> Mapping[str, Any] | None:
+        """A block's content, secrets included; None where there is none of this name."""
+        found = self._get_or_none(
+            f"/block_types/slug/{block_type}/block_documents/name/{name}?include_secrets=true"
+        )
+        return None if found is None else found["data"]
+
+    def workers(self, pool: str) -> list[Worker]:
+        """All workers that have served a pool."""
+        found = self._post(f"/work_pools/{pool}/workers/filter", {})
+        return TypeAdapter(list[Worker]).validate_python(found)
+
+    def deployments(self) -> dict[str, Deployment]:
+        """All deployments by `flow/name`."""
+        rows = TypeAdapter(list[Deployment]).validate_python(self._pages("/deployments/filter", {}))
+        if not rows:
+            return {}
+        flow_ids = sorted({str(row.flow_id) for row in rows})
+        flows = self._pages("/flows/filter", {"flows": {"id": {"any_": flow_ids}}})
+        names = {flow["id"]: flow["name"] for flow in flows}
+        return {f"{names[str(row.flow_id)]}/{row.name}": row for row in rows}
+
+    def delete_deployment(self, deployment: Deployment) -> None:
+        """Remove a deployment with its schedules."""
+        with self._explained("the removal of a deployment"):
+            answer = self._send("DELETE", f"/deployments/{deployment.id}")
+            if answer.status_code != httpx.codes.NOT_FOUND:
+                answer.raise_for_status()
+
+    def _get_or_none(self, path: str) -> Any:
+        with self._explained(path):
+            answer = self._send("GET", path)
+            if answer.status_code == httpx.codes.NOT_FOUND:
+                return None
+            return answer.raise_for_status().json()
+
+    def _post(self, path: str, body: Mapping[str, Any], *, may_exist: bool = False) -> Any:
+        with self._explained(path):
+            answer = self._send("POST", path, body)
+            if may_exist and answer.status_code == httpx.codes.CONFLICT:
+                return None
+            return answer.raise_for_status().json()
+
+    @retry(
+        retry=retry_if_result(lambda answer: answer.status_code in BUSY),
+        stop=stop_after_attempt(TRIES),
+        wait=wait_random_exponential(multiplier=0.2, max=3),
+        retry_error_callback=lambda state: state.outcome and state.outcome.result(),
+    )
+    def _send(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> httpx.Response:
+        """Ask again while the server is busy: on SQLite it answers 503 when two writers meet."""
+        return self._client.request(method, path, json=body)
+
+    def _pages(self, path: str, body: Mapping[str, Any]) -> list[Any]:
+        rows: list[Any] = []
+        while True:
+            page = self._post(path, {**body, "limit": PAGE, "offset": len(rows)})
+            rows += page
+            if len(page) < PAGE:
+                return rows
+
+    def _unreachable(self) -> str:
+        return (
+            f"the Prefect server at {self.url} does not answer; start it (assayline up) or set "
+            "PREFECT_API_URL to the one that runs"
+        )
+
+    @contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        """Turn every way in which the server can fail into one message."""
+        try:
+            yield
+        except httpx.HTTPStatusError as error:
+            raise StackError(
+                f"the Prefect server at {self.url} refuses {what}: "
+                f"{error.response.status_code} {error.response.text[:500]}"
+            ) from error
+        except httpx.HTTPError as error:
+            raise StackError(self._unreachable()) from error

@@ -1,0 +1,210 @@
+"""What is asked of two sides, and what to look at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.drift.domain_classifier import Domains, Features, make_features, measure_domains
+from tasks.drift.embeddings import measure_embeddings
+from tasks.drift.labels import label_shares, measure_labels
+from tasks.drift.lengths import histograms, measure_lengths
+from tasks.drift.measurement import DIGITS, Measurement, Question
+from tasks.drift.permutations import Membership, Permutations, pair
+from tasks.drift.row_samples import DrawnRow, RowSample
+from tasks.drift.settings import DriftSettings
+from tasks.drift.unknown_tokens import count_unknown, measure_unknown
+from tasks.drift.words import count_words, measure_vocabulary
+from tasks.records.data import Histogram, NewRow
+from tasks.task_types.rows import RowShape
+
+# With fewer rows on a side no check tells anything.
+MIN_ROWS = 50
+# Tokens of a row that the base model reads: twice as many take twice as long.
+EMBEDDING_TOKENS = 64
+TELLING_WORDS = 20
+EXCERPT_CHARACTERS = 60
+
+LABEL_SHARES = "drift.label_shares"
+TEXT_LENGTH = "drift.text_length"
+VOCABULARY = "drift.vocabulary"
+UNKNOWN_TOKENS = "drift.unknown_tokens"
+DOMAIN_CLASSIFIER = "drift.domain_classifier"
+EMBEDDINGS = "drift.embeddings"
+# What only a pretrained base model can tell.
+OF_THE_MODEL = frozenset({UNKNOWN_TOKENS, EMBEDDINGS})
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What all checks measured, and what to look at; as in `Drift`."""
+
+    measurements: tuple[Measurement, ...]
+    label_shares: dict[str, tuple[float, float]]
+    lengths: tuple[Histogram, Histogram]
+    newest_rows: tuple[NewRow, ...] = ()
+    telling_words: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class DrawnTexts:
+    """The texts of both samples, each once, in an order that does not depend on the sides.
+
+    Attributes:
+        keys: hash of each row_id, (U,).
+        is_new: (U,), whether the row stands now, and nowhere among all rows before.
+        membership: of the U rows.
+
+    """
+
+    keys: NDArray[np.uint64]
+    row_ids: tuple[str, ...]
+    texts: tuple[str, ...]
+    is_new: NDArray[np.bool_]
+    membership: Membership
+
+
+def questions_of(
+    settings: DriftSettings, shape: RowShape, *, has_model: bool = True
+) -> dict[str, Question]:
+    """The questions by name.
+
+    Args:
+        settings: limits.
+        shape: rows without classes are not asked for their shares.
+        has_model: without a pretrained base model, nobody can be asked what it finds new.
+
+    """
+    asked = (
+        (LABEL_SHARES, "Jensen-Shannon distance of label shares", settings.max_label_distance),
+        (TEXT_LENGTH, "Kolmogorov-Smirnov distance of lengths", settings.max_length_distance),
+        (VOCABULARY, "Jensen-Shannon distance of word shares", settings.max_vocabulary_distance),
+        (UNKNOWN_TOKENS, "change of unknown tokens' share", settings.max_unknown_share_change),
+        (DOMAIN_CLASSIFIER, "area under the ROC curve, now or before", settings.max_domain_auc),
+        (EMBEDDINGS, "squared maximum mean discrepancy", settings.max_embedding_distance),
+    )
+    return {
+        name: Question(name, effect, limit, of_equals=0.5 if name == DOMAIN_CLASSIFIER else 0.0)
+        for name, effect, limit in asked
+        if (name != LABEL_SHARES or shape.label_column) and (has_model or name not in OF_THE_MODEL)
+    }
+
+
+def measure_sides(
+    before: RowSample,
+    now: RowSample,
+    questions: dict[str, Question],
+    base_folder: Path | None,
+    settings: DriftSettings,
+) -> Findings:
+    """Answer every question that these rows can answer."""
+    rows = (before.rows, now.rows)
+    found = Findings((), label_shares(before, now), histograms(before, now))
+    if min(rows) < MIN_ROWS:
+        reason = f"{rows[0]:,} rows before and {rows[1]:,} now; either side needs {MIN_ROWS}"
+        untold = tuple(question.untold(reason, rows) for question in questions.values())
+        return replace(found, measurements=untold)
+    permutations = Permutations(settings.permutations, settings.seed)
+    of_all = [measure_lengths(questions[TEXT_LENGTH], before, now)]
+    if LABEL_SHARES in questions:
+        of_all.insert(0, measure_labels(questions[LABEL_SHARES], before, now, permutations))
+    found = replace(found, measurements=tuple(of_all))
+    return _ask_of_texts(found, before, now, questions, base_folder, settings)
+
+
+def _ask_of_texts(
+    found: Findings,
+    before: RowSample,
+    now: RowSample,
+    questions: dict[str, Question],
+    base_folder: Path | None,
+    settings: DriftSettings,
+) -> Findings:
+    """What was found, and what the texts of the samples tell."""
+    drawn = draw_texts(before.sample, now.sample, before.keys)
+    sides = drawn.membership
+    if sides.is_equal:
+        same = (VOCABULARY, UNKNOWN_TOKENS, DOMAIN_CLASSIFIER, EMBEDDINGS)
+        asked_of = (questions[name] for name in same if name in questions)
+        equal = (question.of_same_rows(sides.rows) for question in asked_of)
+        return replace(found, measurements=(*found.measurements, *equal))
+    permutations = Permutations(settings.permutations, settings.seed)
+    counts = count_words(drawn.texts)
+    asked, features = questions[DOMAIN_CLASSIFIER], make_features(counts)
+    domains = measure_domains(asked, features, drawn.keys, sides, permutations)
+    measurements = [
+        measure_vocabulary(questions[VOCABULARY], counts, sides, permutations),
+        domains.measurement,
+    ]
+    if base_folder:
+        unknown = count_unknown(base_folder, drawn.texts)
+        asked = questions[UNKNOWN_TOKENS]
+        measurements.insert(1, measure_unknown(asked, unknown, sides, permutations))
+        asked = questions[EMBEDDINGS]
+        measurements.append(_ask_of_embeddings(before, now, asked, base_folder, settings))
+    return replace(
+        found,
+        measurements=(*found.measurements, *measurements),
+        newest_rows=newest_rows(drawn, domains, settings.newest_rows),
+        telling_words=telling_words(features, domains),
+    )
+
+
+def _ask_of_embeddings(
+    before: RowSample,
+    now: RowSample,
+    question: Question,
+    base_folder: Path,
+    settings: DriftSettings,
+) -> Measurement:
+    """The base model is slow, so it reads a part of the samples."""
+    from tasks.task_types.embeddings.embedding import embed_texts
+
+    most = settings.embedding_rows
+    drawn = draw_texts(before.sample[:most], now.sample[:most], before.keys)
+    if drawn.membership.is_equal:
+        return question.of_same_rows(drawn.membership.rows)
+    vectors = embed_texts(base_folder, drawn.texts, max_length=EMBEDDING_TOKENS)
+    permutations = Permutations(settings.permutations, settings.seed)
+    return measure_embeddings(question, vectors, drawn.membership, permutations)
+
+
+def draw_texts(
+    before: Sequence[DrawnRow], now: Sequence[DrawnRow], keys_before: NDArray[np.uint64]
+) -> DrawnTexts:
+    """Both samples as texts; a row whose clean text changed is one that went and one that came."""
+    first, second = ([(row.key, row.row_id, row.text) for row in rows] for rows in (before, now))
+    rows, membership = pair(first, second)
+    keys = np.array([key for key, _, _ in rows], np.uint64)
+    return DrawnTexts(
+        keys=keys,
+        row_ids=tuple(row_id for _, row_id, _ in rows),
+        texts=tuple(text for _, _, text in rows),
+        is_new=membership.now & ~np.isin(keys, keys_before),
+        membership=membership,
+    )
+
+
+def newest_rows(drawn: DrawnTexts, domains: Domains, most: int) -> tuple[NewRow, ...]:
+    """The rows of highest score among those that were not there before at all."""
+    new = np.flatnonzero(drawn.is_new) if len(domains.scores) else np.array([], np.int64)
+    order = new[np.argsort(-domains.scores[new], kind="stable")][:most]
+    return tuple(
+        NewRow(
+            drawn.row_ids[row],
+            round(float(domains.scores[row]), DIGITS),
+            " ".join(drawn.texts[row].split())[:EXCERPT_CHARACTERS],
+        )
+        for row in order.tolist()
+    )
+
+
+def telling_words(features: Features, domains: Domains) -> tuple[tuple[str, float], ...]:
+    """The words of largest weight that speak for now."""
+    order = np.argsort(-domains.word_weights, kind="stable")[:TELLING_WORDS]
+    told = [
+        (features.words[word], round(float(domains.word_weights[word]), DIGITS)) for word in order
+    ]
+    return tuple((word, weight) for word, weight in told if weight > 0)

@@ -1,0 +1,58 @@
+"""Whether texts are of other length."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import kstwo
+
+from tasks.drift.measurement import Measurement, Question
+from tasks.drift.permutations import count_kept, variance_factor
+from tasks.drift.row_samples import RowSample
+from tasks.records.data import Histogram
+
+_BARS = 30
+
+
+def measure_lengths(question: Question, before: RowSample, now: RowSample) -> Measurement:
+    """The two-sample Kolmogorov-Smirnov test over all rows; conservative, since lengths tie."""
+    rows = (before.rows, now.rows)
+    kept = count_kept((before.keys, now.keys), (before.text_marks, now.text_marks))
+    distance = largest_gap(before.length_counts, now.length_counts)
+    p_value = kolmogorov_smirnov_p(distance, *rows, kept)
+    return question.answered(distance, p_value, "Kolmogorov-Smirnov", rows)
+
+
+def largest_gap(before: Mapping[int, int], now: Mapping[int, int]) -> float:
+    """Largest distance of the two distribution functions, each given as counts of its values."""
+    values = sorted({*before, *now})
+    sides = np.array([[side.get(value, 0) for value in values] for side in (before, now)])
+    shares = sides.cumsum(axis=1) / sides.sum(axis=1, keepdims=True)
+    return float(np.abs(shares[1] - shares[0]).max())
+
+
+def kolmogorov_smirnov_p(distance: float, rows_before: int, rows_now: int, kept: int) -> float:
+    """P-value of a distance, with the kept rows' part of the variance taken away.
+
+    Under no drift the difference of the two distribution functions is a Brownian bridge, scaled by
+    the root of the variance factor; without kept rows this is scipy's own p-value.
+    """
+    factor = variance_factor(rows_before, rows_now, kept)
+    if factor <= 0:
+        return 1.0
+    return float(kstwo.sf(distance, max(1, round(1 / factor))))
+
+
+def histograms(before: RowSample, now: RowSample) -> tuple[Histogram, Histogram]:
+    """Lengths of both sides over edges that grow by one factor: lengths spread over decades."""
+    values = {*before.length_counts, *now.length_counts}
+    if not values:
+        return Histogram((), ()), Histogram((), ())
+    least, most = min(values), max(values)
+    edges = np.unique([least, *np.rint(np.geomspace(max(1, least), most + 1, _BARS))])
+    return _histogram(before.length_counts, edges), _histogram(now.length_counts, edges)
+
+
+def _histogram(counts: Mapping[int, int], edges: NDArray[np.float64]) -> Histogram:
+    found, _ = np.histogram(list(counts), edges, weights=list(counts.values()))
+    return Histogram(tuple(edges.tolist()), tuple(found.astype(int).tolist()))

@@ -1,0 +1,62 @@
+"""Whether the base model's vocabulary lacks more, or less, of the text."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.drift.measurement import Measurement, Question
+from tasks.drift.permutations import Draws, Floats, Membership, Permutations
+
+_TEXTS_AT_ONCE = 1_000
+
+
+def count_unknown(folder: Path, texts: Sequence[str]) -> NDArray[np.float32]:
+    """Unknown tokens and all tokens of each text, (U, 2), by the tokenizer of a model folder."""
+    from infra.base_models import quiet_transformers
+    from tasks.task_types.tokenizers import load_tokenizer
+
+    counts = np.zeros((len(texts), 2), np.float32)
+    with quiet_transformers():
+        tokenizer = load_tokenizer(folder)
+        for start in range(0, len(texts), _TEXTS_AT_ONCE):
+            encoded = tokenizer(
+                list(texts[start : start + _TEXTS_AT_ONCE]),
+                add_special_tokens=False,
+                return_attention_mask=False,
+                return_token_type_ids=False,
+            )["input_ids"]
+            for place, ids in enumerate(encoded, start):
+                counts[place] = ids.count(tokenizer.unk_token_id), len(ids)
+    return counts
+
+
+def measure_unknown(
+    question: Question,
+    counts: NDArray[np.float32],
+    membership: Membership,
+    permutations: Permutations,
+) -> Measurement:
+    """Change of the share of unknown tokens, p by permutation of rows.
+
+    Tokens of one text are no independent draws, so the rows are permuted and not the tokens.
+
+    Args:
+        question: that is asked.
+        counts: unknown and all tokens of each row, (U, 2).
+        membership: of the U rows.
+        permutations: of rows.
+
+    """
+    if min(counts[side, 1].sum() for side in (membership.before, membership.now)) == 0:
+        return question.untold("one side has no tokens", membership.rows)
+
+    def changes(before: Floats, now: Floats) -> Draws:
+        totals = np.stack([counts.T @ before, counts.T @ now]).astype(np.float64)  # (2, 2, p)
+        # A permutation can leave a side without tokens; its share is then 0.
+        shares = totals[:, 0] / np.maximum(totals[:, 1], 1)
+        return np.asarray(np.abs(shares[1] - shares[0]))
+
+    found = permutations.of(changes, membership, question.name)
+    return question.answered(found.observed, found.p_value, permutations.test, membership.rows)

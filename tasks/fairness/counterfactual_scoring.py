@@ -1,0 +1,103 @@
+"""Ask the trained model about the same texts with other people in them: a stage's function."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from infra.base_models import quiet_transformers
+from infra.store import ObjectStore
+from tasks.fairness.assessment import read_scores
+from tasks.fairness.counterfactual_settings import CounterfactualSettings
+from tasks.fairness.counterfactuals import families_of, probe_families
+from tasks.records.data import DataReport
+from tasks.records.evaluation import Scores
+from tasks.records.fairness import Fairness
+from tasks.records.training import Weights
+from tasks.resampling import Floats
+from tasks.task_types import TaskType, TokenLimits, task_type
+from tasks.task_types.encoding import encode_texts
+from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.tokenizers import load_tokenizer
+
+CLASSES = frozenset({"label", "predicted", "probabilities"})
+
+
+def add_counterfactuals(
+    fairness: Fairness,
+    scores: Scores,
+    weights: Weights,
+    data: DataReport,
+    kind_name: str,
+    settings: CounterfactualSettings,
+    *,
+    store: ObjectStore,
+) -> Fairness:
+    """Swap words in the test rows, and add what the model says then.
+
+    A task type whose model reads other than one text, or whose answers are no classes, is left as
+    it is: nothing is measured, so that a gate on it is undetermined.
+
+    Raises:
+        SettingsError: a swap list or a template file cannot be read.
+        BaseModelError, TrainingError: the model cannot be asked.
+        StoreError: an artifact is missing or was changed.
+
+    """
+    kind, inputs = task_type(kind_name), ROW_SHAPES[data.task_type].inputs
+    with tempfile.TemporaryDirectory(prefix="counterfactuals-") as name, quiet_transformers():
+        work = Path(name)
+        scored = read_scores(store.get_file(scores.artifact, work / "scores.parquet"))
+        if len(inputs) != 1 or inputs[0].kind != "text" or not set(scored.column_names) >= CLASSES:
+            return fairness
+        clean = store.get_file(data.clean, work / "clean.parquet")
+        columns = ["row_id", inputs[0].name]
+        rows = pq.read_table(clean, columns=columns, filters=[("split", "=", "test")])
+        texts, row_ids = rows[inputs[0].name].to_pylist(), rows["row_id"].to_pylist()
+        said = dict(zip(scored["row_id"].to_pylist(), _matrix(scored), strict=True))
+        known = {text: said[row] for row, text in zip(row_ids, texts, strict=True) if row in said}
+        folder = store.get_folder(weights.artifact, work / "model")
+        model = _Model(folder, kind, inputs[0].name, weights)
+        found, flips = probe_families(
+            list(families_of(texts, row_ids, settings)), known, model.score, model.read,
+            scores.labels, settings,
+        )  # fmt: skip
+    estimates = [e for f in found for e in (f.flip_rate, f.score_shift, f.largest_shift)]
+    return replace(
+        fairness,
+        estimates=(*fairness.estimates, *estimates),
+        counterfactuals=found,
+        flips=flips,
+    )
+
+
+class _Model:
+    """The trained model, asked by the scorer of the evaluation."""
+
+    def __init__(self, folder: Path, kind: TaskType, column: str, weights: Weights) -> None:
+        self._folder, self._kind, self._column = folder, kind, column
+        self._labels = weights.labels
+        self._reading = TokenLimits(weights.max_length, weights.stride, weights.max_target_length)
+        self._tokenizer = load_tokenizer(folder)
+
+    def score(self, texts: list[str]) -> Floats:
+        """Probabilities (M, L)."""
+        # What was right does not count here, but a row of the task type has a label.
+        columns = {"row_id": [str(n) for n in range(len(texts))], self._column: texts}
+        table = pa.table(columns | {"label": [self._labels[0]] * len(texts)})
+        return _matrix(self._kind.predict(self._folder, table, self._labels, self._reading))
+
+    def read(self, texts: list[str]) -> list[bytes]:
+        """Token ids of each text, cut as the model cuts them."""
+        if not texts:
+            return []
+        encoded = encode_texts(pa.array(texts), self._tokenizer, self._reading.max_length)
+        return [np.array(ids, np.int32).tobytes() for ids in encoded.input_ids.to_pylist()]
+
+
+def _matrix(answers: pa.Table) -> Floats:
+    """Probabilities (N, L)."""
+    return np.array(answers["probabilities"].to_pylist(), dtype=np.float64)

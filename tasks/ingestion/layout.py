@@ -1,0 +1,62 @@
+"""The columns of a snapshot, and of its rows while they are sorted."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from tasks.ingestion.row_ids import DIGEST_BYTES, as_hex
+from tasks.task_types.rows import RowShape, arrow_type
+
+ORIGINS = pa.schema([("file", pa.string()), ("row", pa.int64())])
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of a line's rows.
+
+    Attributes:
+        group_columns: columns that hold protected attributes.
+
+    """
+
+    shape: RowShape
+    group_columns: tuple[str, ...]
+
+    @property
+    def shard(self) -> pa.Schema:
+        """Columns of the rows as a reader hands them on."""
+        return pa.schema([*self._own, *self._told, *ORIGINS])
+
+    @property
+    def spill(self) -> pa.Schema:
+        """Columns of the rows on their way: digest for row_id, and where each came from."""
+        return pa.schema([("digest", pa.binary(DIGEST_BYTES)), *self._values, *ORIGINS])
+
+    @property
+    def snapshot(self) -> pa.Schema:
+        """Columns of the snapshot."""
+        return pa.schema([("row_id", pa.string()), *self._values])
+
+    @property
+    def told_by(self) -> tuple[str, ...]:
+        """The columns in which rows of one row_id can differ."""
+        answers = [column.name for column in self.shape.columns if not column.is_input]
+        return (*answers, *self.group_columns, "cluster")
+
+    @property
+    def _own(self) -> list[pa.Field]:
+        return [pa.field(column.name, arrow_type(column.kind)) for column in self.shape.columns]
+
+    @property
+    def _told(self) -> list[pa.Field]:
+        return [pa.field(name, pa.string()) for name in (*self.group_columns, "cluster")]
+
+    @property
+    def _values(self) -> list[pa.Field]:
+        return [*self._own, pa.field("split", pa.string()), *self._told]
+
+    def as_snapshot(self, rows: pa.Table) -> pa.Table:
+        """Rows of the spill as those of the snapshot."""
+        row_ids = as_hex(rows["digest"].combine_chunks())
+        values = {name: rows[name] for name in self.snapshot.names[1:]}
+        return pa.table({"row_id": row_ids} | values, schema=self.snapshot)

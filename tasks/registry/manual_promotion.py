@@ -1,0 +1,91 @@
+"""What a person decides: to go back, or to promote a version against or without a verdict."""
+
+from infra.errors import PromotionError
+from infra.store import ObjectStore
+from infra.tracking import Tracking
+from tasks.records.registry import LedgerEntry
+from tasks.registry.ledger import OVERRIDDEN, ROLLED_BACK
+from tasks.registry.staging import load_test
+from tasks.registry.transitions import VERDICT_TAG, evidence_of, record, settle
+from tasks.verdicts import Verdict
+
+
+def roll_back_line(
+    line: str, by: str, reason: str, *, store: ObjectStore, tracking: Tracking
+) -> LedgerEntry:
+    """Swap ``production`` and ``previous``, after the previous version was seen to serve.
+
+    A rollback that was cut short by a crash is finished, not done a second time.
+
+    Raises:
+        PromotionError: there is nothing to go back to, the previous version does not serve, the
+            ledger is not what was written, or name or reason are empty.
+
+    """
+    _check_named(by, reason)
+    state, finished = settle(line, store, tracking)
+    if finished and finished.entry.action == ROLLED_BACK:
+        return finished.entry
+    if state.production is None or state.previous is None or state.previous == state.production:
+        raise PromotionError(
+            f"{line} has no previous version to roll back to (production: "
+            f"{state.production or 'none'}, previous: {state.previous or 'none'}); a rollback "
+            "needs a line that was promoted twice"
+        )
+    load_test(line, state.previous, tracking)
+    tags = tracking.version_tags(line, state.previous)
+    return record(
+        store,
+        tracking,
+        state,
+        action=ROLLED_BACK,
+        to_version=state.previous,
+        candidate=state.previous,
+        verdict=None,
+        reason=reason.strip(),
+        by=by.strip(),
+        evidence=evidence_of(tags),
+    ).entry
+
+
+def override_promotion_of(
+    line: str, version: int, by: str, reason: str, *, store: ObjectStore, tracking: Tracking
+) -> LedgerEntry:
+    """Put a version in production by a person's word, after it was seen to serve.
+
+    The entry says so, with the name, the reason and the verdict that the version has, if any.
+
+    Raises:
+        PromotionError: the version is in production already or does not serve, the ledger is not
+            what was written, or name or reason are empty.
+        TrackingError: there is no such version.
+
+    """
+    _check_named(by, reason)
+    state, finished = settle(line, store, tracking)
+    if finished and finished.entry.action == OVERRIDDEN and state.production == version:
+        return finished.entry
+    tags = tracking.version_tags(line, version)
+    if state.production == version:
+        raise PromotionError(f"version {version} of {line} is in production already")
+    load_test(line, version, tracking)
+    verdict = tags.get(VERDICT_TAG)
+    return record(
+        store,
+        tracking,
+        state,
+        action=OVERRIDDEN,
+        to_version=version,
+        candidate=version,
+        verdict=Verdict(verdict) if verdict else None,
+        reason=reason.strip(),
+        by=by.strip(),
+        evidence=evidence_of(tags),
+    ).entry
+
+
+def _check_named(by: str, reason: str) -> None:
+    if not by.strip() or not reason.strip():
+        raise PromotionError(
+            f"a decision by hand needs a name and a reason; seen: by={by!r}, reason={reason!r}"
+        )

@@ -1,0 +1,170 @@
+"""Columns of Arrow data as the kinds of values that they hold."""
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from infra.errors import DataError
+from tasks.sources.columns import ReadColumn, shard_table
+from tasks.sources.shards import (
+    FIELD_TOO_LONG,
+    MAX_ROW_BYTES,
+    WRONG_TYPE,
+    BrokenRow,
+    Shard,
+    broken_row,
+    invalid_encoding,
+)
+from tasks.sources.values import WrongValueError, convert
+from tasks.task_types.rows import Kind, arrow_type
+
+_LISTS: Final = frozenset({"labels", "texts", "tags"})
+_LIST_TYPES: Final = (
+    pa.types.is_list,
+    pa.types.is_large_list,
+    pa.types.is_fixed_size_list,
+    pa.types.is_list_view,
+)
+_TEXT_TYPES: Final = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+# What Arrow writes as text as Python does; a float, a decimal or a time it writes otherwise.
+_PLAIN_TYPES: Final = (*_TEXT_TYPES, pa.types.is_integer, pa.types.is_boolean, pa.types.is_date32)
+_NUMBER_TYPES: Final = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+_LABEL_TYPES: Final = (*_PLAIN_TYPES, *_NUMBER_TYPES, pa.types.is_date64, pa.types.is_timestamp)
+_MUST_BE: Final[dict[Kind, str]] = {
+    "text": "text",
+    "label": "text, a number, a truth value or a date",
+    "groups": "text, a number, a truth value or a date, or lists of these",
+    "labels": "lists of text",
+    "texts": "lists of text",
+    "tags": "lists of text",
+    "number": "numbers",
+    "integer": "whole numbers",
+    "turns": "lists of turns, each with role and content",
+}
+
+
+def check_types(uri: str, schema: pa.Schema, columns: Sequence[ReadColumn]) -> None:
+    """Raise DataError where a column of typed data cannot hold values of its kind."""
+    for column in columns:
+        kind = schema.field(column.source).type
+        if not _fits(kind, column.kind):
+            raise DataError(
+                f"{uri}: column {column.source!r} holds {kind}; it must be {_MUST_BE[column.kind]}"
+            )
+
+
+def shard_of_batch(
+    uri: str, batch: pa.RecordBatch, columns: Sequence[ReadColumn], first_row: int
+) -> Shard:
+    """The rows of a batch whose column types were checked, numbered from `first_row` on."""
+    reasons: dict[int, str] = {}
+    values = [_typed(batch.column(column.source), column.kind, reasons) for column in columns]
+    table = shard_table(columns, values, uri, range(first_row, first_row + len(batch)))
+    if not reasons:
+        return Shard(table, ())
+    broken = tuple(
+        _broken(uri, batch, columns, at, first_row + at, reasons[at]) for at in sorted(reasons)
+    )
+    return Shard(table.filter(pa.array(at not in reasons for at in range(len(batch)))), broken)
+
+
+def _fits(kind: pa.DataType, wanted: Kind) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_null(kind):
+        return True
+    if wanted == "groups":
+        return _fits(kind.value_type if _is_any(kind, _LIST_TYPES) else kind, "label")
+    if wanted in _LISTS or wanted == "turns":
+        item: Kind = "label" if wanted in {"labels", "tags"} else "text"
+        return _is_any(kind, _LIST_TYPES) and (
+            _is_turn(kind.value_type) if wanted == "turns" else _fits(kind.value_type, item)
+        )
+    types = {"text": _TEXT_TYPES, "label": _LABEL_TYPES}.get(wanted, _NUMBER_TYPES)
+    return _is_any(kind, types)
+
+
+def _is_turn(kind: pa.DataType) -> bool:
+    if not pa.types.is_struct(kind):
+        return False
+    fields = [kind.field(place) for place in range(kind.num_fields)]
+    texts = [field.name for field in fields if _fits(field.type, "text")]
+    return texts.count("role") == texts.count("content") == 1
+
+
+def _is_any(kind: pa.DataType, types: Sequence[object]) -> bool:
+    return any(is_type(kind) for is_type in types if callable(is_type))
+
+
+def _typed(array: pa.Array, kind: Kind, reasons: dict[int, str]) -> pa.Array:
+    """Values of one kind, and by their place the reasons of those that are none."""
+    if pa.types.is_null(array.type):
+        return pa.nulls(len(array), arrow_type(kind))
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    typed = _cast(array, kind)
+    if typed is None:
+        typed = _converted(array, kind, reasons)
+    if typed.nbytes > MAX_ROW_BYTES:
+        for at in range(len(typed)):
+            if typed.slice(at, 1).nbytes > MAX_ROW_BYTES:
+                reasons.setdefault(at, FIELD_TOO_LONG)
+    return typed
+
+
+def _cast(array: pa.Array, kind: Kind) -> pa.Array | None:
+    """The values as Arrow casts them; None where Python must judge them one by one."""
+    values = array.flatten() if kind in _LISTS else array
+    plain = {"number": _NUMBER_TYPES, "integer": (pa.types.is_integer,)}.get(kind, _PLAIN_TYPES)
+    if kind == "turns" or not _is_any(values.type, plain) or (kind in _LISTS and values.null_count):
+        return None
+    try:
+        typed = array.cast(arrow_type(kind), safe=kind != "number")
+        typed.validate(full=True)
+    except pa.ArrowException:
+        return None
+    # NaN is a number that is missing, and an infinite one is none.
+    finite = kind != "number" or pc.all(pc.is_finite(typed)).as_py() in {True, None}
+    return typed if finite else None
+
+
+def _converted(array: pa.Array, kind: Kind, reasons: dict[int, str]) -> pa.Array:
+    values: list[object] = []
+    for at, scalar in enumerate(array):
+        try:
+            values.append(convert(scalar.as_py(), kind))
+            continue
+        except WrongValueError as error:
+            reasons.setdefault(at, str(error))
+        except UnicodeDecodeError:
+            reasons.setdefault(at, invalid_encoding("utf-8"))
+        except (ValueError, OverflowError, pa.ArrowException):  # a time beyond Python's years
+            reasons.setdefault(at, WRONG_TYPE)
+        values.append(None)
+    return pa.array(values, arrow_type(kind))
+
+
+def _broken(
+    uri: str,
+    batch: pa.RecordBatch,
+    columns: Sequence[ReadColumn],
+    at: int,
+    row: int,
+    reason: str,
+) -> BrokenRow:
+    """A row by the JSON of its values, since it has no bytes of its own."""
+    values = {column.source: _shown(batch.column(column.source)[at]) for column in columns}
+    text = json.dumps(values, ensure_ascii=False, default=str)
+    return broken_row(uri, row, reason, text.encode(errors="replace"))
+
+
+def _shown(scalar: pa.Scalar) -> object:
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        return str(scalar.cast(pa.binary()).as_py())
+    except (ValueError, OverflowError, pa.ArrowException):
+        return "?"

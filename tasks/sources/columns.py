@@ -1,0 +1,135 @@
+"""Which columns of a source are read, and as what."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from infra.errors import DataError, SettingsError
+from tasks.sources.settings import (
+    HubSource,
+    SourceSettings,
+    SqlSource,
+    TableSource,
+)
+from tasks.task_types.rows import Kind, RowShape
+
+CLUSTER = "cluster"
+_TASKS_OF_FORMAT = {
+    "text_files": ("classification", "causal_lm", "masked_lm", "next_sentence"),
+    "conll": ("tagging",),
+    "squad": ("question_answering",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadColumn:
+    """A column of a shard.
+
+    Attributes:
+        name: in the shard.
+        source: its name in the source.
+        kind: what its values are.
+
+    """
+
+    name: str
+    source: str
+    kind: Kind
+
+
+def columns_to_read(settings: SourceSettings, shape: RowShape) -> tuple[ReadColumn, ...]:
+    """The columns of the shape, then the groups, then the cluster if the source has one.
+
+    Raises:
+        SettingsError: the settings name a column that the task type lacks, or one twice, or the
+            format holds no rows of the task type.
+
+    """
+    check_format(settings, shape)
+    kinds: dict[str, Kind] = {column.name: column.kind for column in shape.columns}
+    named = {name: name for name in kinds}
+    if isinstance(settings, TableSource | HubSource | SqlSource):
+        named = settings.source_columns(shape)
+        _check_names(settings.columns, shape)
+        _check_distinct(named)
+    columns = [
+        ReadColumn(name, source, kinds.get(name, "groups")) for name, source in named.items()
+    ]
+    if settings.cluster_column:
+        columns.append(ReadColumn(CLUSTER, settings.cluster_column, "label"))
+    return tuple(columns)
+
+
+def check_format(settings: SourceSettings, shape: RowShape) -> None:
+    """Raise SettingsError where files of this format hold no rows of this task type."""
+    fit = _TASKS_OF_FORMAT.get(settings.format)
+    if fit and shape.task_type not in fit:
+        raise SettingsError(
+            f"source.format: {settings.format} files hold rows of task type {' or '.join(fit)}, "
+            f"and the line's is {shape.task_type}; choose another format or task type"
+        )
+
+
+def _check_names(columns: dict[str, str], shape: RowShape) -> None:
+    for name in columns:
+        if name not in shape.names:
+            raise SettingsError(
+                f"source.columns: {shape.task_type} has no column {name!r}; it has "
+                f"{', '.join(shape.names)}{did_you_mean(name, shape.names)}"
+            )
+
+
+def _check_distinct(named: dict[str, str]) -> None:
+    sources = list(named.values())
+    for name, source in named.items():
+        if sources.count(source) > 1:
+            raise SettingsError(
+                f"source.columns: the source's column {source!r} would be {name!r} and another "
+                "column as well; name one column for each"
+            )
+
+
+def did_you_mean(name: str, present: Sequence[str]) -> str:
+    """A hint at the nearest name, empty where none is near."""
+    near = get_close_matches(name, present, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def find_columns(uri: str, present: Sequence[str], columns: Sequence[ReadColumn]) -> list[int]:
+    """Where the columns stand in a file; each must stand there once.
+
+    Raises:
+        DataError: the file has no columns, lacks one, or has one twice.
+
+    """
+    wanted = list(dict.fromkeys(column.source for column in columns))
+    if not present:
+        raise DataError(f"{uri} is empty; it should have columns {', '.join(wanted)}")
+    for name in wanted:
+        if name not in present:
+            names = ", ".join(repr(column) for column in present)
+            hint = did_you_mean(name, present)
+            raise DataError(f"{uri} has no column {name!r}; it has {names}{hint}")
+        if (times := list(present).count(name)) > 1:
+            raise DataError(f"{uri} has the column {name!r} {times} times; keep one")
+    return [present.index(column.source) for column in columns]
+
+
+def shard_table(
+    columns: Sequence[ReadColumn],
+    values: Sequence[pa.Array | pa.ChunkedArray],
+    file: str,
+    rows: Sequence[int] | npt.NDArray[np.int64],
+) -> pa.Table:
+    """Values of each column, in order, as a shard's table; `rows` are numbers in the file."""
+    names = [column.name for column in columns]
+    arrays = list(values)
+    if CLUSTER not in names:
+        names.append(CLUSTER)
+        arrays.append(pa.nulls(len(rows), pa.string()))
+    arrays += [pa.repeat(pa.scalar(file, pa.string()), len(rows)), pa.array(rows, pa.int64())]
+    return pa.table(arrays, names=[*names, "file", "row"])

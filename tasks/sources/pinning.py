@@ -1,0 +1,141 @@
+"""Which files a source is made of, and what is in them at this moment."""
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final, TypeVar
+
+from infra.errors import DataError
+from infra.store import ObjectStore, sha256_of_file
+from tasks.records.data import SourceFile, SourceVersion
+from tasks.sources.pinned import ENDINGS
+from tasks.sources.settings import (
+    S3_SCHEME,
+    FilesSource,
+    HubSource,
+    SourceSettings,
+    SqlSource,
+)
+
+T = TypeVar("T")
+
+_WILDCARDS: Final = frozenset("*?[")
+# How the files of a folder that is named as a whole end, where not as their format is called.
+_ENDING_OF_FORMAT: Final = {"text_files": "txt", "squad": "json"}
+
+
+def pin(line: str, settings: SourceSettings, store: ObjectStore) -> SourceVersion:
+    """Fingerprint all that a line reads: every file, and what was taken back in, in sorted order.
+
+    Raises:
+        DataError: a file or package is missing, or the path matches nothing.
+
+    """
+    return SourceVersion(_pin_files(settings, store), _pin_readmitted(line, store))
+
+
+def _pin_files(settings: SourceSettings, store: ObjectStore) -> tuple[SourceFile, ...]:
+    if isinstance(settings, HubSource):
+        from tasks.sources.hub import pin_hub
+
+        return pin_hub(settings)
+    if isinstance(settings, SqlSource):
+        from tasks.sources.sql import pin_query
+
+        return pin_query(settings)
+    if settings.path.startswith(S3_SCHEME):
+        return tuple(_pin_object(uri, store) for uri in _find_objects(settings, store))
+    try:
+        paths = _find_files(settings)
+    except (OSError, ValueError) as error:  # a folder that is closed to us, or no pattern
+        raise DataError(f"source.path: {settings.path!r} cannot be looked up: {error}") from error
+    return tuple(_pin_file(path) for path in paths)
+
+
+def _pin_readmitted(line: str, store: ObjectStore) -> tuple[SourceFile, ...]:
+    """The repaired files of a line; their names begin with the time when they were taken in."""
+    found = store.list(store.uri("readmitted", line, ""))
+    return tuple(_pin_object(uri, store) for uri in found if uri.endswith(".parquet"))
+
+
+def _pin_object(uri: str, store: ObjectStore) -> SourceFile:
+    etag, size_bytes = store.fingerprint(uri)
+    return SourceFile(uri, etag, size_bytes)
+
+
+def _pin_file(path: Path) -> SourceFile:
+    try:
+        return SourceFile(str(path), sha256_of_file(path), path.stat().st_size)
+    except OSError as error:
+        raise DataError(f"source.path: {path} cannot be read: {error.strerror}") from error
+
+
+def _find_objects(settings: FilesSource, store: ObjectStore) -> list[str]:
+    pattern = settings.path.rstrip("/")
+    if not _has_wildcard(pattern):
+        if store.exists(pattern):
+            return [pattern]
+        below = [uri for uri in store.list(f"{pattern}/") if _stands_in(uri, pattern, settings)]
+        return _not_empty(below, settings)
+    fixed = pattern[: min(pattern.index(mark) for mark in _WILDCARDS if mark in pattern)]
+    depth = pattern.count("/")
+    found = [
+        uri
+        for uri in store.list(fixed)
+        if uri.count("/") == depth and fnmatchcase(uri, pattern)  # a * stays within its folder
+    ]
+    return _not_empty(found, settings)
+
+
+def _stands_in(uri: str, folder: str, settings: FilesSource) -> bool:
+    name = uri.removeprefix(f"{folder}/")
+    return "/" not in name and _is_of_format(name, settings)
+
+
+def _find_files(settings: FilesSource) -> list[Path]:
+    path = _folder_of_package(settings.package) / settings.path if settings.package else None
+    path = (path or Path(settings.path)).absolute()
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        inside = sorted(path.iterdir())
+        found = [file for file in inside if file.is_file() and _is_of_format(file.name, settings)]
+        return _not_empty(found, settings)
+    parts = path.parts
+    fixed = next((i for i, part in enumerate(parts) if _has_wildcard(part)), None)
+    if fixed is None:
+        raise DataError(f"source.path: {path} does not exist; correct the path")
+    matches = Path(*parts[:fixed]).glob("/".join(parts[fixed:]))
+    return _not_empty(sorted(match for match in matches if match.is_file()), settings)
+
+
+def _has_wildcard(text: str) -> bool:
+    return not _WILDCARDS.isdisjoint(text)
+
+
+def _is_of_format(name: str, settings: FilesSource) -> bool:
+    """Whether a file of a folder that is named as a whole is one to read, packed or not."""
+    ending = f".{_ENDING_OF_FORMAT.get(settings.format, settings.format)}"
+    return name.endswith((ending, *(ending + packed for packed in ENDINGS)))
+
+
+def _not_empty(found: Iterable[T], settings: FilesSource) -> list[T]:
+    files = list(found)
+    if not files:
+        inside = f" in package {settings.package}" if settings.package else ""
+        raise DataError(
+            f"source.path: no file matches {settings.path!r}{inside}; correct the path or put "
+            f"{settings.format} files there"
+        )
+    return files
+
+
+def _folder_of_package(package: str) -> Path:
+    spec = find_spec(package)
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    if not folders:
+        raise DataError(
+            f"source.package: no package {package!r} is installed; install it or correct its name"
+        )
+    return Path(folders[0])

@@ -1,0 +1,211 @@
+"""One value of a source as the kind of value that its column holds."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Final
+
+from tasks.protected_groups.group_names import join_groups
+from tasks.sources.shards import (
+    BROKEN_JSON,
+    HALF_SURROGATE,
+    NAMED_TWICE,
+    NESTED_TOO_DEEP,
+    WRONG_TYPE,
+)
+from tasks.task_types.rows import Kind
+
+Value = object
+_INT64 = range(-(2**63), 2**63)
+_NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_WHOLE_NUMBER: Final = re.compile(r"[+-]?\d{1,19}", re.ASCII)
+_LISTS: Final = frozenset({"labels", "texts", "tags", "turns"})
+
+
+class WrongValueError(ValueError):
+    """A value that its column cannot hold; its text is the reason why the row breaks."""
+
+
+class JsonObject(dict[str, Value]):
+    """An object of JSON that knows which names it was given twice."""
+
+    __slots__ = ("twice",)
+
+    def __init__(self, pairs: list[tuple[str, Value]]) -> None:
+        super().__init__(pairs)
+        names = [name for name, _ in pairs]
+        self.twice: frozenset[str] = frozenset()
+        if len(self) < len(names):
+            self.twice = frozenset(name for name in names if names.count(name) > 1)
+
+    def value(self, name: str) -> Value:
+        """The value of a name, None where it is absent.
+
+        Raises:
+            WrongValueError: the name is given twice.
+
+        """
+        if name in self.twice:
+            raise WrongValueError(NAMED_TWICE)
+        return self.get(name)
+
+
+def convert(value: Value, kind: Kind) -> Value:
+    """A value of JSON or of a database as one of this kind; None stays None.
+
+    A label or group may be a number, a truth value or a date: it becomes text. Groups may be a list
+    of these: they become one text. NaN is how Python writes a number that is missing.
+
+    Raises:
+        WrongValueError: it is of another kind.
+
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if kind in _LISTS:
+        if not isinstance(value, list):
+            raise WrongValueError(WRONG_TYPE)
+        return [_present(_item(item, kind)) for item in value]
+    if kind == "groups":
+        return _groups(value)
+    if kind == "number":
+        return _number(value)
+    return _whole_number(value) if kind == "integer" else _text_or_label(value, kind)
+
+
+def convert_field(text: str, kind: Kind) -> Value:
+    """A field of a CSV file as a value of this kind; lists are written in it as JSON.
+
+    Raises:
+        WrongValueError: it is of another kind.
+
+    """
+    if kind in {"text", "label", "groups"}:
+        return text
+    stripped = text.strip()
+    if not stripped:
+        return None
+    if kind in _LISTS:
+        return convert(parse_json(stripped), kind)
+    pattern = _NUMBER if kind == "number" else _WHOLE_NUMBER
+    if not pattern.fullmatch(stripped):
+        raise WrongValueError(WRONG_TYPE)
+    return convert(float(stripped) if kind == "number" else int(stripped), kind)
+
+
+def parse_json(text: str) -> Value:
+    """The value that a JSON text holds, objects as `JsonObject`.
+
+    Raises:
+        WrongValueError: it is broken JSON, or nested so deep that Python gives up.
+
+    """
+    try:
+        return _load(text)
+    except RecursionError:
+        raise WrongValueError(NESTED_TOO_DEEP) from None
+    except ValueError as error:
+        raise WrongValueError(BROKEN_JSON) from error
+
+
+def _load(text: str) -> Value:
+    try:
+        return json.loads(text, object_pairs_hook=JsonObject)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # a whole number of more digits than Python turns into an int
+        return json.loads(text, object_pairs_hook=JsonObject, parse_int=Decimal)
+
+
+def _item(value: Value, kind: Kind) -> Value:
+    if kind == "turns":
+        return _turn(value)
+    return _text_or_label(value, "text" if kind == "texts" else "label")
+
+
+def _present(value: Value) -> Value:
+    if value is None:
+        raise WrongValueError(WRONG_TYPE)
+    return value
+
+
+def _turn(value: Value) -> dict[str, Value]:
+    if not isinstance(value, Mapping):
+        raise WrongValueError(WRONG_TYPE)
+    turn = value if isinstance(value, JsonObject) else JsonObject(list(value.items()))
+    return {name: _text_or_label(turn.value(name), "text") for name in ("role", "content")}
+
+
+def _text_or_label(value: Value, kind: Kind) -> str | None:
+    if isinstance(value, str):
+        if has_half_surrogate(value):
+            raise WrongValueError(HALF_SURROGATE)
+        return value
+    if value is None:
+        return None
+    if kind != "label":
+        raise WrongValueError(WRONG_TYPE)
+    return label_text(value)
+
+
+def _groups(value: Value) -> Value:
+    """A name, or the names of a list joined into one; None where the list is empty."""
+    if not isinstance(value, list):
+        return _text_or_label(value, "label")
+    names = [str(_present(_text_or_label(item, "label"))) for item in value]
+    try:
+        return join_groups(names)
+    except ValueError as error:
+        raise WrongValueError(str(error)) from None
+
+
+def label_text(value: Value) -> str:
+    """A number, truth value or date as the text of a label.
+
+    Raises:
+        WrongValueError: it is none of these.
+
+    """
+    if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return json.dumps(value)
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal) and value.is_finite():
+        return str(value)
+    raise WrongValueError(WRONG_TYPE)
+
+
+def has_half_surrogate(text: str) -> bool:
+    """Whether a text holds a code point that is no character."""
+    if text.isascii():
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _number(value: Value) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise WrongValueError(WRONG_TYPE)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise WrongValueError(WRONG_TYPE) from None
+    if not math.isfinite(number):
+        raise WrongValueError(WRONG_TYPE)
+    return number
+
+
+def _whole_number(value: Value) -> int:
+    if isinstance(value, float | Decimal):
+        if not math.isfinite(value) or value != int(value):
+            raise WrongValueError(WRONG_TYPE)
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value not in _INT64:
+        raise WrongValueError(WRONG_TYPE)
+    return value

@@ -1,0 +1,97 @@
+"""A stage as a Prefect task: when it runs, when it is skipped, and which device slot it holds.
+
+A stage's key is the digest of its arguments (records and settings) and of the code that it reaches
+(see `infra.code_digest`). Prefect finds an earlier result by that key in the object store and skips
+the stage; there is no second cache.
+"""
+
+import errno
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
+from prefect.concurrency.sync import concurrency
+from prefect.context import TaskRunContext
+
+from infra.code_digest import code_of
+from infra.digests import as_json, digest_of
+from infra.errors import StoreError
+from infra.local.prefect_setup import GPU_LIMIT
+
+# Tells the tasks that run every time from those that are skipped when nothing changed.
+LOOK_UP_TAG = "look-up"
+# A killed run cannot give its slot back; Prefect frees it when the lease runs out. 60 s is the
+# shortest lease that the server grants.
+GPU_LEASE_S = 60.0
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def stage_key(module: str, function: str, parameters: dict[str, Any]) -> str:
+    """The key under which a stage's result is kept.
+
+    Args:
+        module: that the stage's function stands in.
+        function: its name.
+        parameters: what it is called with, by name.
+
+    """
+    arguments = as_json(parameters)
+    code = code_of(module, function, arguments)
+    return digest_of({"stage": function, "parameters": arguments, "code": code.digest})
+
+
+def cached_stage(*, gpu: bool = False) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a function a stage that is skipped when nothing that it depends on has changed.
+
+    Args:
+        gpu: hold a slot of the Prefect concurrency limit ``gpu`` while the stage runs.
+
+    """
+
+    def decorate(function: Callable[P, R]) -> Task[P, R]:
+        module, name = function.__module__, function.__name__
+
+        def key(_: TaskRunContext, parameters: dict[str, Any]) -> str:
+            return stage_key(module, name, parameters)
+
+        @wraps(function)
+        def hold_slot(*args: P.args, **kwargs: P.kwargs) -> R:
+            slot = concurrency(GPU_LIMIT, lease_duration=GPU_LEASE_S) if gpu else nullcontext()
+            with slot, _explain_full_disk():
+                return function(*args, **kwargs)
+
+        as_task = task(
+            name=name,
+            cache_policy=CacheKeyFnPolicy(cache_key_fn=key),
+            persist_result=True,
+            result_serializer="json",
+        )
+        return as_task(hold_slot)
+
+    return decorate
+
+
+def look_up(function: Callable[P, R]) -> Task[P, R]:
+    """Make a function a task that runs every time: it reads the outside world, and is cheap."""
+    as_task = task(cache_policy=NO_CACHE, persist_result=False, tags=[LOOK_UP_TAG])
+    return as_task(function)
+
+
+@contextmanager
+def _explain_full_disk() -> Iterator[None]:
+    """Turn a temporary file that finds no room into one message."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise StoreError(
+            f"no room on the local disk for temporary files in {tempfile.gettempdir()} ({error}); "
+            "make room there, or set TMPDIR to a folder on a larger disk, and run again"
+        ) from error

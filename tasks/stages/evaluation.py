@@ -1,0 +1,27 @@
+"""Quality on the held-out rows, against a baseline and against the champion."""
+
+from infra.store import open_store
+from infra.tracking import open_tracking
+from tasks.evaluation.settings import EvaluationSettings
+from tasks.records.data import DataReport, Snapshot
+from tasks.records.evaluation import Champion, Scores
+from tasks.records.training import Weights
+from tasks.stages.caching import cached_stage
+
+
+@cached_stage(gpu=True)
+def evaluate(
+    weights: Weights,
+    data: DataReport,
+    champion: Champion | None,
+    task_type: str,
+    settings: EvaluationSettings,
+    snapshot: Snapshot | None = None,
+) -> Scores:
+    """Score the test rows with candidate, baseline and champion, and measure all three."""
+    from tasks.evaluation.evaluation import evaluate_weights
+
+    return evaluate_weights(
+        weights, data, champion, task_type, settings,
+        store=open_store(), tracking=open_tracking(), snapshot=snapshot,
+    )  # fmt: skip

@@ -1,0 +1,112 @@
+"""Registration, the staging check, the policy, promotion and rollback."""
+
+from infra.store import open_store
+from infra.tracking import open_tracking
+from tasks.records.data import DataReference, DataReport, Snapshot
+from tasks.records.evaluation import Champion, Scores
+from tasks.records.fairness import Fairness
+from tasks.records.registry import Decision, Judgement, LedgerEntry, Report, Staged, Version
+from tasks.records.training import BaseModel, Tokens, Weights
+from tasks.registry.settings import PolicySettings, StagingSettings
+from tasks.stages.caching import cached_stage, look_up
+
+
+@look_up
+def find_champion(line: str, weights: Weights) -> Champion | None:
+    """Look up whom the candidate is compared with."""
+    from tasks.registry.champion import champion_for
+
+    return champion_for(line, weights.artifact.sha256, store=open_store(), tracking=open_tracking())
+
+
+@look_up
+def find_reference(line: str, data: DataReport) -> DataReference | None:
+    """Look up the rows that the champion was trained on."""
+    from tasks.registry.champion import reference_for
+
+    return reference_for(line, data.clean.sha256, store=open_store(), tracking=open_tracking())
+
+
+@cached_stage()
+def register(
+    line: str,
+    snapshot: Snapshot,
+    data: DataReport,
+    tokens: Tokens,
+    base: BaseModel,
+    weights: Weights,
+    scores: Scores,
+    fairness: Fairness,
+    task_type: str,
+) -> Version:
+    """Register the weights with their evidence as the line's candidate."""
+    from tasks.registry.registration import register_version
+
+    return register_version(
+        line, snapshot, data, tokens, base, weights, scores, fairness, task_type,
+        store=open_store(), tracking=open_tracking(),
+    )  # fmt: skip
+
+
+@look_up
+def confirm_registered(version: Version) -> None:
+    """Make sure that the registry still holds the version."""
+    from tasks.registry.registration import check_registered
+
+    check_registered(version, open_tracking())
+
+
+@cached_stage()
+def judge(
+    policy: PolicySettings, scores: Scores, fairness: Fairness, staged: Staged | None
+) -> Judgement:
+    """Judge every gate of the policy."""
+    from tasks.registry.policy import judge_policy
+
+    return judge_policy(policy, scores, fairness, staged)
+
+
+@cached_stage()
+def stage(
+    version: Version,
+    weights: Weights,
+    data: DataReport,
+    scores: Scores,
+    settings: StagingSettings,
+) -> Staged:
+    """Serve the registered artifact and compare it with the evaluation."""
+    from tasks.registry.staging import stage_version
+
+    return stage_version(
+        version, weights, data, scores, settings, store=open_store(), tracking=open_tracking()
+    )
+
+
+@cached_stage()
+def promote(
+    version: Version, judgement: Judgement, report: Report, champion: Champion | None
+) -> Decision:
+    """Put the version in production if every gate passes, and write the ledger either way."""
+    from tasks.registry.promotion import promote_version
+
+    return promote_version(
+        version, judgement, report, champion, store=open_store(), tracking=open_tracking()
+    )
+
+
+@look_up
+def roll_back(line: str, by: str, reason: str) -> LedgerEntry:
+    """Go back to the previous version, after a load test."""
+    from tasks.registry.manual_promotion import roll_back_line
+
+    return roll_back_line(line, by, reason, store=open_store(), tracking=open_tracking())
+
+
+@look_up
+def override_promotion(line: str, version: int, by: str, reason: str) -> LedgerEntry:
+    """Promote a version by a person's word, after a load test."""
+    from tasks.registry.manual_promotion import override_promotion_of
+
+    return override_promotion_of(
+        line, version, by, reason, store=open_store(), tracking=open_tracking()
+    )

@@ -1,0 +1,36 @@
+"""The base model, and text to token ids."""
+
+from infra.errors import SettingsError
+from infra.store import open_store
+from tasks.records.data import DataReport
+from tasks.records.training import BaseModel, Tokens
+from tasks.stages.caching import cached_stage, look_up
+from tasks.tokenization.settings import BaseModelSettings, TokenizationSettings
+
+
+@look_up
+def pin_base_model(settings: BaseModelSettings) -> BaseModel | None:
+    """Find the base model and take the digests of its files; None where it is yet to be built."""
+    from tasks.tokenization import base_model
+
+    return base_model.pin(settings)
+
+
+@cached_stage()
+def build_base_model(data: DataReport, settings: BaseModelSettings) -> BaseModel:
+    """Train a tokenizer on the training texts, and draw random weights for it."""
+    from tasks.tokenization.from_scratch.building import build
+
+    if settings.scratch is None:
+        raise SettingsError("base_model.scratch is not set, so there is no model to be built")
+    return build(open_store(), data, settings.scratch)
+
+
+@cached_stage()
+def tokenize(
+    data: DataReport, base: BaseModel, task_type: str, settings: TokenizationSettings
+) -> Tokens:
+    """Turn every clean row into token ids."""
+    from tasks.tokenization.splits import tokenize_splits
+
+    return tokenize_splits(open_store(), data, base, task_type, settings)

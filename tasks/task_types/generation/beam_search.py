@@ -1,0 +1,93 @@
+"""What an encoder and decoder writes, by beam search."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from infra.errors import TrainingError
+from tasks.task_types.generation.pairs import end_id
+from tasks.task_types.scoring import fill_batches
+
+# Tokens read and written, by all beams, whose attention is kept at once.
+BEAM_TOKENS: Final = 16_384
+
+
+@dataclass(frozen=True)
+class BeamWriter:
+    """A model that writes, by the generation settings that were saved with it.
+
+    Attributes:
+        model: as `scoring.load_model` gives it.
+        tokenizer: its own.
+        max_length: tokens that a source is cut to.
+        max_target_length: tokens that are written at most, the end token included.
+
+    """
+
+    model: Any
+    tokenizer: Any
+    max_length: int
+    max_target_length: int
+
+    def write(self, sources: Sequence[str]) -> list[str]:
+        """A text for each source, in batches of like length."""
+        encoded = [self._read(source) for source in sources]
+        beams = self.model.generation_config.num_beams or 1
+        lengths = [len(ids) + self.max_target_length for ids in encoded]
+        written = [""] * len(sources)
+        for rows in fill_batches(lengths, BEAM_TOKENS // beams):
+            texts = self._generate([encoded[row] for row in rows])
+            for row, text in zip(rows, texts, strict=True):
+                written[row] = text
+        return written
+
+    def write_one(self, source: str) -> str:
+        """A text for a source, with no other row beside it."""
+        return self._generate([self._read(source)])[0]
+
+    def _read(self, source: str) -> list[int]:
+        ids = self.tokenizer(source, truncation=True, max_length=self.max_length)["input_ids"]
+        return ids or [end_id(self.tokenizer)]
+
+    def _generate(self, encoded: Sequence[Sequence[int]]) -> list[str]:
+        import torch
+        from transformers import LogitsProcessorList
+
+        from tasks.task_types.examples import pad
+
+        batch = pad(encoded, self.tokenizer.pad_token_id)
+        with torch.inference_mode():
+            ids = self.model.generate(
+                **{name: value.to(self.model.device) for name, value in batch.items()},
+                max_new_tokens=self.max_target_length,
+                logits_processor=LogitsProcessorList([_refuse_no_numbers]),
+            )
+        decoded = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        return [text.strip() for text in decoded]
+
+
+def open_writer(folder: Path, max_length: int, max_target_length: int) -> BeamWriter:
+    """The model of a folder, ready to write.
+
+    Raises:
+        BaseModelError: the folder holds no such model.
+
+    """
+    from infra.base_models import quiet_transformers
+    from tasks.task_types.scoring import load_model
+    from tasks.task_types.tokenizers import load_tokenizer
+
+    with quiet_transformers():
+        tokenizer, model = load_tokenizer(folder), load_model(folder, "AutoModelForSeq2SeqLM")
+    return BeamWriter(model, tokenizer, max_length, max_target_length)
+
+
+def _refuse_no_numbers(_: Any, scores: Any) -> Any:
+    """A step of the search, (beams, V), that stops it where a score is no number."""
+    if scores.isnan().any():
+        raise TrainingError(
+            "the model gives scores that are no numbers; its training diverged: train it again "
+            "with a lower learning rate"
+        )
+    return scores

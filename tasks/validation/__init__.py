@@ -1,0 +1,1 @@
+"""From a snapshot to clean rows: the contract, leakage, personal data."""

@@ -1,0 +1,224 @@
+"""The data contract: what the rows of a line must be like."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from tasks.sources import shards
+from tasks.task_types.rows import ROW_SHAPES
+from tasks.validation.contract.language_codes import LANGUAGES, SCRIPTS
+from tasks.validation.contract.messages import excerpt, nearest
+
+MAX_TEXT_CHARACTERS: Final = 1_000_000
+# Why a row is put aside that was read; `unknown GROUP` comes to them for each restricted group.
+ROW_REASONS: Final = (
+    *sorted(
+        {
+            f"missing {column.name}"
+            for shape in ROW_SHAPES.values()
+            for column in shape.columns
+            if not column.may_be_missing
+        }
+    ),
+    "unknown label",
+    "repeated label",
+    "text length",
+    "token length",
+    "language",
+    "script",
+    "forbidden character",
+    "broken tag sequence",
+    "answer not at its offset",
+    "broken chat",
+    "target out of bounds",
+    "length ratio",
+    "conflicting rows",
+    "text in two splits",
+    "conflicting labels",
+    "equal text in a held-out split",
+    "near-duplicate in a held-out split",
+    "benchmark overlap",
+    "personal data",
+)
+# Why a row could not be read; the first stands for all of them, and `invalid ENCODING` comes to
+# them for each encoding.
+BROKEN_ROW_REASONS: Final = (
+    "broken row",
+    shards.BROKEN_CSV,
+    shards.BROKEN_JSON,
+    shards.FIELD_TOO_LONG,
+    shards.HALF_SURROGATE,
+    shards.NAMED_TWICE,
+    shards.NESTED_TOO_DEEP,
+    shards.NO_OBJECT,
+    shards.NUL_BYTE,
+    shards.OPEN_QUOTE,
+    shards.WRONG_NUMBER_OF_FIELDS,
+    shards.WRONG_TYPE,
+)
+_INVALID_ENCODING: Final = shards.invalid_encoding("")
+TagScheme = Literal["BIO", "any"]
+
+
+class ContractSettings(BaseModel):
+    """What is asked of each row, and of the rows that are left."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    labels: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=2,
+        description="The admitted labels (of tagging: the tags, O included); None admits every "
+        "label that the data holds.",
+    )
+    min_text_length: int = Field(default=1, ge=1, description="Shortest text, in characters.")
+    max_text_length: int = Field(
+        default=MAX_TEXT_CHARACTERS, ge=1, description="Longest text, in characters."
+    )
+    min_tokens: int | None = Field(
+        default=None, ge=1, description="Shortest text, in the base model's tokens; None: any."
+    )
+    max_tokens: int | None = Field(
+        default=None, ge=1, description="Longest text, in the base model's tokens; None: any."
+    )
+    languages: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Admitted languages, as ISO 639-1 codes such as en and zh; None: any.",
+    )
+    min_language_characters: int = Field(
+        default=20,
+        ge=1,
+        description="A text shorter than this is too short to tell its language, and is admitted.",
+    )
+    scripts: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Admitted scripts of letters, by their Unicode names such as Latin, Han or "
+        "Greek; None: any. Digits, punctuation and marks are always admitted.",
+    )
+    forbidden_characters: str = Field(
+        default="\x00\ufffd",
+        description="Characters that no text may hold: by default NUL and the replacement "
+        "character, which tells of text that was decoded wrongly.",
+    )
+    tag_scheme: TagScheme = Field(
+        default="BIO",
+        description="Tagging: BIO asks for O, B-TYPE and I-TYPE, the last only after one of its "
+        "type; any admits every tag, as for parts of speech.",
+    )
+    min_length_ratio: float | None = Field(
+        default=None, gt=0, description="Pairs: least length of target over source, in characters."
+    )
+    max_length_ratio: float | None = Field(
+        default=None, gt=0, description="Pairs: greatest length of target over source."
+    )
+    min_target: float | None = Field(
+        default=None, allow_inf_nan=False, description="Regression: least target."
+    )
+    max_target: float | None = Field(
+        default=None, allow_inf_nan=False, description="Regression: greatest target."
+    )
+    min_rows: int = Field(default=50, ge=1, description="Least clean rows in all splits together.")
+    min_rows_per_label: int = Field(
+        default=10, ge=1, description="Least clean rows of each label in all splits together."
+    )
+    min_rows_per_label_in_test: int = Field(
+        default=1, ge=1, description="Least clean rows of each label in the test split."
+    )
+    min_label_share: float = Field(
+        default=0.0, ge=0, le=1, description="Least share of the clean rows that a label has."
+    )
+    max_label_share: float = Field(
+        default=1.0, gt=0, le=1, description="Greatest share of the clean rows that a label has."
+    )
+    max_quarantine_share: float = Field(
+        default=0.05, ge=0, le=1, description="Largest share of rows that may be put aside."
+    )
+    max_quarantine_share_by_reason: dict[str, float] = Field(
+        default_factory=dict,
+        description="The same for one reason, for example {unknown label: 0.001}; broken row "
+        "stands for all rows that cannot be read. A reason that is not named here is held to "
+        "the share for all.",
+    )
+    groups: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="The admitted values of a group column, by column; a column that is not named "
+        "here admits every value. A missing value is admitted.",
+    )
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_can_be_met(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for label in labels or ():
+            if label != label.strip() or not label:
+                raise ValueError(
+                    f"label {excerpt(label)} is empty or has white space around it, which "
+                    "ingestion takes away from the data's labels"
+                )
+        if labels and len(set(labels)) < len(labels):
+            raise ValueError(f"a label is named twice in {list(labels)}")
+        return labels
+
+    @field_validator("languages")
+    @classmethod
+    def _languages_are_known(cls, codes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        code_of = {code: code for code in LANGUAGES} | {LANGUAGES[one]: one for one in LANGUAGES}
+        for code in codes or ():
+            if code not in LANGUAGES:
+                near = nearest(code, tuple(code_of))
+                meant = f"; did you mean {code_of[near]!r}?" if near else f": {_list(LANGUAGES)}"
+                raise ValueError(f"{code!r} is no ISO 639-1 code of a known language{meant}")
+        return codes
+
+    @field_validator("scripts")
+    @classmethod
+    def _scripts_are_known(cls, scripts: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for script in scripts or ():
+            if script not in SCRIPTS:
+                near = nearest(script, SCRIPTS)
+                meant = f"; did you mean {near!r}?" if near else f": {_list(SCRIPTS)}"
+                raise ValueError(f"{script!r} is no Unicode script that is known{meant}")
+        return scripts
+
+    @model_validator(mode="after")
+    def _reasons_are_known(self) -> Self:
+        known = tuple(self._reasons())
+        for reason, share in self.max_quarantine_share_by_reason.items():
+            if not 0 <= share <= 1:
+                raise ValueError(
+                    f"max_quarantine_share_by_reason: {share:g} for {reason!r} is no share; "
+                    "name one from 0 to 1"
+                )
+            if reason not in known and not reason.startswith(_INVALID_ENCODING):
+                near = nearest(reason, known)
+                meant = f"; did you mean {near!r}?" if near else f": {', '.join(known)}"
+                raise ValueError(
+                    f"max_quarantine_share_by_reason: {reason!r} is no reason for which a row is "
+                    f"put aside{meant}"
+                )
+        return self
+
+    def _reasons(self) -> Iterator[str]:
+        """All reasons for which a row can be put aside."""
+        yield from (*ROW_REASONS, *BROKEN_ROW_REASONS)
+        yield from (f"unknown {group}" for group in self.groups)
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
+        for low, high in (
+            ("min_text_length", "max_text_length"),
+            ("min_tokens", "max_tokens"),
+            ("min_length_ratio", "max_length_ratio"),
+            ("min_target", "max_target"),
+            ("min_label_share", "max_label_share"),
+        ):
+            least, most = getattr(self, low), getattr(self, high)
+            if least is not None and most is not None and least > most:
+                raise ValueError(f"{low} {least} exceeds {high} {most}")
+        return self
+
+
+def _list(values: Sequence[str] | dict[str, str]) -> str:
+    return ", ".join(sorted(values))

@@ -1,0 +1,302 @@
+"""A snapshot held against the data contract, shard by shard."""
+
+import hashlib
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from infra.base_models import Fingerprint, locate_pinned
+from infra.errors import DataError, SettingsError
+from infra.parquet_tables import TableWriter, open_table
+from infra.store import Artifact, ObjectStore
+from tasks.records.data import SPLITS, Check, DataReport, Histogram, Leakage, Snapshot
+from tasks.records.training import BaseModel
+from tasks.task_types.rows import ROW_SHAPES, RowShape
+from tasks.task_types.tokenizers import load_tokenizer
+from tasks.validation.contract.checking import CheckedSet, check_set
+from tasks.validation.contract.counts import RowCounts
+from tasks.validation.contract.data_docs import render_page
+from tasks.validation.contract.expectations.language import languages_of
+from tasks.validation.contract.frames import FrameMaker
+from tasks.validation.contract.lengths import LengthCounts
+from tasks.validation.contract.partitioning import RowSorter
+from tasks.validation.contract.quarantine import rows_not_read
+from tasks.validation.contract.quarantine_limits import ShareCheck, check_shares
+from tasks.validation.contract.settings import ContractSettings
+from tasks.validation.contract.snapshot_shards import read_shards
+from tasks.validation.contract.suites import (
+    SetRule,
+    derived_columns,
+    labels_of,
+    row_rules,
+    set_rules,
+)
+from tasks.validation.leakage.finding import find_leaks
+from tasks.validation.leakage.settings import LeakageSettings
+from tasks.validation.personal_data.settings import PrivacySettings
+from tasks.verdicts import Verdict
+
+_BATCH_ROWS: Final = 65_536
+_TOKENIZED_AT_ONCE: Final = 1_024
+# A message lists at most this many breaches; Data Docs show all.
+_LISTED_BREACHES: Final = 30
+
+
+@dataclass(frozen=True)
+class SortedSnapshot:
+    """A snapshot after the row rules: its counts and its quarantine file.
+
+    Attributes:
+        figures: of the clean rows.
+        rows: all of them, broken ones included.
+        by_reason: rows that were put aside; one with two reasons counts in both.
+
+    """
+
+    sorter: RowSorter
+    figures: RowCounts
+    lengths: dict[str, Histogram]
+    rows: int
+    rows_quarantined: int
+    by_reason: dict[str, int]
+    quarantine: Artifact
+
+
+def validate_snapshot(
+    snapshot: Snapshot,
+    base: BaseModel | None,
+    contract: ContractSettings,
+    leakage: LeakageSettings,
+    privacy: PrivacySettings,
+    store: ObjectStore,
+) -> DataReport:
+    """Put the rows aside that break the contract, and judge those that are left.
+
+    The quarantine file and the Data Docs are written before anything is refused. Memory does not
+    grow with the rows, but for some bytes each that the search for leaks holds.
+
+    Raises:
+        DataError: too many rows were put aside, those that are left break the contract, or a
+            kind of personal data was found with which the run may not go on.
+        BaseModelError: tokens are to be counted and the base model cannot be loaded.
+
+    """
+    shape = ROW_SHAPES[snapshot.task_type]
+    _check_group_columns(snapshot, contract)
+    with tempfile.TemporaryDirectory(prefix="assayline-") as name:
+        rows = open_table(snapshot.artifact, store, Path(name))
+        origins = open_table(snapshot.origins, store, Path(name))
+        broken = open_table(snapshot.broken, store, Path(name))
+        labels = labels_of(contract, shape, _label_shards(rows, shape))
+        leaks = find_leaks(
+            Path(name) / f"{snapshot.artifact.sha256}.parquet", shape, leakage, store
+        )
+        maker = make_frames(shape, labels, snapshot.group_columns, base, contract)
+        rules = row_rules(contract, shape, labels, snapshot.group_columns)
+        sorter = RowSorter(maker, rules, leaks, privacy)
+        with TableWriter("clean", rows.schema_arrow, store) as clean:
+            found = sort_snapshot(sorter, snapshot, rows, origins, broken, clean, store)
+            return _judge(snapshot, contract, found, leaks.record, clean, store)
+
+
+def make_frames(
+    shape: RowShape,
+    labels: Sequence[str],
+    group_columns: Sequence[str],
+    base: BaseModel | None,
+    contract: ContractSettings,
+) -> FrameMaker:
+    """Frames with the columns that the contract's rules read, and no dearer ones."""
+    asked = derived_columns(contract, shape)
+    count = _count_with(base) if "token_length" in asked else None
+    tell = _tell_with(contract) if "language" in asked else None
+    return FrameMaker(shape, labels, group_columns, count, tell)
+
+
+def _tell_with(contract: ContractSettings) -> Callable[[list[str | None]], list[str | None]]:
+    """Languages of texts, as the contract asks for them."""
+    least, languages = contract.min_language_characters, contract.languages or ()
+
+    def tell(texts: list[str | None]) -> list[str | None]:
+        return languages_of(texts, least, languages)
+
+    return tell
+
+
+def _count_with(base: BaseModel | None) -> Callable[[list[str]], list[int]]:
+    """Numbers of the base model's tokens, special ones included, nothing cut."""
+    if base is None:
+        raise SettingsError(
+            "contract.min_tokens and contract.max_tokens count tokens of a pretrained base model, "
+            "and there is none; set contract.min_text_length and contract.max_text_length"
+        )
+    pinned = Fingerprint(base.sha256, base.tokenizer_sha256)
+    tokenizer = load_tokenizer(locate_pinned(base.reference, base.revision, pinned))
+
+    def count(texts: list[str]) -> list[int]:
+        counts: list[int] = []
+        for start in range(0, len(texts), _TOKENIZED_AT_ONCE):
+            some = texts[start : start + _TOKENIZED_AT_ONCE]
+            ids = tokenizer(some, truncation=False, padding=False, verbose=False)["input_ids"]
+            counts.extend(len(one) for one in ids)
+        return counts
+
+    return count
+
+
+def _label_shards(rows: pq.ParquetFile, shape: RowShape) -> Iterator[pa.Table]:
+    columns = [shape.label_column] if shape.label_column else []
+    for batch in rows.iter_batches(batch_size=_BATCH_ROWS, columns=columns):
+        yield pa.Table.from_batches([batch])
+
+
+def sort_snapshot(
+    sorter: RowSorter,
+    snapshot: Snapshot,
+    rows: pq.ParquetFile,
+    origins: pq.ParquetFile,
+    broken: pq.ParquetFile,
+    clean: TableWriter,
+    store: ObjectStore,
+) -> SortedSnapshot:
+    """Hold every row against the row rules; write the clean ones and those that fail."""
+    figures = RowCounts(sorter.shape, sorter.labels)
+    lengths: dict[str, LengthCounts] = {}
+    failing = 0
+    with TableWriter("quarantine", sorter.schema, store) as quarantine:
+        for shard in read_shards(rows, origins):
+            parted = sorter.sort(shard)
+            clean.write(parted.clean)
+            quarantine.write(parted.quarantine)
+            figures.add(parted.clean)
+            failing += parted.quarantine.num_rows
+            for unit, values in parted.lengths.items():
+                lengths.setdefault(unit, LengthCounts()).add(values)
+        for batch in broken.iter_batches(batch_size=_BATCH_ROWS):
+            table = pa.Table.from_batches([batch])
+            quarantine.write(rows_not_read(table, sorter.redact_secrets, sorter.schema))
+        return SortedSnapshot(
+            sorter,
+            figures,
+            {unit: counts.histogram() for unit, counts in lengths.items()},
+            rows.metadata.num_rows + snapshot.rows_broken,
+            failing + snapshot.rows_broken,
+            dict(Counter(sorter.by_reason) + Counter(snapshot.broken_by_reason)),
+            quarantine.close(),
+        )
+
+
+def _check_group_columns(snapshot: Snapshot, contract: ContractSettings) -> None:
+    for name in contract.groups:
+        if name not in snapshot.group_columns:
+            known = ", ".join(snapshot.group_columns) or "none"
+            raise DataError(
+                f"contract.groups names {name!r}, which is no group column of the source "
+                f"(source.group_columns: {known}); add it there or remove it here"
+            )
+
+
+def _judge(
+    snapshot: Snapshot,
+    contract: ContractSettings,
+    found: SortedSnapshot,
+    leakage: Leakage,
+    clean: TableWriter,
+    store: ObjectStore,
+) -> DataReport:
+    """Judge what is left; only rows that keep the contract reach the store as clean."""
+    figures, sorter = found.figures, found.sorter
+    rules = set_rules(contract, sorter.shape, sorter.labels, sorter.snapshot_columns)
+    left = check_set(rules, figures.frame()) if figures.rows else None
+    docs_uri = _put_docs(snapshot, contract, found, left, store)
+    shares = check_shares(
+        contract, found.rows, found.rows_quarantined, found.by_reason, snapshot.broken_by_reason
+    )
+    breaches = [
+        *_breaches_of_shares(shares, found),
+        *_breaches_of_set(rules, left),
+        *_breaches_of_privacy(sorter),
+    ]
+    if breaches:
+        raise DataError(_explain(breaches, found, docs_uri))
+    return DataReport(
+        clean=clean.close(),
+        quarantine=found.quarantine,
+        docs_uri=docs_uri,
+        task_type=snapshot.task_type,
+        labels=tuple(sorter.labels),
+        group_columns=snapshot.group_columns,
+        rows_by_split={split: figures.rows_by_split.get(split, 0) for split in SPLITS},
+        rows_by_label={label: figures.rows_by_label.get(label, 0) for label in sorter.labels},
+        rows_quarantined=found.rows_quarantined,
+        quarantined_by_reason=found.by_reason,
+        lengths=found.lengths,
+        personal_data=sorter.protector.findings(),
+        leakage=leakage,
+        checks=(*_all_checks(sorter, shares, left),),
+        verdict=Verdict.PASS,
+    )
+
+
+def _all_checks(
+    sorter: RowSorter, shares: Sequence[ShareCheck], left: CheckedSet | None
+) -> Iterator[Check]:
+    yield from sorter.suite.checks()
+    yield from (share.check for share in shares)
+    yield from left.checks.values() if left else ()
+
+
+def _breaches_of_shares(shares: Sequence[ShareCheck], found: SortedSnapshot) -> Iterator[str]:
+    if not found.figures.rows:
+        yield f"all {found.rows_quarantined:,} rows were put aside"
+        return
+    for share in shares:
+        if not share.check.passed:
+            yield share.breach
+
+
+def _breaches_of_set(rules: Sequence[SetRule], left: CheckedSet | None) -> Iterator[str]:
+    for rule in rules if left else ():
+        check = left.checks[rule.title] if left else None
+        if check and not check.passed:
+            yield f"{rule.title}; seen {check.observed} ({rule.mend})"
+
+
+def _breaches_of_privacy(sorter: RowSorter) -> Iterator[str]:
+    for kind in sorter.fatal_findings():
+        yield (
+            f"personal data of kind {kind.kind}: {kind.findings:,} in {kind.rows:,} rows; "
+            f"privacy.policy[{kind.kind!r}] is fail"
+        )
+
+
+def _explain(breaches: Sequence[str], found: SortedSnapshot, docs_uri: str) -> str:
+    counts = ", ".join(f"{reason} {count:,}" for reason, count in found.by_reason.items())
+    points = "".join(f"\n  - {breach}" for breach in breaches[:_LISTED_BREACHES])
+    more = len(breaches) - _LISTED_BREACHES
+    return (
+        f"the data breaks its contract:{points}\n"
+        + (f"  - and {more:,} more\n" if more > 0 else "")
+        + f"rows put aside, by reason: {counts or 'none'}\n"
+        f"they are in {found.quarantine.uri}; all checks are in {docs_uri}"
+    )
+
+
+def _put_docs(
+    snapshot: Snapshot,
+    contract: ContractSettings,
+    found: SortedSnapshot,
+    left: CheckedSet | None,
+    store: ObjectStore,
+) -> str:
+    results = [found.sorter.docs_result(), *([left.result] if left else [])]
+    page = render_page(results, snapshot.artifact.sha256)
+    key = hashlib.sha256(f"{snapshot.artifact.sha256}{contract.model_dump_json()}".encode())
+    key.update(found.quarantine.sha256.encode())
+    return store.put_bytes(store.uri("docs", key.hexdigest(), "index.html"), page.encode()).uri

@@ -1,0 +1,114 @@
+import hashlib
+import json
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.ingestion.row_ids import as_binary, as_hex, digests_of, identities_of, trim
+from tasks.task_types.rows import ROW_SHAPES, RowShape, arrow_type
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
+
+
+def rows_of(shape: RowShape, *rows: dict[str, Any]) -> pa.Table:
+    """Rows of a shard; what is not given is missing."""
+    fields = [(column.name, arrow_type(column.kind)) for column in shape.columns]
+    strings = [("gender", pa.string()), ("cluster", pa.string())]
+    return pa.Table.from_pylist(list(rows), pa.schema([*fields, *strings]))
+
+
+def row_ids_of(shape: RowShape, *rows: dict[str, Any]) -> list[str]:
+    digests = digests_of(identities_of(rows_of(shape, *rows), shape))
+    found: list[str] = as_hex(as_binary(digests)).to_pylist()
+    return found
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("task_type", ["classification", "multi_label", "regression", "causal_lm"])
+def test_row_id_is_the_hash_of_the_text(task_type: str) -> None:
+    rows = [{"text": "a£"}, {"text": None}, {"text": "的"}]
+    assert row_ids_of(ROW_SHAPES[task_type], *rows) == [sha256("a£"), sha256(""), sha256("的")]
+
+
+def test_row_id_of_a_pair_is_that_of_its_source() -> None:
+    rows = [{"source": "a", "target": "b"}, {"source": "a", "target": "c"}]
+    assert row_ids_of(ROW_SHAPES["translation"], *rows) == [sha256("a")] * 2
+
+
+def test_row_id_of_several_inputs_is_the_hash_of_their_compact_json() -> None:
+    question = {"question": "où?", "context": None, "answer": "x", "answer_start": 0}
+    assert row_ids_of(ROW_SHAPES["question_answering"], question) == [sha256('["où?",null]')]
+    tokens = {"tokens": ['say "no"', "£"], "tags": ["O", "O"]}
+    assert row_ids_of(ROW_SHAPES["tagging"], tokens) == [sha256(r'[["say \"no\"","£"]]')]
+    chat = {"messages": [{"role": "user", "content": "hi"}]}
+    expected = '[[{"role":"user","content":"hi"}]]'
+    assert row_ids_of(ROW_SHAPES["chat"], chat) == [sha256(expected)]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(TEXT | st.none(), TEXT | st.none()), min_size=1, max_size=8))
+def test_identity_of_inputs_reads_back_as_these_inputs(
+    pairs: list[tuple[str | None, str | None]],
+) -> None:
+    shape = ROW_SHAPES["question_answering"]
+    rows = rows_of(shape, *({"question": q, "context": c} for q, c in pairs))
+    assert [tuple(json.loads(text)) for text in identities_of(rows, shape).to_pylist()] == pairs
+
+
+@settings(deadline=None)
+@given(st.lists(TEXT, max_size=10), st.integers(0, 5), st.sampled_from(["", "salt"]))
+def test_digests_are_those_of_hashlib_also_for_a_slice(
+    texts: list[str], start: int, salt: str
+) -> None:
+    array = pa.array(texts, pa.string()).slice(start)
+    expected = [sha256(salt + text) for text in texts[start:]]
+    binary = as_binary(digests_of(array, salt))
+    assert as_hex(binary).to_pylist() == expected
+    assert as_hex(binary.slice(1)).to_pylist() == expected[1:]
+
+
+@settings(deadline=None)
+@given(st.lists(st.none() | TEXT | st.sampled_from([" ", "\u00a0a\u2003", "\x1fa b\n"])))
+def test_trimming_is_that_of_python_and_empty_is_missing(texts: list[str | None]) -> None:
+    shape = ROW_SHAPES["causal_lm"]
+    rows = rows_of(shape, *({"text": text, "gender": text} for text in texts))
+    trimmed = trim(rows, shape, ("gender",))
+    expected = [(text or "").strip() or None for text in texts]
+    assert trimmed["text"].to_pylist() == trimmed["gender"].to_pylist() == expected
+
+
+def test_labels_of_a_row_are_a_set() -> None:
+    shape = ROW_SHAPES["multi_label"]
+    given_labels = [["b ", "a"], None, [], ["a", "b"], [" "], ["c"]]
+    rows = rows_of(shape, *({"text": "t", "labels": labels} for labels in given_labels))
+    assert trim(rows, shape, ())["labels"].to_pylist() == [
+        ["a", "b"], None, [], ["a", "b"], [None], ["c"],
+    ]  # fmt: skip
+    assert trim(rows.slice(3), shape, ())["labels"].to_pylist() == [["a", "b"], [None], ["c"]]
+
+
+def test_tokens_stay_as_they_are() -> None:
+    shape = ROW_SHAPES["tagging"]
+    rows = rows_of(shape, {"tokens": [" a", ""], "tags": ["O", " O"]})
+    assert trim(rows, shape, ()) == rows
+
+
+def test_an_answer_still_starts_where_its_number_says() -> None:
+    shape = ROW_SHAPES["question_answering"]
+    rows = rows_of(
+        shape,
+        {"question": "q", "context": " \u2003ein café, 的", "answer": " café", "answer_start": 5},
+        {"question": "q", "context": "café", "answer": "café ", "answer_start": 0},
+        {"question": "q", "context": " ", "answer": None, "answer_start": None},
+    )
+    trimmed = trim(rows, shape, ()).to_pylist()
+    assert [row["answer_start"] for row in trimmed] == [4, 0, None]
+    for row in trimmed[:2]:
+        start, answer = row["answer_start"], row["answer"]
+        assert row["context"][start : start + len(answer)] == answer == "café"
