@@ -182,10 +182,10 @@ class _Reach:
                 self._follow_module(".".join(parts[:end]))
 
     def _chosen(self, call: _CatalogueCall) -> dict[str, str]:
-        """The entries that the arguments name; all of them where they name none."""
+        """The entries that the arguments name; all of them where they name nothing to choose by."""
         entries = {**(entries_of(call.group) if call.group else {}), **call.entries}
-        chosen = set(_values_of(self.arguments, call.chosen_by)) & entries.keys()
-        return {name: entries[name] for name in sorted(chosen or entries)}
+        named = set(_values_of(self.arguments, call.chosen_by))
+        return {name: entries[name] for name in sorted(entries) if not named or name in named}
 
 
 def _values_of(value: object, key: str) -> Iterator[str]:
