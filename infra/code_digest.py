@@ -98,7 +98,7 @@ def code_of(module: str, function: str, arguments: object = None) -> Code:
             file.relative_to(ROOT).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
             for file in files
         },
-        {"python": PYTHON, **{name: version(name) for name in sorted(distributions)}},
+        {"python": PYTHON, **{name: _version_of(name) for name in sorted(distributions)}},
     )
 
 
@@ -149,7 +149,7 @@ class _Reach:
 
     def follow_function(self, module: str, function: str) -> None:
         """Follow one definition of a module, and what it names in that module."""
-        definitions = _definitions_reached(_read(module).tree, function)
+        definitions = _definitions_reached(module, function)
         self.modules[module] = _digest_of_trees(definitions)
         self._follow(_imports_in(definitions))
 
@@ -310,12 +310,14 @@ def _imports_in(statements: Iterable[ast.stmt]) -> Iterator[Import]:
                 yield Import(text)
 
 
-def _definitions_reached(tree: ast.Module, function: str) -> list[ast.stmt]:
+def _definitions_reached(module: str, function: str) -> list[ast.stmt]:
     """The statements at the top of a module that a function there needs."""
     by_name: dict[str, ast.stmt] = {}
-    for statement in tree.body:
+    for statement in _read(module).tree.body:
         for name in _names_bound(statement):
             by_name[name] = statement
+    if function not in by_name:
+        raise ValueError(f"{module} has no function {function!r}")
     reached: dict[str, ast.stmt] = {}
     waiting = [function]
     while waiting:
@@ -404,3 +406,8 @@ def _distributions_of(package: str) -> Iterable[str]:
     if package in sys.stdlib_module_names:
         return ()
     return _distributions().get(package, ())
+
+
+@cache
+def _version_of(distribution: str) -> str:
+    return version(distribution)
