@@ -42,6 +42,8 @@ CANNOT_SHAPE: Final[Mapping[str, str]] = {
     "infra.settings": "says where the servers are",
     "infra.store": "moves bytes, which are checked by their digest",
     "infra.tracking": "sends curves and metrics to MLflow, and reads none back",
+    "tasks.stages.caching": "makes the keys",
+    "tasks.stages.reasons": "keeps what the keys were made of",
     "tasks.stages.progress": "shows how far a stage is",
     "tasks.stages.run_page": "shows results on the page of the Prefect run",
 }
