@@ -120,9 +120,8 @@ def test_the_commands_do_what_the_pages_say(stack: RunningStack, folder: Path) -
 @pytest.mark.slow
 @pytest.mark.usefixtures("folder")
 def test_the_model_is_used_as_the_readme_shows(stack: RunningStack) -> None:
-    (program,) = [
-        one.text for one in snippets() if one.language == "python" and "mlflow" in one.text
-    ]
+    python = [one.text for one in snippets() if one.language == "python"]
+    (program,) = [text for text in python if "load_model" in text]
     program = program.replace("http://127.0.0.1:15000", str(stack.settings.mlflow_url))
     program = program.replace("models:/bbc-news@", "models:/reviews@")
     done = subprocess.run(
