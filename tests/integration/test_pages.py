@@ -107,7 +107,8 @@ def folder(stack: RunningStack) -> Path:
 def test_the_commands_do_what_the_pages_say(stack: RunningStack, folder: Path) -> None:
     first = stack.assayline("run", "reviews.yaml")
     assert first.returncode == 0, first.stdout + first.stderr
-    for command in commands():
+    # A row that is taken back in changes the data, so that comes last.
+    for command in sorted(commands(), key=lambda command: " readmit " in command):
         words = filled(command)
         if command in OF_THE_STACK or (len(words) == 2 and words[1] != "status"):
             continue
