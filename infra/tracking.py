@@ -65,9 +65,10 @@ class Tracking(Registry):
             self._client.log_artifact(run_id, str(path), folder)
 
     def finish_run(self, run_id: str, status: str = "FINISHED") -> None:
-        """End a run as FINISHED or FAILED."""
+        """End a run as FINISHED or FAILED; one that has ended so already keeps its time."""
         with self._explained():
-            self._client.set_terminated(run_id, status)
+            if self._client.get_run(run_id).info.status != status:
+                self._client.set_terminated(run_id, status)
 
     def log_dataset(
         self, run_id: str, name: str, sha256: str, uri: str, context: str, rows: Mapping[str, int]
