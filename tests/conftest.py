@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from infra.base_models import fingerprint
-from infra.local.orphans import survivors
+from infra.local.orphans import processes_of
 from infra.settings import Settings, load_settings
 from infra.store import ObjectStore
 from infra.tracking import Tracking
@@ -167,6 +167,11 @@ class RunningStack:
             timeout=timeout_s,
             check=False,
         )
+
+
+def survivors(home: Path) -> list[int]:
+    """The pids of all processes of a home's stack."""
+    return [process.pid for process in processes_of(home)]
 
 
 @pytest.fixture(scope="session")

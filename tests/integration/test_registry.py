@@ -51,7 +51,9 @@ def test_a_version_carries_its_evidence(
 def test_the_same_evidence_is_registered_once(
     registered: Version, candidate: Any, store: ObjectStore, tracking: Tracking
 ) -> None:
-    tracking.delete_alias("topics", "candidate")  # as if the crash came right before it
+    tracking._client.delete_registered_model_alias(
+        "topics", "candidate"
+    )  # as if the crash came right before it
     again = register(candidate, store, tracking)
     assert again == registered
     assert tracking.aliases("topics")["candidate"] == registered.version
