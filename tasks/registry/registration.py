@@ -59,8 +59,7 @@ def register_version(
     """Register the weights with their evidence under the alias ``candidate``.
 
     The same weights with the same evidence are registered once: the version carries the digest of
-    all that it was made of, and is looked for by it first. The training's MLflow run is completed
-    with the data and the test metrics.
+    all that it was made of, and is looked for by it first. The training's MLflow run is completed.
 
     Raises:
         BaseModelError: the weights would run code when they are loaded.
@@ -78,7 +77,7 @@ def register_version(
             folder = _write(line, kind, weights, scores, Path(name), store)
             number = tracking.register_model(line, key, weights.run_id, folder, tags)
     tracking.set_alias(line, CANDIDATE, number)
-    complete_run(weights.run_id, line, data, scores, tracking)
+    complete_run(line, data, weights, scores, tracking)
     return Version(
         line=line,
         version=number,

@@ -12,6 +12,7 @@ from typing import Final
 from infra.tracking import Tracking
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
+from tasks.records.training import Weights
 from tasks.verdicts import Estimate
 
 # MLflow refuses other characters in a metric's name.
@@ -21,14 +22,15 @@ SLICES: Final = "slice."
 
 
 def complete_run(
-    run_id: str, line: str, data: DataReport, scores: Scores, tracking: Tracking
+    line: str, data: DataReport, weights: Weights, scores: Scores, tracking: Tracking
 ) -> None:
-    """Show the rows, the test metrics and that the training is done.
+    """Show the rows and the test metrics, and what training could not show at its end.
 
     Raises:
         TrackingError: MLflow does not answer.
 
     """
+    run_id = weights.run_id
     tracking.log_dataset(
         run_id,
         name=line,
@@ -38,7 +40,28 @@ def complete_run(
         rows=data.rows_by_split,
     )
     tracking.log_metrics(run_id, metrics_of(scores.estimates))
-    tracking.finish_run(run_id)
+    if not tracking.is_finished(run_id):
+        _complete_curves(weights, tracking)
+        tracking.finish_run(run_id)
+
+
+def _complete_curves(weights: Weights, tracking: Tracking) -> None:
+    """Go on with the curves behind the last point that MLflow has, from the training's record."""
+    run_id = weights.run_id
+    trained, validated = (
+        tracking.last_step(run_id, name) for name in ("train_loss", "validation_loss")
+    )
+    for point in weights.curve:
+        if point.step > trained:
+            rate, norm = point.learning_rate, point.grad_norm
+            values = {"train_loss": point.loss, "learning_rate": rate, "grad_norm": norm}
+            tracking.log_metrics(run_id, values, point.step)
+    steps = weights.curve[-1].step if weights.curve else 0
+    for epoch in weights.epochs:
+        step = steps * epoch.number // len(weights.epochs)  # all epochs have as many
+        if step > validated:
+            metrics = {f"validation_{name}": v for name, v in epoch.validation_metrics.items()}
+            tracking.log_metrics(run_id, metrics | {"validation_loss": epoch.validation_loss}, step)
 
 
 def metrics_of(estimates: Sequence[Estimate]) -> dict[str, float]:

@@ -88,16 +88,21 @@ def registered(weights: Weights, scores: Scores, parts: Any, **servers: Any) -> 
 def test_a_stopped_mlflow_costs_neither_training_nor_evaluation(
     store: ObjectStore, tracking: Tracking, server: MlflowServer, tokens: Tokens,
     topics: tuple[DataReport, BaseModel], caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    def stop_at_the_end(percent: float, _words: str) -> None:
-        if percent >= 100:
+    monkeypatch.setattr("tasks.training.callbacks.PROGRESS_EVERY_S", 0.0)
+    seen = [0.0]
+
+    def stop_in_the_middle(percent: float, _words: str) -> None:
+        seen.append(percent)
+        if percent >= 60 > seen[-2]:
             server.stop()
 
     with caplog.at_level(logging.WARNING, logger="tasks"):
         weights = train_model(
-            store, tracking, LINE, tokens, topics[1], "classification", SETTINGS, stop_at_the_end
+            store, tracking, LINE, tokens, topics[1], "classification", SETTINGS, stop_in_the_middle
         )
-    (said,) = [r.message for r in caplog.records if r.name == "tasks.training.callbacks"]
+    said = [r.message for r in caplog.records if r.name == "tasks.training.callbacks"][-1]
     assert weights.run_id in said
     assert "until the version is registered" in said
     assert "does not answer" in said
@@ -113,6 +118,12 @@ def test_a_stopped_mlflow_costs_neither_training_nor_evaluation(
     assert run.data.metrics["test_baseline_accuracy_gain"] == values["baseline.accuracy_gain"]
     assert not [name for name in run.data.metrics if "slice" in name]
     assert [one.dataset.name for one in run.inputs.dataset_inputs] == [LINE]
+    losses = tracking._client.get_metric_history(weights.run_id, "train_loss")
+    assert [point.step for point in losses] == [10, 20, *range(21, 51)]
+    validated = tracking._client.get_metric_history(weights.run_id, "validation_macro_f1")
+    assert [(point.step, point.value) for point in validated] == [
+        (25 * epoch.number, epoch.validation_metrics["macro_f1"]) for epoch in weights.epochs
+    ]
 
 
 def test_points_of_the_curves_that_mlflow_missed_are_written_when_it_is_back(
@@ -121,7 +132,7 @@ def test_points_of_the_curves_that_mlflow_missed_are_written_when_it_is_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr("tasks.training.callbacks.PROGRESS_EVERY_S", 0.0)
-    seen: list[float] = []
+    seen = [0.0]
 
     def away_for_a_while(percent: float, _words: str) -> None:
         seen.append(percent)
