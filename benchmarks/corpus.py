@@ -84,7 +84,7 @@ def write_jsonl(path: Path, size_bytes: int, seed: int = 0) -> int:
 def write_csv(path: Path, size_bytes: int, seed: int = 0) -> int:
     """Write at least this many bytes of rows with text and label, a short text each; their number.
 
-    Each text has a number before it, so that no two rows are equal. Three of four are quoted, for
+    Each text has a number before it, so that no two rows are equal. Nine of ten are quoted, for
     the commas and quotes that real sentences have.
     """
     count = 0
