@@ -42,6 +42,8 @@ CANNOT_SHAPE: Final[Mapping[str, str]] = {
     "infra.settings": "says where the servers are",
     "infra.store": "moves bytes, which are checked by their digest",
     "infra.tracking": "sends curves and metrics to MLflow, and reads none back",
+    "tasks.stages.caching": "makes the keys",
+    "tasks.stages.reasons": "keeps what the keys were made of",
     "tasks.stages.progress": "shows how far a stage is",
     "tasks.stages.run_page": "shows results on the page of the Prefect run",
 }
@@ -98,7 +100,7 @@ def code_of(module: str, function: str, arguments: object = None) -> Code:
             file.relative_to(ROOT).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
             for file in files
         },
-        {"python": PYTHON, **{name: version(name) for name in sorted(distributions)}},
+        {"python": PYTHON, **{name: _version_of(name) for name in sorted(distributions)}},
     )
 
 
@@ -149,7 +151,7 @@ class _Reach:
 
     def follow_function(self, module: str, function: str) -> None:
         """Follow one definition of a module, and what it names in that module."""
-        definitions = _definitions_reached(_read(module).tree, function)
+        definitions = _definitions_reached(module, function)
         self.modules[module] = _digest_of_trees(definitions)
         self._follow(_imports_in(definitions))
 
@@ -182,10 +184,10 @@ class _Reach:
                 self._follow_module(".".join(parts[:end]))
 
     def _chosen(self, call: _CatalogueCall) -> dict[str, str]:
-        """The entries that the arguments name; all of them where they name none."""
+        """The entries that the arguments name; all of them where they name nothing to choose by."""
         entries = {**(entries_of(call.group) if call.group else {}), **call.entries}
-        chosen = set(_values_of(self.arguments, call.chosen_by)) & entries.keys()
-        return {name: entries[name] for name in sorted(chosen or entries)}
+        named = set(_values_of(self.arguments, call.chosen_by))
+        return {name: entries[name] for name in sorted(entries) if not named or name in named}
 
 
 def _values_of(value: object, key: str) -> Iterator[str]:
@@ -310,12 +312,14 @@ def _imports_in(statements: Iterable[ast.stmt]) -> Iterator[Import]:
                 yield Import(text)
 
 
-def _definitions_reached(tree: ast.Module, function: str) -> list[ast.stmt]:
+def _definitions_reached(module: str, function: str) -> list[ast.stmt]:
     """The statements at the top of a module that a function there needs."""
     by_name: dict[str, ast.stmt] = {}
-    for statement in tree.body:
+    for statement in _read(module).tree.body:
         for name in _names_bound(statement):
             by_name[name] = statement
+    if function not in by_name:
+        raise ValueError(f"{module} has no function {function!r}")
     reached: dict[str, ast.stmt] = {}
     waiting = [function]
     while waiting:
@@ -404,3 +408,8 @@ def _distributions_of(package: str) -> Iterable[str]:
     if package in sys.stdlib_module_names:
         return ()
     return _distributions().get(package, ())
+
+
+@cache
+def _version_of(distribution: str) -> str:
+    return version(distribution)

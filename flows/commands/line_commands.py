@@ -1,4 +1,4 @@
-"""The commands on one model line: run, promote, rollback, ledger, report."""
+"""The commands on one model line: run, promote, rollback, ledger, why, report."""
 
 import getpass
 from collections.abc import Mapping
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from infra.tracking import Tracking
 
 EXIT_REFUSED = 4
+DIFFERENCES_SHOWN = 8
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for a script.")]
 DryRun = Annotated[
@@ -164,6 +165,31 @@ def _show_production_at(line: str, at: datetime, version: int | None, *, as_json
         return
     who = "no version" if version is None else f"version {version}"
     console.say(f"{who} of {line} was in production at {at.isoformat()}")
+
+
+def why(line: str, *, as_json: AsJson = False) -> int:
+    """Show what made each stage of a line run when it last did, by name.
+
+    A stage is skipped when its inputs, settings, code and libraries are those of an earlier run.
+
+    Args:
+        line: the model line.
+    """
+    from infra.store import ObjectStore
+    from tasks.stages.reasons import reasons
+
+    found = reasons(line, ObjectStore(load_settings()))
+    if as_json:
+        console.show_json([asdict(reason) for reason in found])
+    elif not found:
+        console.say(f"no stage of {line} has run yet; `assayline run CONFIG` runs them")
+    for reason in () if as_json else found:
+        console.say(f"{reason.stage:<22} {reason.at[:19].replace('T', ' ')}", "good")
+        for difference in reason.differences[:DIFFERENCES_SHOWN]:
+            console.say(f"    {difference}")
+        if (more := len(reason.differences) - DIFFERENCES_SHOWN) > 0:
+            console.say(f"    and {more} more; --json shows all", "quiet")
+    return 0
 
 
 def report(line: str, *, version: int | None = None, as_json: AsJson = False) -> int:

@@ -128,8 +128,8 @@ def is_cached(state: State | None) -> bool:
 def _stage_line(task_run: TaskRun, state: State) -> str:
     name = task_run.name.rsplit("-", 1)[0]
     if is_cached(state):
-        return f"  [cyan]=[/] {name:<16} unchanged"
+        return f"  [cyan]=[/] {name:<22} unchanged"
     seconds = task_run.total_run_time.total_seconds()
     if state.is_completed():
-        return f"  [green]✓[/] {name:<16} {seconds:.1f} s"
-    return f"  [red]✗[/] {name:<16} {state.name}"
+        return f"  [green]✓[/] {name:<22} {seconds:.1f} s"
+    return f"  [red]✗[/] {name:<22} {state.name}"

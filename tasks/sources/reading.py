@@ -1,31 +1,44 @@
 """A source's rows, shard by shard."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Final
 
+from infra.catalogue import Catalogue
 from infra.store import ObjectStore
 from tasks.records.data import SourceVersion
-from tasks.sources.columnar import read_arrow, read_parquet
 from tasks.sources.columns import ReadColumn, columns_to_read
-from tasks.sources.conll import read_conll
-from tasks.sources.delimited import read_delimited
-from tasks.sources.json_documents import read_json, read_squad
-from tasks.sources.jsonl import read_jsonl
-from tasks.sources.pinned import PinnedFile, open_pinned
+from tasks.sources.pinned import open_pinned
 from tasks.sources.read_ahead import read_ahead
 from tasks.sources.settings import (
-    AnnotatedSource,
     FilesSource,
     HubSource,
     SourceSettings,
     SqlSource,
-    TextFilesSource,
 )
 from tasks.sources.shards import Shard
-from tasks.sources.text_files import read_text_file
 from tasks.sources.typed_rows import join_shards
 from tasks.task_types.rows import RowShape
 
+# Read a file: from it, the settings and the columns to its shards.
+FILE_READERS: Final = Catalogue(
+    chosen_by="format",
+    entries={
+        "csv": "tasks.sources.delimited:read_delimited",
+        "tsv": "tasks.sources.delimited:read_delimited",
+        "json": "tasks.sources.json_documents:read_json",
+        "jsonl": "tasks.sources.jsonl:read_jsonl",
+        "parquet": "tasks.sources.columnar:read_parquet",
+        "arrow": "tasks.sources.columnar:read_arrow",
+        "text_files": "tasks.sources.text_files:read_text_file",
+        "squad": "tasks.sources.json_documents:read_squad",
+        "conll": "tasks.sources.conll:read_conll",
+    },
+)
+# Read all that a query or a data set gives: from the pinned source, the settings and the shape.
+QUERY_READERS: Final = Catalogue(
+    chosen_by="format",
+    entries={"hub": "tasks.sources.hub:read_hub", "sql": "tasks.sources.sql:read_query"},
+)
 # Small files and pieces are joined up to one of these.
 _SHARD_BYTES: Final = 8 << 20
 _SHARD_BROKEN_ROWS: Final = 50_000
@@ -45,14 +58,9 @@ def read_shards(
             fit it.
 
     """
-    if isinstance(settings, HubSource):
-        from tasks.sources.hub import read_hub
-
-        return read_hub(source, settings, shape)
-    if isinstance(settings, SqlSource):
-        from tasks.sources.sql import read_query
-
-        return read_query(source, settings, shape)
+    if isinstance(settings, HubSource | SqlSource):
+        read: Callable[..., Iterator[Shard]] = QUERY_READERS.load(settings.format)
+        return read(source, settings, shape)
     columns = columns_to_read(settings, shape)
     return read_ahead(_joined(_read_files(source, settings, columns, store)), depth=1)
 
@@ -63,28 +71,10 @@ def _read_files(
     columns: tuple[ReadColumn, ...],
     store: ObjectStore,
 ) -> Iterator[Shard]:
+    read: Callable[..., Iterator[Shard]] = FILE_READERS.load(settings.format)
     for file in source.files:
         with open_pinned(file, store) as pinned:
-            yield from _read_file(pinned, settings, columns)
-
-
-def _read_file(
-    file: PinnedFile, settings: FilesSource, columns: tuple[ReadColumn, ...]
-) -> Iterator[Shard]:
-    if isinstance(settings, TextFilesSource):
-        return read_text_file(file, settings, columns)
-    if isinstance(settings, AnnotatedSource):
-        annotated = {"squad": read_squad, "conll": read_conll}
-        return annotated[settings.format](file, settings, columns)
-    tables = {
-        "csv": read_delimited,
-        "tsv": read_delimited,
-        "json": read_json,
-        "jsonl": read_jsonl,
-        "parquet": read_parquet,
-        "arrow": read_arrow,
-    }
-    return tables[settings.format](file, settings, columns)
+            yield from read(pinned, settings, columns)
 
 
 def _joined(shards: Iterator[Shard]) -> Generator[Shard, None, None]:

@@ -5,7 +5,9 @@ A stage's key is the digest of its arguments (records and settings) and of the c
 the stage; there is no second cache.
 """
 
+import dataclasses
 import errno
+import inspect
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -16,11 +18,14 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 from prefect.concurrency.sync import concurrency
 from prefect.context import TaskRunContext
+from prefect.runtime import flow_run
 
 from infra.code_digest import code_of
 from infra.digests import as_json, digest_of
 from infra.errors import StoreError
 from infra.local.prefect_setup import GPU_LIMIT
+from infra.store import open_store
+from tasks.stages.reasons import StageRun, keep_run, now
 
 # Tells the tasks that run every time from those that are skipped when nothing changed.
 LOOK_UP_TAG = "look-up"
@@ -63,6 +68,7 @@ def cached_stage(*, gpu: bool = False) -> Callable[[Callable[P, R]], Task[P, R]]
         @wraps(function)
         def hold_slot(*args: P.args, **kwargs: P.kwargs) -> R:
             slot = concurrency(GPU_LIMIT, lease_duration=GPU_LEASE_S) if gpu else nullcontext()
+            _keep_reason(module, name, inspect.signature(function).bind(*args, **kwargs).arguments)
             with slot, _explain_full_disk():
                 return function(*args, **kwargs)
 
@@ -81,6 +87,24 @@ def look_up(function: Callable[P, R]) -> Task[P, R]:
     """Make a function a task that runs every time: it reads the outside world, and is cheap."""
     as_task = task(cache_policy=NO_CACHE, persist_result=False, tags=[LOOK_UP_TAG])
     return as_task(function)
+
+
+def _keep_reason(module: str, name: str, parameters: dict[str, Any]) -> None:
+    """Keep why a stage of a line's flow runs; a call outside of a flow leaves nothing."""
+    config = flow_run.parameters.get("config") if flow_run.id else None
+    line = config.get("line") if isinstance(config, dict) else getattr(config, "line", None)
+    if line:
+        arguments = as_json(parameters)
+        code = code_of(module, name, arguments)
+        inputs = tuple(key for key, value in parameters.items() if _is_record(value))
+        run = StageRun(name, now(), str(flow_run.id), arguments, inputs, code)
+        keep_run(str(line), run, open_store())
+
+
+def _is_record(value: object) -> bool:
+    """Whether another stage made an argument; a tuple of records counts too."""
+    one = value[0] if isinstance(value, tuple) and value else value
+    return dataclasses.is_dataclass(one)
 
 
 @contextmanager

@@ -81,5 +81,5 @@ def test_a_killed_run_goes_on_from_its_checkpoint(
     again = stack.assayline("run", str(config))
     assert again.returncode in {0, 4}, again.stdout + again.stderr
     for stage in ("ingest", "validate", "tokenize"):
-        assert f"{stage:<16} unchanged" in again.stdout
+        assert f"{stage:<22} unchanged" in again.stdout
     assert "training goes on from the checkpoint of step" in again.stdout

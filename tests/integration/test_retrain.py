@@ -115,7 +115,7 @@ def test_an_unchanged_run_repeats_nothing_and_says_so(stack: RunningStack, revie
     assert "nothing changed" in shown.stdout
     assert "models:/reviews@production stays version 1" in shown.stdout
     for stage in ("ingest", "validate", "tokenize", "train", "evaluate", "promote"):
-        assert f"{stage:<16} unchanged" in shown.stdout
+        assert f"{stage:<22} unchanged" in shown.stdout
     assert len(read_ledger(ObjectStore(stack.settings), "reviews")) == 1
 
 
@@ -131,7 +131,7 @@ def test_the_data_can_be_checked_alone_and_what_was_done_is_not_repeated(
     assert found["drift"] is None
     assert "Where the rows went" in Path(found["file"]).read_text(encoding="utf-8")
     for stage in ("ingest", "validate", "represent"):
-        assert f"{stage:<16} unchanged" in checked.stderr
+        assert f"{stage:<22} unchanged" in checked.stderr
     repaired = reviews / "repaired.parquet"
     repaired.write_text("no Parquet")
     refused = stack.assayline("readmit", str(reviews / "reviews.yaml"), str(repaired))

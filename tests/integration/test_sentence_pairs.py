@@ -68,7 +68,7 @@ def test_the_run_after_it_goes_on_from_the_checked_data_to_production(
     done = stack.assayline("run", str(config), "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     for stage in ("ingest", "validate", "tokenize"):
-        assert f"{stage:<16} unchanged" in done.stderr
+        assert f"{stage:<22} unchanged" in done.stderr
     gates = {one["metric"]: one for one in json.loads(done.stdout)["judgement"]["gates"]}
     assert gates["baseline.mrr_gain"]["verdict"] == "pass"
     assert Tracking(stack.settings).aliases("pairs")["production"] == 1

@@ -6,7 +6,7 @@ on the architecture that reads it.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from tokenizers import (
@@ -20,39 +20,12 @@ from tokenizers import (
 )
 
 from infra.errors import SettingsError
-from tasks.tokenization.settings import Architecture, ScratchSettings
+from tasks.tokenization.from_scratch.architectures.architecture import architecture_of
+from tasks.tokenization.settings import ScratchSettings
 
 # The texts, from the start each time it is called.
 Texts = Callable[[], Iterator[str]]
 
-# What transformers calls each special token, in the order of their ids.
-SPECIAL_TOKENS: Final[Mapping[Architecture, Mapping[str, str]]] = {
-    "bert": {
-        "pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",
-        "mask_token": "[MASK]",
-    },
-    "gpt2": {
-        "pad_token": "<|pad|>", "unk_token": "<|unk|>", "bos_token": "<|endoftext|>",
-        "eos_token": "<|endoftext|>",
-    },
-    "llama": {
-        "pad_token": "<pad>", "unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>",
-    },
-    "t5": {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"},
-    "bart": {
-        "bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>",
-        "mask_token": "<mask>",
-    },
-}  # fmt: skip
-# What stands around one text, and around two; GPT-2 adds nothing.
-TEMPLATES: Final[Mapping[Architecture, tuple[str, str]]] = {
-    "bert": ("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1"),
-    "llama": ("<s> $A", "<s> $A <s>:1 $B:1"),
-    "t5": ("$A </s>", "$A </s> $B </s>"),
-    "bart": ("<s> $A </s>", "<s> $A </s> </s> $B </s>"),
-}
-# Architectures whose text must come back as it was, so that no space may be put before it.
-EXACT: Final = frozenset({"gpt2", "llama"})
 # Share of a WordPiece vocabulary that single characters may take; rarer ones are unknown.
 MAX_ALPHABET_SHARE: Final = 0.75
 CONTINUED: Final = "##"
@@ -67,7 +40,7 @@ def train_tokenizer(texts: Texts, settings: ScratchSettings) -> Any:
     """
     from transformers import PreTrainedTokenizerFast
 
-    special = SPECIAL_TOKENS[settings.architecture]
+    special = architecture_of(settings).special_tokens
     names = list(dict.fromkeys(special.values()))
     kind = settings.tokenizer_kind
     if kind == "wordpiece":
@@ -91,7 +64,7 @@ def _train_wordpiece(texts: Texts, settings: ScratchSettings, special: list[str]
     The library numbers a word's inner characters in the order in which a hash map gives the words,
     and that number decides between equally frequent pairs. So they are numbered here first.
     """
-    unknown = SPECIAL_TOKENS[settings.architecture]["unk_token"]
+    unknown = architecture_of(settings).special_tokens["unk_token"]
     normalizer = normalizers.BertNormalizer(lowercase=settings.lowercase)
     alphabet = _frequent_characters(texts, normalizer, settings.vocab_size)
 
@@ -134,7 +107,7 @@ def _train_bpe(texts: Texts, settings: ScratchSettings, special: list[str]) -> T
     backend = Tokenizer(models.BPE())
     backend.normalizer = _normalizer(normalizers.NFC(), settings)
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(
-        add_prefix_space=settings.architecture not in EXACT
+        add_prefix_space=not architecture_of(settings).keeps_spaces
     )
     backend.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
@@ -150,7 +123,7 @@ def _train_bpe(texts: Texts, settings: ScratchSettings, special: list[str]) -> T
 
 def _train_unigram(texts: Texts, settings: ScratchSettings, special: list[str]) -> Tokenizer:
     """The likeliest pieces (Kudo 2018, arXiv:1804.10959), spaces kept as in SentencePiece."""
-    unknown = SPECIAL_TOKENS[settings.architecture]["unk_token"]
+    unknown = architecture_of(settings).special_tokens["unk_token"]
     backend = Tokenizer(models.Unigram())
     backend.normalizer = _normalizer(normalizers.NFKC(), settings)
     # Chinese sets no spaces, so its words end at punctuation alone; pieces are found inside.
@@ -183,13 +156,13 @@ def _ends_of_text(backend: Tokenizer, settings: ScratchSettings) -> processors.P
     steps: list[Any] = []
     if settings.tokenizer_kind == "bpe":
         steps.append(processors.ByteLevel(trim_offsets=True))
-    if settings.architecture in TEMPLATES:
-        single, pair = TEMPLATES[settings.architecture]
-        names = SPECIAL_TOKENS[settings.architecture].values()
+    architecture = architecture_of(settings)
+    if architecture.around_one:
+        names = architecture.special_tokens.values()
         steps.append(
             processors.TemplateProcessing(
-                single=single,
-                pair=pair,
+                single=architecture.around_one,
+                pair=architecture.around_two,
                 special_tokens=[(name, backend.token_to_id(name)) for name in names],
             )
         )

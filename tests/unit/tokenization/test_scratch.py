@@ -26,9 +26,10 @@ from tasks.task_types.language_models.masked_lm import MaskedLm
 from tasks.task_types.rows import ROW_SHAPES
 from tasks.task_types.tokenizers import load_tokenizer, longest_text
 from tasks.tokenization.base_model import pin
+from tasks.tokenization.from_scratch.architectures.architecture import architecture_of
 from tasks.tokenization.from_scratch.building import build, training_texts
 from tasks.tokenization.from_scratch.new_model import new_model
-from tasks.tokenization.from_scratch.new_tokenizer import SPECIAL_TOKENS, train_tokenizer
+from tasks.tokenization.from_scratch.new_tokenizer import train_tokenizer
 from tasks.tokenization.settings import BaseModelSettings, ScratchSettings
 from tasks.validation.contract.settings import ContractSettings
 from tasks.validation.validate import make_frames
@@ -95,7 +96,7 @@ def test_a_tokenizer_survives_saving_and_splits_english_and_chinese(
     assert ids == tokenizer(ASKED)["input_ids"]
     assert len(again) <= 400
     assert longest_text(tmp_path, again) == 64
-    for name, token in SPECIAL_TOKENS[settings.architecture].items():
+    for name, token in architecture_of(settings).special_tokens.items():
         assert getattr(again, name) == token
     tokens = again.convert_ids_to_tokens(ids)
     ends = {

@@ -1,0 +1,132 @@
+"""Every command and snippet of the README and of docs/architecture.md, run as it stands."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from flows.commands.cli import app
+from flows.config import load_config
+from infra.settings import load_settings
+from tests.conftest import RunningStack
+from tests.integration.test_retrain import write_config, write_reviews
+from tests.pages import ROOT, commands, shell_lines, snippets
+
+LANGUAGES = {"sh", "yaml", "python", "toml", "mermaid"}
+# What a page writes where a user has something of their own.
+PLACEHOLDERS = {
+    "CONFIG": "reviews.yaml", "path/to/reviews.yaml": "reviews.yaml", "LINE": "reviews",
+    "bbc-news": "reviews", "VERSION": "1", "FILE": "mended.parquet",
+}  # fmt: skip
+OPTIONS = {"--reason": "tried", "--by": "Ada", "--at": "2026-01-01"}
+# They would end the servers of this test; tests/integration/test_stack.py runs them.
+OF_THE_STACK = {"assayline up", "assayline down"}
+# A first promotion leaves nothing to go back to, and the message says so.
+MAY_REFUSE = {"rollback"}
+
+
+def test_every_snippet_says_what_it_is_in() -> None:
+    assert {snippet.language for snippet in snippets()} <= LANGUAGES
+
+
+@pytest.mark.parametrize("line", [one for one in shell_lines() if one.startswith("make ")])
+def test_make_knows_the_target(line: str) -> None:
+    words = shlex.split(line)
+    words = [re.sub(r"CONFIG=.*", "CONFIG=reviews.yaml", word) for word in words]
+    shown = subprocess.run(
+        [words[0], "-n", *words[1:]], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert shown.returncode == 0, shown.stderr
+    for command in re.findall(r"bin/assayline (.*)", shown.stdout):
+        app.parse_args(shlex.split(command), print_error=False, exit_on_error=False)
+
+
+def test_what_is_exported_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    exports = " ".join(
+        line.removeprefix("export ") for line in shell_lines() if line.startswith("export ")
+    )
+    values = dict(word.split("=", 1) for word in shlex.split(exports))
+    assert values
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings(tmp_path)
+    read = {str(value) for value in settings.model_dump(mode="json").values()}
+    key, secret = settings.store_access_key_id, settings.store_secret_access_key
+    read |= {one.get_secret_value() for one in (key, secret) if one}
+    assert set(values.values()) <= read
+
+
+def test_settings_snippets_are_settings_of_a_line(tmp_path: Path) -> None:
+    shown = [yaml.safe_load(one.text) for one in snippets() if one.language == "yaml"]
+    whole = [content for content in shown if "line" in content]
+    assert whole
+    for content in shown:
+        path = tmp_path / "line.yaml"
+        path.write_text(yaml.safe_dump(whole[0] | content), encoding="utf-8")
+        assert load_config(path)
+
+
+@pytest.mark.parametrize("command", commands())
+def test_the_console_knows_the_command(command: str) -> None:
+    _, name, *arguments = filled(command)
+    assert app[name]
+    if arguments or command in shell_lines():
+        app.parse_args([name, *arguments], print_error=False, exit_on_error=False)
+
+
+def filled(command: str) -> list[str]:
+    """The words of a command with what a user would put in its places."""
+    words = [PLACEHOLDERS.get(word, word) for word in shlex.split(command)]
+    for place, word in enumerate(words[:-1]):
+        if word in OPTIONS:
+            words[place + 1] = OPTIONS[word]
+    return words
+
+
+@pytest.fixture(scope="module")
+def folder(stack: RunningStack) -> Path:
+    """A user's folder, in which the commands run: reviews.csv, reviews.yaml, mended.parquet."""
+    write_reviews(stack.folder / "reviews.csv")
+    write_config(stack.folder)
+    mended = {
+        "row_id": ["0" * 64], "text": ["A row that somebody mended by hand."],
+        "label": ["tech"], "country": ["uk"],
+    }  # fmt: skip
+    pq.write_table(pa.table(mended), stack.folder / "mended.parquet")
+    return stack.folder
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_commands_do_what_the_pages_say(stack: RunningStack, folder: Path) -> None:
+    first = stack.assayline("run", "reviews.yaml")
+    assert first.returncode == 0, first.stdout + first.stderr
+    for command in commands():
+        words = filled(command)
+        if command in OF_THE_STACK or (len(words) == 2 and words[1] != "status"):
+            continue
+        done = stack.assayline(*words[1:])
+        said = done.stdout + done.stderr
+        assert "Traceback" not in said, command
+        assert done.returncode == 0 or (words[1] in MAY_REFUSE and "error: " in said), said
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("folder")
+def test_the_model_is_used_as_the_readme_shows(stack: RunningStack) -> None:
+    python = [one.text for one in snippets() if one.language == "python"]
+    (program,) = [text for text in python if "load_model" in text]
+    program = program.replace("http://127.0.0.1:15000", str(stack.settings.mlflow_url))
+    program = program.replace("models:/bbc-news@", "models:/reviews@")
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=stack.folder, env=dict(stack.environment),
+        capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "label" in done.stdout

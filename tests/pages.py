@@ -1,0 +1,49 @@
+"""The commands and snippets of the pages that users read, for the tests that run them."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "README.md", ROOT / "docs" / "architecture.md", ROOT / "docs" / "task-types.md")
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_COMMAND = re.compile(r"`(assayline [^`]+)`")
+
+
+class Snippet(NamedTuple):
+    """A fenced block of a page."""
+
+    page: str
+    language: str
+    text: str
+
+
+def snippets() -> list[Snippet]:
+    """Every fenced block that says what it is in."""
+    return [
+        Snippet(page.name, language, text)
+        for page in PAGES
+        for language, text in _BLOCK.findall(page.read_text(encoding="utf-8"))
+    ]
+
+
+def shell_lines() -> list[str]:
+    """Every command line of the shell blocks, without its comment."""
+    lines = [
+        line.split("  #")[0].split(" # ")[0].strip()
+        for snippet in snippets()
+        if snippet.language == "sh"
+        for line in snippet.text.splitlines()
+    ]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def commands() -> list[str]:
+    """Every ``assayline`` command in a shell block or in the running text, once."""
+    inline = [
+        " ".join(found.split())
+        for page in PAGES
+        for found in _COMMAND.findall(page.read_text(encoding="utf-8"))
+    ]
+    block = [line for line in shell_lines() if line.startswith("assayline ")]
+    return list(dict.fromkeys([*block, *inline]))
