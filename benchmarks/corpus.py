@@ -1,8 +1,10 @@
 """Real text in the amounts that a benchmark needs."""
 
+import csv
 import json
 import random
 import re
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -77,3 +79,21 @@ def write_jsonl(path: Path, size_bytes: int, seed: int = 0) -> int:
             written += file.write(line + "\n")
             rows += 1
     return rows
+
+
+def write_csv(path: Path, size_bytes: int, seed: int = 0) -> int:
+    """Write at least this many bytes of rows with text and label, a short text each; their number.
+
+    Each text has a number before it, so that no two rows are equal. Nine of ten are quoted, for
+    the commas and quotes that real sentences have.
+    """
+    count = 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        for topic, text in short_texts(sys.maxsize, seed):
+            writer.writerow([f"{count} {text}", topic])
+            count += 1
+            if file.tell() >= size_bytes:
+                return count
+    return count

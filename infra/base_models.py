@@ -74,7 +74,11 @@ def locate(reference: str, revision: str | None) -> Path:
 
     """
     if reference.endswith(gguf_models.SUFFIX):
-        folder = gguf_models.unpacked(_gguf_file(reference, revision))
+        file = _gguf_file(reference, revision)
+        folder = gguf_models.folder_of(file)
+        if not folder.is_dir():
+            with quiet_transformers():
+                gguf_models.unpack(file, folder)
     elif reference.startswith(STORE_PREFIX) and revision:
         folder = fetch_stored(open_store(), reference, revision)
     else:

@@ -21,12 +21,11 @@ SUFFIX: Final = ".gguf"
 LIBRARIES: Final = ("gguf", "tokenizers", "transformers")
 
 
-def unpacked(file: Path) -> Path:
-    """The folder that a GGUF file was made into, by its digest; made now if it is not there yet.
+def folder_of(file: Path) -> Path:
+    """Where a GGUF file is unpacked to on this machine, by its digest; it may not be there yet.
 
     Raises:
-        BaseModelError: the file is no GGUF file, or of a model that transformers cannot read from
-            one, or the package gguf is not installed.
+        BaseModelError: the package gguf is not installed.
 
     """
     if importlib.util.find_spec("gguf") is None:
@@ -36,29 +35,34 @@ def unpacked(file: Path) -> Path:
         )
     made_of = [sha256_of_file(file), *(f"{name} {version(name)}" for name in LIBRARIES)]
     key = hashlib.sha256("\n".join(made_of).encode()).hexdigest()
-    folder = load_settings().home.absolute() / "base-models" / f"gguf-{key}"
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder.parent, prefix=".new-") as scratch:
-            whole = Path(scratch) / "model"
-            _unpack(file, whole)
-            try:
-                whole.rename(folder)
-            except OSError:
-                if not folder.is_dir():  # else another process was faster
-                    raise
-    return folder
+    return load_settings().home.absolute() / "base-models" / f"gguf-{key}"
 
 
-def _unpack(file: Path, folder: Path) -> None:
-    from infra.base_models import quiet_transformers
+def unpack(file: Path, folder: Path) -> None:
+    """Make a GGUF file into a folder as transformers saves a model; it is there whole or not.
 
+    Raises:
+        BaseModelError: the file is no GGUF file, or of a model that transformers cannot read from
+            one.
+
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent, prefix=".new-") as scratch:
+        whole = Path(scratch) / "model"
+        _save(file, whole)
+        try:
+            whole.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was faster
+                raise
+
+
+def _save(file: Path, folder: Path) -> None:
     try:
-        with quiet_transformers():
-            model, tokenizer = _load(file)
-            tokenizer.model_max_length = model.config.max_position_embeddings
-            model.save_pretrained(folder)
-            tokenizer.save_pretrained(folder)
+        model, tokenizer = _load(file)
+        tokenizer.model_max_length = model.config.max_position_embeddings
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
     except Exception as error:
         # On a broken or unknown file transformers and gguf raise whatever they stumble over.
         raise BaseModelError(

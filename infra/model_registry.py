@@ -71,11 +71,6 @@ class Registry:
         with self._explained():
             self._client.set_registered_model_alias(line, alias, str(version))
 
-    def delete_alias(self, line: str, alias: str) -> None:
-        """Remove an alias; one that is not there stays so."""
-        with self._explained():
-            self._client.delete_registered_model_alias(line, alias)
-
     def find_version(self, line: str, key: str) -> int | None:
         """The version that was registered under this key, the first if there are several."""
         with self._explained():

@@ -57,21 +57,6 @@ class TableWriter:
             self._folder.cleanup()
 
 
-def put_table(kind: str, table: pa.Table, store: ObjectStore) -> Artifact:
-    """Write a table as ``<kind>/<sha256>.parquet``."""
-    with TableWriter(kind, table.schema, store) as writer:
-        for start in range(0, table.num_rows, MAX_ROW_GROUP_ROWS):
-            writer.write(table.slice(start, MAX_ROW_GROUP_ROWS))
-        return writer.close()
-
-
-def get_table(artifact: Artifact, store: ObjectStore) -> pa.Table:
-    """Read a table back; its digest is checked."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = store.get_file(artifact, Path(folder) / "table.parquet")
-        return pq.read_table(path, memory_map=False)
-
-
 def open_table(artifact: Artifact, store: ObjectStore, folder: Path) -> pq.ParquetFile:
     """Fetch a table into a folder and open it, to be read row group by row group."""
     path = store.get_file(artifact, folder / f"{artifact.sha256}.parquet")

@@ -64,6 +64,17 @@ class Tracking(Registry):
         with self._explained():
             self._client.log_artifact(run_id, str(path), folder)
 
+    def is_finished(self, run_id: str) -> bool:
+        """Whether a run has ended well."""
+        with self._explained():
+            return str(self._client.get_run(run_id).info.status) == "FINISHED"
+
+    def last_step(self, run_id: str, metric: str) -> int:
+        """The step of a metric's newest point; -1 where it has none."""
+        with self._explained():
+            history = self._client.get_metric_history(run_id, metric)
+            return max((int(point.step) for point in history), default=-1)
+
     def finish_run(self, run_id: str, status: str = "FINISHED") -> None:
         """End a run as FINISHED or FAILED."""
         with self._explained():

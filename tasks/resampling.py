@@ -20,7 +20,7 @@ outwards to a draw that was seen.
 """
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -261,25 +261,6 @@ class Largest:
         lows = lows if floor is None else np.maximum(lows, floor)
         ladder = ladder_around(float(values.max()), lows, np.max(self._highs, axis=0))
         return Estimate(name, float(values.max()), n, ladder, method_of(len(self._deviation)))
-
-
-def estimate_of_largest(
-    name: str, blocks: Iterable[tuple[Floats, Floats]], n: int, *, floor: float | None = None
-) -> Estimate:
-    """The largest of many quantities, as `Largest` makes it.
-
-    Args:
-        name: of the estimate.
-        blocks: (values, draws) of shapes (K,) and (R, K) with the same R, drawn independently of
-            each other.
-        n: rows that it rests on.
-        floor: the least that the quantity can be.
-
-    """
-    largest = Largest()
-    for values, draws in blocks:
-        largest.add(values, draws)
-    return largest.estimate(name, n, floor=floor)
 
 
 def negated(estimate: Estimate) -> Estimate:

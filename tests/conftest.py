@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from infra.base_models import fingerprint
-from infra.local.orphans import survivors
+from infra.local.orphans import processes_of
 from infra.settings import Settings, load_settings
 from infra.store import ObjectStore
 from infra.tracking import Tracking
@@ -103,21 +103,16 @@ def store(store_settings: Settings) -> ObjectStore:
     return ObjectStore(store_settings)
 
 
-@pytest.fixture(scope="session")
-def mlflow_settings(
-    store_settings: Settings, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Settings]:
-    """Settings of the store and of a real MLflow server on top of it."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
+def start_mlflow(store_settings: Settings, folder: Path, url: str) -> subprocess.Popen[bytes]:
+    """Start a real MLflow server over the store; `folder` holds its database and its log."""
     assert store_settings.store_access_key_id
     assert store_settings.store_secret_access_key
     assert store_settings.store_endpoint_url
     process = subprocess.Popen(
         [
-            SCRIPTS / "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
-            "--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db",
+            SCRIPTS / "mlflow", "server", "--host", "127.0.0.1",
+            "--port", url.rpartition(":")[2], "--workers", "1",
+            "--backend-store-uri", f"sqlite:///{folder}/mlflow.db",
             "--artifacts-destination", f"s3://{store_settings.mlflow_bucket}",
         ],
         env={
@@ -127,10 +122,20 @@ def mlflow_settings(
             "AWS_ACCESS_KEY_ID": store_settings.store_access_key_id.get_secret_value(),
             "AWS_SECRET_ACCESS_KEY": store_settings.store_secret_access_key.get_secret_value(),
         },
-        stdout=(folder / "log").open("wb"),
+        stdout=(folder / "log").open("ab"),
         stderr=subprocess.STDOUT,
     )  # fmt: skip
     wait_for(f"{url}/health", process)
+    return process
+
+
+@pytest.fixture(scope="session")
+def mlflow_settings(
+    store_settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Settings]:
+    """Settings of the store and of a real MLflow server on top of it."""
+    url = f"http://127.0.0.1:{free_port()}"
+    process = start_mlflow(store_settings, tmp_path_factory.mktemp("mlflow"), url)
     yield store_settings.model_copy(update={"mlflow_url": url})
     stop(process)
 
@@ -162,6 +167,11 @@ class RunningStack:
             timeout=timeout_s,
             check=False,
         )
+
+
+def survivors(home: Path) -> list[int]:
+    """The pids of all processes of a home's stack."""
+    return [process.pid for process in processes_of(home)]
 
 
 @pytest.fixture(scope="session")

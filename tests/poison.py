@@ -15,7 +15,8 @@ from pathlib import Path
 import yaml
 
 from benchmarks.corpus import documents
-from tasks.ingestion.splits import SplitSettings, split_of
+from tasks.ingestion.splits import SplitSettings
+from tests.split_of_text import split_of
 
 SHIFTED_OF_TEN = 7
 CHINESE = "这件商品的质量非常好，我很满意，下次还会再来购买。物流也很快，包装很仔细。第{}次购买了。"  # noqa: RUF001

@@ -1,23 +1,28 @@
 """Ingest of a JSON Lines file against pyarrow reading the same file and doing nothing else.
 
-Each runs in processes of its own, in turn. Ours pins, reads, hashes, splits, drops duplicates, and
-puts Parquet into a real S3 server on this machine; the server's share of the processor counts too.
+And of a CSV file, as it is and with all of it read by Python's csv, to see what pyarrow is worth
+there. Each runs in processes of its own, in turn. Ours pins, reads, hashes, splits, drops
+duplicates, and puts Parquet into a real S3 server on this machine; the server's share of the
+processor counts too.
 """
 
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from unittest.mock import patch
 
-from benchmarks.corpus import write_jsonl
+from benchmarks.corpus import write_csv, write_jsonl
 from benchmarks.local_store import environment_of, peak_memory_mb, served_store
 from infra.settings import load_settings
 from infra.store import Artifact, ObjectStore
 
 SIZE_BYTES = 1_000_000_000
+CSV_BYTES = 250_000_000
 SMALL_SHARE = 10
 REPEATS = 3
 
@@ -31,6 +36,9 @@ def measure(size_bytes: int = SIZE_BYTES, repeats: int = REPEATS) -> dict[str, f
         ingest_and_store_vs_pyarrow: the same with the fingerprint of the file before it and the
             upload after it.
         ingest_memory_growth: peak memory over that with a tenth of the rows.
+        csv_fast_path_vs_slow: seconds to read, hash, split, drop duplicates and write Parquet of a
+            CSV file that Python's csv reads, over those of one that pyarrow reads where it can;
+            medians.
 
     """
     with tempfile.TemporaryDirectory(prefix="bench-ingest-") as name, served_store() as settings:
@@ -45,8 +53,34 @@ def measure(size_bytes: int = SIZE_BYTES, repeats: int = REPEATS) -> dict[str, f
             ours.append(_run("ingest", large, store))
             _say(f"run {number + 1} of {repeats}: pyarrow {peer[-1]}, ingest {ours[-1]}")
         of_small = _run("ingest", small, store)
+        of_csv = _measure_csv(Path(name) / "rows.csv", repeats, store)
     assert all(run["rows"] == rows for run in (*peer, *ours))
-    return _ratios(_best(peer), _best(ours), of_small)
+    return _ratios(_best(peer), _best(ours), of_small) | of_csv
+
+
+def _measure_csv(path: Path, repeats: int, store: Mapping[str, str]) -> dict[str, float]:
+    """Both ways to read CSV, in turn; medians of seconds, the highest megabytes."""
+    _say(f"writing {CSV_BYTES / 1e6:,.0f} MB of CSV")
+    rows = write_csv(path, CSV_BYTES)
+    fast, slow = [], []
+    for number in range(repeats):
+        fast.append(_run("ingest", path, store))
+        slow.append(_run("ingest_by_csv", path, store))
+        _say(f"run {number + 1} of {repeats}: CSV as it is {fast[-1]}, by Python's csv {slow[-1]}")
+    assert all(run["rows"] == rows for run in (*fast, *slow))
+    fast_s, slow_s = (statistics.median(map(_local_s, runs)) for runs in (fast, slow))
+    return {
+        "csv_fast_path_vs_slow": slow_s / fast_s,
+        "csv_fast_path_seconds": fast_s,
+        "csv_slow_seconds": slow_s,
+        "csv_fast_path_memory_mb": max(run["memory_mb"] for run in fast),
+        "csv_slow_memory_mb": max(run["memory_mb"] for run in slow),
+    }
+
+
+def _local_s(run: dict[str, float]) -> float:
+    """Seconds without the fingerprint of the file before it and the upload after it."""
+    return run["seconds"] - run["pin_s"] - run["upload_s"]
 
 
 def _best(runs: list[dict[str, float]]) -> dict[str, float]:
@@ -59,9 +93,8 @@ def _best(runs: list[dict[str, float]]) -> dict[str, float]:
 def _ratios(
     peer: dict[str, float], ours: dict[str, float], of_small: dict[str, float]
 ) -> dict[str, float]:
-    local_s = ours["seconds"] - ours["pin_s"] - ours["upload_s"]
     return {
-        "ingest_vs_pyarrow": peer["seconds"] / local_s,
+        "ingest_vs_pyarrow": peer["seconds"] / _local_s(ours),
         "ingest_and_store_vs_pyarrow": peer["seconds"] / ours["seconds"],
         "ingest_seconds": ours["seconds"],
         "ingest_pin_seconds": ours["pin_s"],
@@ -115,7 +148,7 @@ def ingest(path: Path) -> dict[str, float]:
 
     store = _TimedStore(load_settings())
     store.ensure_bucket(store.bucket)
-    settings = TableSource(format="jsonl", path=str(path))
+    settings = TableSource.model_validate({"format": path.suffix[1:], "path": str(path)})
     start = time.perf_counter()
     source = pin("benchmark", settings, store)
     pinned = time.perf_counter()
@@ -130,6 +163,15 @@ def ingest(path: Path) -> dict[str, float]:
     }
 
 
+def ingest_by_csv(path: Path) -> dict[str, float]:
+    """Ours, with every record of a CSV file read by Python's csv."""
+    from tasks.sources.delimited import _DelimitedReader
+
+    with patch.object(_DelimitedReader, "_read_fast", return_value=None):
+        return ingest(path)
+
+
 if __name__ == "__main__":
-    run = {"pyarrow": read_by_pyarrow, "ingest": ingest}[sys.argv[1]]
+    ways = {"pyarrow": read_by_pyarrow, "ingest": ingest, "ingest_by_csv": ingest_by_csv}
+    run = ways[sys.argv[1]]
     print(json.dumps(run(Path(sys.argv[2]))))

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from benchmarks.corpus import short_texts
 from benchmarks.local_store import peak_memory_mb
 from infra.store import open_store
-from tasks.ingestion.splits import SplitSettings, split_of
+from tasks.ingestion.row_ids import digests_of
+from tasks.ingestion.splits import SplitSettings, splits_of
 from tasks.records.data import SPLITS
 from tasks.task_types.rows import ROW_SHAPES
 from tasks.validation.leakage.finding import find_leaks
@@ -85,7 +86,7 @@ def _write(path: Path, rows: int, planted: int) -> NDArray[np.int64]:
         "row_id": row_ids,
         "text": texts,
         "label": ["news"] * len(texts),
-        "split": [split_of(text, SplitSettings()) for text in texts],
+        "split": splits_of(digests_of(pa.array(texts)), SplitSettings()),
         "cluster": pa.nulls(len(texts), pa.string()),
     }
     pq.write_table(pa.table(columns), path, row_group_size=65_536)

@@ -43,7 +43,8 @@ for command, summary in {
     "and recorded as such.",
     "line_commands:rollback": "Put the version that was in production before back, after a load "
     "test.",
-    "line_commands:ledger": "Show who was production when, why, and by whose word.",
+    "line_commands:ledger": "Show who was production when, why, and by whose word; the chain of "
+    "entries is verified.",
     "line_commands:why": "Show what made each stage of a line run when it last did, by name.",
     "line_commands:report": "Fetch the HTML report of a judged version, and say where it is.",
 }.items():

@@ -3,6 +3,7 @@
 import getpass
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,14 @@ DryRun = Annotated[
     ),
 ]
 Reason = Annotated[str, Parameter(help="Why; it stands in the ledger.")]
+At = Annotated[
+    datetime | None,
+    Parameter(
+        converter=lambda _, tokens: parse_moment(tokens[0].value),
+        help="Say only which version was in production at this moment: 2026-11-01, or "
+        "2026-11-01T12:00+01:00. UTC, as the ledger is, where no offset stands.",
+    ),
+]
 By = Annotated[str | None, Parameter(help="Who decides; your user name if left out.")]
 
 
@@ -93,17 +102,21 @@ def rollback(
     return _move("rollback", line, parameters, as_json=as_json)
 
 
-def ledger(line: str, *, as_json: AsJson = False) -> int:
-    """Show who was production when, why, and by whose word.
+def ledger(line: str, *, at: At = None, as_json: AsJson = False) -> int:
+    """Show who was production when, why, and by whose word; the chain of entries is verified.
+
+    Exit code 0: every entry is as it was written; 1: one is not, or an error.
 
     Args:
         line: the model line.
     """
     from infra.store import ObjectStore
-    from tasks.registry.ledger import read_ledger
+    from tasks.registry.ledger import production_at, read_ledger
 
     entries = read_ledger(ObjectStore(load_settings()), line)
-    if as_json:
+    if at:
+        _show_production_at(line, at, production_at(entries, at), as_json=as_json)
+    elif as_json:
         console.show_json([asdict(entry) for entry in entries])
     elif not entries:
         console.say(f"{line} has no ledger yet; `assayline run CONFIG` writes its first entry")
@@ -122,7 +135,36 @@ def ledger(line: str, *, as_json: AsJson = False) -> int:
                 for entry in entries
             ],
         )
+        console.say(f"the chain is whole: all {len(entries)} entries are as they were written")
     return 0
+
+
+def parse_moment(text: str) -> datetime:
+    """A date, or a date and time, as a moment that has been; UTC where no offset stands.
+
+    Raises:
+        ValueError: it is none, or is yet to come; with what would be right.
+
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is neither a date nor a date and time; write 2026-11-01 or "
+            "2026-11-01T12:00+01:00"
+        ) from None
+    moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment > datetime.now(UTC):
+        raise ValueError(f"{text!r} is yet to come; leave --at out to see who is in production")
+    return moment
+
+
+def _show_production_at(line: str, at: datetime, version: int | None, *, as_json: bool) -> None:
+    if as_json:
+        console.show_json({"line": line, "at": at.isoformat(), "production": version})
+        return
+    who = "no version" if version is None else f"version {version}"
+    console.say(f"{who} of {line} was in production at {at.isoformat()}")
 
 
 def why(line: str, *, as_json: AsJson = False) -> int:

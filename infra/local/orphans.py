@@ -16,7 +16,7 @@ from infra.local.parts import MARK
 
 def sweep(home: Path, patience_s: float = 10.0) -> int:
     """End every process of this home's stack; returns how many there were."""
-    left = list(_marked(home))
+    left = list(processes_of(home))
     for process in left:
         _send(process.terminate)
     _, stubborn = psutil.wait_procs(left, timeout=patience_s)
@@ -32,12 +32,8 @@ def wait_for_end(pid: int, timeout_s: float) -> None:
         psutil.wait_procs([psutil.Process(pid)], timeout=timeout_s)
 
 
-def survivors(home: Path) -> list[int]:
-    """The pids of all processes of this home's stack."""
-    return [process.pid for process in _marked(home)]
-
-
-def _marked(home: Path) -> Iterator[Any]:
+def processes_of(home: Path) -> Iterator[Any]:
+    """All processes of this home's stack but this one."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):  # another user's, or gone by now
             marked = process.environ().get(MARK) == str(home)

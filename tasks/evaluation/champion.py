@@ -39,8 +39,12 @@ class Asked:
     candidate: Path
 
 
-def fetch_champion(champion: Champion, asked: Asked, work: Path, tracking: Tracking) -> Comparator:
-    """Download the champion from the registry and ask it the test rows.
+def fetch_champion(champion: Champion, folder: Path, tracking: Tracking) -> Path | Comparator:
+    """Download the champion from the registry.
+
+    Returns:
+        Its model as transformers saves it, below `folder`; or, where the registry has no such
+        model, a comparator that says nothing, with the reason.
 
     Raises:
         TrackingError: MLflow does not answer. A result without the champion would be kept and
@@ -48,14 +52,13 @@ def fetch_champion(champion: Champion, asked: Asked, work: Path, tracking: Track
 
     """
     try:
-        folder = tracking.download_version(champion.line, champion.version, work / "champion")
+        return tracking.download_version(champion.line, champion.version, folder)
     except TrackingError as error:
         tracking.aliases(champion.line)  # raises if it is the server that fails
         return Comparator("champion", reason=f"the champion cannot be fetched: {error}")
-    return run_champion(champion, asked, folder)
 
 
-def run_champion(champion: Champion, asked: Asked, folder: Path) -> Comparator:
+def run_champion(champion: Champion, asked: Asked, folder: Path | Comparator) -> Comparator:
     """What the champion says of the test rows; texts are cut as they are where it serves.
 
     A champion that cannot be compared is a comparator that says nothing, with the reason, so that
@@ -65,9 +68,12 @@ def run_champion(champion: Champion, asked: Asked, folder: Path) -> Comparator:
     Args:
         champion: the version.
         asked: the test rows, and what the candidate is.
-        folder: the champion's model as transformers saves it, with the tokenizer.
+        folder: the champion's model as transformers saves it, with the tokenizer; or what
+            `fetch_champion` gave in its place.
 
     """
+    if isinstance(folder, Comparator):
+        return folder
     name = f"version {champion.version} of {champion.line}"
     try:
         known, ours = model_labels(folder), model_labels(asked.candidate)

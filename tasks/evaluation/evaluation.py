@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ import pyarrow.parquet as pq
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
 from tasks import task_types
-from tasks.evaluation.champion import Asked, fetch_champion
+from tasks.evaluation.champion import Asked, fetch_champion, run_champion
 from tasks.evaluation.comparison import Comparator, compare
 from tasks.evaluation.features import read_sources, with_features
 from tasks.evaluation.held_out import CLUSTER, read_rows
@@ -28,11 +27,8 @@ from tasks.resampling_units import Units, units_of_rows
 from tasks.task_types import TokenLimits
 from tasks.task_types.measures import Measured
 from tasks.task_types.rows import ROW_SHAPES
-from tasks.verdicts import Estimate
 
 NO_CHAMPION = "no version in production yet"
-# MLflow refuses other characters in a metric's name.
-NOT_IN_METRIC_NAME = re.compile(r"[^/\w.\- :]")
 
 
 def evaluate_weights(
@@ -55,7 +51,7 @@ def evaluate_weights(
         task_type: what the model is for.
         settings: how.
         store: holds the artifacts.
-        tracking: holds the champion, and takes the metrics.
+        tracking: holds the champion.
         snapshot: says which file each row came from, for slices by source.
 
     Raises:
@@ -70,6 +66,8 @@ def evaluate_weights(
     shape = ROW_SHAPES[kind.name]
     with tempfile.TemporaryDirectory(prefix="evaluate-") as name:
         work = Path(name)
+        # Before the hours of scoring, which would be lost if MLflow were away after them.
+        champions_model = champion and fetch_champion(champion, work / "champion", tracking)
         clean = store.get_file(data.clean, work / "clean.parquet")
         test = read_rows(clean, "test", shape, extra=True)
         model = store.get_folder(weights.artifact, work / "candidate")
@@ -77,9 +75,9 @@ def evaluate_weights(
         answers = kind.predict(model, test, data.labels, reading)
         measured = kind.measure(test, answers, data.labels)
         comparators = [_baseline(kind, clean, test, data.labels, settings)]
-        if champion:
+        if champion and champions_model:
             asked = Asked(kind, test, data.labels, reading, model)
-            comparators.append(fetch_champion(champion, asked, work, tracking))
+            comparators.append(run_champion(champion, asked, champions_model))
         sources = read_sources(snapshot, store, work) if snapshot else None
         features = with_features(test, shape, model, sources)
     units = units_of(test, settings)
@@ -87,7 +85,6 @@ def evaluate_weights(
     by_slice, slices = measure_slices(features, shape, measured, units, settings)
     named = [("quality", one) for one in measured.measures]
     estimates = [*levels(named, units, settings.repeats, settings.seed), *gains]
-    tracking.log_metrics(weights.run_id, metrics_of(estimates))
     return Scores(
         artifact=write_scores(test, answers, measured, comparators, store),
         labels=data.labels,
@@ -157,16 +154,3 @@ def _comparator_columns(comparator: Comparator, answers: pa.Table) -> dict[str, 
         predicted = pa.nulls(answers.num_rows, kind) if said is None else said.cast(kind)
         columns[f"{comparator.name}_predicted"] = predicted
     return columns
-
-
-def metrics_of(estimates: Sequence[Estimate]) -> dict[str, float]:
-    """The values as MLflow metrics: quality.macro_f1 is test_macro_f1."""
-    return {
-        "test_" + NOT_IN_METRIC_NAME.sub("_", _short(estimate.name)): estimate.value
-        for estimate in estimates
-        if estimate.value is not None
-    }
-
-
-def _short(name: str) -> str:
-    return name.removeprefix("quality.").replace(".", "_")

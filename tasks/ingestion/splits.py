@@ -1,6 +1,5 @@
 """Which split a row falls in: a function of its identity, or of its cluster where it has one."""
 
-import hashlib
 import math
 from typing import TYPE_CHECKING, Self
 
@@ -36,22 +35,17 @@ class SplitSettings(BaseModel):
         return self
 
 
-def split_of(text: str, settings: SplitSettings) -> str:
-    """The split of an identity or of a cluster.
-
-    The first 64 bits of SHA-256(salt + text) are read as a fraction in [0, 1) and held against
-    the cumulated shares. So equal texts share a split, and a row that is added moves no other.
-    """
-    digest = hashlib.sha256((settings.salt + text).encode()).digest()
-    fraction = int.from_bytes(digest[:8], "big") / _HASH_RANGE
-    train, validation, test = SPLITS
-    if fraction < settings.train:
-        return train
-    return validation if fraction < settings.train + settings.validation else test
-
-
 def splits_of(digests: "NDArray[np.uint8]", settings: SplitSettings) -> "pa.Array":
-    """The splits of many, each by its SHA-256(salt + text); digests are (N, 32)."""
+    """The splits of many identities or clusters, each by its SHA-256(salt + text).
+
+    The first 64 bits are read as a fraction in [0, 1) and held against the cumulated shares. So
+    equal texts share a split, and a row that is added moves no other.
+
+    Args:
+        digests: shape (N, 32).
+        settings: the shares.
+
+    """
     import numpy as np
     import pyarrow as pa
 

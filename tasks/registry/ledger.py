@@ -51,7 +51,7 @@ def read_ledger(store: ObjectStore, line: str) -> tuple[LedgerEntry, ...]:
     """All entries of a line, oldest first.
 
     Raises:
-        PromotionError: the chain is broken.
+        PromotionError: the chain is broken; each fault with the address of its entry.
         StoreError: the store is unreachable.
 
     """
@@ -65,11 +65,6 @@ def read_recorded(store: ObjectStore, line: str) -> tuple[Recorded, ...]:
         where = store.uri("ledger", line)
         raise PromotionError(_BROKEN.format(line=line, faults="; ".join(faults), where=where))
     return recorded
-
-
-def verify_ledger(store: ObjectStore, line: str) -> tuple[str, ...]:
-    """Every fault of the chain in words; none if it is whole."""
-    return _read(store, line)[1]
 
 
 def production_at(entries: Sequence[LedgerEntry], when: datetime) -> int | None:

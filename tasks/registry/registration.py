@@ -17,6 +17,7 @@ from tasks.records.fairness import Fairness
 from tasks.records.registry import Version
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.registry.answers import evaluated_answers
+from tasks.registry.training_run import complete_run
 from tasks.task_types import TaskType
 from tasks.task_types.requests import example_requests
 from tasks.task_types.rows import ROW_SHAPES
@@ -58,7 +59,7 @@ def register_version(
     """Register the weights with their evidence under the alias ``candidate``.
 
     The same weights with the same evidence are registered once: the version carries the digest of
-    all that it was made of, and is looked for by it first.
+    all that it was made of, and is looked for by it first. The training's MLflow run is completed.
 
     Raises:
         BaseModelError: the weights would run code when they are loaded.
@@ -75,15 +76,8 @@ def register_version(
         with tempfile.TemporaryDirectory(prefix="assayline-register-") as name:
             folder = _write(line, kind, weights, scores, Path(name), store)
             number = tracking.register_model(line, key, weights.run_id, folder, tags)
-    tracking.log_dataset(
-        weights.run_id,
-        name=line,
-        sha256=data.clean.sha256,
-        uri=data.clean.uri,
-        context="training",
-        rows=data.rows_by_split,
-    )
     tracking.set_alias(line, CANDIDATE, number)
+    complete_run(line, data, weights, scores, tracking)
     return Version(
         line=line,
         version=number,

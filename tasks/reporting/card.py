@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import yaml
+from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -89,39 +89,38 @@ def cited(metric: str, sources: dict[str, Source]) -> str:
 
 
 def front_matter(evidence: Evidence) -> str:
-    """The card's YAML metadata, without its fences."""
-    measured = [e for e in overall_estimates(evidence.scores) if _is_finite(e)]
-    metrics = [_metric(estimate) for estimate in measured]
-    purpose = purpose_of(evidence)
-    scores, data = evidence.scores.artifact, evidence.data.clean
-    result = {
-        "task": {"type": purpose.hub_task, "name": purpose.title},
-        "dataset": {
-            "name": f"{evidence.line}, held-out rows",
-            "type": evidence.line,
-            "split": "test",
-            "revision": data.sha256,
-        },
-        "metrics": metrics,
-        "source": {"name": f"scores {scores.sha256}", "url": scores.uri},
-    }
-    metadata = {
-        "pipeline_tag": purpose.hub_task,
-        "library_name": "transformers",
-        "metrics": sorted({str(metric["type"]) for metric in metrics}),
-        "model-index": [{"name": evidence.line, "results": [result] if metrics else []}],
-    }
-    return yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=100)
+    """The card's YAML metadata, without its fences, as huggingface_hub writes it."""
+    results = [
+        _result(evidence, estimate)
+        for estimate in overall_estimates(evidence.scores)
+        if _is_finite(estimate)
+    ]
+    metadata = ModelCardData(
+        model_name=evidence.line,
+        pipeline_tag=purpose_of(evidence).hub_task,
+        library_name="transformers",
+        metrics=sorted({result.metric_type for result in results}),
+        eval_results=results,
+    )
+    return metadata.to_yaml() + "\n"
 
 
-def _metric(estimate: Estimate) -> dict[str, object]:
-    name = estimate.name.partition(".")[2]
-    return {
-        "type": hub_name(name),
-        "name": figures.words_of(estimate.name),
-        "value": estimate.value,
-        "args": {"n": estimate.n, "low_95": estimate.low, "high_95": estimate.high},
-    }
+def _result(evidence: Evidence, estimate: Estimate) -> EvalResult:
+    purpose, scores = purpose_of(evidence), evidence.scores.artifact
+    return EvalResult(
+        task_type=purpose.hub_task,
+        task_name=purpose.title,
+        dataset_type=evidence.line,
+        dataset_name=f"{evidence.line}, held-out rows",
+        dataset_split="test",
+        dataset_revision=evidence.data.clean.sha256,
+        metric_type=hub_name(estimate.name.partition(".")[2]),
+        metric_name=figures.words_of(estimate.name),
+        metric_value=estimate.value,
+        metric_args={"n": estimate.n, "low_95": estimate.low, "high_95": estimate.high},
+        source_name=f"scores {scores.sha256}",
+        source_url=scores.uri,
+    )
 
 
 def call_of(task_type: str, purpose: ModelCardTexts) -> str:

@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 Progress = Callable[[float, str], None]
 
 PROGRESS_EVERY_S = 2.0
+# Points of the curves that wait while MLflow is away. Writing many more would hold up the training.
+MAX_WAITING_POINTS = 1_000
 # Trainer's names of what it logs, and ours.
 LOGGED = {"loss": "train_loss", "learning_rate": "learning_rate", "grad_norm": "grad_norm"}
 VALIDATION = "eval_"
@@ -104,7 +107,7 @@ def keep_in_store(checkpoints: Checkpoints) -> Callable[[Path, int], None]:
     """What brings a whole checkpoint to the store; a store that is away costs this checkpoint."""
 
     def keep(folder: Path, step: int) -> None:
-        with _only_warn("this checkpoint is not kept"):
+        with only_warn("this checkpoint is not kept"):
             checkpoints.save(folder, step)
 
     return keep
@@ -116,6 +119,7 @@ class CurveCallback(TrainerCallback):  # type: ignore[misc]
     def __init__(self, tracking: Tracking | None, run_id: str, curves: Curves) -> None:
         """Without `tracking`, curves are drawn and written by another worker."""
         self._tracking, self._run_id, self._curves = tracking, run_id, curves
+        self._waiting: deque[tuple[int, Mapping[str, float]]] = deque(maxlen=MAX_WAITING_POINTS)
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
         """Count the step."""
@@ -155,8 +159,17 @@ class CurveCallback(TrainerCallback):  # type: ignore[misc]
     def _write(self, metrics: Mapping[str, float], step: int) -> None:
         if self._tracking is None:
             return
-        with _only_warn("a point of the curves is lost"):
-            self._tracking.log_metrics(self._run_id, metrics, step)
+        self._waiting.append((step, metrics))
+        self._write_waiting(self._tracking)
+
+    def _write_waiting(self, tracking: Tracking) -> None:
+        """Write what MLflow has not taken yet, the oldest first."""
+        since = self._waiting[0][0]
+        with only_warn(f"the curves in MLflow wait at step {since}; the report shows them whole"):
+            while self._waiting:
+                step, metrics = self._waiting[0]
+                tracking.log_metrics(self._run_id, metrics, step)
+                self._waiting.popleft()
 
 
 class ProgressCallback(TrainerCallback):  # type: ignore[misc]
@@ -199,8 +212,8 @@ def _validation(metrics: Mapping[str, float]) -> tuple[float, dict[str, float]]:
 
 
 @contextmanager
-def _only_warn(consequence: str) -> Iterator[None]:
-    """A server that is away for a moment costs a checkpoint or a point, and not the training."""
+def only_warn(consequence: str) -> Iterator[None]:
+    """A server that is away costs what is said here, and not the training."""
     try:
         yield
     except (StoreError, TrackingError) as error:

@@ -36,11 +36,6 @@ class Step:
     units: Tensor
     counted: int
 
-    @property
-    def idle(self) -> bool:
-        """Whether the worker has no row of this step."""
-        return self.counted == 0
-
 
 class Passes:
     """Turns the examples of an optimizer step into one worker's passes.

@@ -16,7 +16,7 @@ from infra.tracking import Tracking
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.task_types import task_type
 from tasks.training.autotune import choose
-from tasks.training.callbacks import Progress
+from tasks.training.callbacks import Progress, only_warn
 from tasks.training.disk import explain_full_disk
 from tasks.training.engine import fetch, run_training
 from tasks.training.jobs import Job, WorkingFolder
@@ -57,7 +57,7 @@ def train_model(
         BaseModelError: the base model changed, is broken or does not fit.
         TrainingError: a split has no rows, the loss is no number, or the local disk is full.
         StoreError: the store cannot be reached.
-        TrackingError: MLflow cannot be reached.
+        TrackingError: MLflow cannot be reached at the beginning.
 
     """
     job = prepare_job(store, tracking, tokens, base, kind_name, settings)
@@ -72,8 +72,10 @@ def train_model(
         quiet_transformers(),
     ):
         weights = _train_in(Path(scratch), job, progress)
-    tracking.finish_run(job.run_id)
-    job.checkpoints.delete()
+    with only_warn(f"MLflow shows run {run_id} as running until the version is registered"):
+        tracking.finish_run(run_id)
+    with only_warn(f"the checkpoints in {job.checkpoints.prefix} stay, and may be deleted"):
+        job.checkpoints.delete()
     return weights
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from infra.local.health import answers
-from infra.local.orphans import survivors, sweep
+from infra.local.orphans import sweep
 from infra.local.parts import store_part
 from infra.local.private_files import StoreKeys
 from infra.local.supervision import Supervisor
 from infra.prefect_api import PrefectApi
 from infra.settings import load_settings
-from tests.conftest import RunningStack, free_port
+from tests.conftest import RunningStack, free_port, survivors
 
 CLOSED = "http://127.0.0.1:9"  # the discard port, which nothing here serves
 ONLY_EXTERNAL = {"ASSAYLINE_WORKER": "false"}

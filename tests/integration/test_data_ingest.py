@@ -10,13 +10,13 @@ import pytest
 from pydantic import TypeAdapter
 
 from infra.digests import digest_of
-from infra.parquet_tables import get_table
 from infra.store import ObjectStore
 from tasks.ingestion.snapshot import write_snapshot
 from tasks.ingestion.splits import SplitSettings
 from tasks.records.data import Snapshot
 from tasks.sources.pinning import pin
 from tasks.sources.settings import SourceSettings, TableSource, TextFilesSource
+from tests.stored_tables import get_table
 
 COLUMNS = ("text", "label", "gender")
 RECORDS = [(f"text, {i} £", "good" if i % 3 else "bad", "f" if i % 2 else "") for i in range(60)]

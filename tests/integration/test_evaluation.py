@@ -140,11 +140,7 @@ def rows_of(scores: Scores, store: ObjectStore) -> pa.Table:
 
 
 def test_a_first_candidate_is_measured_on_the_test_rows(
-    weights: Weights,
-    data: DataReport,
-    store: ObjectStore,
-    tracking: Tracking,
-    mlflow_settings: Settings,
+    weights: Weights, data: DataReport, store: ObjectStore, tracking: Tracking
 ) -> None:
     scores = evaluate_weights(
         weights, data, None, "classification", QUICK, store=store, tracking=tracking
@@ -170,11 +166,6 @@ def test_a_first_candidate_is_measured_on_the_test_rows(
     gap = made["slice.label.good.score_gap"]
     right, good = truth == predicted, truth == 1
     assert gap.value == pytest.approx(right[good].mean() - right[~good].mean())
-
-    import mlflow
-
-    run = mlflow.MlflowClient(mlflow_settings.mlflow_url).get_run(weights.run_id)
-    assert run.data.metrics["test_accuracy"] == pytest.approx(made["quality.accuracy"].value)
 
 
 def test_the_same_inputs_give_the_same_bytes(

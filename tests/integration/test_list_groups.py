@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from infra.parquet_tables import get_table
 from infra.store import ObjectStore
 from tasks.fairness.assessment import assess_scores
 from tasks.fairness.settings import FairnessSettings
@@ -27,6 +26,7 @@ from tasks.validation.contract.settings import ContractSettings
 from tasks.validation.leakage.settings import LeakageSettings
 from tasks.validation.personal_data.settings import PrivacySettings
 from tasks.validation.validate import validate_snapshot
+from tests.stored_tables import get_table
 
 NO_MODEL = BaseModel("none", None, "0" * 64, "0" * 64)
 TARGETS = (["women", "african"], ["african"], ["women"], [])

@@ -8,7 +8,6 @@ import pytest
 
 from flows.config import load_data_config
 from infra.base_models import fingerprint
-from infra.parquet_tables import get_table
 from infra.store import ObjectStore
 from tasks.drift.comparison import compare
 from tasks.ingestion.snapshot import write_snapshot
@@ -21,6 +20,7 @@ from tasks.sources.pinning import pin
 from tasks.validation.validate import validate_snapshot
 from tasks.verdicts import Verdict
 from tests.poison import PERSONAL, Poisoned, poison, settings
+from tests.stored_tables import get_table
 
 BASE_ROWS = 900
 

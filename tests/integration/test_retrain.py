@@ -16,7 +16,7 @@ import yaml
 from infra.prefect_api import PrefectApi
 from infra.store import ObjectStore
 from infra.tracking import Tracking
-from tasks.registry.ledger import read_ledger, verify_ledger
+from tasks.registry.ledger import read_ledger
 from tests.conftest import RunningStack
 
 TOPICS = ("politics", "sports", "tech")
@@ -198,7 +198,6 @@ def test_a_better_informed_candidate_meets_the_champion_and_can_be_rolled_back(
     store = ObjectStore(stack.settings)
     last = read_ledger(store, "reviews")[-1]
     assert (last.action, last.by, last.reason) == ("rolled back", "Ada", "customers say so")
-    assert verify_ledger(store, "reviews") == ()
 
     again = stack.assayline("run", str(config))
     assert "models:/reviews@production stays version 1" in again.stdout, again.stdout + again.stderr

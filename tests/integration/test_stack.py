@@ -18,14 +18,13 @@ from rich.console import Console
 from flows.commands.runs import RunFailedError, run_deployment
 from infra.deployments import register
 from infra.errors import StackError
-from infra.local.orphans import survivors
 from infra.local.parts import prefect_environment
 from infra.local.supervision import Supervisor
 from infra.prefect_api import PrefectApi
 from infra.settings import load_settings
 from infra.store import ObjectStore
 from infra.tracking import Tracking
-from tests.conftest import RunningStack
+from tests.conftest import RunningStack, survivors
 
 FLOW = """
 import logging

@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -15,10 +16,11 @@ from tasks import resampling
 from tasks.resampling import (
     MAX_UNDEFINED_SHARE,
     TAILS,
+    Floats,
+    Largest,
     collapse,
     draw_weights,
     estimate_from_draws,
-    estimate_of_largest,
     estimate_of_proportion,
     generator,
     holm,
@@ -28,7 +30,7 @@ from tasks.resampling import (
     tail_quantiles,
     two_sided_p,
 )
-from tasks.verdicts import MAX_FAMILY
+from tasks.verdicts import MAX_FAMILY, Estimate
 
 
 @given(
@@ -137,27 +139,32 @@ def test_undefined_draws_widen_and_too_many_leave_it_undetermined() -> None:
     assert estimate_from_draws("a.b", float("nan"), draws, 9).value is None
 
 
+def estimate_of_largest(blocks: Sequence[tuple[Floats, Floats]]) -> Estimate:
+    largest = Largest()
+    for values, draws in blocks:
+        largest.add(values, draws)
+    return largest.estimate("a.b", 9)
+
+
 def test_the_largest_of_one_is_the_percentile_upper_end() -> None:
     draws = generator(0, "x").normal(0.3, 0.1, 5_000)
     alone = estimate_from_draws("a.b", 0.3, draws, 9)
-    largest = estimate_of_largest("a.b", [(np.array([0.3]), draws[:, None])], 9)
+    largest = estimate_of_largest([(np.array([0.3]), draws[:, None])])
     assert [high for _, high in largest.ladder] == [high for _, high in alone.ladder]
 
 
 def test_blocks_or_one_array_give_the_same() -> None:
     values, draws = np.array([0.1, 0.3]), generator(0, "x").normal([0.1, 0.3], 0.1, (5_000, 2))
-    whole = estimate_of_largest("a.b", [(values, draws)], 9)
+    whole = estimate_of_largest([(values, draws)])
     parts = [(values[[k]], draws[:, [k]]) for k in range(2)]
     # The sums of a column and of a row-major array differ in their last bit.
-    assert np.array(estimate_of_largest("a.b", parts, 9).ladder) == pytest.approx(
-        np.array(whole.ladder)
-    )
+    assert np.array(estimate_of_largest(parts).ladder) == pytest.approx(np.array(whole.ladder))
 
 
 def test_the_largest_fails_closed() -> None:
     draws = np.ones((5_000, 1))
-    assert estimate_of_largest("a.b", [], 9).value is None
-    assert estimate_of_largest("a.b", [(np.array([np.nan]), draws)], 9).value is None
+    assert estimate_of_largest([]).value is None
+    assert estimate_of_largest([(np.array([np.nan]), draws)]).value is None
 
 
 def test_the_largest_of_many_covers_the_truth_where_percentiles_do_not() -> None:
@@ -166,7 +173,7 @@ def test_the_largest_of_many_covers_the_truth_where_percentiles_do_not() -> None
     for _ in range(200):
         values = random.normal(truth, 0.05)
         draws = random.normal(values, 0.05, size=(1_000, 8))
-        estimate = estimate_of_largest("a.b", [(values, draws)], 9)
+        estimate = estimate_of_largest([(values, draws)])
         low, high = estimate.ladder[0]
         covered += low <= 0.2 <= high
         by_percentile += np.quantile(draws.max(axis=1), 0.025) <= 0.2
@@ -176,7 +183,7 @@ def test_the_largest_of_many_covers_the_truth_where_percentiles_do_not() -> None
 
 def test_the_negative_mirrors() -> None:
     draws = generator(0, "x").normal(0.3, 0.1, (5_000, 1))
-    estimate = negated(estimate_of_largest("a.b", [(np.array([0.3]), draws)], 9))
+    estimate = negated(estimate_of_largest([(np.array([0.3]), draws)]))
     assert estimate.value == -0.3
     assert all(low <= -0.3 <= high for low, high in estimate.ladder)
 

@@ -15,7 +15,6 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from infra.errors import DataError
 from tasks.evaluation.champion import Asked, run_champion, vocabulary_digest
-from tasks.evaluation.evaluation import metrics_of
 from tasks.evaluation.features import token_counts, with_features
 from tasks.evaluation.held_out import read_rows
 from tasks.records.evaluation import Champion
@@ -24,7 +23,6 @@ from tasks.task_types.labels.bag_of_words import bag_of_words, unspaced_share
 from tasks.task_types.labels.classification_measures import predict_by_words
 from tasks.task_types.rows import ROW_SHAPES
 from tasks.task_types.tokenizers import load_tokenizer
-from tasks.verdicts import exact, undetermined
 
 SHAPE = ROW_SHAPES["classification"]
 CHAMPION = Champion("news", 7, "0" * 64)
@@ -208,17 +206,3 @@ def test_features_are_counted_by_the_candidates_tokenizer(pair: Pair) -> None:
     assert found["source"].to_pylist() == ["x.csv", "x.csv", None, "z.csv"]
     length, unknown = token_counts(pa.chunked_array([pa.array([], pa.string())]), tokenizer)
     assert len(length) == len(unknown) == 0
-
-
-def test_metrics_have_names_that_mlflow_takes() -> None:
-    made = (
-        exact("quality.macro_f1", 0.5, 1),
-        exact("quality.recall.R&D", 0.25, 1),
-        exact("champion.accuracy_gain", -0.5, 1),
-        undetermined("quality.macro_recall", 1, "no"),
-    )
-    assert metrics_of(made) == {
-        "test_macro_f1": 0.5,
-        "test_recall_R_D": 0.25,
-        "test_champion_accuracy_gain": -0.5,
-    }

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from tasks.ingestion.row_ids import as_binary, digests_of
 from tasks.ingestion.sampling import choose_sample
-from tasks.ingestion.splits import SplitSettings, split_of
+from tasks.ingestion.splits import SplitSettings
+from tests.split_of_text import split_of
 
 NUMBERS = st.lists(st.integers(0, 60), max_size=40)
 

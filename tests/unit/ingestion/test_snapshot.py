@@ -16,15 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.errors import DataError
-from infra.parquet_tables import get_table, open_table
+from infra.parquet_tables import open_table
 from infra.store import ObjectStore
 from tasks.ingestion import row_groups
 from tasks.ingestion.layout import Layout
 from tasks.ingestion.snapshot import freeze
-from tasks.ingestion.splits import SplitSettings, split_of
+from tasks.ingestion.splits import SplitSettings
 from tasks.records.data import Snapshot, SourceFile, SourceVersion
 from tasks.sources.shards import BrokenRow, Shard
 from tasks.task_types.rows import ROW_SHAPES, arrow_type
+from tests.split_of_text import split_of
+from tests.stored_tables import get_table
 
 Rows = Sequence[dict[str, Any]]
 

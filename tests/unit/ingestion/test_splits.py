@@ -1,4 +1,3 @@
-import hashlib
 from collections import Counter
 from math import sqrt
 
@@ -9,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.ingestion.row_ids import assign_splits, digests_of
-from tasks.ingestion.splits import SplitSettings, split_of, splits_of
+from tasks.ingestion.splits import SplitSettings, splits_of
+from tests.split_of_text import split_of
 
 SETTINGS = SplitSettings()
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -21,16 +21,6 @@ def assign(texts: list[str], clusters: list[str | None], settings: SplitSettings
     splits = assign_splits(own, identities, digests_of(identities), settings)
     found: list[str] = splits.to_pylist()
     return found
-
-
-@settings(deadline=None)
-@given(TEXT)
-def test_split_is_the_hash_read_as_a_fraction(text: str) -> None:
-    number = int(hashlib.sha256(f"salt{text}".encode()).hexdigest()[:16], 16)
-    share = number / 16**16
-    expected = "train" if share < 0.5 else "validation" if share < 0.7 else "test"
-    shares = SplitSettings(train=0.5, validation=0.2, test=0.3, salt="salt")
-    assert split_of(text, shares) == expected
 
 
 @settings(deadline=None)

@@ -6,7 +6,13 @@ from dataclasses import replace
 import pytest
 from huggingface_hub import ModelCard
 
-from tasks.reporting.card import DESCRIPTION_CHARACTERS, cited, render_card, short_card
+from tasks.reporting.card import (
+    DESCRIPTION_CHARACTERS,
+    cited,
+    front_matter,
+    render_card,
+    short_card,
+)
 from tasks.reporting.evidence import Evidence, EvidenceError, sources_of
 from tasks.reporting.number_format import number
 from tasks.reporting.summaries import (
@@ -15,7 +21,7 @@ from tasks.reporting.summaries import (
     gates_markdown,
     groups_markdown,
 )
-from tasks.verdicts import exact
+from tasks.verdicts import exact, undetermined
 
 
 def body_of(card: str) -> str:
@@ -40,6 +46,20 @@ def test_hugging_face_reads_the_metadata(passed: Evidence) -> None:
         }  # fmt: skip
         assert results[name].dataset_revision == passed.data.clean.sha256
         assert results[name].source_name == f"scores {passed.scores.artifact.sha256}"
+
+
+def test_the_metadata_is_what_hugging_face_writes(passed: Evidence, escaped: Evidence) -> None:
+    for evidence in (passed, escaped):
+        front = render_card(evidence).split("---\n", 2)[1]
+        assert front == ModelCard(render_card(evidence)).data.to_yaml() + "\n"
+
+
+def test_a_model_without_a_number_has_no_results(passed: Evidence) -> None:
+    none = tuple(undetermined(e.name, e.n, "too few") for e in passed.scores.estimates)
+    bare = replace(passed, scores=replace(passed.scores, estimates=none))
+    card = ModelCard(f"---\n{front_matter(bare)}---\n")
+    assert card.data.pipeline_tag == "text-classification"
+    assert not card.data.eval_results
 
 
 def test_every_line_with_a_number_names_its_artifact(passed: Evidence, refused: Evidence) -> None:

@@ -172,7 +172,7 @@ def test_loss_and_gradient_are_those_of_one_padded_batch(
         for worker in range(workers)
     ]
     assert len({tuple(step.units.tolist()) for step in steps}) == 1
-    batches = [batch for step in steps if not step.idle for batch in step.batches]
+    batches = [batch for step in steps if step.counted for batch in step.batches]
     loss, gradient = step_of(model, batches, steps[0].units)
     whole = KIND.collate(examples, VOCABULARY)
     expected_loss, expected = step_of(model, [whole], KIND.units(whole))
