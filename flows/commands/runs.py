@@ -12,8 +12,8 @@ import yaml
 from pydantic import TypeAdapter
 from rich.console import Console
 
-from infra.deployments import PREFECT_FILE
 from infra.errors import AssaylineError, StackError
+from infra.local.deployments import PREFECT_FILE
 from infra.local.prefect_setup import register_deployments
 from infra.prefect_api import PrefectApi
 from infra.settings import Settings, load_stack_settings

@@ -20,7 +20,7 @@ from prefect.context import TaskRunContext
 from infra.code_digest import code_of
 from infra.digests import as_json, digest_of
 from infra.errors import StoreError
-from infra.local.prefect_setup import GPU_LIMIT
+from infra.prefect_api import GPU_LIMIT
 
 # Tells the tasks that run every time from those that are skipped when nothing changed.
 LOOK_UP_TAG = "look-up"
