@@ -14,6 +14,7 @@ import httpx
 import pytest
 import yaml
 
+from flows.deployments import ensure_deployments
 from infra.prefect_api import PrefectApi
 from infra.store import ObjectStore
 from infra.tracking import Tracking
@@ -97,6 +98,12 @@ def first_run(stack: RunningStack, reviews: Path) -> Iterator[str]:
     return done.stdout
 
 
+@pytest.fixture
+def deployed(stack: RunningStack, reviews: Path) -> None:
+    """The line's deployments, as `assayline run` registers them; after a run they stand."""
+    ensure_deployments(stack.settings, "reviews", reviews / "reviews.yaml")
+
+
 def test_the_first_run_puts_a_proven_version_in_production(
     stack: RunningStack, first_run: str
 ) -> None:
@@ -117,7 +124,7 @@ def test_the_first_run_puts_a_proven_version_in_production(
         assert name in PrefectApi(stack.settings).deployments()
 
 
-@pytest.mark.usefixtures("first_run")
+@pytest.mark.usefixtures("deployed")
 def test_deployments_are_found_by_their_tags(stack: RunningStack) -> None:
     flows = ("retrain", "promote", "rollback", "check-data", "readmit")
     for line in ("bbc-news", "zh-reviews", "reviews"):
@@ -234,13 +241,14 @@ def test_ledger_report_and_status_show_the_line(stack: RunningStack) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("first_run")
+@pytest.mark.usefixtures("deployed")
 def test_up_renews_what_earlier_code_registered(stack: RunningStack, reviews: Path) -> None:
     """Without tags, in a form of earlier code; one line's settings file has become wrong since."""
     before = tags_by_name(stack, "assayline")
-    for row in PrefectApi(stack.settings).deployments().values():
-        url = f"{stack.settings.prefect_url}/deployments/{row.id}"
-        httpx.patch(url, json={"tags": []}).raise_for_status()
+    orchestrator = PrefectApi(stack.settings)
+    for row in orchestrator.deployments().values():
+        orchestrator._send("PATCH", f"/deployments/{row.id}", {"tags": []}).raise_for_status()
+    assert tags_by_name(stack, "assayline") == {}
     home = stack.settings.home
     for record in home.glob("deployments-*.json"):
         record.unlink()
@@ -259,7 +267,7 @@ def test_up_renews_what_earlier_code_registered(stack: RunningStack, reviews: Pa
     path.unlink()
     assert again.returncode == 0, again.stderr
     assert "the deployments of wrong stay as they were: Prefect refuses" in again.stderr
-    assert "wrong.yaml has 1 wrong setting(s)" in again.stderr
+    assert "wrong.yaml has 2 wrong setting(s)" in again.stderr  # no source, and so no policy
     after = tags_by_name(stack, "assayline")
     for line in ("bbc-news", "zh-reviews", "reviews"):
         ours = {name: tags for name, tags in before.items() if tags[1] == line}
