@@ -197,23 +197,32 @@ def _validated(model: type[Config], content: dict[str, Any], path: Path) -> Conf
         raise SettingsError(message + _near_names(error)) from error
 
 
-def load_data(path: str) -> dict[str, Any]:
-    """As `load_line`, for the deployments that need no more than the data of a line."""
-    config = load_data_config(Path(path))
-    return {"config": config.model_dump(mode="json", exclude_unset=True)}
-
-
-def load_line(path: str) -> dict[str, Any]:
-    """Give a deployment the settings of a line: a build step of prefect.yaml.
+def load_line(path: str, line: str) -> dict[str, Any]:
+    """Give a deployment the name and the settings of its line: a build step of prefect.yaml.
 
     So the settings stand in one place, and the form in the Prefect UI shows them. In prefect.yaml:
-    ``build: [flows.config.load_line: {id: line, path: configs/my-line.yaml}]`` and
-    ``parameters: {config: "{{ line.config }}"}``.
+    ``build: [flows.config.load_line: {id: line, line: my-line, path: configs/my-line.yaml}]``, and
+    for what the flow takes ``parameters: {config: "{{ line.config }}"}``, or ``line.data`` for the
+    settings of the data alone, or ``line.name``.
 
     Args:
         path: the YAML file, relative to the folder in which `prefect deploy` runs.
+        line: the line that the deployment is of.
+
+    Raises:
+        SettingsError: the file is refused, or is of another line.
     """
-    return {"config": load_config(Path(path)).model_dump(mode="json", exclude_unset=True)}
+    config, data = load_config(Path(path)), load_data_config(Path(path))
+    if config.line != line:
+        raise SettingsError(
+            f"{path} is of the line {config.line}, and prefect.yaml gives it to {line}; correct "
+            f"the path or the line there, or `line: {config.line}` in the file"
+        )
+    return {
+        "name": line,
+        "config": config.model_dump(mode="json", exclude_unset=True),
+        "data": data.model_dump(mode="json", exclude_unset=True),
+    }
 
 
 def _anchor_paths(content: dict[str, Any], folder: Path) -> None:

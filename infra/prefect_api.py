@@ -19,6 +19,7 @@ from tenacity import retry, retry_if_result, stop_after_attempt, wait_random_exp
 from infra.errors import StackError
 from infra.settings import Settings
 
+GPU_LIMIT = "gpu"  # the concurrency limit that a stage on a GPU holds a slot of
 PAGE = 200  # the server's own limit for one answer
 TRIES = 6
 BUSY = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE})

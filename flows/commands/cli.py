@@ -74,8 +74,14 @@ def up(*, as_json: AsJson = False) -> int:
     What runs already is left as it is. A server that the environment names (see the README) is
     checked, and not started.
     """
+    from flows.deployments import check_lines, renew_own_lines
+    from infra.local.deployments import PREFECT_FILE
     from infra.local.stack import Stack
     from infra.local.start import Arrival
+
+    settings, stack = load_settings(), load_stack_settings()
+    if (stack.project / PREFECT_FILE).is_file():
+        check_lines(stack.project / PREFECT_FILE)
 
     arrivals: list[Arrival] = []
 
@@ -85,19 +91,22 @@ def up(*, as_json: AsJson = False) -> int:
             seconds = f"{arrival.seconds:5.1f} s"
             console.say(f"{arrival.name:<8} {arrival.how:<9} {seconds}  {arrival.address}", "good")
 
-    running = Stack(load_settings(), load_stack_settings()).up(progress)
+    running = Stack(settings, stack).up(progress)
     registration = running.registration
+    names = registration.names if registration else ()
+    if registration and registration.renewed:  # then the lines of the user's own are due, too
+        names += renew_own_lines(running.settings, console.show_error)
     if as_json:
         console.show_json(
             {
                 "parts": {arrival.name: vars(arrival) for arrival in arrivals},
-                "deployments": list(registration.names) if registration else [],
+                "deployments": list(names),
                 "home": str(running.settings.home),
             }
         )
     elif registration:
         what = "registered" if registration.renewed else "unchanged"
-        console.say(f"deployments {what}: {', '.join(registration.names)}")
+        console.say(f"deployments {what}: {', '.join(names)}")
     return 0
 
 

@@ -73,8 +73,8 @@ def readmit(config: Path, rows: str, *, as_json: AsJson = False) -> int:
 
 def _data_parameters(settings: Settings, config: Path) -> tuple["DataConfig", dict[str, object]]:
     """The checked data settings of a file, as a flow run takes them; the line is registered."""
-    from flows.commands.runs import ensure_deployments
     from flows.config import load_data_config
+    from flows.deployments import ensure_deployments
 
     checked = load_data_config(config)
     ensure_deployments(settings, checked.line, config)

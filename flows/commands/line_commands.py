@@ -50,8 +50,9 @@ def run(config: Path, *, dry_run: DryRun = False, as_json: AsJson = False) -> in
     Args:
         config: the line's YAML file, for example configs/bbc-news.yaml.
     """
-    from flows.commands.runs import ensure_deployments, run_deployment
+    from flows.commands.runs import run_deployment
     from flows.config import load_config
+    from flows.deployments import ensure_deployments
 
     checked = load_config(config)
     settings = load_settings()

@@ -4,37 +4,17 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import httpx
-import yaml
 from pydantic import TypeAdapter
 from rich.console import Console
 
-from infra.deployments import PREFECT_FILE
 from infra.errors import AssaylineError, StackError
-from infra.local.prefect_setup import register_deployments
-from infra.prefect_api import PrefectApi
-from infra.settings import Settings, load_stack_settings
+from infra.settings import Settings
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
-
-# The flow of each deployment that a line has, and what it is for.
-LINE_FLOWS = {
-    "flows/data.py:check_data": "Checks the line's data and reports on it; trains nothing.",
-    "flows/data.py:readmit": "Takes repaired rows back in from quarantine.",
-    "flows/retrain.py:retrain": "Retrains the line; ends in seconds if nothing changed.",
-    "flows/promote.py:rollback": "Puts the version that was in production before back.",
-    "flows/promote.py:promote": "A person promotes a version by name and with a reason.",
-}
-# What gives a deployment the settings of its line, where it takes them.
-CONFIG_STEPS = {
-    "flows/data.py:check_data": "flows.config.load_data",
-    "flows/data.py:readmit": "flows.config.load_data",
-    "flows/retrain.py:retrain": "flows.config.load_line",
-}
 
 
 class RunFailedError(AssaylineError):
@@ -133,49 +113,3 @@ def _result(run: "FlowRun") -> Any:
 def _own_words(message: str) -> str:
     """A failed state's message without Prefect's preface and the class of the error."""
     return re.sub(r"^(Flow run encountered an exception: )?(\w+Error: )?", "", message)
-
-
-def ensure_deployments(settings: Settings, line: str, config: Path) -> None:
-    """Register a line that the project's prefect.yaml does not name, so that Prefect knows it.
-
-    Args:
-        settings: of the servers.
-        line: its name.
-        config: its YAML file.
-
-    Raises:
-        StackError: Prefect is not up or refuses the deployments.
-    """
-    stack = load_stack_settings()
-    orchestrator = PrefectApi(settings)
-    named = yaml.safe_load((stack.project / PREFECT_FILE).read_text(encoding="utf-8"))
-    if line in {entry["name"] for entry in named["deployments"]}:
-        return
-    folder = settings.home.absolute() / "lines"
-    folder.mkdir(parents=True, exist_ok=True)
-    prefect_file = _write_prefect_file(folder, line, config.absolute())
-    register_deployments(orchestrator, settings, stack.project, prefect_file)
-
-
-def _write_prefect_file(folder: Path, line: str, config: Path) -> Path:
-    deployments = []
-    for entrypoint, description in LINE_FLOWS.items():
-        entry: dict[str, Any] = {
-            "name": line,
-            "description": description,
-            "entrypoint": entrypoint,
-            "work_pool": {"name": "assayline"},
-            "concurrency_limit": {"limit": 1, "collision_strategy": "ENQUEUE"},
-            "parameters": {"line": line},
-        }
-        if step_name := CONFIG_STEPS.get(entrypoint):
-            step = {step_name: {"id": "line", "path": str(config)}}
-            entry |= {"build": [step], "parameters": {"config": "{{ line.config }}"}}
-        deployments.append(entry)
-    pull = {
-        "prefect.deployments.steps.set_working_directory": {"directory": "{{ $ASSAYLINE_PROJECT }}"}
-    }
-    content = {"name": "assayline", "pull": [pull], "deployments": deployments}
-    path = folder / f"{line}.prefect.yaml"
-    path.write_text(yaml.safe_dump(content), encoding="utf-8")
-    return path

@@ -6,14 +6,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra.deployments import PREFECT_FILE, Registration, register
 from infra.errors import StackError
+from infra.local.deployments import PREFECT_FILE, Registration, register
 from infra.local.parts import MARK, WORK_POOL, prefect_environment
-from infra.prefect_api import PrefectApi
+from infra.prefect_api import GPU_LIMIT, PrefectApi
 from infra.results_block import BLOCK_NAME, BLOCK_TYPE, stands
 from infra.settings import Settings
 
-GPU_LIMIT = "gpu"
 GPU_SLOTS = 1
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from infra.deployments import Registration
 from infra.errors import StackError
 from infra.local import health
+from infra.local.deployments import Registration
 from infra.local.orphans import sweep
 from infra.local.parts import (
     HOST,

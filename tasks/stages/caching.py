@@ -23,7 +23,7 @@ from prefect.runtime import flow_run
 from infra.code_digest import code_of
 from infra.digests import as_json, digest_of
 from infra.errors import StoreError
-from infra.local.prefect_setup import GPU_LIMIT
+from infra.prefect_api import GPU_LIMIT
 from infra.store import open_store
 from tasks.stages.reasons import StageRun, keep_run, now
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from infra.local.prefect_setup import GPU_LIMIT
+from infra.prefect_api import GPU_LIMIT
 from infra.store import MANIFEST, ObjectStore
 from tasks.stages.caching import GPU_LEASE_S
 from tests.conftest import SCRIPTS, RunningStack

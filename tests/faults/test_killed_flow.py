@@ -9,7 +9,7 @@ import httpx
 import psutil
 import pytest
 
-from infra.local.prefect_setup import GPU_LIMIT
+from infra.prefect_api import GPU_LIMIT
 from infra.store import MANIFEST, ObjectStore
 from tests.conftest import SCRIPTS, RunningStack
 from tests.integration.test_retrain import write_config, write_reviews

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
+from flows.deployments import ensure_deployments
 from infra.prefect_api import PrefectApi
 from infra.store import ObjectStore
 from infra.tracking import Tracking
@@ -71,6 +73,14 @@ def write_config(folder: Path, name: str = "reviews.yaml", **changes: object) ->
     return path
 
 
+def tags_by_name(stack: RunningStack, tag: str) -> dict[str, list[str]]:
+    """The tags of each deployment that the Prefect server finds by one tag, by `flow/name`."""
+    wanted = {"deployments": {"tags": {"all_": [tag]}}}
+    found = httpx.post(f"{stack.settings.prefect_url}/deployments/filter", json=wanted).json()
+    names = {str(row.id): name for name, row in PrefectApi(stack.settings).deployments().items()}
+    return {names[row["id"]]: row["tags"] for row in found}
+
+
 @pytest.fixture(scope="module")
 def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with reviews.csv and reviews.yaml."""
@@ -86,6 +96,12 @@ def first_run(stack: RunningStack, reviews: Path) -> Iterator[str]:
     done = stack.assayline("run", str(reviews / "reviews.yaml"))
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+@pytest.fixture
+def deployed(stack: RunningStack, reviews: Path) -> None:
+    """The line's deployments, as `assayline run` registers them; after a run they stand."""
+    ensure_deployments(stack.settings, "reviews", reviews / "reviews.yaml")
 
 
 def test_the_first_run_puts_a_proven_version_in_production(
@@ -106,6 +122,15 @@ def test_the_first_run_puts_a_proven_version_in_production(
     for flow in ("retrain", "promote", "rollback", "check-data", "readmit"):
         name = f"{flow}/reviews"
         assert name in PrefectApi(stack.settings).deployments()
+
+
+@pytest.mark.usefixtures("deployed")
+def test_deployments_are_found_by_their_tags(stack: RunningStack) -> None:
+    flows = ("retrain", "promote", "rollback", "check-data", "readmit")
+    for line in ("bbc-news", "zh-reviews", "reviews"):
+        assert tags_by_name(stack, line) == {
+            f"{flow}/{line}": ["assayline", line, flow] for flow in flows
+        }
 
 
 @pytest.mark.usefixtures("first_run")
@@ -212,3 +237,38 @@ def test_ledger_report_and_status_show_the_line(stack: RunningStack) -> None:
     assert "<html" in Path(report["file"]).read_text(encoding="utf-8")[:500]
     status = json.loads(stack.assayline("status", "--json").stdout)
     assert "production" in status["lines"]["reviews"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("deployed")
+def test_up_renews_what_earlier_code_registered(stack: RunningStack, reviews: Path) -> None:
+    """Without tags, in a form of earlier code; one line's settings file has become wrong since."""
+    before = tags_by_name(stack, "assayline")
+    orchestrator = PrefectApi(stack.settings)
+    for row in orchestrator.deployments().values():
+        orchestrator._send("PATCH", f"/deployments/{row.id}", {"tags": []}).raise_for_status()
+    assert tags_by_name(stack, "assayline") == {}
+    home = stack.settings.home
+    for record in home.glob("deployments-*.json"):
+        record.unlink()
+    wrong = reviews / "wrong.yaml"
+    wrong.write_text("line: another")
+    for line, config in {"reviews": reviews / "reviews.yaml", "wrong": wrong}.items():
+        entry = {
+            "name": line,
+            "entrypoint": "flows/retrain.py:retrain",
+            "work_pool": {"name": "assayline"},
+            "build": [{"flows.config.load_line": {"id": "line", "path": str(config)}}],
+        }
+        path = home / "lines" / f"{line}.prefect.yaml"
+        path.write_text(yaml.safe_dump({"deployments": [entry]}))
+    again = stack.assayline("up")
+    path.unlink()
+    assert again.returncode == 0, again.stderr
+    assert "the deployments of wrong stay as they were: Prefect refuses" in again.stderr
+    assert "wrong.yaml has 2 wrong setting(s)" in again.stderr  # no source, and so no policy
+    after = tags_by_name(stack, "assayline")
+    for line in ("bbc-news", "zh-reviews", "reviews"):
+        ours = {name: tags for name, tags in before.items() if tags[1] == line}
+        assert len(ours) == 5
+        assert ours.items() <= after.items()

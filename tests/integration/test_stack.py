@@ -16,8 +16,8 @@ import yaml
 from rich.console import Console
 
 from flows.commands.runs import RunFailedError, run_deployment
-from infra.deployments import register
 from infra.errors import StackError
+from infra.local.deployments import register
 from infra.local.parts import prefect_environment
 from infra.local.supervision import Supervisor
 from infra.prefect_api import PrefectApi

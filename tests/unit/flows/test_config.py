@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.commands.runs import _write_prefect_file
-from flows.config import RetrainConfig, load_config, load_data, load_data_config, load_line
+from flows.config import RetrainConfig, load_config, load_data_config, load_line
 from flows.settings_page import PAGE, render_settings_page
 from infra.digests import digest_of
 from infra.errors import SettingsError
@@ -27,14 +26,8 @@ def written(folder: Path, content: object) -> Path:
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_every_shipped_line_loads_and_is_deployed(path: Path) -> None:
-    config = load_config(path)
-    assert config.line == path.stem
-    deployments = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
-    flows = {
-        entry["entrypoint"].split(":")[1] for entry in deployments if entry["name"] == path.stem
-    }
-    assert flows == {"retrain", "rollback", "promote", "check_data", "readmit"}
+def test_every_shipped_line_loads(path: Path) -> None:
+    assert load_config(path).line == path.stem
 
 
 def test_there_are_two_shipped_lines() -> None:
@@ -54,9 +47,15 @@ def test_absolute_and_store_addresses_stay(tmp_path: Path, path: str) -> None:
 
 def test_a_deployment_gets_what_differs_from_the_defaults(tmp_path: Path) -> None:
     path = written(tmp_path, MINIMAL)
-    given = load_line(str(path))["config"]
+    given = load_line(str(path), "reviews")["config"]
     assert set(given) == {"line", "source"}
     assert RetrainConfig.model_validate(given) == load_config(path)
+
+
+def test_a_deployment_of_another_line_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, MINIMAL)
+    with pytest.raises(SettingsError, match=r"is of the line reviews, and .* gives it to ratings"):
+        load_line(str(path), "ratings")
 
 
 def test_settings_have_a_stable_digest(tmp_path: Path) -> None:
@@ -147,7 +146,7 @@ def test_a_line_of_any_task_type_loads(tmp_path: Path) -> None:
 
 def test_a_check_of_data_takes_the_data_settings_alone(tmp_path: Path) -> None:
     path = written(tmp_path, MINIMAL | {"training": {"epochs": 3}})
-    assert set(load_data(str(path))["config"]) == {"line", "source"}
+    assert set(load_line(str(path), "reviews")["data"]) == {"line", "source"}
     wrong = written(tmp_path, MINIMAL | {"training": {"epochs": 0}})
     with pytest.raises(SettingsError, match=r"training\.epochs"):
         load_data_config(wrong)
@@ -160,13 +159,6 @@ def test_benchmarks_and_hub_folders_are_relative_to_the_file(tmp_path: Path) -> 
     config = load_data_config(written(tmp_path, content))
     assert config.source.dataset == str(tmp_path / "data")  # type: ignore[union-attr]
     assert config.leakage.benchmarks[0].path == str(tmp_path / "held-out.txt")
-
-
-def test_a_line_gets_all_deployments(tmp_path: Path) -> None:
-    path = _write_prefect_file(tmp_path, "names", tmp_path / "names.yaml")
-    deployments = yaml.safe_load(path.read_text())["deployments"]
-    flows = {entry["entrypoint"].split(":")[1] for entry in deployments}
-    assert flows == {"check_data", "readmit", "retrain", "rollback", "promote"}
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ PREFECT_FILE = "prefect.yaml"
 SOURCE_FOLDERS = ("flows", "tasks", "infra")
 TIMEOUT_S = 300.0
 LOG_FILE = "deploy.log"
+# Of a build step that fails Prefect says last which one it was; why, our own error says before.
+OWN_ERRORS = "infra.errors."
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,16 @@ def _run_prefect_deploy(
         ) from error
     write_private(log, done.stdout)
     if done.returncode != 0:
-        said = [line.strip() for line in done.stdout.splitlines() if _is_a_reason(line)]
-        reason = said[-1] if said else f"exit code {done.returncode}"
+        reason = _reason_in(done.stdout) or f"exit code {done.returncode}"
         raise StackError(f"Prefect refuses {prefect_file}: {reason} (all that it said: {log})")
+
+
+def _reason_in(output: str) -> str | None:
+    """The last error that Prefect's output names; of a failed build step its own, without class."""
+    named = [line.strip() for line in output.splitlines() if _is_a_reason(line)]
+    own = [line.partition(": ")[2] for line in named if line.startswith(OWN_ERRORS)]
+    reasons = own or named
+    return reasons[-1] if reasons else None
 
 
 def _is_a_reason(line: str) -> bool:
@@ -110,7 +119,7 @@ def _names(prefect_file: Path, orchestrator: PrefectApi) -> tuple[str, ...]:
     """The deployments of the file as `flow/name`: the server knows the flows' names."""
     wanted = {
         (entry["name"], entry["entrypoint"])
-        for entry in _read_prefect_file(prefect_file).get("deployments") or []
+        for entry in read_prefect_file(prefect_file).get("deployments") or []
     }
     standing = orchestrator.deployments()
     found = tuple(
@@ -141,12 +150,18 @@ def _shaping_files(prefect_file: Path, project: Path) -> Iterator[Path]:
     yield prefect_file
     for folder in SOURCE_FOLDERS:
         yield from sorted((project / folder).rglob("*.py"))
-    for text in sorted(set(_strings(_read_prefect_file(prefect_file)))):
+    for text in sorted(set(_strings(read_prefect_file(prefect_file)))):
         if text.endswith((".yaml", ".yml", ".json")) and (project / text).is_file():
             yield project / text
 
 
-def _read_prefect_file(prefect_file: Path) -> Mapping[str, Any]:
+def read_prefect_file(prefect_file: Path) -> Mapping[str, Any]:
+    """The content of a prefect.yaml, with its merge keys resolved.
+
+    Raises:
+        StackError: the file cannot be read, or is no mapping.
+
+    """
     try:
         content = yaml.safe_load(prefect_file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -1,0 +1,122 @@
+"""Which deployments a line has: each flow of prefect.yaml, for each line and for one's own."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flows.deployments import (
+    add_deployments,
+    check_lines,
+    definitions_of,
+    flow_name,
+    line_file,
+    missing_deployments,
+    tags_of,
+)
+from infra.errors import StackError
+
+PROJECT = Path(__file__).parents[3]
+TEXT = (PROJECT / "prefect.yaml").read_text(encoding="utf-8")
+CONTENT = yaml.safe_load(TEXT)
+FLOWS = {"retrain", "check-data", "readmit", "rollback", "promote"}
+A_FLOW = """    - &score
+      <<: *every_deployment
+      description: Scores a table.
+      entrypoint: flows/score.py:score
+      parameters: {line: "{{ line.name }}"}
+
+  lines:
+"""
+A_LINE = """    - &names
+      name: names
+      build:
+        - flows.config.load_line: {id: line, line: names, path: configs/names.yaml}
+
+deployments:
+"""
+
+
+def names(deployments: list[dict[str, Any]]) -> list[str]:
+    return sorted(f"{flow_name(entry)}/{entry['name']}" for entry in deployments)
+
+
+def test_every_shipped_line_has_every_flow() -> None:
+    lines = {path.stem for path in (PROJECT / "configs").glob("*.yaml")}
+    assert names(CONTENT["deployments"]) == sorted(f"{f}/{line}" for f in FLOWS for line in lines)
+    assert add_deployments(TEXT) == TEXT, "add what is missing: python -m flows.deployments"
+    check_lines(PROJECT / "prefect.yaml")
+
+
+def test_every_deployment_has_its_tags_and_runs_one_at_a_time() -> None:
+    for entry in CONTENT["deployments"]:
+        assert tuple(entry["tags"]) == ("assayline", entry["name"], flow_name(entry))
+        assert entry["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+        assert entry["work_pool"] == {"name": "assayline"}
+
+
+def test_bbc_news_retrains_each_monday_and_nothing_else_by_itself() -> None:
+    scheduled = [entry for entry in CONTENT["deployments"] if "schedules" in entry]
+    assert names(scheduled) == ["retrain/bbc-news"]
+    assert scheduled[0]["schedules"] == [{"cron": "0 3 * * 1", "timezone": "UTC"}]
+    assert "Retrains each Monday" in scheduled[0]["description"]
+
+
+def test_a_flow_is_one_entry() -> None:
+    """With it each shipped line has one deployment more, and so has a line of one's own."""
+    text = add_deployments(TEXT.replace("\n  lines:\n", A_FLOW))
+    added = yaml.safe_load(text)["deployments"][len(CONTENT["deployments"]) :]
+    assert names(added) == ["score/bbc-news", "score/zh-reviews"]
+    assert added[0]["tags"] == ["assayline", "bbc-news", "score"]
+    assert added[0]["build"] == CONTENT["deployments"][0]["build"]
+    own = line_file(yaml.safe_load(text), "names", Path("/names.yaml"))["deployments"]
+    assert {flow_name(entry) for entry in own} == FLOWS | {"score"}
+
+
+def test_a_line_is_one_entry() -> None:
+    text = add_deployments(TEXT.replace("\ndeployments:\n", A_LINE))
+    assert text.startswith(TEXT[: TEXT.index("\ndeployments:\n")])
+    added = yaml.safe_load(text)["deployments"][len(CONTENT["deployments"]) :]
+    assert names(added) == sorted(f"{flow}/names" for flow in FLOWS)
+    assert not missing_deployments(yaml.safe_load(text))
+
+
+def test_a_line_of_ones_own_is_deployed_as_one_that_the_file_names() -> None:
+    """But for what a shipped line's deployment has of its own."""
+    config = Path("configs/zh-reviews.yaml")
+    own = line_file(CONTENT, "zh-reviews", config)
+    shipped = [entry for entry in CONTENT["deployments"] if entry["name"] == "zh-reviews"]
+    descriptions = {flow["entrypoint"]: flow["description"] for flow in definitions_of(CONTENT)[0]}
+    assert own["deployments"] == [
+        entry | {"description": descriptions[entry["entrypoint"]]} for entry in shipped
+    ]
+    assert own["pull"] == CONTENT["pull"]
+    assert yaml.safe_load(yaml.safe_dump(own)) == own
+    assert own["deployments"][0]["tags"] == list(tags_of("zh-reviews", "retrain"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(TEXT.replace("\ndeployments:\n", A_LINE) + "\nname: a\n", id="last section"),
+        pytest.param(
+            TEXT.replace("\ndeployments:\n", A_LINE.replace("&names", "&other")), id="anchor"
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_added_to_is_refused(text: str) -> None:
+    with pytest.raises(StackError, match="must end with the section `deployments`"):
+        add_deployments(text)
+
+
+def test_a_file_without_definitions_is_refused() -> None:
+    with pytest.raises(StackError, match="no `flows` and `lines` under `definitions`"):
+        add_deployments("deployments: []\n")
+
+
+def test_a_line_with_the_settings_of_another_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "prefect.yaml"
+    path.write_text(TEXT.replace("line: zh-reviews", "line: bbc-news"), encoding="utf-8")
+    with pytest.raises(StackError, match="gives the line zh-reviews the settings of bbc-news"):
+        check_lines(path)
