@@ -107,6 +107,17 @@ def test_all_right_is_not_certainty() -> None:
     assert estimate_of_proportion("quality.accuracy", 0, 0).value is None
 
 
+def test_a_share_says_its_rows_and_how_its_interval_was_made() -> None:
+    estimate = estimate_of_proportion("quality.accuracy", 3, 12)
+    assert (estimate.name, estimate.value, estimate.n) == ("quality.accuracy", 0.25, 12)
+    assert estimate.ladder == jeffreys_ladder(3, 12)
+    assert estimate.method == "Bayesian bootstrap, closed form"
+    nothing = estimate_of_proportion("quality.accuracy", 0, 0)
+    assert (nothing.name, nothing.n, nothing.reason) == (
+        "quality.accuracy", 0, "it rests on no rows",
+    )  # fmt: skip
+
+
 @given(hnp.arrays(np.float64, st.integers(1, 300), elements=st.floats(-5, 5)), st.floats(-6, 6))
 def test_intervals_nest_and_hold_the_value(draws: np.ndarray, value: float) -> None:
     estimate = estimate_from_draws("a.b", value, draws, 1)
