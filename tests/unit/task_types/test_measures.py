@@ -245,6 +245,14 @@ def test_which_metrics_count_tokens_and_which_are_errors() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("classification", "accuracy"), ("multi_label", "jaccard"), ("answering", "f1")],
+)
+def test_the_scores_of_rows_are_those_that_a_metric_is_the_mean_of(kind: str, name: str) -> None:
+    assert MADE[kind].row_scores.mean() == pytest.approx(measure(kind, name).value)
+
+
 @pytest.mark.parametrize("kind", MADE)
 def test_what_leads_is_measured_and_every_row_has_a_score(kind: str) -> None:
     made = MADE[kind]
