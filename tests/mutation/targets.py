@@ -10,39 +10,72 @@ _LANGUAGE = "tasks/task_types/language_models"
 
 TARGETS: dict[str, tuple[str, ...]] = {
     "tasks/resampling.py": (f"{_UNIT}/test_resampling.py", f"{_FAIRNESS}/test_disparities.py"),
-    "tasks/resampling_units.py": (f"{_EVALUATION}/test_intervals.py",),
+    "tasks/resampling_units.py": (
+        f"{_UNIT}/test_resampling_units.py",
+        f"{_EVALUATION}/test_intervals.py",
+    ),
     "tasks/verdicts.py": (f"{_UNIT}/test_verdicts.py", f"{_UNIT}/test_resampling.py"),
     "tasks/task_types/measures.py": (
+        f"{_KINDS}/test_measures.py",
         f"{_EVALUATION}/test_metrics.py",
         f"{_EVALUATION}/test_intervals.py",
     ),
     f"{_LABELS}/classification_measures.py": (
+        f"{_KINDS}/test_measures.py",
         f"{_EVALUATION}/test_metrics.py",
+        f"{_EVALUATION}/test_comparators.py",
         f"{_KINDS}/test_classification.py",
     ),
     f"{_LABELS}/confusion.py": (
+        f"{_KINDS}/test_confusion.py",
+        f"{_KINDS}/test_measures.py",
         f"{_EVALUATION}/test_metrics.py",
-        f"{_EVALUATION}/test_intervals.py",
     ),
-    f"{_LABELS}/ranking.py": (f"{_EVALUATION}/test_metrics.py", f"{_EVALUATION}/test_intervals.py"),
+    f"{_LABELS}/ranking.py": (
+        f"{_KINDS}/test_ranking.py",
+        f"{_KINDS}/test_measures.py",
+        f"{_EVALUATION}/test_metrics.py",
+    ),
     f"{_LABELS}/calibration.py": (
+        f"{_KINDS}/test_calibration.py",
+        f"{_KINDS}/test_measures.py",
         f"{_EVALUATION}/test_metrics.py",
-        f"{_EVALUATION}/test_intervals.py",
     ),
-    f"{_LABELS}/multi_label_measures.py": (f"{_KINDS}/test_multi_label.py",),
-    f"{_LABELS}/regression_measures.py": (f"{_KINDS}/test_regression.py",),
+    f"{_LABELS}/multi_label_measures.py": (
+        f"{_KINDS}/test_measures.py",
+        f"{_KINDS}/test_multi_label.py",
+    ),
+    f"{_LABELS}/regression_measures.py": (
+        f"{_KINDS}/test_measures.py",
+        f"{_KINDS}/test_regression.py",
+    ),
     "tasks/task_types/generation/generation_measures.py": (
+        f"{_KINDS}/test_measures.py",
         f"{_KINDS}/test_generation_measures.py",
     ),
-    f"{_LANGUAGE}/answer_measures.py": (f"{_KINDS}/test_chat.py",),
-    f"{_LANGUAGE}/language_measures.py": (f"{_KINDS}/test_causal_lm.py",),
-    f"{_LANGUAGE}/masked_measures.py": (f"{_KINDS}/test_masked_lm.py",),
-    f"{_LANGUAGE}/pair_measures.py": (f"{_KINDS}/test_next_sentence.py",),
+    f"{_LANGUAGE}/answer_measures.py": (f"{_KINDS}/test_measures.py", f"{_KINDS}/test_chat.py"),
+    f"{_LANGUAGE}/language_measures.py": (
+        f"{_KINDS}/test_measures.py",
+        f"{_KINDS}/test_causal_lm.py",
+    ),
+    f"{_LANGUAGE}/masked_measures.py": (
+        f"{_KINDS}/test_measures.py",
+        f"{_KINDS}/test_masked_lm.py",
+    ),
+    f"{_LANGUAGE}/pair_measures.py": (
+        f"{_KINDS}/test_measures.py",
+        f"{_KINDS}/test_next_sentence.py",
+    ),
     "tasks/task_types/questions/question_answering_measures.py": (
+        f"{_KINDS}/test_measures.py",
         f"{_KINDS}/test_question_answering.py",
     ),
-    "tasks/task_types/tags/tagging_measures.py": (f"{_KINDS}/test_tagging.py",),
+    "tasks/task_types/tags/tagging_measures.py": (
+        f"{_KINDS}/test_measures.py",
+        f"{_KINDS}/test_tagging.py",
+    ),
     "tasks/evaluation/intervals.py": (
+        f"{_EVALUATION}/test_quantities.py",
         f"{_EVALUATION}/test_intervals.py",
         f"{_EVALUATION}/test_comparison.py",
     ),

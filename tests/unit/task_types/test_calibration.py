@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from tasks.task_types.labels.calibration import (
     calibration_error,
     calibration_table,
+    equal_mass_bins,
     equal_width_bins,
     probability_measures,
 )
@@ -62,6 +63,38 @@ def test_a_pseudo_row_is_shared_among_the_bins_as_the_rows_are() -> None:
 )
 def test_bins_of_equal_width_are_open_on_the_left(confidence: float, expected: int) -> None:
     assert equal_width_bins(np.array([confidence]), 5)[0] == expected
+
+
+@pytest.mark.parametrize("rows", [1, 4, 5, 6, 30])
+def test_bins_of_equal_mass_hold_as_many_rows_each(rows: int) -> None:
+    """A row is in the bin that the middle of its place falls in."""
+    order = np.random.default_rng(0).permutation(rows)
+    found = equal_mass_bins(order / 100, 5)
+    assert found.tolist() == [int((2 * place + 1) * 5 / (2 * rows)) for place in order]
+
+
+def test_ties_share_the_bin_of_their_middle_and_no_rows_have_none() -> None:
+    assert equal_mass_bins(np.repeat([0.1, 0.2], [1, 9]), 5).tolist() == [0] + [2] * 9
+    assert equal_mass_bins(np.full(7, 0.5), 5).tolist() == [2] * 7
+    nothing = equal_mass_bins(np.zeros(0), 5)
+    assert (nothing.shape, nothing.dtype) == ((0,), np.int64)
+
+
+def test_gaps_of_either_sign_do_not_cancel_out() -> None:
+    """Twenty sure rows that are wrong and twenty unsure ones that are right."""
+    truth = np.repeat([0, 1], 20)
+    sure = np.repeat([0.1, 0.6], 20)
+    made = {one.name: one for one in probability_measures(truth, np.stack([sure, 1 - sure], 1))}
+    for name in ("calibration_error", "adaptive_calibration_error"):
+        assert made[name].value == pytest.approx((0.9 + 0.6) / 2)
+    right = np.stack([1 - sure, sure], 1)
+    made = {one.name: one for one in probability_measures(truth, right)}
+    for name in ("calibration_error", "adaptive_calibration_error"):
+        assert made[name].value == pytest.approx((0.1 + 0.4) / 2)
+    mixed = np.stack([np.repeat([0.9, 0.6], 20), np.repeat([0.1, 0.4], 20)], 1)
+    made = {one.name: one for one in probability_measures(np.repeat([1, 0], 20), mixed)}
+    for name in ("calibration_error", "adaptive_calibration_error"):
+        assert made[name].value == pytest.approx((0.9 + 0.4) / 2)
 
 
 def test_the_table_has_a_line_for_each_bin_with_rows() -> None:
