@@ -134,4 +134,6 @@ def test_tests_that_fail_without_a_mutant_prove_nothing(project: Path) -> None:
 def test_every_module_and_test_that_is_named_is_there() -> None:
     for module, tests in TARGETS.items():
         assert (PROJECT / module).is_file(), module
-        assert all((PROJECT / one).is_file() for one in tests), tests
+        files = [one for one in tests if one.startswith("tests/")]
+        assert files
+        assert all((PROJECT / one).is_file() for one in files), files
