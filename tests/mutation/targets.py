@@ -8,6 +8,7 @@ _LABELS = "tasks/task_types/labels"
 _LANGUAGE = "tasks/task_types/language_models"
 _MEASURES = f"{_KINDS}/test_measures.py"
 _GAPS = (f"{_FAIRNESS}/test_disparities.py", f"{_FAIRNESS}/test_rates_and_gaps.py")
+_SLICES = (f"{_EVALUATION}/test_slice_search.py", f"{_EVALUATION}/test_slices.py")
 # Of tests of task types those that train no model and start no server.
 _UNTRAINED = ("-k", "not trained and not training and not served")
 
@@ -71,9 +72,9 @@ TARGETS: dict[str, tuple[str, ...]] = {
         f"{_EVALUATION}/test_intervals.py",
     ),
     "tasks/evaluation/comparison.py": (f"{_EVALUATION}/test_comparison.py",),
-    "tasks/evaluation/slices.py": (f"{_EVALUATION}/test_slices.py",),
-    "tasks/evaluation/slice_search.py": (f"{_EVALUATION}/test_slices.py",),
-    "tasks/evaluation/slice_results.py": (f"{_EVALUATION}/test_slices.py",),
+    "tasks/evaluation/slices.py": _SLICES,
+    "tasks/evaluation/slice_search.py": _SLICES,
+    "tasks/evaluation/slice_results.py": _SLICES,
     "tasks/fairness/rates.py": _GAPS,
     "tasks/fairness/gaps.py": _GAPS,
     "tasks/fairness/disparities.py": _GAPS,
