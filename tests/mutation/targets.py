@@ -7,7 +7,11 @@ _KINDS = f"{_UNIT}/task_types"
 _LABELS = "tasks/task_types/labels"
 _LANGUAGE = "tasks/task_types/language_models"
 _MEASURES = f"{_KINDS}/test_measures.py"
-_GAPS = (f"{_FAIRNESS}/test_disparities.py", f"{_FAIRNESS}/test_rates_and_gaps.py")
+_GAPS = (
+    f"{_FAIRNESS}/test_group_rates.py",
+    f"{_FAIRNESS}/test_disparities.py",
+    f"{_FAIRNESS}/test_rates_and_gaps.py",
+)
 _SLICES = (f"{_EVALUATION}/test_slice_search.py", f"{_EVALUATION}/test_slices.py")
 # Of tests of task types those that train no model and start no server.
 _UNTRAINED = ("-k", "not trained and not training and not served")
