@@ -56,14 +56,14 @@ def test_as_many_rows_or_clusters_as_are_needed_are_enough(more: int) -> None:
 
 
 def test_a_level_says_what_it_is_of() -> None:
-    scores, inside = np.repeat([1.0, 0.0], [45, 15]), np.where(np.arange(60) % 2, 0, -1)
+    scores, inside = np.repeat([1.0, 0.0], [45, 15]), np.where(np.arange(60) % 3 == 0, 0, -1)
     units = units_for(60)
     whole = level_of("quality", mean_of("x", scores), units)
     assert (whole.name, whole.value, whole.n) == ("quality.x", 0.75, 60)
     assert whole.units.count == 2  # right rows and wrong rows
-    part = level_of("slice", mean_of("x", scores), units, inside, "slice.odd.x")
-    assert (part.name, part.n, part.units) == ("slice.odd.x", 30, units)
-    assert part.value == scores[1::2].mean()
+    part = level_of("slice", mean_of("x", scores), units, inside, "slice.third.x")
+    assert (part.name, part.n, part.units) == ("slice.third.x", 20, units)
+    assert part.value == scores[::3].mean()
     reasoned = replace(mean_of("x", scores), reason="no", rests_on=7)
     assert (level_of("a", reasoned, units).reason, level_of("a", reasoned, units).n) == ("no", 7)
     assert level_of("a", reasoned, units, inside).reason == ""
