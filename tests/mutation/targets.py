@@ -7,6 +7,7 @@ _KINDS = f"{_UNIT}/task_types"
 _LABELS = "tasks/task_types/labels"
 _LANGUAGE = "tasks/task_types/language_models"
 _MEASURES = f"{_KINDS}/test_measures.py"
+_SUMMED = f"{_KINDS}/test_language_measures.py"
 _GAPS = (
     f"{_FAIRNESS}/test_group_rates.py",
     f"{_FAIRNESS}/test_disparities.py",
@@ -53,14 +54,30 @@ TARGETS: dict[str, tuple[str, ...]] = {
         f"{_KINDS}/test_generation_measures.py",
     ),
     f"{_LANGUAGE}/answer_measures.py": (
+        _SUMMED,
         _MEASURES,
         f"{_KINDS}/test_chat.py",
         "-k",
-        "measures or chrf",
+        "measures or chrf or compared",
     ),
-    f"{_LANGUAGE}/language_measures.py": (_MEASURES, f"{_KINDS}/test_causal_lm.py", *_UNTRAINED),
-    f"{_LANGUAGE}/masked_measures.py": (_MEASURES, f"{_KINDS}/test_masked_lm.py", *_UNTRAINED),
-    f"{_LANGUAGE}/pair_measures.py": (_MEASURES, f"{_KINDS}/test_next_sentence.py", *_UNTRAINED),
+    f"{_LANGUAGE}/language_measures.py": (
+        _SUMMED,
+        _MEASURES,
+        f"{_KINDS}/test_causal_lm.py",
+        *_UNTRAINED,
+    ),
+    f"{_LANGUAGE}/masked_measures.py": (
+        _SUMMED,
+        _MEASURES,
+        f"{_KINDS}/test_masked_lm.py",
+        *_UNTRAINED,
+    ),
+    f"{_LANGUAGE}/pair_measures.py": (
+        _SUMMED,
+        _MEASURES,
+        f"{_KINDS}/test_next_sentence.py",
+        *_UNTRAINED,
+    ),
     "tasks/task_types/questions/question_answering_measures.py": (
         _MEASURES,
         f"{_KINDS}/test_question_answering.py",
