@@ -159,6 +159,7 @@ def test_pseudo_rows_of_a_pattern_are_its_share_of_its_smallest_group() -> None:
     assert by_class[:, 0] == pytest.approx(found)
     assert by_class[:, 1] == pytest.approx([0, 1, 0, 0])
     assert pseudo_rows(np.array([0, 0, 0, 0]), patterns).tolist() == [0] * 4
+    assert pseudo_rows(np.array([1, 0, 5, 9]), patterns).tolist() == [1, 0, 1, 0]
 
 
 @pytest.mark.parametrize("groups", [0, 1, 3, 8, 9, 20])
