@@ -61,7 +61,6 @@ class Running:
 
     process: int
     mutant: Mutant | None
-    tests: tuple[str, ...]
     started: float
     limit_s: float
 
@@ -71,7 +70,7 @@ def start(mutant: Mutant | None, tests: tuple[str, ...], limit_s: float) -> Runn
     sys.stdout.flush()
     process = os.fork()
     if process:
-        return Running(process, mutant, tests, time.monotonic(), limit_s)
+        return Running(process, mutant, time.monotonic(), limit_s)
     code = 70
     try:
         os.setsid()

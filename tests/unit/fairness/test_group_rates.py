@@ -168,8 +168,7 @@ def test_patterns_are_the_distinct_rows_of_a_membership(groups: int, rows: int) 
     member = np.random.default_rng(0).random((rows, groups)) < 0.3
     patterns, place = distinct_patterns(member)
     assert np.array_equal(patterns[place], member)
-    if groups:
-        assert len(patterns) == len(np.unique(member, axis=0)) == place.max() + 1
+    assert len(patterns) == len(np.unique(member, axis=0)) == place.max() + 1
 
 
 def test_a_group_that_no_row_belongs_to_has_no_rows() -> None:

@@ -208,9 +208,11 @@ def test_estimates_of_groups_and_over_them() -> None:
     assert over["largest_negative_aeg.bad"].value == pytest.approx(abs(exact[:, 4]).max())
     for estimate in over.values():
         assert estimate.value is not None
+        assert estimate.n == rows[0].any(axis=1).sum()
         assert all(0 <= low <= estimate.value <= high <= 1 for low, high in estimate.ladder)
     _, fewer = of(rows, groups={"x": ("g1", "g2")})
     assert fewer["bnsp_auc_mean.bad"].value == pytest.approx(generalised_mean(exact[1:, 2]))
+    assert fewer["bnsp_auc_mean.bad"].n == rows[0][:, 1:].any(axis=1).sum()
 
 
 def test_a_group_without_positives_is_undetermined_and_so_are_the_means() -> None:

@@ -53,6 +53,11 @@ def test_likelihood_is_measured_by_token_and_by_byte() -> None:
     assert by_name(nothing) == {
         "bits_per_byte": "the texts have no bytes", "perplexity": "no token was predicted",
     }  # fmt: skip
+    byte = measure_likelihood(pa.table(likelihood_table(nll[:1], np.array([1]), ["a"])))
+    assert byte.row_scores == pytest.approx([math.exp(-3)])
+    # Of rows without tokens or bytes there is no number, whatever they lost.
+    without = measure_likelihood(pa.table(likelihood_table(nll[:2], np.array([2, 0]), ["ab", ""])))
+    assert all(math.isnan(one.value_of(np.array([-1, 0]))) for one in without.measures)
     one = measure_likelihood(pa.table(likelihood_table(nll[:1], np.array([1]), texts[:1])))
     assert by_name(one)["perplexity"] == pytest.approx(math.exp(3))
 
