@@ -56,31 +56,30 @@ class _Mutated(SourceFileLoader):
 
 
 @dataclass(frozen=True)
-class Running:
-    """A process that runs the tests of one mutant, or of none."""
+class Job:
+    """Tests to run in a process of their own, with a mutant or without one."""
 
-    process: int
-    mutant: Mutant | None
-    started: float
-    limit_s: float
+    tests: tuple[str, ...]
+    limit_s: float = 900.0
+    mutant: Mutant | None = None
 
 
-def start(mutant: Mutant | None, tests: tuple[str, ...], limit_s: float) -> Running:
+def start(job: Job) -> int:
     """Fork a process that runs the tests up to the first failure; its exit code is pytest's."""
     sys.stdout.flush()
     process = os.fork()
     if process:
-        return Running(process, mutant, time.monotonic(), limit_s)
+        return process
     code = 70
     try:
         os.setsid()
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
-        if mutant:
+        if mutant := job.mutant:
             module = mutant.path.removesuffix(".py").replace("/", ".")
             sys.meta_path.insert(0, _Mutated(module, str(Path.cwd() / mutant.path), mutant.text))
-        code = int(_run_tests(tests))
+        code = int(_run_tests(job.tests))
     finally:
         os._exit(code)
 
@@ -94,28 +93,30 @@ def _run_tests(tests: Sequence[str]) -> int:
     return pytest.main(["-x", "-q", "-m", "not slow", "--tb=no", "-p", "no:cacheprovider", *tests])
 
 
-def finished(running: list[Running]) -> Iterator[tuple[Running, int]]:
-    """Take out of the list what has ended or ran too long; with exit codes, and -9 for the latter.
-
-    Waits until there is one.
-    """
-    done: list[tuple[Running, int]] = []
-    while not done:
+def run_all(jobs: Iterable[Job], processes: int) -> Iterator[tuple[Job, int, float]]:
+    """Jobs as they end, each with its exit code, below 0 where it ran too long, and its seconds."""
+    waiting = list(jobs)[::-1]
+    running: dict[int, tuple[Job, float]] = {}
+    while waiting or running:
+        while waiting and len(running) < processes:
+            job = waiting.pop()
+            running[start(job)] = (job, time.monotonic())
         time.sleep(0.02)
-        for one in running:
-            ended, status = os.waitpid(one.process, os.WNOHANG)
-            if ended:
-                done.append((one, os.waitstatus_to_exitcode(status)))
-            elif time.monotonic() - one.started > one.limit_s:
+        for process, (job, began) in list(running.items()):
+            took = time.monotonic() - began
+            ended, status = os.waitpid(process, os.WNOHANG)
+            if not ended and took > job.limit_s:
                 with contextlib.suppress(ProcessLookupError):
-                    os.killpg(one.process, signal.SIGKILL)
-                os.waitpid(one.process, 0)
-                done.append((one, -signal.SIGKILL))
-    running[:] = [one for one in running if all(one is not other for other, _ in done)]
-    yield from done
+                    os.killpg(process, signal.SIGKILL)
+                ended, status = os.waitpid(process, 0)
+            if ended:
+                del running[process]
+                yield job, os.waitstatus_to_exitcode(status), took
 
 
-def limits(sets_of_tests: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], float]:
+def limits(
+    sets_of_tests: Iterable[tuple[str, ...]], processes: int
+) -> dict[tuple[str, ...], float]:
     """Seconds that each set of tests may take, from how long it takes without a mutant.
 
     Raises:
@@ -123,13 +124,11 @@ def limits(sets_of_tests: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], fl
 
     """
     found = {}
-    for tests in sorted(sets_of_tests):
-        ((one, code),) = finished([start(None, tests, limit_s=600)])
-        took = time.monotonic() - one.started
+    for job, code, took in run_all(map(Job, sorted(sets_of_tests)), processes):
         if code != 0:
-            sys.exit(f"without any mutant, {' '.join(tests)} end with exit code {code}")
-        print(f"without any mutant, {' '.join(tests)} pass in {took:.1f} s", flush=True)
-        found[tests] = TIMES_THE_TESTS * took + MORE_S
+            sys.exit(f"without any mutant, {' '.join(job.tests)} end with exit code {code}")
+        print(f"without any mutant, {' '.join(job.tests)} pass in {took:.1f} s", flush=True)
+        found[job.tests] = TIMES_THE_TESTS * took + MORE_S
     return found
 
 
@@ -137,22 +136,16 @@ def survivors_of(
     mutants: Sequence[Mutant], targets: dict[str, tuple[str, ...]], processes: int
 ) -> list[Mutant]:
     """The mutants that no test sees; a line is printed for each mutant."""
-    allowed, waiting = limits({targets[one.path] for one in mutants}), list(mutants)[::-1]
+    asked = [(targets[one.path], one) for one in mutants]
+    allowed = limits({tests for tests, _ in asked}, processes)
+    jobs = (Job(tests, allowed[tests], one) for tests, one in asked)
     survived: list[Mutant] = []
-    running: list[Running] = []
-    count = 0
-    while waiting or running:
-        while waiting and len(running) < processes:
-            tests = targets[waiting[-1].path]
-            running.append(start(waiting.pop(), tests, allowed[tests]))
-        for one, code in finished(running):
-            assert one.mutant
-            count += 1
-            said = "survived" if code == 0 else "timed out" if code < 0 else "killed"
-            took = time.monotonic() - one.started
-            print(f"[{count}/{len(mutants)}] {said} {took:.1f} s  {one.mutant.name}", flush=True)
-            if code == 0:
-                survived.append(one.mutant)
+    for count, (job, code, took) in enumerate(run_all(jobs, processes), start=1):
+        assert job.mutant
+        said = "survived" if code == 0 else "timed out" if code < 0 else "killed"
+        print(f"[{count}/{len(mutants)}] {said} {took:.1f} s  {job.mutant.name}", flush=True)
+        if code == 0:
+            survived.append(job.mutant)
     return survived
 
 

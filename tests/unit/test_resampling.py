@@ -55,6 +55,11 @@ def test_collapsing_a_wide_space_sorts_instead(rows: np.ndarray) -> None:
     assert np.array_equal(cells.counts, counts)
 
 
+def test_columns_that_hold_one_value_cost_no_room() -> None:
+    cells = collapse([np.zeros(3, dtype=np.int64)] * 45)
+    assert cells.counts.tolist() == [3]
+
+
 def test_what_cannot_be_numbered_is_refused() -> None:
     with pytest.raises(ValueError, match="from 0 up"):
         collapse([np.array([-1])])

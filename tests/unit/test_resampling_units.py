@@ -110,6 +110,12 @@ def test_cells_hold_rows_that_agree_in_all_columns(rows: np.ndarray) -> None:
     assert (found.atoms, found.count) == (len(rows), len(distinct))
 
 
+def test_columns_that_hold_one_value_cost_no_room() -> None:
+    found = units_of_cells([np.zeros(3, dtype=np.int64)] * 45)
+    assert found is not None
+    assert (found.of_row.tolist(), found.masses.tolist()) == ([0, 0, 0], [3])
+
+
 def test_as_many_cells_as_are_allowed_are_made_and_no_more() -> None:
     assert units_of_cells([np.arange(MAX_CELLS)]) is not None
     assert units_of_cells([np.arange(MAX_CELLS + 1)]) is None

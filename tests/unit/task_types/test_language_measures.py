@@ -86,6 +86,7 @@ def test_hidden_words_and_tokens_are_counted_over_all_rows() -> None:
         }
     )  # fmt: skip
     assert measured.row_scores == pytest.approx([1 / 2, 1 / 3, np.nan], nan_ok=True)
+    assert measure_masked(pa.table(sums((1, 1, 1, 1, 1)))).row_scores.tolist() == [1]
     nothing = measure_masked(pa.table(sums((0, 0, 0, 0, 0))))
     assert by_name(nothing) == {
         "masked_accuracy": "nothing was asked of these rows",
