@@ -149,6 +149,9 @@ def test_pseudo_rows_are_bad_first_and_good_last_and_as_much_as_one_row(
     assert sum(one.pseudo_masses) == pytest.approx(2 if name in AREAS else 1)
     if name in ENDS:
         assert (value_of(one, 0, bad=1), value_of(one, 0, good=1)) == pytest.approx(ENDS[name])
+        if ENDS[name] == SHARE:
+            middle = 2 / 3 if name.startswith("f1.") else 1 / 2
+            assert value_of(one, 0, bad=1, good=1) == pytest.approx(middle)
     if "calibration" in name:
         return
     sign = 1 if one.greater_is_better else -1
