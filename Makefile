@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down status test test-all check bench-data bench-training bench-evaluation
+.PHONY: help run up down status test test-all mutants check bench-data bench-training bench-evaluation
 MAKEFLAGS += --no-print-directory
 
 help:  ## Show the targets.
@@ -38,6 +38,9 @@ test: check  ## Check the code, then run all tests but the slow ones.
 
 test-all: check  ## Check the code, then run all tests, the slow ones too.
 	@$(PYTEST)
+
+mutants: $(READY_DEV)  ## Plant 350 mistakes where models are judged: do fast tests see them? (half an hour)
+	@$(BIN)/python -m tests.mutation
 
 bench-data: $(READY_DEV)  ## Measure the data stages against their peers (half an hour).
 	@$(BIN)/python -m benchmarks.data

@@ -130,7 +130,7 @@ def exact_measures(
             ]
         ).astype(np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
-            found[group] = _five(inside * 1.0, (everyone - inside) * 1.0)
+            found[group] = _five(inside, everyone - inside)
     return found
 
 

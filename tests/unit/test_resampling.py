@@ -56,6 +56,11 @@ def test_collapsing_a_wide_space_sorts_instead(rows: np.ndarray) -> None:
     assert np.array_equal(cells.counts, counts)
 
 
+def test_columns_that_hold_one_value_cost_no_room() -> None:
+    cells = collapse([np.zeros(3, dtype=np.int64)] * 45)
+    assert cells.counts.tolist() == [3]
+
+
 def test_what_cannot_be_numbered_is_refused() -> None:
     with pytest.raises(ValueError, match="from 0 up"):
         collapse([np.array([-1])])
@@ -106,6 +111,17 @@ def test_all_right_is_not_certainty() -> None:
     assert estimate.low == pytest.approx(0.920, abs=0.001)
     assert estimate.high == 1
     assert estimate_of_proportion("quality.accuracy", 0, 0).value is None
+
+
+def test_a_share_says_its_rows_and_how_its_interval_was_made() -> None:
+    estimate = estimate_of_proportion("quality.accuracy", 3, 12)
+    assert (estimate.name, estimate.value, estimate.n) == ("quality.accuracy", 0.25, 12)
+    assert estimate.ladder == jeffreys_ladder(3, 12)
+    assert estimate.method == "Bayesian bootstrap, closed form"
+    nothing = estimate_of_proportion("quality.accuracy", 0, 0)
+    assert (nothing.name, nothing.n, nothing.reason) == (
+        "quality.accuracy", 0, "it rests on no rows",
+    )  # fmt: skip
 
 
 @given(hnp.arrays(np.float64, st.integers(1, 300), elements=st.floats(-5, 5)), st.floats(-6, 6))
@@ -181,11 +197,70 @@ def test_the_largest_of_many_covers_the_truth_where_percentiles_do_not() -> None
     assert by_percentile < 100
 
 
+# Quantities that are all below 0, all above it, on both sides of it, and one that never moves:
+# with both signs, the largest is the negative of the last one, the first one, and so on.
+SIGNED = [(-0.1, -0.3, -0.5), (0.5, 0.3, 0.1), (0.2, -0.1, -0.4), (-0.2, 0.1, 0.4), (0.0, 0.0)]
+
+
+def by_definition(values: np.ndarray, draws: np.ndarray) -> list[tuple[float, float]]:
+    """Upper ends: the largest of each quantity's own. Lower ends: the largest simultaneous ones."""
+    spread, last = draws.std(axis=0), len(draws) - 1
+    moves = [(draws[:, k] - values[k]) / spread[k] for k in range(len(values)) if spread[k] > 0]
+    deviation = np.sort(np.max(moves, axis=0)) if moves else np.zeros(len(draws))
+    ends = []
+    for tail in TAILS:
+        place = int(np.ceil(last * (1 - tail)))
+        low = max(v - deviation[place] * s for v, s in zip(values, spread, strict=True))
+        ends.append((min(low, values.max()), np.sort(draws, axis=0)[place].max()))
+    return ends
+
+
+@pytest.mark.parametrize("values", SIGNED)
+def test_the_ends_of_the_largest_are_those_of_its_definition(values: tuple[float, ...]) -> None:
+    at, random = np.array(values), generator(0, "x")
+    # Each quantity spreads in its own way, to one side more than to the other.
+    draws = at + np.where(at == 0, 0.0, 0.3 * at + 0.2) * (random.gamma(2, 0.5, (400, len(at))) - 1)
+    for both_signs in (True, False):
+        largest = Largest()
+        largest.add(at, draws, both_signs=both_signs)
+        found = largest.estimate("a.b", 9)
+        all_values = np.concatenate([at, -at]) if both_signs else at
+        all_draws = np.concatenate([draws, -draws], axis=1) if both_signs else draws
+        assert found.value == all_values.max()
+        assert np.array(found.ladder) == pytest.approx(
+            np.array(by_definition(all_values, all_draws)), abs=1e-12
+        )
+        assert (found.name, found.n, found.method) == ("a.b", 9, "Bayesian bootstrap, 400 repeats")
+        floored = largest.estimate("a.b", 9, floor=0.0).ladder
+        assert floored == tuple(
+            (min(max(low, 0.0), found.value), high) for low, high in found.ladder
+        )
+
+
+def test_a_quantity_without_values_or_draws_leaves_the_largest_undefined_for_good() -> None:
+    good = (np.array([0.1, 0.2]), np.full((100, 2), 0.1))
+    gaps = [np.array([0.1, np.nan]), np.array([[0.1, 0.1]] * 99 + [[0.1, np.inf]])]
+    for bad in ((gaps[0], good[1]), (good[0], gaps[1])):
+        for blocks in ([bad, good], [good, bad]):
+            found = estimate_of_largest("a.b", blocks, 9)
+            assert (found.name, found.value, found.n) == ("a.b", None, 9)
+            assert found.reason == "a rate that it compares is not defined over these rows"
+    nothing = estimate_of_largest("a.b", [(np.zeros(0), np.zeros((100, 0)))], 9)
+    assert (nothing.name, nothing.value, nothing.n) == ("a.b", None, 9)
+    assert nothing.reason == "there is nothing to compare"
+    assert estimate_of_largest("a.b", [good], 9, floor=0.15).ladder[0][0] == 0.2
+
+
 def test_the_negative_mirrors() -> None:
     draws = generator(0, "x").normal(0.3, 0.1, (5_000, 1))
     estimate = negated(estimate_of_largest([(np.array([0.3]), draws)]))
+    estimate = negated(estimate_of_largest("a.b", [(np.array([0.3]), draws)], 9))
+    largest = estimate_of_largest("a.b", [(np.array([0.3]), draws)], 9)
     assert estimate.value == -0.3
-    assert all(low <= -0.3 <= high for low, high in estimate.ladder)
+    assert estimate.ladder == tuple((-high, -low) for low, high in largest.ladder)
+    assert (estimate.name, estimate.n, estimate.method) == ("a.b", 9, largest.method)
+    nothing = estimate_of_largest("a.b", [], 9)
+    assert negated(nothing) is nothing
 
 
 @given(st.lists(st.floats(0, 1), max_size=7))

@@ -88,6 +88,50 @@ def test_a_threshold_belongs_to_its_passing_side(gate: Gate, verdict: Verdict) -
     assert judge([gate], [exact("quality.f", 0.5, 10)])[0].verdict is verdict
 
 
+@pytest.mark.parametrize("side", ["at_least", "at_most"])
+@pytest.mark.parametrize("low", [0.2, 0.5, 0.7])
+@pytest.mark.parametrize("width", [0.0, 0.1, 0.3, 0.5])
+def test_an_interval_passes_or_fails_only_as_a_whole(side: str, low: float, width: float) -> None:
+    high = low + width
+    measured = Estimate("quality.f", low + width / 4, 77, ((low, high),) * MAX_FAMILY, "by hand")
+    (result,) = judge([Gate.model_validate({"metric": "quality.f", side: 0.5})], [measured])
+    good, bad = (low >= 0.5, high < 0.5) if side == "at_least" else (high <= 0.5, low > 0.5)
+    expected = Verdict.PASS if good else Verdict.FAIL if bad else Verdict.UNDETERMINED
+    rule = f"{side.replace('_', ' ')} 0.5"
+    interval = f"[{low:.4g}, {high:.4g}]"
+    assert result.verdict is expected
+    assert (
+        result.reason
+        == {
+            Verdict.PASS: f"all of {interval} is {rule}",
+            Verdict.FAIL: f"all of {interval} is {'below' if side == 'at_least' else 'above'} 0.5",
+            Verdict.UNDETERMINED: f"{interval} spans the threshold: {rule}",
+        }[expected]
+    )
+    assert (result.metric, result.rule, result.n) == ("quality.f", rule, 77)
+    assert (result.value, result.low, result.high) == (low + width / 4, low, high)
+    assert result.confidence == 0.95
+
+
+def test_the_ends_of_an_estimate_are_those_at_95_percent() -> None:
+    measured = wide("quality.f", 0.5, 0.1)
+    assert (measured.low, measured.high) == (0.4, 0.6)
+    for nothing in (undetermined("quality.f", 3, "too few"), replace(measured, ladder=())):
+        assert (nothing.low, nothing.high) == (None, None)
+    told = undetermined("quality.f", 3, "too few")
+    assert (told.name, told.value, told.n, told.reason) == ("quality.f", None, 3, "too few")
+    fixed = exact("quality.f", 0.3, 8)
+    assert (fixed.n, fixed.ladder, fixed.method) == (8, ((0.3, 0.3),) * MAX_FAMILY, "exact")
+
+
+def test_a_gate_has_one_side_and_a_family() -> None:
+    gate = Gate(metric="fairness.gender.x", at_least=0.5)
+    assert (gate.family, gate.rule) == ("fairness", "at least 0.5")
+    for sides in ({}, {"at_least": 0.1, "at_most": 0.2}):
+        with pytest.raises(ValidationError, match="either at_least or at_most, and not both"):
+            Gate.model_validate({"metric": "quality.f", **sides})
+
+
 def test_an_interval_over_the_threshold_decides_nothing() -> None:
     result = judge([Gate(metric="quality.f", at_least=0.5)], [wide("quality.f", 0.52, 0.1)])[0]
     assert result.verdict is Verdict.UNDETERMINED
@@ -119,6 +163,9 @@ def test_what_cannot_be_judged_is_undetermined(
 ) -> None:
     result = judge([GATE], measured)[0]
     assert result.verdict is (Verdict.UNDETERMINED if reason else Verdict.PASS)
+    assert (result.low, result.high) == ((None, None) if reason else (0.9, 0.9))
+    assert result.n == (measured[0].n if measured else 0)
+    assert result.confidence == 0.95
     assert result.value is None or math.isfinite(result.value)
     assert not reason or reason in result.reason
 

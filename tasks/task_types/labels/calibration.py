@@ -55,11 +55,9 @@ def equal_mass_bins(confidence: Floats, bins: int) -> Ints:
     Adaptive bins in the sense of Nguyen and O'Connor (2015, arXiv:1508.05154): where nearly all
     confidences are high, bins of equal width leave all but one of them empty.
     """
-    distinct, number, rows = np.unique(confidence, return_inverse=True, return_counts=True)
+    _, number, rows = np.unique(confidence, return_inverse=True, return_counts=True)
     middle = (np.cumsum(rows) - rows / 2) / len(confidence)
-    return np.minimum((middle * bins).astype(np.int64), bins - 1)[number.reshape(-1)] * (
-        len(distinct) > 0
-    )
+    return np.minimum((middle * bins).astype(np.int64), bins - 1)[number.reshape(-1)]
 
 
 def calibration_error(name: str, confidence: Floats, correct: Ints, bins: Ints) -> Measure:

@@ -14,12 +14,17 @@ from numpy.typing import NDArray
 
 from tasks.evaluation.comparison import (
     Comparator,
+    _claims,
+    _is_share,
+    _judged,
+    _Pair,
     compare,
     mcnemar,
     more_rows,
     randomisation,
     step_down,
 )
+from tasks.evaluation.intervals import Drawn
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.records.evaluation import Comparison
 from tasks.resampling_units import Units, units_of_rows
@@ -313,3 +318,129 @@ def test_more_rows_would_settle_it(value: float, threshold: float) -> None:
     assert not settled(int((rows + more) * 0.98))
     assert more_rows(normal_estimate(threshold, 0.5, rows), threshold, 1) is None
     assert more_rows(normal_estimate(threshold + 1e-6, 0.5, rows), threshold, 1) is None
+
+
+def interval(low: float, value: float, high: float, rows: int = 100) -> Estimate:
+    return Estimate("champion.x_gain", value, rows, ((low, high),) * MAX_FAMILY)
+
+
+@pytest.mark.parametrize(
+    ("made", "threshold", "expected"),
+    [
+        # The interval's end towards the threshold is 5 away from the value, the threshold 2.
+        (interval(-3, 2, 9), 0, 525),
+        (interval(-9, -2, 3), 0, 525),
+        (interval(-3, 2, 9), 7, 96),
+        # So near that it would settle with one more, and with none.
+        (interval(-0.001, 2, 9), 0, 1),
+        (interval(1, 2, 9), 0, 1),
+        (interval(-3, 2, 9), 2, None),
+        # Just below a thousand times the rows there are, and just above.
+        (interval(2 - 31.62, 2, 9), 1, 99_883),
+        (interval(2 - 31.63, 2, 9), 1, None),
+    ],
+)
+def test_more_rows_by_their_formula(made: Estimate, threshold: float, expected: int | None) -> None:
+    assert more_rows(made, threshold, 1) == (
+        expected if expected is None else pytest.approx(expected, abs=1)
+    )
+    assert more_rows(made, threshold, MAX_FAMILY + 1) is None
+    assert more_rows(replace(made, value=None), threshold, 1) is None
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "strict", "verdict"),
+    [
+        (0.1, 0.2, True, Verdict.PASS), (0.0, 0.2, True, Verdict.UNDETERMINED),
+        (0.0, 0.2, False, Verdict.PASS), (-0.1, 0.2, False, Verdict.UNDETERMINED),
+        (-0.2, -0.1, True, Verdict.FAIL), (-0.2, 0.0, True, Verdict.UNDETERMINED),
+    ],
+)  # fmt: skip
+def test_a_gain_of_nothing_is_no_gain_but_keeps_a_margin(
+    low: float, high: float, verdict: Verdict, *, strict: bool
+) -> None:
+    made = interval(low, (low + high) / 2, high)
+    assert _judged(made, 0.0, 1, strict=strict) is verdict
+    assert _judged(made, 0.0, MAX_FAMILY, strict=strict) is verdict
+    assert _judged(made, 0.0, MAX_FAMILY + 1, strict=strict) is Verdict.UNDETERMINED
+    assert _judged(replace(made, value=None), 0.0, 1, strict=strict) is Verdict.UNDETERMINED
+
+
+def claims_of(made: list[Estimate], p_values: list[float | None], margin: float = 0.0) -> list:
+    one = mean_of("x", np.ones(3))
+    pair = _Pair(Comparator("champion"), one, one, "")
+    kind = "superiority" if margin == 0 else "non-inferiority"
+    count = len(made)
+    return _claims(kind, [pair] * count, [Drawn(e) for e in made], [margin] * count, p_values)
+
+
+def test_an_interval_and_a_test_that_disagree_claim_nothing() -> None:
+    good = interval(0.1, 0.2, 0.3)
+    for p, verdict in ((0.05, Verdict.PASS), (0.051, Verdict.UNDETERMINED), (None, Verdict.PASS)):
+        (claim,) = claims_of([good], [p])
+        assert (claim.verdict, claim.margin) == (verdict, 0.0)
+        assert ("the test does not (p = 0.051)" in claim.reason) == (p == 0.051)
+    (claim,) = claims_of([interval(-0.3, -0.2, -0.1)], [0.5])
+    assert claim.verdict is Verdict.FAIL
+    assert claim.more_rows is None
+
+
+def test_a_claim_says_the_gain_and_what_it_is_of() -> None:
+    seen = "gain 0.2 [0.1, 0.3] at 97.50%"
+    good, open_one = interval(0.1, 0.2, 0.3), interval(-0.25, 0.25, 0.5)
+    first, second = claims_of([good, open_one], [None, None])
+    assert first.reason == f"the candidate is better than the champion in x: {seen}"
+    assert second.reason.startswith("these rows cannot tell whether the candidate is better than")
+    assert second.reason.endswith("[-0.25, 0.5] at 95.00%; about 300 more test rows would probably "
+                                  "settle it")  # fmt: skip
+    assert (first.more_rows, second.more_rows) == (None, 300)
+    (kept,) = claims_of([interval(-0.1, 0.2, 0.3)], [None], margin=0.1)
+    assert kept.verdict is Verdict.PASS
+    assert "is not worse than the champion in x by more than 0.1: gain" in kept.reason
+    (lost,) = claims_of([interval(-0.3, -0.25, -0.2)], [None], margin=0.1)
+    assert lost.reason.startswith("the candidate is not not worse than the champion in x by more")
+    many = claims_of([good] * (MAX_FAMILY + 1), [None] * (MAX_FAMILY + 1))
+    assert {claim.verdict for claim in many} == {Verdict.UNDETERMINED}
+    assert "21 claims are more than intervals are made for" in many[0].reason
+
+
+def test_a_comparator_without_the_metric_says_so() -> None:
+    truth, ours = drawn(0)
+    other = replace(measured(truth, ours), measures=measured(truth, ours).measures[:1])
+    made, comparisons = compare(
+        measured(truth, ours), [Comparator("champion", None, other)], units_for(300), QUICK
+    )
+    by_name = {one.name: one for one in made}
+    assert by_name["champion.macro_f1"].reason == "the champion has no macro_f1"
+    assert by_name["champion.macro_f1_gain"].reason == "the champion has no macro_f1"
+    assert by_name["champion.macro_f1"].n == 300
+    assert by_name["champion.accuracy_gain"].value == 0
+    assert [one.metric for one in comparisons] == ["macro_f1", "accuracy"]
+
+
+def test_a_share_of_right_rows_alone_is_tested_by_its_rows() -> None:
+    right = np.repeat([1.0, 0.0], [200, 100])
+    one = mean_of("x", right)
+    told = Measured((one,), right, ("x",))
+    assert _is_share(one, told)
+    assert not _is_share(replace(one, closed_form=()), told)
+    assert not _is_share(replace(one, rests_on=300), told)
+    assert not _is_share(one, replace(told, row_scores=right / 2))
+    assert not _is_share(one, replace(told, row_scores=1 - right))
+
+
+def test_the_p_value_of_randomisation_counts_the_answers_as_they_are() -> None:
+    ours, theirs = (
+        ratio_of_sums("x", [one, np.ones(300)], lambda of: of[..., 0] / of[..., 1])
+        for one in (np.ones(300), np.zeros(300))
+    )
+    assert randomisation(ours, theirs, units_for(300), 99, 0) == 1 / 100
+    assert randomisation(ours, ours, units_for(300), 99, 0) == 1
+    undefined = ratio_of_sums("x", [np.ones(9), np.zeros(9)], lambda of: of[..., 0] / of[..., 1])
+    assert randomisation(undefined, undefined, units_for(9), 99, 0) == 1
+
+
+def test_two_models_that_are_never_right_apart_are_as_good() -> None:
+    assert mcnemar([True, False], [True, False]) == 1
+    assert mcnemar([True] * 6, [False] * 6) == pytest.approx(2 / 2**6)
+    assert mcnemar([False] * 6, [True] * 6) == pytest.approx(2 / 2**6)

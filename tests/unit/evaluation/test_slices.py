@@ -85,6 +85,7 @@ def test_what_cannot_be_a_slice_says_why() -> None:
     assert "no column 'width'" in found[0].reason
     assert "lists" in found[1].reason
     assert "no column ['width']" in found[2].reason
+    assert not any(one.members.any() for one in found)
     estimates, results = measured_on(
         table, np.ones(50, np.bool_), by=chosen.by, where=chosen.where, search=False
     )

@@ -213,6 +213,59 @@ def test_the_interval_of_a_shift_covers_the_truth_at_its_rate() -> None:
     assert held >= 0.93 * 150
 
 
+@pytest.mark.parametrize(("hits", "rows"), [(0, 8), (3, 8), (8, 8)])
+def test_shifts_of_nothing_and_everything_have_the_intervals_of_a_share(
+    hits: int, rows: int
+) -> None:
+    chosen = QUICK.model_copy(update={"repeats": 40_000})
+    pairs = tuple(Pair(row, str(row), "a", "b", 0) for row in range(rows))
+    before = np.tile([0.0, 1.0], (rows, 1))
+    after = np.where(np.arange(rows)[:, None] < hits, [1.0, 0.0], before)
+    family, flips = judge_family(Family("x", "y", pairs), before, after, LABELS, chosen)
+    expected = np.array(jeffreys_ladder(hits, rows))
+    for one in (family.score_shift, family.largest_shift):
+        assert (one.value, one.n) == (hits / rows, rows)
+        assert np.array(one.ladder)[:4] == pytest.approx(expected[:4], abs=0.015)
+    assert family.score_shift.name == "counterfactual.x.score_shift"
+    assert [(f.row_id, f.before, f.after, f.shift) for f in flips] == [
+        (str(row), "yes", "no", 1.0) for row in range(min(hits, FLIPS_SHOWN))
+    ]
+
+
+def test_as_many_rows_as_are_asked_for_are_enough() -> None:
+    for least, is_told in ((60, True), (61, False)):
+        (family,), _ = probe(TEXTS, Sexist(), GENDER.model_copy(update={"min_rows": least}))
+        for one in (family.flip_rate, family.score_shift, family.largest_shift):
+            assert (one.value is not None) == is_told
+            assert one.n == 60
+
+
+def test_a_list_takes_as_many_texts_as_its_share_and_no_more() -> None:
+    """Of 60 texts, shared by two lists; a row that would exceed the share ends the list."""
+    both = {"swaps": ("gendered_words", "religion"), "texts_per_row": 0.5}
+    texts = [f"He, a Muslim, saw film {n}" for n in range(60)]
+    found = families(texts, QUICK.model_copy(update=both))
+    assert [len(family.pairs) for family in found] == [15, 15]
+    found = families(texts, QUICK.model_copy(update=both | {"texts_per_row": 0.47}))
+    assert [len(family.pairs) for family in found] == [14, 10]
+    order = sorted(range(60), key=ids_of(texts).__getitem__)
+    assert [pair.row for pair in found[0].pairs] == order[:14]
+    assert {pair.name for pair in found[0].pairs} == {ids_of(texts)[row] for row in order[:14]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(0, 50), (59, 50), (60, 50), (61, 50), (200, 119), (200, 120), (200, 121)]
+)
+def test_an_excerpt_is_cut_where_there_is_more(before: int, after: int) -> None:
+    """Sixty characters before the first changed one, and 120 from it on."""
+    left, right = "a" * before, "c" * after
+    pairs = tuple(Pair(k, str(k), f"{left}{right}", f"{left}x{right}", before) for k in range(5))
+    said, says = np.tile([0.1, 0.9], (5, 1)), np.tile([0.8, 0.2], (5, 1))
+    _, flips = judge_family(Family("x", "y", pairs), said, says, LABELS, QUICK)
+    expected = f"{'…' if before > 60 else ''}{left[-60:]}{right[:120]}{'…' if after > 120 else ''}"
+    assert flips[0].text_before == expected
+
+
 def test_an_excerpt_shows_the_first_changed_word() -> None:
     text = "word " * 200 + "and he said" + " word" * 200
     pairs = tuple(

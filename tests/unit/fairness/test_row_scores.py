@@ -64,6 +64,21 @@ def test_rows_of_right_or_wrong_give_the_intervals_of_shares() -> None:
     assert (low, high) == pytest.approx(tuple(expected), abs=0.01)
 
 
+def test_a_group_over_many_patterns_has_one_pseudo_row_in_all_and_so_has_the_rest() -> None:
+    """Forty rows that are all right, a quarter of them in either of two larger groups or both."""
+    member = np.zeros((600, 3), dtype=bool)
+    member[:40, 0] = True
+    member[:, 1], member[:, 2] = np.arange(600) % 2 == 0, np.arange(600) % 4 < 2
+    scores = np.where(member[:, 0], 1.0, 0.0)
+    draws = draw_scores("x", member, scores, QUICK.model_copy(update={"repeats": 20_000}))
+    assert (draws.inside[0], draws.outside[0]) == (1, 0)
+    assert draws.draws_inside[:, 0].mean() == pytest.approx(40.5 / 41, abs=0.0005)
+    alone = _member(np.arange(60)[:, None] < 40).rows
+    draws = draw_scores("x", alone, np.zeros(60), QUICK.model_copy(update={"repeats": 20_000}))
+    assert draws.draws_inside[:, 0].mean() == pytest.approx(0.5 / 41, abs=0.0005)
+    assert draws.draws_outside[:, 0].mean() == pytest.approx(0.5 / 21, abs=0.001)
+
+
 def test_draws_spread_as_a_bootstrap_of_rows_does() -> None:
     member, scores = drawn(2, rows=1_000)
     draws = draw_scores("x", member.rows, scores, QUICK)

@@ -10,7 +10,14 @@ from sklearn.metrics import roc_auc_score
 
 from tasks.fairness.rankings import ranking_estimates
 from tasks.fairness.settings import FairnessSettings
-from tasks.fairness.subgroup_auc import MEASURES, exact_measures, generalised_mean, rank_groups
+from tasks.fairness.subgroup_auc import (
+    MEASURES,
+    _collapse,
+    _widened,
+    exact_measures,
+    generalised_mean,
+    rank_groups,
+)
 from tasks.protected_groups.memberships import Membership
 from tasks.verdicts import Estimate
 
@@ -106,6 +113,67 @@ def test_draws_agree_with_a_bootstrap_of_rows() -> None:
     assert spread == pytest.approx(np.std(plain, axis=0), rel=0.15)
 
 
+@pytest.mark.parametrize("overlap", [False, True])
+def test_what_is_drawn_are_rows_and_pseudo_rows_at_either_end(*, overlap: bool) -> None:
+    """The measures of rows and pseudo-rows, a quarter of one in each class of a group.
+
+    Of scores with few values the bins hold one value each.
+    """
+    member, positive, scores = drawn(2, rows=80, groups=2, decimals=0)
+    # Both groups and the rows of none have rows of each class.
+    member = member if overlap else np.stack([member[:, 0], ~member[:, 0] & member[:, 1]], axis=1)
+    cells = _collapse(member, positive, scores)
+    assert cells.counts.sum() == 80
+    found = cells.measures((cells.counts + cells.pseudo)[None])[0]
+    patterns = np.unique(member, axis=0)
+    rows = [(*row, sign, score, 1.0) for row, sign, score in zip(
+        member.tolist(), positive, scores, strict=True
+    )]  # fmt: skip
+    for pattern in patterns:
+        here = (member == pattern).all(axis=1)
+        for sign in (False, True):
+            mass = 1.0
+            if pattern.any():
+                own = [(member[:, g] & (positive == sign)).sum() for g in np.flatnonzero(pattern)]
+                mass = (here & (positive == sign)).sum() / min(own)
+            rows += [(*pattern.tolist(), sign, end, mass / 8) for end in (-9.0, 9.0)]
+    table = np.array(rows, dtype=float)
+    score, weight = table[:, 3], table[:, 4]
+
+    def above(upper: NDArray[np.bool_], lower: NDArray[np.bool_]) -> float:
+        wins = (score[upper][:, None] > score[lower]) + (score[upper][:, None] == score[lower]) / 2
+        pairs = weight[upper][:, None] * weight[lower]
+        return float((wins * pairs).sum() / pairs.sum())
+
+    plus = table[:, 2] == 1
+    for group in range(2):
+        inside = table[:, group] == 1
+        assert found[group] == pytest.approx(
+            [
+                above(inside & plus, inside & ~plus),
+                above(~inside & plus, inside & ~plus),
+                above(inside & plus, ~inside & ~plus),
+                0.5 - above(~inside & plus, inside & plus),
+                0.5 - above(~inside & ~plus, inside & ~plus),
+            ]
+        )
+
+
+def test_draws_are_widened_by_the_rows_of_the_smaller_class() -> None:
+    random = np.random.default_rng(0)
+    member = np.array([[True, False]] * 5 + [[False, True]] * 9)
+    positive = np.array([True, True, True, False, False, *([True] * 8), False])
+    draws = random.random((50, 2, 5))
+    found = _widened(draws, member, positive)
+    assert found.mean(axis=0) == pytest.approx(draws.mean(axis=0))
+    # Two negatives of the first group; of one row nothing is known, and the divisor stays 1.
+    assert found.std(axis=0)[0] == pytest.approx(draws.std(axis=0)[0] * np.sqrt(3 / 1))
+    assert found.std(axis=0)[1] == pytest.approx(draws.std(axis=0)[1] * np.sqrt(2 / 1))
+    many = np.ones((40, 1), dtype=bool)
+    found = _widened(draws[:, :1], many, np.arange(40) < 30)
+    assert found.std(axis=0) == pytest.approx(draws[:, :1].std(axis=0) * np.sqrt(11 / 9))
+
+
 def test_the_order_of_rows_changes_nothing() -> None:
     member, positive, scores = drawn(4)
     order = np.random.default_rng(1).permutation(len(scores))
@@ -140,9 +208,11 @@ def test_estimates_of_groups_and_over_them() -> None:
     assert over["largest_negative_aeg.bad"].value == pytest.approx(abs(exact[:, 4]).max())
     for estimate in over.values():
         assert estimate.value is not None
+        assert estimate.n == rows[0].any(axis=1).sum()
         assert all(0 <= low <= estimate.value <= high <= 1 for low, high in estimate.ladder)
     _, fewer = of(rows, groups={"x": ("g1", "g2")})
     assert fewer["bnsp_auc_mean.bad"].value == pytest.approx(generalised_mean(exact[1:, 2]))
+    assert fewer["bnsp_auc_mean.bad"].n == rows[0][:, 1:].any(axis=1).sum()
 
 
 def test_a_group_without_positives_is_undetermined_and_so_are_the_means() -> None:

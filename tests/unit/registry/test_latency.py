@@ -68,6 +68,8 @@ def test_the_interval_holds_the_true_percentile_as_often_as_it_says() -> None:
 def test_intervals_hold_the_value_and_widen_with_confidence(times: list[float]) -> None:
     estimate = latency_p95("t.p95", times)
     assert estimate.value in times
+    assert estimate.value == np.quantile(times, 0.95, method="inverted_cdf")
+    assert (estimate.name, estimate.n) == ("t.p95", len(times))
     assert sum(time <= estimate.value for time in times) >= 0.95 * len(times)
     for (low, high), (wider_low, wider_high) in zip(
         estimate.ladder, estimate.ladder[1:], strict=False
@@ -75,8 +77,20 @@ def test_intervals_hold_the_value_and_widen_with_confidence(times: list[float]) 
         assert wider_low <= low <= estimate.value <= high <= wider_high
 
 
+def test_ends_are_the_times_of_the_ranks_at_every_confidence_that_has_ranks() -> None:
+    times = [float(k) for k in range(1, 401)]
+    ladder = latency_p95("t.p95", times[::-1]).ladder
+    ranks = [percentile_ranks(400, 0.95, ALPHA / k) for k in range(1, MAX_FAMILY + 1)]
+    assert len(ladder) == MAX_FAMILY
+    assert [(int(low), int(high)) for low, high in ladder] == ranks
+    few = latency_p95("t.p95", times[:100]).ladder
+    assert [percentile_ranks(100, 0.95, ALPHA / k) is None for k in (len(few), len(few) + 1)] == [
+        False, True,
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("times", [[], [1.0] * 71, [1.0] * 99 + [float("nan")]])
 def test_what_bounds_nothing_is_undetermined(times: list[float]) -> None:
     estimate = latency_p95("t.p95", times)
-    assert estimate.value is None
-    assert estimate.reason
+    assert (estimate.name, estimate.value, estimate.n) == ("t.p95", None, len(times))
+    assert ("too few to bound" if len(times) == 71 else "no response times") in estimate.reason

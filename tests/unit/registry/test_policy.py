@@ -107,6 +107,15 @@ def test_a_champion_that_could_not_be_compared_is_still_asked_for() -> None:
     assert judge_policy(SHIPPED, nothing, FAIRNESS, staged()).verdict is not Verdict.PASS
 
 
+def test_what_has_no_gates_is_not_said_to_be_left_out() -> None:
+    bare = PolicySettings(gates=(SAME, Gate(metric="quality.macro_f1", at_least=0.5)))
+    assert judge_policy(bare, scores(champion=None), FAIRNESS, None).notes == (NOT_STAGED,)
+    assert judge_policy(bare, scores(champion=None), FAIRNESS, staged()).notes == ()
+    both = judge_policy(SHIPPED, scores(champion=None), FAIRNESS, None)
+    assert both.notes == (NO_CHAMPION, NOT_STAGED)
+    assert asked(both) == {"baseline.macro_f1_gain"}
+
+
 def test_before_staging_its_gates_are_left_out_and_nothing_can_be_promoted() -> None:
     judgement = judge_policy(SHIPPED, scores(), FAIRNESS, None)
     assert judgement.verdict is Verdict.PASS
