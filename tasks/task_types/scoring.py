@@ -5,30 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import BaseModelError
+from tasks.task_types.batches import fill_batches
 from tasks.task_types.examples import pad
 
 # Padded tokens of one batch: what a CPU keeps in its cache between two layers. Four times as many
 # were measured a tenth slower there.
 TOKEN_BUDGET = 1024
-
-
-def fill_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Batches of row numbers, longest rows first, whose padded size keeps to the budget.
-
-    A row that is longer than the budget makes a batch of its own. The longest come first, so that
-    a batch that memory cannot hold shows at once.
-    """
-    batch: list[int] = []
-    longest = 0
-    for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
-        if batch and longest * (len(batch) + 1) > budget:
-            yield batch
-            batch = []
-        if not batch:
-            longest = lengths[row]
-        batch.append(row)
-    if batch:
-        yield batch
 
 
 def load_model(folder: Path, kind: str) -> Any:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from infra.errors import TrainingError
+from tasks.task_types.batches import fill_batches
 from tasks.task_types.generation.pairs import end_id
-from tasks.task_types.scoring import fill_batches
 
 # Tokens read and written, by all beams, whose attention is kept at once.
 BEAM_TOKENS: Final = 16_384

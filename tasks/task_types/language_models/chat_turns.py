@@ -5,7 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from infra.errors import BaseModelError, DataError
+from tasks.task_types.examples import IGNORED
 
 Turn = Mapping[str, str]
 ASSISTANT: Final = "assistant"
@@ -77,6 +81,35 @@ def prompt_ids(turns: Sequence[Turn], tokenizer: Any) -> list[int]:
     """
     text = _render(tokenizer, turns, tokenize=False, add_generation_prompt=True)
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def fit_conversation(
+    turns: Sequence[Turn], tokenizer: Any, max_length: int
+) -> tuple[Conversation, bool]:
+    """A conversation within a length, and whether something of it had to go."""
+    conversation = read_conversation(turns, tokenizer)
+    kept: Sequence[Turn] | None = turns
+    while len(conversation.ids) > max_length and kept and (kept := drop_oldest(kept)):
+        conversation = read_conversation(kept, tokenizer)
+    short = Conversation(conversation.ids[-max_length:], conversation.written[-max_length:])
+    return short, kept is not turns or len(short.ids) < len(conversation.ids)
+
+
+def next_written(
+    conversation: Conversation, but: frozenset[int] = frozenset()
+) -> NDArray[np.int64]:
+    """The token after each (T,), where an assistant wrote it; IGNORED elsewhere.
+
+    Args:
+        conversation: T tokens.
+        but: tokens that are not asked for.
+
+    """
+    ids = np.asarray(conversation.ids, dtype=np.int64)
+    asked = np.asarray(conversation.written, dtype=bool) & ~np.isin(ids, list(but))
+    labels = np.full(len(ids), IGNORED, dtype=np.int64)
+    labels[:-1][asked[1:]] = ids[1:][asked[1:]]
+    return labels
 
 
 def drop_oldest(turns: Sequence[Turn]) -> Sequence[Turn] | None:

@@ -8,16 +8,22 @@ from typing import Any
 import numpy as np
 
 from infra.base_models import quiet_transformers
+from tasks.task_types.batches import fill_batches
 from tasks.task_types.encoding import batches_of, encode_batch
 from tasks.task_types.examples import IGNORED
-from tasks.task_types.language_models.likelihood import check_numbers, tokens_at_once
-from tasks.task_types.language_models.masked_words import SUMS, Window, batch_of, sums_of_windows
+from tasks.task_types.language_models.masked_words import (
+    SUMS,
+    Window,
+    batch_of,
+    hide_every_seventh,
+    sums_of_windows,
+)
 from tasks.task_types.language_models.masking import (
     check_mask_token,
-    hide_every_seventh,
     word_numbers,
 )
-from tasks.task_types.scoring import fill_batches, load_model
+from tasks.task_types.language_models.token_scoring import check_numbers, tokens_at_once
+from tasks.task_types.scoring import load_model
 from tasks.task_types.tokenizers import load_tokenizer
 
 LIKELIEST = 5

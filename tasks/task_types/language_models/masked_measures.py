@@ -9,8 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from tasks.task_types.language_models.language_measures import perplexity
-from tasks.task_types.language_models.masked_words import SUMS
-from tasks.task_types.language_models.masking import EVERY, first_hidden
+from tasks.task_types.language_models.masked_words import EVERY, SUMS, first_hidden
 from tasks.task_types.measures import Measure, Measured, ratio_of_sums
 
 # A run of letters and digits, one Chinese, Japanese or Korean character, or one other mark: what

@@ -5,7 +5,6 @@ for BERT's Chinese tokenizers single characters. So Chinese text is masked by ch
 Chinese words would need a segmentation, which is not done here.
 """
 
-import hashlib
 from functools import lru_cache
 from typing import Any, Final
 
@@ -23,8 +22,6 @@ BECOMES_MASK: Final = 0.8
 BECOMES_RANDOM: Final = 0.1
 # No word: special and unknown tokens, which are never masked.
 NO_WORD: Final = -1
-# At evaluation every seventh word is masked, about as many as in training.
-EVERY: Final = 7
 
 
 def check_mask_token(tokenizer: Any) -> None:
@@ -55,6 +52,17 @@ def word_numbers(encoding: Any, special_ids: frozenset[int]) -> list[int]:
     ]
 
 
+def pair_words(encoding: Any, special_ids: frozenset[int]) -> list[int]:
+    """As `masking.word_numbers`; the second sentence's words are numbered on from the first's."""
+    words = word_numbers(encoding, special_ids)
+    first = [word for word, side in zip(words, encoding.sequence_ids, strict=True) if side == 0]
+    behind = max(first, default=NO_WORD) + 1
+    return [
+        word + behind if side == 1 and word != NO_WORD else word
+        for word, side in zip(words, encoding.sequence_ids, strict=True)
+    ]
+
+
 def mask_words(
     ids: Numbers, words: Numbers, seed: int, vocabulary: Vocabulary
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -79,30 +87,6 @@ def mask_words(
     swapped = hidden & (draw >= BECOMES_MASK) & (draw < BECOMES_MASK + BECOMES_RANDOM)
     masked[swapped] = rng.choice(_plain_tokens(vocabulary), int(swapped.sum()))
     return masked, np.where(hidden, tokens, IGNORED)
-
-
-def hide_every_seventh(
-    ids: Numbers, words: Numbers, text: str, mask_id: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """As `mask_words`, but always the same words of a text, at least one, and all by the mask.
-
-    Args:
-        ids: T token ids.
-        words: number of the word of each token.
-        text: its SHA-256 says which word is the first.
-        mask_id: the mask token.
-
-    """
-    tokens, numbers = np.asarray(ids, dtype=np.int64), np.asarray(words)
-    distinct = np.unique(numbers[numbers != NO_WORD])
-    first = first_hidden(text, len(distinct))
-    hidden = np.isin(numbers, distinct[first::EVERY])
-    return np.where(hidden, mask_id, tokens), np.where(hidden, tokens, IGNORED)
-
-
-def first_hidden(text: str, words: int) -> int:
-    """Place of the first word that `hide_every_seventh` hides."""
-    return hashlib.sha256(text.encode()).digest()[0] % max(min(EVERY, words), 1)
 
 
 def _mask_of(vocabulary: Vocabulary) -> int:

@@ -10,30 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.base_models import quiet_transformers
+from tasks.task_types.batches import fill_batches
 from tasks.task_types.encoding import encode_batch
 from tasks.task_types.examples import pad_like
-from tasks.task_types.language_models.likelihood import check_numbers, tokens_at_once
-from tasks.task_types.language_models.masked_words import SUMS, Window, batch_of, sums_of_windows
-from tasks.task_types.language_models.masking import (
-    NO_WORD,
-    check_mask_token,
+from tasks.task_types.language_models.masked_words import (
+    SUMS,
+    Window,
+    batch_of,
     hide_every_seventh,
-    word_numbers,
+    sums_of_windows,
 )
+from tasks.task_types.language_models.masking import check_mask_token, pair_words
 from tasks.task_types.language_models.sentence_pairs import IS_NEXT, SentencePair, split_sentences
-from tasks.task_types.scoring import fill_batches, load_model
+from tasks.task_types.language_models.token_scoring import check_numbers, tokens_at_once
+from tasks.task_types.scoring import load_model
 from tasks.task_types.tokenizers import load_tokenizer
-
-
-def pair_words(encoding: Any, special_ids: frozenset[int]) -> list[int]:
-    """As `masking.word_numbers`; the second sentence's words are numbered on from the first's."""
-    words = word_numbers(encoding, special_ids)
-    first = [word for word, side in zip(words, encoding.sequence_ids, strict=True) if side == 0]
-    behind = max(first, default=NO_WORD) + 1
-    return [
-        word + behind if side == 1 and word != NO_WORD else word
-        for word, side in zip(words, encoding.sequence_ids, strict=True)
-    ]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from infra.base_models import quiet_transformers
+from tasks.task_types.batches import fill_batches
 from tasks.task_types.examples import pad, pad_like
 from tasks.task_types.finite import check_finite
 from tasks.task_types.questions.answer_spans import NEVER, best_spans
@@ -21,7 +22,7 @@ from tasks.task_types.questions.context_windows import (
     ReadQuestion,
     read_questions,
 )
-from tasks.task_types.scoring import TOKEN_BUDGET, fill_batches, load_model
+from tasks.task_types.scoring import TOKEN_BUDGET, load_model
 from tasks.task_types.tokenizers import load_tokenizer
 
 

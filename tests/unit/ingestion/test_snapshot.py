@@ -24,7 +24,8 @@ from tasks.ingestion.snapshot import freeze
 from tasks.ingestion.splits import SplitSettings, split_of
 from tasks.records.data import Snapshot, SourceFile, SourceVersion
 from tasks.sources.shards import BrokenRow, Shard
-from tasks.task_types.rows import ROW_SHAPES, arrow_type
+from tasks.task_types.row_shapes import ROW_SHAPES, shape_of
+from tasks.task_types.rows import arrow_type
 
 Rows = Sequence[dict[str, Any]]
 
@@ -42,7 +43,7 @@ _numbers = count()
 
 
 def layout_of(task_type: str) -> Layout:
-    return Layout(ROW_SHAPES[task_type], ("gender",) if task_type == "classification" else ())
+    return Layout(shape_of(task_type), ("gender",) if task_type == "classification" else ())
 
 
 def shard_of(
