@@ -29,7 +29,7 @@ from tasks.task_types.rows import RowShape, arrow_type
 from tasks.task_types.server import SERVERS, server_of
 from tests.unit.task_types.language_models import byte_tokenizer, tiny_bert, tiny_llama
 
-READING = TokenLimits(max_length=40, stride=8, max_target_length=8)
+LIMITS = TokenLimits(max_length=40, stride=8, max_target_length=8)
 SERVED = sorted(name for name in SERVERS.names if server_of(name).script)
 TEXTS = (
     "The match was won by a late goal. He said that they said so.",
@@ -103,7 +103,7 @@ def labels_of(shape: RowShape) -> tuple[str, ...]:
 def trained(name: str, base: Path, labels: Sequence[str], folder: Path) -> Path:
     """A model as training leaves it, but for the training."""
     torch.manual_seed(3)
-    model = learner_of(name, labels, READING).load_model(base)
+    model = learner_of(name, labels, LIMITS).load_model(base)
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(base).save_pretrained(folder)
     return folder
@@ -130,12 +130,12 @@ def test_every_script_answers_as_its_task_type_does(
         shape, script = shape_of(name), server_of(name).script
         labels, rows = labels_of(shape), rows_of(shape, labels_of(shape))
         checkpoint = trained(name, bases.get(name, tiny_model), labels, tmp_path / f"{name}-model")
-        predicted = examiner_of(name, labels, READING).predict(checkpoint, rows)
+        predicted = examiner_of(name, labels, LIMITS).predict(checkpoint, rows)
         answers = predicted.column("answer").to_pylist()
         evaluated[name] = [None if answer is None else json.loads(answer) for answer in answers]
         assert script
         write_script_model(
-            checkpoint, tmp_path / name, script=script, settings=vars(READING),
+            checkpoint, tmp_path / name, script=script, settings=vars(LIMITS),
             inputs={column.name: column.kind for column in shape.inputs},
             examples=example_requests(shape),
             answers=[answer for answer in evaluated[name] if answer is not None],

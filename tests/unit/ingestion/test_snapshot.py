@@ -171,7 +171,7 @@ def test_a_sample_is_of_the_distinct_rows(store: ObjectStore, rows: Rows, max_ro
     check_accounts(sampled)
 
 
-@pytest.mark.parametrize("task_type", ROW_SHAPES)
+@pytest.mark.parametrize("task_type", ROW_SHAPES.names)
 def test_rows_of_every_task_type_are_frozen(store: ObjectStore, task_type: str) -> None:
     values: dict[str, list[Any]] = {
         "text": ["a ", "b", None], "label": ["x"], "number": [0.5, -1.0], "integer": [3, None],

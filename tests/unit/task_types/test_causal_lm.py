@@ -25,9 +25,9 @@ from tasks.task_types.limits import TokenLimits
 from tasks.task_types.tokenizers import load_tokenizer
 from tests.unit.task_types.language_models import TEXTS, tiny_gpt2, tiny_llama
 
-READING = TokenLimits(max_length=16, stride=4)
-LEARNER = learner_of("causal_lm", (), READING)
-EXAMINER = examiner_of("causal_lm", (), READING)
+LIMITS = TokenLimits(max_length=16, stride=4)
+LEARNER = learner_of("causal_lm", (), LIMITS)
+EXAMINER = examiner_of("causal_lm", (), LIMITS)
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +67,10 @@ def test_encode_loses_no_token_of_a_long_text(model: Path) -> None:
     encoded = LEARNER.encode(rows(), tokenizer)
     table = encoded.table
     ids = table.column("input_ids").to_pylist()
-    assert max(map(len, ids)) == READING.max_length
+    assert max(map(len, ids)) == LIMITS.max_length
     assert encoded.tokens == sum(map(len, ids))
     whole = [tokenizer(text)["input_ids"] for text in TEXTS]
-    assert encoded.truncated == sum(len(one) + 2 > READING.max_length for one in whole) > 0
+    assert encoded.truncated == sum(len(one) + 2 > LIMITS.max_length for one in whole) > 0
     for place, text_ids in enumerate(whole):
         own = [
             block

@@ -32,9 +32,9 @@ from tasks.training.methods import merged, prepare
 from tasks.training.settings import TrainingSettings
 from tests.unit.task_types.language_models import CHAT_TEMPLATE, tiny_gpt2, tiny_llama
 
-READING = TokenLimits(max_length=48, max_target_length=12)
-LEARNER = learner_of("chat", (), READING)
-EXAMINER = examiner_of("chat", (), READING)
+LIMITS = TokenLimits(max_length=48, max_target_length=12)
+LEARNER = learner_of("chat", (), LIMITS)
+EXAMINER = examiner_of("chat", (), LIMITS)
 Turns = list[dict[str, str]]
 
 

@@ -15,7 +15,7 @@ from tasks.task_types.labels.text_logits import text_logits
 from tasks.task_types.learner import learner_of
 from tasks.task_types.tokenizers import load_tokenizer
 from tests.unit.task_types.language_models import tiny_gpt2, tiny_llama
-from tests.unit.task_types.text_models import READING, train, values_of
+from tests.unit.task_types.text_models import LIMITS, train, values_of
 
 WORDS = {
     "film": "good bad film 今天",
@@ -61,7 +61,7 @@ def made_rows(count: int, seed: int) -> pa.Table:
 def classifier(decoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Trained with several rows a batch, although the base model has no padding token."""
     folder, metrics = train(
-        learner_of("classification", LABELS, READING), decoder,
+        learner_of("classification", LABELS, LIMITS), decoder,
         (made_rows(150, 0), made_rows(60, 1)),
         tmp_path_factory.mktemp("trained") / "run", epochs=6, batch_size=10, learning_rate=3e-3,
     )  # fmt: skip
@@ -99,7 +99,7 @@ def test_the_head_reads_the_last_token_however_much_padding_follows(classifier: 
 
 def test_the_pipeline_that_serves_a_decoder_answers_as_the_evaluation(classifier: Path) -> None:
     asked = made_rows(30, 2)
-    answers = examiner_of("classification", LABELS, READING).predict(classifier, asked)
+    answers = examiner_of("classification", LABELS, LIMITS).predict(classifier, asked)
     with quiet_transformers():
         ask = pipeline("text-classification", model=str(classifier), device="cpu")
         served = ask(asked["text"].to_pylist(), truncation=True, max_length=48, batch_size=8)
@@ -129,7 +129,7 @@ def test_other_heads_on_a_decoder(
     decoder: Path, tmp_path: Path, name: str, labels: tuple[str, ...], metric: str, least: float
 ) -> None:
     """The head of a decoder has no bias, and yet the targets lie around 1000."""
-    learner, examiner = learner_of(name, labels, READING), examiner_of(name, labels, READING)
+    learner, examiner = learner_of(name, labels, LIMITS), examiner_of(name, labels, LIMITS)
     asked = made_rows(60, 1)
     folder, _ = train(
         learner, decoder, (made_rows(150, 0), asked), tmp_path / "run", epochs=6,
@@ -142,8 +142,8 @@ def test_other_heads_on_a_decoder(
 @pytest.mark.parametrize("decoder", ["llama"], indirect=True)
 def test_sentence_vectors_of_a_decoder(decoder: Path, tmp_path: Path) -> None:
     """The English and the Chinese words of one subject belong together."""
-    learner = learner_of("sentence_embedding", (), READING)
-    examiner = examiner_of("sentence_embedding", (), READING)
+    learner = learner_of("sentence_embedding", (), LIMITS)
+    examiner = examiner_of("sentence_embedding", (), LIMITS)
     rng = np.random.default_rng(0)
     pairs = [(english, chinese) for *english, chinese in (w.split() for w in WORDS.values())]
     made = [pairs[number % 3] for number in range(60)]

@@ -16,10 +16,9 @@ from infra.errors import BaseModelError, TrainingError
 from tasks.task_types.examiner import examiner_of
 from tasks.task_types.examples import IGNORED, Vocabulary
 from tasks.task_types.language_models.masked_measures import WORD, frequent_word_baseline
+from tasks.task_types.language_models.masked_words import first_hidden, hide_every_seventh
 from tasks.task_types.language_models.masking import (
     NO_WORD,
-    first_hidden,
-    hide_every_seventh,
     mask_words,
 )
 from tasks.task_types.learner import learner_of
@@ -27,9 +26,9 @@ from tasks.task_types.limits import TokenLimits
 from tasks.task_types.tokenizers import load_tokenizer
 from tests.unit.task_types.language_models import TEXTS, tiny_bert, tiny_gpt2
 
-READING = TokenLimits(max_length=24)
-LEARNER = learner_of("masked_lm", (), READING)
-EXAMINER = examiner_of("masked_lm", (), READING)
+LIMITS = TokenLimits(max_length=24)
+LEARNER = learner_of("masked_lm", (), LIMITS)
+EXAMINER = examiner_of("masked_lm", (), LIMITS)
 VOCABULARY = Vocabulary(pad_id=0, size=200, mask_id=4, special_ids=frozenset(range(5)))
 
 

@@ -26,7 +26,7 @@ from tasks.task_types.examples import IGNORED, Vocabulary
 from tasks.task_types.labels.multi_label_measures import measure_label_sets, ranking_precision
 from tasks.task_types.learner import Learner, LossSettings, learner_of
 from tasks.task_types.tokenizers import load_tokenizer
-from tests.unit.task_types.text_models import READING, tokenized, train, values_of, weighted
+from tests.unit.task_types.text_models import LIMITS, tokenized, train, values_of, weighted
 
 LABELS = ("film", "money", "人")
 WORDS = {"film": "good bad film", "money": "shares bank rates", "人": "人 我 他"}
@@ -35,12 +35,12 @@ VOCABULARY = Vocabulary(pad_id=9, size=600)
 
 @pytest.fixture
 def learner() -> Learner:
-    return learner_of("multi_label", LABELS, READING)
+    return learner_of("multi_label", LABELS, LIMITS)
 
 
 @pytest.fixture
 def examiner() -> Examiner:
-    return examiner_of("multi_label", LABELS, READING)
+    return examiner_of("multi_label", LABELS, LIMITS)
 
 
 def rows(*pairs: tuple[str, list[str] | None]) -> pa.Table:

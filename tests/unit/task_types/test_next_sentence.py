@@ -36,9 +36,9 @@ from tasks.task_types.limits import TokenLimits
 from tasks.task_types.tokenizers import load_tokenizer
 from tests.unit.task_types.language_models import tiny_bert
 
-READING = TokenLimits(max_length=32)
-LEARNER = learner_of("next_sentence", (), READING)
-EXAMINER = examiner_of("next_sentence", (), READING)
+LIMITS = TokenLimits(max_length=32)
+LEARNER = learner_of("next_sentence", (), LIMITS)
+EXAMINER = examiner_of("next_sentence", (), LIMITS)
 DOCUMENTS = (
     "The match was won. A late goal was good. They said so! He said it was bad.",
     "Shares fell. The bank raised rates. Shares fell as the bank raised rates again.",

@@ -38,17 +38,17 @@ from tasks.task_types.questions.question_answering_measures import (
 )
 from tasks.task_types.scoring import load_model
 from tasks.task_types.tokenizers import load_tokenizer
-from tests.unit.task_types.text_models import READING, train, values_of, weighted
+from tests.unit.task_types.text_models import LIMITS, train, values_of, weighted
 
 
 @pytest.fixture
 def learner() -> Learner:
-    return learner_of("question_answering", (), READING)
+    return learner_of("question_answering", (), LIMITS)
 
 
 @pytest.fixture
 def examiner() -> Examiner:
-    return examiner_of("question_answering", (), READING)
+    return examiner_of("question_answering", (), LIMITS)
 
 
 def rows_of(*rows: tuple[str, str, str | None]) -> pa.Table:
@@ -406,7 +406,7 @@ def questions(count: int, seed: int) -> pa.Table:
 def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("questions") / "run"
     model, metrics = train(
-        learner_of("question_answering", (), READING), tiny_model,
+        learner_of("question_answering", (), LIMITS), tiny_model,
         (questions(400, 1), questions(60, 2)),
         folder, epochs=10, learning_rate=5e-3, batch_size=32,
     )  # fmt: skip

@@ -30,19 +30,19 @@ from tasks.tokenization.splits import tokenize_splits
 from tasks.training.settings import TrainingSettings
 from tasks.verdicts import Verdict
 from tests.conftest import NO_LEAKS
-from tests.unit.task_types.text_models import READING, tokenized, train, values_of, weighted
+from tests.unit.task_types.text_models import LIMITS, tokenized, train, values_of, weighted
 
 VOCABULARY = Vocabulary(pad_id=0, size=600)
 
 
 @pytest.fixture
 def learner() -> Learner:
-    return learner_of("regression", (), READING)
+    return learner_of("regression", (), LIMITS)
 
 
 @pytest.fixture
 def examiner() -> Examiner:
-    return examiner_of("regression", (), READING)
+    return examiner_of("regression", (), LIMITS)
 
 
 def rows(*pairs: tuple[str, float | None]) -> pa.Table:
@@ -104,7 +104,7 @@ def test_the_targets_are_measured_in_the_training_rows_spread(
 
 
 def test_other_task_types_need_nothing_of_the_rows() -> None:
-    other = learner_of("classification", ("a", "b"), READING)
+    other = learner_of("classification", ("a", "b"), LIMITS)
     assert other.fitted_to(None) is other
 
 
@@ -184,7 +184,7 @@ def test_a_trained_model_gives_the_targets_own_units(
 def test_a_model_of_another_task_type_is_refused(
     examiner: Examiner, tiny_model: Path, tmp_path: Path
 ) -> None:
-    model = learner_of("classification", ("a", "b"), READING).load_model(tiny_model)
+    model = learner_of("classification", ("a", "b"), LIMITS).load_model(tiny_model)
     model.save_pretrained(tmp_path)
     load_tokenizer(tiny_model).save_pretrained(tmp_path)
     with pytest.raises(BaseModelError, match="was not trained for regression"):

@@ -23,7 +23,7 @@ from tasks.task_types.examples import Batch, Vocabulary
 from tasks.task_types.learner import Learner, learner_of
 from tasks.task_types.tokenizers import load_tokenizer
 from tests.unit.task_types.text_models import (
-    READING,
+    LIMITS,
     examples_of,
     tokenized,
     train,
@@ -45,12 +45,12 @@ PAIRS = (
 
 @pytest.fixture
 def learner() -> Learner:
-    return learner_of("sentence_embedding", (), READING)
+    return learner_of("sentence_embedding", (), LIMITS)
 
 
 @pytest.fixture
 def examiner() -> Examiner:
-    return examiner_of("sentence_embedding", (), READING)
+    return examiner_of("sentence_embedding", (), LIMITS)
 
 
 def rows(*pairs: tuple[str, str]) -> pa.Table:

@@ -24,10 +24,10 @@ from tasks.task_types.tokenizers import load_tokenizer, vocabulary_of
 from tests.unit.task_types.pair_models import examples_of, learn, pairs, table_of, tiny_model
 from tests.unit.task_types.text_models import served_alone
 
-READING = TokenLimits(max_length=48, max_target_length=12)
-LEARNER = learner_of("translation", (), READING)
-EXAMINER = examiner_of("translation", (), READING)
-SUMMARIES = examiner_of("summarisation", (), READING)
+LIMITS = TokenLimits(max_length=48, max_target_length=12)
+LEARNER = learner_of("translation", (), LIMITS)
+EXAMINER = examiner_of("translation", (), LIMITS)
+SUMMARIES = examiner_of("summarisation", (), LIMITS)
 ARCHITECTURES = ("t5", "bart")
 
 
@@ -210,7 +210,7 @@ def test_a_trained_model_has_learnt_its_language(trained: Path) -> None:
 def test_it_is_served_as_it_was_evaluated(trained: Path) -> None:
     sources = [*pairs(12, seed=2)["source"].to_pylist(), "", "2024", "red cat " * 200, "一个句子"]
     rows = table_of(sources, [""] * len(sources))
-    answers = replace(EXAMINER, limits=TokenLimits(READING.max_length)).predict(trained, rows)
+    answers = replace(EXAMINER, limits=TokenLimits(LIMITS.max_length)).predict(trained, rows)
     asked = [{"source": source} for source in sources]
     served = served_alone({"translation": (server_of("translation").script, trained, asked)})[
         "translation"
@@ -219,7 +219,7 @@ def test_it_is_served_as_it_was_evaluated(trained: Path) -> None:
 
 
 def test_rows_beside_it_do_not_change_what_is_written(trained: Path) -> None:
-    writer = open_writer(trained, READING.max_length, 12)
+    writer = open_writer(trained, LIMITS.max_length, 12)
     sources = [*pairs(20, seed=3)["source"].to_pylist(), "", "red cat " * 90]
     assert writer.write(sources) == [writer.write_one(source) for source in sources]
 

@@ -20,7 +20,7 @@ from tests.unit.task_types.language_models import TEXTS, tiny_bert, tiny_gpt2, t
 pytestmark = pytest.mark.slow
 
 NAMES = ("causal_lm", "masked_lm", "next_sentence", "chat")
-READING = TokenLimits(max_length=32, stride=4, max_target_length=12)
+LIMITS = TokenLimits(max_length=32, stride=4, max_target_length=12)
 DOCUMENTS = (*TEXTS, "The match was [MASK] by a late goal. He [MASK].", "", "2024", "。\uff01" * 30)
 ASK = """
 import json, sys
@@ -94,7 +94,7 @@ def test_the_served_model_answers_as_predict_does(
         }
     )
     answers = (
-        examiner_of(name, (), READING).predict(models[name], table).column("answer").to_pylist()
+        examiner_of(name, (), LIMITS).predict(models[name], table).column("answer").to_pylist()
     )
     for ours, theirs in zip(map(json.loads, answers), served[name], strict=True):
         assert ours.keys() == theirs.keys()

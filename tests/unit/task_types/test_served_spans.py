@@ -22,7 +22,7 @@ from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import arrow_type
 from tasks.task_types.server import server_of
 from tasks.task_types.tokenizers import load_tokenizer
-from tests.unit.task_types.text_models import READING, served_alone
+from tests.unit.task_types.text_models import LIMITS, served_alone
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +72,7 @@ def models(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
         folders[name] = tmp_path_factory.mktemp(name) / "model"
         with quiet_transformers():
             model, tokenizer = (
-                learner_of(name, LABELS, READING).load_model(tiny_model),
+                learner_of(name, LABELS, LIMITS).load_model(tiny_model),
                 load_tokenizer(tiny_model),
             )
             for value in model.parameters():
@@ -101,7 +101,7 @@ def said(models: dict[str, Path]) -> dict[str, list[dict[str, Any]]]:
 def test_the_script_says_what_predict_says(
     name: str, said: dict[str, list[dict[str, Any]]], models: dict[str, Path]
 ) -> None:
-    examiner = examiner_of(name, LABELS, READING)
+    examiner = examiner_of(name, LABELS, LIMITS)
     predicted = examiner.predict(models[name], as_table(name, rows_of(name)))
     expected = [json.loads(answer) for answer in predicted.column("answer").to_pylist()]
     assert len(said[name]) == len(expected) == len(rows_of(name))
@@ -154,7 +154,7 @@ def test_mlflow_hands_every_row_over_and_the_answers_back(
         models[name],
         tmp_path / "version",
         script=script,
-        settings={"max_length": READING.max_length, "stride": 0, "max_target_length": 0},
+        settings={"max_length": LIMITS.max_length, "stride": 0, "max_target_length": 0},
         inputs={column.name: column.kind for column in shape_of(name).inputs},
         examples=rows,
         answers=said[name],

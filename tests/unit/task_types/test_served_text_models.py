@@ -16,7 +16,7 @@ from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.server import server_of
 from tasks.task_types.tokenizers import load_tokenizer
 from tests.unit.task_types.language_models import tiny_gpt2
-from tests.unit.task_types.text_models import READING, served_alone
+from tests.unit.task_types.text_models import LIMITS, served_alone
 
 LABELS = ("film", "R&D", "人")
 # Long, empty, blank, a number, other scripts, and one text twice.
@@ -25,11 +25,9 @@ TEXTS = (
     "a good film", *(f"shares fell {number} times " * number for number in range(2, 40)),
 )  # fmt: skip
 LEARNERS: dict[str, Learner] = {
-    "multi_label": learner_of("multi_label", LABELS, READING),
-    "regression": replace(
-        learner_of("regression", (), READING), target_mean=-3.5, target_scale=2.5
-    ),
-    "sentence_embedding": learner_of("sentence_embedding", (), READING),
+    "multi_label": learner_of("multi_label", LABELS, LIMITS),
+    "regression": replace(learner_of("regression", (), LIMITS), target_mean=-3.5, target_scale=2.5),
+    "sentence_embedding": learner_of("sentence_embedding", (), LIMITS),
 }
 
 
@@ -87,7 +85,7 @@ def test_a_served_model_answers_as_it_was_evaluated(
     name: str, base: str, folders: dict[str, Path], said: dict[str, list[dict[str, Any]]]
 ) -> None:
     key, labels = f"{name}-{base}", LABELS if name == "multi_label" else ()
-    evaluated = examiner_of(name, labels, READING).predict(folders[key], rows_of(name))
+    evaluated = examiner_of(name, labels, LIMITS).predict(folders[key], rows_of(name))
     assert len(said[key]) == len(TEXTS)
     for answer, served in zip(evaluated["answer"].to_pylist(), said[key], strict=True):
         expected = json.loads(answer)

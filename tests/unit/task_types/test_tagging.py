@@ -33,7 +33,7 @@ from tasks.task_types.tags.word_windows import windows_of
 from tasks.task_types.tokenizers import load_tokenizer
 from tasks.validation.contract.settings import ContractSettings
 from tasks.validation.contract.suites import labels_of
-from tests.unit.task_types.text_models import READING, train, values_of, weighted
+from tests.unit.task_types.text_models import LIMITS, train, values_of, weighted
 
 TYPES = ("loc", "per-son", "组")
 SCHEMES = {"BIO": (IOB2, "BI"), "BILOU": (BILOU, "BILU"), "IOBES": (IOBES, "BIES")}
@@ -51,12 +51,12 @@ FOREIGN = [
 
 @pytest.fixture
 def learner() -> Learner:
-    return learner_of("tagging", LABELS, READING)
+    return learner_of("tagging", LABELS, LIMITS)
 
 
 @pytest.fixture
 def examiner() -> Examiner:
-    return examiner_of("tagging", LABELS, READING)
+    return examiner_of("tagging", LABELS, LIMITS)
 
 
 def tags_in(scheme: str) -> list[str]:
@@ -428,7 +428,7 @@ def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tagging") / "run"
     splits = sentences(400, 1), sentences(60, 2)
     model, metrics = train(
-        learner_of("tagging", LABELS, READING), tiny_model, splits, folder,
+        learner_of("tagging", LABELS, LIMITS), tiny_model, splits, folder,
         epochs=12, learning_rate=5e-3, batch_size=32,
     )  # fmt: skip
     assert metrics["entity_f1"] > 0.95, metrics

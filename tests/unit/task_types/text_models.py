@@ -20,7 +20,7 @@ from tasks.task_types.measures import Measured
 from tasks.task_types.tokenizers import load_tokenizer, vocabulary_of
 from tasks.training.batching import TokenizedRows
 
-READING = TokenLimits(max_length=48)
+LIMITS = TokenLimits(max_length=48)
 
 
 def tokenized(learner: Learner, base: Path, rows: pa.Table, path: Path) -> TokenizedRows:
@@ -133,7 +133,7 @@ def served_alone(
 
     """
     asked = [
-        [name, str(script), str(checkpoint), {"max_length": READING.max_length}, list(rows)]
+        [name, str(script), str(checkpoint), {"max_length": LIMITS.max_length}, list(rows)]
         for name, (script, checkpoint, rows) in models.items()
     ]
     libraries = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
