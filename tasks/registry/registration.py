@@ -116,7 +116,7 @@ def _write(
             line=line,
             pipeline=server.pipeline or "",
             max_length=weights.max_length,
-            examples=[example[column.name] for example in examples],
+            examples=[str(example[column.name]) for example in examples],
         )
     return work / "mlflow"
 

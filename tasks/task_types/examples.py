@@ -99,7 +99,9 @@ class Batch:
         return sum(ids.numel() for name, ids in self.inputs.items() if name.endswith("input_ids"))
 
 
-def pad(rows: "Sequence[NDArray[np.int32] | Sequence[int]]", pad_id: int) -> "dict[str, Tensor]":
+def pad(
+    rows: "Sequence[NDArray[np.integer[Any]] | Sequence[int]]", pad_id: int
+) -> "dict[str, Tensor]":
     """A batch as long as its longest row: input_ids and attention_mask, both (B, T) int64."""
     import numpy as np
     import torch
@@ -112,7 +114,7 @@ def pad(rows: "Sequence[NDArray[np.int32] | Sequence[int]]", pad_id: int) -> "di
     }
 
 
-def pad_like(rows: "Sequence[NDArray[np.int32] | Sequence[int]]", filler: int) -> "Tensor":
+def pad_like(rows: "Sequence[NDArray[np.integer[Any]] | Sequence[int]]", filler: int) -> "Tensor":
     """Rows of integers as one tensor (B, T) int64, short ones filled up on the right."""
     import numpy as np
     import torch

@@ -6,18 +6,18 @@ from typing import Any, Final
 from tasks.task_types.rows import Kind, RowShape
 
 # A row's input columns by name; the values are JSON.
-Request = dict[str, Any]
+Request = dict[str, object]
 
 # What a consumer may send and a model must answer: short, empty, long, a number, another script.
 _PROBES: Final = ("a few words", "", "a long text " * 500, "2024", "一个句子")
-_FORMS: Final[Mapping[Kind, Callable[[str], Any]]] = {
+_FORMS: Final[Mapping[Kind, Callable[[str], object]]] = {
     "text": str,
     "texts": str.split,
     "turns": lambda text: [{"role": "user", "content": text}],
 }
 
 
-def request_of(shape: RowShape, row: Mapping[str, Any]) -> Request:
+def request_of(shape: RowShape, row: Mapping[str, object]) -> Request:
     """What is asked of a model for it to answer this row.
 
     A conversation is sent without the answer at its end: that is what the model shall give.

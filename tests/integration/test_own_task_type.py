@@ -153,7 +153,7 @@ def test_a_model_goes_all_the_way_to_a_served_version(
     assert tags["assayline.task_type"] == NAME
     assert len(tags["assayline.script_sha256"]) == 64
     staged = stage_version(
-        version, weights, report, scores, StagingSettings(latency_requests=5),
+        version, weights, report, scores, StagingSettings(),
         store=store, tracking=tracking,
     )  # fmt: skip
     same = next(one for one in staged.estimates if one.name == "staging.same_predictions")

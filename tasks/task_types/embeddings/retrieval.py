@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import safe_sparse_dot
 
-from tasks.resampling import Floats
-
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
@@ -27,7 +25,7 @@ TIE: Final = 1e-6
 
 def find_own_targets(
     source: Vectors, target: Vectors, texts: NDArray[np.number]
-) -> tuple[NDArray[np.int64], Floats]:
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Rank of each row's own target among all by its cosine, from 1; and that cosine.
 
     Rows with one target text have it in common: it stands in the pool once.
@@ -52,7 +50,7 @@ def find_own_targets(
     return ranks, cosines
 
 
-def _row_products(first: Vectors, second: Vectors) -> Floats:
+def _row_products(first: Vectors, second: Vectors) -> NDArray[np.float64]:
     """Dot products (N,) of the rows."""
     if isinstance(first, np.ndarray):
         return np.asarray((first * second).sum(axis=1), dtype=np.float64)

@@ -2,7 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import Pipeline
+
 
 # Thai, Lao, Myanmar, Khmer, kana and Han: scripts that set no spaces between words.
 UNSPACED = re.compile(
@@ -27,7 +32,7 @@ def unspaced_share(texts: Sequence[str]) -> float:
     return len(UNSPACED.findall(letters)) / len(letters) if letters else 0.0
 
 
-def bag_of_words(texts: Sequence[str]) -> Any:
+def bag_of_words(texts: Sequence[str]) -> "TfidfVectorizer":
     """An untrained TF-IDF vectorizer of scikit-learn that suits the texts' script.
 
     Words where the script has spaces; otherwise runs of 1 to 3 characters, which for Chinese do
@@ -45,7 +50,7 @@ def bag_of_words(texts: Sequence[str]) -> Any:
     )
 
 
-def linear_baseline(texts: Sequence[str]) -> Any:
+def linear_baseline(texts: Sequence[str]) -> "Pipeline":
     """An untrained classifier of scikit-learn over `bag_of_words`."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

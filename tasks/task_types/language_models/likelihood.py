@@ -30,9 +30,7 @@ def next_token_labels(ids: Sequence[int], first: int = 1) -> NDArray[np.int64]:
 
 def labelled_batch(rows: Sequence[Numbers], labels: Sequence[Numbers], pad_id: int) -> Batch:
     """A padded batch with a label (B, T) at each token that the loss counts."""
-    ids: list[Any] = list(rows)
-    wanted: list[Any] = list(labels)
-    return Batch(pad(ids, pad_id), {"labels": pad_like(wanted, IGNORED)})
+    return Batch(pad(rows, pad_id), {"labels": pad_like(labels, IGNORED)})
 
 
 def label_tokens(batch: Batch) -> "Tensor":

@@ -6,7 +6,7 @@ Chinese words would need a segmentation, which is not done here.
 """
 
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,11 @@ from numpy.typing import NDArray
 from infra.errors import BaseModelError
 from tasks.task_types.examples import IGNORED, Vocabulary
 from tasks.task_types.language_models.likelihood import Numbers
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding
+    from transformers import PreTrainedTokenizerFast
+
 
 # Devlin et al. 2019, section 3.1: 15% of the words; of their tokens, 80% become the mask token, 10%
 # a random one, and 10% stay.
@@ -24,7 +29,7 @@ BECOMES_RANDOM: Final = 0.1
 NO_WORD: Final = -1
 
 
-def check_mask_token(tokenizer: Any) -> None:
+def check_mask_token(tokenizer: "PreTrainedTokenizerFast") -> None:
     """Refuse a tokenizer that cannot hide a word.
 
     Raises:
@@ -38,7 +43,7 @@ def check_mask_token(tokenizer: Any) -> None:
         )
 
 
-def word_numbers(encoding: Any, special_ids: frozenset[int]) -> list[int]:
+def word_numbers(encoding: "Encoding", special_ids: frozenset[int]) -> list[int]:
     """Number of the word that each token belongs to, NO_WORD for special and unknown tokens.
 
     Args:
@@ -52,7 +57,7 @@ def word_numbers(encoding: Any, special_ids: frozenset[int]) -> list[int]:
     ]
 
 
-def pair_words(encoding: Any, special_ids: frozenset[int]) -> list[int]:
+def pair_words(encoding: "Encoding", special_ids: frozenset[int]) -> list[int]:
     """As `masking.word_numbers`; the second sentence's words are numbered on from the first's."""
     words = word_numbers(encoding, special_ids)
     first = [word for word, side in zip(words, encoding.sequence_ids, strict=True) if side == 0]

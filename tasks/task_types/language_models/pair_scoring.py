@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,12 @@ from tasks.task_types.language_models.token_scoring import check_numbers, tokens
 from tasks.task_types.scoring import load_model
 from tasks.task_types.tokenizers import load_tokenizer
 
+if TYPE_CHECKING:
+    from tokenizers import Encoding
+    from torch import Tensor
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers.utils import ModelOutput
+
 
 @dataclass(frozen=True)
 class PairScorer:
@@ -38,8 +44,8 @@ class PairScorer:
     """
 
     folder: Path
-    model: Any
-    tokenizer: Any
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerFast"
     max_length: int
 
     @classmethod
@@ -91,7 +97,7 @@ class PairScorer:
         check_numbers(found.sum(axis=1), self.folder)
         return found
 
-    def order(self, text: str) -> dict[str, Any]:
+    def order(self, text: str) -> dict[str, list[float]]:
         """What the served model answers to a document, one pair asked after the other."""
         import torch
 
@@ -109,10 +115,11 @@ class PairScorer:
             found.append(float(_follows(outputs)[0]))
         return {"next_probabilities": found}
 
-    def _encode(self, pairs: Sequence[Any]) -> list[Any]:
+    def _encode(self, pairs: Sequence[tuple[str, str]]) -> "list[Encoding]":
         return encode_batch(self.tokenizer, pairs, self.max_length) if pairs else []
 
 
-def _follows(outputs: Any) -> Any:
+def _follows(outputs: "ModelOutput") -> "Tensor":
     """Probability (B,) that the second sentence follows the first."""
-    return outputs.seq_relationship_logits.float().softmax(dim=-1)[:, IS_NEXT]
+    probabilities: Tensor = outputs.seq_relationship_logits.float().softmax(dim=-1)
+    return probabilities[:, IS_NEXT]

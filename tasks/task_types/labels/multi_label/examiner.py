@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from infra.errors import BaseModelError
 from tasks.task_types.examiner_base import ExaminerBase
@@ -89,7 +89,7 @@ def _sigmoid(logits: "NDArray[np.float32]") -> "NDArray[np.float32]":
     return expit(logits)
 
 
-def _answer(probabilities: Sequence[float], labels: Sequence[str]) -> dict[str, Any]:
+def _answer(probabilities: Sequence[float], labels: Sequence[str]) -> dict[str, object]:
     scores = dict(zip(labels, probabilities, strict=True))
     return {
         "labels": [label for label, score in scores.items() if score >= THRESHOLD],

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from tasks.task_types.limits import TokenLimits
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from transformers import PreTrainedModel
 
     from tasks.task_types.measures import Measured
 
@@ -84,7 +85,7 @@ class CausalLmExaminer(ExaminerBase):
 
 
 def _score(
-    model: Any, texts: Sequence[Sequence[int]], pad_id: int, limits: TokenLimits
+    model: "PreTrainedModel", texts: Sequence[Sequence[int]], pad_id: int, limits: TokenLimits
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Negative log-likelihood and tokens of each text, over all of its windows."""
     shared = max(limits.stride, 1)

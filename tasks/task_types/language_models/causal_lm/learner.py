@@ -78,7 +78,7 @@ class CausalLmLearner(TokenLoss):
         return {"perplexity": float(np.exp(nll / max(tokens, 1)))}
 
 
-def load_causal(folder: Path, task_type: str) -> Any:
+def load_causal(folder: Path, task_type: str) -> "PreTrainedModel":
     """A base model that predicts the next token, and reads no token before its time.
 
     Raises:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.task_types.answered_sample import answer_first
 from tasks.task_types.examiner_base import ExaminerBase
@@ -29,6 +29,7 @@ from tasks.task_types.limits import TokenLimits
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from transformers import PreTrainedTokenizerFast
 
     from tasks.task_types.measures import Measured
 
@@ -102,7 +103,9 @@ class ChatExaminer(ExaminerBase):
         return character_baseline(*(_answers_of(rows) for rows in (train, test)))
 
 
-def fit_prompt(turns: Sequence[Turn], tokenizer: Any, limits: TokenLimits) -> list[int]:
+def fit_prompt(
+    turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerFast", limits: TokenLimits
+) -> list[int]:
     """The conversation up to its last question, with room for the answer."""
     room = limits.max_length - tokens_to_write(limits.max_length, limits.target_length)
     kept = turns[:-1] if turns[-1]["role"] == ASSISTANT else turns

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from torch import Tensor
 
+    from tasks.task_types.examples import Outputs
     from tasks.task_types.measures import Measured
 
 
@@ -59,7 +60,7 @@ class NextSentenceExaminer(ExaminerBase):
         return shared_words_baseline(known, asked, test.num_rows)
 
 
-def _follow_loss(outputs: Any, batch: Batch) -> "Tensor":
+def _follow_loss(outputs: "Outputs", batch: Batch) -> "Tensor":
     """Cross-entropy of each pair, (B,)."""
     from torch.nn.functional import cross_entropy
 

@@ -61,7 +61,7 @@ class NextSentenceLearner(LearnerBase):
         cut: set[int] = set()
         for start in range(0, len(pairs), TEXTS_AT_ONCE):
             part = pairs[start : start + TEXTS_AT_ONCE]
-            texts: list[Any] = [(pair.first, pair.second) for pair in part]
+            texts = [(pair.first, pair.second) for pair in part]
             encodings = encode_batch(tokenizer, texts, self.limits.max_length)
             for pair, one in zip(part, encodings, strict=True):
                 kept["input_ids"].append(np.asarray(one.ids, dtype=np.int32))
@@ -145,7 +145,7 @@ class NextSentenceLearner(LearnerBase):
         }
 
 
-def _follow_loss(outputs: Any, batch: Batch) -> "Tensor":
+def _follow_loss(outputs: "Outputs", batch: Batch) -> "Tensor":
     """Cross-entropy of each pair, (B,)."""
     from torch.nn.functional import cross_entropy
 

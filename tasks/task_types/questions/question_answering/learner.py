@@ -153,11 +153,13 @@ class QuestionAnsweringLearner(LearnerBase):
         return {"exact_match": exact, "f1": f1}
 
 
-def _reads_segments(tokenizer: Any) -> bool:
+def _reads_segments(tokenizer: "PreTrainedTokenizerFast") -> bool:
     return "token_type_ids" in tokenizer.model_input_names
 
 
-def _check_segments(model: Any, tokenizer: Any, folder: Path) -> None:
+def _check_segments(
+    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast", folder: Path
+) -> None:
     """Whether the model takes the segment ids that the tokenizer gives for a pair.
 
     Raises:
