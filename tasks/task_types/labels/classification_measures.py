@@ -32,7 +32,7 @@ LEADING = ("macro_f1", "accuracy")
 def predict_classes(
     folder: Path, rows: "pa.Table", labels: Sequence[str], max_length: int
 ) -> pa.Table:
-    """Columns answer, label and predicted (class ids) and probabilities; see `TaskType.predict`.
+    """Columns answer, label and predicted (class ids) and probabilities; see `Examiner.predict`.
 
     The model's own order of the labels does not matter.
 
@@ -138,7 +138,7 @@ def _probabilities(answers: "pa.Table", size: int) -> Floats:
 def predict_by_words(
     train: "pa.Table", test: "pa.Table", labels: Sequence[str]
 ) -> "pa.Table | str":
-    """A bag of words trained on the training rows, texts in full; see `TaskType.baseline`."""
+    """A bag of words trained on the training rows, texts in full; see `Examiner.baseline`."""
     truth = class_ids(train, labels)
     if len(np.unique(truth)) == 1:
         return "the training rows have one label only"

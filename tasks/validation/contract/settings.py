@@ -215,7 +215,7 @@ class ContractSettings(BaseModel):
 
     def _reasons(self) -> Iterator[str]:
         """All reasons for which a row can be put aside."""
-        yield from (*ROW_REASONS, *BROKEN_ROW_REASONS)
+        yield from (f"{_MISSING}COLUMN", *ROW_REASONS, *BROKEN_ROW_REASONS)
         yield from (f"unknown {group}" for group in self.groups)
 
     @model_validator(mode="after")

@@ -27,7 +27,7 @@ def cached_stages() -> Iterator[tuple[str, str]]:
                 yield f"tasks.stages.{path.stem}", node.name
 
 
-STAGES = dict((name, module) for module, name in cached_stages())
+STAGES = {name: module for module, name in cached_stages()}
 
 
 def reached(stage: str, task_type: str) -> Code:
