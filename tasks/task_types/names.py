@@ -28,7 +28,7 @@ def known_name(name: str) -> str:
     known = ROW_SHAPES.names
     if name not in known:
         near = get_close_matches(name, known, n=1)
-        meant = f"; did you mean {near[0]!r}?" if near else ""
+        meant = f"; did you mean {near[0]!r}?" if near else "."
         raise ValueError(f"{name!r} is no task type{meant} Known are {', '.join(known)}")
     return name
 

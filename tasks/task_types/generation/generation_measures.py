@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from tasks.resampling import Floats
-from tasks.task_types.labels.bag_of_words import UNSPACED, UNSPACED_SHARE, unspaced_share
 from tasks.task_types.measures import Measure, Measured, mean_of, ratio_of_sums
+from tasks.task_types.unspaced import UNSPACED, UNSPACED_SHARE, unspaced_share
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.bleu import BLEU

@@ -1,35 +1,20 @@
 """A bag of words with logistic regression: the trivial model that a candidate must beat."""
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from tasks.task_types.unspaced import UNSPACED_SHARE, unspaced_share
 
 if TYPE_CHECKING:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import Pipeline
 
 
-# Thai, Lao, Myanmar, Khmer, kana and Han: scripts that set no spaces between words.
-UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-    "\uf900-\ufaff\U00020000-\U0003ffff]"
-)
-WORD_CHARACTER = re.compile(r"\w")
-# Above this share of unspaced letters, words cannot be told by spaces.
-UNSPACED_SHARE = 0.3
-# Texts that the share is measured on.
-SAMPLE_TEXTS = 1_000
 # Below this many training rows, a word seen once may be all there is to go by.
 MIN_ROWS_TO_PRUNE = 100
 MAX_ITERATIONS = 1_000
 # Words, or character n-grams, that are kept: the most frequent ones.
 MAX_FEATURES = 100_000
-
-
-def unspaced_share(texts: Sequence[str]) -> float:
-    """Share of the word characters of the first texts that belong to a script without spaces."""
-    letters = "".join(WORD_CHARACTER.findall("".join(texts[:SAMPLE_TEXTS])))
-    return len(UNSPACED.findall(letters)) / len(letters) if letters else 0.0
 
 
 def bag_of_words(texts: Sequence[str]) -> "TfidfVectorizer":

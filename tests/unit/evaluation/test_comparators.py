@@ -20,11 +20,12 @@ from tasks.evaluation.features import token_counts, with_features
 from tasks.evaluation.held_out import read_rows
 from tasks.records.evaluation import Champion
 from tasks.task_types.examiner import examiner_of
-from tasks.task_types.labels.bag_of_words import bag_of_words, unspaced_share
+from tasks.task_types.labels.bag_of_words import bag_of_words
 from tasks.task_types.labels.classification_measures import predict_by_words
 from tasks.task_types.limits import TokenLimits
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.tokenizers import load_tokenizer
+from tasks.task_types.unspaced import unspaced_share
 from tasks.verdicts import exact, undetermined
 
 SHAPE = shape_of("classification")
