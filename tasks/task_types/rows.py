@@ -4,7 +4,7 @@ A row's identity is what the model reads of it, its input columns; what the mode
 stands in the others.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
@@ -18,6 +18,12 @@ Kind = Literal["text", "label", "labels", "texts", "tags", "number", "integer", 
 # Formats of files that name no columns of their own.
 FileFormat = Literal["text_files", "conll", "squad"]
 FILE_FORMATS: Final[frozenset[str]] = frozenset(get_args(FileFormat))
+# The columns that files of these formats hold.
+COLUMNS_OF_FORMAT: Final[Mapping[FileFormat, frozenset[str]]] = {
+    "text_files": frozenset({"text", "label"}),
+    "conll": frozenset({"tokens", "tags"}),
+    "squad": frozenset({"question", "context", "answer", "answer_start"}),
+}
 # Names that the snapshot, the quarantine file or a check gives to a column of its own.
 OWN_COLUMNS: Final = frozenset(
     {
@@ -119,6 +125,9 @@ class RowShape:
         kind = self.labels.kind if self.labels else None
         if kind and kind not in LABEL_KINDS:
             yield f"has labels of kind {kind}; right would be one of {sorted(LABEL_KINDS)}"
+        for name in sorted(self.file_formats):
+            if lacking := sorted(set(self.names) - COLUMNS_OF_FORMAT[name]):
+                yield f"has columns {lacking}, which files of the format {name} do not hold"
         if (kind == "tags") is not self.has_tags:
             yield "must name a tagged_column for labels of kind tags, and for no others"
 

@@ -80,6 +80,7 @@ def test_a_task_type_is_loaded_alone() -> None:
         ({"columns": (Column("n", "number", is_input=True), TEXT)}, "kind .'number', 'text'"),
         ({"label_column": "text"}, "has labels of kind text; right would be one of"),
         ({"tagged_column": "text"}, "must name a tagged_column for labels of kind tags, and for"),
+        ({"file_formats": {"conll"}}, "has columns .'label', 'text'., which files of the format"),
         (
             {"columns": (TEXT, Column("split", "text"))},
             "names a column .'split'., which the stages",
