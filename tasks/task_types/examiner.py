@@ -95,3 +95,34 @@ def examiner_of(
     """
     kind = EXAMINERS.load(task_type)
     return kind(name=task_type, labels=tuple(labels), limits=limits, seed=seed)
+
+
+if TYPE_CHECKING:
+    # The catalogue names them as text; here mypy holds them to the protocol.
+    from tasks.task_types.embeddings.sentence_embedding.examiner import SentenceEmbeddingExaminer
+    from tasks.task_types.generation.summarisation.examiner import SummarisationExaminer
+    from tasks.task_types.generation.translation.examiner import TranslationExaminer
+    from tasks.task_types.labels.classification.examiner import ClassificationExaminer
+    from tasks.task_types.labels.multi_label.examiner import MultiLabelExaminer
+    from tasks.task_types.labels.regression.examiner import RegressionExaminer
+    from tasks.task_types.language_models.causal_lm.examiner import CausalLmExaminer
+    from tasks.task_types.language_models.chat.examiner import ChatExaminer
+    from tasks.task_types.language_models.masked_lm.examiner import MaskedLmExaminer
+    from tasks.task_types.language_models.next_sentence.examiner import NextSentenceExaminer
+    from tasks.task_types.questions.question_answering.examiner import QuestionAnsweringExaminer
+    from tasks.task_types.tags.tagging.examiner import TaggingExaminer
+
+    SHIPPED: tuple[type[Examiner], ...] = (
+        ClassificationExaminer,
+        MultiLabelExaminer,
+        RegressionExaminer,
+        TaggingExaminer,
+        QuestionAnsweringExaminer,
+        TranslationExaminer,
+        SummarisationExaminer,
+        SentenceEmbeddingExaminer,
+        ChatExaminer,
+        CausalLmExaminer,
+        MaskedLmExaminer,
+        NextSentenceExaminer,
+    )

@@ -176,3 +176,32 @@ def learner_of(
     """
     kind = LEARNERS.load(task_type)
     return kind(name=task_type, labels=tuple(labels), limits=limits, loss_settings=loss_settings)
+
+
+if TYPE_CHECKING:
+    # The catalogue names them as text; here mypy holds them to the protocol.
+    from tasks.task_types.embeddings.sentence_embedding.learner import SentenceEmbeddingLearner
+    from tasks.task_types.generation.learner import SequenceToSequenceLearner
+    from tasks.task_types.labels.classification.learner import ClassificationLearner
+    from tasks.task_types.labels.multi_label.learner import MultiLabelLearner
+    from tasks.task_types.labels.regression.learner import RegressionLearner
+    from tasks.task_types.language_models.causal_lm.learner import CausalLmLearner
+    from tasks.task_types.language_models.chat.learner import ChatLearner
+    from tasks.task_types.language_models.masked_lm.learner import MaskedLmLearner
+    from tasks.task_types.language_models.next_sentence.learner import NextSentenceLearner
+    from tasks.task_types.questions.question_answering.learner import QuestionAnsweringLearner
+    from tasks.task_types.tags.tagging.learner import TaggingLearner
+
+    SHIPPED: tuple[type[Learner], ...] = (
+        ClassificationLearner,
+        MultiLabelLearner,
+        RegressionLearner,
+        TaggingLearner,
+        QuestionAnsweringLearner,
+        SequenceToSequenceLearner,
+        SentenceEmbeddingLearner,
+        ChatLearner,
+        CausalLmLearner,
+        MaskedLmLearner,
+        NextSentenceLearner,
+    )

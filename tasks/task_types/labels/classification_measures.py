@@ -22,6 +22,7 @@ from tasks.task_types.labels.confusion import (
     overall_measures,
     why_no_macro,
 )
+from tasks.task_types.labels.model_labels import model_labels
 from tasks.task_types.labels.ranking import ranking_measures
 from tasks.task_types.labels.text_logits import text_probabilities
 from tasks.task_types.measures import Measured
@@ -65,21 +66,6 @@ def predict_classes(
             "probabilities": pa.ListArray.from_arrays(offsets, flat),
         }
     )
-
-
-def model_labels(folder: Path) -> tuple[str, ...]:
-    """Label of each class id, from the model's own configuration.
-
-    Raises:
-        BaseModelError: it cannot be read, or names no labels.
-
-    """
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        id2label: dict[str, str] = config["id2label"]
-        return tuple(id2label[str(index)] for index in range(len(id2label)))
-    except (OSError, ValueError, KeyError) as error:
-        raise BaseModelError(f"{folder}/config.json names no labels: {error!r}") from error
 
 
 def class_ids(rows: "pa.Table", labels: Sequence[str]) -> Ints:

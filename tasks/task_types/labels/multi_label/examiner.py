@@ -26,7 +26,7 @@ class MultiLabelExaminer(ExaminerBase):
         """Columns answer and probabilities (lists of L); see `Examiner.predict`."""
         import pyarrow as pa
 
-        from tasks.task_types.labels.classification_measures import model_labels
+        from tasks.task_types.labels.model_labels import model_labels
         from tasks.task_types.labels.text_logits import text_logits
 
         known = model_labels(folder)
