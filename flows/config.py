@@ -19,7 +19,8 @@ from tasks.ingestion.splits import SplitSettings
 from tasks.registry.settings import PolicySettings, StagingSettings, default_policy
 from tasks.representation.settings import RepresentationSettings
 from tasks.sources.settings import SourceSettings
-from tasks.task_types.rows import ROW_SHAPES, TaskTypeName
+from tasks.task_types.names import TaskTypeName
+from tasks.task_types.row_shapes import shape_of
 from tasks.tokenization.settings import BaseModelSettings, TokenizationSettings
 from tasks.training.settings import TrainingSettings, check_method
 from tasks.validation.contract.settings import ContractSettings
@@ -78,6 +79,12 @@ class DataConfig(BaseModel):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _reasons_name_columns(self) -> Self:
+        """A share for a reason that no row can have would never end a run."""
+        self.contract.check_columns(shape_of(self.task_type).names)
+        return self
+
 
 class RetrainConfig(DataConfig):
     """All settings of a retraining; the form of a run in the Prefect UI."""
@@ -110,10 +117,10 @@ class RetrainConfig(DataConfig):
     @model_validator(mode="after")
     def _loss_knows_the_settings(self) -> Self:
         if self.training.asks_of_the_task_type:
-            from tasks.task_types import task_type
+            from tasks.task_types.learner import LEARNERS
 
             try:
-                check_method(task_type(self.task_type), self.training)
+                check_method(self.task_type, LEARNERS.load(self.task_type), self.training)
             except SettingsError as error:
                 raise ValueError(str(error)) from error
         return self
@@ -153,8 +160,8 @@ class RetrainConfig(DataConfig):
         return self
 
 
-def _default_policy(task_type: TaskTypeName) -> PolicySettings:
-    shape = ROW_SHAPES[task_type]
+def _default_policy(task_type: str) -> PolicySettings:
+    shape = shape_of(task_type)
     return default_policy(shape.leading, shape.margin)
 
 

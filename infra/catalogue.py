@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from infra.errors import SettingsError
 
+Entry = TypeVar("Entry")
 
-class Catalogue:
+
+class Catalogue(Generic[Entry]):
     """Entries by name, as ``package.module:attribute``.
 
     Args:
@@ -22,36 +24,64 @@ class Catalogue:
         entries: where each entry is defined.
         group: entry points of other distributions that add entries; see
             https://packaging.python.org/en/latest/specifications/entry-points/.
+        part: what an entry point names is then an object of several parts, one a catalogue of this
+            group; its attribute of this name says where the entry is defined.
 
     """
 
     def __init__(
-        self, *, chosen_by: str, entries: Mapping[str, str], group: str | None = None
+        self,
+        *,
+        chosen_by: str,
+        entries: Mapping[str, str],
+        group: str | None = None,
+        part: str | None = None,
     ) -> None:
         self.chosen_by = chosen_by
         self._entries = entries
         self._group = group
+        self._part = part
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all entries: the shipped ones, then those of other distributions."""
-        added = {} if self._group is None else entries_of(self._group)
-        return (*self._entries, *sorted(set(added) - set(self._entries)))
+        return (*self._entries, *sorted(set(self._added) - set(self._entries)))
 
-    def load(self, name: str) -> Any:
+    def load(self, name: str) -> Entry:
         """Import an entry.
 
         Raises:
-            SettingsError: there is none of this name; the message lists those that there are.
+            SettingsError: there is none of this name, and the message lists those that there are;
+                or what another distribution names cannot be imported.
 
         """
-        added = entries_of(self._group) if self._group else {}
-        place = {**added, **self._entries}.get(name)
+        if name in self._entries:
+            entry: Entry = _attribute(self._entries[name])
+            return entry
+        place = self._added.get(name)
         if place is None:
             known = ", ".join(sorted(self.names))
             raise SettingsError(f"{self.chosen_by} {name!r} is unknown; known: {known}")
-        module, attribute = place.split(":")
-        return getattr(import_module(module), attribute)
+        try:
+            added: Entry = _attribute(place)
+            if self._part is not None:
+                added = _attribute(getattr(added, self._part))
+            return added
+        except (ImportError, AttributeError, ValueError) as error:
+            raise SettingsError(
+                f"{self.chosen_by} {name!r} cannot be loaded: {error}; it is what the entry point "
+                f"{name} = {place} of the group {self._group} names. Mend that distribution, or "
+                "remove it"
+            ) from error
+
+    @property
+    def _added(self) -> Mapping[str, str]:
+        return entries_of(self._group) if self._group else {}
+
+
+def _attribute(place: str) -> Any:
+    module, attribute = place.split(":")
+    return getattr(import_module(module), attribute)
 
 
 @cache

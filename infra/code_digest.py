@@ -93,13 +93,14 @@ def code_of(module: str, function: str, arguments: object = None) -> Code:
     for setting in PACKAGE_SETTINGS:
         reach.packages |= set(_values_of(arguments, setting))
     distributions = {name for package in reach.packages for name in _distributions_of(package)}
-    files = sorted(file for path in reach.files for file in _files_at(path))
+    files = sorted(
+        (file.relative_to(root).as_posix(), file)
+        for path, root in reach.files.items()
+        for file in _files_at(path)
+    )
     return Code(
         dict(sorted(reach.modules.items())),
-        {
-            file.relative_to(ROOT).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
-            for file in files
-        },
+        {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files},
         {"python": PYTHON, **{name: _version_of(name) for name in sorted(distributions)}},
     )
 
@@ -118,6 +119,7 @@ class _CatalogueCall:
     chosen_by: str
     entries: Mapping[str, str]
     group: str | None
+    part: str | None
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ class _Source:
         imports: names that it imports, anywhere in it.
         catalogues: of which some entries are chosen.
         files: files and folders beside it that it names.
+        root: the folder that its package stands in.
 
     """
 
@@ -137,6 +140,7 @@ class _Source:
     imports: tuple[Import, ...]
     catalogues: tuple[_CatalogueCall, ...]
     files: tuple[Path, ...]
+    root: Path
 
 
 @dataclass
@@ -145,7 +149,7 @@ class _Reach:
 
     arguments: object
     modules: dict[str, str] = field(default_factory=dict)
-    files: set[Path] = field(default_factory=set)
+    files: dict[Path, Path] = field(default_factory=dict)  # each with the folder of its package
     packages: set[str] = field(default_factory=set)
     _own: set[str] = field(default_factory=lambda: set(PROJECT_PACKAGES))
 
@@ -163,13 +167,14 @@ class _Reach:
         self.modules[module] = digest_of([source.digest, *chosen]) if chosen else source.digest
         for path in source.files:
             if path.suffix == ".py":  # a script that another interpreter runs
-                self._follow_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+                self._follow_module(".".join(path.relative_to(source.root).with_suffix("").parts))
             else:
-                self.files.add(path)
+                self.files[path] = source.root
         self._follow(source.imports)
         for place in (place for entries in chosen for place in entries.values()):
-            self._own.add(place.split(".")[0])
-            self._follow([Import(place.split(":")[0])])
+            entry = place.split(":")[0]
+            self._own.add(entry.split(".")[0])
+            self._follow([Import(entry)])
 
     def _follow(self, imports: Iterable[Import]) -> None:
         for module, name in imports:
@@ -185,9 +190,36 @@ class _Reach:
 
     def _chosen(self, call: _CatalogueCall) -> dict[str, str]:
         """The entries that the arguments name; all of them where they name nothing to choose by."""
-        entries = {**(entries_of(call.group) if call.group else {}), **call.entries}
+        added = entries_of(call.group) if call.group else {}
+        entries = {**added, **call.entries}
         named = set(_values_of(self.arguments, call.chosen_by))
-        return {name: entries[name] for name in sorted(entries) if not named or name in named}
+        return {
+            name: _part_at(entries[name], call.part)
+            if call.part and name not in call.entries
+            else entries[name]
+            for name in sorted(entries)
+            if not named or name in named
+        }
+
+
+def _part_at(place: str, part: str) -> str:
+    """Where one part is defined of an object that another distribution adds to a catalogue.
+
+    Raises:
+        SettingsError: it is no call with this part as a literal string.
+
+    """
+    module, attribute = place.split(":")
+    for statement in _read(module).tree.body:
+        call = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
+        if isinstance(call, ast.Call) and attribute in _names_bound(statement):
+            for keyword in call.keywords:
+                if keyword.arg == part and isinstance(keyword.value, ast.Constant):
+                    return str(keyword.value.value)
+    raise errors.SettingsError(
+        f"{place} must be a call at the top of its module that names {part} as a literal string, "
+        f"such as {part}='package.module:attribute'"
+    )
 
 
 def _values_of(value: object, key: str) -> Iterator[str]:
@@ -232,6 +264,7 @@ def _read(module: str) -> _Source:
         tuple(_imports_in(statements)),
         tuple(meaning.catalogues),
         tuple(_files_in(statements, path)),
+        path.parents[module.count(".") + (path.name == "__init__.py")],
     )
 
 
@@ -269,7 +302,9 @@ class _Meaning(ast.NodeTransformer):
             _blank([one.value for one in node.keywords if one.arg == "description"])
         elif name == "Catalogue":
             values = {one.arg: ast.literal_eval(one.value) for one in node.keywords}
-            call = _CatalogueCall(values["chosen_by"], values["entries"], values.get("group"))
+            call = _CatalogueCall(
+                values["chosen_by"], values["entries"], values.get("group"), values.get("part")
+            )
             self.catalogues.append(call)
             node.keywords = [one for one in node.keywords if one.arg != "entries"]
         return self.generic_visit(node)

@@ -12,7 +12,7 @@ from tasks.records.data import SourceFile, SourceVersion
 from tasks.sources.reading import read_shards
 from tasks.sources.settings import SourceSettings
 from tasks.sources.shards import BrokenRow
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
 
 SOURCE: TypeAdapter[SourceSettings] = TypeAdapter(SourceSettings)
 
@@ -51,7 +51,7 @@ def read_version(
     """All rows of a pinned source."""
     rows: list[dict[str, object]] = []
     broken: list[BrokenRow] = []
-    for shard in read_shards(source, settings, ROW_SHAPES[task_type], store):
+    for shard in read_shards(source, settings, shape_of(task_type), store):
         shard.rows.validate(full=True)
         rows += shard.rows.to_pylist()
         broken += shard.broken

@@ -21,7 +21,7 @@ from infra.store import open_store
 from tasks.ingestion.row_ids import digests_of
 from tasks.ingestion.splits import SplitSettings, splits_of
 from tasks.records.data import SPLITS
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
 from tasks.validation.leakage.finding import find_leaks
 from tasks.validation.leakage.normalisation import normalise
 from tasks.validation.leakage.settings import LeakageSettings
@@ -143,7 +143,7 @@ def _pairs(
 def _search(path: Path) -> dict[str, object]:
     """The rows with a twin, and what it took to find them."""
     started, worked = time.perf_counter(), time.process_time()
-    leaks = find_leaks(path, ROW_SHAPES["classification"], SETTINGS, open_store())
+    leaks = find_leaks(path, shape_of("classification"), SETTINGS, open_store())
     columns = leaks.columns(0, pq.read_metadata(path).num_rows)
     twins = zip(columns["normalised_twin"], columns["near_twin"], strict=True)
     rows = [row for row, marks in enumerate(twins) if any(marks)]

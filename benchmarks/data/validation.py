@@ -221,13 +221,13 @@ def _judge_bare(path: Path) -> dict[str, float]:
     """Great Expectations alone, on one frame of all rows, with complete results."""
     import great_expectations as gx
 
-    from tasks.task_types.rows import ROW_SHAPES
+    from tasks.task_types.row_shapes import shape_of
     from tasks.validation.contract.checking import define_batches
     from tasks.validation.contract.frames import FrameMaker
     from tasks.validation.contract.partitioning import columns_read
     from tasks.validation.contract.suites import row_rules
 
-    contract, shape = ContractSettings.model_validate(_CONTRACT), ROW_SHAPES["classification"]
+    contract, shape = ContractSettings.model_validate(_CONTRACT), shape_of("classification")
     rules = row_rules(contract, shape, TOPICS, ())
     rows = pq.read_table(path)
     marked = ("normalised_twin", "near_twin", "overlap", "label_conflict", "personal_data")

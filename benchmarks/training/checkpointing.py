@@ -26,7 +26,7 @@ from benchmarks.corpus import TOPICS
 from benchmarks.local_store import environment_of, served_store
 from benchmarks.training.sentences import (
     BASE_MODEL,
-    KIND,
+    LEARNER,
     Sentences,
     load_sentences,
     new_model,
@@ -109,14 +109,14 @@ def _train(
 ) -> tuple[float, list[float], list[float]]:
     """Seconds of all steps, seconds of each hold, and of copies in memory after the last step."""
     model, clock, curves = new_model(data.folder), StepClock(), Curves()
-    arguments = trainer_arguments(SETTINGS, pick_device(), folder, KIND)
+    arguments = trainer_arguments(SETTINGS, pick_device(), folder, LEARNER)
     arguments.eval_strategy = arguments.save_strategy = "no"
     arguments.load_best_model_at_end = False
     checkpoints = Checkpoints(store, store.uri("checkpoints", folder.name), 2)
     vocabulary = vocabulary_of(load_tokenizer(data.folder), model.config)
     with deterministic_algorithms():
         trainer = HoldClock(
-            model, arguments, KIND, SETTINGS, (data.train, data.held_out), vocabulary, curves,
+            model, arguments, LEARNER, SETTINGS, (data.train, data.held_out), vocabulary, curves,
             keep_in_store(checkpoints),
         )  # fmt: skip
         trainer.holds = []

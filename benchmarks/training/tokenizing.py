@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.corpus import TOPICS, short_texts
 from benchmarks.local_store import environment_of, peak_memory_mb, served_store
-from benchmarks.training.sentences import BASE_MODEL, READING
+from benchmarks.training.sentences import BASE_MODEL, LEARNER
 from infra.base_models import fingerprint, locate, quiet_transformers
 from infra.store import Artifact, open_store
 from tasks.records.data import DataReport, Leakage
@@ -94,7 +94,7 @@ def run_stage(path: Path) -> dict[str, float]:
     begin = time.perf_counter()
     tokens = tokenize_splits(
         store, _report(clean), base, "classification",
-        TokenizationSettings(max_length=READING.max_length),
+        TokenizationSettings(max_length=LEARNER.limits.max_length),
     )  # fmt: skip
     seconds = time.perf_counter() - begin
     return {"seconds": seconds, "rows": sum(tokens.rows_by_split.values())}
@@ -103,7 +103,7 @@ def run_stage(path: Path) -> dict[str, float]:
 def run_encode_batch(path: Path) -> dict[str, float]:
     """The peer: all texts in a list, and the library's own call."""
     tokenizer = load_tokenizer(locate(BASE_MODEL, None)).backend_tokenizer
-    tokenizer.enable_truncation(READING.max_length)
+    tokenizer.enable_truncation(LEARNER.limits.max_length)
     texts = pq.read_table(path, columns=["text"])["text"].to_pylist()
     begin = time.perf_counter()
     encodings = tokenizer.encode_batch(texts)

@@ -12,7 +12,7 @@ from tasks.drift.row_samples import RowSample, read_row_sample
 from tasks.drift.settings import DriftSettings
 from tasks.records.data import DataReference, DataReport, Drift, DriftCheck, Histogram
 from tasks.records.training import BaseModel
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
 from tasks.verdicts import Verdict, combine
 
 
@@ -59,7 +59,7 @@ def _measure(
     settings: DriftSettings,
     store: ObjectStore,
 ) -> Findings:
-    shape = ROW_SHAPES[data.task_type]
+    shape = shape_of(data.task_type)
     questions = questions_of(settings, shape, has_model=base is not None)
 
     def read(path: Path) -> RowSample:

@@ -12,7 +12,8 @@ from infra.errors import AssaylineError, TrackingError
 from infra.tracking import Tracking
 from tasks.evaluation.comparison import Comparator
 from tasks.records.evaluation import Champion
-from tasks.task_types import TaskType, TokenLimits
+from tasks.task_types.examiner import examiner_of
+from tasks.task_types.limits import TokenLimits
 from tasks.task_types.tokenizers import load_tokenizer, longest_text
 
 # What of a tokenizer's file decides which tokens a text has; the rest is padding and truncation.
@@ -24,18 +25,18 @@ class Asked:
     """What a comparator is asked, and how.
 
     Attributes:
-        kind: the task type.
+        task_type: its name.
         rows: the test rows.
         labels: the candidate's label set.
-        reading: how long the candidate reads and writes.
+        limits: how long the candidate reads and writes.
         candidate: folder of the candidate.
 
     """
 
-    kind: TaskType
+    task_type: str
     rows: pa.Table
     labels: Sequence[str]
-    reading: TokenLimits
+    limits: TokenLimits
     candidate: Path
 
 
@@ -81,9 +82,10 @@ def run_champion(champion: Champion, asked: Asked, folder: Path | Comparator) ->
             reason = f"{name} knows the labels {sorted(known)}, the candidate {sorted(ours)}"
             return Comparator("champion", reason=reason)
         length = longest_text(folder, load_tokenizer(folder))
-        reading = replace(asked.reading, max_length=length)
-        answers = asked.kind.predict(folder, asked.rows, asked.labels, reading)
-        measured = asked.kind.measure(asked.rows, answers, asked.labels)
+        limits = replace(asked.limits, max_length=length)
+        examiner = examiner_of(asked.task_type, asked.labels, limits)
+        answers = examiner.predict(folder, asked.rows)
+        measured = examiner.measure(asked.rows, answers)
         same = vocabulary_digest(folder) == vocabulary_digest(asked.candidate)
     except (AssaylineError, OSError, ValueError, KeyError, RuntimeError) as error:
         return Comparator("champion", reason=f"{name} cannot be asked: {error}")

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
-from tasks import task_types
 from tasks.evaluation.champion import Asked, fetch_champion, run_champion
 from tasks.evaluation.comparison import Comparator, compare
 from tasks.evaluation.features import read_sources, with_features
@@ -24,9 +23,10 @@ from tasks.records.evaluation import Champion, Scores
 from tasks.records.training import Weights
 from tasks.resampling import Floats
 from tasks.resampling_units import Units, units_of_rows
-from tasks.task_types import TokenLimits
+from tasks.task_types.examiner import Examiner, examiner_of
+from tasks.task_types.limits import TokenLimits
 from tasks.task_types.measures import Measured
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
 
 NO_CHAMPION = "no version in production yet"
 
@@ -62,8 +62,8 @@ def evaluate_weights(
         TrainingError: the candidate's scores are no numbers.
 
     """
-    kind = task_types.task_type(task_type)
-    shape = ROW_SHAPES[kind.name]
+    shape, limits = shape_of(task_type), TokenLimits.of(weights)
+    examiner = examiner_of(task_type, data.labels, limits, settings.seed)
     with tempfile.TemporaryDirectory(prefix="evaluate-") as name:
         work = Path(name)
         # Before the hours of scoring, which would be lost if MLflow were away after them.
@@ -71,12 +71,11 @@ def evaluate_weights(
         clean = store.get_file(data.clean, work / "clean.parquet")
         test = read_rows(clean, "test", shape, extra=True)
         model = store.get_folder(weights.artifact, work / "candidate")
-        reading = TokenLimits(weights.max_length, weights.stride, weights.max_target_length)
-        answers = kind.predict(model, test, data.labels, reading)
-        measured = kind.measure(test, answers, data.labels)
-        comparators = [_baseline(kind, clean, test, data.labels, settings)]
+        answers = examiner.predict(model, test)
+        measured = examiner.measure(test, answers)
+        comparators = [_baseline(examiner, read_rows(clean, "train", shape), test)]
         if champion and champions_model:
-            asked = Asked(kind, test, data.labels, reading, model)
+            asked = Asked(task_type, test, data.labels, limits, model)
             comparators.append(run_champion(champion, asked, champions_model))
         sources = read_sources(snapshot, store, work) if snapshot else None
         features = with_features(test, shape, model, sources)
@@ -107,21 +106,12 @@ def units_of(test: pa.Table, settings: EvaluationSettings) -> Units:
     return units_of_rows(test["row_id"].to_pylist(), clusters, seed=settings.seed)
 
 
-def _baseline(
-    kind: task_types.TaskType,
-    clean: Path,
-    test: pa.Table,
-    labels: Sequence[str],
-    settings: EvaluationSettings,
-) -> Comparator:
+def _baseline(examiner: Examiner, train: pa.Table, test: pa.Table) -> Comparator:
     """The trivial model of the task type, measured; or why there is none."""
-    train = read_rows(clean, "train", ROW_SHAPES[kind.name])
-    answers = kind.baseline(train, test, labels, settings.seed)
+    answers = examiner.baseline(train, test)
     if isinstance(answers, str):
         return Comparator("baseline", reason=answers)
-    return Comparator(
-        "baseline", answers, kind.measure(test, answers, labels), same_vocabulary=False
-    )
+    return Comparator("baseline", answers, examiner.measure(test, answers), same_vocabulary=False)
 
 
 def write_scores(

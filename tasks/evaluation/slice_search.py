@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from tasks.evaluation.settings import SliceSettings
 from tasks.evaluation.slices import Bools, Slice
 from tasks.resampling import Floats
-from tasks.task_types.labels.bag_of_words import UNSPACED_SHARE, unspaced_share
 from tasks.task_types.rows import RowShape, texts_of
+from tasks.task_types.unspaced import UNSPACED_SHARE, unspaced_share
 
 # Rows whose memberships are counted at once.
 ROWS_AT_ONCE = 20_000

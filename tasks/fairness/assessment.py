@@ -16,7 +16,8 @@ from tasks.fairness.settings import FairnessSettings
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness, GroupRates, SubgroupAuc
-from tasks.task_types.rows import ROW_SHAPES, RowShape, texts_of
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import RowShape, texts_of
 from tasks.verdicts import Estimate
 
 
@@ -33,7 +34,7 @@ def assess_scores(
     """
     check_attributes(data.group_columns, settings)
     check_labels(scores.labels, settings)
-    shape = ROW_SHAPES[data.task_type]
+    shape = shape_of(data.task_type)
     with tempfile.TemporaryDirectory(prefix="assess-") as name:
         work = Path(name)
         scored = read_scores(store.get_file(scores.artifact, work / "scores.parquet"))

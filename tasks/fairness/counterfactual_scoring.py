@@ -18,9 +18,11 @@ from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
 from tasks.records.training import Weights
 from tasks.resampling import Floats
-from tasks.task_types import TaskType, TokenLimits, task_type
 from tasks.task_types.encoding import encode_texts
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.examiner import examiner_of
+from tasks.task_types.limits import TokenLimits
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import RowShape
 from tasks.task_types.tokenizers import load_tokenizer
 
 CLASSES = frozenset({"label", "predicted", "probabilities"})
@@ -31,7 +33,7 @@ def add_counterfactuals(
     scores: Scores,
     weights: Weights,
     data: DataReport,
-    kind_name: str,
+    task_type: str,
     settings: CounterfactualSettings,
     *,
     store: ObjectStore,
@@ -47,20 +49,21 @@ def add_counterfactuals(
         StoreError: an artifact is missing or was changed.
 
     """
-    kind, inputs = task_type(kind_name), ROW_SHAPES[data.task_type].inputs
+    shape = shape_of(task_type)
     with tempfile.TemporaryDirectory(prefix="counterfactuals-") as name, quiet_transformers():
         work = Path(name)
         scored = read_scores(store.get_file(scores.artifact, work / "scores.parquet"))
-        if len(inputs) != 1 or inputs[0].kind != "text" or not set(scored.column_names) >= CLASSES:
+        if not _reads_a_text(shape) or not set(scored.column_names) >= CLASSES:
             return fairness
+        (column,) = shape.inputs
         clean = store.get_file(data.clean, work / "clean.parquet")
-        columns = ["row_id", inputs[0].name]
+        columns = ["row_id", column.name]
         rows = pq.read_table(clean, columns=columns, filters=[("split", "=", "test")])
-        texts, row_ids = rows[inputs[0].name].to_pylist(), rows["row_id"].to_pylist()
+        texts, row_ids = rows[column.name].to_pylist(), rows["row_id"].to_pylist()
         said = dict(zip(scored["row_id"].to_pylist(), _matrix(scored), strict=True))
         known = {text: said[row] for row, text in zip(row_ids, texts, strict=True) if row in said}
         folder = store.get_folder(weights.artifact, work / "model")
-        model = _Model(folder, kind, inputs[0].name, weights)
+        model = _Model(folder, shape, weights)
         found, flips = probe_families(
             list(families_of(texts, row_ids, settings)), known, model.score, model.read,
             scores.labels, settings,
@@ -74,27 +77,33 @@ def add_counterfactuals(
     )
 
 
+def _reads_a_text(shape: RowShape) -> bool:
+    return [column.kind for column in shape.inputs] == ["text"]
+
+
 class _Model:
     """The trained model, asked by the scorer of the evaluation."""
 
-    def __init__(self, folder: Path, kind: TaskType, column: str, weights: Weights) -> None:
-        self._folder, self._kind, self._column = folder, kind, column
-        self._labels = weights.labels
-        self._reading = TokenLimits(weights.max_length, weights.stride, weights.max_target_length)
+    def __init__(self, folder: Path, shape: RowShape, weights: Weights) -> None:
+        self._folder, self._shape, self._labels = folder, shape, weights.labels
+        self._limits = TokenLimits.of(weights)
+        self._examiner = examiner_of(shape.task_type, weights.labels, self._limits)
         self._tokenizer = load_tokenizer(folder)
 
     def score(self, texts: list[str]) -> Floats:
         """Probabilities (M, L)."""
         # What was right does not count here, but a row of the task type has a label.
-        columns = {"row_id": [str(n) for n in range(len(texts))], self._column: texts}
-        table = pa.table(columns | {"label": [self._labels[0]] * len(texts)})
-        return _matrix(self._kind.predict(self._folder, table, self._labels, self._reading))
+        columns = {"row_id": [str(n) for n in range(len(texts))]}
+        columns |= {column.name: texts for column in self._shape.inputs}
+        if self._shape.label_column:
+            columns[self._shape.label_column] = [self._labels[0]] * len(texts)
+        return _matrix(self._examiner.predict(self._folder, pa.table(columns)))
 
     def read(self, texts: list[str]) -> list[bytes]:
         """Token ids of each text, cut as the model cuts them."""
         if not texts:
             return []
-        encoded = encode_texts(pa.array(texts), self._tokenizer, self._reading.max_length)
+        encoded = encode_texts(pa.array(texts), self._tokenizer, self._limits.max_length)
         return [np.array(ids, np.int32).tobytes() for ids in encoded.input_ids.to_pylist()]
 
 

@@ -20,7 +20,8 @@ from infra.store import ObjectStore
 from tasks.ingestion.row_ids import as_binary, as_hex, digests_of, identities_of, trim
 from tasks.records.data import Readmission
 from tasks.sources.settings import S3_SCHEME, SourceSettings
-from tasks.task_types.rows import ROW_SHAPES, Column, Kind, RowShape, TaskTypeName, arrow_type
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import Column, Kind, RowShape, arrow_type
 
 _ROW_ID: Final = re.compile(r"[0-9a-f]{64}")
 _CLUSTER: Final = "cluster"
@@ -38,7 +39,7 @@ _WORDS: Final[dict[Kind, str]] = {
 
 
 def readmit_file(
-    line: str, path: str, settings: SourceSettings, task_type: TaskTypeName, store: ObjectStore
+    line: str, path: str, settings: SourceSettings, task_type: str, store: ObjectStore
 ) -> Readmission:
     """Check a repaired quarantine file and keep it with the line.
 
@@ -52,7 +53,7 @@ def readmit_file(
 
     """
     table = _read(path, store)
-    shape = ROW_SHAPES[task_type]
+    shape = shape_of(task_type)
     rows = _check_rows(path, table, settings, shape)
     data = _write(rows)
     digest = hashlib.sha256(data).hexdigest()[:_DIGEST_CHARACTERS]

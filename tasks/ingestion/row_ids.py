@@ -14,7 +14,6 @@ from tasks.ingestion.splits import SplitSettings, splits_of
 from tasks.task_types.rows import RowShape
 
 DIGEST_BYTES: Final = 32
-_ANSWER_START: Final = "answer_start"
 _SPACE: Final = 0x20
 _DELETE: Final = 0x7F
 _HEX_PAIRS: Final = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), np.uint16)
@@ -34,9 +33,10 @@ def trim(rows: pa.Table, shape: RowShape, group_columns: tuple[str, ...]) -> pa.
             trimmed = _replace(trimmed, name, _trim(_whole(rows[name])))
         elif kind == "labels":
             trimmed = _replace(trimmed, name, _sort_labels(_whole(rows[name])))
-    if _ANSWER_START in kinds:
-        moved = pc.subtract(_leading_spaces(rows["answer"]), _leading_spaces(rows["context"]))
-        trimmed = _replace(trimmed, _ANSWER_START, pc.add(rows[_ANSWER_START], moved))
+    if passage := shape.passage:
+        answers, contexts = rows[passage.answer], rows[passage.context]
+        moved = pc.subtract(_leading_spaces(answers), _leading_spaces(contexts))
+        trimmed = _replace(trimmed, passage.start, pc.add(rows[passage.start], moved))
     return trimmed
 
 

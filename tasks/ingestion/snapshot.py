@@ -19,14 +19,14 @@ from tasks.records.data import SPLITS, Snapshot, SourceVersion
 from tasks.sources.reading import read_shards
 from tasks.sources.settings import SourceSettings
 from tasks.sources.shards import Shard
-from tasks.task_types.rows import ROW_SHAPES, TaskTypeName
+from tasks.task_types.row_shapes import shape_of
 
 
 def write_snapshot(
     source: SourceVersion,
     settings: SourceSettings,
     splits: SplitSettings,
-    task_type: TaskTypeName,
+    task_type: str,
     store: ObjectStore,
 ) -> Snapshot:
     """Copy a source's distinct rows to the store, each in its split.
@@ -37,7 +37,7 @@ def write_snapshot(
         DataError: the source is empty, changed, or not what the settings say.
 
     """
-    layout = Layout(ROW_SHAPES[task_type], settings.group_columns)
+    layout = Layout(shape_of(task_type), settings.group_columns)
     shards = read_shards(source, settings, layout.shape, store)
     return freeze(shards, source, layout, splits, settings.max_rows, store)
 

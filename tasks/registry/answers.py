@@ -16,7 +16,7 @@ from infra.store import ObjectStore
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
 from tasks.task_types.requests import Request, request_of
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
 
 ANSWER_COLUMN: Final = "answer"
 
@@ -79,7 +79,7 @@ def held_out_rows(
 
     """
     answers = evaluated_answers(scores, rows, store)
-    shape = ROW_SHAPES[data.task_type]
+    shape = shape_of(data.task_type)
     columns = ["row_id", *(column.name for column in shape.inputs)]
     with tempfile.TemporaryDirectory(prefix="assayline-answers-") as name:
         clean = store.get_file(data.clean, Path(name) / "clean.parquet")

@@ -9,8 +9,8 @@ from tasks.records.data import DataReference
 from tasks.records.evaluation import Champion
 from tasks.records.registry import LedgerEntry
 from tasks.registry.ledger import OVERRIDDEN, PROMOTED
-from tasks.registry.registration import DATA_TAG, DATA_URI_TAG, WEIGHTS_TAG
 from tasks.registry.transitions import LineState
+from tasks.registry.version_tags import DATA_TAG, DATA_URI_TAG, WEIGHTS_TAG
 
 TAKE_OVERS: Final = frozenset({PROMOTED, OVERRIDDEN})
 

@@ -12,9 +12,9 @@ from tasks.records.registry import Decision, Judgement, Report, Version
 from tasks.registry.champion import champion_of
 from tasks.registry.ledger import PROMOTED, REFUSED, ROLLED_BACK, Recorded
 from tasks.registry.policy import NO_CHAMPION
-from tasks.registry.registration import WEIGHTS_TAG
 from tasks.registry.settings import SAME_PREDICTIONS
 from tasks.registry.transitions import LineState, evidence_of, record, settle
+from tasks.registry.version_tags import WEIGHTS_TAG
 from tasks.verdicts import GateResult, Verdict, combine
 
 BY_POLICY: Final = "policy"

@@ -1,6 +1,7 @@
 """From a proven candidate to a version in the registry."""
 
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,6 @@ from infra.model_format import write_pipeline_model
 from infra.script_format import write_script_model
 from infra.store import ObjectStore, sha256_of_file
 from infra.tracking import Tracking
-from tasks import task_types
 from tasks.records.data import DataReport, Snapshot
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
@@ -18,26 +18,20 @@ from tasks.records.registry import Version
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.registry.answers import evaluated_answers
 from tasks.registry.training_run import complete_run
-from tasks.task_types import TaskType
+from tasks.registry.version_tags import (
+    CANDIDATE,
+    DATA_URI_TAG,
+    EVIDENCE_TAGS,
+    SCRIPT_TAG,
+    TASK_TYPE_TAG,
+    WEIGHTS_TAG,
+)
+from tasks.task_types.limits import TokenLimits
 from tasks.task_types.requests import example_requests
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import RowShape
+from tasks.task_types.server import Server, server_of
 
-CANDIDATE: Final = "candidate"
-WEIGHTS_TAG: Final = "assayline.weights_sha256"
-DATA_TAG: Final = "assayline.data_sha256"
-DATA_URI_TAG: Final = "assayline.data_uri"
-TASK_TYPE_TAG: Final = "assayline.task_type"
-SCRIPT_TAG: Final = "assayline.script_sha256"
-# Digests of a version's tags that a ledger entry names as its evidence.
-EVIDENCE_TAGS: Final = {
-    "snapshot": "assayline.snapshot_sha256",
-    "data": DATA_TAG,
-    "tokens": "assayline.tokens_sha256",
-    "base_model": "assayline.base_model_sha256",
-    "weights": WEIGHTS_TAG,
-    "scores": "assayline.scores_sha256",
-    "fairness": "assayline.fairness_sha256",
-}
 # Answers that a version's signature is read off.
 SIGNATURE_ROWS: Final = 64
 
@@ -66,15 +60,15 @@ def register_version(
         TrackingError, StoreError: a server or an artifact is missing.
 
     """
-    kind = task_types.task_type(task_type)
-    script = {SCRIPT_TAG: sha256_of_file(kind.served)} if kind.served else {}
+    server = server_of(task_type)
+    script = {SCRIPT_TAG: sha256_of_file(server.script)} if server.script else {}
     made_of = (line, snapshot, data, tokens, base, weights, scores, fairness, task_type, script)
     key = digest_of(list(made_of))
     number = tracking.find_version(line, key)
     if number is None:
         tags = script | _tags(snapshot, data, tokens, base, weights, scores, fairness, task_type)
         with tempfile.TemporaryDirectory(prefix="assayline-register-") as name:
-            folder = _write(line, kind, weights, scores, Path(name), store)
+            folder = _write(line, server, shape_of(task_type), weights, scores, Path(name), store)
             number = tracking.register_model(line, key, weights.run_id, folder, tags)
     tracking.set_alias(line, CANDIDATE, number)
     complete_run(line, data, weights, scores, tracking)
@@ -88,17 +82,22 @@ def register_version(
 
 
 def _write(
-    line: str, kind: TaskType, weights: Weights, scores: Scores, work: Path, store: ObjectStore
+    line: str,
+    server: Server,
+    shape: RowShape,
+    weights: Weights,
+    scores: Scores,
+    work: Path,
+    store: ObjectStore,
 ) -> Path:
     checkpoint = store.get_folder(weights.artifact, work / "checkpoint")
-    shape = ROW_SHAPES[kind.name]
     examples = example_requests(shape)
-    if kind.served:
+    if server.script:
         write_script_model(
             checkpoint,
             work / "mlflow",
-            script=kind.served,
-            settings=_reading(weights),
+            script=server.script,
+            settings=asdict(TokenLimits.of(weights)),
             inputs={column.name: column.kind for column in shape.inputs},
             examples=examples,
             answers=list(evaluated_answers(scores, SIGNATURE_ROWS, store).values()),
@@ -109,20 +108,11 @@ def _write(
             checkpoint,
             work / "mlflow",
             line=line,
-            pipeline=kind.pipeline or "",
+            pipeline=server.pipeline or "",
             max_length=weights.max_length,
-            examples=[example[column.name] for example in examples],
+            examples=[str(example[column.name]) for example in examples],
         )
     return work / "mlflow"
-
-
-def _reading(weights: Weights) -> dict[str, int]:
-    """How long a text the model reads and writes, as `tasks.task_types.TokenLimits` names it."""
-    return {
-        "max_length": weights.max_length,
-        "stride": weights.stride,
-        "max_target_length": weights.max_target_length,
-    }
 
 
 def check_registered(version: Version, tracking: Tracking) -> None:
@@ -165,7 +155,10 @@ def _tags(
         "assayline.base_model": base.reference,
         TASK_TYPE_TAG: task_type,
         **({"assayline.labels": ", ".join(weights.labels)} if weights.labels else {}),
-        **{f"assayline.{name}": str(tokens) for name, tokens in _reading(weights).items()},
+        **{
+            f"assayline.{name}": str(tokens)
+            for name, tokens in asdict(TokenLimits.of(weights)).items()
+        },
         "assayline.weights_uri": weights.artifact.uri,
         DATA_URI_TAG: data.clean.uri,
         "assayline.quarantine_uri": data.quarantine.uri,

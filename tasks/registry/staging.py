@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
 from typing import Final
 
-from infra.errors import PromotionError
+from infra.errors import PromotionError, SettingsError
 from infra.serving import ServedModel, served
 from infra.store import ObjectStore
 from infra.tracking import Tracking
@@ -15,13 +15,13 @@ from tasks.records.registry import Staged, Version
 from tasks.records.training import Weights
 from tasks.registry.answers import Expected, held_out_rows, is_same
 from tasks.registry.latency import latency_p95
-from tasks.registry.registration import TASK_TYPE_TAG
 from tasks.registry.settings import SAME_PREDICTIONS, StagingSettings
+from tasks.registry.version_tags import STAGING, TASK_TYPE_TAG
 from tasks.task_types.requests import Request, probe_requests
-from tasks.task_types.rows import ROW_SHAPES, RowShape
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import RowShape
 from tasks.verdicts import Estimate, exact
 
-STAGING: Final = "staging"
 BYTES_OF_MB: Final = 1_000_000
 LATENCY: Final = "staging.latency_p95_ms"
 PROBE_START_TIMEOUT_S: Final = 180.0
@@ -144,12 +144,10 @@ def check_answers(model: ServedModel, requests: Sequence[Request]) -> None:
 def _shape_of(name: str, tags: Mapping[str, str]) -> RowShape:
     # Versions of before there were other task types do not say theirs.
     task_type = tags.get(TASK_TYPE_TAG, "classification")
-    if task_type not in ROW_SHAPES:
-        raise PromotionError(
-            f"{name} is of the task type {task_type!r}, which is none of {sorted(ROW_SHAPES)}; "
-            "nothing was moved"
-        )
-    return ROW_SHAPES[task_type]
+    try:
+        return shape_of(task_type)
+    except SettingsError as error:
+        raise PromotionError(f"{name} cannot be tried: {error}; nothing was moved") from error
 
 
 def _shown(value: object) -> str:

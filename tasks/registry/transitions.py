@@ -21,8 +21,7 @@ from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.registry import LedgerEntry
 from tasks.registry.ledger import OVERRIDDEN, PROMOTED, Recorded, append, now, read_recorded
-from tasks.registry.registration import EVIDENCE_TAGS
-from tasks.registry.staging import STAGING
+from tasks.registry.version_tags import EVIDENCE_TAGS, STAGING
 from tasks.verdicts import Verdict
 
 PRODUCTION: Final = "production"

@@ -14,6 +14,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from infra.errors import SettingsError
 from tasks.reporting import number_format as figures
 from tasks.reporting.estimates import estimate_row
 from tasks.reporting.evidence import Evidence, EvidenceError, Source
@@ -23,9 +24,9 @@ from tasks.reporting.metrics import hub_name
 from tasks.reporting.page import Page, build_page
 from tasks.reporting.quality import overall_estimates, weakest_class
 from tasks.reporting.summaries import markdown_table, plain
-from tasks.task_types.model_card_texts import MODEL_CARD_TEXTS, ModelCardTexts
+from tasks.task_types.model_card_texts import ModelCardTexts, card_texts_of
 from tasks.task_types.requests import example_requests
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
 from tasks.verdicts import Estimate
 
 TEMPLATE: Final = "card.md.jinja"
@@ -127,7 +128,7 @@ def call_of(task_type: str, purpose: ModelCardTexts) -> str:
     """How Python asks the registered model."""
     if purpose.is_pipeline:
         return 'model.predict(["a text"])'
-    row = example_requests(ROW_SHAPES[task_type])[0]
+    row = example_requests(shape_of(task_type))[0]
     return f"model.predict(pandas.DataFrame([{json.dumps(row)}]))"
 
 
@@ -142,12 +143,10 @@ def purpose_of(evidence: Evidence) -> ModelCardTexts:
         EvidenceError: the data are of a task type that nobody describes.
 
     """
-    name = evidence.data.task_type
-    if name not in MODEL_CARD_TEXTS:
-        raise EvidenceError(
-            f"task type {name!r} is not described; known are {sorted(MODEL_CARD_TEXTS)}"
-        )
-    return MODEL_CARD_TEXTS[name]
+    try:
+        return card_texts_of(evidence.data.task_type)
+    except SettingsError as error:
+        raise EvidenceError(f"the task type of the data is not described: {error}") from error
 
 
 def short_card(evidence: Evidence, report_url: str) -> str:

@@ -63,9 +63,9 @@ def represent_rows(
 
 
 def label_imbalance(everyone: Facet, survey: Survey) -> dict[str, float]:
-    """Each label's rows over those of the most frequent label; none for a regression's halves."""
+    """Each label's rows over those of the most frequent label; none for halves of numbers."""
     rows = everyone.with_label.sum(axis=0)
-    if survey.shape.task_type == "regression" or not rows.any():
+    if survey.shape.target_column or not rows.any():
         return {}
     return dict(zip(survey.labels, (rows / rows.max()).tolist(), strict=True))
 

@@ -19,7 +19,8 @@ from tasks.protected_groups.term_lists import TERMS_FOLDER
 from tasks.records.data import DataReport
 from tasks.representation.settings import RepresentationSettings
 from tasks.resampling import Floats
-from tasks.task_types.rows import ROW_SHAPES, Column, RowShape, texts_of
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import Column, RowShape, texts_of
 
 BATCH_ROWS: Final = 4_096
 # Beyond these a column holds names or numbers of its own, not groups, and a page no one reads.
@@ -36,7 +37,7 @@ class Survey:
     Attributes:
         labels: that rows are told apart by; empty where the task type has none.
         exclusive: whether each row has exactly one label.
-        median: of a regression's target; NaN elsewhere.
+        median: of a numeric target; NaN where there is none.
         columns: groups by group column; a row may be in several of them, or in none.
         terms: by identity attribute.
         edges: a text of at most edges[i] characters lies in quartile i, a longer one in the last.
@@ -70,8 +71,8 @@ def names_of(shape: RowShape, extra: Iterable[str]) -> list[str]:
 
 
 def label_column(shape: RowShape) -> Column | None:
-    """The column that labels are told from: of classes, of tags, or a regression's target."""
-    wanted = shape.label_column or ("target" if shape.task_type == "regression" else None)
+    """The column that labels are told from: of classes, of tags, or of a number."""
+    wanted = shape.label_column or shape.target_column
     return next((column for column in shape.columns if column.name == wanted), None)
 
 
@@ -90,7 +91,7 @@ def survey_rows(clean: Path, data: DataReport, settings: RepresentationSettings)
         DataError: ``conditional_on`` is no group column, or the clean rows lack a group column.
 
     """
-    shape = ROW_SHAPES[data.task_type]
+    shape = shape_of(data.task_type)
     _check_columns(clean, data, settings)
     seen = _Seen(shape, data.group_columns)
     for rows in batches_of(clean, names_of(shape, data.group_columns)):
@@ -101,7 +102,7 @@ def survey_rows(clean: Path, data: DataReport, settings: RepresentationSettings)
     return Survey(
         shape=shape,
         labels=labels,
-        exclusive=shape.task_type in {"classification", "regression"},
+        exclusive=shape.has_one_class or shape.target_column is not None,
         median=seen.median,
         columns=columns,
         terms={
@@ -116,7 +117,7 @@ def survey_rows(clean: Path, data: DataReport, settings: RepresentationSettings)
 
 
 class _Seen:
-    """What has been seen so far: a few numbers, and one number a row of a regression."""
+    """What has been seen so far: a few numbers, and the targets that are numbers."""
 
     def __init__(self, shape: RowShape, group_columns: tuple[str, ...]) -> None:
         self.groups: dict[str, set[str]] = {name: set() for name in group_columns}
@@ -131,8 +132,8 @@ class _Seen:
         lengths = pc.utf8_length(texts_of(self._shape, rows)).to_numpy()
         values, counts = np.unique(lengths, return_counts=True)
         self._lengths.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
-        if self._shape.task_type == "regression":
-            self._targets.append(rows["target"].to_numpy())
+        if self._shape.target_column:
+            self._targets.append(rows[self._shape.target_column].to_numpy())
 
     @property
     def median(self) -> float:
@@ -161,10 +162,10 @@ def _check_columns(clean: Path, data: DataReport, settings: RepresentationSettin
 
 
 def _labels_of(shape: RowShape, data: DataReport, seen: _Seen) -> tuple[tuple[str, ...], list[str]]:
-    if shape.task_type == "regression":
+    if shape.target_column:
         note = f"the target is told apart at its median, {seen.median:g}: up to it, and above it"
         return (f"up to {seen.median:g}", f"above {seen.median:g}"), [note]
-    if shape.task_type == "tagging":
+    if shape.has_tags:
         types = sorted({tag.partition("-")[2] for tag in data.labels} - {""})
         return tuple(types), ["a row's labels are the types of the entities in it"]
     if not shape.label_column:

@@ -15,14 +15,9 @@ from tasks.sources.settings import (
     SqlSource,
     TableSource,
 )
-from tasks.task_types.rows import Kind, RowShape
+from tasks.task_types.rows import FILE_FORMATS, Kind, RowShape
 
 CLUSTER = "cluster"
-_TASKS_OF_FORMAT = {
-    "text_files": ("classification", "causal_lm", "masked_lm", "next_sentence"),
-    "conll": ("tagging",),
-    "squad": ("question_answering",),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +45,10 @@ def columns_to_read(settings: SourceSettings, shape: RowShape) -> tuple[ReadColu
 
     """
     check_format(settings, shape)
+    if both := sorted(set(settings.group_columns) & set(shape.names)):
+        raise SettingsError(
+            f"source.group_columns names {both}, which {shape.task_type} has as columns of its own"
+        )
     kinds: dict[str, Kind] = {column.name: column.kind for column in shape.columns}
     named = {name: name for name in kinds}
     if isinstance(settings, TableSource | HubSource | SqlSource):
@@ -66,11 +65,12 @@ def columns_to_read(settings: SourceSettings, shape: RowShape) -> tuple[ReadColu
 
 def check_format(settings: SourceSettings, shape: RowShape) -> None:
     """Raise SettingsError where files of this format hold no rows of this task type."""
-    fit = _TASKS_OF_FORMAT.get(settings.format)
-    if fit and shape.task_type not in fit:
+    if settings.format in FILE_FORMATS and settings.format not in shape.file_formats:
+        held = ", ".join(sorted(shape.file_formats))
+        own = f"; of these formats {held} does" if held else ""
         raise SettingsError(
-            f"source.format: {settings.format} files hold rows of task type {' or '.join(fit)}, "
-            f"and the line's is {shape.task_type}; choose another format or task type"
+            f"source.format: {settings.format} files hold no rows of task type {shape.task_type}"
+            f"{own}; choose a format with named columns, such as csv or jsonl, or another task type"
         )
 
 

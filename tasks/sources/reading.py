@@ -20,7 +20,7 @@ from tasks.sources.typed_rows import join_shards
 from tasks.task_types.rows import RowShape
 
 # Read a file: from it, the settings and the columns to its shards.
-FILE_READERS: Final = Catalogue(
+FILE_READERS: Final[Catalogue[Callable[..., Iterator[Shard]]]] = Catalogue(
     chosen_by="format",
     entries={
         "csv": "tasks.sources.delimited:read_delimited",
@@ -35,7 +35,7 @@ FILE_READERS: Final = Catalogue(
     },
 )
 # Read all that a query or a data set gives: from the pinned source, the settings and the shape.
-QUERY_READERS: Final = Catalogue(
+QUERY_READERS: Final[Catalogue[Callable[..., Iterator[Shard]]]] = Catalogue(
     chosen_by="format",
     entries={"hub": "tasks.sources.hub:read_hub", "sql": "tasks.sources.sql:read_query"},
 )
@@ -59,8 +59,7 @@ def read_shards(
 
     """
     if isinstance(settings, HubSource | SqlSource):
-        read: Callable[..., Iterator[Shard]] = QUERY_READERS.load(settings.format)
-        return read(source, settings, shape)
+        return QUERY_READERS.load(settings.format)(source, settings, shape)
     columns = columns_to_read(settings, shape)
     return read_ahead(_joined(_read_files(source, settings, columns, store)), depth=1)
 
@@ -71,7 +70,7 @@ def _read_files(
     columns: tuple[ReadColumn, ...],
     store: ObjectStore,
 ) -> Iterator[Shard]:
-    read: Callable[..., Iterator[Shard]] = FILE_READERS.load(settings.format)
+    read = FILE_READERS.load(settings.format)
     for file in source.files:
         with open_pinned(file, store) as pinned:
             yield from read(pinned, settings, columns)

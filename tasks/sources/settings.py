@@ -7,21 +7,17 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from tasks.task_types.rows import RowShape
+from tasks.task_types.rows import OWN_COLUMNS, RowShape
 
 S3_SCHEME: Final = "s3://"
 # Codecs of Python that are no character set, and those whose bytes mean what earlier ones say.
 _NO_CHARACTER_SETS: Final = {"idna", "punycode", "unicode-escape", "raw-unicode-escape"}
 _STATEFUL: Final = ("utf-7", "hz", "iso2022")
-# Names that the snapshot, the quarantine file or a check gives to a column of its own.
-RESERVED_COLUMNS: Final = frozenset(
-    {
-        "row_id", "text", "label", "labels", "target", "tokens", "tags", "question", "context",
-        "answer", "answer_start", "source", "messages", "split", "cluster", "file", "row",
-        "reasons", "values", "raw", "position", "text_length", "token_length", "splits_of_text",
-        "language", "conflict", "normalised_twin", "near_twin", "overlap", "personal_data",
-    }
-)  # fmt: skip
+# Names that no group column may have, so that it can move to a line of another task type.
+RESERVED_COLUMNS: Final = OWN_COLUMNS | {
+    "text", "label", "labels", "target", "tokens", "tags", "question", "context", "answer",
+    "answer_start", "source", "messages",
+}  # fmt: skip
 
 # As SQLAlchemy tells them: the password reaches up to the next @, whatever stands in it.
 _USER_AND_PASSWORD: Final = re.compile(r"[\w+]+://[^:/]*:(?P<password>[^@]*)@")

@@ -5,7 +5,6 @@ from tasks.ingestion.splits import SplitSettings
 from tasks.records.data import Readmission, Snapshot, SourceVersion
 from tasks.sources.settings import SourceSettings
 from tasks.stages.caching import cached_stage, look_up
-from tasks.task_types.rows import TaskTypeName
 
 
 @look_up
@@ -18,7 +17,7 @@ def pin_source(line: str, settings: SourceSettings) -> SourceVersion:
 
 @cached_stage()
 def ingest(
-    source: SourceVersion, settings: SourceSettings, splits: SplitSettings, task_type: TaskTypeName
+    source: SourceVersion, settings: SourceSettings, splits: SplitSettings, task_type: str
 ) -> Snapshot:
     """Copy the source's distinct rows to the store, each in its split."""
     from tasks.ingestion.snapshot import write_snapshot
@@ -27,9 +26,7 @@ def ingest(
 
 
 @look_up
-def take_back(
-    line: str, path: str, settings: SourceSettings, task_type: TaskTypeName
-) -> Readmission:
+def take_back(line: str, path: str, settings: SourceSettings, task_type: str) -> Readmission:
     """Take a repaired quarantine file back in: the next run reads its rows."""
     from tasks.ingestion.readmission import readmit_file
 

@@ -1,7 +1,11 @@
 """Which rows a task type with costly answers answers in full."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 # The staging check compares these with what the served model says.
 ANSWERED_ROWS = 64
@@ -12,7 +16,7 @@ def first_rows(row_ids: Sequence[str], count: int = ANSWERED_ROWS) -> list[int]:
     return sorted(sorted(range(len(row_ids)), key=lambda place: row_ids[place])[:count])
 
 
-def answer_first(row_ids: Sequence[str], answer: Callable[[int], str]) -> Any:
+def answer_first(row_ids: Sequence[str], answer: Callable[[int], str]) -> "pa.Array":
     """Arrow strings (N,), the answers of the first rows by row_id; null for all others."""
     import pyarrow as pa
 

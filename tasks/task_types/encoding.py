@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
+    from tokenizers import Encoding
+    from transformers import PreTrainedTokenizerFast
 
 # Texts that the tokenizer turns at once: enough to keep its threads busy, few enough for memory.
 TEXTS_AT_ONCE = 1000
@@ -36,7 +38,9 @@ class EncodedTexts:
         return int(self.cut.sum())
 
 
-def encode_texts(texts: Any, tokenizer: Any, max_length: int) -> EncodedTexts:
+def encode_texts(
+    texts: "pa.ChunkedArray | pa.Array", tokenizer: "PreTrainedTokenizerFast", max_length: int
+) -> EncodedTexts:
     """Token ids of texts, each cut to a length.
 
     Args:
@@ -60,7 +64,9 @@ def encode_texts(texts: Any, tokenizer: Any, max_length: int) -> EncodedTexts:
     return EncodedTexts(input_ids, len(input_ids.values), np.array(cut, dtype=bool))
 
 
-def _encode_ahead(tokenizer: Any, texts: Sequence[str], max_length: int) -> Iterator[list[Any]]:
+def _encode_ahead(
+    tokenizer: "PreTrainedTokenizerFast", texts: Sequence[str], max_length: int
+) -> "Iterator[list[Encoding]]":
     """Encodings of each run of texts; the next run is encoded while this one is read."""
     runs = (encode_batch(tokenizer, batch, max_length, fast=True) for batch in batches_of(texts))
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -71,8 +77,12 @@ def _encode_ahead(tokenizer: Any, texts: Sequence[str], max_length: int) -> Iter
 
 
 def encode_batch(
-    tokenizer: Any, texts: Sequence[str], max_length: int, *, fast: bool = False
-) -> list[Any]:
+    tokenizer: "PreTrainedTokenizerFast",
+    texts: "Sequence[str] | Sequence[tuple[str, str]]",
+    max_length: int,
+    *,
+    fast: bool = False,
+) -> "list[Encoding]":
     """The tokenizers library's own encodings, special tokens added, each text cut to a length.
 
     Args:
@@ -86,7 +96,7 @@ def encode_batch(
     backend.no_padding()
     backend.enable_truncation(max_length, direction=tokenizer.truncation_side)
     encode = backend.encode_batch_fast if fast else backend.encode_batch
-    found: list[Any] = encode(texts)
+    found: list[Encoding] = encode(texts)
     return found
 
 

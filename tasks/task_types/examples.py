@@ -2,20 +2,31 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
+    import torch
     from numpy.typing import NDArray
     from torch import Tensor
 
 # One row as training reads it: the columns of `Encoded.table` but row_id, lists as arrays; and
 # "seed", a number of its own in each epoch, from which a collation draws what is random.
 Example = Mapping[str, Any]
+# What a model gives, by name, such as logits.
+Outputs: TypeAlias = "Mapping[str, Tensor]"
 # Columns of token ids, whose lengths make up the length of a row.
 IDS_ENDING: Final = "_ids"
 # Label of a token that the loss passes over, as in torch's cross_entropy.
 IGNORED: Final = -100
+
+
+class TrainingRows(Protocol):
+    """All training examples, by column."""
+
+    def column(self, name: str) -> "NDArray[Any]":
+        """A column of `Encoded.table`; lists one behind the other."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,7 @@ class Encoded:
 
     """
 
-    table: Any
+    table: "pa.Table"
     tokens: int
     truncated: int
 
@@ -70,7 +81,7 @@ class Batch:
     inputs: "dict[str, Tensor]"
     labels: "dict[str, Tensor]"
 
-    def to(self, device: Any) -> "Batch":
+    def to(self, device: "torch.device | str") -> "Batch":
         """The same batch on another device."""
         return Batch(
             {name: value.to(device) for name, value in self.inputs.items()},
@@ -88,7 +99,9 @@ class Batch:
         return sum(ids.numel() for name, ids in self.inputs.items() if name.endswith("input_ids"))
 
 
-def pad(rows: "Sequence[NDArray[np.int32] | Sequence[int]]", pad_id: int) -> "dict[str, Tensor]":
+def pad(
+    rows: "Sequence[NDArray[np.integer[Any]] | Sequence[int]]", pad_id: int
+) -> "dict[str, Tensor]":
     """A batch as long as its longest row: input_ids and attention_mask, both (B, T) int64."""
     import numpy as np
     import torch
@@ -101,7 +114,7 @@ def pad(rows: "Sequence[NDArray[np.int32] | Sequence[int]]", pad_id: int) -> "di
     }
 
 
-def pad_like(rows: "Sequence[NDArray[np.int32] | Sequence[int]]", filler: int) -> "Tensor":
+def pad_like(rows: "Sequence[NDArray[np.integer[Any]] | Sequence[int]]", filler: int) -> "Tensor":
     """Rows of integers as one tensor (B, T) int64, short ones filled up on the right."""
     import numpy as np
     import torch

@@ -2,12 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from infra.errors import BaseModelError
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
-def load_for_training(folder: Path, auto_class: str, task_type: str, **changes: Any) -> Any:
+
+def load_for_training(
+    folder: Path, auto_class: str, task_type: str, **changes: object
+) -> "PreTrainedModel":
     """A base model in float32; what its files lack of a head is drawn from torch's random state.
 
     Args:
@@ -41,7 +46,7 @@ def load_for_training(folder: Path, auto_class: str, task_type: str, **changes: 
     return model
 
 
-def named_labels(labels: Sequence[str]) -> dict[str, Any]:
+def named_labels(labels: Sequence[str]) -> dict[str, object]:
     """What the configuration of a model with one output a label says of them."""
     return {
         "num_labels": len(labels),

@@ -6,25 +6,18 @@ from typing import Any, Final
 from tasks.task_types.rows import Kind, RowShape
 
 # A row's input columns by name; the values are JSON.
-Request = dict[str, Any]
+Request = dict[str, object]
 
-_EXAMPLES: Final = ("A short text.", "另一个句子。")
-_EXAMPLES_OF: Final[Mapping[str, tuple[str, str]]] = {
-    "question": ("Where is the book?", "书在哪里"),
-    "context": ("The book lies on the table.", "书在桌子上。"),
-    "tokens": ("Ada lives in Paris .", "小明 住 在 北京 。"),
-    "messages": ("What is a language model?", "语言模型是什么"),
-}
 # What a consumer may send and a model must answer: short, empty, long, a number, another script.
 _PROBES: Final = ("a few words", "", "a long text " * 500, "2024", "一个句子")
-_FORMS: Final[Mapping[Kind, Callable[[str], Any]]] = {
+_FORMS: Final[Mapping[Kind, Callable[[str], object]]] = {
     "text": str,
     "texts": str.split,
     "turns": lambda text: [{"role": "user", "content": text}],
 }
 
 
-def request_of(shape: RowShape, row: Mapping[str, Any]) -> Request:
+def request_of(shape: RowShape, row: Mapping[str, object]) -> Request:
     """What is asked of a model for it to answer this row.
 
     A conversation is sent without the answer at its end: that is what the model shall give.
@@ -46,11 +39,8 @@ def _without_answer(kind: Kind, value: Any) -> Any:
 def example_requests(shape: RowShape) -> list[Request]:
     """Two requests that show the form: several at once, in any script."""
     return [
-        {
-            column.name: _FORMS[column.kind](_EXAMPLES_OF.get(column.name, _EXAMPLES)[number])
-            for column in shape.inputs
-        }
-        for number in range(len(_EXAMPLES))
+        {column.name: _FORMS[column.kind](column.examples[number]) for column in shape.inputs}
+        for number in (0, 1)
     ]
 
 

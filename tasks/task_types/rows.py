@@ -1,11 +1,12 @@
-"""What a row of each task type is made of, from its source to its tokens.
+"""What a row of a task type is made of, from its source to its tokens.
 
 A row's identity is what the model reads of it, its input columns; what the model shall answer
 stands in the others.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -14,20 +15,26 @@ if TYPE_CHECKING:
 # texts: strings. number: float64. integer: int64. turns: role and content, in order. groups: a
 # name, or several joined into one string (protected_groups/group_names.py); no task type has it.
 Kind = Literal["text", "label", "labels", "texts", "tags", "number", "integer", "turns", "groups"]
-TaskTypeName = Literal[
-    "classification",
-    "multi_label",
-    "regression",
-    "tagging",
-    "question_answering",
-    "translation",
-    "summarisation",
-    "sentence_embedding",
-    "chat",
-    "causal_lm",
-    "masked_lm",
-    "next_sentence",
-]
+# Formats of files that name no columns of their own.
+FileFormat = Literal["text_files", "conll", "squad"]
+FILE_FORMATS: Final[frozenset[str]] = frozenset(get_args(FileFormat))
+# The columns that files of these formats hold.
+COLUMNS_OF_FORMAT: Final[Mapping[FileFormat, frozenset[str]]] = {
+    "text_files": frozenset({"text", "label"}),
+    "conll": frozenset({"tokens", "tags"}),
+    "squad": frozenset({"question", "context", "answer", "answer_start"}),
+}
+# Names that the snapshot, the quarantine file or a check gives to a column of its own.
+OWN_COLUMNS: Final = frozenset(
+    {
+        "row_id", "split", "cluster", "file", "row", "reasons", "values", "raw", "position",
+        "text_length", "token_length", "splits_of_text", "language", "conflict",
+        "normalised_twin", "near_twin", "overlap", "personal_data",
+    }
+)  # fmt: skip
+# What a model reads, and a request holds.
+INPUT_KINDS: Final = frozenset({"text", "texts", "turns"})
+LABEL_KINDS: Final = frozenset({"label", "labels", "tags"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,8 @@ class Column:
     Attributes:
         is_input: whether the model reads it; a row_id is taken over all such.
         may_be_missing: whether a row without it keeps the contract.
+        examples: two values of an input column, in any script, which show a consumer what to send;
+            of texts their words parted by spaces, of turns the user's.
 
     """
 
@@ -44,24 +53,83 @@ class Column:
     kind: Kind
     is_input: bool = False
     may_be_missing: bool = False
+    examples: tuple[str, str] = ("A short text.", "另一个句子。")
 
 
-@dataclass(frozen=True, slots=True)
-class RowShape:
-    """The columns of a task type's rows.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """Columns of an answer that is copied from a text.
 
     Attributes:
-        leading: the metric that models are compared in before all others.
-        label_column: the column whose values are classes; None where there are none.
-        margin: how far behind the champion a candidate may lie in it, where a line says nothing.
+        context: the text.
+        answer: a passage of it; missing where it holds no answer.
+        start: where it begins, in characters (Unicode code points) of the context.
 
     """
 
-    task_type: TaskTypeName
+    context: str
+    answer: str
+    start: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowShape:
+    """The columns of a task type's rows, and what the data stages must know of them.
+
+    What follows from a column's kind alone is not said again: that turns alternate, that a label is
+    of the label set, that a list of labels names each once.
+
+    Attributes:
+        task_type: its name.
+        leading: the metric that models are compared in before all others.
+        margin: how far behind the champion a candidate may lie in it, where a line says nothing.
+        label_column: the column whose values are classes, of kind label, labels or tags; None where
+            there are none.
+        min_labels: labels that the clean rows must hold at least, O left out of tags.
+        tagged_column: of tags, the column of the words that they stand at.
+        target_column: the column of the number that the model gives; None where it gives none.
+        passage: where an answer is a passage of another column.
+        pair: two columns of texts; the contract may bound the second's length over the first's.
+        file_formats: formats without named columns whose files hold such rows.
+
+    """
+
+    task_type: str
     columns: tuple[Column, ...]
     leading: str
-    label_column: str | None = None
     margin: float = 0.02
+    label_column: str | None = None
+    min_labels: int = 2
+    tagged_column: str | None = None
+    target_column: str | None = None
+    passage: Passage | None = None
+    pair: tuple[str, str] | None = None
+    file_formats: frozenset[FileFormat] = frozenset()
+
+    def __post_init__(self) -> None:
+        if wrong := next(self._faults(), None):
+            raise ValueError(f"the row shape of {self.task_type} {wrong}")
+
+    def _faults(self) -> Iterator[str]:
+        passage = self.passage
+        named = {self.label_column, self.tagged_column, self.target_column, *(self.pair or ())}
+        named |= {passage.context, passage.answer, passage.start} if passage else set()
+        if unknown := named - {None, *self.names}:
+            yield f"names {sorted(map(str, unknown))}, none of its columns {list(self.names)}"
+        if taken := OWN_COLUMNS & set(self.names):
+            yield f"names a column {sorted(taken)}, which the stages call a column of their own"
+        kinds = {column.kind for column in self.inputs}
+        if not kinds or kinds - INPUT_KINDS:
+            right = sorted(INPUT_KINDS)
+            yield f"has inputs of kind {sorted(kinds)}; right would be one or more of {right}"
+        kind = self.labels.kind if self.labels else None
+        if kind and kind not in LABEL_KINDS:
+            yield f"has labels of kind {kind}; right would be one of {sorted(LABEL_KINDS)}"
+        for name in sorted(self.file_formats):
+            if lacking := sorted(set(self.names) - COLUMNS_OF_FORMAT[name]):
+                yield f"has columns {lacking}, which files of the format {name} do not hold"
+        if (kind == "tags") is not self.has_tags:
+            yield "must name a tagged_column for labels of kind tags, and for no others"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -73,46 +141,24 @@ class RowShape:
         """The columns that the model reads."""
         return tuple(column for column in self.columns if column.is_input)
 
+    @property
+    def labels(self) -> Column | None:
+        """The column whose values are classes."""
+        return next((one for one in self.columns if one.name == self.label_column), None)
 
-_TEXT: Final = Column("text", "text", is_input=True)
-_PAIR: Final = (Column("source", "text", is_input=True), Column("target", "text"))
+    @property
+    def has_one_class(self) -> bool:
+        """Whether each row is of exactly one class."""
+        return self.labels is not None and self.labels.kind == "label"
 
-ROW_SHAPES: Final[dict[str, RowShape]] = {
-    shape.task_type: shape
-    for shape in (
-        RowShape("classification", (_TEXT, Column("label", "label")), "macro_f1", "label"),
-        RowShape("multi_label", (_TEXT, Column("labels", "labels")), "macro_f1", "labels"),
-        RowShape("regression", (_TEXT, Column("target", "number")), "rmse"),
-        RowShape(
-            "tagging",
-            (Column("tokens", "texts", is_input=True), Column("tags", "tags")),
-            "entity_f1",
-            "tags",
-        ),
-        RowShape(
-            "question_answering",
-            (
-                Column("question", "text", is_input=True),
-                Column("context", "text", is_input=True),
-                # Both missing: the question has no answer in this context (SQuAD 2.0).
-                Column("answer", "text", may_be_missing=True),
-                # In characters (Unicode code points) from the start of the context.
-                Column("answer_start", "integer", may_be_missing=True),
-            ),
-            "f1",
-        ),
-        # chrF runs from 0 to 100.
-        RowShape("translation", _PAIR, "chrf", margin=1.0),
-        RowShape("summarisation", _PAIR, "rouge_l"),
-        # Two texts of like meaning.
-        RowShape("sentence_embedding", _PAIR, "mrr"),
-        RowShape("chat", (Column("messages", "turns", is_input=True),), "bits_per_byte"),
-        RowShape("causal_lm", (_TEXT,), "bits_per_byte"),
-        RowShape("masked_lm", (_TEXT,), "masked_accuracy"),
-        # A document of several sentences.
-        RowShape("next_sentence", (_TEXT,), "next_sentence_accuracy"),
-    )
-}
+    @property
+    def has_tags(self) -> bool:
+        """Whether labels stand at words, and mark spans."""
+        return self.tagged_column is not None
+
+
+TEXT: Final = Column("text", "text", is_input=True)
+PAIR: Final = (Column("source", "text", is_input=True), Column("target", "text"))
 
 
 def arrow_type(kind: Kind) -> "pa.DataType":

@@ -2,36 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from infra.errors import BaseModelError
+from tasks.task_types.batches import fill_batches
 from tasks.task_types.examples import pad
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+    from transformers.utils import ModelOutput
+
 
 # Padded tokens of one batch: what a CPU keeps in its cache between two layers. Four times as many
 # were measured a tenth slower there.
 TOKEN_BUDGET = 1024
 
 
-def fill_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Batches of row numbers, longest rows first, whose padded size keeps to the budget.
-
-    A row that is longer than the budget makes a batch of its own. The longest come first, so that
-    a batch that memory cannot hold shows at once.
-    """
-    batch: list[int] = []
-    longest = 0
-    for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
-        if batch and longest * (len(batch) + 1) > budget:
-            yield batch
-            batch = []
-        if not batch:
-            longest = lengths[row]
-        batch.append(row)
-    if batch:
-        yield batch
-
-
-def load_model(folder: Path, kind: str) -> Any:
+def load_model(folder: Path, kind: str) -> "PreTrainedModel":
     """A model of one of transformers' Auto classes, in float32 on the device here, to be asked.
 
     Raises:
@@ -66,8 +54,8 @@ def load_model(folder: Path, kind: str) -> Any:
 
 
 def run_batches(
-    model: Any, encoded: Sequence[Sequence[int]], pad_id: int
-) -> Iterator[tuple[list[int], dict[str, Any], Any]]:
+    model: "PreTrainedModel", encoded: Sequence[Sequence[int]], pad_id: int
+) -> "Iterator[tuple[list[int], dict[str, Tensor], ModelOutput]]":
     """Row numbers, padded inputs and the model's outputs of batches of like length.
 
     Args:

@@ -1,13 +1,16 @@
 """The tokenizer of a model folder, and the longest text that the model takes."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from infra.errors import BaseModelError
 from tasks.task_types.examples import Vocabulary
 
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
-def load_tokenizer(folder: Path) -> Any:
+
+def load_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
     """The fast tokenizer of a model, with a padding token.
 
     Raises:
@@ -33,7 +36,7 @@ def load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def longest_text(folder: Path, tokenizer: Any) -> int:
+def longest_text(folder: Path, tokenizer: "PreTrainedTokenizerFast") -> int:
     """Tokens that the model in a folder takes at most, special ones included.
 
     The model's position table and the tokenizer's own limit both bound it: RoBERTa's table, for
@@ -55,7 +58,7 @@ def longest_text(folder: Path, tokenizer: Any) -> int:
     return int(min(limits))
 
 
-def vocabulary_of(tokenizer: Any, config: Any) -> Vocabulary:
+def vocabulary_of(tokenizer: "PreTrainedTokenizerFast", config: "PretrainedConfig") -> Vocabulary:
     """What a collation needs to know of a tokenizer and of its model's configuration."""
     return Vocabulary(
         pad_id=tokenizer.pad_token_id,

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infra.base_models import Fingerprint, locate_pinned, quiet_transformers
 from infra.digests import digest_of
@@ -14,11 +14,15 @@ from infra.errors import DataError, SettingsError
 from infra.store import Artifact, ObjectStore, sha256_of_file
 from tasks.records.data import SPLITS, DataReport
 from tasks.records.training import BaseModel, Tokens
-from tasks.task_types import TaskType, TokenLimits, task_type
 from tasks.task_types.examples import Encoded
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.learner import Learner, learner_of
+from tasks.task_types.limits import TokenLimits
+from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.tokenizers import load_tokenizer, longest_text
 from tasks.tokenization.settings import TokenizationSettings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +71,7 @@ def tokenize_splits(
     store: ObjectStore,
     data: DataReport,
     base: BaseModel,
-    kind_name: str,
+    task_type: str,
     settings: TokenizationSettings,
 ) -> Tokens:
     """Token ids of every clean row.
@@ -79,14 +83,14 @@ def tokenize_splits(
         StoreError: the store cannot be reached.
 
     """
-    kind = task_type(kind_name)
+    learner = learner_of(task_type, data.labels, TokenLimits.of(settings))
     pinned = Fingerprint(base.sha256, base.tokenizer_sha256)
     folder = locate_pinned(base.reference, base.revision, pinned)
     with quiet_transformers(), TemporaryDirectory(prefix="assayline-tokens-") as scratch:
         tokenizer = load_tokenizer(folder)
         _check_length(base, settings.max_length, longest_text(folder, tokenizer))
         clean = store.get_file(data.clean, Path(scratch) / "clean.parquet")
-        written = _encode(clean, Path(scratch) / "tokens", kind, tokenizer, data, settings)
+        written = _encode(clean, Path(scratch) / "tokens", learner, tokenizer, data.clean.uri)
         for split, one in written.items():
             logger.info(
                 "%s: %s examples, %s tokens, %s rows longer than %s tokens",
@@ -116,34 +120,32 @@ def _check_length(base: BaseModel, wanted: int, longest: int) -> None:
 def _encode(
     clean: Path,
     folder: Path,
-    kind: TaskType,
-    tokenizer: Any,
-    data: DataReport,
-    settings: TokenizationSettings,
+    learner: Learner,
+    tokenizer: "PreTrainedTokenizerFast",
+    uri: str,
 ) -> dict[str, SplitWriter]:
     """Write every split's file, however many rows there are in the memory of some thousand."""
     import pyarrow.compute as pc
 
-    reading = TokenLimits(settings.max_length, settings.stride, settings.max_target_length)
     folder.mkdir()
     with ExitStack() as stack:
         written = {
             split: SplitWriter(folder / SPLIT_FILE.format(split=split), stack) for split in SPLITS
         }
-        for rows in _read_rows(clean, kind.name, data.clean.uri):
+        for rows in _read_rows(clean, learner.name, uri):
             for split, writer in written.items():
                 of_split = rows.filter(pc.equal(rows.column("split"), split))
                 if of_split.num_rows or not writer.begun:
-                    writer.write(kind.encode(of_split, tokenizer, data.labels, reading))
+                    writer.write(learner.encode(of_split, tokenizer))
     return written
 
 
-def _read_rows(path: Path, task_type_name: str, uri: str) -> Iterator[Any]:
+def _read_rows(path: Path, task_type: str, uri: str) -> Iterator[Any]:
     """The clean rows in Arrow tables of some thousand; one empty table where there are none."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = ["row_id", "split", *ROW_SHAPES[task_type_name].names]
+    columns = ["row_id", "split", *shape_of(task_type).names]
     try:
         # Buffering ahead would hold whole columns in memory.
         with pq.ParquetFile(path, pre_buffer=False) as file:

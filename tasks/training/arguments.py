@@ -6,7 +6,7 @@ from typing import Any
 from transformers import TrainingArguments
 
 from infra.device import Device
-from tasks.task_types import TaskType
+from tasks.task_types.learner import Learner
 from tasks.training.settings import TrainingSettings
 
 STEPS_BETWEEN_LOGS = 10
@@ -21,7 +21,7 @@ SCHEDULES = {
 
 
 def trainer_arguments(
-    settings: TrainingSettings, device: Device, folder: Path, kind: TaskType
+    settings: TrainingSettings, device: Device, folder: Path, learner: Learner
 ) -> Any:
     """Trainer's arguments for these settings on this device, with `folder` for its checkpoints."""
     arguments = TrainingArguments(
@@ -30,7 +30,7 @@ def trainer_arguments(
         per_device_train_batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,
         lr_scheduler_type=SCHEDULES[settings.schedule],
-        lr_scheduler_kwargs=_schedule_options(settings, kind),
+        lr_scheduler_kwargs=_schedule_options(settings, learner),
         activation_checkpointing=settings.gradient_checkpointing,
         warmup_steps=settings.warmup_ratio,  # below 1 it is a share of all steps
         weight_decay=settings.weight_decay,
@@ -42,8 +42,8 @@ def trainer_arguments(
         eval_strategy="epoch",
         save_strategy="epoch",
         load_best_model_at_end=True,
-        metric_for_best_model=kind.selection_metric,
-        greater_is_better=kind.greater_is_better,
+        metric_for_best_model=learner.selection_metric,
+        greater_is_better=learner.greater_is_better,
         logging_strategy="steps",
         logging_steps=STEPS_BETWEEN_LOGS,
         logging_nan_inf_filter=False,  # LineTrainer refuses such a loss
@@ -61,10 +61,10 @@ def trainer_arguments(
     return arguments
 
 
-def _schedule_options(settings: TrainingSettings, kind: TaskType) -> dict[str, Any]:
+def _schedule_options(settings: TrainingSettings, learner: Learner) -> dict[str, Any]:
     if settings.schedule != "on_plateau":
         return {}
     return {
         "patience": settings.plateau_epochs,
-        "mode": "max" if kind.greater_is_better else "min",
+        "mode": "max" if learner.greater_is_better else "min",
     }

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -13,8 +13,8 @@ import torch
 
 from infra.device import Device, Precision, precisions_of
 from infra.errors import TrainingError
-from tasks.task_types import TaskType, fitted_to
 from tasks.task_types.examples import Batch, Example
+from tasks.task_types.learner import Learner
 from tasks.training.auto_choices import Batching, Choice, Variant
 from tasks.training.batching import TokenizedRows, length_of
 from tasks.training.dropout import dropout_of
@@ -75,7 +75,7 @@ def variants_for(job: Job) -> list[Variant]:
     batchings: Sequence[Batching] = ("padded",)
     if settings.batching == "packed":
         batchings = ("packed",)
-    elif settings.batching == "auto" and job.kind.packs:
+    elif settings.batching == "auto" and job.learner.packs:
         batchings = ("padded", "packed")
     precisions: Sequence[Precision] = precisions_of(job.device)
     if settings.precision != "auto":
@@ -91,13 +91,13 @@ class Probe:
     """A model that is thrown away after the measurement.
 
     Attributes:
-        kind: the task type.
+        learner: of the training.
         passes: of the training.
         sample: the longest rows, and those of middling length.
 
     """
 
-    kind: TaskType
+    learner: Learner
     model: Any
     device: Device
     passes: Passes
@@ -108,12 +108,12 @@ class Probe:
     @classmethod
     def of(cls, job: Job, rows: TokenizedRows) -> "Probe":
         """A probe for a training, with as many rows as it can run through in some seconds."""
-        job = replace(job, kind=fitted_to(job.kind, rows))
+        job = job.fitted_to(rows)
         model = new_model(job).to(job.device.name).train()
         vocabulary = vocabulary_of_base(job, model)
-        passes = Passes(job.kind, vocabulary, job.settings.tokens_per_pass)
+        passes = Passes(job.learner, vocabulary, job.settings.tokens_per_pass)
         packing = packing_of(job, model, passes, rows) if may_pack(job) else None
-        probe = cls(job.kind, model, job.device, passes, ([], []), packing)
+        probe = cls(job.learner, model, job.device, passes, ([], []), packing)
         probe.sample = probe.sample_of(rows, LEAST_TOKENS)
         usual = Variant("padded", job.device.precision, compiled=False)
         affordable = int(probe.rates([usual])[usual.name] * PASS_S)
@@ -172,7 +172,7 @@ class Probe:
             if self.packing is None:
                 return None
             batch = self.packing.pack(batch)
-        units = self.kind.units(batch).to(self.device.name)
+        units = self.learner.units(batch).to(self.device.name)
         with autocast(self.device, variant.precision):
             return self._loss(self._model_of(variant)(**batch.inputs), batch, units)
 
@@ -183,9 +183,9 @@ class Probe:
         return self.compiled_model
 
     def _loss(self, outputs: Any, batch: Batch, units: Any) -> Any:
-        if self.kind.couples_rows:
-            return self.kind.represent(outputs, batch).float().square().sum()
-        return self.kind.loss(outputs, batch, units)
+        if self.learner.couples_rows:
+            return self.learner.represent(outputs, batch).float().square().sum()
+        return self.learner.loss(outputs, batch, units)
 
 
 def autocast(device: Device, precision: Precision) -> AbstractContextManager[Any]:
@@ -197,7 +197,7 @@ def autocast(device: Device, precision: Precision) -> AbstractContextManager[Any
 
 def may_pack(job: Job) -> bool:
     """Whether settings and task type leave packing open."""
-    return job.kind.packs and job.settings.batching != "padded"
+    return job.learner.packs and job.settings.batching != "padded"
 
 
 def packing_of(job: Job, model: Any, passes: Passes, rows: TokenizedRows) -> Packing | None:

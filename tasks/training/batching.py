@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 
+from tasks.task_types.batches import fill_batches
 from tasks.task_types.examples import IDS_ENDING, Example
-from tasks.task_types.scoring import fill_batches
 
 # Rows are sorted by length within shuffled windows of this many batches. Smaller windows pad more
 # (one batch is Trainer's random order, measured 1.6 times slower); larger ones mix the rows of a

@@ -2,7 +2,6 @@
 
 import logging
 from contextlib import closing
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,7 +10,6 @@ from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 from infra.digests import digest_of
 from infra.store import Artifact, sha256_of_file
 from tasks.records.training import Weights
-from tasks.task_types import fitted_to
 from tasks.task_types.tokenizers import load_tokenizer
 from tasks.training.arguments import trainer_arguments
 from tasks.training.auto_choices import Choice
@@ -61,7 +59,7 @@ def run_training(
 ) -> Weights | None:
     """Train with what `fetch` brought; None of a worker that is not the first."""
     rows = read_rows(job, place)
-    job = replace(job, kind=fitted_to(job.kind, rows[0]))
+    job = job.fitted_to(rows[0])
     curves = Curves.load(place.checkpoint) if place.checkpoint else Curves()
     trainer = build_trainer(job, place, choice, rows, curves)
     workers, stop, first_step = trainer.workers, StopSignal(), FirstStepCallback(job.begun_s)
@@ -113,7 +111,7 @@ def build_trainer(
     """A trainer that stands at the beginning; its model's head is drawn from the seed."""
     # The arguments make this process one of the workers, where there are several.
     arguments = trainer_arguments(
-        job.settings, job.device.with_precision(choice.precision), place.checkpoints, job.kind
+        job.settings, job.device.with_precision(choice.precision), place.checkpoints, job.learner
     )
     workers = Ranks.of_this_job()
     set_seed(job.settings.seed)
@@ -122,7 +120,7 @@ def build_trainer(
     if workers.count > 1:  # the head is the same everywhere, and the dropout is not
         set_seed(job.settings.seed + workers.rank)
     trainer = LineTrainer(
-        model, arguments, job.kind, job.settings, rows, vocabulary, curves,
+        model, arguments, job.learner, job.settings, rows, vocabulary, curves,
         keep_in_store(job.checkpoints), workers,
     )  # fmt: skip
     if choice.batching == "packed":

@@ -10,7 +10,9 @@ from infra.device import Device
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
 from tasks.records.training import BaseModel, Tokens
-from tasks.task_types import TaskType, task_type
+from tasks.task_types.examples import TrainingRows
+from tasks.task_types.learner import Learner, LossSettings, learner_of
+from tasks.task_types.limits import TokenLimits
 from tasks.training.checkpoints import Checkpoints
 from tasks.training.settings import TrainingSettings
 
@@ -33,7 +35,7 @@ class Job:
     tracking: Tracking
     tokens: Tokens
     base: BaseModel
-    kind: TaskType
+    learner: Learner
     settings: TrainingSettings
     device: Device
     key: str
@@ -47,12 +49,16 @@ class Job:
         prefix = self.store.uri("checkpoints", self.key)
         return Checkpoints(self.store, prefix, self.settings.keep_checkpoints)
 
+    def fitted_to(self, rows: TrainingRows) -> "Job":
+        """The same job, whose learner knows what it must of all training rows."""
+        return replace(self, learner=self.learner.fitted_to(rows))
+
     def save(self, path: Path) -> None:
         """Write for a worker on this machine; it opens store, servers and device itself."""
         values = {
             "tokens": asdict(self.tokens),
             "base": asdict(self.base),
-            "kind": self.kind.name,
+            "task_type": self.learner.name,
             "settings": self.settings.model_dump(mode="json"),
             "device": asdict(self.device),
             "key": self.key,
@@ -66,26 +72,37 @@ class Job:
     def load(cls, path: Path, store: ObjectStore, tracking: Tracking) -> "Job":
         """Read what `save` wrote."""
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        tokens = values["tokens"]
+        tokens = _tokens_of(values["tokens"])
+        settings = TrainingSettings(**values["settings"])
         return cls(
             store=store,
             tracking=tracking,
-            tokens=Tokens(
-                **{
-                    **tokens,
-                    "artifact": Artifact(**tokens["artifact"]),
-                    "labels": tuple(tokens["labels"]),
-                }
-            ),
+            tokens=tokens,
             base=BaseModel(**values["base"]),
-            kind=task_type(values["kind"]),
-            settings=TrainingSettings(**values["settings"]),
+            learner=learner_for(values["task_type"], tokens, settings),
+            settings=settings,
             device=Device(**values["device"]),
             key=values["key"],
             base_folder=Path(values["base_folder"]),
             run_id=values["run_id"],
             begun_s=values["begun_s"],
         )
+
+
+def learner_for(task_type: str, tokens: Tokens, settings: TrainingSettings) -> Learner:
+    """The learner of a training, of which nothing is fitted yet.
+
+    Raises:
+        SettingsError: the task type is unknown.
+
+    """
+    loss = LossSettings(settings.label_smoothing, balanced=settings.class_weights == "balanced")
+    return learner_of(task_type, tokens.labels, TokenLimits.of(tokens), loss)
+
+
+def _tokens_of(values: dict[str, Any]) -> Tokens:
+    artifact, labels = Artifact(**values["artifact"]), tuple(values["labels"])
+    return Tokens(**{**values, "artifact": artifact, "labels": labels})
 
 
 @dataclass(frozen=True)

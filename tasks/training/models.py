@@ -33,7 +33,7 @@ def read_rows(job: Job, place: WorkingFolder) -> tuple[TokenizedRows, TokenizedR
 
 def new_model(job: Job) -> Any:
     """The base model with its head, learning as the settings say."""
-    model = job.kind.load_model(job.base_folder, job.tokens.labels)
+    model = job.learner.load_model(job.base_folder)
     model.config.pad_token_id = vocabulary_of_base(job, model).pad_id
     return prepare(model, job.settings)
 

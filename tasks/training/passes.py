@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tasks.task_types import TaskType
-from tasks.task_types.examples import Batch, Example, Vocabulary
+from tasks.task_types.examples import Batch, Example, Outputs, Vocabulary
+from tasks.task_types.learner import Learner
 from tasks.training.batching import in_packed_passes, in_passes, share_of
 from tasks.training.packing import Packing
 from tasks.training.ranks import ALONE, Ranks
@@ -48,7 +48,7 @@ class Passes:
 
     def __init__(
         self,
-        kind: TaskType,
+        learner: Learner,
         vocabulary: Vocabulary,
         budget: int,
         *,
@@ -57,14 +57,14 @@ class Passes:
         even: bool = False,
     ) -> None:
         """`even`: all workers take as many passes, as a sharded model needs it."""
-        self._kind, self._vocabulary = kind, vocabulary
+        self._learner, self._vocabulary = learner, vocabulary
         self._worker, self._workers, self._even = worker, workers, even
         self.budget = budget
         self.packing: Packing | None = None
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Examples as one padded batch."""
-        return self._kind.collate(examples, self._vocabulary)
+        return self._learner.collate(examples, self._vocabulary)
 
     def _row_of(self, examples: Sequence[Example]) -> Batch:
         batch = self.collate(examples)
@@ -78,7 +78,7 @@ class Passes:
             for worker in range(self._workers)
         ]
         batches = [[self._row_of(part) for part in share] for share in shares]
-        units = [self._kind.units(batch) for share in batches for batch in share]
+        units = [self._learner.units(batch) for share in batches for batch in share]
         own, sizes = batches[self._worker], [len(part) for part in shares[self._worker]]
         least = max(map(len, batches)) if self._even else 1
         spare = [self._row_of(examples[:1])] * (least - len(own))
@@ -91,17 +91,15 @@ class Objective:
 
     def __init__(
         self,
-        kind: TaskType,
+        learner: Learner,
         accelerator: Any,
         autocast: Callable[[], AbstractContextManager[Any]],
         *,
-        smoothing: float,
-        class_weights: Tensor | None,
         workers: Ranks = ALONE,
     ) -> None:
-        self._kind, self._accelerator, self._autocast = kind, accelerator, autocast
+        self._learner, self._accelerator, self._autocast = learner, accelerator, autocast
+        self._plain = learner.without_loss_settings()
         self._workers = workers
-        self._smoothing, self._class_weights = smoothing, class_weights
 
     def backward(self, model: Any, step: Step, device: Any) -> list[Tensor]:
         """Add the step's gradient up; workers add theirs to each other in the last pass.
@@ -112,29 +110,24 @@ class Objective:
         """
         batches = [batch.to(device) for batch in step.batches]
         units = step.units.to(device)
-        if self._kind.couples_rows:
+        if self._learner.couples_rows:
             return self._backward_coupled(model, batches, units, step.counted)
         losses = []
         for number, batch in enumerate(batches, start=1):
             with self._until_last(model, last=number == len(batches)):
                 with self._autocast():
-                    loss = self._loss(model(**batch.inputs), batch, units)
+                    loss = self._learner.loss(model(**batch.inputs), batch, units)
                 if number > step.counted:
                     loss = loss * 0.0
                 self._accelerator.backward(loss * self._accelerator.num_processes)
             losses.append(loss.detach())
         return losses
 
-    def validation_loss(self, outputs: Any, batch: Batch, units: Tensor) -> float:
+    def validation_loss(self, outputs: Outputs, batch: Batch, units: Tensor) -> float:
         """A batch's share of the mean loss of all validation rows, without what training adds."""
-        if self._kind.couples_rows:
-            outputs = self._kind.represent(outputs, batch)
-        return float(self._kind.loss(outputs, batch, units))
-
-    def _loss(self, outputs: Any, batch: Batch, units: Tensor) -> Tensor:
-        return self._kind.loss(
-            outputs, batch, units, smoothing=self._smoothing, class_weights=self._class_weights
-        )
+        if self._plain.couples_rows:
+            return float(self._plain.coupled_loss(self._plain.represent(outputs, batch), units))
+        return float(self._plain.loss(outputs, batch, units))
 
     def _backward_coupled(
         self, model: Any, batches: Sequence[Batch], units: Tensor, counted: int
@@ -150,11 +143,11 @@ class Objective:
             for batch in batches:
                 states.append(_random_state())
                 with self._autocast():
-                    parts.append(self._kind.represent(model(**batch.inputs), batch))
+                    parts.append(self._learner.represent(model(**batch.inputs), batch))
         sizes = [len(part) for part in parts[:counted]]
         rows, own = self._workers.gather_rows(torch.cat([parts[0][:0], *parts[:counted]]))
         rows = rows.detach().requires_grad_()
-        loss = self._loss(rows, Batch({}, {}), units)
+        loss = self._learner.coupled_loss(rows, units)
         gradient = torch.autograd.grad(loss, rows)[0][own] * self._accelerator.num_processes
         gradients = [
             *torch.split(gradient, sizes), *(torch.zeros_like(part) for part in parts[counted:]),
@@ -166,7 +159,7 @@ class Objective:
             _set_random_state(state)
             with self._until_last(model, last=number == len(batches)):
                 with self._autocast():
-                    again = self._kind.represent(model(**batch.inputs), batch)
+                    again = self._learner.represent(model(**batch.inputs), batch)
                 self._accelerator.backward((again * one).sum())
         _set_random_state(after)
         # Each worker has the loss of all rows.

@@ -28,7 +28,7 @@ def plan_training(
     tracking: Tracking,
     tokens: Tokens,
     base: BaseModel,
-    kind_name: str,
+    task_type: str,
     settings: TrainingSettings,
 ) -> TrainingPlan:
     """Estimate a training in seconds, without beginning it; arguments as `train_model` has them.
@@ -37,7 +37,7 @@ def plan_training(
         AssaylineError: as `train_model` does before its first step.
 
     """
-    job = prepare_job(store, tracking, tokens, base, kind_name, settings)
+    job = prepare_job(store, tracking, tokens, base, task_type, settings)
     with TemporaryDirectory(prefix="assayline-plan-") as scratch, quiet_transformers():
         return _plan_in(WorkingFolder(Path(scratch)), job)
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from infra.errors import SettingsError
 
 if TYPE_CHECKING:
-    from tasks.task_types import TaskType
+    from tasks.task_types.learner import Learner
 
 
 class TrainingSettings(BaseModel):
@@ -174,7 +174,7 @@ class TrainingSettings(BaseModel):
         return self
 
 
-def check_method(kind: "TaskType", settings: TrainingSettings) -> None:
+def check_method(task_type: str, learner: "type[Learner]", settings: TrainingSettings) -> None:
     """Refuse settings that a task type's loss does not know, before anything long starts.
 
     Raises:
@@ -182,13 +182,13 @@ def check_method(kind: "TaskType", settings: TrainingSettings) -> None:
 
     """
     wrong = []
-    if settings.class_weights != "none" and "class_weights" not in kind.methods:
+    if settings.class_weights != "none" and "class_weights" not in learner.methods:
         wrong.append(f"training.class_weights is {settings.class_weights}; set it to none")
-    if settings.label_smoothing > 0 and "label_smoothing" not in kind.methods:
+    if settings.label_smoothing > 0 and "label_smoothing" not in learner.methods:
         wrong.append(f"training.label_smoothing is {settings.label_smoothing:g}; set it to 0")
-    if settings.batching == "packed" and not kind.packs:
+    if settings.batching == "packed" and not learner.packs:
         wrong.append("training.batching is packed; set it to padded or auto")
-    if settings.method == "frozen" and kind.couples_rows:
+    if settings.method == "frozen" and learner.couples_rows:
         wrong.append("training.method is frozen, and it has no head to train; set it to full")
     if wrong:
-        raise SettingsError(f"task_type {kind.name} does not know this: {'; '.join(wrong)}")
+        raise SettingsError(f"task_type {task_type} does not know this: {'; '.join(wrong)}")

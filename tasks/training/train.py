@@ -14,12 +14,11 @@ from infra.errors import TrackingError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.training import BaseModel, Tokens, Weights
-from tasks.task_types import task_type
 from tasks.training.autotune import choose
 from tasks.training.callbacks import Progress, only_warn
 from tasks.training.disk import explain_full_disk
 from tasks.training.engine import fetch, run_training
-from tasks.training.jobs import Job, WorkingFolder
+from tasks.training.jobs import Job, WorkingFolder, learner_for
 from tasks.training.launch_ranks import train_in_workers
 from tasks.training.settings import TrainingSettings, check_method
 
@@ -33,7 +32,7 @@ def train_model(
     line: str,
     tokens: Tokens,
     base: BaseModel,
-    kind_name: str,
+    task_type: str,
     settings: TrainingSettings,
     progress: Progress = lambda _percent, _words: None,
 ) -> Weights:
@@ -48,7 +47,7 @@ def train_model(
         line: the model line.
         tokens: what to train on.
         base: what to start from.
-        kind_name: the task type's name.
+        task_type: the task type's name.
         settings: how to train.
         progress: is told the percentage of optimizer steps done, and what goes on in words.
 
@@ -60,9 +59,9 @@ def train_model(
         TrackingError: MLflow cannot be reached at the beginning.
 
     """
-    job = prepare_job(store, tracking, tokens, base, kind_name, settings)
+    job = prepare_job(store, tracking, tokens, base, task_type, settings)
     # A run that was cut off is opened again.
-    run_id = tracking.open_run(line, job.key, _tags(tokens, base, kind_name))
+    run_id = tracking.open_run(line, job.key, _tags(tokens, base, task_type))
     job = replace(job, run_id=run_id)
     with (
         _failure_marked(tracking, job.run_id),
@@ -80,13 +79,13 @@ def train_model(
 
 
 def training_key(
-    tokens: Tokens, base: BaseModel, kind_name: str, settings: TrainingSettings
+    tokens: Tokens, base: BaseModel, task_type: str, settings: TrainingSettings
 ) -> str:
     """Digest of everything that shapes the weights, source files and libraries included."""
     inputs = {
         "tokens": tokens,
         "base_model": [base.sha256, base.tokenizer_sha256],
-        "task_type": kind_name,
+        "task_type": task_type,
         "settings": settings.model_dump(mode="json", exclude=set(BOOKKEEPING)),
     }
     code = code_of(__name__, train_model.__name__, as_json(inputs))
@@ -98,17 +97,19 @@ def prepare_job(
     tracking: Tracking,
     tokens: Tokens,
     base: BaseModel,
-    kind_name: str,
+    task_type: str,
     settings: TrainingSettings,
 ) -> Job:
     """Find the base model, and refuse what cannot be trained; no MLflow run is opened yet."""
-    kind, device = task_type(kind_name), pick_device()
-    check_method(kind, settings)
+    learner, device = learner_for(task_type, tokens, settings), pick_device()
+    check_method(task_type, type(learner), settings)
     check_device(device, settings.precision, settings.workers)
-    key = training_key(tokens, base, kind_name, settings)
+    key = training_key(tokens, base, task_type, settings)
     pinned = Fingerprint(base.sha256, base.tokenizer_sha256)
     base_folder = locate_pinned(base.reference, base.revision, pinned)
-    return Job(store, tracking, tokens, base, kind, settings, device, key, base_folder, run_id="")
+    return Job(
+        store, tracking, tokens, base, learner, settings, device, key, base_folder, run_id=""
+    )
 
 
 def _train_in(scratch: Path, job: Job, progress: Progress) -> Weights:
@@ -121,9 +122,9 @@ def _train_in(scratch: Path, job: Job, progress: Progress) -> Weights:
     return weights
 
 
-def _tags(tokens: Tokens, base: BaseModel, kind_name: str) -> dict[str, str]:
+def _tags(tokens: Tokens, base: BaseModel, task_type: str) -> dict[str, str]:
     return {
-        "assayline.task_type": kind_name,
+        "assayline.task_type": task_type,
         "assayline.tokens_sha256": tokens.artifact.sha256,
         "assayline.base_model": base.reference,
         "assayline.base_model_sha256": base.sha256,

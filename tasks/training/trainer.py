@@ -15,8 +15,8 @@ from transformers.trainer import SCHEDULER_NAME as SCHEDULER_FILE
 from transformers.trainer_callback import ExportableState
 
 from infra.errors import TrainingError
-from tasks.task_types import TaskType
 from tasks.task_types.examples import Example, Vocabulary
+from tasks.task_types.learner import Learner
 from tasks.training.averaging import WeightAverage
 from tasks.training.background_writes import BackgroundWriter
 from tasks.training.batching import StepLoader, TokenizedRows, as_step, length_of
@@ -34,19 +34,6 @@ from tasks.training.sharding import load_sharded, load_sharded_optimizer, shard_
 from tasks.training.validation import validate
 
 logger = logging.getLogger(__name__)
-
-
-def class_weights(
-    rows: TokenizedRows, classes: int, kind: TaskType, settings: TrainingSettings
-) -> Tensor | None:
-    """Weight (L,) of each class, whose mean over the training rows is 1; None for equal ones."""
-    if settings.class_weights == "none":
-        return None
-    counts = kind.class_counts(rows, classes)
-    if counts is None:
-        return None
-    present = counts.clip(min=1)
-    return torch.tensor(counts.sum() / (classes * present), dtype=torch.float32)
 
 
 class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped here
@@ -69,7 +56,7 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
         self,
         model: Any,
         arguments: Any,
-        kind: TaskType,
+        learner: Learner,
         settings: TrainingSettings,
         rows: tuple[TokenizedRows, TokenizedRows],
         vocabulary: Vocabulary,
@@ -84,12 +71,11 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
             train_dataset=rows[0],
             eval_dataset=rows[1],
         )
-        weights = class_weights(rows[0], model.config.num_labels, kind, settings)
         self.curves = curves
         self.writer = BackgroundWriter()
         self.average: WeightAverage | None = None
         self.passes = Passes(
-            kind,
+            learner,
             vocabulary,
             settings.tokens_per_pass,
             worker=workers.rank,
@@ -97,11 +83,10 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
             even=settings.sharding == "fsdp",
         )
         self._objective = Objective(
-            kind, self.accelerator, self.compute_loss_context_manager,
-            smoothing=settings.label_smoothing, class_weights=weights, workers=workers,
-        )  # fmt: skip
+            learner, self.accelerator, self.compute_loss_context_manager, workers=workers
+        )
         self.compiled = False
-        self._kind = kind
+        self._learner = learner
         self._settings = settings
         self._keep = keep
         self.workers = workers
@@ -227,7 +212,7 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
         self.model.eval()
         with torch.no_grad(), self.compute_loss_context_manager():
             return validate(
-                self.model, self.eval_dataset, self.passes, self._objective, self._kind,
+                self.model, self.eval_dataset, self.passes, self._objective, self._learner,
                 self.args.device, self.workers,
             )  # fmt: skip
 

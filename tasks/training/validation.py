@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tasks.task_types import TaskType
+from tasks.task_types.batches import fill_batches
 from tasks.task_types.examples import Batch
-from tasks.task_types.scoring import fill_batches
+from tasks.task_types.learner import Learner
 from tasks.training.batching import TokenizedRows
 from tasks.training.passes import Objective, Passes
 from tasks.training.ranks import Ranks
@@ -20,7 +20,7 @@ def validate(
     rows: TokenizedRows,
     passes: Passes,
     objective: Objective,
-    kind: TaskType,
+    learner: Learner,
     device: Any,
     workers: Ranks,
 ) -> tuple[float, dict[str, float]]:
@@ -30,7 +30,7 @@ def validate(
     """
     numbers = list(fill_batches(rows.lengths.tolist(), workers.least(passes.budget)))
     batches = [passes.collate([rows[number] for number in part]) for part in numbers]
-    units = torch.stack([kind.units(batch) for batch in batches]).sum(dim=0).to(device)
+    units = torch.stack([learner.units(batch) for batch in batches]).sum(dim=0).to(device)
     own = _share_of(batches, workers)
     loss, outcomes = 0.0, []
     for place, batch in enumerate(one.to(device) for one in own):
@@ -38,8 +38,8 @@ def validate(
         if place * workers.count + workers.rank >= len(batches):
             continue  # a sharded model is asked by all workers or by none
         loss += objective.validation_loss(outputs, batch, units)
-        outcomes.append(kind.outcomes(outputs, batch).double().cpu().numpy())
-    return workers.sum(loss)[0], dict(kind.metrics(_in_order(workers.gather(outcomes))))
+        outcomes.append(learner.outcomes(outputs, batch).double().cpu().numpy())
+    return workers.sum(loss)[0], dict(learner.metrics(_in_order(workers.gather(outcomes))))
 
 
 def _share_of(batches: list[Batch], workers: Ranks) -> list[Batch]:

@@ -17,7 +17,8 @@ from infra.parquet_tables import TableWriter, open_table
 from infra.store import Artifact, ObjectStore
 from tasks.records.data import SPLITS, Check, DataReport, Histogram, Leakage, Snapshot
 from tasks.records.training import BaseModel
-from tasks.task_types.rows import ROW_SHAPES, RowShape
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import RowShape
 from tasks.task_types.tokenizers import load_tokenizer
 from tasks.validation.contract.checking import CheckedSet, check_set
 from tasks.validation.contract.counts import RowCounts
@@ -87,7 +88,7 @@ def validate_snapshot(
         BaseModelError: tokens are to be counted and the base model cannot be loaded.
 
     """
-    shape = ROW_SHAPES[snapshot.task_type]
+    shape = shape_of(snapshot.task_type)
     _check_group_columns(snapshot, contract)
     with tempfile.TemporaryDirectory(prefix="assayline-") as name:
         rows = open_table(snapshot.artifact, store, Path(name))

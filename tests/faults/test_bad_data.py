@@ -19,7 +19,7 @@ from infra.store import ObjectStore
 from tasks.sources.pinning import pin
 from tasks.sources.reading import read_shards
 from tasks.sources.shards import MAX_ROW_BYTES
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
 from tests.source_files import Read, read_version, settings_of
 
 ReadSource = Callable[..., Read]
@@ -704,9 +704,7 @@ def test_file_that_grows_while_it_is_read_is_refused(store: ObjectStore, tmp_pat
     path = tmp_path / "f.jsonl"
     path.write_bytes(b'{"text": "some text", "label": "b"}\n' * 1_000_000)
     settings = settings_of(format="jsonl", path=str(path))
-    shards = read_shards(
-        pin("line", settings, store), settings, ROW_SHAPES["classification"], store
-    )
+    shards = read_shards(pin("line", settings, store), settings, shape_of("classification"), store)
     assert len(next(shards).rows)
     with path.open("ab") as file:
         file.write(b'{"text": "late", "label": "b"}\n')

@@ -20,7 +20,7 @@ from tasks.registry.champion import champion_for
 from tasks.registry.ledger import read_ledger
 from tasks.registry.manual_promotion import roll_back_line
 from tasks.registry.promotion import promote_version
-from tasks.registry.registration import WEIGHTS_TAG
+from tasks.registry.version_tags import WEIGHTS_TAG
 from tasks.verdicts import GateResult, Verdict
 
 PROJECT = Path(__file__).parents[2]

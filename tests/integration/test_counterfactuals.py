@@ -21,7 +21,8 @@ from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
 from tasks.records.training import Weights
-from tasks.task_types import TokenLimits, task_type
+from tasks.task_types.examiner import examiner_of
+from tasks.task_types.limits import TokenLimits
 from tasks.verdicts import Gate, Verdict, judge
 from tests.conftest import NO_LEAKS
 
@@ -98,9 +99,9 @@ def evaluated(
         max_length=MAX_LENGTH, epochs=(), best_epoch=1, parameters=1, precision="float32",
         run_id="", device="cpu", training_s=0, tokens_per_s=0, resumed_from_step=0,
     )  # fmt: skip
-    kind = task_type("classification")
+    examiner = examiner_of("classification", LABELS, TokenLimits(MAX_LENGTH))
     rows = pq.read_table(store.get_file(data.clean, folder / "rows.parquet"))
-    answers = kind.predict(model, rows, LABELS, TokenLimits(MAX_LENGTH))
+    answers = examiner.predict(model, rows)
     columns = {name: answers[name] for name in answers.column_names}
     table = pa.table({"row_id": rows["row_id"], "row_score": [1.0] * len(TEXTS)} | columns)
     scores = Scores(

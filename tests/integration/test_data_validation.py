@@ -25,7 +25,6 @@ from tasks.records.data import DataReport, Snapshot
 from tasks.records.training import BaseModel
 from tasks.sources.pinning import pin
 from tasks.sources.settings import SourceSettings, TableSource, TextFilesSource
-from tasks.task_types.rows import TaskTypeName
 from tasks.validation.contract import suites
 from tasks.validation.contract.settings import ContractSettings
 from tasks.validation.leakage.settings import LeakageSettings
@@ -63,7 +62,7 @@ class Line:
         self.path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
     def snapshot(
-        self, task_type: TaskTypeName = "classification", source: SourceSettings | None = None
+        self, task_type: str = "classification", source: SourceSettings | None = None
     ) -> Snapshot:
         source = source or self.source()
         pinned = pin(self.name, source, self.store)
@@ -302,7 +301,7 @@ def chat(*contents: str) -> list[dict[str, str]]:
     ]
 
 
-TASKS: dict[TaskTypeName, tuple[Callable[[str], dict[str, Any]], dict[str, Any], str]] = {
+TASKS: dict[str, tuple[Callable[[str], dict[str, Any]], dict[str, Any], str]] = {
     "classification": (
         lambda text: {"text": text, "label": "ab"[text < "8"]},
         {"text": "t", "label": None}, "missing label",
@@ -338,7 +337,7 @@ TASKS: dict[TaskTypeName, tuple[Callable[[str], dict[str, Any]], dict[str, Any],
 
 
 @pytest.mark.parametrize("task_type", TASKS)
-def test_rows_of_each_task_type_are_parted(line: Line, task_type: TaskTypeName) -> None:
+def test_rows_of_each_task_type_are_parted(line: Line, task_type: str) -> None:
     make, bad, reason = TASKS[task_type]
     line.write([*(make(words(number)) for number in range(60)), bad])
     contract = {**LOOSE, "max_length_ratio": 5}

@@ -21,7 +21,8 @@ from tasks.drift.comparison import compare
 from tasks.drift.settings import DriftSettings
 from tasks.records.data import DataReference, DataReport, Drift, DriftCheck, Leakage
 from tasks.records.training import BaseModel
-from tasks.task_types.rows import ROW_SHAPES, arrow_type
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import arrow_type
 from tasks.verdicts import Verdict
 from tests.conftest import free_port
 
@@ -51,7 +52,7 @@ def labelled(*parts: Sequence[str]) -> dict[str, list[str]]:
 
 def put(store: ObjectStore, columns: Columns, task_type: str = "classification") -> Artifact:
     """Rows as ingestion writes them, sorted by row_id."""
-    kinds = {column.name: arrow_type(column.kind) for column in ROW_SHAPES[task_type].columns}
+    kinds = {column.name: arrow_type(column.kind) for column in shape_of(task_type).columns}
     rows = [json.dumps(values) for values in zip(*columns.values(), strict=True)]
     row_ids = [hashlib.sha256(row.encode()).hexdigest() for row in rows]
     table = pa.table(
@@ -306,7 +307,7 @@ def test_every_task_type_is_compared(store: ObjectStore, base: BaseModel, task_t
     drift = compare(report_of(now, task_type), reference_to(before), base, QUICK, store)
     checks = checks_of(drift)
     assert {check.verdict for check in checks.values()} == {Verdict.PASS}
-    assert ("label_shares" in checks) == (ROW_SHAPES[task_type].label_column is not None)
+    assert ("label_shares" in checks) == (shape_of(task_type).label_column is not None)
 
 
 def test_a_base_model_other_than_the_pinned_one_is_refused(

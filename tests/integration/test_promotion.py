@@ -17,7 +17,7 @@ from tasks.registry.champion import champion_for, reference_for
 from tasks.registry.ledger import append, now, production_at, read_ledger
 from tasks.registry.manual_promotion import override_promotion_of, roll_back_line
 from tasks.registry.promotion import promote_version
-from tasks.registry.registration import DATA_TAG, DATA_URI_TAG, WEIGHTS_TAG
+from tasks.registry.version_tags import DATA_TAG, DATA_URI_TAG, WEIGHTS_TAG
 from tasks.verdicts import GateResult, Verdict
 
 SAME = "staging.same_predictions"

@@ -21,12 +21,12 @@ from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
 from tasks.records.registry import Version
 from tasks.records.training import Weights
+from tasks.registry import registration
 from tasks.registry.answers import evaluated_answers, held_out_rows
 from tasks.registry.registration import register_version
 from tasks.registry.settings import StagingSettings
 from tasks.registry.staging import load_test, stage_version
-from tasks.task_types.catalogue import TASK_TYPES
-from tasks.task_types.labels.classification import Classification
+from tasks.task_types.server import Server
 from tests.integration.conftest import with_answers
 
 SCRIPT = Path(__file__).with_name("served_turns.py")
@@ -86,9 +86,8 @@ def line(
     data = replace(candidate.data, clean=clean, task_type="chat", labels=())
     weights = replace(candidate.weights, labels=(), stride=3, max_target_length=5)
     scores = with_answers(candidate.scores, answers(folder, rows), "turns", store)
-    kind = replace(Classification(), name="chat", pipeline=None, served=SCRIPT)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(TASK_TYPES, "chat", kind)
+        patch.setattr(registration, "server_of", lambda _: Server(script=SCRIPT))
         version = register_version(
             "turns", candidate.snapshot, data, candidate.tokens, candidate.base, weights, scores,
             candidate.fairness, "chat", store=store, tracking=tracking,
@@ -184,8 +183,7 @@ def test_another_script_makes_another_version(
     assert again() == line.version.version
     changed = tmp_path / SCRIPT.name
     changed.write_text(SCRIPT.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
-    kind = replace(Classification(), name="chat", pipeline=None, served=changed)
-    monkeypatch.setitem(TASK_TYPES, "chat", kind)
+    monkeypatch.setattr(registration, "server_of", lambda _: Server(script=changed))
     assert again() == line.version.version + 1
     tracking.set_alias("turns", "candidate", line.version.version)
 

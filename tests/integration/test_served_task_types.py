@@ -20,14 +20,17 @@ from transformers import AutoTokenizer, BartConfig, BartForConditionalGeneration
 
 from infra.script_format import write_script_model
 from tasks.registry.answers import is_same
-from tasks.task_types import TaskType, TokenLimits
-from tasks.task_types.catalogue import TASK_TYPES
+from tasks.task_types.examiner import examiner_of
+from tasks.task_types.learner import learner_of
+from tasks.task_types.limits import TokenLimits
 from tasks.task_types.requests import example_requests, probe_requests, request_of
-from tasks.task_types.rows import ROW_SHAPES, RowShape, arrow_type
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import RowShape, arrow_type
+from tasks.task_types.server import SERVERS, server_of
 from tests.unit.task_types.language_models import byte_tokenizer, tiny_bert, tiny_llama
 
-READING = TokenLimits(max_length=40, stride=8, max_target_length=8)
-SERVED = sorted(name for name, kind in TASK_TYPES.items() if kind.served)
+LIMITS = TokenLimits(max_length=40, stride=8, max_target_length=8)
+SERVED = sorted(name for name in SERVERS.names if server_of(name).script)
 TEXTS = (
     "The match was won by a late goal. He said that they said so.",
     "Shares fell as the bank raised its rates. They rose again the day after.",
@@ -97,10 +100,10 @@ def labels_of(shape: RowShape) -> tuple[str, ...]:
     )
 
 
-def trained(kind: TaskType, base: Path, labels: Sequence[str], folder: Path) -> Path:
+def trained(name: str, base: Path, labels: Sequence[str], folder: Path) -> Path:
     """A model as training leaves it, but for the training."""
     torch.manual_seed(3)
-    model = kind.load_model(base, labels)
+    model = learner_of(name, labels, LIMITS).load_model(base)
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(base).save_pretrained(folder)
     return folder
@@ -124,14 +127,15 @@ def test_every_script_answers_as_its_task_type_does(
 ) -> None:
     asked, evaluated, keys = {}, {}, {}
     for name in SERVED:
-        kind, shape = TASK_TYPES[name], ROW_SHAPES[name]
+        shape, script = shape_of(name), server_of(name).script
         labels, rows = labels_of(shape), rows_of(shape, labels_of(shape))
-        checkpoint = trained(kind, bases.get(name, tiny_model), labels, tmp_path / f"{name}-model")
-        answers = kind.predict(checkpoint, rows, labels, READING).column("answer").to_pylist()
+        checkpoint = trained(name, bases.get(name, tiny_model), labels, tmp_path / f"{name}-model")
+        predicted = examiner_of(name, labels, LIMITS).predict(checkpoint, rows)
+        answers = predicted.column("answer").to_pylist()
         evaluated[name] = [None if answer is None else json.loads(answer) for answer in answers]
-        assert kind.served
+        assert script
         write_script_model(
-            checkpoint, tmp_path / name, script=kind.served, settings=vars(READING),
+            checkpoint, tmp_path / name, script=script, settings=vars(LIMITS),
             inputs={column.name: column.kind for column in shape.inputs},
             examples=example_requests(shape),
             answers=[answer for answer in evaluated[name] if answer is not None],

@@ -21,7 +21,7 @@ from tasks.records.data import SourceVersion
 from tasks.sources.settings import SqlSource
 from tasks.sources.shards import Shard
 from tasks.sources.sql import pin_query, read_query
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
 from tests.conftest import free_port
 
 USER, PASSWORD = "reader", "p@ss/w:rd %41$x"
@@ -118,7 +118,7 @@ def query(server: Postgres, text: str, **more: object) -> SqlSource:
 
 
 def read(source: SqlSource, task_type: str = "classification") -> list[Shard]:
-    return list(read_query(SourceVersion(pin_query(source)), source, ROW_SHAPES[task_type]))
+    return list(read_query(SourceVersion(pin_query(source)), source, shape_of(task_type)))
 
 
 def rows(source: SqlSource, task_type: str = "classification") -> list[dict[str, object]]:
@@ -163,11 +163,11 @@ from pathlib import Path
 from tasks.sources.settings import SqlSource
 from tasks.sources.sql import pin_query, read_query
 from tasks.records.data import SourceVersion
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
 
 def peak_mb(limit):
     source = SqlSource(format="sql", url=sys.argv[1], query=sys.argv[2] + f" LIMIT {limit}")
-    shards = read_query(SourceVersion(pin_query(source)), source, ROW_SHAPES["classification"])
+    shards = read_query(SourceVersion(pin_query(source)), source, shape_of("classification"))
     assert sum(shard.rows.num_rows for shard in shards) == limit
     # The high-water mark of this program alone; getrusage starts from that of its parent.
     return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
@@ -282,14 +282,14 @@ def test_rows_that_change_between_pin_and_read_are_refused(postgres: Postgres) -
     pinned = SourceVersion(pin_query(source))
     postgres.run("INSERT INTO moving VALUES ('b', 'y')")
     with pytest.raises(DataError, match="rows changed while the run was reading them"):
-        list(read_query(pinned, source, ROW_SHAPES["classification"]))
+        list(read_query(pinned, source, shape_of("classification")))
 
 
 @pytest.mark.usefixtures("reviews")
 def test_rows_that_are_added_during_the_read_are_not_seen(postgres: Postgres) -> None:
     postgres.run("CREATE TABLE growing AS SELECT * FROM reviews WHERE id <= 20000")
     source = query(postgres, "SELECT text, label FROM growing ORDER BY id")
-    reading = read_query(SourceVersion(pin_query(source)), source, ROW_SHAPES["classification"])
+    reading = read_query(SourceVersion(pin_query(source)), source, shape_of("classification"))
     read_rows = next(reading).rows.num_rows
     postgres.run("INSERT INTO growing SELECT * FROM reviews WHERE id > 99000")
     assert read_rows + sum(shard.rows.num_rows for shard in reading) == 20_000
@@ -298,7 +298,7 @@ def test_rows_that_are_added_during_the_read_are_not_seen(postgres: Postgres) ->
 @pytest.mark.usefixtures("reviews")
 def test_a_session_that_is_cut_off_is_one_message(postgres: Postgres) -> None:
     source = query(postgres, "SELECT text, label FROM reviews ORDER BY id")
-    reading = read_query(SourceVersion(pin_query(source)), source, ROW_SHAPES["classification"])
+    reading = read_query(SourceVersion(pin_query(source)), source, shape_of("classification"))
     next(reading)
     postgres.run(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "

@@ -155,11 +155,13 @@ def test_undefined_draws_widen_and_too_many_leave_it_undetermined() -> None:
     assert estimate_from_draws("a.b", float("nan"), draws, 9).value is None
 
 
-def estimate_of_largest(blocks: Sequence[tuple[Floats, Floats]]) -> Estimate:
+def estimate_of_largest(
+    blocks: Sequence[tuple[Floats, Floats]], floor: float | None = None
+) -> Estimate:
     largest = Largest()
     for values, draws in blocks:
         largest.add(values, draws)
-    return largest.estimate("a.b", 9)
+    return largest.estimate("a.b", 9, floor=floor)
 
 
 def test_the_largest_of_one_is_the_percentile_upper_end() -> None:
@@ -242,24 +244,23 @@ def test_a_quantity_without_values_or_draws_leaves_the_largest_undefined_for_goo
     gaps = [np.array([0.1, np.nan]), np.array([[0.1, 0.1]] * 99 + [[0.1, np.inf]])]
     for bad in ((gaps[0], good[1]), (good[0], gaps[1])):
         for blocks in ([bad, good], [good, bad]):
-            found = estimate_of_largest("a.b", blocks, 9)
+            found = estimate_of_largest(blocks)
             assert (found.name, found.value, found.n) == ("a.b", None, 9)
             assert found.reason == "a rate that it compares is not defined over these rows"
-    nothing = estimate_of_largest("a.b", [(np.zeros(0), np.zeros((100, 0)))], 9)
+    nothing = estimate_of_largest([(np.zeros(0), np.zeros((100, 0)))])
     assert (nothing.name, nothing.value, nothing.n) == ("a.b", None, 9)
     assert nothing.reason == "there is nothing to compare"
-    assert estimate_of_largest("a.b", [good], 9, floor=0.15).ladder[0][0] == 0.2
+    assert estimate_of_largest([good], floor=0.15).ladder[0][0] == 0.2
 
 
 def test_the_negative_mirrors() -> None:
     draws = generator(0, "x").normal(0.3, 0.1, (5_000, 1))
-    estimate = negated(estimate_of_largest([(np.array([0.3]), draws)]))
-    estimate = negated(estimate_of_largest("a.b", [(np.array([0.3]), draws)], 9))
-    largest = estimate_of_largest("a.b", [(np.array([0.3]), draws)], 9)
+    largest = estimate_of_largest([(np.array([0.3]), draws)])
+    estimate = negated(largest)
     assert estimate.value == -0.3
     assert estimate.ladder == tuple((-high, -low) for low, high in largest.ladder)
     assert (estimate.name, estimate.n, estimate.method) == ("a.b", 9, largest.method)
-    nothing = estimate_of_largest("a.b", [], 9)
+    nothing = estimate_of_largest([])
     assert negated(nothing) is nothing
 
 

@@ -1,14 +1,17 @@
 """How well vectors find the text that belongs to a text."""
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import safe_sparse_dot
 
-from tasks.resampling import Floats
-from tasks.task_types.measures import Measured, mean_of
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+# Of N texts, (N, D), dense or sparse.
+Vectors: TypeAlias = "NDArray[np.floating[Any]] | csr_matrix"
 
 # Targets that are searched: those of the first rows, and a row's own. Retrieval gets harder with
 # each, so ranks are compared only between models that were asked the same rows.
@@ -21,8 +24,8 @@ TIE: Final = 1e-6
 
 
 def find_own_targets(
-    source: Any, target: Any, texts: NDArray[Any]
-) -> tuple[NDArray[np.int64], Floats]:
+    source: Vectors, target: Vectors, texts: NDArray[np.number]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Rank of each row's own target among all by its cosine, from 1; and that cosine.
 
     Rows with one target text have it in common: it stands in the pool once.
@@ -47,21 +50,8 @@ def find_own_targets(
     return ranks, cosines
 
 
-def measure_ranks(ranks: NDArray[np.integer], cosines: Floats) -> Measured:
-    """All measures of N rows; a row's score is the reciprocal of its rank."""
-    reciprocal = 1 / ranks.astype(np.float64)
-    return Measured(
-        measures=(
-            mean_of("mrr", reciprocal),
-            mean_of("accuracy_at_1", (ranks == 1).astype(np.float64)),
-            mean_of("mean_cosine", cosines, low=-1.0),
-        ),
-        row_scores=reciprocal,
-        leading=("mrr", "accuracy_at_1"),
-    )
-
-
-def _row_products(first: Any, second: Any) -> Floats:
+def _row_products(first: Vectors, second: Vectors) -> NDArray[np.float64]:
     """Dot products (N,) of the rows."""
-    products = first.multiply(second) if hasattr(first, "multiply") else first * second
-    return np.asarray(products.sum(axis=1), dtype=np.float64).ravel()
+    if isinstance(first, np.ndarray):
+        return np.asarray((first * second).sum(axis=1), dtype=np.float64)
+    return np.asarray(first.multiply(second).sum(axis=1), dtype=np.float64).ravel()

@@ -2,7 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # Training rows that are searched; more would only slow the search.
 MAX_ROWS_SEARCHED: Final = 100_000
@@ -15,7 +18,7 @@ CLOSING: Final = "\"')\u201d\u2019\u300d\u300f"
 SENTENCE: Final = re.compile(rf"[^{STOPS}\n]*(?:[{STOPS}]+[{CLOSING}]*\s*|\n+|$)")
 
 
-def nearest_targets(train: Any, test: Any, seed: int) -> list[str] | str:
+def nearest_targets(train: "pa.Table", test: "pa.Table", seed: int) -> list[str] | str:
     """The target of the training row whose source is most like (TF-IDF of runs of characters).
 
     Args:
@@ -52,13 +55,12 @@ def nearest_targets(train: Any, test: Any, seed: int) -> list[str] | str:
     return found
 
 
-def leading_sentences(train: Any, test: Any, seed: int) -> list[str] | str:  # noqa: ARG001
+def leading_sentences(train: "pa.Table", test: "pa.Table") -> list[str] | str:
     """The first sentences of each source, about as many characters as a training target has.
 
     Args:
         train: Arrow table with target.
         test: Arrow table with source.
-        seed: without meaning, nothing is drawn.
 
     Returns:
         A text for each test row, or why there is none.

@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from infra.errors import TrainingError
+from tasks.task_types.batches import fill_batches
 from tasks.task_types.generation.pairs import end_id
-from tasks.task_types.scoring import fill_batches
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
 
 # Tokens read and written, by all beams, whose attention is kept at once.
 BEAM_TOKENS: Final = 16_384
@@ -25,8 +30,8 @@ class BeamWriter:
 
     """
 
-    model: Any
-    tokenizer: Any
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerFast"
     max_length: int
     max_target_length: int
 
@@ -83,7 +88,7 @@ def open_writer(folder: Path, max_length: int, max_target_length: int) -> BeamWr
     return BeamWriter(model, tokenizer, max_length, max_target_length)
 
 
-def _refuse_no_numbers(_: Any, scores: Any) -> Any:
+def _refuse_no_numbers(_: "Tensor", scores: "Tensor") -> "Tensor":
     """A step of the search, (beams, V), that stops it where a score is no number."""
     if scores.isnan().any():
         raise TrainingError(

@@ -10,13 +10,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from tasks.resampling import Floats
-from tasks.task_types.labels.bag_of_words import UNSPACED, UNSPACED_SHARE, unspaced_share
 from tasks.task_types.measures import Measure, Measured, mean_of, ratio_of_sums
+from tasks.task_types.unspaced import UNSPACED, UNSPACED_SHARE, unspaced_share
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.bleu import BLEU
@@ -107,7 +107,7 @@ class WrittenTexts:
         counts = [_repeated_runs(self.bleu.tokenizer(text)) for text in self.hypotheses]
         return np.array(counts, dtype=np.float64).reshape(len(counts), 2)
 
-    def _counts(self, metric: Any, width: int) -> Floats:
+    def _counts(self, metric: "BLEU | CHRF", width: int) -> Floats:
         # What sacrebleu's own significance tests build on; its public face keeps it to itself.
         extract = metric._extract_corpus_statistics  # noqa: SLF001
         found = extract(list(self.hypotheses), [list(self.targets)]) if self.targets else []

@@ -1,13 +1,19 @@
 """Pairs of a source and a target text as token ids."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from infra.errors import BaseModelError, SettingsError
 from tasks.task_types.encoding import batches_of, encode_batch
 from tasks.task_types.examples import Encoded
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from transformers import PreTrainedTokenizerFast
 
-def encode_pairs(rows: Any, tokenizer: Any, max_length: int, max_target_length: int) -> Encoded:
+
+def encode_pairs(
+    rows: "pa.Table", tokenizer: "PreTrainedTokenizerFast", max_length: int, max_target_length: int
+) -> Encoded:
     """Columns row_id, input_ids and target_ids; a target ends with the end token, cut or not.
 
     Args:
@@ -54,7 +60,7 @@ def encode_pairs(rows: Any, tokenizer: Any, max_length: int, max_target_length: 
     return Encoded(table, sum(map(len, input_ids)) + sum(map(len, target_ids)), truncated)
 
 
-def end_id(tokenizer: Any) -> int:
+def end_id(tokenizer: "PreTrainedTokenizerFast") -> int:
     """The token that ends a text: eos, or sep of a tokenizer in BERT's manner.
 
     Raises:

@@ -1,19 +1,15 @@
 """A bag of words with logistic regression: the trivial model that a candidate must beat."""
 
-import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
-# Thai, Lao, Myanmar, Khmer, kana and Han: scripts that set no spaces between words.
-UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-    "\uf900-\ufaff\U00020000-\U0003ffff]"
-)
-WORD_CHARACTER = re.compile(r"\w")
-# Above this share of unspaced letters, words cannot be told by spaces.
-UNSPACED_SHARE = 0.3
-# Texts that the share is measured on.
-SAMPLE_TEXTS = 1_000
+from tasks.task_types.unspaced import UNSPACED_SHARE, unspaced_share
+
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import Pipeline
+
+
 # Below this many training rows, a word seen once may be all there is to go by.
 MIN_ROWS_TO_PRUNE = 100
 MAX_ITERATIONS = 1_000
@@ -21,13 +17,7 @@ MAX_ITERATIONS = 1_000
 MAX_FEATURES = 100_000
 
 
-def unspaced_share(texts: Sequence[str]) -> float:
-    """Share of the word characters of the first texts that belong to a script without spaces."""
-    letters = "".join(WORD_CHARACTER.findall("".join(texts[:SAMPLE_TEXTS])))
-    return len(UNSPACED.findall(letters)) / len(letters) if letters else 0.0
-
-
-def bag_of_words(texts: Sequence[str]) -> Any:
+def bag_of_words(texts: Sequence[str]) -> "TfidfVectorizer":
     """An untrained TF-IDF vectorizer of scikit-learn that suits the texts' script.
 
     Words where the script has spaces; otherwise runs of 1 to 3 characters, which for Chinese do
@@ -45,7 +35,7 @@ def bag_of_words(texts: Sequence[str]) -> Any:
     )
 
 
-def linear_baseline(texts: Sequence[str]) -> Any:
+def linear_baseline(texts: Sequence[str]) -> "Pipeline":
     """An untrained classifier of scikit-learn over `bag_of_words`."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +22,7 @@ from tasks.task_types.labels.confusion import (
     overall_measures,
     why_no_macro,
 )
+from tasks.task_types.labels.model_labels import model_labels
 from tasks.task_types.labels.ranking import ranking_measures
 from tasks.task_types.labels.text_logits import text_probabilities
 from tasks.task_types.measures import Measured
@@ -30,8 +30,10 @@ from tasks.task_types.measures import Measured
 LEADING = ("macro_f1", "accuracy")
 
 
-def predict_classes(folder: Path, rows: Any, labels: Sequence[str], max_length: int) -> pa.Table:
-    """Columns answer, label and predicted (class ids) and probabilities; see `TaskType.predict`.
+def predict_classes(
+    folder: Path, rows: "pa.Table", labels: Sequence[str], max_length: int
+) -> pa.Table:
+    """Columns answer, label and predicted (class ids) and probabilities; see `Examiner.predict`.
 
     The model's own order of the labels does not matter.
 
@@ -66,22 +68,7 @@ def predict_classes(folder: Path, rows: Any, labels: Sequence[str], max_length: 
     )
 
 
-def model_labels(folder: Path) -> tuple[str, ...]:
-    """Label of each class id, from the model's own configuration.
-
-    Raises:
-        BaseModelError: it cannot be read, or names no labels.
-
-    """
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        id2label: dict[str, str] = config["id2label"]
-        return tuple(id2label[str(index)] for index in range(len(id2label)))
-    except (OSError, ValueError, KeyError) as error:
-        raise BaseModelError(f"{folder}/config.json names no labels: {error!r}") from error
-
-
-def class_ids(rows: Any, labels: Sequence[str]) -> Ints:
+def class_ids(rows: "pa.Table", labels: Sequence[str]) -> Ints:
     """Class id of each row's label.
 
     Raises:
@@ -95,7 +82,7 @@ def class_ids(rows: Any, labels: Sequence[str]) -> Ints:
     return np.array([ids[name] for name in names], dtype=np.int64)
 
 
-def measure_classes(rows: Any, answers: Any, labels: Sequence[str]) -> Measured:
+def measure_classes(rows: "pa.Table", answers: "pa.Table", labels: Sequence[str]) -> Measured:
     """Metrics of single labels; those of probabilities where the answers have any.
 
     Args:
@@ -129,13 +116,15 @@ def measure_classes(rows: Any, answers: Any, labels: Sequence[str]) -> Measured:
     )
 
 
-def _probabilities(answers: Any, size: int) -> Floats:
+def _probabilities(answers: "pa.Table", size: int) -> Floats:
     flat = answers["probabilities"].combine_chunks().flatten()
     return np.asarray(flat.to_numpy(zero_copy_only=False), dtype=np.float64).reshape(-1, size)
 
 
-def predict_by_words(train: Any, test: Any, labels: Sequence[str]) -> "pa.Table | str":
-    """A bag of words trained on the training rows, texts in full; see `TaskType.baseline`."""
+def predict_by_words(
+    train: "pa.Table", test: "pa.Table", labels: Sequence[str]
+) -> "pa.Table | str":
+    """A bag of words trained on the training rows, texts in full; see `Examiner.baseline`."""
     truth = class_ids(train, labels)
     if len(np.unique(truth)) == 1:
         return "the training rows have one label only"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,10 @@ from tasks.task_types.encoding import encode_texts
 from tasks.task_types.finite import check_finite
 from tasks.task_types.scoring import load_model, run_batches
 from tasks.task_types.tokenizers import load_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
 
 # Distinct texts whose token ids are held at once: enough to fill batches of like length.
 TEXTS_AT_ONCE = 4096
@@ -30,7 +34,7 @@ def text_probabilities(
 
 def text_logits(
     folder: Path, texts: Sequence[str], *, max_length: int
-) -> tuple[NDArray[np.float32], Any]:
+) -> "tuple[NDArray[np.float32], PretrainedConfig]":
     """The head's outputs (N, L) in the order of the texts, and the model's configuration.
 
     Each distinct text is asked once, in batches of like length, in float32. A text without tokens

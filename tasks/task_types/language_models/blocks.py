@@ -1,12 +1,15 @@
 """Texts of any length as blocks that a language model reads, so that no token is lost."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from infra.errors import BaseModelError
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
-def bounds_of(tokenizer: Any) -> tuple[int, int]:
+
+def bounds_of(tokenizer: "PreTrainedTokenizerFast") -> tuple[int, int]:
     """Token that stands before a text, so that its first token can be predicted; and its end token.
 
     The first is the tokenizer's begin token, or its end token where there is none, as in the
@@ -26,7 +29,7 @@ def bounds_of(tokenizer: Any) -> tuple[int, int]:
     return int(end if start is None else start), int(end)
 
 
-def plain_ids(texts: Sequence[str], tokenizer: Any) -> list[list[int]]:
+def plain_ids(texts: Sequence[str], tokenizer: "PreTrainedTokenizerFast") -> list[list[int]]:
     """Token ids of whole texts, without special ones."""
     backend = tokenizer.backend_tokenizer
     backend.no_padding()

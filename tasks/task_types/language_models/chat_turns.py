@@ -3,9 +3,17 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from infra.errors import BaseModelError, DataError
+from tasks.task_types.examples import IGNORED
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
 
 Turn = Mapping[str, str]
 ASSISTANT: Final = "assistant"
@@ -33,7 +41,7 @@ class Conversation:
     written: Sequence[bool]
 
 
-def check_chat_template(tokenizer: Any) -> None:
+def check_chat_template(tokenizer: "PreTrainedTokenizerFast") -> None:
     """Refuse a tokenizer that does not know how a conversation is written.
 
     Raises:
@@ -47,7 +55,7 @@ def check_chat_template(tokenizer: Any) -> None:
         )
 
 
-def read_conversation(turns: Sequence[Turn], tokenizer: Any) -> Conversation:
+def read_conversation(turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerFast") -> Conversation:
     """Token ids of a conversation, as the tokenizer's chat template writes it.
 
     What an assistant wrote is what the template marks as such (``{% generation %}``); of other
@@ -68,7 +76,7 @@ def read_conversation(turns: Sequence[Turn], tokenizer: Any) -> Conversation:
     return _tokenize(pieces, tokenizer)
 
 
-def prompt_ids(turns: Sequence[Turn], tokenizer: Any) -> list[int]:
+def prompt_ids(turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerFast") -> list[int]:
     """Token ids of a conversation that an assistant shall go on with.
 
     Raises:
@@ -77,6 +85,35 @@ def prompt_ids(turns: Sequence[Turn], tokenizer: Any) -> list[int]:
     """
     text = _render(tokenizer, turns, tokenize=False, add_generation_prompt=True)
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def fit_conversation(
+    turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerFast", max_length: int
+) -> tuple[Conversation, bool]:
+    """A conversation within a length, and whether something of it had to go."""
+    conversation = read_conversation(turns, tokenizer)
+    kept: Sequence[Turn] | None = turns
+    while len(conversation.ids) > max_length and kept and (kept := drop_oldest(kept)):
+        conversation = read_conversation(kept, tokenizer)
+    short = Conversation(conversation.ids[-max_length:], conversation.written[-max_length:])
+    return short, kept is not turns or len(short.ids) < len(conversation.ids)
+
+
+def next_written(
+    conversation: Conversation, but: frozenset[int] = frozenset()
+) -> NDArray[np.int64]:
+    """The token after each (T,), where an assistant wrote it; IGNORED elsewhere.
+
+    Args:
+        conversation: T tokens.
+        but: tokens that are not asked for.
+
+    """
+    ids = np.asarray(conversation.ids, dtype=np.int64)
+    asked = np.asarray(conversation.written, dtype=bool) & ~np.isin(ids, list(but))
+    labels = np.full(len(ids), IGNORED, dtype=np.int64)
+    labels[:-1][asked[1:]] = ids[1:][asked[1:]]
+    return labels
 
 
 def drop_oldest(turns: Sequence[Turn]) -> Sequence[Turn] | None:
@@ -91,7 +128,7 @@ def drop_oldest(turns: Sequence[Turn]) -> Sequence[Turn] | None:
     return [*turns[:system], *turns[questions[1] :]]
 
 
-def end_tokens(tokenizer: Any) -> list[int]:
+def end_tokens(tokenizer: "PreTrainedTokenizerFast") -> list[int]:
     """The token that ends an assistant's turn in this template, where it is a special one."""
     conversation = read_conversation(_PROBE, tokenizer)
     special = special_ids(tokenizer)
@@ -99,13 +136,13 @@ def end_tokens(tokenizer: Any) -> list[int]:
     return [token for token, written in pairs if written and token in special][:1]
 
 
-def special_ids(tokenizer: Any) -> frozenset[int]:
+def special_ids(tokenizer: "PreTrainedTokenizerFast") -> frozenset[int]:
     """Tokens that stand for no text."""
     added = tokenizer.added_tokens_decoder.items()
     return frozenset(tokenizer.all_special_ids) | {place for place, one in added if one.special}
 
 
-def _render(tokenizer: Any, turns: Sequence[Turn], **how: Any) -> Any:
+def _render(tokenizer: "PreTrainedTokenizerFast", turns: Sequence[Turn], **how: Any) -> Any:
     from jinja2 import TemplateError
 
     try:
@@ -117,7 +154,9 @@ def _render(tokenizer: Any, turns: Sequence[Turn], **how: Any) -> Any:
         ) from error
 
 
-def _split_answers(turns: Sequence[Turn], tokenizer: Any) -> list[tuple[str, bool]]:
+def _split_answers(
+    turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerFast"
+) -> list[tuple[str, bool]]:
     """The conversation's text in pieces, and whether an assistant wrote them."""
     pieces = []
     done = ""
@@ -138,14 +177,16 @@ def _split_answers(turns: Sequence[Turn], tokenizer: Any) -> list[tuple[str, boo
     return pieces
 
 
-def _without_space_behind_the_end(answer: str, tokenizer: Any) -> str:
+def _without_space_behind_the_end(answer: str, tokenizer: "PreTrainedTokenizerFast") -> str:
     """An answer up to its end token: the line break behind it is the template's."""
     stripped = answer.rstrip()
     ends = [one.content for one in tokenizer.added_tokens_decoder.values() if one.special]
     return stripped if stripped.endswith(tuple(ends)) else answer
 
 
-def _tokenize(pieces: Sequence[tuple[str, bool]], tokenizer: Any) -> Conversation:
+def _tokenize(
+    pieces: Sequence[tuple[str, bool]], tokenizer: "PreTrainedTokenizerFast"
+) -> Conversation:
     """Tokens of all pieces together; of each alone where one token would span two of them."""
     text = "".join(piece for piece, _ in pieces)
     found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
@@ -163,7 +204,9 @@ def _tokenize(pieces: Sequence[tuple[str, bool]], tokenizer: Any) -> Conversatio
     return Conversation(found["input_ids"], written)
 
 
-def _tokenize_apart(pieces: Sequence[tuple[str, bool]], tokenizer: Any) -> Conversation:
+def _tokenize_apart(
+    pieces: Sequence[tuple[str, bool]], tokenizer: "PreTrainedTokenizerFast"
+) -> Conversation:
     ids: list[int] = []
     written: list[bool] = []
     for piece, by_assistant in pieces:

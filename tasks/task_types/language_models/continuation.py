@@ -1,7 +1,10 @@
 """What a causal language model writes after a text."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 
 def tokens_to_write(max_length: int, wanted: int) -> int:
@@ -10,8 +13,8 @@ def tokens_to_write(max_length: int, wanted: int) -> int:
 
 
 def write_greedily(
-    model: Any,
-    tokenizer: Any,
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerFast",
     ids: Sequence[int],
     max_length: int,
     wanted: int,
@@ -48,7 +51,7 @@ def write_greedily(
     return str(tokenizer.decode(written[0, prompt.shape[1] :], skip_special_tokens=True))
 
 
-def _own_ends(model: Any) -> list[int]:
+def _own_ends(model: "PreTrainedModel") -> list[int]:
     own = model.generation_config.eos_token_id
     if own is None:
         return []

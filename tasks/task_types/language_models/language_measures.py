@@ -4,18 +4,22 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tasks.resampling import Floats
 from tasks.task_types.measures import Measure, Measured, ratio_of_sums
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
 # Code points of Unicode: what a character that was never seen may be.
 UNICODE = 0x110000
 
 
-def likelihood_table(nll: Floats, tokens: Floats, texts: Sequence[str]) -> dict[str, Any]:
+def likelihood_table(nll: Floats, tokens: Floats, texts: Sequence[str]) -> "dict[str, pa.Array]":
     """Columns that `measure_likelihood` reads.
 
     Args:
@@ -33,7 +37,7 @@ def likelihood_table(nll: Floats, tokens: Floats, texts: Sequence[str]) -> dict[
     }
 
 
-def measure_likelihood(answers: Any) -> Measured:
+def measure_likelihood(answers: "pa.Table") -> Measured:
     """Perplexity by token and bits per byte; only the second compares across tokenizers.
 
     A row's score is the geometric mean of the probability of its bytes, in (0, 1].
@@ -101,7 +105,7 @@ def character_likelihood(train: Iterable[str], texts: Sequence[str]) -> Floats:
     )
 
 
-def character_baseline(train: Iterable[str], texts: Sequence[str]) -> Any:
+def character_baseline(train: Iterable[str], texts: Sequence[str]) -> "pa.Table":
     """What `character_likelihood` gives, as a table for `measure_likelihood`."""
     import pyarrow as pa
 

@@ -1,23 +1,18 @@
 """How likely a language model holds given tokens: loss, sums of rows, and scoring of texts."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.errors import TrainingError
 from tasks.task_types.examples import IGNORED, Batch, pad, pad_like
-from tasks.task_types.scoring import TOKEN_BUDGET, fill_batches
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 # Token ids, labels or numbers of words, one a token.
 Numbers: TypeAlias = Sequence[int] | NDArray[np.integer[Any]]
-# Scores that one batch may give, tokens times vocabulary: 256 MB of float32.
-SCORES_AT_ONCE = 2**26
 
 
 def next_token_labels(ids: Sequence[int], first: int = 1) -> NDArray[np.int64]:
@@ -35,9 +30,7 @@ def next_token_labels(ids: Sequence[int], first: int = 1) -> NDArray[np.int64]:
 
 def labelled_batch(rows: Sequence[Numbers], labels: Sequence[Numbers], pad_id: int) -> Batch:
     """A padded batch with a label (B, T) at each token that the loss counts."""
-    ids: list[Any] = list(rows)
-    wanted: list[Any] = list(labels)
-    return Batch(pad(ids, pad_id), {"labels": pad_like(wanted, IGNORED)})
+    return Batch(pad(rows, pad_id), {"labels": pad_like(labels, IGNORED)})
 
 
 def label_tokens(batch: Batch) -> "Tensor":
@@ -88,48 +81,3 @@ def row_sums(logits: "Tensor", labels: "Tensor") -> "Tensor":
         right = kept.argmax(dim=-1) == tokens
         rows.append(torch.stack([lost.double().sum(), asked.sum(), right.sum()]))
     return torch.stack(rows)
-
-
-def score_tokens(
-    model: Any, rows: Sequence[Numbers], labels: Sequence[Numbers], pad_id: int
-) -> NDArray[np.float64]:
-    """`row_sums` of N rows of token ids, (N, 3), in batches of like length; no scores are kept.
-
-    Args:
-        model: as `scoring.load_model` gives it.
-        rows: token ids.
-        labels: as long as the rows.
-        pad_id: token that fills a batch up.
-
-    """
-    import torch
-
-    sums = np.zeros((len(rows), 3))
-    for places in fill_batches([len(row) for row in rows], tokens_at_once(model)):
-        batch = labelled_batch(
-            [rows[place] for place in places], [labels[place] for place in places], pad_id
-        ).to(model.device)
-        with torch.inference_mode():
-            logits = model(**batch.inputs).logits
-            sums[places] = row_sums(logits, batch.labels["labels"]).cpu().numpy()
-    return sums
-
-
-def tokens_at_once(model: Any) -> int:
-    """Padded tokens of one batch, so that their scores for the whole vocabulary fit in memory."""
-    return int(min(TOKEN_BUDGET, max(SCORES_AT_ONCE // model.config.vocab_size, 1)))
-
-
-def check_numbers(nll: NDArray[np.float64], folder: Path) -> None:
-    """Refuse likelihoods that are no numbers.
-
-    Raises:
-        TrainingError: some are none.
-
-    """
-    broken = int((~np.isfinite(nll)).sum())
-    if broken:
-        raise TrainingError(
-            f"the model in {folder} gives no number for {broken} of {len(nll)} texts; its training "
-            "diverged: train it again with a lower learning rate"
-        )

@@ -3,22 +3,34 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from infra.base_models import quiet_transformers
+from tasks.task_types.batches import fill_batches
 from tasks.task_types.encoding import batches_of, encode_batch
 from tasks.task_types.examples import IGNORED
-from tasks.task_types.language_models.likelihood import check_numbers, tokens_at_once
-from tasks.task_types.language_models.masked_words import SUMS, Window, batch_of, sums_of_windows
+from tasks.task_types.language_models.masked_words import (
+    SUMS,
+    Window,
+    batch_of,
+    hide_every_seventh,
+    sums_of_windows,
+)
 from tasks.task_types.language_models.masking import (
     check_mask_token,
-    hide_every_seventh,
     word_numbers,
 )
-from tasks.task_types.scoring import fill_batches, load_model
+from tasks.task_types.language_models.token_scoring import check_numbers, tokens_at_once
+from tasks.task_types.scoring import load_model
 from tasks.task_types.tokenizers import load_tokenizer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
 
 LIKELIEST = 5
 # Scores of a token are told to so many places.
@@ -36,8 +48,8 @@ class MaskFiller:
     """
 
     folder: Path
-    model: Any
-    tokenizer: Any
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerFast"
     max_length: int
 
     @classmethod
@@ -53,7 +65,7 @@ class MaskFiller:
             check_mask_token(tokenizer)
             return cls(folder, load_model(folder, "AutoModelForMaskedLM"), tokenizer, max_length)
 
-    def score(self, texts: Sequence[str]) -> dict[str, Any]:
+    def score(self, texts: Sequence[str]) -> "dict[str, pa.Array]":
         """Columns that `masked_measures.measure_masked` reads, every seventh word hidden.
 
         Raises:
@@ -72,7 +84,7 @@ class MaskFiller:
         check_numbers(sums[:, 0], self.folder)
         return {name: pa.array(sums[:, column]) for column, name in enumerate(SUMS)}
 
-    def fill(self, text: str) -> dict[str, Any]:
+    def fill(self, text: str) -> dict[str, object]:
         """What the served model answers to a text.
 
         The windows of one text are asked one by one, as the served model does, so that not even
@@ -115,7 +127,7 @@ class MaskFiller:
                 windows.append(Window(place, ids, words, labels))
         return windows
 
-    def _score_windows(self, windows: Sequence[Window]) -> Any:
+    def _score_windows(self, windows: Sequence[Window]) -> NDArray[np.float64]:
         """The sums of each window, (W, 5)."""
         import torch
 

@@ -4,14 +4,18 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from tasks.resampling import Floats
 from tasks.task_types.language_models.language_measures import perplexity
-from tasks.task_types.language_models.masked_words import SUMS
-from tasks.task_types.language_models.masking import EVERY, first_hidden
+from tasks.task_types.language_models.masked_words import EVERY, SUMS, first_hidden
 from tasks.task_types.measures import Measure, Measured, ratio_of_sums
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 # A run of letters and digits, one Chinese, Japanese or Korean character, or one other mark: what
 # BERT's tokenizers split before they look for word pieces.
@@ -21,7 +25,7 @@ WORD: Final = re.compile(
 )
 
 
-def measure_masked(answers: Any) -> Measured:
+def measure_masked(answers: "pa.Table") -> Measured:
     """Shares of hidden words and tokens that are right, and the perplexity of the tokens.
 
     Args:
@@ -44,7 +48,7 @@ def measure_masked(answers: Any) -> Measured:
     )
 
 
-def share_of(name: str, right: Any, asked: Any, *, by_token: bool = False) -> Measure:
+def share_of(name: str, right: Floats, asked: Floats, *, by_token: bool = False) -> Measure:
     """Share of what was asked that is right, over all rows together."""
     found = ratio_of_sums(
         name,
@@ -56,7 +60,7 @@ def share_of(name: str, right: Any, asked: Any, *, by_token: bool = False) -> Me
     return found if asked.sum() > 0 else replace(found, reason="nothing was asked of these rows")
 
 
-def frequent_word_baseline(train: Iterable[str], test: Sequence[str]) -> Any:
+def frequent_word_baseline(train: Iterable[str], test: Sequence[str]) -> "pa.Table | str":
     """Guesses the most frequent word of the training texts at every seventh word.
 
     Words are those of `WORD`, letters in lower case, so that no tokenizer is needed. It knows no

@@ -1,5 +1,6 @@
 """Parts of texts with hidden words, and how right a model's guesses of them are."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -8,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.task_types.examples import IGNORED, Batch
-from tasks.task_types.language_models.likelihood import labelled_batch, row_sums
+from tasks.task_types.language_models.likelihood import Numbers, labelled_batch, row_sums
+from tasks.task_types.language_models.masking import NO_WORD
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 # Of each row: negative log-likelihood of its hidden tokens in nats, these tokens, those right, its
 # hidden words, and those right.
 SUMS: Final = ("nll", "tokens", "right_tokens", "words", "right_words")
+
+# At evaluation every seventh word is masked, about as many as in training.
+EVERY: Final = 7
 
 
 @dataclass(frozen=True)
@@ -68,3 +73,27 @@ def _count_words(window: Window, guesses: NDArray[np.int64]) -> tuple[int, int]:
     words = np.unique(window.words[hidden])
     wrong = np.unique(window.words[hidden & (guesses != window.labels)])
     return len(words), len(words) - len(wrong)
+
+
+def hide_every_seventh(
+    ids: Numbers, words: Numbers, text: str, mask_id: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """As `mask_words`, but always the same words of a text, at least one, and all by the mask.
+
+    Args:
+        ids: T token ids.
+        words: number of the word of each token.
+        text: its SHA-256 says which word is the first.
+        mask_id: the mask token.
+
+    """
+    tokens, numbers = np.asarray(ids, dtype=np.int64), np.asarray(words)
+    distinct = np.unique(numbers[numbers != NO_WORD])
+    first = first_hidden(text, len(distinct))
+    hidden = np.isin(numbers, distinct[first::EVERY])
+    return np.where(hidden, mask_id, tokens), np.where(hidden, tokens, IGNORED)
+
+
+def first_hidden(text: str, words: int) -> int:
+    """Place of the first word that `hide_every_seventh` hides."""
+    return hashlib.sha256(text.encode()).digest()[0] % max(min(EVERY, words), 1)

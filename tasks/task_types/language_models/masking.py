@@ -5,9 +5,8 @@ for BERT's Chinese tokenizers single characters. So Chinese text is masked by ch
 Chinese words would need a segmentation, which is not done here.
 """
 
-import hashlib
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,11 @@ from infra.errors import BaseModelError
 from tasks.task_types.examples import IGNORED, Vocabulary
 from tasks.task_types.language_models.likelihood import Numbers
 
+if TYPE_CHECKING:
+    from tokenizers import Encoding
+    from transformers import PreTrainedTokenizerFast
+
+
 # Devlin et al. 2019, section 3.1: 15% of the words; of their tokens, 80% become the mask token, 10%
 # a random one, and 10% stay.
 MASKED_SHARE: Final = 0.15
@@ -23,11 +27,9 @@ BECOMES_MASK: Final = 0.8
 BECOMES_RANDOM: Final = 0.1
 # No word: special and unknown tokens, which are never masked.
 NO_WORD: Final = -1
-# At evaluation every seventh word is masked, about as many as in training.
-EVERY: Final = 7
 
 
-def check_mask_token(tokenizer: Any) -> None:
+def check_mask_token(tokenizer: "PreTrainedTokenizerFast") -> None:
     """Refuse a tokenizer that cannot hide a word.
 
     Raises:
@@ -41,7 +43,7 @@ def check_mask_token(tokenizer: Any) -> None:
         )
 
 
-def word_numbers(encoding: Any, special_ids: frozenset[int]) -> list[int]:
+def word_numbers(encoding: "Encoding", special_ids: frozenset[int]) -> list[int]:
     """Number of the word that each token belongs to, NO_WORD for special and unknown tokens.
 
     Args:
@@ -52,6 +54,17 @@ def word_numbers(encoding: Any, special_ids: frozenset[int]) -> list[int]:
     return [
         NO_WORD if word is None or token in special_ids else word
         for token, word in zip(encoding.ids, encoding.word_ids, strict=True)
+    ]
+
+
+def pair_words(encoding: "Encoding", special_ids: frozenset[int]) -> list[int]:
+    """As `masking.word_numbers`; the second sentence's words are numbered on from the first's."""
+    words = word_numbers(encoding, special_ids)
+    first = [word for word, side in zip(words, encoding.sequence_ids, strict=True) if side == 0]
+    behind = max(first, default=NO_WORD) + 1
+    return [
+        word + behind if side == 1 and word != NO_WORD else word
+        for word, side in zip(words, encoding.sequence_ids, strict=True)
     ]
 
 
@@ -79,30 +92,6 @@ def mask_words(
     swapped = hidden & (draw >= BECOMES_MASK) & (draw < BECOMES_MASK + BECOMES_RANDOM)
     masked[swapped] = rng.choice(_plain_tokens(vocabulary), int(swapped.sum()))
     return masked, np.where(hidden, tokens, IGNORED)
-
-
-def hide_every_seventh(
-    ids: Numbers, words: Numbers, text: str, mask_id: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """As `mask_words`, but always the same words of a text, at least one, and all by the mask.
-
-    Args:
-        ids: T token ids.
-        words: number of the word of each token.
-        text: its SHA-256 says which word is the first.
-        mask_id: the mask token.
-
-    """
-    tokens, numbers = np.asarray(ids, dtype=np.int64), np.asarray(words)
-    distinct = np.unique(numbers[numbers != NO_WORD])
-    first = first_hidden(text, len(distinct))
-    hidden = np.isin(numbers, distinct[first::EVERY])
-    return np.where(hidden, mask_id, tokens), np.where(hidden, tokens, IGNORED)
-
-
-def first_hidden(text: str, words: int) -> int:
-    """Place of the first word that `hide_every_seventh` hides."""
-    return hashlib.sha256(text.encode()).digest()[0] % max(min(EVERY, words), 1)
 
 
 def _mask_of(vocabulary: Vocabulary) -> int:

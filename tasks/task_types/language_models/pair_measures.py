@@ -1,7 +1,7 @@
 """What is measured of guesses about pairs of sentences, and the guess that they have to beat."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,13 @@ from tasks.task_types.language_models.masked_words import SUMS
 from tasks.task_types.language_models.sentence_pairs import IS_NEXT, SentencePair
 from tasks.task_types.measures import Measured
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 def pair_table(
     pairs: Sequence[SentencePair], follows: Floats, hidden: Floats, documents: int
-) -> Any:
+) -> "pa.Table":
     """Arrow table of N documents: pairs, those that are right, and the `SUMS` of hidden words.
 
     Args:
@@ -40,7 +43,7 @@ def pair_table(
     return pa.table({name: pa.array(table[:, column]) for column, name in enumerate(names)})
 
 
-def measure_pairs(answers: Any) -> Measured:
+def measure_pairs(answers: "pa.Table") -> Measured:
     """Shares of pairs and of hidden words that are right; a row's score is that of its pairs."""
     pairs, right = (answers.column(name).to_numpy() for name in ("pairs", "right_pairs"))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -56,7 +59,7 @@ def measure_pairs(answers: Any) -> Measured:
 
 def shared_words_baseline(
     train: Sequence[SentencePair], test: Sequence[SentencePair], documents: int
-) -> Any:
+) -> "pa.Table | str":
     """A sentence follows another if they share enough words; how many, the training pairs tell.
 
     Args:

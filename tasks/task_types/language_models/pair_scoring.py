@@ -4,36 +4,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from infra.base_models import quiet_transformers
+from tasks.task_types.batches import fill_batches
 from tasks.task_types.encoding import encode_batch
 from tasks.task_types.examples import pad_like
-from tasks.task_types.language_models.likelihood import check_numbers, tokens_at_once
-from tasks.task_types.language_models.masked_words import SUMS, Window, batch_of, sums_of_windows
-from tasks.task_types.language_models.masking import (
-    NO_WORD,
-    check_mask_token,
+from tasks.task_types.language_models.masked_words import (
+    SUMS,
+    Window,
+    batch_of,
     hide_every_seventh,
-    word_numbers,
+    sums_of_windows,
 )
+from tasks.task_types.language_models.masking import check_mask_token, pair_words
 from tasks.task_types.language_models.sentence_pairs import IS_NEXT, SentencePair, split_sentences
-from tasks.task_types.scoring import fill_batches, load_model
+from tasks.task_types.language_models.token_scoring import check_numbers, tokens_at_once
+from tasks.task_types.scoring import load_model
 from tasks.task_types.tokenizers import load_tokenizer
 
-
-def pair_words(encoding: Any, special_ids: frozenset[int]) -> list[int]:
-    """As `masking.word_numbers`; the second sentence's words are numbered on from the first's."""
-    words = word_numbers(encoding, special_ids)
-    first = [word for word, side in zip(words, encoding.sequence_ids, strict=True) if side == 0]
-    behind = max(first, default=NO_WORD) + 1
-    return [
-        word + behind if side == 1 and word != NO_WORD else word
-        for word, side in zip(words, encoding.sequence_ids, strict=True)
-    ]
+if TYPE_CHECKING:
+    from tokenizers import Encoding
+    from torch import Tensor
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers.utils import ModelOutput
 
 
 @dataclass(frozen=True)
@@ -47,8 +44,8 @@ class PairScorer:
     """
 
     folder: Path
-    model: Any
-    tokenizer: Any
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerFast"
     max_length: int
 
     @classmethod
@@ -100,7 +97,7 @@ class PairScorer:
         check_numbers(found.sum(axis=1), self.folder)
         return found
 
-    def order(self, text: str) -> dict[str, Any]:
+    def order(self, text: str) -> dict[str, list[float]]:
         """What the served model answers to a document, one pair asked after the other."""
         import torch
 
@@ -118,10 +115,11 @@ class PairScorer:
             found.append(float(_follows(outputs)[0]))
         return {"next_probabilities": found}
 
-    def _encode(self, pairs: Sequence[Any]) -> list[Any]:
+    def _encode(self, pairs: Sequence[tuple[str, str]]) -> "list[Encoding]":
         return encode_batch(self.tokenizer, pairs, self.max_length) if pairs else []
 
 
-def _follows(outputs: Any) -> Any:
+def _follows(outputs: "ModelOutput") -> "Tensor":
     """Probability (B,) that the second sentence follows the first."""
-    return outputs.seq_relationship_logits.float().softmax(dim=-1)[:, IS_NEXT]
+    probabilities: Tensor = outputs.seq_relationship_logits.float().softmax(dim=-1)
+    return probabilities[:, IS_NEXT]

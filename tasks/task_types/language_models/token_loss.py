@@ -1,18 +1,21 @@
-"""What the task types have in common whose loss is the cross-entropy of tokens."""
+"""What the learners have in common whose loss is the cross-entropy of tokens."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
-from tasks.task_types.base import CommonTaskType
 from tasks.task_types.examples import Batch
 from tasks.task_types.language_models.likelihood import label_tokens, row_sums, summed_loss
+from tasks.task_types.learner import Method
+from tasks.task_types.learner_base import LearnerBase
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tasks.task_types.examples import Outputs
+
 
 @dataclass(frozen=True, kw_only=True)
-class TokenLoss(CommonTaskType):
+class TokenLoss(LearnerBase):
     """A mean over the tokens that are asked for.
 
     Attributes:
@@ -20,27 +23,20 @@ class TokenLoss(CommonTaskType):
 
     """
 
-    greater_is_better: bool = False
-    methods: frozenset[str] = frozenset({"label_smoothing"})
-    few: bool = False
+    greater_is_better: ClassVar[bool] = False
+    methods: ClassVar[frozenset[Method]] = frozenset({"label_smoothing"})
+    few: ClassVar[bool] = False
 
     def units(self, batch: Batch) -> "Tensor":
         """Tokens that are asked for."""
         return label_tokens(batch)[None]
 
-    def loss(
-        self,
-        outputs: Any,
-        batch: Batch,
-        units: "Tensor",
-        *,
-        smoothing: float = 0.0,
-        class_weights: "Tensor | None" = None,  # noqa: ARG002
-    ) -> "Tensor":
-        """Cross-entropy of the tokens that are asked for; see `TaskType.loss`."""
+    def loss(self, outputs: "Outputs", batch: Batch, units: "Tensor") -> "Tensor":
+        """Cross-entropy of the tokens that are asked for; see `Learner.loss`."""
         labels = batch.labels["labels"]
+        smoothing = self.loss_settings.label_smoothing
         return summed_loss(outputs["logits"], labels, smoothing=smoothing, few=self.few) / units[0]
 
-    def outcomes(self, outputs: Any, batch: Batch) -> "Tensor":
+    def outcomes(self, outputs: "Outputs", batch: Batch) -> "Tensor":
         """Negative log-likelihood in nats, tokens, and those that are right of each row, (B, 3)."""
         return row_sums(outputs["logits"], batch.labels["labels"])

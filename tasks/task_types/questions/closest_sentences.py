@@ -1,14 +1,19 @@
 """The trivial answer to a question: the sentence of the context that is most like it."""
 
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tasks.task_types.questions.question_answering_measures import is_unspaced
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
 
 _SENTENCE: Final = re.compile("[^.!?\u3002\uff01\uff1f\n]+[.!?\u3002\uff01\uff1f]*")
 
 
-def closest_sentences(train: Any, test: Any) -> Any:
+def closest_sentences(train: "pa.Table", test: "pa.Table") -> "pa.Table | str":
     """Answers to the test rows; none at all where most training rows have none.
 
     Likeness is the cosine of TF-IDF vectors over words, or over runs of one to three characters
@@ -40,7 +45,7 @@ def closest_sentences(train: Any, test: Any) -> Any:
     return pa.table({"predicted_text": pa.array(answers, pa.string())})
 
 
-def _vectorizer(contexts: list[str]) -> Any:
+def _vectorizer(contexts: list[str]) -> "TfidfVectorizer":
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     by_characters = is_unspaced("".join(contexts))
@@ -51,7 +56,7 @@ def _vectorizer(contexts: list[str]) -> Any:
     return vectorizer.fit(contexts)
 
 
-def _closest(question: str, context: str, vectorizer: Any) -> str:
+def _closest(question: str, context: str, vectorizer: "TfidfVectorizer") -> str:
     sentences = [one.strip() for one in _SENTENCE.findall(context) if one.strip()]
     if not sentences:
         return context.strip()

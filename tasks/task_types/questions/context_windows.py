@@ -3,13 +3,17 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from infra.errors import BaseModelError, SettingsError
 from tasks.task_types.encoding import TEXTS_AT_ONCE
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
 
 Ints = NDArray[np.int64]
 
@@ -76,7 +80,7 @@ class ReadQuestion:
     is_cut: bool
 
 
-def pair_frame(tokenizer: Any) -> PairFrame:
+def pair_frame(tokenizer: "PreTrainedTokenizerFast") -> PairFrame:
     """How a tokenizer frames a pair of texts.
 
     Raises:
@@ -113,7 +117,7 @@ def pair_frame(tokenizer: Any) -> PairFrame:
 def read_questions(
     questions: Sequence[str],
     contexts: Sequence[str],
-    tokenizer: Any,
+    tokenizer: "PreTrainedTokenizerFast",
     max_length: int,
     stride: int,
 ) -> Iterator[ReadQuestion]:

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from infra.base_models import quiet_transformers
+from tasks.task_types.batches import fill_batches
 from tasks.task_types.examples import pad, pad_like
 from tasks.task_types.finite import check_finite
 from tasks.task_types.questions.answer_spans import NEVER, best_spans
@@ -21,8 +22,12 @@ from tasks.task_types.questions.context_windows import (
     ReadQuestion,
     read_questions,
 )
-from tasks.task_types.scoring import TOKEN_BUDGET, fill_batches, load_model
+from tasks.task_types.scoring import TOKEN_BUDGET, load_model
 from tasks.task_types.tokenizers import load_tokenizer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from transformers import PreTrainedModel
 
 
 def answer_questions(
@@ -31,7 +36,7 @@ def answer_questions(
     contexts: Sequence[str],
     max_length: int,
     stride: int,
-) -> Any:
+) -> "pa.Table":
     """Answer questions.
 
     The answer is the best span of all windows of the context, unless the window that least speaks
@@ -74,6 +79,14 @@ def answer_questions(
     )
 
 
+class SpanAnswer(TypedDict):
+    """What the served model says: the passage, where it begins (-1: there is none), a score."""
+
+    answer: str
+    start: int
+    score: float
+
+
 @dataclass(slots=True)
 class _Found:
     """The best span of the windows of a question that were asked so far.
@@ -99,7 +112,11 @@ class _Found:
 
 
 def _ask(
-    model: Any, read: Sequence[ReadQuestion], contexts: Sequence[str], pad_id: int, folder: Path
+    model: "PreTrainedModel",
+    read: Sequence[ReadQuestion],
+    contexts: Sequence[str],
+    pad_id: int,
+    folder: Path,
 ) -> list[_Found]:
     solid = [_solid(one.bounds, context) for one, context in zip(read, contexts, strict=True)]
     windows = [(row, one) for row, question in enumerate(read) for one in question.windows]
@@ -120,7 +137,7 @@ def _solid(bounds: Ints, context: str) -> NDArray[np.bool_]:
 
 def _best_of(
     windows: Sequence[tuple[ContextWindow, NDArray[np.bool_]]],
-    model: Any,
+    model: "PreTrainedModel",
     pad_id: int,
     folder: Path,
 ) -> list[list[float]]:
@@ -142,7 +159,7 @@ def _best_of(
     return torch.stack([part.double() for part in parts], dim=1).tolist()
 
 
-def _answer(context: str, bounds: Ints, found: _Found) -> dict[str, Any]:
+def _answer(context: str, bounds: Ints, found: _Found) -> SpanAnswer:
     """The span as characters of the context, blanks around it left out."""
     score = found.score - found.null
     if score <= 0:

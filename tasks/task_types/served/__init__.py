@@ -10,7 +10,7 @@ wherever that version is loaded. So it keeps to this:
 - ``load_context(self, context)`` loads the folder ``context.artifacts["model"]``, as transformers
   saved it with the tokenizer, in float32, with ``local_files_only`` and ``use_safetensors``, and
   takes what it needs of ``context.model_config``: max_length, stride and max_target_length, in
-  tokens (see `tasks.task_types.TokenLimits`).
+  tokens (see `tasks.task_types.limits.TokenLimits`).
 - ``predict(self, context, model_input: pd.DataFrame, params=None)`` gives a list of dicts, one a
   row, in the order of the rows. The columns are the task type's inputs: a string, a list of
   strings, or a list of turns {role, content}. Without the annotation MLflow warns at each load.
@@ -18,7 +18,7 @@ wherever that version is loaded. So it keeps to this:
   and lists and dicts of these: no numpy scalar, no tensor.
 - Every row is answered: an empty text, one longer than the model, one in another script.
 - An answer depends on its row alone, and not on the others in the request; it is what the task
-  type's ``predict`` puts into ``answer`` for that row. The staging check compares them.
+  type's examiner puts into ``answer`` for that row. The staging check compares them.
 
 These files are read, never imported, by the rest of this project: MLflow is for infra alone.
 Why so: docs/decisions/0012-how-a-version-is-served.md.

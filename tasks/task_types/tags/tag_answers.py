@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -11,6 +11,10 @@ from tasks.task_types.finite import check_finite
 from tasks.task_types.scoring import run_batches
 from tasks.task_types.tags.tag_spans import OUTSIDE_TAG, read_tags
 from tasks.task_types.tags.word_windows import ReadRow
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 
 # Words of scripts without spaces, which stand side by side: Chinese, Japanese, Thai, Lao, Khmer
 # and Burmese, and the punctuation of the first two.
@@ -23,7 +27,7 @@ _UNSPACED: Final = re.compile(
 def tags_of(
     rows: Sequence[ReadRow],
     lengths: Sequence[int],
-    model: Any,
+    model: "PreTrainedModel",
     pad_id: int,
     labels: Sequence[str],
     folder: Path,
@@ -57,7 +61,7 @@ def tags_of(
 
 def answers_of(
     rows: Sequence[Sequence[str]], tags: Sequence[Sequence[str]], labels: Sequence[str]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[dict[str, object]]:
     """What the served model answers to each row: its tags, and its spans with their words.
 
     Args:

@@ -1,7 +1,6 @@
 """The trivial tagger: each word gets the tag that it has most often in the training rows."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,7 +8,9 @@ import pyarrow.compute as pc
 from tasks.task_types.tags.tag_spans import OUTSIDE_TAG
 
 
-def most_frequent_tags(train: Any, test: Any, labels: Sequence[str]) -> Any:
+def most_frequent_tags(
+    train: "pa.Table", test: "pa.Table", labels: Sequence[str]
+) -> pa.Table | str:
     """Tags of the test rows.
 
     A word that training does not hold as it is written is looked up in lower case; one that it
@@ -43,7 +44,7 @@ def most_frequent_tags(train: Any, test: Any, labels: Sequence[str]) -> Any:
     return pa.table({"tags": pa.array(found, pa.list_(pa.string()))})
 
 
-def _commonest(words: Any, tags: Any, order: dict[str, int]) -> dict[str, str]:
+def _commonest(words: pa.Array, tags: pa.Array, order: dict[str, int]) -> dict[str, str]:
     """The commonest tag of each distinct word."""
     pairs = pa.table({"word": words, "tag": tags}).group_by(["word", "tag"])
     counted = pairs.aggregate([([], "count_all")]).to_pylist()

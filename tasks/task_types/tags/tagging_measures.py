@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +16,9 @@ from tasks.task_types.tags.tag_spans import SpanCounts, count_spans, read_tags
 _WORST, _BEST = (0.0, 1.0, 1.0), (1.0, 1.0, 1.0)
 
 
-def measure_tags(truth: Any, predicted: Any, labels: Sequence[str]) -> Measured:
+def measure_tags(
+    truth: pa.ChunkedArray, predicted: pa.ChunkedArray, labels: Sequence[str]
+) -> Measured:
     """Measure tags as seqeval's strict mode does, and the share of right tags.
 
     A row's score is the F1 of its spans, 1 where it has none and none is predicted.
@@ -52,7 +53,7 @@ def measure_tags(truth: Any, predicted: Any, labels: Sequence[str]) -> Measured:
     )
 
 
-def _combined(values: Any) -> Any:
+def _combined(values: pa.Array | pa.ChunkedArray) -> pa.Array:
     one = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     return one.cast(pa.list_(pa.string()))
 

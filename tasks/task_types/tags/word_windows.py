@@ -4,10 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infra.errors import SettingsError
 from tasks.task_types.encoding import TEXTS_AT_ONCE
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,10 @@ class ReadRow:
 
 
 def read_words(
-    rows: Sequence[Sequence[str]], tokenizer: Any, max_length: int, stride: int
+    rows: Sequence[Sequence[str]],
+    tokenizer: "PreTrainedTokenizerFast",
+    max_length: int,
+    stride: int,
 ) -> Iterator[ReadRow]:
     """Windows of each row.
 

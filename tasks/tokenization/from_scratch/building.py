@@ -13,7 +13,8 @@ from infra.errors import DataError
 from infra.store import MANIFEST, Artifact, ObjectStore
 from tasks.records.data import DataReport
 from tasks.records.training import BaseModel
-from tasks.task_types.rows import ROW_SHAPES, Kind, RowShape
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import Kind, RowShape
 from tasks.tokenization.from_scratch.new_model import new_model
 from tasks.tokenization.from_scratch.new_tokenizer import train_tokenizer
 from tasks.tokenization.settings import ScratchSettings
@@ -57,7 +58,7 @@ def _key(data: DataReport, settings: ScratchSettings) -> str:
 def _write(store: ObjectStore, uri: str, data: DataReport, settings: ScratchSettings) -> Artifact:
     with quiet_transformers(), TemporaryDirectory(prefix="assayline-base-model-") as scratch:
         clean = store.get_file(data.clean, Path(scratch) / "clean.parquet")
-        shape = ROW_SHAPES[data.task_type]
+        shape = shape_of(data.task_type)
         if next(training_texts(clean, shape), None) is None:
             raise DataError(
                 "the train split has no texts that a tokenizer could be trained on; raise "

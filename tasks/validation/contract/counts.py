@@ -115,4 +115,4 @@ class RowCounts:
             yield "column", f"{name} ({kind})", self.rows
 
     def _is_outside(self, label: str) -> bool:
-        return self.shape.task_type == "tagging" and label == OUTSIDE
+        return self.shape.has_tags and label == OUTSIDE

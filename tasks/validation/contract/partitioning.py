@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.records.data import PersonalData
-from tasks.task_types.rows import ROW_SHAPES, texts_of
+from tasks.task_types.rows import TEXT, RowShape, texts_of
 from tasks.validation.contract.checking import RowSuite
 from tasks.validation.contract.frames import FrameMaker
 from tasks.validation.contract.quarantine import (
@@ -39,6 +39,8 @@ _NOTHING_QUOTED: Final = frozenset(
     }
 )  # fmt: skip
 _TEXT_KINDS: Final = frozenset({"text", "texts", "turns"})
+# Values of any column as rows of their own.
+_VALUES: Final = RowShape(task_type="values", columns=(TEXT,), leading="")
 
 
 class Marks(Protocol):
@@ -215,7 +217,7 @@ def _without_personal_data(values: Sequence[str]) -> list[str]:
     if not values:
         return []
     rows = pa.table({"text": pa.array(values, pa.string())})
-    protected = Protector(PrivacySettings(), ROW_SHAPES["causal_lm"]).protect(rows).rows
+    protected = Protector(PrivacySettings(), _VALUES).protect(rows).rows
     return list(protected["text"].to_pylist())
 
 

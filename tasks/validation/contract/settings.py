@@ -6,21 +6,13 @@ from typing import Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tasks.sources import shards
-from tasks.task_types.rows import ROW_SHAPES
 from tasks.validation.contract.language_codes import LANGUAGES, SCRIPTS
 from tasks.validation.contract.messages import excerpt, nearest
 
 MAX_TEXT_CHARACTERS: Final = 1_000_000
-# Why a row is put aside that was read; `unknown GROUP` comes to them for each restricted group.
+# Why a row is put aside that was read; `missing COLUMN` comes to them for each column of the task
+# type, and `unknown GROUP` for each restricted group.
 ROW_REASONS: Final = (
-    *sorted(
-        {
-            f"missing {column.name}"
-            for shape in ROW_SHAPES.values()
-            for column in shape.columns
-            if not column.may_be_missing
-        }
-    ),
     "unknown label",
     "repeated label",
     "text length",
@@ -58,6 +50,7 @@ BROKEN_ROW_REASONS: Final = (
     shards.WRONG_TYPE,
 )
 _INVALID_ENCODING: Final = shards.invalid_encoding("")
+_MISSING: Final = "missing "
 TagScheme = Literal["BIO", "any"]
 
 
@@ -191,7 +184,7 @@ class ContractSettings(BaseModel):
                     f"max_quarantine_share_by_reason: {share:g} for {reason!r} is no share; "
                     "name one from 0 to 1"
                 )
-            if reason not in known and not reason.startswith(_INVALID_ENCODING):
+            if reason not in known and not reason.startswith((_MISSING, _INVALID_ENCODING)):
                 near = nearest(reason, known)
                 meant = f"; did you mean {near!r}?" if near else f": {', '.join(known)}"
                 raise ValueError(
@@ -200,9 +193,29 @@ class ContractSettings(BaseModel):
                 )
         return self
 
+    def check_columns(self, columns: Sequence[str]) -> None:
+        """Refuse a reason about a column that rows of the task type do not have.
+
+        Args:
+            columns: names of those that they have.
+
+        Raises:
+            ValueError: there is such a reason.
+
+        """
+        for reason in self.max_quarantine_share_by_reason:
+            name = reason.removeprefix(_MISSING)
+            if name != reason and name not in columns:
+                near = nearest(name, columns)
+                meant = f"; did you mean {_MISSING + near!r}?" if near else f": {_list(columns)}"
+                raise ValueError(
+                    f"contract.max_quarantine_share_by_reason: {reason!r} names no column of the "
+                    f"task type{meant}"
+                )
+
     def _reasons(self) -> Iterator[str]:
         """All reasons for which a row can be put aside."""
-        yield from (*ROW_REASONS, *BROKEN_ROW_REASONS)
+        yield from (f"{_MISSING}COLUMN", *ROW_REASONS, *BROKEN_ROW_REASONS)
         yield from (f"unknown {group}" for group in self.groups)
 
     @model_validator(mode="after")

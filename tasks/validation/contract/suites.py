@@ -15,7 +15,7 @@ import great_expectations.expectations as gxe
 from infra.errors import DataError
 from tasks.protected_groups.group_names import SEPARATOR
 from tasks.records.data import SPLITS
-from tasks.task_types.rows import Column, RowShape, TaskTypeName, arrow_type
+from tasks.task_types.rows import Column, RowShape, arrow_type
 from tasks.validation.contract import expectations as ours
 from tasks.validation.contract.counts import ALL_ROWS, LABELS_WITH_ROWS, OUTSIDE, name_type
 from tasks.validation.contract.messages import excerpt, explain_unknown, name_values
@@ -26,11 +26,6 @@ if TYPE_CHECKING:
 
 # A column of more distinct values is no label column, and would fill the memory.
 MAX_LABELS: Final = 10_000
-_LEAST_LABELS: Final[dict[TaskTypeName, int]] = {
-    "classification": 2,
-    "multi_label": 1,
-    "tagging": 1,
-}
 _TEXT_KINDS: Final = frozenset({"text", "texts", "turns"})
 _LIST_KINDS: Final = frozenset({"labels", "tags"})
 
@@ -224,31 +219,32 @@ def _text_rules(contract: ContractSettings, shape: RowShape) -> Iterator[RowRule
 
 
 def _task_rules(contract: ContractSettings, shape: RowShape) -> Iterator[RowRule]:
-    """Rules on what only rows of the task type hold."""
-    if shape.task_type == "tagging":
+    """Rules on what only rows of some task types hold."""
+    if shape.has_tags:
         tags = ours.ExpectMulticolumnValuesToBeValidTagSequences(
-            column_list=["tokens", "tags"], scheme=contract.tag_scheme
+            column_list=[shape.tagged_column, shape.label_column], scheme=contract.tag_scheme
         )
         yield _told("broken tag sequence", tags)
-    elif shape.task_type == "question_answering":
+    if shape.passage:
+        one = shape.passage
         answers = ours.ExpectMulticolumnAnswersToStandAtTheirOffsets(
-            column_list=["context", "answer", "answer_start"]
+            column_list=[one.context, one.answer, one.start]
         )
         yield _told("answer not at its offset", answers)
-    elif shape.task_type == "chat":
-        yield _told("broken chat", ours.ExpectColumnChatTurnsToAlternate(column="messages"))
-    elif shape.task_type == "regression":
-        yield _target_rule(contract)
-    elif "source" in shape.names and (contract.min_length_ratio or contract.max_length_ratio):
+    for turns in (column.name for column in shape.columns if column.kind == "turns"):
+        yield _told("broken chat", ours.ExpectColumnChatTurnsToAlternate(column=turns))
+    if shape.target_column:
+        yield _target_rule(contract, shape.target_column)
+    if shape.pair and (contract.min_length_ratio or contract.max_length_ratio):
         ratio = ours.ExpectMulticolumnLengthRatiosToBeBetween(
-            column_list=["source", "target"],
+            column_list=list(shape.pair),
             min_value=contract.min_length_ratio,
             max_value=contract.max_length_ratio,
         )
         yield _told("length ratio", ratio)
 
 
-def _target_rule(contract: ContractSettings) -> RowRule:
+def _target_rule(contract: ContractSettings, column: str) -> RowRule:
     least, most = contract.min_target, contract.max_target
     low = -sys.float_info.max if least is None else least
     high = sys.float_info.max if most is None else most
@@ -259,9 +255,9 @@ def _target_rule(contract: ContractSettings) -> RowRule:
     asked = " and ".join(bounds) or "finite"
     return _stock(
         "target out of bounds",
-        gxe.ExpectColumnValuesToBeBetween(column="target", min_value=low, max_value=high),
-        f"target is {asked}",
-        lambda seen: f"the target is {seen:g}, not {asked}",
+        gxe.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high),
+        f"{column} is {asked}",
+        lambda seen: f"the {column} is {seen:g}, not {asked}",
     )
 
 
@@ -353,9 +349,8 @@ def _rows_in_split(split: str) -> SetRule:
 def _rules_of_labels(
     contract: ContractSettings, shape: RowShape, labels: Sequence[str]
 ) -> Iterator[SetRule]:
-    least = _LEAST_LABELS[shape.task_type]
     why = "there is nothing to tell apart with fewer; add rows of another label"
-    yield _at_least("labels", "count", [LABELS_WITH_ROWS], least, why)
+    yield _at_least("labels", "count", [LABELS_WITH_ROWS], shape.min_labels, why)
     if contract.labels is None:
         yield _rule(
             ours.ExpectCountsToDifferInSpelling(kind="label"),
@@ -372,7 +367,7 @@ def _judged_labels(contract: ContractSettings, shape: RowShape, labels: Sequence
     Of tags in the scheme BIO these are the ones that open a span, one an entity type: a type whose
     spans are all of one token has no other.
     """
-    if shape.task_type != "tagging":
+    if not shape.has_tags:
         return list(labels)
     if contract.tag_scheme == "BIO":
         return [tag for tag in labels if tag.startswith("B-")]

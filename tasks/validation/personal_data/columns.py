@@ -1,24 +1,23 @@
 """The texts in the columns of a table, swept and put back."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from tasks.task_types.rows import Column, RowShape
+from tasks.task_types.rows import Column, Passage, RowShape
 from tasks.validation.personal_data.contents import Context, PlainText, Tokens
 from tasks.validation.personal_data.sweep import Sweep
-
-_CONTEXT, _ANSWER, _ANSWER_START = "context", "answer", "answer_start"
-_QUESTION_ANSWERING: Final = "question_answering"
 
 
 def sweep_columns(rows: pa.Table, shape: RowShape, sweep: Sweep) -> pa.Table:
     """The rows with what the sweep redacts in each text of the shape."""
+    passage = shape.passage
     for column in shape.columns:
-        if shape.task_type == _QUESTION_ANSWERING and column.name in {_CONTEXT, _ANSWER}:
-            rows = _sweep_contexts(rows, sweep) if column.name == _CONTEXT else rows
+        if passage and column.name in {passage.context, passage.answer}:
+            if column.name == passage.context:
+                rows = _sweep_contexts(rows, passage, sweep)
         else:
             changed = _sweep_column(rows[column.name], column, sweep)
             rows = _with_values(rows, column.name, changed)
@@ -50,19 +49,19 @@ def _sweep_turns(chats: list[Any], sweep: Sweep) -> dict[int, Any]:
     return {row: chats[row] for row in {row_of[at] for at in swept}}
 
 
-def _sweep_contexts(rows: pa.Table, sweep: Sweep) -> pa.Table:
+def _sweep_contexts(rows: pa.Table, passage: Passage, sweep: Sweep) -> pa.Table:
     """Contexts, and the answers in them: an answer is taken anew from what its context became.
 
     Where a placeholder cut an answer in two, no answer is left; the sweep marks the row.
     """
-    contexts, answers = rows[_CONTEXT].to_pylist(), rows[_ANSWER].to_pylist()
-    starts = rows[_ANSWER_START].to_pylist()
+    contexts, answers = rows[passage.context].to_pylist(), rows[passage.answer].to_pylist()
+    starts = rows[passage.start].to_pylist()
     spans = [_span(*row) for row in zip(contexts, answers, starts, strict=True)]
     every = range(len(contexts))
     swept = sweep.redact(
-        rows[_CONTEXT], every, lambda row: Context(contexts[row], *(spans[row] or (0, 0)))
+        rows[passage.context], every, lambda row: Context(contexts[row], *(spans[row] or (0, 0)))
     )
-    rows = _with_values(rows, _CONTEXT, {row: one.text for row, one in swept.items()})
+    rows = _with_values(rows, passage.context, {row: one.text for row, one in swept.items()})
     held = {row: one for row, one in swept.items() if spans[row]}
     for row, one in held.items():
         sweep.cut[row] |= one.cut
@@ -72,8 +71,8 @@ def _sweep_contexts(rows: pa.Table, sweep: Sweep) -> pa.Table:
     alone = sweep.redact(loose, every, lambda row: PlainText(answers[row]))
     texts = {row: one and one.answer for row, one in whole.items()}
     texts |= {row: one.text for row, one in alone.items()}
-    rows = _with_values(rows, _ANSWER, texts)
-    return _with_values(rows, _ANSWER_START, {row: one and one.start for row, one in whole.items()})
+    rows = _with_values(rows, passage.answer, texts)
+    return _with_values(rows, passage.start, {row: one and one.start for row, one in whole.items()})
 
 
 def _span(context: str | None, answer: str | None, start: int | None) -> tuple[int, int] | None:

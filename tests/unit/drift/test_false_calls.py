@@ -28,7 +28,7 @@ from tasks.drift.settings import DriftSettings
 from tasks.drift.unknown_tokens import measure_unknown
 from tasks.drift.words import count_words, measure_vocabulary
 from tasks.records.data import DriftCheck
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
 from tasks.verdicts import Verdict
 from tests.unit.drift.made_samples import made_rows, made_side
 
@@ -43,7 +43,7 @@ PERMUTED = (VOCABULARY, UNKNOWN_TOKENS, DOMAIN_CLASSIFIER, EMBEDDINGS)
 
 def measure(before: list[DrawnRow], now: list[DrawnRow], seed: int) -> list[Measurement]:
     """All checks, with word counts in the place of the base model's tokens and embeddings."""
-    asked = questions_of(DriftSettings(), ROW_SHAPES["classification"])
+    asked = questions_of(DriftSettings(), shape_of("classification"))
     permutations = Permutations(199, seed)
     sides = made_side(before), made_side(now)
     drawn = draw_texts(sides[0].sample, sides[1].sample, sides[0].keys)

@@ -10,14 +10,15 @@ import pytest
 
 from infra.errors import DataError
 from tasks.drift.row_samples import NO_LABEL, TEXT_CHARACTERS, RowSample, read_row_sample
-from tasks.task_types.rows import ROW_SHAPES, arrow_type
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import arrow_type
 
 
 def write(
     path: Path, columns: Mapping[str, Sequence[object]], task_type: str = "classification"
 ) -> Path:
     """Rows in the order of their row_id, in row groups of 100."""
-    kinds = {column.name: arrow_type(column.kind) for column in ROW_SHAPES[task_type].columns}
+    kinds = {column.name: arrow_type(column.kind) for column in shape_of(task_type).columns}
     texts = [str(values) for values in zip(*columns.values(), strict=True)]
     row_ids = columns.get("row_id") or [hashlib.sha256(text.encode()).hexdigest() for text in texts]
     table = pa.table(
@@ -33,7 +34,7 @@ def write(
 def read(
     path: Path, task_type: str = "classification", max_rows: int = 100, seed: int = 0
 ) -> RowSample:
-    return read_row_sample(path, ROW_SHAPES[task_type], max_rows=max_rows, seed=seed)
+    return read_row_sample(path, shape_of(task_type), max_rows=max_rows, seed=seed)
 
 
 def texts(count: int) -> dict[str, list[str]]:

@@ -3,7 +3,7 @@ from pydantic import ValidationError
 
 from tasks.drift.checks import questions_of
 from tasks.drift.settings import DriftSettings
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
 
 
 def test_permutations_too_few_for_any_call_of_drift_are_refused() -> None:
@@ -15,14 +15,14 @@ def test_permutations_too_few_for_any_call_of_drift_are_refused() -> None:
 
 def test_there_are_as_many_questions_as_the_settings_reckon_with() -> None:
     settings = DriftSettings(false_discovery_rate=0.006, permutations=1_000)
-    questions = questions_of(settings, ROW_SHAPES["classification"])
+    questions = questions_of(settings, shape_of("classification"))
     least = 1 / (1 + settings.permutations)
     assert least * len(questions) < settings.false_discovery_rate
 
 
 def test_rows_without_classes_are_not_asked_for_label_shares() -> None:
     of_classes, of_text = (
-        questions_of(DriftSettings(), ROW_SHAPES[name]) for name in ("multi_label", "causal_lm")
+        questions_of(DriftSettings(), shape_of(name)) for name in ("multi_label", "causal_lm")
     )
     assert set(of_classes) - set(of_text) == {"drift.label_shares"}
     assert list(of_text) == list(of_classes)[1:]

@@ -18,13 +18,15 @@ from tasks.evaluation.champion import Asked, run_champion, vocabulary_digest
 from tasks.evaluation.features import token_counts, with_features
 from tasks.evaluation.held_out import read_rows
 from tasks.records.evaluation import Champion
-from tasks.task_types import TokenLimits, task_type
-from tasks.task_types.labels.bag_of_words import bag_of_words, unspaced_share
+from tasks.task_types.examiner import examiner_of
+from tasks.task_types.labels.bag_of_words import bag_of_words
 from tasks.task_types.labels.classification_measures import predict_by_words
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.limits import TokenLimits
+from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.tokenizers import load_tokenizer
+from tasks.task_types.unspaced import unspaced_share
 
-SHAPE = ROW_SHAPES["classification"]
+SHAPE = shape_of("classification")
 CHAMPION = Champion("news", 7, "0" * 64)
 LABELS = ("a", "b")
 
@@ -48,7 +50,7 @@ def test_rows_come_in_the_files_order(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the validation split has no rows"):
         read_rows(tmp_path / "clean.parquet", "validation", SHAPE)
     with pytest.raises(DataError, match=r"no column \['target'\]; it has \['row_id'"):
-        read_rows(tmp_path / "clean.parquet", "test", ROW_SHAPES["regression"])
+        read_rows(tmp_path / "clean.parquet", "test", shape_of("regression"))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,7 @@ def pair(tiny_model: Path, tmp_path: Path) -> Pair:
     ).save_pretrained(folder)
     AutoTokenizer.from_pretrained(tiny_model).save_pretrained(folder)
     rows = rows_of(["he said", "a good film", "shares fell", "he said"], "abab")
-    asked = Asked(task_type("classification"), rows, LABELS, TokenLimits(16), folder)
+    asked = Asked("classification", rows, LABELS, TokenLimits(16), folder)
     return Pair(asked, Path(shutil.copytree(folder, tmp_path / "champion")))
 
 
@@ -127,7 +129,9 @@ def test_a_champion_answers_as_the_candidate_whose_copy_it_is(pair: Pair) -> Non
     assert comparator.reason == ""
     assert comparator.same_vocabulary
     asked = pair.asked
-    answers = asked.kind.predict(asked.candidate, asked.rows, LABELS, asked.reading)
+    answers = examiner_of("classification", LABELS, asked.limits).predict(
+        asked.candidate, asked.rows
+    )
     assert isinstance(comparator.answers, pa.Table)
     assert comparator.answers.equals(answers)
     said = json.loads(answers["answer"][1].as_py())

@@ -11,9 +11,9 @@ from tasks.evaluation.slice_results import _gap, _judge
 from tasks.evaluation.slice_search import _joint, _t_values, _worst, search_slices, words_present
 from tasks.evaluation.slices import Slice, slices_of
 from tasks.resampling_units import units_of_rows
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
 
-SHAPE = ROW_SHAPES["classification"]
+SHAPE = shape_of("classification")
 Bools = NDArray[np.bool_]
 
 

@@ -13,10 +13,10 @@ from tasks.evaluation.slices import slices_of
 from tasks.records.evaluation import SliceResult
 from tasks.resampling_units import units_of_rows
 from tasks.task_types.labels.classification_measures import measure_classes
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
 from tasks.verdicts import Estimate
 
-SHAPE = ROW_SHAPES["classification"]
+SHAPE = shape_of("classification")
 LABELS = ("bad", "good")
 WORDS = ("film", "plot", "actor", "scene", "music")
 

@@ -19,7 +19,8 @@ from tasks.fairness.settings import FairnessSettings
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
-from tasks.task_types.rows import ROW_SHAPES, arrow_type
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import arrow_type
 from tasks.verdicts import Estimate, Verdict
 from tests.conftest import NO_LEAKS
 
@@ -41,7 +42,7 @@ def clean_rows(
     task_type: str = "classification",
     groups: tuple[str, ...] = ("region",),
 ) -> DataReport:
-    shape = ROW_SHAPES[task_type]
+    shape = shape_of(task_type)
     size = len(next(iter(columns.values())))
     whole = {
         "row_id": [f"row {k}" for k in range(size)],

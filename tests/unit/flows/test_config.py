@@ -9,7 +9,7 @@ from flows.config import RetrainConfig, load_config, load_data_config, load_line
 from flows.settings_page import PAGE, render_settings_page
 from infra.digests import digest_of
 from infra.errors import SettingsError
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import ROW_SHAPES
 
 PROJECT = Path(__file__).parents[3]
 SHIPPED = sorted((PROJECT / "configs").glob("*.yaml"))
@@ -170,4 +170,4 @@ def test_every_example_loads(path: Path) -> None:
 
 def test_every_task_type_has_a_line_that_shows_it() -> None:
     paths = [*SHIPPED, *(PROJECT / "configs" / "examples").glob("*.yaml")]
-    assert {load_config(path).task_type for path in paths} == set(ROW_SHAPES)
+    assert {load_config(path).task_type for path in paths} == set(ROW_SHAPES.names)

@@ -13,7 +13,6 @@ from infra.store import ObjectStore
 from tasks.ingestion.readmission import readmit_file
 from tasks.records.data import Readmission
 from tasks.sources.settings import AnnotatedSource, SourceSettings, TableSource
-from tasks.task_types.rows import TaskTypeName
 
 
 def row_id(number: int) -> str:
@@ -51,7 +50,7 @@ def take_back(
     folder: Path,
     store: ObjectStore,
     source: SourceSettings | None = None,
-    task_type: TaskTypeName = "classification",
+    task_type: str = "classification",
 ) -> Readmission:
     path = folder / "repaired.parquet"
     pq.write_table(columns if isinstance(columns, pa.Table) else pa.table(columns), path)
@@ -163,7 +162,7 @@ def test_pandas_may_write_the_file(line: str, tmp_path: Path, store: ObjectStore
     ],
 )
 def test_rows_of_each_task_type_are_taken_back_in(
-    task_type: TaskTypeName, columns: dict[str, Any], line: str, tmp_path: Path, store: ObjectStore
+    task_type: str, columns: dict[str, Any], line: str, tmp_path: Path, store: ObjectStore
 ) -> None:
     found = take_back({"row_id": [row_id(1)], **columns}, line, tmp_path, store, None, task_type)
     (row,) = kept(found, store).to_pylist()

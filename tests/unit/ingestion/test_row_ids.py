@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.ingestion.row_ids import as_binary, as_hex, digests_of, identities_of, trim
-from tasks.task_types.rows import ROW_SHAPES, RowShape, arrow_type
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import RowShape, arrow_type
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 
@@ -33,22 +34,22 @@ def sha256(text: str) -> str:
 @pytest.mark.parametrize("task_type", ["classification", "multi_label", "regression", "causal_lm"])
 def test_row_id_is_the_hash_of_the_text(task_type: str) -> None:
     rows = [{"text": "a£"}, {"text": None}, {"text": "的"}]
-    assert row_ids_of(ROW_SHAPES[task_type], *rows) == [sha256("a£"), sha256(""), sha256("的")]
+    assert row_ids_of(shape_of(task_type), *rows) == [sha256("a£"), sha256(""), sha256("的")]
 
 
 def test_row_id_of_a_pair_is_that_of_its_source() -> None:
     rows = [{"source": "a", "target": "b"}, {"source": "a", "target": "c"}]
-    assert row_ids_of(ROW_SHAPES["translation"], *rows) == [sha256("a")] * 2
+    assert row_ids_of(shape_of("translation"), *rows) == [sha256("a")] * 2
 
 
 def test_row_id_of_several_inputs_is_the_hash_of_their_compact_json() -> None:
     question = {"question": "où?", "context": None, "answer": "x", "answer_start": 0}
-    assert row_ids_of(ROW_SHAPES["question_answering"], question) == [sha256('["où?",null]')]
+    assert row_ids_of(shape_of("question_answering"), question) == [sha256('["où?",null]')]
     tokens = {"tokens": ['say "no"', "£"], "tags": ["O", "O"]}
-    assert row_ids_of(ROW_SHAPES["tagging"], tokens) == [sha256(r'[["say \"no\"","£"]]')]
+    assert row_ids_of(shape_of("tagging"), tokens) == [sha256(r'[["say \"no\"","£"]]')]
     chat = {"messages": [{"role": "user", "content": "hi"}]}
     expected = '[[{"role":"user","content":"hi"}]]'
-    assert row_ids_of(ROW_SHAPES["chat"], chat) == [sha256(expected)]
+    assert row_ids_of(shape_of("chat"), chat) == [sha256(expected)]
 
 
 @settings(deadline=None)
@@ -56,7 +57,7 @@ def test_row_id_of_several_inputs_is_the_hash_of_their_compact_json() -> None:
 def test_identity_of_inputs_reads_back_as_these_inputs(
     pairs: list[tuple[str | None, str | None]],
 ) -> None:
-    shape = ROW_SHAPES["question_answering"]
+    shape = shape_of("question_answering")
     rows = rows_of(shape, *({"question": q, "context": c} for q, c in pairs))
     assert [tuple(json.loads(text)) for text in identities_of(rows, shape).to_pylist()] == pairs
 
@@ -76,7 +77,7 @@ def test_digests_are_those_of_hashlib_also_for_a_slice(
 @settings(deadline=None)
 @given(st.lists(st.none() | TEXT | st.sampled_from([" ", "\u00a0a\u2003", "\x1fa b\n"])))
 def test_trimming_is_that_of_python_and_empty_is_missing(texts: list[str | None]) -> None:
-    shape = ROW_SHAPES["causal_lm"]
+    shape = shape_of("causal_lm")
     rows = rows_of(shape, *({"text": text, "gender": text} for text in texts))
     trimmed = trim(rows, shape, ("gender",))
     expected = [(text or "").strip() or None for text in texts]
@@ -84,7 +85,7 @@ def test_trimming_is_that_of_python_and_empty_is_missing(texts: list[str | None]
 
 
 def test_labels_of_a_row_are_a_set() -> None:
-    shape = ROW_SHAPES["multi_label"]
+    shape = shape_of("multi_label")
     given_labels = [["b ", "a"], None, [], ["a", "b"], [" "], ["c"]]
     rows = rows_of(shape, *({"text": "t", "labels": labels} for labels in given_labels))
     assert trim(rows, shape, ())["labels"].to_pylist() == [
@@ -94,13 +95,13 @@ def test_labels_of_a_row_are_a_set() -> None:
 
 
 def test_tokens_stay_as_they_are() -> None:
-    shape = ROW_SHAPES["tagging"]
+    shape = shape_of("tagging")
     rows = rows_of(shape, {"tokens": [" a", ""], "tags": ["O", " O"]})
     assert trim(rows, shape, ()) == rows
 
 
 def test_an_answer_still_starts_where_its_number_says() -> None:
-    shape = ROW_SHAPES["question_answering"]
+    shape = shape_of("question_answering")
     rows = rows_of(
         shape,
         {"question": "q", "context": " \u2003ein café, 的", "answer": " café", "answer_start": 5},

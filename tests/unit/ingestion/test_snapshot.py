@@ -24,7 +24,8 @@ from tasks.ingestion.snapshot import freeze
 from tasks.ingestion.splits import SplitSettings
 from tasks.records.data import Snapshot, SourceFile, SourceVersion
 from tasks.sources.shards import BrokenRow, Shard
-from tasks.task_types.rows import ROW_SHAPES, arrow_type
+from tasks.task_types.row_shapes import ROW_SHAPES, shape_of
+from tasks.task_types.rows import arrow_type
 from tests.split_of_text import split_of
 from tests.stored_tables import get_table
 
@@ -44,7 +45,7 @@ _numbers = count()
 
 
 def layout_of(task_type: str) -> Layout:
-    return Layout(ROW_SHAPES[task_type], ("gender",) if task_type == "classification" else ())
+    return Layout(shape_of(task_type), ("gender",) if task_type == "classification" else ())
 
 
 def shard_of(
@@ -172,7 +173,7 @@ def test_a_sample_is_of_the_distinct_rows(store: ObjectStore, rows: Rows, max_ro
     check_accounts(sampled)
 
 
-@pytest.mark.parametrize("task_type", ROW_SHAPES)
+@pytest.mark.parametrize("task_type", ROW_SHAPES.names)
 def test_rows_of_every_task_type_are_frozen(store: ObjectStore, task_type: str) -> None:
     values: dict[str, list[Any]] = {
         "text": ["a ", "b", None], "label": ["x"], "number": [0.5, -1.0], "integer": [3, None],

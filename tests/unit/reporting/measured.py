@@ -27,7 +27,8 @@ from tasks.task_types.labels.classification_measures import measure_classes
 from tasks.task_types.labels.regression_measures import measure_predictions
 from tasks.task_types.language_models.language_measures import likelihood_table, measure_likelihood
 from tasks.task_types.measures import Measured
-from tasks.task_types.rows import ROW_SHAPES, texts_of
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import texts_of
 from tasks.task_types.tags.tagging_measures import measure_tags
 from tasks.verdicts import Gate, combine, judge
 from tests.unit.reporting.conftest import artifact, build_evidence, estimate
@@ -66,7 +67,7 @@ def evidence_of(
     answers: ClassAnswers | None = None,
 ) -> Evidence:
     """What a run of the line leaves when its model and its comparators are measured so."""
-    shape, made = ROW_SHAPES[task_type], build_evidence(passing=True)
+    shape, made = shape_of(task_type), build_evidence(passing=True)
     rows = pa.table({"row_id": row_ids(len(ours.row_scores)), **columns})
     characters = [len(text) for text in texts_of(shape, rows).to_pylist()]
     rows = rows.append_column("characters", pa.array(characters))

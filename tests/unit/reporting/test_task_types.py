@@ -16,9 +16,9 @@ from tasks.reporting.evidence import Evidence, EvidenceError, sources_of
 from tasks.reporting.number_format import count, interval, number, words_of
 from tasks.reporting.page import Links, render_page
 from tasks.reporting.summaries import calibration_markdown, confusion_markdown, groups_markdown
-from tasks.task_types.catalogue import TASK_TYPES
-from tasks.task_types.model_card_texts import MODEL_CARD_TEXTS
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.model_card_texts import MODEL_CARDS, card_texts_of
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.server import server_of
 from tasks.verdicts import Estimate, Verdict
 from tests.unit.reporting.measured import (
     MEASURED,
@@ -239,7 +239,7 @@ def test_curves_by_step_are_drawn_and_described() -> None:
 
 def test_the_card_says_what_the_task_type_is_for(evidence: Evidence) -> None:
     card = ModelCard(render_card(evidence))
-    purpose = MODEL_CARD_TEXTS[ROW_SHAPES[evidence.data.task_type].task_type]
+    purpose = card_texts_of(evidence.data.task_type)
     assert card.data.pipeline_tag == purpose.hub_task
     assert purpose.does in card.text
     assert call_of(evidence.data.task_type, purpose) in card.text
@@ -340,13 +340,13 @@ def test_a_claim_without_its_number_is_refused(
 
 def test_a_task_type_that_nobody_describes_is_refused() -> None:
     found = replace(written(), data=replace(written().data, task_type="sorting"))
-    with pytest.raises(EvidenceError, match="task type 'sorting' is not described"):
+    with pytest.raises(EvidenceError, match="is not described: task_type 'sorting' is unknown"):
         render_card(found)
 
 
 def test_every_task_type_is_described_and_asked_as_it_is_served() -> None:
-    assert set(MODEL_CARD_TEXTS) == set(ROW_SHAPES)
-    for name, purpose in MODEL_CARD_TEXTS.items():
-        assert purpose.is_pipeline == (TASK_TYPES[name].pipeline is not None)
-        assert bool(purpose.classes) == (ROW_SHAPES[name].label_column is not None)
+    for name in MODEL_CARDS.names:
+        purpose = card_texts_of(name)
+        assert purpose.is_pipeline == (server_of(name).pipeline is not None)
+        assert bool(purpose.classes) == (shape_of(name).label_column is not None)
         assert "model.predict(" in call_of(name, purpose)

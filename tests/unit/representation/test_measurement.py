@@ -18,7 +18,8 @@ from tasks.records.data import DataReport, GroupRepresentation, Leakage, Represe
 from tasks.representation import profile as surveying
 from tasks.representation.measurement import represent_rows
 from tasks.representation.settings import RepresentationSettings
-from tasks.task_types.rows import ROW_SHAPES, arrow_type
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import arrow_type
 from tasks.verdicts import Verdict
 
 Rows = list[dict[str, object]]
@@ -33,7 +34,7 @@ def report(
     groups: tuple[str, ...] = (),
 ) -> DataReport:
     """Clean rows in the store, in row groups of 100."""
-    columns = [(one.name, arrow_type(one.kind)) for one in ROW_SHAPES[task_type].columns]
+    columns = [(one.name, arrow_type(one.kind)) for one in shape_of(task_type).columns]
     schema = pa.schema([*columns, *((name, pa.string()) for name in groups)])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clean.parquet"

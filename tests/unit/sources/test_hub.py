@@ -20,7 +20,7 @@ from tasks.records.data import SourceVersion
 from tasks.sources.hub import pin_hub, read_hub
 from tasks.sources.settings import HubSource
 from tasks.sources.shards import Shard
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CARD = """---
@@ -74,7 +74,7 @@ def source(folder: Path | str, **more: object) -> HubSource:
 
 
 def shards(settings: HubSource, task_type: str = "classification") -> Iterator[Shard]:
-    return read_hub(SourceVersion(pin_hub(settings)), settings, ROW_SHAPES[task_type])
+    return read_hub(SourceVersion(pin_hub(settings)), settings, shape_of(task_type))
 
 
 def rows(settings: HubSource, task_type: str = "classification") -> list[dict[str, object]]:
@@ -191,7 +191,7 @@ def test_files_that_change_after_they_were_pinned_are_refused(
     pinned = SourceVersion(pin_hub(settings))
     change(folder)
     with pytest.raises(DataError, match=r"train-\d.csv changed while the run was reading it"):
-        list(read_hub(pinned, settings, ROW_SHAPES["classification"]))
+        list(read_hub(pinned, settings, shape_of("classification")))
 
 
 def test_a_split_a_configuration_or_a_column_that_is_not_there_is_told(folder: Path) -> None:
@@ -292,12 +292,12 @@ from infra.errors import AssaylineError
 from tasks.sources.hub import pin_hub, read_hub
 from tasks.sources.settings import HubSource
 from tasks.records.data import SourceVersion
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
 answers = []
 for asked in ASKED:
     source = HubSource(format="hub", **asked)
     try:
-        found = read_hub(SourceVersion(pin_hub(source)), source, ROW_SHAPES["classification"])
+        found = read_hub(SourceVersion(pin_hub(source)), source, shape_of("classification"))
         answers.append(f"{sum(one.rows.num_rows for one in found)} rows")
     except AssaylineError as error:
         answers.append(str(error))

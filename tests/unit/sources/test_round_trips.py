@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from tasks.sources.reading import read_shards
 from tasks.sources.shards import MAX_ROW_BYTES
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
 from tests.source_files import pinned, read_file, settings_of
 
 Row = dict[str, object]
@@ -231,7 +231,7 @@ def test_rows_of_several_files_come_in_order_with_their_file(tmp_path: Path) -> 
     for number, path in enumerate(paths):
         path.write_text(f'{{"text": "{number}"}}\n' * 3)
     source, chosen = pinned(*paths), settings_of(format="jsonl", path=str(tmp_path))
-    shards = list(read_shards(source, chosen, ROW_SHAPES["causal_lm"], None))  # type: ignore[arg-type]
+    shards = list(read_shards(source, chosen, shape_of("causal_lm"), None))  # type: ignore[arg-type]
     assert len(shards) == 1
     table = shards[0].rows
     assert table["file"].to_pylist() == [str(path) for path in paths for _ in range(3)]
@@ -243,7 +243,7 @@ def test_a_reader_that_is_no_longer_asked_stops(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"text": "some text"}\n' * 2_000_000)
     chosen = settings_of(format="jsonl", path=str(path))
-    shards = read_shards(pinned(path), chosen, ROW_SHAPES["causal_lm"], None)  # type: ignore[arg-type]
+    shards = read_shards(pinned(path), chosen, shape_of("causal_lm"), None)  # type: ignore[arg-type]
     first = next(shards)
     assert 0 < len(first.rows) < 2_000_000
     shards.close()  # type: ignore[attr-defined]

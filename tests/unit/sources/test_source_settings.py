@@ -11,7 +11,7 @@ from tasks.sources.settings import (
     TextFilesSource,
     keeps_lines,
 )
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
 from tests.source_files import SOURCE, settings_of
 
 
@@ -96,7 +96,7 @@ def test_columns_to_read_are_those_of_the_shape_then_groups_then_the_cluster() -
         format="jsonl", path="a", columns={"text": "body"}, group_columns=["gender", "age"],
         cluster_column="gender",
     )  # fmt: skip
-    read = columns_to_read(settings, ROW_SHAPES["regression"])
+    read = columns_to_read(settings, shape_of("regression"))
     assert [(column.name, column.source, column.kind) for column in read] == [
         ("text", "body", "text"), ("target", "target", "number"), ("gender", "gender", "groups"),
         ("age", "age", "groups"), ("cluster", "gender", "label"),
@@ -114,4 +114,4 @@ def test_columns_to_read_are_those_of_the_shape_then_groups_then_the_cluster() -
 def test_columns_that_the_task_type_lacks_are_refused(columns: dict[str, str], said: str) -> None:
     settings = settings_of(format="csv", path="a", columns=columns)
     with pytest.raises(SettingsError, match=said):
-        columns_to_read(settings, ROW_SHAPES["classification"])
+        columns_to_read(settings, shape_of("classification"))

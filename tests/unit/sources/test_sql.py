@@ -17,7 +17,7 @@ from tasks.records.data import SourceVersion
 from tasks.sources.settings import SourceSettings, SqlSource
 from tasks.sources.shards import Shard
 from tasks.sources.sql import pin_query, read_query
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
 
 ALL = "SELECT * FROM reviews ORDER BY id"
 
@@ -47,7 +47,7 @@ def query(path: Path, text: str = ALL, **more: object) -> SqlSource:
 
 
 def shards(source: SqlSource, task_type: str = "classification") -> Iterator[Shard]:
-    return read_query(SourceVersion(pin_query(source)), source, ROW_SHAPES[task_type])
+    return read_query(SourceVersion(pin_query(source)), source, shape_of(task_type))
 
 
 def rows(source: SqlSource, task_type: str = "classification") -> list[dict[str, object]]:
@@ -174,7 +174,7 @@ def test_rows_that_change_while_they_are_read_are_refused_at_the_end(database: P
     source = query(database)
     pinned = SourceVersion(pin_query(source))
     run(database, "UPDATE reviews SET label = 'pos' WHERE id = 2")
-    reading = read_query(pinned, source, ROW_SHAPES["classification"])
+    reading = read_query(pinned, source, shape_of("classification"))
     assert next(reading).rows.num_rows == 3
     with pytest.raises(DataError, match=r"rows changed while the run was reading them.*ORDER BY"):
         next(reading)
@@ -184,7 +184,7 @@ def test_a_result_in_another_order_is_refused(database: Path) -> None:
     source = query(database)
     (file,) = pin_query(query(database, "SELECT * FROM reviews ORDER BY id DESC"))
     with pytest.raises(DataError, match="the rows changed"):
-        list(read_query(SourceVersion((file,)), source, ROW_SHAPES["classification"]))
+        list(read_query(SourceVersion((file,)), source, shape_of("classification")))
 
 
 @settings(max_examples=30, deadline=None)

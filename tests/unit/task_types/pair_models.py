@@ -9,8 +9,8 @@ import pyarrow as pa
 import torch
 
 from infra.base_models import quiet_transformers
-from tasks.task_types import TaskType, TokenLimits
 from tasks.task_types.examples import Example
+from tasks.task_types.learner import Learner
 from tasks.task_types.tokenizers import load_tokenizer, vocabulary_of
 from tasks.tokenization.from_scratch.new_model import new_model
 from tasks.tokenization.from_scratch.new_tokenizer import train_tokenizer
@@ -52,34 +52,33 @@ def tiny_model(folder: Path, architecture: Any, **settings: Any) -> Path:
     return folder
 
 
-def examples_of(kind: TaskType, base: Path, rows: pa.Table, reading: TokenLimits) -> list[Example]:
-    return list(kind.encode(rows, load_tokenizer(base), (), reading).table.to_pylist())
+def examples_of(learner: Learner, base: Path, rows: pa.Table) -> list[Example]:
+    return list(learner.encode(rows, load_tokenizer(base)).table.to_pylist())
 
 
 def learn(
-    kind: TaskType,
+    learner: Learner,
     base: Path,
     rows: pa.Table,
     folder: Path,
     *,
-    reading: TokenLimits,
     steps: int,
     learning_rate: float = 5e-3,
     batch_size: int = 32,
 ) -> tuple[Path, list[float]]:
     """A plain training loop: the trained model as transformers saves it, and its losses."""
-    examples, tokenizer = examples_of(kind, base, rows, reading), load_tokenizer(base)
+    examples, tokenizer = examples_of(learner, base, rows), load_tokenizer(base)
     torch.manual_seed(0)
     with quiet_transformers():
-        model = kind.load_model(base, ()).train()
+        model = learner.load_model(base).train()
     vocabulary = vocabulary_of(tokenizer, model.config)
     optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, steps)
     random, losses = np.random.default_rng(0), []
     for _ in range(steps):
         chosen = random.choice(len(examples), min(batch_size, len(examples)), replace=False)
-        batch = kind.collate([examples[row] | {"seed": int(row)} for row in chosen], vocabulary)
-        loss = kind.loss(model(**batch.inputs), batch, kind.units(batch))
+        batch = learner.collate([examples[row] | {"seed": int(row)} for row in chosen], vocabulary)
+        loss = learner.loss(model(**batch.inputs), batch, learner.units(batch))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

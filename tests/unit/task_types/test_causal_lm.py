@@ -1,6 +1,7 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +14,20 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, TrainingError
-from tasks.task_types import TokenLimits
 from tasks.task_types.answered_sample import first_rows
+from tasks.task_types.examiner import examiner_of
 from tasks.task_types.examples import IGNORED, Vocabulary
 from tasks.task_types.language_models.blocks import bounds_of, cut_into_blocks
-from tasks.task_types.language_models.causal_lm import CausalLm
 from tasks.task_types.language_models.language_measures import character_likelihood
 from tasks.task_types.language_models.likelihood import next_token_labels, row_sums, summed_loss
+from tasks.task_types.learner import learner_of
+from tasks.task_types.limits import TokenLimits
 from tasks.task_types.tokenizers import load_tokenizer
 from tests.unit.task_types.language_models import TEXTS, tiny_gpt2, tiny_llama
 
-KIND = CausalLm()
-READING = TokenLimits(max_length=16, stride=4)
+LIMITS = TokenLimits(max_length=16, stride=4)
+LEARNER = learner_of("causal_lm", (), LIMITS)
+EXAMINER = examiner_of("causal_lm", (), LIMITS)
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +64,13 @@ def test_blocks_ask_for_each_token_once(length: int, shared: int, tokens: int) -
 
 def test_encode_loses_no_token_of_a_long_text(model: Path) -> None:
     tokenizer = load_tokenizer(model)
-    encoded = KIND.encode(rows(), tokenizer, (), READING)
+    encoded = LEARNER.encode(rows(), tokenizer)
     table = encoded.table
     ids = table.column("input_ids").to_pylist()
-    assert max(map(len, ids)) == READING.max_length
+    assert max(map(len, ids)) == LIMITS.max_length
     assert encoded.tokens == sum(map(len, ids))
     whole = [tokenizer(text)["input_ids"] for text in TEXTS]
-    assert encoded.truncated == sum(len(one) + 2 > READING.max_length for one in whole) > 0
+    assert encoded.truncated == sum(len(one) + 2 > LIMITS.max_length for one in whole) > 0
     for place, text_ids in enumerate(whole):
         own = [
             block
@@ -81,24 +84,24 @@ def test_encode_loses_no_token_of_a_long_text(model: Path) -> None:
 def test_a_text_begins_with_the_begin_token_where_there_is_one(tmp_path: Path) -> None:
     tokenizer = load_tokenizer(tiny_llama(tmp_path))
     assert bounds_of(tokenizer) == (tokenizer.bos_token_id, tokenizer.eos_token_id)
-    ids = KIND.encode(rows(("",)), tokenizer, (), READING).table.column("input_ids").to_pylist()
+    ids = LEARNER.encode(rows(("",)), tokenizer).table.column("input_ids").to_pylist()
     assert ids == [[tokenizer.bos_token_id, tokenizer.eos_token_id]]
 
 
 def test_a_tokenizer_without_end_token_is_refused(tiny_model: Path) -> None:
     with pytest.raises(BaseModelError, match="no end token"):
-        KIND.encode(rows(), load_tokenizer(tiny_model), (), READING)
+        LEARNER.encode(rows(), load_tokenizer(tiny_model))
 
 
 def test_labels_are_the_next_tokens_by_brute_force(vocabulary: Vocabulary) -> None:
     ids = [np.array([5, 6, 7, 0], dtype=np.int32), np.array([8, 0], dtype=np.int32)]
-    batch = KIND.collate([{"input_ids": one} for one in ids], vocabulary)
+    batch = LEARNER.collate([{"input_ids": one} for one in ids], vocabulary)
     assert batch.inputs["input_ids"].tolist() == [[5, 6, 7, 0], [8, 0, 2, 2]]
     assert batch.labels["labels"].tolist() == [
         [6, 7, 0, IGNORED],
         [0, IGNORED, IGNORED, IGNORED],
     ]
-    assert KIND.units(batch).tolist() == [4]
+    assert LEARNER.units(batch).tolist() == [4]
 
 
 @pytest.mark.parametrize("few", [True, False])
@@ -132,17 +135,17 @@ def test_shares_of_the_loss_sum_to_the_mean_over_the_step(
 ) -> None:
     """And the gradient is that of all examples in one batch."""
     with quiet_transformers():
-        network = KIND.load_model(model, ())
-    table = KIND.encode(rows(), load_tokenizer(model), (), READING).table
+        network = LEARNER.load_model(model)
+    table = LEARNER.encode(rows(), load_tokenizer(model)).table
     examples = [{"input_ids": ids} for ids in table.column("input_ids").to_pylist()]
-    whole = KIND.collate(examples, vocabulary)
-    KIND.loss(network(**whole.inputs), whole, KIND.units(whole)).backward()
+    whole = LEARNER.collate(examples, vocabulary)
+    LEARNER.loss(network(**whole.inputs), whole, LEARNER.units(whole)).backward()
     expected = [parameter.grad.clone() for parameter in network.parameters()]
     network.zero_grad()
-    batches = [KIND.collate(part, vocabulary) for part in (examples[:2], examples[2:])]
-    units = torch.stack([KIND.units(batch) for batch in batches]).sum(dim=0)
+    batches = [LEARNER.collate(part, vocabulary) for part in (examples[:2], examples[2:])]
+    units = torch.stack([LEARNER.units(batch) for batch in batches]).sum(dim=0)
     for batch in batches:
-        KIND.loss(network(**batch.inputs), batch, units).backward()
+        LEARNER.loss(network(**batch.inputs), batch, units).backward()
     for parameter, gradient in zip(network.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-5)
 
@@ -152,26 +155,26 @@ def test_perplexity_of_a_validation_split_is_that_of_transformers(
 ) -> None:
     """Whose own loss, shifted inside the model, is the mean over the tokens of one row."""
     with quiet_transformers():
-        network = KIND.load_model(model, ())
-    table = KIND.encode(rows(), load_tokenizer(model), (), READING).table
+        network = LEARNER.load_model(model)
+    table = LEARNER.encode(rows(), load_tokenizer(model)).table
     ids = table.column("input_ids").to_pylist()
-    batch = KIND.collate([{"input_ids": one} for one in ids], vocabulary)
+    batch = LEARNER.collate([{"input_ids": one} for one in ids], vocabulary)
     with torch.inference_mode():
-        outcomes = KIND.outcomes(network(**batch.inputs), batch).numpy()
+        outcomes = LEARNER.outcomes(network(**batch.inputs), batch).numpy()
         total = sum(
             float(network(input_ids=torch.tensor([one]), labels=torch.tensor([one])).loss)
             * (len(one) - 1)
             for one in ids
         )
     expected = math.exp(total / sum(len(one) - 1 for one in ids))
-    assert KIND.metrics(outcomes)["perplexity"] == pytest.approx(expected, rel=1e-5)
-    assert KIND.selection_metric in KIND.metrics(outcomes)
-    assert not KIND.greater_is_better
+    assert LEARNER.metrics(outcomes)["perplexity"] == pytest.approx(expected, rel=1e-5)
+    assert LEARNER.selection_metric in LEARNER.metrics(outcomes)
+    assert not LEARNER.greater_is_better
 
 
 def test_a_model_that_sees_what_follows_is_refused(tiny_model: Path) -> None:
     with quiet_transformers(), pytest.raises(BaseModelError, match="sees the tokens"):
-        KIND.load_model(tiny_model, ())
+        LEARNER.load_model(tiny_model)
 
 
 def plain_log_likelihood(folder: Path, text: str, length: int, shared: int) -> tuple[float, int]:
@@ -191,7 +194,7 @@ def plain_log_likelihood(folder: Path, text: str, length: int, shared: int) -> t
 
 @pytest.mark.parametrize("stride", [0, 4])
 def test_predict_scores_whole_texts_as_a_plain_loop_does(model: Path, stride: int) -> None:
-    answers = KIND.predict(model, rows(), (), TokenLimits(16, stride))
+    answers = replace(EXAMINER, limits=TokenLimits(16, stride)).predict(model, rows())
     for place, text in enumerate(TEXTS):
         total, tokens = plain_log_likelihood(model, text, 16, max(stride, 1))
         assert answers.column("nll")[place].as_py() == pytest.approx(-total, rel=1e-5)
@@ -210,7 +213,7 @@ def test_a_continuation_is_what_transformers_writes(model: Path) -> None:
         context.append(int(network(input_ids=torch.tensor([context])).logits[0, -1].argmax()))
         if context[-1] == tokenizer.eos_token_id:
             break
-    answers = KIND.predict(model, rows(TEXTS[:1]), (), READING)
+    answers = EXAMINER.predict(model, rows(TEXTS[:1]))
     said = json.loads(answers.column("answer")[0].as_py())["continuation"]
     assert said == tokenizer.decode(context[8:], skip_special_tokens=True)
 
@@ -221,11 +224,11 @@ def test_the_first_rows_by_digest_are_answered() -> None:
 
 
 def test_measures_follow_from_the_sums(model: Path) -> None:
-    answers = KIND.predict(model, rows(), (), READING)
+    answers = EXAMINER.predict(model, rows())
     nll, tokens, size = (
         np.array(answers.column(name).to_pylist()) for name in ("nll", "tokens", "bytes")
     )
-    measured = KIND.measure(rows(), answers, ())
+    measured = EXAMINER.measure(rows(), answers)
     values = {measure.name: measure.value for measure in measured.measures}
     assert values["perplexity"] == pytest.approx(math.exp(nll.sum() / tokens.sum()))
     assert values["bits_per_byte"] == pytest.approx(nll.sum() / math.log(2) / size.sum())
@@ -240,8 +243,8 @@ def test_measures_follow_from_the_sums(model: Path) -> None:
 
 
 def test_texts_without_bytes_have_no_measure(model: Path) -> None:
-    answers = KIND.predict(model, rows(("",)), (), READING)
-    measured = KIND.measure(rows(("",)), answers, ())
+    answers = EXAMINER.predict(model, rows(("",)))
+    measured = EXAMINER.measure(rows(("",)), answers)
     assert all(measure.reason for measure in measured.measures)
     assert np.isnan(measured.row_scores).all()
 
@@ -252,7 +255,7 @@ def test_weights_that_are_no_numbers_are_refused(model: Path, tmp_path: Path) ->
     network.save_pretrained(tmp_path)
     load_tokenizer(model).save_pretrained(tmp_path)
     with pytest.raises(TrainingError, match="gives no number for 4 of 4 texts"):
-        KIND.predict(tmp_path, rows(), (), READING)
+        EXAMINER.predict(tmp_path, rows())
 
 
 @settings(max_examples=30)
@@ -267,8 +270,8 @@ def test_characters_have_a_probability_as_laplace_says(train: str, text: str) ->
 
 
 def test_the_baseline_is_measured_by_byte_alone() -> None:
-    answers = KIND.baseline(rows(), rows(TEXTS[:2]), (), 0)
-    measured = KIND.measure(rows(TEXTS[:2]), answers, ())
+    answers = EXAMINER.baseline(rows(), rows(TEXTS[:2]))
+    measured = EXAMINER.measure(rows(TEXTS[:2]), answers)
     by_name = {measure.name: measure for measure in measured.measures}
     assert 3 < by_name["bits_per_byte"].value < 6
     assert by_name["perplexity"].reason == "no token was predicted"

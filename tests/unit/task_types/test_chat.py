@@ -1,6 +1,7 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +16,25 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, DataError
-from tasks.task_types import TokenLimits
+from tasks.task_types.examiner import examiner_of
 from tasks.task_types.examples import IGNORED, Vocabulary
-from tasks.task_types.language_models.chat import Chat, fit_conversation
 from tasks.task_types.language_models.chat_turns import (
     drop_oldest,
     end_tokens,
+    fit_conversation,
     prompt_ids,
     read_conversation,
 )
+from tasks.task_types.learner import learner_of
+from tasks.task_types.limits import TokenLimits
 from tasks.task_types.tokenizers import load_tokenizer
 from tasks.training.methods import merged, prepare
 from tasks.training.settings import TrainingSettings
 from tests.unit.task_types.language_models import CHAT_TEMPLATE, tiny_gpt2, tiny_llama
 
-KIND = Chat()
-READING = TokenLimits(max_length=48, max_target_length=12)
+LIMITS = TokenLimits(max_length=48, max_target_length=12)
+LEARNER = learner_of("chat", (), LIMITS)
+EXAMINER = examiner_of("chat", (), LIMITS)
 Turns = list[dict[str, str]]
 
 
@@ -71,7 +75,11 @@ TEXT = st.text(alphabet="ab \n.书?", min_size=1, max_size=12).filter(lambda tex
 @given(contents=st.lists(TEXT, min_size=2, max_size=6).filter(lambda said: len(said) % 2 == 0))
 def test_labels_are_the_answers_to_the_letter(model: Path, contents: list[str]) -> None:
     tokenizer = load_tokenizer(model)
-    table = KIND.encode(rows([turns_of(*contents)]), tokenizer, (), TokenLimits(10_000)).table
+    table = (
+        replace(LEARNER, limits=TokenLimits(10_000))
+        .encode(rows([turns_of(*contents)]), tokenizer)
+        .table
+    )
     labels = table.column("labels")[0].as_py()
     ids = table.column("input_ids")[0].as_py()
     kept = [label for label in labels if label != IGNORED]
@@ -136,7 +144,7 @@ def test_long_conversations_lose_their_oldest_turns(tokenizer: Any, max_length: 
 
 
 def test_encode_counts_what_was_cut(tokenizer: Any) -> None:
-    encoded = KIND.encode(rows(), tokenizer, (), READING)
+    encoded = LEARNER.encode(rows(), tokenizer)
     ids = encoded.table.column("input_ids").to_pylist()
     lengths = [len(read_conversation(chat, tokenizer).ids) for chat in CHATS]
     assert encoded.truncated == sum(length > 48 for length in lengths) == 3
@@ -149,30 +157,30 @@ def test_encode_counts_what_was_cut(tokenizer: Any) -> None:
 def test_without_chat_template_nothing_begins(tmp_path: Path) -> None:
     tokenizer = load_tokenizer(tiny_gpt2(tmp_path))
     with pytest.raises(BaseModelError, match="no chat template"):
-        KIND.encode(rows(), tokenizer, (), READING)
+        LEARNER.encode(rows(), tokenizer)
 
 
 def test_conversations_that_cannot_be_learnt_from_are_refused(tokenizer: Any) -> None:
     with pytest.raises(DataError, match=r"conversation '0' has the roles \['user'\]"):
-        KIND.encode(rows([turns_of("alone")]), tokenizer, (), READING)
+        LEARNER.encode(rows([turns_of("alone")]), tokenizer)
     tokenizer.chat_template = "{{ raise_exception('no system turns') }}"
     with pytest.raises(DataError, match=r"refuses a conversation .* no system turns"):
-        KIND.encode(rows(), tokenizer, (), READING)
+        LEARNER.encode(rows(), tokenizer)
 
 
 def test_a_template_that_rewrites_earlier_turns_is_refused(tokenizer: Any) -> None:
     tokenizer.chat_template = "{{ messages | length }}" + CHAT_TEMPLATE
     with pytest.raises(BaseModelError, match="writes earlier turns differently"):
-        KIND.encode(rows(), tokenizer, (), READING)
+        LEARNER.encode(rows(), tokenizer)
 
 
 def test_the_loss_counts_answers_alone(model: Path, tokenizer: Any) -> None:
     with quiet_transformers():
-        network = KIND.load_model(model, ())
-    table = KIND.encode(rows(), tokenizer, (), READING).table.drop("row_id").to_pylist()
+        network = LEARNER.load_model(model)
+    table = LEARNER.encode(rows(), tokenizer).table.drop("row_id").to_pylist()
     vocabulary = Vocabulary(2, 400)
-    whole = KIND.collate(table, vocabulary)
-    units = KIND.units(whole)
+    whole = LEARNER.collate(table, vocabulary)
+    units = LEARNER.units(whole)
     expected = 0.0
     for row in table:
         logits = network(input_ids=torch.tensor([row["input_ids"]])).logits[0].log_softmax(-1)
@@ -180,17 +188,17 @@ def test_the_loss_counts_answers_alone(model: Path, tokenizer: Any) -> None:
         expected -= sum(logits[place, row["labels"][place]].item() for place in asked)
     count = sum(label != IGNORED for row in table for label in row["labels"])
     assert units.tolist() == [count]
-    batches = [KIND.collate(part, vocabulary) for part in (table[:1], table[1:])]
-    shares = [KIND.loss(network(**batch.inputs), batch, units).item() for batch in batches]
+    batches = [LEARNER.collate(part, vocabulary) for part in (table[:1], table[1:])]
+    shares = [LEARNER.loss(network(**batch.inputs), batch, units).item() for batch in batches]
     assert sum(shares) == pytest.approx(expected / count, rel=1e-5)
-    outcomes = KIND.outcomes(network(**whole.inputs), whole).detach().numpy()
-    assert KIND.metrics(outcomes)["perplexity"] == pytest.approx(math.exp(expected / count))
+    outcomes = LEARNER.outcomes(network(**whole.inputs), whole).detach().numpy()
+    assert LEARNER.metrics(outcomes)["perplexity"] == pytest.approx(math.exp(expected / count))
 
 
 def test_predict_scores_the_text_of_answers_and_answers_the_last_question(
     model: Path, tokenizer: Any
 ) -> None:
-    answers = KIND.predict(model, rows(), (), READING)
+    answers = EXAMINER.predict(model, rows())
     network = AutoModelForCausalLM.from_pretrained(model).eval()
     special = set(tokenizer.all_special_ids)
     for place, chat in enumerate(CHATS):
@@ -216,10 +224,10 @@ def test_predict_scores_the_text_of_answers_and_answers_the_last_question(
 
 
 def test_chrf_is_that_of_sacrebleu_over_the_answered_rows(model: Path) -> None:
-    answers = KIND.predict(model, rows(), (), READING)
+    answers = EXAMINER.predict(model, rows())
     given = [json.dumps({"answer": text}) for text in ("By a goal.", "书在")]
     answers = answers.set_column(0, "answer", pa.array([*given, None, None], pa.string()))
-    measured = KIND.measure(rows(), answers, ())
+    measured = EXAMINER.measure(rows(), answers)
     values = {measure.name: measure.value for measure in measured.measures}
     wanted = [chat[-1]["content"] for chat in CHATS[:2]]
     assert values["chrf"] == pytest.approx(
@@ -231,7 +239,7 @@ def test_chrf_is_that_of_sacrebleu_over_the_answered_rows(model: Path) -> None:
 
 
 def test_the_baseline_gives_no_answers() -> None:
-    measured = KIND.measure(rows(), KIND.baseline(rows(), rows(), (), 0), ())
+    measured = EXAMINER.measure(rows(), EXAMINER.baseline(rows(), rows()))
     by_name = {measure.name: measure for measure in measured.measures}
     assert by_name["chrf"].reason == "no row was answered"
     assert 2 < by_name["bits_per_byte"].value < 7
@@ -248,25 +256,25 @@ def test_low_rank_adapters_of_a_llama_learn_and_are_merged(
 ) -> None:
     """The embeddings, which the head shares, stay as they were."""
     with quiet_transformers():
-        base = KIND.load_model(model, ())
+        base = LEARNER.load_model(model)
         embeddings = base.get_input_embeddings().weight.clone()
         adapted = prepare(base, TrainingSettings(method="lora")).train()
-    table = KIND.encode(rows(), tokenizer, (), READING).table.drop("row_id").to_pylist()
-    batch = KIND.collate(table, Vocabulary(2, 400))
+    table = LEARNER.encode(rows(), tokenizer).table.drop("row_id").to_pylist()
+    batch = LEARNER.collate(table, Vocabulary(2, 400))
     learning = [parameter for parameter in adapted.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(learning, lr=1e-2)
     for _ in range(30):
-        KIND.loss(adapted(**batch.inputs), batch, KIND.units(batch)).backward()
+        LEARNER.loss(adapted(**batch.inputs), batch, LEARNER.units(batch)).backward()
         optimizer.step()
         optimizer.zero_grad()
-    last = KIND.loss(adapted.eval()(**batch.inputs), batch, KIND.units(batch)).item()
+    last = LEARNER.loss(adapted.eval()(**batch.inputs), batch, LEARNER.units(batch)).item()
     merged(adapted).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     plain = AutoModelForCausalLM.from_pretrained(tmp_path).eval()
     assert type(plain).__name__ == "LlamaForCausalLM"
     assert torch.equal(plain.get_input_embeddings().weight, embeddings)
     assert plain.lm_head.weight is plain.get_input_embeddings().weight
-    found = KIND.loss(plain(**batch.inputs), batch, KIND.units(batch)).item()
+    found = LEARNER.loss(plain(**batch.inputs), batch, LEARNER.units(batch)).item()
     assert found == pytest.approx(last, rel=1e-4)
-    before, after = (KIND.predict(folder, rows(), (), READING) for folder in (model, tmp_path))
+    before, after = (EXAMINER.predict(folder, rows()) for folder in (model, tmp_path))
     assert sum(after.column("nll").to_pylist()) < 0.9 * sum(before.column("nll").to_pylist())

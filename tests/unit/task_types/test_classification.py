@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,23 @@ from torch.nn.functional import cross_entropy
 
 from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, DataError
-from tasks.task_types import TaskType, TokenLimits, task_type
+from tasks.task_types.examiner import Examiner, examiner_of
 from tasks.task_types.examples import Batch, Vocabulary, pad
+from tasks.task_types.learner import Learner, LossSettings, learner_of
+from tasks.task_types.limits import TokenLimits
 from tasks.task_types.tokenizers import load_tokenizer, longest_text
 
 LABELS = ("film", "sport")
 
 
 @pytest.fixture
-def kind() -> TaskType:
-    return task_type("classification")
+def learner() -> Learner:
+    return learner_of("classification", LABELS, TokenLimits(16))
+
+
+@pytest.fixture
+def examiner() -> Examiner:
+    return examiner_of("classification", LABELS, TokenLimits(16))
 
 
 @pytest.fixture
@@ -39,10 +47,10 @@ def rows(*pairs: tuple[str, str]) -> pa.Table:
     )
 
 
-def test_encode_counts_tokens_and_cut_rows(kind: TaskType, tiny_model: Path) -> None:
+def test_encode_counts_tokens_and_cut_rows(learner: Learner, tiny_model: Path) -> None:
     tokenizer = load_tokenizer(tiny_model)
     table = rows(("a good film " * 20, "film"), ("the match", "sport"), ("", "sport"))
-    encoded = kind.encode(table, tokenizer, LABELS, TokenLimits(16))
+    encoded = learner.encode(table, tokenizer)
     ids = encoded.table.column("input_ids").to_pylist()
     assert [len(row) for row in ids] == [16, len(tokenizer("the match")["input_ids"]), 2]
     assert encoded.tokens == sum(map(len, ids))
@@ -53,26 +61,28 @@ def test_encode_counts_tokens_and_cut_rows(kind: TaskType, tiny_model: Path) -> 
 
 
 def test_a_text_of_just_the_maximum_length_is_not_counted_as_cut(
-    kind: TaskType, tiny_model: Path
+    learner: Learner, tiny_model: Path
 ) -> None:
     tokenizer = load_tokenizer(tiny_model)
     length = len(tokenizer("a good film")["input_ids"])
     assert (
-        kind.encode(rows(("a good film", "film")), tokenizer, LABELS, TokenLimits(length)).truncated
+        replace(learner, limits=TokenLimits(length))
+        .encode(rows(("a good film", "film")), tokenizer)
+        .truncated
         == 0
     )
     assert (
-        kind.encode(
-            rows(("a good film", "film")), tokenizer, LABELS, TokenLimits(length - 1)
-        ).truncated
+        replace(learner, limits=TokenLimits(length - 1))
+        .encode(rows(("a good film", "film")), tokenizer)
+        .truncated
         == 1
     )
 
 
-def test_a_label_outside_the_set_is_named(kind: TaskType, tiny_model: Path) -> None:
+def test_a_label_outside_the_set_is_named(learner: Learner, tiny_model: Path) -> None:
     table = rows(("a good film", "film"), ("rates", "bank"))
     with pytest.raises(DataError, match=r"1 label.* outside the label set .*'bank'"):
-        kind.encode(table, load_tokenizer(tiny_model), LABELS, TokenLimits(16))
+        learner.encode(table, load_tokenizer(tiny_model))
 
 
 def test_padding_reaches_the_longest_row_of_the_batch_and_no_further() -> None:
@@ -82,27 +92,29 @@ def test_padding_reaches_the_longest_row_of_the_batch_and_no_further() -> None:
     assert {tensor.dtype for tensor in batch.values()} == {torch.int64}
 
 
-def test_collate_adds_the_class_ids(kind: TaskType) -> None:
+def test_collate_adds_the_class_ids(learner: Learner) -> None:
     examples = [
         {"input_ids": np.array([1, 2], dtype=np.int32), "labels": 1},
         {"input_ids": np.array([3], dtype=np.int32), "labels": 0},
     ]
-    batch = kind.collate(examples, Vocabulary(pad_id=0, size=9))
+    batch = learner.collate(examples, Vocabulary(pad_id=0, size=9))
     assert batch.labels["labels"].tolist() == [1, 0]
     assert batch.inputs["input_ids"].tolist() == [[1, 2], [3, 0]]
-    assert kind.units(batch).tolist() == [2]
+    assert learner.units(batch).tolist() == [2]
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_shares_of_the_loss_sum_to_the_mean_over_the_step(kind: TaskType, smoothing: float) -> None:
+def test_shares_of_the_loss_sum_to_the_mean_over_the_step(
+    learner: Learner, smoothing: float
+) -> None:
     """Accumulated batches of unequal size weigh every row alike."""
     logits, labels = torch.randn(7, 3, generator=torch.manual_seed(0)), torch.arange(7) % 3
+    smoothed = replace(learner, loss_settings=LossSettings(smoothing))
     shares = [
-        kind.loss(
+        smoothed.loss(
             {"logits": logits[part]},
             Batch({}, {"labels": labels[part]}),
             torch.tensor([7]),
-            smoothing=smoothing,
         )
         for part in (slice(0, 4), slice(4, 7))
     ]
@@ -111,24 +123,24 @@ def test_shares_of_the_loss_sum_to_the_mean_over_the_step(kind: TaskType, smooth
     )
 
 
-def test_metrics_equal_scikit_learn_on_whole_and_missing_classes(kind: TaskType) -> None:
+def test_metrics_equal_scikit_learn_on_whole_and_missing_classes(learner: Learner) -> None:
     labels = np.array([0, 1, 1, 0])
     logits = np.eye(3, dtype=np.float32)[[0, 1, 0, 0]]
     batch = Batch({}, {"labels": torch.from_numpy(labels)})
-    outcomes = kind.outcomes({"logits": torch.from_numpy(logits)}, batch)
-    values = kind.metrics(outcomes.double().numpy())
+    outcomes = learner.outcomes({"logits": torch.from_numpy(logits)}, batch)
+    values = learner.metrics(outcomes.double().numpy())
     assert values["accuracy"] == accuracy_score(labels, [0, 1, 0, 0])
     # The third class has no true and no predicted row, and counts as 0.
     both = f1_score(labels, [0, 1, 0, 0], average=None)
     assert values["macro_f1"] == pytest.approx(both.sum() / 3)
-    assert kind.selection_metric in values
+    assert learner.selection_metric in values
 
 
-def test_the_head_follows_from_the_seed(kind: TaskType, tiny_model: Path) -> None:
+def test_the_head_follows_from_the_seed(learner: Learner, tiny_model: Path) -> None:
     def head(seed: int) -> torch.Tensor:
         torch.manual_seed(seed)
         with quiet_transformers():
-            model = kind.load_model(tiny_model, LABELS)
+            model = learner.load_model(tiny_model)
         assert model.config.id2label == {0: "film", 1: "sport"}
         weight: torch.Tensor = model.classifier.weight
         return weight
@@ -138,20 +150,20 @@ def test_the_head_follows_from_the_seed(kind: TaskType, tiny_model: Path) -> Non
 
 
 def test_weights_that_belong_to_another_model_are_refused(
-    kind: TaskType, broken_model: Path
+    learner: Learner, broken_model: Path
 ) -> None:
     config = json.loads((broken_model / "config.json").read_text())
     config["num_hidden_layers"] = 3
     (broken_model / "config.json").write_text(json.dumps(config))
     with quiet_transformers(), pytest.raises(BaseModelError, match="lacks 16 of its own weights"):
-        kind.load_model(broken_model, LABELS)
+        learner.load_model(broken_model)
 
 
-def test_weights_that_were_cut_off_are_refused(kind: TaskType, broken_model: Path) -> None:
+def test_weights_that_were_cut_off_are_refused(learner: Learner, broken_model: Path) -> None:
     weights = broken_model / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     with quiet_transformers(), pytest.raises(BaseModelError, match="cannot be loaded"):
-        kind.load_model(broken_model, LABELS)
+        learner.load_model(broken_model)
 
 
 def test_a_broken_tokenizer_is_refused(broken_model: Path) -> None:

@@ -10,7 +10,6 @@ import torch
 
 from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, DataError
-from tasks.task_types import task_type
 from tasks.task_types.labels.classification_measures import (
     class_ids,
     measure_classes,
@@ -18,6 +17,8 @@ from tasks.task_types.labels.classification_measures import (
     predict_by_words,
     predict_classes,
 )
+from tasks.task_types.learner import learner_of
+from tasks.task_types.limits import TokenLimits
 from tasks.task_types.tokenizers import load_tokenizer
 
 LABELS = ("x", "y", "z")
@@ -34,7 +35,8 @@ def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("classifier")
     torch.manual_seed(0)
     with quiet_transformers():
-        model = task_type("classification").load_model(tiny_model, LABELS)
+        learner = learner_of("classification", LABELS, TokenLimits(48))
+        model = learner.load_model(tiny_model)
         torch.nn.init.normal_(model.classifier.weight, std=3.0)
         model.save_pretrained(made)
         load_tokenizer(tiny_model).save_pretrained(made)

@@ -10,11 +10,12 @@ import torch
 from transformers import AutoModel, AutoModelForSequenceClassification, pipeline
 
 from infra.base_models import quiet_transformers
-from tasks.task_types import TaskType, task_type
+from tasks.task_types.examiner import examiner_of
 from tasks.task_types.labels.text_logits import text_logits
+from tasks.task_types.learner import learner_of
 from tasks.task_types.tokenizers import load_tokenizer
 from tests.unit.task_types.language_models import tiny_gpt2, tiny_llama
-from tests.unit.task_types.text_models import READING, train, values_of
+from tests.unit.task_types.text_models import LIMITS, train, values_of
 
 WORDS = {
     "film": "good bad film 今天",
@@ -60,7 +61,8 @@ def made_rows(count: int, seed: int) -> pa.Table:
 def classifier(decoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Trained with several rows a batch, although the base model has no padding token."""
     folder, metrics = train(
-        task_type("classification"), decoder, (made_rows(150, 0), made_rows(60, 1)), LABELS,
+        learner_of("classification", LABELS, LIMITS), decoder,
+        (made_rows(150, 0), made_rows(60, 1)),
         tmp_path_factory.mktemp("trained") / "run", epochs=6, batch_size=10, learning_rate=3e-3,
     )  # fmt: skip
     assert metrics["accuracy"] > 0.9
@@ -97,7 +99,7 @@ def test_the_head_reads_the_last_token_however_much_padding_follows(classifier: 
 
 def test_the_pipeline_that_serves_a_decoder_answers_as_the_evaluation(classifier: Path) -> None:
     asked = made_rows(30, 2)
-    answers = task_type("classification").predict(classifier, asked, LABELS, READING)
+    answers = examiner_of("classification", LABELS, LIMITS).predict(classifier, asked)
     with quiet_transformers():
         ask = pipeline("text-classification", model=str(classifier), device="cpu")
         served = ask(asked["text"].to_pylist(), truncation=True, max_length=48, batch_size=8)
@@ -127,20 +129,21 @@ def test_other_heads_on_a_decoder(
     decoder: Path, tmp_path: Path, name: str, labels: tuple[str, ...], metric: str, least: float
 ) -> None:
     """The head of a decoder has no bias, and yet the targets lie around 1000."""
-    kind: TaskType = task_type(name)
+    learner, examiner = learner_of(name, labels, LIMITS), examiner_of(name, labels, LIMITS)
     asked = made_rows(60, 1)
     folder, _ = train(
-        kind, decoder, (made_rows(150, 0), asked), labels, tmp_path / "run", epochs=6,
+        learner, decoder, (made_rows(150, 0), asked), tmp_path / "run", epochs=6,
         batch_size=10, learning_rate=3e-3,
     )  # fmt: skip
-    answers = kind.predict(folder, asked, labels, READING)
-    assert values_of(kind.measure(asked, answers, labels))[metric] > least
+    answers = examiner.predict(folder, asked)
+    assert values_of(examiner.measure(asked, answers))[metric] > least
 
 
 @pytest.mark.parametrize("decoder", ["llama"], indirect=True)
 def test_sentence_vectors_of_a_decoder(decoder: Path, tmp_path: Path) -> None:
     """The English and the Chinese words of one subject belong together."""
-    kind = task_type("sentence_embedding")
+    learner = learner_of("sentence_embedding", (), LIMITS)
+    examiner = examiner_of("sentence_embedding", (), LIMITS)
     rng = np.random.default_rng(0)
     pairs = [(english, chinese) for *english, chinese in (w.split() for w in WORDS.values())]
     made = [pairs[number % 3] for number in range(60)]
@@ -152,9 +155,9 @@ def test_sentence_vectors_of_a_decoder(decoder: Path, tmp_path: Path) -> None:
         }
     )
     folder, metrics = train(
-        kind, decoder, (table.slice(0, 45), table.slice(45)), (), tmp_path / "run", epochs=8,
+        learner, decoder, (table.slice(0, 45), table.slice(45)), tmp_path / "run", epochs=8,
         batch_size=9, learning_rate=3e-3,
     )  # fmt: skip
     assert metrics["accuracy_at_1"] > 0.9  # by chance 1 in 3
-    answers = kind.predict(folder, table.slice(45), (), READING)
-    assert values_of(kind.measure(None, answers, ()))["accuracy_at_1"] > 0.9
+    answers = examiner.predict(folder, table.slice(45))
+    assert values_of(examiner.measure(None, answers))["accuracy_at_1"] > 0.9

@@ -13,21 +13,22 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, TrainingError
-from tasks.task_types import TokenLimits
+from tasks.task_types.examiner import examiner_of
 from tasks.task_types.examples import IGNORED, Vocabulary
-from tasks.task_types.language_models.masked_lm import MaskedLm
 from tasks.task_types.language_models.masked_measures import WORD, frequent_word_baseline
+from tasks.task_types.language_models.masked_words import first_hidden, hide_every_seventh
 from tasks.task_types.language_models.masking import (
     NO_WORD,
-    first_hidden,
-    hide_every_seventh,
     mask_words,
 )
+from tasks.task_types.learner import learner_of
+from tasks.task_types.limits import TokenLimits
 from tasks.task_types.tokenizers import load_tokenizer
 from tests.unit.task_types.language_models import TEXTS, tiny_bert, tiny_gpt2
 
-KIND = MaskedLm()
-READING = TokenLimits(max_length=24)
+LIMITS = TokenLimits(max_length=24)
+LEARNER = learner_of("masked_lm", (), LIMITS)
+EXAMINER = examiner_of("masked_lm", (), LIMITS)
 VOCABULARY = Vocabulary(pad_id=0, size=200, mask_id=4, special_ids=frozenset(range(5)))
 
 
@@ -98,7 +99,7 @@ def test_a_row_without_words_hides_nothing() -> None:
 
 def test_encode_reads_long_texts_in_windows_and_numbers_words(model: Path) -> None:
     tokenizer = load_tokenizer(model)
-    encoded = KIND.encode(rows((*TEXTS, "")), tokenizer, (), READING)
+    encoded = LEARNER.encode(rows((*TEXTS, "")), tokenizer)
     table = encoded.table.to_pydict()
     assert "4" not in table["row_id"]  # the empty text has nothing to guess
     assert max(map(len, table["input_ids"])) == 24
@@ -124,32 +125,32 @@ def test_encode_reads_long_texts_in_windows_and_numbers_words(model: Path) -> No
 def test_a_tokenizer_without_mask_token_is_refused(tmp_path: Path) -> None:
     tokenizer = load_tokenizer(tiny_gpt2(tmp_path))
     with pytest.raises(BaseModelError, match="no mask token"):
-        KIND.encode(rows(), tokenizer, (), READING)
+        LEARNER.encode(rows(), tokenizer)
 
 
 def test_shares_of_the_loss_sum_to_the_mean_over_the_step(model: Path) -> None:
     with quiet_transformers():
-        network = KIND.load_model(model, ()).eval()
+        network = LEARNER.load_model(model).eval()
     tokenizer = load_tokenizer(model)
     vocabulary = Vocabulary(
         tokenizer.pad_token_id, len(tokenizer), tokenizer.mask_token_id,
         frozenset(tokenizer.all_special_ids),
     )  # fmt: skip
-    table = KIND.encode(rows(), tokenizer, (), READING).table.drop("row_id").to_pylist()
+    table = LEARNER.encode(rows(), tokenizer).table.drop("row_id").to_pylist()
     examples = [{**row, "seed": number} for number, row in enumerate(table)]
-    whole = KIND.collate(examples, vocabulary)
+    whole = LEARNER.collate(examples, vocabulary)
     expected = network(**whole.inputs, labels=whole.labels["labels"]).loss
-    batches = [KIND.collate(part, vocabulary) for part in (examples[:3], examples[3:])]
-    units = torch.stack([KIND.units(batch) for batch in batches]).sum(dim=0)
-    shares = [KIND.loss(network(**batch.inputs), batch, units) for batch in batches]
+    batches = [LEARNER.collate(part, vocabulary) for part in (examples[:3], examples[3:])]
+    units = torch.stack([LEARNER.units(batch) for batch in batches]).sum(dim=0)
+    shares = [LEARNER.loss(network(**batch.inputs), batch, units) for batch in batches]
     torch.testing.assert_close(sum(shares), expected)
-    outcomes = KIND.outcomes(network(**whole.inputs), whole).detach().numpy()
-    values = KIND.metrics(outcomes)
+    outcomes = LEARNER.outcomes(network(**whole.inputs), whole).detach().numpy()
+    values = LEARNER.metrics(outcomes)
     assert values["pseudo_perplexity"] == pytest.approx(math.exp(expected.item()), rel=1e-5)
     guesses = network(**whole.inputs).logits.argmax(-1)
     right = ((guesses == whole.labels["labels"]) & (whole.labels["labels"] != IGNORED)).sum()
     assert values["masked_token_accuracy"] == pytest.approx(int(right) / int(units[0]))
-    assert KIND.selection_metric in values
+    assert LEARNER.selection_metric in values
 
 
 def test_a_base_model_without_the_head_gets_a_new_one(tiny_model: Path) -> None:
@@ -158,8 +159,8 @@ def test_a_base_model_without_the_head_gets_a_new_one(tiny_model: Path) -> None:
     def head(seed: int) -> torch.Tensor:
         torch.manual_seed(seed)
         with quiet_transformers():
-            weight: torch.Tensor = KIND.load_model(
-                tiny_model, ()
+            weight: torch.Tensor = LEARNER.load_model(
+                tiny_model
             ).cls.predictions.transform.dense.weight
         return weight
 
@@ -215,17 +216,17 @@ def learnt(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
     with quiet_transformers():
-        network = KIND.load_model(model, ()).train()
+        network = LEARNER.load_model(model).train()
     vocabulary = Vocabulary(
         tokenizer.pad_token_id, len(tokenizer), tokenizer.mask_token_id,
         frozenset(tokenizer.all_special_ids),
     )  # fmt: skip
-    table = KIND.encode(rows(), tokenizer, (), READING).table.drop("row_id").to_pylist()
+    table = LEARNER.encode(rows(), tokenizer).table.drop("row_id").to_pylist()
     optimizer = torch.optim.AdamW(network.parameters(), lr=5e-3)
     for step in range(60):
         examples = [{**row, "seed": 100 * step + place} for place, row in enumerate(table)]
-        batch = KIND.collate(examples, vocabulary)
-        KIND.loss(network(**batch.inputs), batch, KIND.units(batch)).backward()
+        batch = LEARNER.collate(examples, vocabulary)
+        LEARNER.loss(network(**batch.inputs), batch, LEARNER.units(batch)).backward()
         optimizer.step()
         optimizer.zero_grad()
     network.save_pretrained(folder)
@@ -233,11 +234,11 @@ def learnt(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_predict_sums_as_a_plain_loop_does_and_training_helps(model: Path, learnt: Path) -> None:
-    answers = KIND.predict(learnt, rows(), (), READING)
+    answers = EXAMINER.predict(learnt, rows())
     found = np.column_stack([answers.column(name) for name in answers.column_names[1:]])
     expected = np.array([plain_sums(learnt, text) for text in TEXTS])
     np.testing.assert_allclose(found, expected, rtol=1e-4)
-    measured = KIND.measure(rows(), answers, ())
+    measured = EXAMINER.measure(rows(), answers)
     values = {measure.name: measure.value for measure in measured.measures}
     total = expected.sum(axis=0)
     assert values["masked_accuracy"] == pytest.approx(total[4] / total[3])
@@ -247,14 +248,14 @@ def test_predict_sums_as_a_plain_loop_does_and_training_helps(model: Path, learn
     assert measured.leading == ("masked_accuracy",)
     by_token = {measure.name for measure in measured.measures if measure.by_token}
     assert by_token == {"masked_token_accuracy", "pseudo_perplexity"}
-    untrained = KIND.measure(rows(), KIND.predict(model, rows(), (), READING), ())
+    untrained = EXAMINER.measure(rows(), EXAMINER.predict(model, rows()))
     before = {measure.name: measure.value for measure in untrained.measures}
     assert values["pseudo_perplexity"] < before["pseudo_perplexity"] / 2
 
 
 def test_masks_of_the_text_are_filled_and_others_chosen(learnt: Path) -> None:
     texts = ("The match was [MASK] by a late [MASK].", TEXTS[0], "")
-    answers = KIND.predict(learnt, rows(texts), (), READING)
+    answers = EXAMINER.predict(learnt, rows(texts))
     asked, chosen, empty = map(json.loads, answers.column("answer").to_pylist())
     assert [len(row) for row in asked["tokens"]] == [5, 5]
     assert asked["mean_log_likelihood"] is None
@@ -278,7 +279,7 @@ def test_weights_that_are_no_numbers_are_refused(model: Path, tmp_path: Path) ->
     network.save_pretrained(tmp_path)
     load_tokenizer(model).save_pretrained(tmp_path)
     with pytest.raises(TrainingError, match="diverged"):
-        KIND.predict(tmp_path, rows(), (), READING)
+        EXAMINER.predict(tmp_path, rows())
 
 
 def test_the_baseline_guesses_the_most_frequent_word() -> None:
@@ -291,7 +292,7 @@ def test_the_baseline_guesses_the_most_frequent_word() -> None:
         hidden = split[first_hidden(text, len(split)) :: 7]
         assert (words[row], right[row]) == (len(hidden), hidden.count("the"))
     assert right[0] == 1
-    measured = KIND.measure(rows(test), answers, ())
+    measured = EXAMINER.measure(rows(test), answers)
     by_name = {measure.name: measure for measure in measured.measures}
     assert by_name["pseudo_perplexity"].reason
     assert by_name["masked_token_accuracy"].reason

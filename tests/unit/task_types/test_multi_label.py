@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,12 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, DataError
-from tasks.task_types import TaskType, task_type
+from tasks.task_types.examiner import Examiner, examiner_of
 from tasks.task_types.examples import IGNORED, Vocabulary
 from tasks.task_types.labels.multi_label_measures import measure_label_sets, ranking_precision
+from tasks.task_types.learner import Learner, LossSettings, learner_of
 from tasks.task_types.tokenizers import load_tokenizer
-from tests.unit.task_types.text_models import READING, tokenized, train, values_of, weighted
+from tests.unit.task_types.text_models import LIMITS, tokenized, train, values_of, weighted
 
 LABELS = ("film", "money", "人")
 WORDS = {"film": "good bad film", "money": "shares bank rates", "人": "人 我 他"}
@@ -32,8 +34,13 @@ VOCABULARY = Vocabulary(pad_id=9, size=600)
 
 
 @pytest.fixture
-def kind() -> TaskType:
-    return task_type("multi_label")
+def learner() -> Learner:
+    return learner_of("multi_label", LABELS, LIMITS)
+
+
+@pytest.fixture
+def examiner() -> Examiner:
+    return examiner_of("multi_label", LABELS, LIMITS)
 
 
 def rows(*pairs: tuple[str, list[str] | None]) -> pa.Table:
@@ -58,10 +65,10 @@ def made_rows(count: int, seed: int) -> pa.Table:
     return rows(*made)
 
 
-def test_encode_gives_the_class_ids_of_each_row(kind: TaskType, tiny_model: Path) -> None:
+def test_encode_gives_the_class_ids_of_each_row(learner: Learner, tiny_model: Path) -> None:
     table = rows(("a good film " * 20, ["人", "film"]), ("the match", []), ("这是不", ["人"]))
     tokenizer = load_tokenizer(tiny_model)
-    encoded = kind.encode(table, tokenizer, LABELS, READING)
+    encoded = learner.encode(table, tokenizer)
     assert encoded.table.column("labels").to_pylist() == [[0, 2], [], [2]]
     assert encoded.table.column("row_id").to_pylist() == table.column("row_id").to_pylist()
     ids = encoded.table.column("input_ids").to_pylist()
@@ -70,43 +77,45 @@ def test_encode_gives_the_class_ids_of_each_row(kind: TaskType, tiny_model: Path
 
 
 def test_labels_outside_the_set_and_lists_that_are_missing_are_refused(
-    kind: TaskType, tiny_model: Path
+    learner: Learner, tiny_model: Path
 ) -> None:
     tokenizer = load_tokenizer(tiny_model)
     with pytest.raises(DataError, match=r"1 label.* outside the label set .*'sport'"):
-        kind.encode(rows(("a film", ["film", "sport"])), tokenizer, LABELS, READING)
+        learner.encode(rows(("a film", ["film", "sport"])), tokenizer)
     with pytest.raises(DataError, match="row 1 has no list of labels"):
-        kind.encode(rows(("a film", []), ("a film", None)), tokenizer, LABELS, READING)
+        learner.encode(rows(("a film", []), ("a film", None)), tokenizer)
 
 
-def test_collate_pads_texts_and_labels(kind: TaskType) -> None:
+def test_collate_pads_texts_and_labels(learner: Learner) -> None:
     examples = [
         {"input_ids": np.array([1, 2, 3], np.int32), "labels": np.array([], np.int32)},
         {"input_ids": np.array([4], np.int32), "labels": np.array([0, 2], np.int32)},
     ]
-    batch = kind.collate(examples, VOCABULARY)
+    batch = learner.collate(examples, VOCABULARY)
     assert batch.inputs["input_ids"].tolist() == [[1, 2, 3], [4, 9, 9]]
     assert batch.inputs["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
     assert batch.labels["labels"].tolist() == [[IGNORED, IGNORED], [0, 2]]
-    none = kind.collate(examples[:1], VOCABULARY)
+    none = learner.collate(examples[:1], VOCABULARY)
     assert none.labels["labels"].shape == (1, 0)
-    assert kind.outcomes({"logits": torch.zeros(1, 3)}, none).tolist() == [[1, 1, 1, 0, 0, 0]]
+    assert learner.outcomes({"logits": torch.zeros(1, 3)}, none).tolist() == [[1, 1, 1, 0, 0, 0]]
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("weights", [None, torch.tensor([0.5, 1.0, 3.0])])
 def test_shares_of_the_loss_sum_to_the_mean_over_rows_and_labels(
-    kind: TaskType, smoothing: float, weights: torch.Tensor | None
+    learner: Learner, smoothing: float, weights: torch.Tensor | None
 ) -> None:
     truth = [[0], [], [0, 1, 2], [2], [1, 2], [], [0]]
     logits = torch.randn(7, 3, generator=torch.manual_seed(0))
     examples = [
         {"input_ids": np.array([1], np.int32), "labels": np.array(row, np.int32)} for row in truth
     ]
-    batches = [kind.collate(examples[part], VOCABULARY) for part in (slice(0, 4), slice(4, 7))]
-    units = torch.stack([kind.units(batch) for batch in batches]).sum(dim=0)
+    batches = [learner.collate(examples[part], VOCABULARY) for part in (slice(0, 4), slice(4, 7))]
+    units = torch.stack([learner.units(batch) for batch in batches]).sum(dim=0)
+    own = () if weights is None else tuple(weights.tolist())
+    weighed = replace(learner, loss_settings=LossSettings(smoothing), class_weights=own)
     shares = [
-        kind.loss({"logits": part}, batch, units, smoothing=smoothing, class_weights=weights)
+        weighed.loss({"logits": part}, batch, units)
         for batch, part in zip(batches, (logits[:4], logits[4:]), strict=True)
     ]
     hot = torch.tensor([[float(label in row) for label in range(3)] for row in truth])
@@ -116,16 +125,16 @@ def test_shares_of_the_loss_sum_to_the_mean_over_rows_and_labels(
     torch.testing.assert_close(sum(shares), expected)
 
 
-def test_validation_metrics_are_those_of_scikit_learn(kind: TaskType) -> None:
+def test_validation_metrics_are_those_of_scikit_learn(learner: Learner) -> None:
     rng = np.random.default_rng(0)
     predicted, truth = (rng.random((2, 40, 4)) < [[[0.5]], [[0.3]]])[:2]
     truth[:, 3] = predicted[:, 3] = False  # a label that no row has or is given counts as 0
-    values = kind.metrics(np.concatenate([predicted, truth], axis=1).astype(np.float64))
+    values = learner.metrics(np.concatenate([predicted, truth], axis=1).astype(np.float64))
     for average in ("macro", "micro"):
         expected = f1_score(truth, predicted, average=average, zero_division=0)
         assert values[f"{average}_f1"] == pytest.approx(expected)
     assert values["subset_accuracy"] == pytest.approx(accuracy_score(truth, predicted))
-    assert kind.selection_metric in values
+    assert learner.selection_metric in values
 
 
 @settings(max_examples=30, deadline=None)
@@ -190,56 +199,57 @@ def test_a_wrong_pseudo_row_comes_first_and_pulls_the_metric_down() -> None:
         assert sum(measure.pseudo_masses) == pytest.approx(1)
 
 
-def test_counts_of_the_classes(kind: TaskType, tiny_model: Path, tmp_path: Path) -> None:
+def test_counts_of_the_classes(learner: Learner, tiny_model: Path, tmp_path: Path) -> None:
     table = rows(("a", ["film", "人"]), ("b", []), ("c", ["人"]))
-    counts = kind.class_counts(tokenized(kind, tiny_model, table, LABELS, tmp_path / "t"), 3)
-    assert counts is not None
+    counts = learner.class_counts(tokenized(learner, tiny_model, table, tmp_path / "t"))
     assert counts.tolist() == [1, 0, 2]
 
 
 def test_a_trained_model_knows_the_labels_of_english_and_chinese_texts(
-    kind: TaskType, tiny_model: Path, tmp_path: Path
+    learner: Learner, examiner: Examiner, tiny_model: Path, tmp_path: Path
 ) -> None:
     known, asked = made_rows(480, 0), made_rows(60, 1)
     folder, metrics = train(
-        kind, tiny_model, (known, asked), LABELS, tmp_path / "run", epochs=12,
-        batch_size=16, learning_rate=2e-3, smoothing=0.05, class_weights=torch.ones(3),
+        replace(learner, loss_settings=LossSettings(0.05)), tiny_model, (known, asked),
+        tmp_path / "run", epochs=12,
+        batch_size=16, learning_rate=2e-3,
     )  # fmt: skip
     assert metrics["macro_f1"] > 0.75  # 0.57 where every label is said of every row
-    answers = kind.predict(folder, asked, LABELS, READING)
-    found = values_of(kind.measure(asked, answers, LABELS))
+    answers = examiner.predict(folder, asked)
+    found = values_of(examiner.measure(asked, answers))
     assert found["macro_f1"] == pytest.approx(metrics["macro_f1"])
     assert found["subset_accuracy"] == pytest.approx(metrics["subset_accuracy"])
     first = json.loads(answers["answer"][0].as_py())
     assert list(first["scores"]) == list(LABELS)
     assert first["labels"] == [label for label in LABELS if first["scores"][label] >= 0.5]
-    words = values_of(kind.measure(asked, kind.baseline(known, asked, LABELS, 0), LABELS))
+    words = values_of(examiner.measure(asked, examiner.baseline(known, asked)))
     assert words["f1.film"] > 0.9
     assert words["f1.money"] > 0.9
 
 
 def test_the_models_own_order_of_the_labels_does_not_matter(
-    kind: TaskType, tiny_model: Path, tmp_path: Path
+    learner: Learner, examiner: Examiner, tiny_model: Path, tmp_path: Path
 ) -> None:
     """A champion may have been trained on another order of them, but not on other labels."""
     with quiet_transformers():
-        kind.load_model(tiny_model, LABELS).save_pretrained(tmp_path)
+        learner.load_model(tiny_model).save_pretrained(tmp_path)
     load_tokenizer(tiny_model).save_pretrained(tmp_path)
     table = rows(("a good film", ["film"]), ("这", []))
     own, turned = (
-        kind.predict(tmp_path, table, labels, READING) for labels in (LABELS, LABELS[::-1])
+        replace(examiner, labels=labels).predict(tmp_path, table)
+        for labels in (LABELS, LABELS[::-1])
     )
     assert own["answer"].to_pylist() == turned["answer"].to_pylist()
     assert own["probabilities"].to_pylist() == [
         row[::-1] for row in turned["probabilities"].to_pylist()
     ]
     with pytest.raises(BaseModelError, match=r"knows the labels .*'人'.*; right would be"):
-        kind.predict(tmp_path, table, ("film", "money"), READING)
+        replace(examiner, labels=("film", "money")).predict(tmp_path, table)
 
 
-def test_the_baseline_without_words_says_why(kind: TaskType) -> None:
+def test_the_baseline_without_words_says_why(examiner: Examiner) -> None:
     table = rows(("!", ["film"]), ("?", []))
-    assert "no TF-IDF baseline" in kind.baseline(table, table, LABELS, 0)
+    assert "no TF-IDF baseline" in examiner.baseline(table, table)
     table = rows(("a good film", ["film"]), ("good", ["film"]))  # film always, the others never
-    scores = kind.baseline(table, table, LABELS, 0)["probabilities"].to_pylist()
+    scores = examiner.baseline(table, table)["probabilities"].to_pylist()
     assert scores == [[1, 0, 0]] * 2

@@ -1,6 +1,7 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,10 +20,9 @@ from transformers import (
 
 from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError
-from tasks.task_types import TokenLimits
+from tasks.task_types.examiner import examiner_of
 from tasks.task_types.examples import IGNORED, Vocabulary
 from tasks.task_types.language_models.masking import NO_WORD
-from tasks.task_types.language_models.next_sentence import NextSentence
 from tasks.task_types.language_models.pair_measures import shared_words_baseline
 from tasks.task_types.language_models.sentence_pairs import (
     IS_NEXT,
@@ -31,11 +31,14 @@ from tasks.task_types.language_models.sentence_pairs import (
     pair_sentences,
     split_sentences,
 )
+from tasks.task_types.learner import learner_of
+from tasks.task_types.limits import TokenLimits
 from tasks.task_types.tokenizers import load_tokenizer
 from tests.unit.task_types.language_models import tiny_bert
 
-KIND = NextSentence()
-READING = TokenLimits(max_length=32)
+LIMITS = TokenLimits(max_length=32)
+LEARNER = learner_of("next_sentence", (), LIMITS)
+EXAMINER = examiner_of("next_sentence", (), LIMITS)
 DOCUMENTS = (
     "The match was won. A late goal was good. They said so! He said it was bad.",
     "Shares fell. The bank raised rates. Shares fell as the bank raised rates again.",
@@ -109,7 +112,7 @@ def test_a_lone_document_has_pairs_that_follow_alone() -> None:
 
 def test_encode_marks_segments_and_numbers_words_of_both(model: Path) -> None:
     tokenizer = load_tokenizer(model)
-    encoded = KIND.encode(rows(), tokenizer, (), READING)
+    encoded = LEARNER.encode(rows(), tokenizer)
     pairs = pair_sentences(DOCUMENTS, [str(place) for place in range(len(DOCUMENTS))])
     table = encoded.table.to_pylist()
     assert [row["follows"] for row in table] == [pair.label for pair in pairs]
@@ -131,7 +134,7 @@ def test_encode_marks_segments_and_numbers_words_of_both(model: Path) -> None:
         )
         assert firsts & seconds <= {NO_WORD}
     assert encoded.truncated == 0
-    cut = KIND.encode(rows(), tokenizer, (), TokenLimits(max_length=12))
+    cut = replace(LEARNER, limits=TokenLimits(max_length=12)).encode(rows(), tokenizer)
     assert 0 < cut.truncated <= len(DOCUMENTS)
     assert max(map(len, cut.table.column("input_ids").to_pylist())) == 12
 
@@ -139,29 +142,29 @@ def test_encode_marks_segments_and_numbers_words_of_both(model: Path) -> None:
 def test_the_loss_is_the_sum_of_both_means(model: Path) -> None:
     """As transformers computes it for BERT."""
     with quiet_transformers():
-        network = KIND.load_model(model, ()).eval()
+        network = LEARNER.load_model(model).eval()
     vocabulary = vocabulary_of(model)
-    table = KIND.encode(rows(), load_tokenizer(model), (), READING).table.drop("row_id")
+    table = LEARNER.encode(rows(), load_tokenizer(model)).table.drop("row_id")
     examples = [{**row, "seed": place} for place, row in enumerate(table.to_pylist())]
-    whole = KIND.collate(examples, vocabulary)
+    whole = LEARNER.collate(examples, vocabulary)
     expected = network(
         **whole.inputs,
         labels=whole.labels["labels"],
         next_sentence_label=whole.labels["follows"],
     ).loss
-    batches = [KIND.collate(part, vocabulary) for part in (examples[:2], examples[2:])]
-    units = torch.stack([KIND.units(batch) for batch in batches]).sum(dim=0)
+    batches = [LEARNER.collate(part, vocabulary) for part in (examples[:2], examples[2:])]
+    units = torch.stack([LEARNER.units(batch) for batch in batches]).sum(dim=0)
     assert units.tolist() == [
         int((whole.labels["labels"] != IGNORED).sum()), len(examples),
     ]  # fmt: skip
-    shares = [KIND.loss(network(**batch.inputs), batch, units) for batch in batches]
+    shares = [LEARNER.loss(network(**batch.inputs), batch, units) for batch in batches]
     torch.testing.assert_close(sum(shares), expected)
-    values = KIND.metrics(KIND.outcomes(network(**whole.inputs), whole).detach().numpy())
+    values = LEARNER.metrics(LEARNER.outcomes(network(**whole.inputs), whole).detach().numpy())
     assert values["pretraining_loss"] == pytest.approx(expected.item(), rel=1e-5)
     logits = network(**whole.inputs).seq_relationship_logits
     right = (logits.argmax(-1) == whole.labels["follows"]).double().mean()
     assert values["next_sentence_accuracy"] == pytest.approx(float(right))
-    assert KIND.selection_metric in values
+    assert LEARNER.selection_metric in values
 
 
 def test_a_model_without_such_a_head_is_refused(tiny_model: Path, tmp_path: Path) -> None:
@@ -173,17 +176,17 @@ def test_a_model_without_such_a_head_is_refused(tiny_model: Path, tmp_path: Path
         )
     ).save_pretrained(tmp_path)  # fmt: skip
     with quiet_transformers(), pytest.raises(BaseModelError, match="no next-sentence head"):
-        KIND.load_model(tmp_path, ())
+        LEARNER.load_model(tmp_path)
 
 
 def test_a_base_model_without_heads_gets_new_ones(tiny_model: Path) -> None:
     with quiet_transformers():
-        network = KIND.load_model(tiny_model, ())
+        network = LEARNER.load_model(tiny_model)
     assert network.cls.seq_relationship.out_features == 2
 
 
 def test_predict_judges_pairs_as_a_plain_loop_does(model: Path) -> None:
-    answers = KIND.predict(model, rows(), (), READING)
+    answers = EXAMINER.predict(model, rows())
     tokenizer = AutoTokenizer.from_pretrained(model)
     network = AutoModelForPreTraining.from_pretrained(model).eval()
 
@@ -205,7 +208,7 @@ def test_predict_judges_pairs_as_a_plain_loop_does(model: Path) -> None:
         sentences = split_sentences(text)
         expected = [follows(*two) for two in pairwise(sentences)]
         assert json.loads(answer)["next_probabilities"] == pytest.approx(expected, abs=1e-6)
-    measured = KIND.measure(rows(), answers, ())
+    measured = EXAMINER.measure(rows(), answers)
     values = {measure.name: measure.value for measure in measured.measures}
     assert values["next_sentence_accuracy"] == pytest.approx(right.sum() / count.sum())
     assert {"masked_accuracy", "pseudo_perplexity"} <= set(values)
@@ -219,8 +222,8 @@ def test_the_baseline_finds_that_sentences_share_words() -> None:
     answers = shared_words_baseline(following + strange, [*following[:2], strange[3]], 5)
     assert answers.column("pairs").to_pylist() == [1, 1, 0, 1, 0]
     assert answers.column("right_pairs").to_pylist() == [1, 1, 0, 1, 0]
-    assert KIND.baseline(rows(("",)), rows(), (), 0).startswith("the training texts have no pairs")
-    measured = KIND.measure(rows(), KIND.baseline(rows(), rows(), (), 0), ())
+    assert EXAMINER.baseline(rows(("",)), rows()).startswith("the training texts have no pairs")
+    measured = EXAMINER.measure(rows(), EXAMINER.baseline(rows(), rows()))
     assert {measure.name for measure in measured.measures if not measure.reason} == {
         "next_sentence_accuracy",
         "masked_accuracy",

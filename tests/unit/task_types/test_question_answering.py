@@ -5,6 +5,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ from torch.nn.functional import cross_entropy
 
 from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, SettingsError, TrainingError
-from tasks.task_types import TaskType, TokenLimits, task_type
+from tasks.task_types.examiner import Examiner, examiner_of
 from tasks.task_types.examples import Batch, Example, Vocabulary
+from tasks.task_types.learner import Learner, learner_of
+from tasks.task_types.limits import TokenLimits
 from tasks.task_types.questions.answer_spans import MAX_ANSWER_TOKENS, NEVER, best_spans
 from tasks.task_types.questions.context_windows import (
     context_parts,
@@ -35,12 +38,17 @@ from tasks.task_types.questions.question_answering_measures import (
 )
 from tasks.task_types.scoring import load_model
 from tasks.task_types.tokenizers import load_tokenizer
-from tests.unit.task_types.text_models import READING, train, values_of, weighted
+from tests.unit.task_types.text_models import LIMITS, train, values_of, weighted
 
 
 @pytest.fixture
-def kind() -> TaskType:
-    return task_type("question_answering")
+def learner() -> Learner:
+    return learner_of("question_answering", (), LIMITS)
+
+
+@pytest.fixture
+def examiner() -> Examiner:
+    return examiner_of("question_answering", (), LIMITS)
 
 
 def rows_of(*rows: tuple[str, str, str | None]) -> pa.Table:
@@ -107,15 +115,15 @@ def test_windows_of_a_long_context_are_those_of_the_tokenizer(tiny_model: Path) 
     assert read.is_cut
 
 
-def test_a_long_question_leaves_half_of_the_window(tiny_model: Path, kind: TaskType) -> None:
+def test_a_long_question_leaves_half_of_the_window(tiny_model: Path, learner: Learner) -> None:
     tokenizer = load_tokenizer(tiny_model)
     rows = rows_of(("who said " * 40, "he said", "he"), ("who?", "he said", "he"))
-    encoded = kind.encode(rows, tokenizer, (), TokenLimits(max_length=23))
+    encoded = replace(learner, limits=TokenLimits(max_length=23)).encode(rows, tokenizer)
     assert encoded.truncated == 1
     begins = encoded.table.column("context_begin").to_pylist()
     assert begins[0] == 1 + 10 + 1  # class token, half of the twenty, separator
     with pytest.raises(SettingsError, match="max_length is 4, of which special tokens take 3"):
-        kind.encode(rows, tokenizer, (), TokenLimits(max_length=4))
+        replace(learner, limits=TokenLimits(max_length=4)).encode(rows, tokenizer)
 
 
 WORDS = [
@@ -205,13 +213,13 @@ def test_no_answer_is_longer_than_the_most() -> None:
 # Examples
 
 
-def test_each_window_is_labelled_by_what_it_holds(kind: TaskType, tiny_model: Path) -> None:
+def test_each_window_is_labelled_by_what_it_holds(learner: Learner, tiny_model: Path) -> None:
     tokenizer = load_tokenizer(tiny_model)
     context = " ".join(["he said"] * 20 + ["the late goal"] + ["they said"] * 20)
     rows = rows_of(
         ("what?", context, "late goal"), ("what?", context, None), ("a?", "a film", "film")
     )
-    encoded = kind.encode(rows, tokenizer, (), TokenLimits(max_length=32))
+    encoded = replace(learner, limits=TokenLimits(max_length=32)).encode(rows, tokenizer)
     assert encoded.truncated == 2
     examples = encoded.table.to_pylist()
     assert encoded.tokens == sum(len(one["input_ids"]) for one in examples)
@@ -232,7 +240,7 @@ def test_each_window_is_labelled_by_what_it_holds(kind: TaskType, tiny_model: Pa
 
 
 def test_rows_whose_answer_no_window_holds_are_counted_in_the_log(
-    kind: TaskType, tiny_model: Path, caplog: pytest.LogCaptureFixture
+    learner: Learner, tiny_model: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     tokenizer = load_tokenizer(tiny_model)
     long = " ".join(["goal"] * 60)
@@ -241,31 +249,33 @@ def test_rows_whose_answer_no_window_holds_are_counted_in_the_log(
         ("what?", "a film", "film"),
     )  # fmt: skip
     with caplog.at_level(logging.WARNING):
-        encoded = kind.encode(rows, tokenizer, (), TokenLimits(max_length=32))
+        encoded = replace(learner, limits=TokenLimits(max_length=32)).encode(rows, tokenizer)
     assert encoded.table.column("row_id").to_pylist() == ["002"]
     assert "2 of 3 rows are not learnt from" in caplog.text
-    empty = kind.encode(rows.slice(0, 0), tokenizer, (), READING)
+    empty = learner.encode(rows.slice(0, 0), tokenizer)
     assert empty.table.schema == encoded.table.schema
 
 
-def test_segments_are_there_only_if_the_model_reads_them(kind: TaskType, tiny_model: Path) -> None:
+def test_segments_are_there_only_if_the_model_reads_them(
+    learner: Learner, tiny_model: Path
+) -> None:
     tokenizer = load_tokenizer(tiny_model)
     rows = rows_of(("what?", "a film", "film"), ("what was it?", "a good film", "good film"))
-    examples = kind.encode(rows, tokenizer, (), READING).table.to_pylist()
-    batch = kind.collate(examples, Vocabulary(pad_id=0, size=600))
+    examples = learner.encode(rows, tokenizer).table.to_pylist()
+    batch = learner.collate(examples, Vocabulary(pad_id=0, size=600))
     theirs = tokenizer(["what?", "what was it?"], ["a film", "a good film"], padding=True)
     for name in ("input_ids", "attention_mask", "token_type_ids"):
         assert batch.inputs[name].tolist() == theirs[name]
     tokenizer.model_input_names = ["input_ids", "attention_mask"]
-    table = kind.encode(rows, tokenizer, (), READING).table
+    table = learner.encode(rows, tokenizer).table
     assert "segments" not in table.column_names
-    assert set(kind.collate(table.to_pylist(), Vocabulary(0, 600)).inputs) == {
+    assert set(learner.collate(table.to_pylist(), Vocabulary(0, 600)).inputs) == {
         "input_ids", "attention_mask",
     }  # fmt: skip
 
 
 def test_segments_that_the_model_does_not_read_are_refused(
-    kind: TaskType, tiny_model: Path, tmp_path: Path
+    learner: Learner, tiny_model: Path, tmp_path: Path
 ) -> None:
     from transformers import DistilBertConfig, DistilBertModel, RobertaConfig, RobertaModel
 
@@ -276,11 +286,11 @@ def test_segments_that_the_model_does_not_read_are_refused(
             DistilBertConfig(vocab_size=600, dim=8, n_layers=1, n_heads=1, hidden_dim=8)
         ).save_pretrained(tmp_path)
         with pytest.raises(BaseModelError, match=r"up to 1, and DistilBertFor.* reads none"):
-            kind.load_model(tmp_path, ())
+            learner.load_model(tmp_path)
         one_kind = RobertaConfig(**small, num_attention_heads=1, type_vocab_size=1)
         RobertaModel(one_kind).save_pretrained(tmp_path)
         with pytest.raises(BaseModelError, match=r"RobertaFor.* reads only those below 1"):
-            kind.load_model(tmp_path, ())
+            learner.load_model(tmp_path)
 
 
 def test_a_class_token_at_the_end_and_none_at_all(tiny_model: Path) -> None:
@@ -316,12 +326,12 @@ def test_a_tokenizer_that_gives_nothing_for_a_pair_is_refused(tiny_model: Path) 
 
 
 @pytest.fixture
-def examples(kind: TaskType, tiny_model: Path) -> list[Example]:
+def examples(learner: Learner, tiny_model: Path) -> list[Example]:
     rows = rows_of(
         ("what?", "a film", "film"), ("who?", "a good film he said", None),
         ("what was it?", "the match was won by a late goal", "late goal"),
     )  # fmt: skip
-    return list(kind.encode(rows, load_tokenizer(tiny_model), (), READING).table.to_pylist())
+    return list(learner.encode(rows, load_tokenizer(tiny_model)).table.to_pylist())
 
 
 def logits_of(batch: Batch, whole: Sequence[torch.Tensor], part: slice) -> dict[str, torch.Tensor]:
@@ -333,17 +343,19 @@ def logits_of(batch: Batch, whole: Sequence[torch.Tensor], part: slice) -> dict[
 
 
 def test_the_loss_chooses_among_context_and_null_however_rows_are_padded(
-    kind: TaskType, examples: list[Example]
+    learner: Learner, examples: list[Example]
 ) -> None:
     vocabulary = Vocabulary(pad_id=0, size=600)
-    whole = kind.collate(examples, vocabulary)
-    assert kind.units(whole).tolist() == [3]
+    whole = learner.collate(examples, vocabulary)
+    assert learner.units(whole).tolist() == [3]
     generator = torch.manual_seed(0)
     logits = torch.randn(2, *whole.inputs["input_ids"].shape, generator=generator)
     shares = []
     for part in (slice(0, 1), slice(1, 3)):
-        batch = kind.collate(examples[part], vocabulary)
-        shares.append(kind.loss(logits_of(batch, list(logits), part), batch, kind.units(whole)))
+        batch = learner.collate(examples[part], vocabulary)
+        shares.append(
+            learner.loss(logits_of(batch, list(logits), part), batch, learner.units(whole))
+        )
     expected = []
     for row, example in enumerate(examples):
         places = [example["null"], *range(example["context_begin"], example["context_end"])]
@@ -355,23 +367,23 @@ def test_the_loss_chooses_among_context_and_null_however_rows_are_padded(
 
 
 def test_validation_compares_the_tokens_of_the_answer(
-    kind: TaskType, examples: list[Example]
+    learner: Learner, examples: list[Example]
 ) -> None:
-    batch = kind.collate(examples * 2, Vocabulary(pad_id=0, size=600))
+    batch = learner.collate(examples * 2, Vocabulary(pad_id=0, size=600))
     starts, ends = torch.zeros(2, *batch.inputs["input_ids"].shape)
     for row, example in enumerate(examples * 2):
         shift = row == 5  # the second time, the last answer is one token too long
         starts[row, example["start"] - shift], ends[row, example["end"]] = 9, 9
     starts[3, 0], ends[3, 0] = 20, 20  # and the first one is none
-    outcomes = kind.outcomes({"start_logits": starts, "end_logits": ends}, batch)
+    outcomes = learner.outcomes({"start_logits": starts, "end_logits": ends}, batch)
     size = examples[2]["end"] - examples[2]["start"] + 1
     overlap = 2 * size / (2 * size + 1)
     np.testing.assert_allclose(
         outcomes, [[1, 1], [1, 1], [1, 1], [0, 0], [1, 1], [0, overlap]], atol=1e-6
     )
-    values = kind.metrics(outcomes.numpy().astype(float))
+    values = learner.metrics(outcomes.numpy().astype(float))
     assert values == pytest.approx({"exact_match": 4 / 6, "f1": (4 + overlap) / 6})
-    assert kind.selection_metric in values
+    assert learner.selection_metric in values
 
 
 def questions(count: int, seed: int) -> pa.Table:
@@ -394,24 +406,27 @@ def questions(count: int, seed: int) -> pa.Table:
 def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("questions") / "run"
     model, metrics = train(
-        task_type("question_answering"), tiny_model, (questions(400, 1), questions(60, 2)), (),
+        learner_of("question_answering", (), LIMITS), tiny_model,
+        (questions(400, 1), questions(60, 2)),
         folder, epochs=10, learning_rate=5e-3, batch_size=32,
     )  # fmt: skip
     assert metrics["f1"] > 0.9, metrics
     return model
 
 
-def test_a_trained_model_beats_the_closest_sentence(kind: TaskType, trained: Path) -> None:
+def test_a_trained_model_beats_the_closest_sentence(examiner: Examiner, trained: Path) -> None:
     test = questions(80, 3)
-    answers = kind.predict(trained, test, (), READING)
-    ours = values_of(kind.measure(test, answers, ()))
-    theirs = values_of(kind.measure(test, kind.baseline(questions(400, 1), test, (), 0), ()))
+    answers = examiner.predict(trained, test)
+    ours = values_of(examiner.measure(test, answers))
+    theirs = values_of(examiner.measure(test, examiner.baseline(questions(400, 1), test)))
     assert ours["exact_match"] > 0.9
     assert ours["no_answer_accuracy"] > 0.9
     assert theirs["f1"] < 0.5
 
 
-def test_an_answer_is_found_in_any_window_of_a_long_context(kind: TaskType, trained: Path) -> None:
+def test_an_answer_is_found_in_any_window_of_a_long_context(
+    examiner: Examiner, trained: Path
+) -> None:
     """Short windows of one context: the answer stands in one of them, and no other says so."""
     rows = [
         (
@@ -421,13 +436,13 @@ def test_an_answer_is_found_in_any_window_of_a_long_context(kind: TaskType, trai
         )
         for before, after in ((2, 30), (15, 15), (30, 2))
     ]
-    answers = kind.predict(trained, rows_of(*rows), (), TokenLimits(max_length=24))
+    answers = replace(examiner, limits=TokenLimits(max_length=24)).predict(trained, rows_of(*rows))
     assert answers.column("predicted_text").to_pylist() == ["film"] * 3
     assert max(answers.column("no_answer_score").to_pylist()) < 0
 
 
 def test_a_score_that_is_no_number_is_refused(
-    kind: TaskType, trained: Path, tmp_path: Path
+    examiner: Examiner, trained: Path, tmp_path: Path
 ) -> None:
     with quiet_transformers():
         model = load_model(trained, "AutoModelForQuestionAnswering")
@@ -435,7 +450,7 @@ def test_a_score_that_is_no_number_is_refused(
         model.save_pretrained(tmp_path)
         load_tokenizer(trained).save_pretrained(tmp_path)
     with pytest.raises(TrainingError, match="no numbers"):
-        kind.predict(tmp_path, questions(3, 1), (), READING)
+        examiner.predict(tmp_path, questions(3, 1))
 
 
 # Scores
@@ -546,20 +561,20 @@ def test_what_the_test_rows_do_not_hold_is_undefined_with_its_reason() -> None:
     ],
 )
 def test_the_baseline_gives_the_closest_sentence(
-    kind: TaskType, question: str, context: str, answer: str
+    examiner: Examiner, question: str, context: str, answer: str
 ) -> None:
     rows = rows_of((question, context, None))
     learnt = rows_of((question, context, context), (question, context, None))
     filled = learnt if "..." not in context else rows_of((question, "a word", "word"))
-    found = kind.baseline(filled, rows, (), 0)
+    found = examiner.baseline(filled, rows)
     if isinstance(found, str):
         pytest.fail(found)
     assert found.column("predicted_text").to_pylist() == [answer]
 
 
-def test_the_baseline_says_none_where_most_training_rows_have_none(kind: TaskType) -> None:
+def test_the_baseline_says_none_where_most_training_rows_have_none(examiner: Examiner) -> None:
     none = rows_of(("who?", "he said", None))
-    assert kind.baseline(none, none, (), 0).column("predicted_text").to_pylist() == [""]
-    assert kind.baseline(none.slice(0, 0), none, (), 0) == "the training split has no rows"
+    assert examiner.baseline(none, none).column("predicted_text").to_pylist() == [""]
+    assert examiner.baseline(none.slice(0, 0), none) == "the training split has no rows"
     blank = rows_of(("who?", "?", "?"))
-    assert "no TF-IDF baseline" in kind.baseline(blank, none, (), 0)
+    assert "no TF-IDF baseline" in examiner.baseline(blank, none)

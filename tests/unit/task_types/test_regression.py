@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,24 +20,29 @@ from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.data import DataReport
 from tasks.records.training import BaseModel
-from tasks.task_types import TaskType, fitted_to, task_type
+from tasks.task_types.examiner import Examiner, examiner_of
 from tasks.task_types.examples import Vocabulary
-from tasks.task_types.labels.regression import Regression
 from tasks.task_types.labels.regression_measures import measure_predictions
+from tasks.task_types.learner import Learner, learner_of
 from tasks.task_types.tokenizers import load_tokenizer
 from tasks.tokenization.settings import TokenizationSettings
 from tasks.tokenization.splits import tokenize_splits
 from tasks.training.settings import TrainingSettings
 from tasks.verdicts import Verdict
 from tests.conftest import NO_LEAKS
-from tests.unit.task_types.text_models import READING, tokenized, train, values_of, weighted
+from tests.unit.task_types.text_models import LIMITS, tokenized, train, values_of, weighted
 
 VOCABULARY = Vocabulary(pad_id=0, size=600)
 
 
 @pytest.fixture
-def kind() -> TaskType:
-    return task_type("regression")
+def learner() -> Learner:
+    return learner_of("regression", (), LIMITS)
+
+
+@pytest.fixture
+def examiner() -> Examiner:
+    return examiner_of("regression", (), LIMITS)
 
 
 def rows(*pairs: tuple[str, float | None]) -> pa.Table:
@@ -63,29 +69,28 @@ def made_rows(count: int, seed: int, *, scale: float = 100.0, mean: float = 5000
 
 @pytest.mark.parametrize("target", [None, float("nan"), float("inf"), -float("inf")])
 def test_a_target_that_is_no_number_is_refused(
-    kind: TaskType, tiny_model: Path, target: float | None
+    learner: Learner, tiny_model: Path, target: float | None
 ) -> None:
     table = rows(("a good film", 1.0), ("a bad film", target))
     with pytest.raises(DataError, match=f"row {1:064x} has the target {target}; right would be"):
-        kind.encode(table, load_tokenizer(tiny_model), (), READING)
+        learner.encode(table, load_tokenizer(tiny_model))
 
 
-def test_encode_keeps_the_targets(kind: TaskType, tiny_model: Path) -> None:
-    encoded = kind.encode(
-        rows(("a good film", 1e9 + 0.1), ("这是不 " * 99, -2)), load_tokenizer(tiny_model), (),
-        READING,
+def test_encode_keeps_the_targets(learner: Learner, tiny_model: Path) -> None:
+    encoded = learner.encode(
+        rows(("a good film", 1e9 + 0.1), ("这是不 " * 99, -2)), load_tokenizer(tiny_model),
     )  # fmt: skip
     assert encoded.table.column("target").to_pylist() == [1e9 + 0.1, -2]
     assert encoded.truncated == 1
 
 
 def test_the_targets_are_measured_in_the_training_rows_spread(
-    kind: TaskType, tiny_model: Path, tmp_path: Path
+    learner: Learner, tiny_model: Path, tmp_path: Path
 ) -> None:
     targets = np.array([1e6, 1e6 + 3, 1e6 - 6, 1e6 + 1])
     table = rows(*((f"film {n}", target) for n, target in enumerate(targets)))
-    examples = tokenized(kind, tiny_model, table, (), tmp_path / "rows")
-    fitted = fitted_to(kind, examples)
+    examples = tokenized(learner, tiny_model, table, tmp_path / "rows")
+    fitted = learner.fitted_to(examples)
     batch = fitted.collate([examples[n] for n in range(4)], VOCABULARY)
     expected = (targets - targets.mean()) / targets.std()
     np.testing.assert_allclose(batch.labels["labels"], expected, rtol=1e-6)
@@ -94,21 +99,22 @@ def test_the_targets_are_measured_in_the_training_rows_spread(
     values = fitted.metrics(np.stack([np.zeros(4), expected], axis=1))
     assert values["rmse"] == pytest.approx(targets.std())
     assert values["mae"] == pytest.approx(np.abs(targets - targets.mean()).mean())
-    same = tokenized(kind, tiny_model, rows(("a", 7.0), ("b", 7.0)), (), tmp_path / "same")
-    assert fitted_to(Regression(), same) == Regression(target_mean=7.0, target_scale=1.0)
+    same = tokenized(learner, tiny_model, rows(("a", 7.0), ("b", 7.0)), tmp_path / "same")
+    assert learner.fitted_to(same) == replace(learner, target_mean=7.0, target_scale=1.0)
 
 
 def test_other_task_types_need_nothing_of_the_rows() -> None:
-    assert fitted_to(task_type("classification"), None) is task_type("classification")
+    other = learner_of("classification", ("a", "b"), LIMITS)
+    assert other.fitted_to(None) is other
 
 
-def test_shares_of_the_loss_sum_to_the_mean_over_the_step(kind: TaskType) -> None:
+def test_shares_of_the_loss_sum_to_the_mean_over_the_step(learner: Learner) -> None:
     logits, targets = torch.randn(2, 7, generator=torch.manual_seed(0))
     examples = [{"input_ids": np.array([1], np.int32), "target": float(y)} for y in targets]
-    batches = [kind.collate(examples[part], VOCABULARY) for part in (slice(0, 5), slice(5, 7))]
-    units = torch.stack([kind.units(batch) for batch in batches]).sum(dim=0)
+    batches = [learner.collate(examples[part], VOCABULARY) for part in (slice(0, 5), slice(5, 7))]
+    units = torch.stack([learner.units(batch) for batch in batches]).sum(dim=0)
     parts = zip(batches, (logits[:5], logits[5:]), strict=True)
-    shares = [kind.loss({"logits": part[:, None]}, batch, units) for batch, part in parts]
+    shares = [learner.loss({"logits": part[:, None]}, batch, units) for batch, part in parts]
     torch.testing.assert_close(sum(shares), mse_loss(logits, targets))
 
 
@@ -157,32 +163,32 @@ def test_a_wrong_pseudo_row_comes_first_and_pulls_the_metric_down() -> None:
 
 @pytest.mark.parametrize("scale", [1e-3, 1e4])
 def test_a_trained_model_gives_the_targets_own_units(
-    kind: TaskType, tiny_model: Path, tmp_path: Path, scale: float
+    learner: Learner, examiner: Examiner, tiny_model: Path, tmp_path: Path, scale: float
 ) -> None:
     splits = [made_rows(n, seed, scale=scale, mean=50 * scale) for n, seed in ((200, 0), (50, 1))]
     folder, metrics = train(
-        kind, tiny_model, (splits[0], splits[1]), (), tmp_path / "run", epochs=6, batch_size=8,
+        learner, tiny_model, (splits[0], splits[1]), tmp_path / "run", epochs=6, batch_size=8,
         learning_rate=2e-3,
     )  # fmt: skip
-    answers = kind.predict(folder, splits[1], (), READING)
-    found = values_of(kind.measure(splits[1], answers, ()))
+    answers = examiner.predict(folder, splits[1])
+    found = values_of(examiner.measure(splits[1], answers))
     assert found["rmse"] == pytest.approx(metrics["rmse"], rel=1e-3)
     assert found["r2"] > 0.8
     assert found["spearman"] > 0.9
     said = json.loads(answers["answer"][0].as_py())
     assert said == {"target": answers["predicted"][0].as_py()}
-    words = values_of(kind.measure(splits[1], kind.baseline(*splits, (), 0), ()))
+    words = values_of(examiner.measure(splits[1], examiner.baseline(splits[0], splits[1])))
     assert words["rmse"] < 3 * scale
 
 
 def test_a_model_of_another_task_type_is_refused(
-    kind: TaskType, tiny_model: Path, tmp_path: Path
+    examiner: Examiner, tiny_model: Path, tmp_path: Path
 ) -> None:
-    model = task_type("classification").load_model(tiny_model, ("a", "b"))
+    model = learner_of("classification", ("a", "b"), LIMITS).load_model(tiny_model)
     model.save_pretrained(tmp_path)
     load_tokenizer(tiny_model).save_pretrained(tmp_path)
     with pytest.raises(BaseModelError, match="was not trained for regression"):
-        kind.predict(tmp_path, rows(("a", 1.0)), (), READING)
+        examiner.predict(tmp_path, rows(("a", 1.0)))
 
 
 def test_the_training_stage_measures_the_targets_first(

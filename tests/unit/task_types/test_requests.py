@@ -4,15 +4,16 @@ import pyarrow as pa
 import pytest
 
 from tasks.task_types.requests import example_requests, probe_requests, request_of
-from tasks.task_types.rows import ROW_SHAPES, arrow_type
+from tasks.task_types.row_shapes import ROW_SHAPES, shape_of
+from tasks.task_types.rows import arrow_type
 
 QUESTION = {"role": "user", "content": "你好吗"}
 ANSWER = {"role": "assistant", "content": "很好"}
 
 
-@pytest.mark.parametrize("name", sorted(ROW_SHAPES))
+@pytest.mark.parametrize("name", sorted(ROW_SHAPES.names))
 def test_examples_and_probes_have_the_input_columns_and_their_kinds(name: str) -> None:
-    shape = ROW_SHAPES[name]
+    shape = shape_of(name)
     requests = [*example_requests(shape), *probe_requests(shape)]
     assert len(example_requests(shape)) == 2
     assert len(probe_requests(shape)) == 5
@@ -26,9 +27,9 @@ def test_examples_and_probes_have_the_input_columns_and_their_kinds(name: str) -
 
 def test_only_the_inputs_of_a_row_are_sent() -> None:
     row = {"row_id": "1", "question": "q", "context": "c", "answer": "a", "answer_start": 3}
-    assert request_of(ROW_SHAPES["question_answering"], row) == {"question": "q", "context": "c"}
+    assert request_of(shape_of("question_answering"), row) == {"question": "q", "context": "c"}
     tagged = {"tokens": ["a", "b"], "tags": ["O", "O"]}
-    assert request_of(ROW_SHAPES["tagging"], tagged) == {"tokens": ["a", "b"]}
+    assert request_of(shape_of("tagging"), tagged) == {"tokens": ["a", "b"]}
 
 
 @pytest.mark.parametrize(
@@ -45,5 +46,5 @@ def test_a_conversation_is_sent_without_the_answer_at_its_end(
     turns: list[dict[str, str]], sent: list[dict[str, str]]
 ) -> None:
     row = {"messages": list(turns)}
-    assert request_of(ROW_SHAPES["chat"], row) == {"messages": sent}
+    assert request_of(shape_of("chat"), row) == {"messages": sent}
     assert row == {"messages": turns}

@@ -9,9 +9,10 @@ from safetensors.torch import load_file, save_file
 
 from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, TrainingError
-from tasks.task_types import task_type
+from tasks.task_types.batches import fill_batches
 from tasks.task_types.labels.text_logits import text_probabilities
-from tasks.task_types.scoring import fill_batches
+from tasks.task_types.learner import learner_of
+from tasks.task_types.limits import TokenLimits
 from tasks.task_types.tokenizers import load_tokenizer
 
 TEXTS = [
@@ -25,7 +26,9 @@ def classifier(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     folder = tmp_path_factory.mktemp("classifier") / "model"
     torch.manual_seed(0)
     with quiet_transformers():
-        model = task_type("classification").load_model(tiny_model, ("a", "b", "c"))
+        model = learner_of("classification", ("a", "b", "c"), TokenLimits(24)).load_model(
+            tiny_model
+        )
         for value in model.parameters():
             if value.ndim > 1:
                 torch.nn.init.normal_(value, std=0.5)  # wide scores, so that an error shows

@@ -15,13 +15,15 @@ from transformers import AutoConfig, T5Config, T5Model
 
 from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError
-from tasks.task_types import TaskType, task_type
 from tasks.task_types.embeddings.embedding import embed_texts
-from tasks.task_types.embeddings.retrieval import find_own_targets, measure_ranks
+from tasks.task_types.embeddings.retrieval import find_own_targets
+from tasks.task_types.embeddings.retrieval_measures import measure_ranks
+from tasks.task_types.examiner import Examiner, examiner_of
 from tasks.task_types.examples import Batch, Vocabulary
+from tasks.task_types.learner import Learner, learner_of
 from tasks.task_types.tokenizers import load_tokenizer
 from tests.unit.task_types.text_models import (
-    READING,
+    LIMITS,
     examples_of,
     tokenized,
     train,
@@ -42,8 +44,13 @@ PAIRS = (
 
 
 @pytest.fixture
-def kind() -> TaskType:
-    return task_type("sentence_embedding")
+def learner() -> Learner:
+    return learner_of("sentence_embedding", (), LIMITS)
+
+
+@pytest.fixture
+def examiner() -> Examiner:
+    return examiner_of("sentence_embedding", (), LIMITS)
 
 
 def rows(*pairs: tuple[str, str]) -> pa.Table:
@@ -67,9 +74,9 @@ def made_rows(count: int, seed: int) -> pa.Table:
     return rows(*made.values())
 
 
-def test_encode_keeps_both_texts(kind: TaskType, tiny_model: Path) -> None:
+def test_encode_keeps_both_texts(learner: Learner, tiny_model: Path) -> None:
     tokenizer = load_tokenizer(tiny_model)
-    encoded = kind.encode(rows(*PAIRS), tokenizer, (), READING)
+    encoded = learner.encode(rows(*PAIRS), tokenizer)
     table = encoded.table
     assert table["input_ids"].to_pylist()[0] == tokenizer("a good film")["input_ids"]
     assert table["target_ids"].to_pylist()[0] == tokenizer("这 有")["input_ids"]
@@ -79,36 +86,36 @@ def test_encode_keeps_both_texts(kind: TaskType, tiny_model: Path) -> None:
     assert encoded.tokens == sum(map(len, both))
 
 
-def test_a_row_of_two_cut_texts_is_one_cut_row(kind: TaskType, tiny_model: Path) -> None:
+def test_a_row_of_two_cut_texts_is_one_cut_row(learner: Learner, tiny_model: Path) -> None:
     table = rows(("a film " * 50, "这 " * 50), ("a film " * 50, "这"), ("a film", "这"))
-    assert kind.encode(table, load_tokenizer(tiny_model), (), READING).truncated == 2
+    assert learner.encode(table, load_tokenizer(tiny_model)).truncated == 2
 
 
-def test_collate_pads_sources_before_targets(kind: TaskType) -> None:
+def test_collate_pads_sources_before_targets(learner: Learner) -> None:
     examples = [
         {"input_ids": [1, 2, 3], "target_ids": [4], "source_text": 2**48 - 1, "target_text": 5},
         {"input_ids": [6], "target_ids": [7, 8], "source_text": 0, "target_text": 2**24},
     ]
-    batch = kind.collate(examples, VOCABULARY)
+    batch = learner.collate(examples, VOCABULARY)
     assert batch.inputs["input_ids"].tolist() == [[1, 2, 3], [6, 0, 0], [4, 0, 0], [7, 8, 0]]
     assert batch.inputs["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0], [1, 0, 0], [1, 1, 0]]
     hidden = torch.arange(24.0).reshape(4, 3, 2)
-    found = kind.represent({"last_hidden_state": hidden}, batch)
+    found = learner.represent({"last_hidden_state": hidden}, batch)
     assert found[:, :4].tolist() == [[2, 3, 12, 13], [6, 7, 19, 20]]
     high, low = found[:, 4::2].double(), found[:, 5::2].double()
     assert (high * 2**24 + low).tolist() == [[2**48 - 1, 5], [0, 2**24]]  # to the last bit
 
 
 @pytest.fixture
-def batch(kind: TaskType, tiny_model: Path, tmp_path: Path) -> Batch:
-    made = tokenized(kind, tiny_model, rows(*PAIRS), (), tmp_path / "rows")
-    return kind.collate(examples_of(made), VOCABULARY)
+def batch(learner: Learner, tiny_model: Path, tmp_path: Path) -> Batch:
+    made = tokenized(learner, tiny_model, rows(*PAIRS), tmp_path / "rows")
+    return learner.collate(examples_of(made), VOCABULARY)
 
 
-def test_vectors_are_those_of_embed_texts(kind: TaskType, tiny_model: Path, batch: Batch) -> None:
+def test_vectors_are_those_of_embed_texts(learner: Learner, tiny_model: Path, batch: Batch) -> None:
     with quiet_transformers(), torch.no_grad():
-        model = kind.load_model(tiny_model, ()).eval()
-        found = kind.represent(model(**batch.inputs), batch)[:, :-4]
+        model = learner.load_model(tiny_model).eval()
+        found = learner.represent(model(**batch.inputs), batch)[:, :-4]
     for part, texts in zip(found.chunk(2, dim=1), zip(*PAIRS, strict=True), strict=True):
         expected = embed_texts(tiny_model, texts, max_length=48)
         np.testing.assert_allclose(part.numpy(), expected, atol=1e-5)
@@ -125,15 +132,15 @@ def reference_loss(vectors: torch.Tensor) -> torch.Tensor:
     return torch.stack(losses).mean()
 
 
-def test_the_loss_is_that_of_its_definition(kind: TaskType) -> None:
+def test_the_loss_is_that_of_its_definition(learner: Learner) -> None:
     vectors = torch.randn(6, 12, generator=torch.manual_seed(0))
-    loss = kind.loss(vectors, Batch({}, {}), torch.tensor([6]))
+    loss = learner.coupled_loss(vectors, torch.tensor([6]))
     torch.testing.assert_close(loss, reference_loss(vectors))
     # A row alone has no negatives, and nothing to learn.
-    assert kind.loss(vectors[:1], Batch({}, {}), torch.tensor([1])) == 0
+    assert learner.coupled_loss(vectors[:1], torch.tensor([1])) == 0
 
 
-def test_rows_that_share_a_text_are_no_negatives_of_each_other(kind: TaskType) -> None:
+def test_rows_that_share_a_text_are_no_negatives_of_each_other(learner: Learner) -> None:
     vectors = torch.randn(3, 12, generator=torch.manual_seed(0))
     vectors[1, -4:-2] = vectors[0, -4:-2]  # one source, two targets
     vectors[2, -2:] = vectors[1, -2:]  # one target, two sources
@@ -146,27 +153,29 @@ def test_rows_that_share_a_text_are_no_negatives_of_each_other(kind: TaskType) -
         for matrix in (scores, scores.T)
         for row, seen in pairs
     ]
-    loss = kind.loss(vectors, Batch({}, {}), torch.tensor([3]))
+    loss = learner.coupled_loss(vectors, torch.tensor([3]))
     torch.testing.assert_close(loss, torch.stack(losses).mean())
 
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_a_step_in_passes_has_the_gradient_of_one_batch(
-    kind: TaskType, tiny_model: Path, tmp_path: Path, size: int
+    learner: Learner, tiny_model: Path, tmp_path: Path, size: int
 ) -> None:
     """The vectors' gradients carried back pass by pass (Gao et al. 2021, arXiv:2101.06983)."""
-    examples = examples_of(tokenized(kind, tiny_model, rows(*PAIRS), (), tmp_path / "rows"))
+    examples = examples_of(tokenized(learner, tiny_model, rows(*PAIRS), tmp_path / "rows"))
     parts = [examples[start : start + size] for start in range(0, len(examples), size)]
     with quiet_transformers():
-        models = [kind.load_model(tiny_model, ()).eval() for _ in range(2)]
-    whole = kind.collate(examples, VOCABULARY)
-    expected = kind.loss(kind.represent(models[0](**whole.inputs), whole), whole, kind.units(whole))
+        models = [learner.load_model(tiny_model).eval() for _ in range(2)]
+    whole = learner.collate(examples, VOCABULARY)
+    expected = learner.coupled_loss(
+        learner.represent(models[0](**whole.inputs), whole), learner.units(whole)
+    )
     expected.backward()
-    batches = [kind.collate(part, VOCABULARY) for part in parts]
-    units = torch.stack([kind.units(one) for one in batches]).sum(dim=0)
-    made = [kind.represent(models[1](**one.inputs), one) for one in batches]
+    batches = [learner.collate(part, VOCABULARY) for part in parts]
+    units = torch.stack([learner.units(one) for one in batches]).sum(dim=0)
+    made = [learner.represent(models[1](**one.inputs), one) for one in batches]
     vectors = torch.cat(made).detach().requires_grad_()
-    loss = kind.loss(vectors, Batch({}, {}), units)
+    loss = learner.coupled_loss(vectors, units)
     loss.backward()
     assert vectors.grad is not None
     torch.cat(made).backward(vectors.grad)
@@ -180,14 +189,14 @@ def test_a_step_in_passes_has_the_gradient_of_one_batch(
 
 
 def test_a_model_that_reads_and_writes_is_refused(
-    kind: TaskType, tiny_model: Path, tmp_path: Path
+    learner: Learner, tiny_model: Path, tmp_path: Path
 ) -> None:
     config = T5Config(vocab_size=50, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
     T5Model(config).save_pretrained(tmp_path)
     load_tokenizer(tiny_model).save_pretrained(tmp_path)
     assert AutoConfig.from_pretrained(tmp_path).is_encoder_decoder
     with quiet_transformers(), pytest.raises(BaseModelError, match="reads with an encoder and"):
-        kind.load_model(tmp_path, ())
+        learner.load_model(tmp_path)
 
 
 @settings(max_examples=30, deadline=None)
@@ -238,27 +247,27 @@ def test_measures_of_ranks() -> None:
 
 
 def test_a_trained_model_finds_the_chinese_words_of_english_ones(
-    kind: TaskType, tiny_model: Path, tmp_path: Path
+    learner: Learner, examiner: Examiner, tiny_model: Path, tmp_path: Path
 ) -> None:
     table = made_rows(240, 0)
     known, asked = table.slice(0, 200), table.slice(200)
-    before = values_of(kind.measure(asked, kind.predict(tiny_model, asked, (), READING), ()))
+    before = values_of(examiner.measure(asked, examiner.predict(tiny_model, asked)))
     folder, metrics = train(
-        kind, tiny_model, (known, asked), (), tmp_path / "run", epochs=30, batch_size=40,
+        learner, tiny_model, (known, asked), tmp_path / "run", epochs=30, batch_size=40,
         learning_rate=3e-3,
     )  # fmt: skip
-    answers = kind.predict(folder, asked, (), READING)
-    found = values_of(kind.measure(asked, answers, ()))
+    answers = examiner.predict(folder, asked)
+    found = values_of(examiner.measure(asked, answers))
     assert before["mrr"] < 0.3
     assert found["mrr"] > 0.7
     assert found["accuracy_at_1"] > 0.5
     assert {name: found[name] for name in metrics} == pytest.approx(metrics, abs=1e-3)
     # The pool is the same in any order of the rows.
     shuffled = asked.take(np.random.default_rng(0).permutation(40))
-    again = kind.predict(folder, shuffled, (), READING)
-    assert values_of(kind.measure(shuffled, again, ())) == pytest.approx(found)
+    again = examiner.predict(folder, shuffled)
+    assert values_of(examiner.measure(shuffled, again)) == pytest.approx(found)
     # No word is in both languages.
-    words = kind.baseline(known, asked, (), 0)
+    words = examiner.baseline(known, asked)
     assert set(words["rank"].to_pylist()) == {40}
     vector = json.loads(answers["answer"][0].as_py())["vector"]
     np.testing.assert_allclose(
@@ -266,17 +275,17 @@ def test_a_trained_model_finds_the_chinese_words_of_english_ones(
     )
 
 
-def test_the_baseline_finds_texts_that_share_words(kind: TaskType) -> None:
+def test_the_baseline_finds_texts_that_share_words(examiner: Examiner) -> None:
     table = rows(("a good film", "good film night"), ("bank rates fell", "rates of the bank"))
-    words = kind.baseline(table, table, (), 0)
+    words = examiner.baseline(table, table)
     assert words["rank"].to_pylist() == [1, 1]
     nothing = rows(("!", "?"))
-    assert "no TF-IDF baseline" in kind.baseline(nothing, nothing, (), 0)
+    assert "no TF-IDF baseline" in examiner.baseline(nothing, nothing)
 
 
-def test_vectors_of_the_first_rows_alone_are_answers(kind: TaskType, tiny_model: Path) -> None:
+def test_vectors_of_the_first_rows_alone_are_answers(examiner: Examiner, tiny_model: Path) -> None:
     table = made_rows(70, 0)
-    answers = kind.predict(tiny_model, table.take(np.arange(70)[::-1]), (), READING)
+    answers = examiner.predict(tiny_model, table.take(np.arange(70)[::-1]))
     assert [answer is not None for answer in answers["answer"].to_pylist()] == (
         [False] * 6 + [True] * 64
     )

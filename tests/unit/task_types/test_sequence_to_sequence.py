@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,21 @@ from transformers import AutoModelForSeq2SeqLM
 
 from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, SettingsError, TrainingError
-from tasks.task_types import TokenLimits, task_type
+from tasks.task_types.examiner import examiner_of
 from tasks.task_types.examples import IGNORED, Batch
 from tasks.task_types.generation.beam_search import open_writer
-from tasks.task_types.generation.sequence_to_sequence import BEAMS, SUMMARISATION, TRANSLATION
+from tasks.task_types.generation.learner import BEAMS
+from tasks.task_types.learner import LossSettings, learner_of
+from tasks.task_types.limits import TokenLimits
+from tasks.task_types.server import server_of
 from tasks.task_types.tokenizers import load_tokenizer, vocabulary_of
 from tests.unit.task_types.pair_models import examples_of, learn, pairs, table_of, tiny_model
 from tests.unit.task_types.text_models import served_alone
 
-READING = TokenLimits(max_length=48, max_target_length=12)
+LIMITS = TokenLimits(max_length=48, max_target_length=12)
+LEARNER = learner_of("translation", (), LIMITS)
+EXAMINER = examiner_of("translation", (), LIMITS)
+SUMMARIES = examiner_of("summarisation", (), LIMITS)
 ARCHITECTURES = ("t5", "bart")
 
 
@@ -34,24 +41,17 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def trained(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that has learnt most of its little language."""
     folder = tmp_path_factory.mktemp("trained") / "model"
-    return learn(TRANSLATION, bases["t5"], pairs(300), folder, reading=READING, steps=150)[0]
+    return learn(LEARNER, bases["t5"], pairs(300), folder, steps=150)[0]
 
 
 def load(base: Path) -> Any:
     with quiet_transformers():
-        return TRANSLATION.load_model(base, ()).eval()
+        return LEARNER.load_model(base).eval()
 
 
 def batch_of(base: Path, rows: pa.Table, model: Any) -> Batch:
     vocabulary = vocabulary_of(load_tokenizer(base), model.config)
-    return TRANSLATION.collate(examples_of(TRANSLATION, base, rows, READING), vocabulary)
-
-
-def test_both_are_registered_and_led_by_their_own_metrics() -> None:
-    assert task_type("translation") is TRANSLATION
-    assert task_type("summarisation") is SUMMARISATION
-    assert TRANSLATION.leading[0] == "chrf"
-    assert SUMMARISATION.leading[0] == "rouge_l"
+    return LEARNER.collate(examples_of(LEARNER, base, rows), vocabulary)
 
 
 def test_encode_cuts_both_sides_and_counts_a_row_once(bases: dict[str, Path]) -> None:
@@ -59,7 +59,7 @@ def test_encode_cuts_both_sides_and_counts_a_row_once(bases: dict[str, Path]) ->
     rows = table_of(
         ["red cat", "red cat " * 40, "red", "dog " * 60], ["红猫", "红", "红猫" * 30, "狗" * 60]
     )
-    encoded = TRANSLATION.encode(rows, tokenizer, (), READING)
+    encoded = LEARNER.encode(rows, tokenizer)
     read, written = (encoded.table[name].to_pylist() for name in ("input_ids", "target_ids"))
     assert [len(read[1]), len(read[3])] == [48, 48]
     assert [len(written[2]), len(written[3])] == [12, 12]
@@ -74,10 +74,15 @@ def test_encode_cuts_both_sides_and_counts_a_row_once(bases: dict[str, Path]) ->
 def test_a_target_is_as_long_as_a_source_unless_it_is_said(bases: dict[str, Path]) -> None:
     tokenizer = load_tokenizer(bases["t5"])
     rows = table_of(["red"], ["狗" * 60])
-    ids = TRANSLATION.encode(rows, tokenizer, (), TokenLimits(48)).table["target_ids"][0].as_py()
+    ids = (
+        replace(LEARNER, limits=TokenLimits(48))
+        .encode(rows, tokenizer)
+        .table["target_ids"][0]
+        .as_py()
+    )
     assert len(ids) == 48
     with pytest.raises(SettingsError, match=r"max_target_length is 65, and .* at most 64 tokens"):
-        TRANSLATION.encode(rows, tokenizer, (), TokenLimits(48, max_target_length=65))
+        replace(LEARNER, limits=TokenLimits(48, max_target_length=65)).encode(rows, tokenizer)
 
 
 def test_a_target_ends_whatever_the_tokenizer(bases: dict[str, Path], tiny_model: Path) -> None:
@@ -87,12 +92,12 @@ def test_a_target_ends_whatever_the_tokenizer(bases: dict[str, Path], tiny_model
     for tokenizer, end in ((bert, bert.sep_token_id), (load_tokenizer(bases["t5"]), 1)):
         if end == 1:
             tokenizer.backend_tokenizer.post_processor = None
-        table = TRANSLATION.encode(rows, tokenizer, (), READING).table
+        table = LEARNER.encode(rows, tokenizer).table
         assert [ids[-1] for ids in table["target_ids"].to_pylist()] == [end, end]
         assert len(table["target_ids"][1].as_py()) == 12
     bert.sep_token = None
     with pytest.raises(BaseModelError, match="has no end token"):
-        TRANSLATION.encode(rows, bert, (), READING)
+        LEARNER.encode(rows, bert)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -106,7 +111,7 @@ def test_the_decoder_reads_what_the_model_itself_would_give_it(
     labels, mask = batch.labels["labels"], batch.inputs["decoder_attention_mask"]
     assert ((labels == IGNORED) == (mask == 0)).all()
     assert batch.inputs["attention_mask"].sum() == sum(
-        len(one["input_ids"]) for one in examples_of(TRANSLATION, base, rows, READING)
+        len(one["input_ids"]) for one in examples_of(LEARNER, base, rows)
     )
     theirs = model.prepare_decoder_input_ids_from_labels(labels=labels)
     ours = batch.inputs["decoder_input_ids"]
@@ -116,10 +121,10 @@ def test_the_decoder_reads_what_the_model_itself_would_give_it(
         outputs = model(**batch.inputs)
         source = {name: batch.inputs[name] for name in ("input_ids", "attention_mask")}
         expected = model(**source, labels=labels).loss
-    loss = TRANSLATION.loss(outputs, batch, TRANSLATION.units(batch))
+    loss = LEARNER.loss(outputs, batch, LEARNER.units(batch))
     torch.testing.assert_close(loss, expected)
-    summed = TRANSLATION.outcomes(outputs, batch).numpy()
-    assert TRANSLATION.metrics(summed)["perplexity"] == pytest.approx(np.exp(float(expected)))
+    summed = LEARNER.outcomes(outputs, batch).numpy()
+    assert LEARNER.metrics(summed)["perplexity"] == pytest.approx(np.exp(float(expected)))
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -129,19 +134,17 @@ def test_padding_changes_neither_loss_nor_outcome(
     base, rows = bases[architecture], pairs(9)
     model = load(base)
     whole = batch_of(base, rows, model)
-    units = TRANSLATION.units(whole)
+    units = LEARNER.units(whole)
+    smoothed = replace(LEARNER, loss_settings=LossSettings(0.1))
     with torch.no_grad():
         together = model(**whole.inputs)
         alone = [batch_of(base, rows.slice(row, 1), model) for row in range(9)]
         outputs = [model(**one.inputs) for one in alone]
-    shares = [
-        TRANSLATION.loss(said, one, units, smoothing=0.1)
-        for said, one in zip(outputs, alone, strict=True)
-    ]
-    expected = TRANSLATION.loss(together, whole, units, smoothing=0.1)
+    shares = [smoothed.loss(said, one, units) for said, one in zip(outputs, alone, strict=True)]
+    expected = smoothed.loss(together, whole, units)
     torch.testing.assert_close(sum(shares), expected, rtol=1e-5, atol=1e-6)
-    by_row = [TRANSLATION.outcomes(said, one)[0] for said, one in zip(outputs, alone, strict=True)]
-    torch.testing.assert_close(torch.stack(by_row), TRANSLATION.outcomes(together, whole))
+    by_row = [LEARNER.outcomes(said, one)[0] for said, one in zip(outputs, alone, strict=True)]
+    torch.testing.assert_close(torch.stack(by_row), LEARNER.outcomes(together, whole))
 
 
 def test_smoothing_and_accuracy_by_brute_force() -> None:
@@ -154,13 +157,14 @@ def test_smoothing_and_accuracy_by_brute_force() -> None:
         wanted = torch.full((5,), 0.2 / 5)
         wanted[labels[row, place]] += 0.8
         expected -= float((wanted * log_shares[row, place]).sum()) / 3
-    loss = TRANSLATION.loss({"logits": logits}, batch, TRANSLATION.units(batch), smoothing=0.2)
+    smoothed = replace(LEARNER, loss_settings=LossSettings(0.2))
+    loss = smoothed.loss({"logits": logits}, batch, LEARNER.units(batch))
     assert float(loss) == pytest.approx(expected, rel=1e-5)
     right = [int(logits[row, place].argmax() == labels[row, place]) for row, place in
              ((0, 0), (0, 1), (1, 0))]  # fmt: skip
-    metrics = TRANSLATION.metrics(TRANSLATION.outcomes({"logits": logits}, batch).numpy())
+    metrics = LEARNER.metrics(LEARNER.outcomes({"logits": logits}, batch).numpy())
     assert metrics["token_accuracy"] == pytest.approx(sum(right) / 3)
-    assert TRANSLATION.selection_metric in metrics
+    assert LEARNER.selection_metric in metrics
 
 
 def test_the_beams_are_saved_with_the_weights(bases: dict[str, Path], tmp_path: Path) -> None:
@@ -189,8 +193,8 @@ def test_models_that_cannot_write_are_refused(
 
 def test_a_trained_model_has_learnt_its_language(trained: Path) -> None:
     test = pairs(70, seed=2)
-    answers = TRANSLATION.predict(trained, test, (), READING)
-    metrics = {one.name: one.value for one in TRANSLATION.measure(test, answers, ()).measures}
+    answers = EXAMINER.predict(trained, test)
+    metrics = {one.name: one.value for one in EXAMINER.measure(test, answers).measures}
     assert metrics["rouge_l"] > 0.6
     assert b"tok:zh" in answers.schema.metadata[b"bleu"]
     said = answers["hypothesis"].to_pylist()
@@ -206,14 +210,16 @@ def test_a_trained_model_has_learnt_its_language(trained: Path) -> None:
 def test_it_is_served_as_it_was_evaluated(trained: Path) -> None:
     sources = [*pairs(12, seed=2)["source"].to_pylist(), "", "2024", "red cat " * 200, "一个句子"]
     rows = table_of(sources, [""] * len(sources))
-    answers = TRANSLATION.predict(trained, rows, (), TokenLimits(READING.max_length))
+    answers = replace(EXAMINER, limits=TokenLimits(LIMITS.max_length)).predict(trained, rows)
     asked = [{"source": source} for source in sources]
-    served = served_alone({"translation": (TRANSLATION.served, trained, asked)})["translation"]
+    served = served_alone({"translation": (server_of("translation").script, trained, asked)})[
+        "translation"
+    ]
     assert served == [json.loads(one) for one in answers["answer"].to_pylist()]
 
 
 def test_rows_beside_it_do_not_change_what_is_written(trained: Path) -> None:
-    writer = open_writer(trained, READING.max_length, 12)
+    writer = open_writer(trained, LIMITS.max_length, 12)
     sources = [*pairs(20, seed=3)["source"].to_pylist(), "", "red cat " * 90]
     assert writer.write(sources) == [writer.write_one(source) for source in sources]
 
@@ -224,16 +230,16 @@ def test_scores_that_are_no_numbers_are_refused(trained: Path, tmp_path: Path) -
     weights["shared.weight"][:] = float("nan")
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(TrainingError, match="scores that are no numbers"):
-        TRANSLATION.predict(folder, pairs(3), (), READING)
+        EXAMINER.predict(folder, pairs(3))
 
 
 def test_the_trivial_translation_is_that_of_the_nearest_source() -> None:
     train = table_of(["the red cat", "a big dog", "我们去学校"], ["红猫", "大狗", "to school"])
     test = table_of(["red cats", "two big dogs", "他们去学校了"], ["", "", ""])
-    found = TRANSLATION.baseline(train, test, (), 0)
+    found = EXAMINER.baseline(train, test)
     assert found["hypothesis"].to_pylist() == ["红猫", "大狗", "to school"]
-    assert TRANSLATION.measure(test, found, ()).leading == ("chrf", "bleu")
-    assert TRANSLATION.baseline(train.slice(0, 0), test, (), 0) == "there are no training rows"
+    assert EXAMINER.measure(test, found).leading == ("chrf", "bleu")
+    assert EXAMINER.baseline(train.slice(0, 0), test) == "there are no training rows"
 
 
 def test_the_trivial_summary_is_the_lead_of_the_text() -> None:
@@ -244,7 +250,7 @@ def test_the_trivial_summary_is_the_lead_of_the_text() -> None:
         "今天很好。" * 9,
         "",
     ]
-    found = SUMMARISATION.baseline(train, table_of(sources, sources), (), 0)
+    found = SUMMARIES.baseline(train, table_of(sources, sources))
     assert found["hypothesis"].to_pylist() == [
         "One two. Three four!", "No full stop at all here", "今天很好。" * 3, "",
     ]  # fmt: skip

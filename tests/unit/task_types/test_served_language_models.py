@@ -10,19 +10,17 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tasks.task_types import TokenLimits
-from tasks.task_types.language_models.causal_lm import CausalLm
-from tasks.task_types.language_models.chat import Chat
-from tasks.task_types.language_models.masked_lm import MaskedLm
-from tasks.task_types.language_models.next_sentence import NextSentence
+from tasks.task_types.examiner import examiner_of
+from tasks.task_types.limits import TokenLimits
 from tasks.task_types.requests import example_requests, probe_requests
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.server import server_of
 from tests.unit.task_types.language_models import TEXTS, tiny_bert, tiny_gpt2, tiny_llama
 
 pytestmark = pytest.mark.slow
 
-KINDS = {kind.name: kind for kind in (CausalLm(), MaskedLm(), NextSentence(), Chat())}
-READING = TokenLimits(max_length=32, stride=4, max_target_length=12)
+NAMES = ("causal_lm", "masked_lm", "next_sentence", "chat")
+LIMITS = TokenLimits(max_length=32, stride=4, max_target_length=12)
 DOCUMENTS = (*TEXTS, "The match was [MASK] by a late goal. He [MASK].", "", "2024", "。\uff01" * 30)
 ASK = """
 import json, sys
@@ -41,7 +39,7 @@ print(json.dumps([name for name in sys.modules if name.split(".")[0] in ("tasks"
 
 def rows_of(name: str) -> list[dict[str, Any]]:
     """Rows of the task type, with what any model has to answer among them."""
-    shape = ROW_SHAPES[name]
+    shape = shape_of(name)
     asked = [*probe_requests(shape), *example_requests(shape)]
     if name == "chat":
         said = [
@@ -70,7 +68,7 @@ def served(models: dict[str, Path]) -> dict[str, Sequence[dict[str, Any]]]:
     """What each script answers; all of them in one process, whose start takes longest."""
     config = {"max_length": 32, "stride": 4, "max_target_length": 12}
     asked = [
-        (str(kind.served), str(models[name]), config, rows_of(name)) for name, kind in KINDS.items()
+        (str(server_of(name).script), str(models[name]), config, rows_of(name)) for name in NAMES
     ]
     done = subprocess.run(
         [sys.executable, "-I", "-c", ASK],
@@ -78,24 +76,26 @@ def served(models: dict[str, Path]) -> dict[str, Sequence[dict[str, Any]]]:
         cwd=models["chat"],
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    *answers, ours = [json.loads(line) for line in done.stdout.splitlines()[-len(KINDS) - 1 :]]
+    *answers, ours = [json.loads(line) for line in done.stdout.splitlines()[-len(NAMES) - 1 :]]
     assert ours == []
-    return dict(zip(KINDS, answers, strict=True))
+    return dict(zip(NAMES, answers, strict=True))
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_served_model_answers_as_predict_does(
     name: str, models: dict[str, Path], served: dict[str, Sequence[dict[str, Any]]]
 ) -> None:
     rows = rows_of(name)
-    column = ROW_SHAPES[name].inputs[0].name
+    column = shape_of(name).inputs[0].name
     table = pa.table(
         {
             "row_id": [f"{place:02}" for place in range(len(rows))],
             column: [row[column] for row in rows],
         }
     )
-    answers = KINDS[name].predict(models[name], table, (), READING).column("answer").to_pylist()
+    answers = (
+        examiner_of(name, (), LIMITS).predict(models[name], table).column("answer").to_pylist()
+    )
     for ours, theirs in zip(map(json.loads, answers), served[name], strict=True):
         assert ours.keys() == theirs.keys()
         for key, value in ours.items():

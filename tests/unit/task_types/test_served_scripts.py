@@ -8,8 +8,7 @@ import pytest
 
 import tasks.task_types.served
 from infra.model_format import RUNTIME_LIBRARIES
-from tasks.task_types import TaskType
-from tasks.task_types.catalogue import TASK_TYPES
+from tasks.task_types.server import SERVERS, Server, server_of
 
 FOLDER = Path(tasks.task_types.served.__file__).parent
 SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.name != "__init__.py")
@@ -51,12 +50,20 @@ def test_a_script_says_that_it_reads_a_data_frame(script: Path) -> None:
     assert ast.unparse(rows.annotation).endswith("DataFrame")
 
 
-@pytest.mark.parametrize("kind", TASK_TYPES.values(), ids=TASK_TYPES.keys())
-def test_a_task_type_has_either_a_pipeline_or_a_script(kind: TaskType) -> None:
-    assert (kind.pipeline is None) is not (kind.served is None)
-    assert kind.served is None or kind.served in SCRIPTS
+@pytest.mark.parametrize("name", SERVERS.names)
+def test_a_task_type_has_either_a_pipeline_or_a_script(name: str) -> None:
+    server = server_of(name)
+    assert (server.pipeline is None) is not (server.script is None)
+    assert server.script is None or server.script in SCRIPTS
+
+
+def test_a_server_that_is_both_or_neither_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="by a pipeline or by a script"):
+        Server()
+    with pytest.raises(ValueError, match="name one of the two"):
+        Server(pipeline="fill-mask", script=tmp_path)
 
 
 def test_every_script_serves_a_task_type() -> None:
-    used = {kind.served for kind in TASK_TYPES.values()}
+    used = {server_of(name).script for name in SERVERS.names}
     assert {path.name for path in SCRIPTS if path not in used} == set()

@@ -15,11 +15,14 @@ import torch
 
 from infra.base_models import quiet_transformers
 from infra.script_format import write_script_model
-from tasks.task_types import TaskType, task_type
+from tasks.task_types.examiner import examiner_of
+from tasks.task_types.learner import learner_of
 from tasks.task_types.requests import example_requests, probe_requests
-from tasks.task_types.rows import ROW_SHAPES, arrow_type
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import arrow_type
+from tasks.task_types.server import server_of
 from tasks.task_types.tokenizers import load_tokenizer
-from tests.unit.task_types.text_models import READING, served_alone
+from tests.unit.task_types.text_models import LIMITS, served_alone
 
 pytestmark = pytest.mark.slow
 
@@ -47,15 +50,15 @@ MORE_ROWS: Mapping[str, list[dict[str, Any]]] = {
 }
 
 
-def rows_of(kind: TaskType) -> list[dict[str, Any]]:
-    shape = ROW_SHAPES[kind.name]
-    return [*MORE_ROWS[kind.name], *example_requests(shape), *probe_requests(shape)]
+def rows_of(name: str) -> list[dict[str, Any]]:
+    shape = shape_of(name)
+    return [*MORE_ROWS[name], *example_requests(shape), *probe_requests(shape)]
 
 
-def as_table(kind: TaskType, rows: list[dict[str, Any]]) -> pa.Table:
+def as_table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
     columns = {
         column.name: pa.array([row.get(column.name) for row in rows], arrow_type(column.kind))
-        for column in ROW_SHAPES[kind.name].columns
+        for column in shape_of(name).columns
     }
     return pa.table({"row_id": [str(number) for number in range(len(rows))], **columns})
 
@@ -69,7 +72,7 @@ def models(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
         folders[name] = tmp_path_factory.mktemp(name) / "model"
         with quiet_transformers():
             model, tokenizer = (
-                task_type(name).load_model(tiny_model, LABELS),
+                learner_of(name, LABELS, LIMITS).load_model(tiny_model),
                 load_tokenizer(tiny_model),
             )
             for value in model.parameters():
@@ -88,9 +91,9 @@ def models(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 def said(models: dict[str, Path]) -> dict[str, list[dict[str, Any]]]:
     asked = {}
     for name, folder in models.items():
-        kind = task_type(name)
-        assert kind.served is not None
-        asked[name] = (kind.served, folder, rows_of(kind))
+        script = server_of(name).script
+        assert script is not None
+        asked[name] = (script, folder, rows_of(name))
     return served_alone(asked)
 
 
@@ -98,10 +101,10 @@ def said(models: dict[str, Path]) -> dict[str, list[dict[str, Any]]]:
 def test_the_script_says_what_predict_says(
     name: str, said: dict[str, list[dict[str, Any]]], models: dict[str, Path]
 ) -> None:
-    kind = task_type(name)
-    predicted = kind.predict(models[name], as_table(kind, rows_of(kind)), LABELS, READING)
+    examiner = examiner_of(name, LABELS, LIMITS)
+    predicted = examiner.predict(models[name], as_table(name, rows_of(name)))
     expected = [json.loads(answer) for answer in predicted.column("answer").to_pylist()]
-    assert len(said[name]) == len(expected) == len(rows_of(kind))
+    assert len(said[name]) == len(expected) == len(rows_of(name))
     for ours, theirs in zip(said[name], expected, strict=True):
         assert ours.keys() == theirs.keys()
         if "score" in ours:
@@ -110,7 +113,7 @@ def test_the_script_says_what_predict_says(
 
 
 def test_entities_are_the_spans_of_the_tags(said: dict[str, list[dict[str, Any]]]) -> None:
-    rows = rows_of(task_type("tagging"))
+    rows = rows_of("tagging")
     types = []
     for answer, row in zip(said["tagging"], rows, strict=True):
         assert len(answer["tags"]) == len(row["tokens"])
@@ -125,7 +128,7 @@ def test_entities_are_the_spans_of_the_tags(said: dict[str, list[dict[str, Any]]
 
 
 def test_answers_stand_in_their_contexts(said: dict[str, list[dict[str, Any]]]) -> None:
-    rows = rows_of(task_type("question_answering"))
+    rows = rows_of("question_answering")
     found = 0
     for answer, row in zip(said["question_answering"], rows, strict=True):
         text, start = answer["answer"], answer["start"]
@@ -145,14 +148,14 @@ def test_mlflow_hands_every_row_over_and_the_answers_back(
     """As a consumer loads a registered version: with its signature, which it holds rows to."""
     import mlflow.pyfunc
 
-    kind, rows = task_type(name), rows_of(task_type(name))
-    assert kind.served is not None
+    rows, script = rows_of(name), server_of(name).script
+    assert script is not None
     write_script_model(
         models[name],
         tmp_path / "version",
-        script=kind.served,
-        settings={"max_length": READING.max_length, "stride": 0, "max_target_length": 0},
-        inputs={column.name: column.kind for column in ROW_SHAPES[name].inputs},
+        script=script,
+        settings={"max_length": LIMITS.max_length, "stride": 0, "max_target_length": 0},
+        inputs={column.name: column.kind for column in shape_of(name).inputs},
         examples=rows,
         answers=said[name],
     )

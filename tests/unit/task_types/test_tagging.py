@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,10 +19,13 @@ from torch.nn.functional import cross_entropy
 
 from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, DataError, SettingsError, TrainingError
-from tasks.task_types import TaskType, TokenLimits, task_type
+from tasks.task_types.examiner import Examiner, examiner_of
 from tasks.task_types.examples import IGNORED, Batch, Example, Vocabulary
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.learner import Learner, LossSettings, learner_of
+from tasks.task_types.limits import TokenLimits
+from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.scoring import load_model
+from tasks.task_types.server import server_of
 from tasks.task_types.tags.tag_answers import joined
 from tasks.task_types.tags.tag_spans import OUTSIDE_TAG, count_spans, read_tags
 from tasks.task_types.tags.tagging_measures import measure_tags
@@ -29,7 +33,7 @@ from tasks.task_types.tags.word_windows import windows_of
 from tasks.task_types.tokenizers import load_tokenizer
 from tasks.validation.contract.settings import ContractSettings
 from tasks.validation.contract.suites import labels_of
-from tests.unit.task_types.text_models import READING, train, values_of, weighted
+from tests.unit.task_types.text_models import LIMITS, train, values_of, weighted
 
 TYPES = ("loc", "per-son", "组")
 SCHEMES = {"BIO": (IOB2, "BI"), "BILOU": (BILOU, "BILU"), "IOBES": (IOBES, "BIES")}
@@ -46,8 +50,13 @@ FOREIGN = [
 
 
 @pytest.fixture
-def kind() -> TaskType:
-    return task_type("tagging")
+def learner() -> Learner:
+    return learner_of("tagging", LABELS, LIMITS)
+
+
+@pytest.fixture
+def examiner() -> Examiner:
+    return examiner_of("tagging", LABELS, LIMITS)
 
 
 def tags_in(scheme: str) -> list[str]:
@@ -209,10 +218,10 @@ def pieces_of(tokenizer: Any, word: str) -> list[int]:
     return list(tokenizer(word, add_special_tokens=False)["input_ids"])
 
 
-def test_a_words_label_stands_on_its_first_token(kind: TaskType, tiny_model: Path) -> None:
+def test_a_words_label_stands_on_its_first_token(learner: Learner, tiny_model: Path) -> None:
     tokenizer = load_tokenizer(tiny_model)
     tags = [[LABELS[(n + m) % 5] for m in range(len(row))] for n, row in enumerate(FOREIGN)]
-    encoded = kind.encode(rows_of(FOREIGN, tags), tokenizer, LABELS, READING)
+    encoded = learner.encode(rows_of(FOREIGN, tags), tokenizer)
     expected = []
     for number, (row, own) in enumerate(zip(FOREIGN, tags, strict=True)):
         ids, labels = [tokenizer.cls_token_id], [IGNORED]
@@ -228,10 +237,7 @@ def test_a_words_label_stands_on_its_first_token(kind: TaskType, tiny_model: Pat
     assert max(len(pieces_of(tokenizer, word)) for word in FOREIGN[0]) > 1  # or nothing is shown
     assert encoded.tokens == sum(len(ids) for _, ids, _ in expected)
     assert encoded.truncated == 0
-    assert (
-        encoded.table.schema
-        == kind.encode(rows_of([], []), tokenizer, LABELS, READING).table.schema
-    )
+    assert encoded.table.schema == learner.encode(rows_of([], []), tokenizer).table.schema
 
 
 @st.composite
@@ -279,22 +285,22 @@ def side(held: list[int], word: int, lengths: dict[int, int], present: list[int]
     )
 
 
-def test_a_long_row_is_read_in_windows_and_counted(kind: TaskType, tiny_model: Path) -> None:
+def test_a_long_row_is_read_in_windows_and_counted(learner: Learner, tiny_model: Path) -> None:
     tokenizer = load_tokenizer(tiny_model)
     words = [f"goal{number}" for number in range(60)]
     tags = [LABELS[number % 5] for number in range(60)]
     table = rows_of([words, ["a", "film"]], [tags, ["O", "O"]])
-    encoded = kind.encode(table, tokenizer, LABELS, TokenLimits(max_length=24))
+    encoded = replace(learner, limits=TokenLimits(max_length=24)).encode(table, tokenizer)
     assert encoded.truncated == 1
     ids = encoded.table.column("row_id").to_pylist()
     assert ids == ["000"] * (len(ids) - 1) + ["001"]
     labels = [one for row in encoded.table.column("labels").to_pylist()[:-1] for one in row]
     assert [one for one in labels if one != IGNORED] == [LABELS.index(tag) for tag in tags]
     one_word = rows_of([["goal" * 20]], [["B-loc"]])
-    cut = kind.encode(one_word, tokenizer, LABELS, TokenLimits(max_length=12))
+    cut = replace(learner, limits=TokenLimits(max_length=12)).encode(one_word, tokenizer)
     assert (cut.truncated, cut.tokens) == (1, 12)
     with pytest.raises(SettingsError, match="max_length is 2, of which special tokens take 2"):
-        kind.encode(one_word, tokenizer, LABELS, TokenLimits(max_length=2))
+        replace(learner, limits=TokenLimits(max_length=2)).encode(one_word, tokenizer)
 
 
 def test_byte_level_tokenizers_see_a_space_before_each_word() -> None:
@@ -311,30 +317,33 @@ def test_byte_level_tokenizers_see_a_space_before_each_word() -> None:
     assert [window.input_ids for window in read.windows] == [natural]
 
 
-def test_wrong_tags_are_refused(kind: TaskType, tiny_model: Path) -> None:
+def test_wrong_tags_are_refused(learner: Learner, tiny_model: Path) -> None:
     tokenizer = load_tokenizer(tiny_model)
     with pytest.raises(DataError, match=r"1 tag\(s\) outside the label set .*'B-new'"):
-        kind.encode(rows_of([["a"]], [["B-new"]]), tokenizer, LABELS, READING)
+        learner.encode(rows_of([["a"]], [["B-new"]]), tokenizer)
     with pytest.raises(DataError, match="row 1 has 2 tags for 1 words"):
-        kind.encode(rows_of([["a"]], [["O", "O"]]), tokenizer, LABELS, READING)
+        learner.encode(rows_of([["a"]], [["O", "O"]]), tokenizer)
 
 
 def test_the_label_set_of_a_contract_is_what_training_needs(
-    kind: TaskType, tiny_model: Path
+    learner: Learner, tiny_model: Path
 ) -> None:
     table = rows_of([["a", "late", "goal"]], [["B-loc", "I-loc", "O"]])
-    labels = labels_of(ContractSettings(), ROW_SHAPES["tagging"], [table])
+    labels = labels_of(ContractSettings(), shape_of("tagging"), [table])
     assert labels == ("B-loc", "I-loc", "O")
-    assert kind.encode(table, load_tokenizer(tiny_model), labels, READING).table.num_rows == 1
+    assert (
+        replace(learner, labels=labels).encode(table, load_tokenizer(tiny_model)).table.num_rows
+        == 1
+    )
 
 
 # Training
 
 
-def batch_of(kind: TaskType, tiny_model: Path, rows: pa.Table) -> tuple[Batch, list[Example]]:
-    encoded = kind.encode(rows, load_tokenizer(tiny_model), LABELS, READING).table.to_pylist()
+def batch_of(learner: Learner, tiny_model: Path, rows: pa.Table) -> tuple[Batch, list[Example]]:
+    encoded = learner.encode(rows, load_tokenizer(tiny_model)).table.to_pylist()
     examples = [{name: value for name, value in one.items() if name != "row_id"} for one in encoded]
-    return kind.collate(examples, Vocabulary(pad_id=0, size=600)), examples
+    return learner.collate(examples, Vocabulary(pad_id=0, size=600)), examples
 
 
 @pytest.fixture
@@ -347,21 +356,20 @@ def some_rows() -> pa.Table:
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("weights", [None, torch.tensor([2.0, 1.0, 1.0, 0.5, 0.1])])
 def test_shares_of_the_loss_sum_to_the_mean_over_the_words(
-    kind: TaskType, tiny_model: Path, some_rows: pa.Table, smoothing: float, weights: torch.Tensor
+    learner: Learner, tiny_model: Path, some_rows: pa.Table, smoothing: float, weights: torch.Tensor
 ) -> None:
-    whole, examples = batch_of(kind, tiny_model, some_rows)
+    whole, examples = batch_of(learner, tiny_model, some_rows)
     logits = torch.randn(*whole.labels["labels"].shape, 5, generator=torch.manual_seed(0))
     words = whole.labels["labels"] != IGNORED
-    assert kind.units(whole).tolist() == [17]
+    assert learner.units(whole).tolist() == [17]
+    classes = () if weights is None else tuple(weights.tolist())
+    weighed = replace(learner, loss_settings=LossSettings(smoothing), class_weights=classes)
     shares = []
     for part in (slice(0, 1), slice(1, 4)):
-        batch = kind.collate(examples[part], Vocabulary(pad_id=0, size=600))
+        batch = learner.collate(examples[part], Vocabulary(pad_id=0, size=600))
         own = logits[part, : batch.inputs["input_ids"].shape[1]]
         shares.append(
-            kind.loss(
-                {"logits": own}, batch, kind.units(whole), smoothing=smoothing,
-                class_weights=weights,
-            )
+            weighed.loss({"logits": own}, batch, learner.units(whole))
         )  # fmt: skip
     summed = cross_entropy(
         logits[words], whole.labels["labels"][words], weights, label_smoothing=smoothing,
@@ -371,17 +379,17 @@ def test_shares_of_the_loss_sum_to_the_mean_over_the_words(
 
 
 def test_validation_counts_the_spans_of_each_row(
-    kind: TaskType, tiny_model: Path, some_rows: pa.Table
+    learner: Learner, tiny_model: Path, some_rows: pa.Table
 ) -> None:
-    batch, _ = batch_of(kind, tiny_model, some_rows)
+    batch, _ = batch_of(learner, tiny_model, some_rows)
     labels = batch.labels["labels"]
     logits = torch.randn(*labels.shape, 5, generator=torch.manual_seed(3))
     logits += 2 * torch.nn.functional.one_hot(labels.clamp(min=0), 5)
-    outcomes = kind.outcomes({"logits": logits}, batch).numpy()
+    outcomes = learner.outcomes({"logits": logits}, batch).numpy()
     truth, predicted = some_rows.column("tags").to_pylist(), []
     for own, target in zip(logits.argmax(dim=-1), labels, strict=True):
         predicted.append([LABELS[one] for one in own[target != IGNORED]])
-    values = kind.metrics(outcomes.astype(float))
+    values = learner.metrics(outcomes.astype(float))
     assert values["entity_f1"] == pytest.approx(
         f1_score(truth, predicted, mode="strict", scheme=IOB2)
     )
@@ -390,12 +398,12 @@ def test_validation_counts_the_spans_of_each_row(
     for row, (true, called) in enumerate(zip(truth, predicted, strict=True)):
         found = [len(Entities([one], IOB2).entities[0]) for one in (called, true)]
         assert outcomes[row, 1:].tolist() == found
-    assert kind.metrics(np.zeros((2, 3))) == dict.fromkeys(values, 0.0)
+    assert learner.metrics(np.zeros((2, 3))) == dict.fromkeys(values, 0.0)
 
 
-def test_words_of_each_tag_are_counted(kind: TaskType) -> None:
+def test_words_of_each_tag_are_counted(learner: Learner) -> None:
     examples = SimpleNamespace(column=lambda _: np.array([IGNORED, 2, 2, IGNORED, 0]))
-    assert kind.class_counts(examples, 4).tolist() == [1, 0, 2, 0]
+    assert replace(learner, labels=LABELS[:4]).class_counts(examples).tolist() == [1, 0, 2, 0]
 
 
 def sentences(count: int, seed: int) -> pa.Table:
@@ -420,31 +428,31 @@ def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tagging") / "run"
     splits = sentences(400, 1), sentences(60, 2)
     model, metrics = train(
-        task_type("tagging"), tiny_model, splits, LABELS, folder,
+        learner_of("tagging", LABELS, LIMITS), tiny_model, splits, folder,
         epochs=12, learning_rate=5e-3, batch_size=32,
     )  # fmt: skip
     assert metrics["entity_f1"] > 0.95, metrics
     return model
 
 
-def test_a_trained_model_beats_the_most_frequent_tags(kind: TaskType, trained: Path) -> None:
+def test_a_trained_model_beats_the_most_frequent_tags(examiner: Examiner, trained: Path) -> None:
     test = sentences(80, 3)
-    answers = kind.predict(trained, test, LABELS, READING)
-    ours = values_of(kind.measure(test, answers, LABELS))
-    trivial = kind.baseline(sentences(400, 1), test, LABELS, 0)
-    theirs = values_of(kind.measure(test, trivial, LABELS))
+    answers = examiner.predict(trained, test)
+    ours = values_of(examiner.measure(test, answers))
+    trivial = examiner.baseline(sentences(400, 1), test)
+    theirs = values_of(examiner.measure(test, trivial))
     assert ours["entity_f1"] > 0.95
     assert theirs["entity_f1"] < 0.6
 
 
-def test_a_long_row_is_tagged_whole(kind: TaskType, trained: Path) -> None:
+def test_a_long_row_is_tagged_whole(examiner: Examiner, trained: Path) -> None:
     """Each window of it holds words that tell what the names are."""
     parts = sentences(400, 4).to_pylist()
     said = [row for row in parts if row["tokens"][0] == "he"][:40]
     words, tags = ([one for row in said for one in row[name]] for name in ("tokens", "tags"))
     row = rows_of([words, []], [tags, []])
-    answers = kind.predict(trained, row, LABELS, TokenLimits(max_length=32))
-    assert values_of(kind.measure(row, answers, LABELS))["entity_f1"] > 0.9
+    answers = replace(examiner, limits=TokenLimits(max_length=32)).predict(trained, row)
+    assert values_of(examiner.measure(row, answers))["entity_f1"] > 0.9
     assert len(words) > 200
 
 
@@ -467,7 +475,7 @@ def test_the_script_reads_spans_as_predict_does(scheme: str, data: st.DataObject
 def script_namespace() -> dict[str, Any]:
     """The served script's names, without registering a model."""
     if not _SCRIPT:
-        path = task_type("tagging").served
+        path = server_of("tagging").script
         assert path is not None
         source = path.read_text(encoding="utf-8").rpartition("mlflow.models.set_model(")[0]
         exec(compile(source, str(path), "exec"), _SCRIPT)  # noqa: S102
@@ -484,13 +492,13 @@ def test_words_are_joined_as_their_script_is_written() -> None:
     assert script_namespace()["joined"](["在", "巴", "黎", "x"]) == "在巴黎 x"
 
 
-def test_a_model_of_another_label_set_is_refused(kind: TaskType, trained: Path) -> None:
+def test_a_model_of_another_label_set_is_refused(examiner: Examiner, trained: Path) -> None:
     with pytest.raises(BaseModelError, match="tells 5 tags apart, and the label set has 2"):
-        kind.predict(trained, rows_of([["a"]], [["O"]]), ("B-x", "O"), READING)
+        replace(examiner, labels=("B-x", "O")).predict(trained, rows_of([["a"]], [["O"]]))
 
 
 def test_a_score_that_is_no_number_is_refused(
-    kind: TaskType, trained: Path, tmp_path: Path
+    examiner: Examiner, trained: Path, tmp_path: Path
 ) -> None:
     with quiet_transformers():
         model = load_model(trained, "AutoModelForTokenClassification")
@@ -498,18 +506,20 @@ def test_a_score_that_is_no_number_is_refused(
         model.save_pretrained(tmp_path)
         load_tokenizer(trained).save_pretrained(tmp_path)
     with pytest.raises(TrainingError, match="no numbers"):
-        kind.predict(tmp_path, rows_of([["a"]], [["O"]]), LABELS, READING)
+        examiner.predict(tmp_path, rows_of([["a"]], [["O"]]))
 
 
-def test_the_baseline_looks_words_up(kind: TaskType) -> None:
+def test_the_baseline_looks_words_up(examiner: Examiner) -> None:
     train_rows = rows_of(
         [["May", "may", "may", "Paris"], ["Rome", "May", "Rome"]],
         [["B-per", "O", "O", "B-loc"], ["B-loc", "B-per", "O"]],
     )
     test = rows_of([["May", "may", "MAY", "paris", "PARIS", "Rome", "new"], []], [["O"] * 7, []])
-    answers = kind.baseline(train_rows, test, LABELS, 0).column("tags").to_pylist()
+    answers = examiner.baseline(train_rows, test).column("tags").to_pylist()
     # MAY: twice B-per and twice O in any case, of which B-per stands first in the label set.
     assert answers == [["B-per", "O", "B-per", "B-loc", "B-loc", "B-loc", "O"], []]
-    assert kind.baseline(rows_of([], []), test, LABELS, 0) == "the training split has no words"
-    speech = kind.baseline(rows_of([["a", "b", "c"]], [["X", "Y", "Y"]]), test, ("X", "Y"), 0)
+    assert examiner.baseline(rows_of([], []), test) == "the training split has no words"
+    speech = replace(examiner, labels=("X", "Y")).baseline(
+        rows_of([["a", "b", "c"]], [["X", "Y", "Y"]]), test
+    )
     assert speech.column("tags").to_pylist()[0] == ["Y"] * 7

@@ -13,21 +13,20 @@ import pyarrow as pa
 import torch
 
 from infra.base_models import quiet_transformers
-from tasks.task_types import TaskType, TokenLimits, fitted_to
 from tasks.task_types.examples import Batch, Example
+from tasks.task_types.learner import Learner
+from tasks.task_types.limits import TokenLimits
 from tasks.task_types.measures import Measured
 from tasks.task_types.tokenizers import load_tokenizer, vocabulary_of
 from tasks.training.batching import TokenizedRows
 
-READING = TokenLimits(max_length=48)
+LIMITS = TokenLimits(max_length=48)
 
 
-def tokenized(
-    kind: TaskType, base: Path, rows: pa.Table, labels: Sequence[str], path: Path
-) -> TokenizedRows:
+def tokenized(learner: Learner, base: Path, rows: pa.Table, path: Path) -> TokenizedRows:
     """Rows as the training reads them, by way of the file."""
     with quiet_transformers():
-        table = kind.encode(rows, load_tokenizer(base), labels, READING).table.combine_chunks()
+        table = learner.encode(rows, load_tokenizer(base)).table.combine_chunks()
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
     return TokenizedRows(path)
@@ -38,27 +37,25 @@ def examples_of(rows: TokenizedRows) -> list[Example]:
 
 
 def train(
-    kind: TaskType,
+    learner: Learner,
     base: Path,
     splits: tuple[pa.Table, pa.Table],
-    labels: Sequence[str],
     folder: Path,
     *,
     epochs: int,
     batch_size: int,
     learning_rate: float,
-    **loss_options: Any,
 ) -> tuple[Path, dict[str, float]]:
     """A trained model with its tokenizer, as transformers saves them, and what validation says."""
     folder.mkdir()
     torch.manual_seed(0)
     rows, validation = (
-        tokenized(kind, base, part, labels, folder / f"{name}.arrow")
+        tokenized(learner, base, part, folder / f"{name}.arrow")
         for name, part in zip(("train", "validation"), splits, strict=True)
     )
-    kind = fitted_to(kind, rows)
+    learner = learner.fitted_to(rows)
     with quiet_transformers():
-        model, tokenizer = kind.load_model(base, labels), load_tokenizer(base)
+        model, tokenizer = learner.load_model(base), load_tokenizer(base)
         model.config.pad_token_id = tokenizer.pad_token_id
         vocabulary = vocabulary_of(tokenizer, model.config)
         learns = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -71,24 +68,25 @@ def train(
             examples = [rows[order.pop()] for _ in range(batch_size)]
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * min(1.0, 10 * (1 - step / steps), step / steps * 10)
-            step_of(kind, model, kind.collate(examples, vocabulary), **loss_options)
+            step_of(learner, model, learner.collate(examples, vocabulary))
             torch.nn.utils.clip_grad_norm_(learns, 1.0)  # as the engine does
             optimizer.step()
             optimizer.zero_grad()
         with torch.no_grad():
-            batch = kind.collate(examples_of(validation), vocabulary)
-            outcomes = kind.outcomes(model(**batch.inputs), batch).double().numpy()
+            batch = learner.collate(examples_of(validation), vocabulary)
+            outcomes = learner.outcomes(model(**batch.inputs), batch).double().numpy()
         model.save_pretrained(folder / "model")
         tokenizer.save_pretrained(folder / "model")
-    return folder / "model", dict(kind.metrics(outcomes))
+    return folder / "model", dict(learner.metrics(outcomes))
 
 
-def step_of(kind: TaskType, model: Any, batch: Batch, **loss_options: Any) -> float:
+def step_of(learner: Learner, model: Any, batch: Batch) -> float:
     """Loss of one batch, carried back."""
-    outputs = model(**batch.inputs)
-    if kind.couples_rows:
-        outputs = kind.represent(outputs, batch)
-    loss = kind.loss(outputs, batch, kind.units(batch), **loss_options)
+    outputs, units = model(**batch.inputs), learner.units(batch)
+    if learner.couples_rows:
+        loss = learner.coupled_loss(learner.represent(outputs, batch), units)
+    else:
+        loss = learner.loss(outputs, batch, units)
     loss.backward()
     return loss.item()
 
@@ -135,7 +133,7 @@ def served_alone(
 
     """
     asked = [
-        [name, str(script), str(checkpoint), {"max_length": READING.max_length}, list(rows)]
+        [name, str(script), str(checkpoint), {"max_length": LIMITS.max_length}, list(rows)]
         for name, (script, checkpoint, rows) in models.items()
     ]
     libraries = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]

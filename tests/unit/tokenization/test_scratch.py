@@ -19,11 +19,9 @@ from tasks.drift.checks import OF_THE_MODEL, questions_of
 from tasks.drift.settings import DriftSettings
 from tasks.records.data import DataReport
 from tasks.records.training import BaseModel
-from tasks.task_types import TaskType, TokenLimits
-from tasks.task_types.generation.sequence_to_sequence import SUMMARISATION, TRANSLATION
-from tasks.task_types.language_models.causal_lm import CausalLm
-from tasks.task_types.language_models.masked_lm import MaskedLm
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.learner import learner_of
+from tasks.task_types.limits import TokenLimits
+from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.tokenizers import load_tokenizer, longest_text
 from tasks.tokenization.base_model import pin
 from tasks.tokenization.from_scratch.architectures.architecture import architecture_of
@@ -201,29 +199,26 @@ def test_all_texts_of_a_row_are_read(tmp_path: Path) -> None:
     ):
         rows = [{**row, "split": split} for split in ("train", "test")]
         pq.write_table(pa.Table.from_pylist(rows), tmp_path / "clean.parquet")
-        assert list(training_texts(tmp_path / "clean.parquet", ROW_SHAPES[name])) == expected
+        assert list(training_texts(tmp_path / "clean.parquet", shape_of(name))) == expected
 
 
 @pytest.mark.parametrize(
-    ("kind", "architecture"),
+    ("name", "architecture"),
     [
-        (MaskedLm(), "bert"), (CausalLm(), "gpt2"), (CausalLm(), "llama"), (TRANSLATION, "t5"),
-        (SUMMARISATION, "bart"),
+        ("masked_lm", "bert"), ("causal_lm", "gpt2"), ("causal_lm", "llama"), ("translation", "t5"),
+        ("summarisation", "bart"),
     ],
-    ids=lambda value: getattr(value, "name", value),
 )  # fmt: skip
 def test_every_architecture_learns(
-    kind: TaskType, architecture: str, store: ObjectStore, report: DataReport, tmp_path: Path
+    name: str, architecture: str, store: ObjectStore, report: DataReport, tmp_path: Path
 ) -> None:
     built = build(store, report, scratch(architecture))
     base = locate(built.reference, built.revision)
     rows = pairs(60)
-    if "source" not in ROW_SHAPES[kind.name].names:
+    if "source" not in shape_of(name).names:
         rows = pa.table({"row_id": rows["row_id"], "text": rows["source"]})
-    reading = TokenLimits(max_length=24)
-    _, losses = learn(
-        kind, base, rows, tmp_path / "model", reading=reading, steps=30, learning_rate=1e-2
-    )
+    learner = learner_of(name, (), TokenLimits(max_length=24))
+    _, losses = learn(learner, base, rows, tmp_path / "model", steps=30, learning_rate=1e-2)
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
 
 
@@ -292,11 +287,11 @@ def test_tokens_cannot_be_counted_before_there_is_a_tokenizer(
         load_config(tmp_path / "line.yaml")
     with pytest.raises(SettingsError, match="and there is none"):
         make_frames(
-            ROW_SHAPES["translation"], (), (), None, ContractSettings.model_validate({name: 3})
+            shape_of("translation"), (), (), None, ContractSettings.model_validate({name: 3})
         )
 
 
 def test_drift_asks_no_model_that_is_not_there() -> None:
-    shape = ROW_SHAPES["translation"]
+    shape = shape_of("translation")
     asked, fewer = (questions_of(DriftSettings(), shape, has_model=has) for has in (True, False))
     assert asked.keys() - fewer.keys() == OF_THE_MODEL

@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.base_models import quiet_transformers
-from tasks.task_types import task_type
 from tasks.task_types.examples import Batch, Example, Vocabulary
+from tasks.task_types.learner import LossSettings, learner_of
+from tasks.task_types.limits import TokenLimits
 from tasks.training.batching import (
     StepLoader,
     TokenizedRows,
@@ -20,7 +21,7 @@ from tasks.training.batching import (
 )
 from tasks.training.passes import Passes
 
-KIND = task_type("classification")
+LEARNER = learner_of("classification", ("x", "y", "z"), TokenLimits(16), LossSettings(0.1))
 VOCABULARY = Vocabulary(pad_id=0, size=60)
 
 lengths_of_rows = st.lists(st.integers(1, 200), min_size=1, max_size=400).map(
@@ -143,7 +144,7 @@ def model(tiny_model: Path) -> torch.nn.Module:
     """A tiny classifier without dropout."""
     torch.manual_seed(0)
     with quiet_transformers():
-        loaded: torch.nn.Module = KIND.load_model(tiny_model, ("x", "y", "z")).eval()
+        loaded: torch.nn.Module = LEARNER.load_model(tiny_model).eval()
     return loaded
 
 
@@ -154,7 +155,7 @@ def step_of(
     model.zero_grad()
     total = 0.0
     for batch in batches:
-        loss = KIND.loss(model(**batch.inputs), batch, units, smoothing=0.1)
+        loss = LEARNER.loss(model(**batch.inputs), batch, units)
         loss.backward()
         total += loss.item()
     return total, torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
@@ -168,14 +169,14 @@ def test_loss_and_gradient_are_those_of_one_padded_batch(
     """Over all passes of all workers together."""
     examples = examples_of(rows)
     steps = [
-        Passes(KIND, VOCABULARY, budget, worker=worker, workers=workers).of(examples)
+        Passes(LEARNER, VOCABULARY, budget, worker=worker, workers=workers).of(examples)
         for worker in range(workers)
     ]
     assert len({tuple(step.units.tolist()) for step in steps}) == 1
     batches = [batch for step in steps if step.counted for batch in step.batches]
     loss, gradient = step_of(model, batches, steps[0].units)
-    whole = KIND.collate(examples, VOCABULARY)
-    expected_loss, expected = step_of(model, [whole], KIND.units(whole))
+    whole = LEARNER.collate(examples, VOCABULARY)
+    expected_loss, expected = step_of(model, [whole], LEARNER.units(whole))
     assert loss == pytest.approx(expected_loss, rel=1e-5)
     torch.testing.assert_close(gradient, expected, rtol=1e-5, atol=1e-5)
 
@@ -185,7 +186,7 @@ def test_a_pass_keeps_to_its_budget_unless_one_row_is_longer(
     rows: list[tuple[int, int]], budget: int
 ) -> None:
     examples = examples_of(rows)
-    step = Passes(KIND, VOCABULARY, budget).of(examples)
+    step = Passes(LEARNER, VOCABULARY, budget).of(examples)
     for batch, size in zip(step.batches, step.examples, strict=True):
         assert batch.size <= budget or size == 1
         # No column is padding alone.

@@ -1,5 +1,6 @@
 """What a method does to a real model, not that its flag was read."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ from transformers import GPT2Config, GPT2ForSequenceClassification, PreTrainedMo
 
 from infra.base_models import quiet_transformers
 from infra.device import Device
-from tasks.task_types import task_type
 from tasks.task_types.examples import Vocabulary
+from tasks.task_types.learner import LossSettings, learner_of
+from tasks.task_types.limits import TokenLimits
 from tasks.training.arguments import trainer_arguments
 from tasks.training.averaging import AverageCallback, WeightAverage
 from tasks.training.batching import TokenizedRows
@@ -25,17 +27,17 @@ from tasks.training.methods import (
     prepare,
 )
 from tasks.training.settings import TrainingSettings
-from tasks.training.trainer import LineTrainer, class_weights
+from tasks.training.trainer import LineTrainer
 
 CPU = Device("cpu", "float32", 1)
-KIND = task_type("classification")
+LEARNER = learner_of("classification", ("x", "y"), TokenLimits(16))
 
 
 @pytest.fixture
 def model(tiny_model: Path) -> PreTrainedModel:
     torch.manual_seed(0)
     with quiet_transformers():
-        loaded: PreTrainedModel = KIND.load_model(tiny_model, ("x", "y"))
+        loaded: PreTrainedModel = LEARNER.load_model(tiny_model)
     return loaded
 
 
@@ -63,10 +65,10 @@ def trainer_of(
         {"epochs": 1, "batch_size": 8, "learning_rate": 1e-2, "weight_decay": 0.1} | changes
     )
     with quiet_transformers():
-        arguments = trainer_arguments(settings, CPU, folder / "out", KIND)
+        arguments = trainer_arguments(settings, CPU, folder / "out", LEARNER)
         prepared = prepare(model, settings)
         return LineTrainer(
-            prepared, arguments, KIND, settings, (rows, rows), Vocabulary(0, 600), Curves()
+            prepared, arguments, LEARNER, settings, (rows, rows), Vocabulary(0, 600), Curves()
         )
 
 
@@ -195,12 +197,12 @@ def test_the_average_is_that_of_the_formula_and_is_what_is_validated(
 
 
 def test_balanced_weights_average_to_one_over_the_rows(rows: TokenizedRows) -> None:
-    settings = TrainingSettings(class_weights="balanced")
-    weights = class_weights(rows, 2, KIND, settings)
-    assert weights is not None
-    assert weights.tolist() == pytest.approx([24 / (2 * 18), 24 / (2 * 6)])
-    assert weights[torch.tensor(rows.column("labels"))].mean().item() == pytest.approx(1)
-    assert class_weights(rows, 2, KIND, TrainingSettings()) is None
+    balanced = replace(LEARNER, loss_settings=LossSettings(balanced=True)).fitted_to(rows)
+    assert balanced.class_weights == pytest.approx([24 / (2 * 18), 24 / (2 * 6)])
+    weights = np.array(balanced.class_weights)
+    assert weights[rows.column("labels")].mean() == pytest.approx(1)
+    assert LEARNER.fitted_to(rows) is LEARNER
+    assert balanced.without_loss_settings() == LEARNER
 
 
 def test_dropout_is_that_of_the_settings(model: PreTrainedModel) -> None:

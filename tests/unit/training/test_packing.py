@@ -18,8 +18,9 @@ from transformers import (
     RobertaForTokenClassification,
 )
 
-from tasks.task_types import task_type
 from tasks.task_types.examples import IGNORED, Batch, Example, Vocabulary, pad, pad_like
+from tasks.task_types.learner import learner_of
+from tasks.task_types.limits import TokenLimits
 from tasks.training.batching import in_packed_passes, length_of
 from tasks.training.packing import exact_packing
 from tasks.training.passes import Passes
@@ -145,16 +146,20 @@ def test_a_step_of_packed_passes_is_that_of_padded_ones(
 ) -> None:
     """Through the passes of all workers, for a task type that packs."""
     torch.manual_seed(0)
-    model, kind, examples = gpt2().eval(), task_type("causal_lm"), examples_of(lengths)
+    model, learner, examples = (
+        gpt2().eval(),
+        learner_of("causal_lm", (), TokenLimits(16)),
+        examples_of(lengths),
+    )
     totals = []
     for packing in (None, exact_packing(model, batch_of([9, 4, 2]), on_gpu=False)):
         total = 0.0
         for worker in range(workers):
-            passes = Passes(kind, VOCABULARY, budget, worker=worker, workers=workers)
+            passes = Passes(learner, VOCABULARY, budget, worker=worker, workers=workers)
             passes.packing = packing
             step = passes.of(examples)
             for batch in step.batches[: step.counted]:
-                total += kind.loss(model(**batch.inputs), batch, step.units).item()
+                total += learner.loss(model(**batch.inputs), batch, step.units).item()
         totals.append(total)
     assert totals[1] == pytest.approx(totals[0], rel=1e-5)
 

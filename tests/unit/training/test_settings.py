@@ -12,8 +12,9 @@ from transformers import BertConfig, BertForSequenceClassification
 from infra.base_models import quiet_transformers
 from infra.device import Device, check_device, precisions_of
 from infra.errors import SettingsError, TrainingError
-from tasks.task_types import task_type
 from tasks.task_types.examples import Vocabulary
+from tasks.task_types.learner import LEARNERS, learner_of
+from tasks.task_types.limits import TokenLimits
 from tasks.training.arguments import trainer_arguments
 from tasks.training.batching import TokenizedRows
 from tasks.training.curves import Curves
@@ -35,16 +36,16 @@ RATE = 1e-3
 def test_a_method_that_a_task_type_does_not_know_is_refused(
     changes: dict[str, Any], said: str
 ) -> None:
-    kind = task_type("sentence_embedding")
-    check_method(kind, TrainingSettings())
+    learner = LEARNERS.load("sentence_embedding")
+    check_method("sentence_embedding", learner, TrainingSettings())
     with pytest.raises(SettingsError, match=f"task_type sentence_embedding .*{said}"):
-        check_method(kind, TrainingSettings(**changes))
+        check_method("sentence_embedding", learner, TrainingSettings(**changes))
 
 
 def test_all_unknown_methods_are_named_at_once() -> None:
     wrong = TrainingSettings(class_weights="balanced", label_smoothing=0.1)
     with pytest.raises(SettingsError, match=r"class_weights is .*; training.label_smoothing is"):
-        check_method(task_type("regression"), wrong)
+        check_method("regression", LEARNERS.load("regression"), wrong)
 
 
 @pytest.mark.parametrize(
@@ -79,12 +80,12 @@ def trainer_of(folder: Path, tiny_model: Path, settings: TrainingSettings) -> Li
     path = folder / "train.arrow"
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
-    rows, kind = TokenizedRows(path), task_type("classification")
+    rows, learner = TokenizedRows(path), learner_of("classification", ("x", "y"), TokenLimits(16))
     with quiet_transformers():
-        model = kind.load_model(tiny_model, ("x", "y"))
-        arguments = trainer_arguments(settings, CPU, folder / "out", kind)
+        model = learner.load_model(tiny_model)
+        arguments = trainer_arguments(settings, CPU, folder / "out", learner)
         return LineTrainer(
-            model, arguments, kind, settings, (rows, rows), Vocabulary(0, 600), Curves()
+            model, arguments, learner, settings, (rows, rows), Vocabulary(0, 600), Curves()
         )
 
 
@@ -121,7 +122,9 @@ def test_on_a_plateau_the_rate_falls_to_a_tenth(
 ) -> None:
     """Whether the metric is to rise or to fall; one epoch without a better value is borne."""
     settings = TrainingSettings(schedule="on_plateau", learning_rate=RATE, warmup_ratio=0)
-    arguments = trainer_arguments(settings, CPU, tmp_path / "out", task_type(task))
+    arguments = trainer_arguments(
+        settings, CPU, tmp_path / "out", learner_of(task, ("x", "y"), TokenLimits(16))
+    )
     trainer = trainer_of(tmp_path, tiny_model, settings)
     trainer.create_optimizer()
     trainer.args.lr_scheduler_kwargs = arguments.lr_scheduler_kwargs

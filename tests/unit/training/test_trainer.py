@@ -8,8 +8,9 @@ from transformers import PreTrainedModel
 
 from infra.base_models import quiet_transformers
 from infra.device import Device, deterministic_algorithms
-from tasks.task_types import task_type
 from tasks.task_types.examples import Vocabulary
+from tasks.task_types.learner import LossSettings, learner_of
+from tasks.task_types.limits import TokenLimits
 from tasks.training.arguments import trainer_arguments
 from tasks.training.batching import TokenizedRows
 from tasks.training.curves import Curves
@@ -38,11 +39,11 @@ def rows(tmp_path: Path) -> TokenizedRows:
 @pytest.fixture
 def trainer(tiny_model: Path, rows: TokenizedRows, tmp_path: Path) -> LineTrainer:
     settings = TrainingSettings(weight_decay=0.3, warmup_ratio=0.25, epochs=8, batch_size=3)
-    kind = task_type("classification")
+    learner = learner_of("classification", ("x", "y"), TokenLimits(16))
     with quiet_transformers():
-        model: PreTrainedModel = kind.load_model(tiny_model, ("x", "y"))
-        arguments = trainer_arguments(settings, CPU, tmp_path / "out", kind)
-        return LineTrainer(model, arguments, kind, settings, (rows, rows), VOCABULARY, Curves())
+        model: PreTrainedModel = learner.load_model(tiny_model)
+        arguments = trainer_arguments(settings, CPU, tmp_path / "out", learner)
+        return LineTrainer(model, arguments, learner, settings, (rows, rows), VOCABULARY, Curves())
 
 
 def test_rows_are_read_as_they_were_written(rows: TokenizedRows) -> None:
@@ -81,16 +82,19 @@ def test_the_learning_rate_rises_and_falls_in_straight_lines(trainer: LineTraine
 def test_smoothing_raises_the_training_loss_alone(
     tiny_model: Path, rows: TokenizedRows, tmp_path: Path
 ) -> None:
-    kind = task_type("classification")
     losses = {}
     for smoothing in (0.0, 0.4):
         settings = TrainingSettings(label_smoothing=smoothing)
+        loss_settings = LossSettings(smoothing)
+        learner = learner_of("classification", ("x", "y"), TokenLimits(16), loss_settings)
         with quiet_transformers(), deterministic_algorithms():
-            model = kind.load_model(tiny_model, ("x", "y"))
+            model = learner.load_model(tiny_model)
             model.classifier.weight.data.fill_(0)
             model.classifier.bias.data[:] = model.classifier.bias.data.new_tensor([3.0, -3.0])
-            arguments = trainer_arguments(settings, CPU, tmp_path, kind)
-            one = LineTrainer(model, arguments, kind, settings, (rows, rows), VOCABULARY, Curves())
+            arguments = trainer_arguments(settings, CPU, tmp_path, learner)
+            one = LineTrainer(
+                model, arguments, learner, settings, (rows, rows), VOCABULARY, Curves()
+            )
             trained = one.training_step(model, {"examples": [rows[0]]}).item()
             validated = one.evaluate()["eval_loss"]
             losses[smoothing] = (trained, validated)
@@ -112,18 +116,20 @@ def test_a_step_without_memory_is_taken_in_smaller_passes(
             torch.empty(2**50)
         largest.append(inputs[0].shape[0])
 
-    kind = task_type("classification")
+    learner = learner_of("classification", ("x", "y"), TokenLimits(16))
     settings = TrainingSettings(epochs=1, batch_size=3, dropout=0.0, weight_decay=0.0)
     after = []
     for scarce in (False, True):
         torch.manual_seed(0)
         with quiet_transformers():
-            model = kind.load_model(tiny_model, ("x", "y"))
+            model = learner.load_model(tiny_model)
             for module in model.modules():
                 if isinstance(module, torch.nn.Dropout):
                     module.p = 0.0
-            arguments = trainer_arguments(settings, CPU, tmp_path / "out", kind)
-            one = LineTrainer(model, arguments, kind, settings, (rows, rows), VOCABULARY, Curves())
+            arguments = trainer_arguments(settings, CPU, tmp_path / "out", learner)
+            one = LineTrainer(
+                model, arguments, learner, settings, (rows, rows), VOCABULARY, Curves()
+            )
             if scarce:
                 model.bert.encoder.register_forward_pre_hook(ask_for_memory)
                 one.args.eval_strategy = "no"

@@ -10,7 +10,7 @@ from tasks.tokenization.settings import ScratchSettings
 # Width of a layer's inner part, in hidden sizes: the usual choice since the first transformer.
 INNER_WIDTHS: Final = 4
 
-ARCHITECTURES: Final = Catalogue(
+ARCHITECTURES: Final[Catalogue["Architecture"]] = Catalogue(
     chosen_by="architecture",
     entries={
         "bert": "tasks.tokenization.from_scratch.architectures.bert:BERT",
@@ -50,5 +50,4 @@ class Architecture:
 
 def architecture_of(settings: ScratchSettings) -> Architecture:
     """The architecture that a line chose."""
-    chosen: Architecture = ARCHITECTURES.load(settings.architecture)
-    return chosen
+    return ARCHITECTURES.load(settings.architecture)

@@ -6,7 +6,7 @@ from great_expectations.core import ExpectationSuiteValidationResult
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import ROW_SHAPES, shape_of
 from tasks.validation.contract.checking import RowSuite, check_set, define_batches
 from tasks.validation.contract.counts import RowCounts
 from tasks.validation.contract.settings import ContractSettings
@@ -96,14 +96,14 @@ def test_an_expectation_that_cannot_be_computed_is_a_defect() -> None:
 
 
 def test_the_row_rules_of_every_task_type_stand_in_one_suite() -> None:
-    for shape in ROW_SHAPES.values():
+    for shape in map(shape_of, ROW_SHAPES.names):
         found = row_rules(ContractSettings(), shape, ("a", "b"), ())
         assert len({rule.title for rule in found}) == len(found)
         RowSuite(found)
 
 
 def test_figures_are_judged_with_what_was_observed() -> None:
-    shape = ROW_SHAPES["causal_lm"]
+    shape = shape_of("causal_lm")
     contract = ContractSettings(min_rows=10)
     found = check_set(set_rules(contract, shape, (), ["text"]), RowCounts(shape, ()).frame())
     (rows,) = [check for title, check in found.checks.items() if title.startswith("rows")]

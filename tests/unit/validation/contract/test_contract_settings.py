@@ -56,7 +56,7 @@ def test_a_setting_that_cannot_be_met_is_refused_with_what_would_be_right(
     ("reason", "share", "told"),
     [
         ("unknown labels", 0.1, "did you mean 'unknown label'?"),
-        ("zzz", 0.1, "'zzz' is no reason for which a row is put aside: missing context, "),
+        ("zzz", 0.1, "'zzz' is no reason for which a row is put aside: missing COLUMN, "),
         ("script", 1.5, "1.5 for 'script' is no share; name one from 0 to 1"),
         ("unknown gender", 0.1, "'unknown gender' is no reason"),
     ],

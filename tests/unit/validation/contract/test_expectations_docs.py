@@ -9,7 +9,8 @@ import pytest
 from great_expectations.render.renderer import ValidationResultsPageRenderer
 from great_expectations.render.view import DefaultJinjaPageView
 
-from tasks.task_types.rows import ROW_SHAPES, arrow_type
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import arrow_type
 from tasks.validation.contract import expectations as ours
 from tasks.validation.contract.counts import RowCounts
 from tasks.validation.contract.settings import ContractSettings
@@ -135,7 +136,7 @@ def test_each_map_expectation_is_among_those_that_are_shown() -> None:
 
 
 def test_data_docs_tell_figures_in_words() -> None:
-    figures = RowCounts(ROW_SHAPES["causal_lm"], ())
+    figures = RowCounts(shape_of("causal_lm"), ())
     rule = ours.ExpectCountsToBeBetween(
         kind="split", subject="test rows", names=["test"], min_value=1_000
     )
@@ -149,7 +150,7 @@ def test_data_docs_tell_figures_in_words() -> None:
 
 
 def test_rules_of_the_stock_are_told_in_our_words() -> None:
-    rules = row_rules(ContractSettings(), ROW_SHAPES["classification"], ("a", "$x"), [])
+    rules = row_rules(ContractSettings(), shape_of("classification"), ("a", "$x"), [])
     [rule] = [rule for rule in rules if rule.reason == "unknown label"]
     words = words_of(rule.expectation, pd.DataFrame({"label": ["a", "b"]}))
     assert "label is one of a, $x" in words

@@ -6,7 +6,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.task_types.rows import ROW_SHAPES, arrow_type
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import arrow_type
 from tasks.validation.contract.frames import FrameMaker, runs_of_equals
 
 
@@ -14,7 +15,7 @@ def table(task_type: str, rows: list[dict[str, Any]], groups: tuple[str, ...] = 
     """Rows as in a snapshot; what a row leaves out is null, and the split is train."""
     fields = [
         ("row_id", pa.string()),
-        *((c.name, arrow_type(c.kind)) for c in ROW_SHAPES[task_type].columns),
+        *((c.name, arrow_type(c.kind)) for c in shape_of(task_type).columns),
         *((name, pa.string()) for name in ("split", *groups, "cluster")),
     ]
     filled = [{"row_id": "r", "split": "train", **row} for row in rows]
@@ -27,7 +28,7 @@ def frame(
     labels: tuple[str, ...] = (),
     groups: tuple[str, ...] = (),
 ) -> pd.DataFrame:
-    maker = FrameMaker(ROW_SHAPES[task_type], labels, groups)
+    maker = FrameMaker(shape_of(task_type), labels, groups)
     return maker.frame(table(task_type, rows, groups), 100, {})
 
 
@@ -46,7 +47,7 @@ def test_positions_and_lengths_stand_beside_the_columns_of_the_snapshot() -> Non
 
 
 def test_marks_become_columns_of_text_even_where_all_are_null() -> None:
-    maker = FrameMaker(ROW_SHAPES["causal_lm"], (), ())
+    maker = FrameMaker(shape_of("causal_lm"), (), ())
     seen = maker.frame(table("causal_lm", [{"text": "t"}]), 0, {"near_twin": [None]})
     assert seen["near_twin"].dtype == seen["text"].dtype
     assert seen["near_twin"].isna().all()
@@ -54,7 +55,7 @@ def test_marks_become_columns_of_text_even_where_all_are_null() -> None:
 
 def test_tokens_and_languages_are_told_where_they_are_asked_for() -> None:
     maker = FrameMaker(
-        ROW_SHAPES["causal_lm"], (), (),
+        shape_of("causal_lm"), (), (),
         count_tokens=lambda texts: [len(text.split()) for text in texts],
         tell_languages=lambda texts: [text and text[:2] for text in texts],
     )  # fmt: skip

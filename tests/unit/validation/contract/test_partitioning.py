@@ -3,7 +3,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tasks.task_types.rows import ROW_SHAPES, TaskTypeName, arrow_type
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import arrow_type
 from tasks.validation.contract.frames import FrameMaker
 from tasks.validation.contract.partitioning import RowSorter, SortedShard
 from tasks.validation.contract.quarantine import write_value
@@ -26,10 +27,10 @@ class NoMarks:
         return marks
 
 
-def shard(task_type: TaskTypeName, rows: list[dict[str, Any]], start: int = 10) -> SnapshotShard:
+def shard(task_type: str, rows: list[dict[str, Any]], start: int = 10) -> SnapshotShard:
     fields = [
         ("row_id", pa.string()),
-        *((c.name, arrow_type(c.kind)) for c in ROW_SHAPES[task_type].columns),
+        *((c.name, arrow_type(c.kind)) for c in shape_of(task_type).columns),
         ("split", pa.string()),
         ("cluster", pa.string()),
     ]
@@ -38,8 +39,8 @@ def shard(task_type: TaskTypeName, rows: list[dict[str, Any]], start: int = 10) 
     return SnapshotShard(start, pa.Table.from_pylist(filled, schema=pa.schema(fields)), places)
 
 
-def sorter(task_type: TaskTypeName = "classification", **contract: Any) -> RowSorter:
-    shape = ROW_SHAPES[task_type]
+def sorter(task_type: str = "classification", **contract: Any) -> RowSorter:
+    shape = shape_of(task_type)
     labels = ("a", "b") if shape.label_column else ()
     rules = row_rules(ContractSettings.model_validate(contract), shape, labels, ())
     return RowSorter(FrameMaker(shape, labels, ()), rules, NoMarks(), PrivacySettings())
@@ -100,7 +101,7 @@ def test_values_hold_no_secret_and_keep_what_a_person_needs_to_repair() -> None:
 
 def test_a_tag_sequence_is_put_aside_with_both_of_its_columns_as_value() -> None:
     row = {"tokens": ["x"], "tags": ["I-PER"]}
-    shape = ROW_SHAPES["tagging"]
+    shape = shape_of("tagging")
     rules = row_rules(ContractSettings(), shape, ("I-PER", "O"), ())
     sorting = RowSorter(FrameMaker(shape, ("I-PER", "O"), ()), rules, NoMarks(), PrivacySettings())
     (found,) = sorting.sort(shard("tagging", [row])).quarantine.to_pylist()

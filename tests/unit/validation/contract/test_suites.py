@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 
 from infra.errors import DataError
-from tasks.task_types.rows import ROW_SHAPES, RowShape, arrow_type
+from tasks.task_types.row_shapes import ROW_SHAPES, shape_of
+from tasks.task_types.rows import RowShape, arrow_type
 from tasks.validation.contract import suites
 from tasks.validation.contract.checking import RowSuite, check_set
 from tasks.validation.contract.counts import RowCounts
@@ -19,8 +20,8 @@ from tasks.validation.contract.suites import (
     set_rules,
 )
 
-CLASSES = ROW_SHAPES["classification"]
-TAGGED = ROW_SHAPES["tagging"]
+CLASSES = shape_of("classification")
+TAGGED = shape_of("tagging")
 CHAT = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]
 # By task type: a row that keeps the contract, its labels.
 GOOD: dict[str, tuple[tuple[Any, ...], tuple[str, ...]]] = {
@@ -83,7 +84,7 @@ def judge(
     **derived: Any,
 ) -> list[tuple[int, str, str]]:
     """Place, reason and explanation of each row that fails."""
-    shape, labels = ROW_SHAPES[task_type], GOOD[task_type][1]
+    shape, labels = shape_of(task_type), GOOD[task_type][1]
     frame = frame_of(shape, rows, **derived)
     rules = row_rules(contract, shape, labels, ["gender"])
     found = RowSuite(rules).check(frame)
@@ -101,7 +102,7 @@ def value_at(rule: RowRule, frame: pd.DataFrame, place: int) -> Any:
     return {name: frame[name].iloc[place] for name in kwargs["column_list"]}
 
 
-@pytest.mark.parametrize("task_type", ROW_SHAPES)
+@pytest.mark.parametrize("task_type", ROW_SHAPES.names)
 def test_a_good_row_keeps_all_rules_of_its_task_type(task_type: str) -> None:
     assert judge([GOOD[task_type][0]], task_type) == []
 
@@ -156,7 +157,7 @@ FAULTY: dict[str, list[tuple[tuple[Any, ...], str, str]]] = {
 FAULTY |= {name: FAULTY[like] for name, like in ALIKE.items()}
 
 
-@pytest.mark.parametrize("task_type", ROW_SHAPES)
+@pytest.mark.parametrize("task_type", ROW_SHAPES.names)
 def test_each_fault_of_a_row_has_its_reason_and_is_told(task_type: str) -> None:
     faulty = FAULTY[task_type]
     found = judge([GOOD[task_type][0], *(row for row, *_ in faulty)], task_type)
@@ -212,7 +213,7 @@ def test_a_target_is_finite_where_no_bound_is_named() -> None:
 
 def test_no_rule_reads_a_column_that_was_not_asked_for() -> None:
     plain = ContractSettings()
-    for shape in ROW_SHAPES.values():
+    for shape in map(shape_of, ROW_SHAPES.names):
         assert derived_columns(plain, shape) == frozenset()
         assert derived_columns(CONTRACT, shape) == {"token_length", "language"}
         columns = {
@@ -224,19 +225,21 @@ def test_no_rule_reads_a_column_that_was_not_asked_for() -> None:
         assert columns <= {*shape.names, "text_length", "splits_of_text", *NOTED}
 
 
-@pytest.mark.parametrize("task_type", ROW_SHAPES)
+@pytest.mark.parametrize("task_type", ROW_SHAPES.names)
 def test_titles_are_unique_and_reasons_known(task_type: str) -> None:
-    rules = row_rules(CONTRACT, ROW_SHAPES[task_type], GOOD[task_type][1], ["gender"])
+    rules = row_rules(CONTRACT, shape_of(task_type), GOOD[task_type][1], ["gender"])
     titles = [rule.title for rule in rules]
     assert len(set(titles)) == len(titles)
-    assert {rule.reason for rule in rules} - {"unknown gender"} <= set(ROW_REASONS)
+    missing = {f"missing {name}" for name in shape_of(task_type).names}
+    assert {rule.reason for rule in rules} - missing - {"unknown gender"} <= set(ROW_REASONS)
 
 
 def test_every_known_reason_belongs_to_a_rule() -> None:
     of_rules = {
         rule.reason
-        for task_type, shape in ROW_SHAPES.items()
-        for rule in row_rules(CONTRACT, shape, GOOD[task_type][1], [])
+        for task_type in ROW_SHAPES.names
+        for rule in row_rules(CONTRACT, shape_of(task_type), GOOD[task_type][1], [])
+        if not rule.reason.startswith("missing ")
     }
     assert of_rules == set(ROW_REASONS)
     assert not of_rules & set(BROKEN_ROW_REASONS)
@@ -256,7 +259,7 @@ def test_labels_are_those_of_the_contract_or_of_all_shards() -> None:
 
 
 def test_labels_of_lists_are_their_values() -> None:
-    shape = ROW_SHAPES["multi_label"]
+    shape = shape_of("multi_label")
     shards = [table_of(shape, [("x", ["b", "a"]), ("y", []), ("z", None), ("w", [None])])]
     assert labels_of(ContractSettings(), shape, shards) == ("a", "b")
     tagged = [table_of(TAGGED, [(["x", "y"], ["O", "B-PER"])])]
@@ -267,7 +270,7 @@ def test_labels_of_lists_are_their_values() -> None:
     "task_type", ["regression", "question_answering", "translation", "chat", "causal_lm"]
 )
 def test_other_task_types_have_no_labels(task_type: str) -> None:
-    shape = ROW_SHAPES[task_type]
+    shape = shape_of(task_type)
     assert labels_of(ContractSettings(), shape, [table_of(shape, [GOOD[task_type][0]])]) == ()
 
 
@@ -289,7 +292,7 @@ COLUMNS = {
 
 
 def clean_rows(task_type: str, rows: Sequence[tuple[Any, ...]], splits: Sequence[str]) -> pa.Table:
-    table = table_of(ROW_SHAPES[task_type], rows)
+    table = table_of(shape_of(task_type), rows)
     for name, values in (
         ("row_id", [str(number) for number in range(len(rows))]),
         ("split", list(splits)),
@@ -308,10 +311,10 @@ def judge_set(
     """What was observed, by title, of the rules that fail."""
     least = {"min_rows": 1, "min_rows_per_label": 1} | contract
     asked = ContractSettings.model_validate(least)
-    figures = RowCounts(ROW_SHAPES[task_type], found_labels)
+    figures = RowCounts(shape_of(task_type), found_labels)
     for shard in shards:
         figures.add(shard)
-    rules = set_rules(asked, ROW_SHAPES[task_type], found_labels, COLUMNS[task_type])
+    rules = set_rules(asked, shape_of(task_type), found_labels, COLUMNS[task_type])
     checks = check_set(rules, figures.frame()).checks
     assert list(checks) == [rule.title for rule in rules]
     assert all(rule.mend for rule in rules)
@@ -412,7 +415,7 @@ def test_tags_outside_of_spans_alone_are_no_labels() -> None:
 
 def test_of_label_lists_each_label_counts_a_row_once() -> None:
     rows = [("x", ["a", "b"]), ("y", ["a"]), ("z", [])]
-    figures = RowCounts(ROW_SHAPES["multi_label"], "abc")
+    figures = RowCounts(shape_of("multi_label"), "abc")
     for split in ("train", "test"):
         figures.add(clean_rows("multi_label", rows, [split] * 3))
     figures.add(clean_rows("multi_label", rows[1:2], ["train"]).slice(0))
@@ -425,7 +428,7 @@ def test_of_label_lists_each_label_counts_a_row_once() -> None:
 def test_figures_of_slices_add_up_to_those_of_the_whole() -> None:
     rows = [(f"{number}", ["a", "b", "c"][: number % 4]) for number in range(23)]
     whole = clean_rows("multi_label", rows, [SPLITS[number % 3] for number in range(23)])
-    at_once, in_slices = (RowCounts(ROW_SHAPES["multi_label"], "abc") for _ in range(2))
+    at_once, in_slices = (RowCounts(shape_of("multi_label"), "abc") for _ in range(2))
     at_once.add(whole)
     for start in range(0, 23, 5):
         in_slices.add(whole.slice(start, 5))
@@ -437,7 +440,7 @@ def test_a_text_has_rules_on_rows_and_splits_alone() -> None:
     shards = [clean_rows("causal_lm", [("x",)], [split]) for split in SPLITS]
     assert judge_set("causal_lm", (), shards) == {}
     titles = [
-        rule.title for rule in set_rules(ContractSettings(), ROW_SHAPES["causal_lm"], (), ["text"])
+        rule.title for rule in set_rules(ContractSettings(), shape_of("causal_lm"), (), ["text"])
     ]
     assert titles == [
         "columns are text (text)",

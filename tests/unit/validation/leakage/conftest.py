@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.task_types.rows import ROW_SHAPES, RowShape, arrow_type
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import RowShape, arrow_type
 
 Write = Callable[..., Path]
 
@@ -33,7 +34,7 @@ def write(tmp_path: Path) -> Write:
         task_type: str = "classification",
         row_group_size: int = 65536,
     ) -> Path:
-        shape = ROW_SHAPES[task_type]
+        shape = shape_of(task_type)
         full = sorted(
             (
                 {"row_id": row_id_of(shape, row), "split": "train", "cluster": None, **row}

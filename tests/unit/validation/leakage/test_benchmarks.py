@@ -8,7 +8,7 @@ import pytest
 
 from infra.errors import DataError
 from infra.store import ObjectStore
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
 from tasks.validation.leakage.benchmarks import pin_benchmarks
 from tasks.validation.leakage.finding import find_leaks
 from tasks.validation.leakage.settings import BenchmarkSettings, LeakageSettings
@@ -59,7 +59,7 @@ def overlaps(
     settings = LeakageSettings.model_validate(
         {"benchmarks": [{"name": "quiz", "path": str(path)}], "near_duplicates": False, **changes}
     )
-    leaks = find_leaks(rows, ROW_SHAPES["causal_lm"], settings, store)  # type: ignore[arg-type]
+    leaks = find_leaks(rows, shape_of("causal_lm"), settings, store)  # type: ignore[arg-type]
     table = pq.read_table(rows)
     said = leaks.columns(0, len(table))["overlap"]
     row_ids = table["row_id"].to_pylist()
@@ -145,7 +145,7 @@ def test_a_row_that_overlaps_with_several_names_all(write: Write, tmp_path: Path
         )
     )
     rows = snapshot(write, {"a": PASSAGE, "b": "Not at all"})
-    leaks = find_leaks(rows, ROW_SHAPES["causal_lm"], settings, store=None)  # type: ignore[arg-type]
+    leaks = find_leaks(rows, shape_of("causal_lm"), settings, store=None)  # type: ignore[arg-type]
     assert leaks.record.overlaps == {"one": 1, "two": 0, "three": 1}
     assert leaks.columns(0, 2)["overlap"] == ["one, three: 13 words in a row stand in it too", None]
 
@@ -185,7 +185,7 @@ def test_two_benchmarks_of_one_name_are_refused(write: Write, tmp_path: Path) ->
     with pytest.raises(DataError, match="names 'quiz' 2 times"):
         find_leaks(
             rows,
-            ROW_SHAPES["causal_lm"],
+            shape_of("causal_lm"),
             LeakageSettings(benchmarks=twice),
             store=None,  # type: ignore[arg-type]
         )

@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.corpus import sentences
 from tasks.records.data import SPLITS
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import ROW_SHAPES, shape_of
 from tasks.validation.leakage.finding import COLUMNS, Leaks, find_leaks
 from tasks.validation.leakage.normalisation import normalise
 from tasks.validation.leakage.settings import LeakageSettings
@@ -30,7 +30,7 @@ CHINESE = "这件商品的质量非常好我很满意下次还会再来购买物
 
 
 def search(path: Path, settings: LeakageSettings = ALL, task_type: str = "classification") -> Leaks:
-    return find_leaks(path, ROW_SHAPES[task_type], settings, store=None)  # type: ignore[arg-type]
+    return find_leaks(path, shape_of(task_type), settings, store=None)  # type: ignore[arg-type]
 
 
 def marked(path: Path, leaks: Leaks) -> dict[str, dict[str, str]]:
@@ -376,7 +376,7 @@ def test_multi_label_answers_conflict_by_set_and_texts_by_their_normalised_form(
     assert search(asked, task_type="question_answering").record.conflicting == 2
 
 
-@pytest.mark.parametrize("task_type", sorted(ROW_SHAPES))
+@pytest.mark.parametrize("task_type", sorted(ROW_SHAPES.names))
 def test_every_task_type_has_twins(write: Write, task_type: str) -> None:
     turns = [{"role": "user", "content": SENTENCE}]
     row: dict[str, Any] = {
@@ -384,13 +384,13 @@ def test_every_task_type_has_twins(write: Write, task_type: str) -> None:
         "tags": ["O"] * len(ENGLISH), "question": "Who?", "context": SENTENCE, "answer": "the bank",
         "answer_start": 0, "source": SENTENCE, "messages": turns,
     }  # fmt: skip
-    if "source" in ROW_SHAPES[task_type].names:
+    if "source" in shape_of(task_type).names:
         row["target"] = "x"
     other = row | {
         "text": SENTENCE.upper(), "tokens": SENTENCE.upper().split(), "context": SENTENCE.upper(),
         "source": SENTENCE.upper(), "messages": [turns[0] | {"content": SENTENCE.upper()}],
     }  # fmt: skip
-    names = ROW_SHAPES[task_type].names
+    names = shape_of(task_type).names
     rows = [{name: values[name] for name in names} for values in (row, other)]
     path = write([rows[0] | {"split": "train"}, rows[1] | {"split": "test"}], task_type)
     assert search(path, task_type=task_type).record.normalised_across == 1

@@ -10,7 +10,7 @@ import logging, sys
 import pyarrow as pa
 from tasks.validation.personal_data.protection import Protector
 from tasks.validation.personal_data.settings import PrivacySettings
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
 
 def watch(event, args):
     if event in {"socket.connect", "socket.getaddrinfo", "os.mkdir"}:
@@ -22,7 +22,7 @@ logging.basicConfig(level=logging.DEBUG, stream=sys.stdout)
 sys.addaudithook(watch)
 values = ["zhang@example.com", "GB82WEST12345698765432", "GB82WEST12345698765433",
           "4111111111111111", "+1 212-555-2368", "password=hunter2", "AB123456C", "Angela Merkel"]
-guard = Protector(PrivacySettings(policy={"name": "redact"}), ROW_SHAPES["causal_lm"])
+guard = Protector(PrivacySettings(policy={"name": "redact"}), shape_of("causal_lm"))
 done = guard.protect(pa.table({"text": values}))
 print("FOUND", sum(one.findings for one in guard.findings()))
 print(guard.findings())

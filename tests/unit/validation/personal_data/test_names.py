@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from infra.errors import SettingsError
-from tasks.task_types.rows import ROW_SHAPES
+from tasks.task_types.row_shapes import shape_of
 from tasks.validation.personal_data.names import NameModel
 from tasks.validation.personal_data.protection import Protector
 from tasks.validation.personal_data.settings import PrivacySettings
@@ -20,7 +20,7 @@ SENTENCES = [
 
 @pytest.fixture(scope="module")
 def protector() -> Protector:
-    return Protector(NAMES, ROW_SHAPES["causal_lm"])
+    return Protector(NAMES, shape_of("causal_lm"))
 
 
 def test_names_of_persons_are_redacted_and_places_are_not(protector):
@@ -36,7 +36,7 @@ def test_names_of_persons_are_redacted_and_places_are_not(protector):
 def test_redacted_names_are_not_found_again(protector):
     texts = [f"{SENTENCES[0]} {SENTENCES[1]} Write to Tim Cook <tim@apple.com>."]
     once = protector.protect(pa.table({"text": texts})).rows
-    again = Protector(NAMES, ROW_SHAPES["causal_lm"])
+    again = Protector(NAMES, shape_of("causal_lm"))
     assert again.protect(once).rows.equals(once)
     assert again.findings() == ()
 
@@ -51,15 +51,15 @@ def test_names_are_searched_in_the_whole_of_a_text_too_long_for_the_model():
 def test_a_model_that_is_not_installed_is_refused_with_the_mend():
     settings = PrivacySettings(policy={"name": "redact"}, name_model="no_such_model")
     with pytest.raises(SettingsError, match=r"'no_such_model' is not installed.*name: allow"):
-        Protector(settings, ROW_SHAPES["causal_lm"])
+        Protector(settings, shape_of("causal_lm"))
 
 
 def test_no_model_is_loaded_where_names_are_allowed():
     settings = PrivacySettings(name_model="no_such_model")
-    assert Protector(settings, ROW_SHAPES["causal_lm"]).findings() == ()
+    assert Protector(settings, shape_of("causal_lm")).findings() == ()
 
 
 def test_a_confidence_that_no_name_reaches_is_refused():
     settings = PrivacySettings(policy={"name": "redact"}, min_confidence=0.9)
     with pytest.raises(SettingsError, match="leaves out every name"):
-        Protector(settings, ROW_SHAPES["causal_lm"])
+        Protector(settings, shape_of("causal_lm"))

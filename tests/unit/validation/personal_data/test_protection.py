@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tasks.records.data import PersonalData
-from tasks.task_types.rows import ROW_SHAPES, arrow_type
+from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import arrow_type
 from tasks.validation.personal_data.findings import PLACEHOLDERS
 from tasks.validation.personal_data.protection import Protected, Protector
 from tasks.validation.personal_data.settings import PrivacySettings
@@ -60,13 +61,13 @@ MAIL, CARD = "zhang@example.com", "4111 1111 1111 1111"
 
 
 def table(task_type: str, **columns: list[object]) -> pa.Table:
-    shape = ROW_SHAPES[task_type]
+    shape = shape_of(task_type)
     kinds = {column.name: arrow_type(column.kind) for column in shape.columns}
     return pa.table({name: pa.array(values, kinds[name]) for name, values in columns.items()})
 
 
 def protector(task_type: str = "causal_lm", **policy: str) -> Protector:
-    return Protector(PrivacySettings(policy=policy), ROW_SHAPES[task_type])
+    return Protector(PrivacySettings(policy=policy), shape_of(task_type))
 
 
 def protect(task_type: str, policy: dict[str, str] | None = None, **columns) -> Protected:

@@ -1,0 +1,21 @@
+"""Tags and aliases of a registered version; versions that are registered have them for good."""
+
+from typing import Final
+
+CANDIDATE: Final = "candidate"
+STAGING: Final = "staging"
+WEIGHTS_TAG: Final = "assayline.weights_sha256"
+DATA_TAG: Final = "assayline.data_sha256"
+DATA_URI_TAG: Final = "assayline.data_uri"
+TASK_TYPE_TAG: Final = "assayline.task_type"
+SCRIPT_TAG: Final = "assayline.script_sha256"
+# Digests of a version's tags that a ledger entry names as its evidence.
+EVIDENCE_TAGS: Final = {
+    "snapshot": "assayline.snapshot_sha256",
+    "data": DATA_TAG,
+    "tokens": "assayline.tokens_sha256",
+    "base_model": "assayline.base_model_sha256",
+    "weights": WEIGHTS_TAG,
+    "scores": "assayline.scores_sha256",
+    "fairness": "assayline.fairness_sha256",
+}

@@ -1,0 +1,1 @@
+"""Texts as vectors, such that texts of like meaning have like vectors."""

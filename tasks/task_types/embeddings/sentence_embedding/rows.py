@@ -1,0 +1,13 @@
+"""What a row is made of."""
+
+from typing import Final
+
+from tasks.task_types.rows import PAIR, RowShape
+
+SHAPE: Final = RowShape(
+    task_type="sentence_embedding",
+    columns=PAIR,
+    # Two texts of like meaning.
+    leading="mrr",
+    pair=("source", "target"),
+)

@@ -1,0 +1,1 @@
+"""Any number of labels of a fixed set for a text, each yes or no."""

@@ -1,0 +1,1 @@
+"""Causal language modelling: each token of a text is predicted from those before it."""

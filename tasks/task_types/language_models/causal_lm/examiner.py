@@ -1,0 +1,103 @@
+"""How causal language models are examined: the likelihood of whole texts, in windows."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.task_types.answered_sample import answer_first
+from tasks.task_types.encoding import TEXTS_AT_ONCE
+from tasks.task_types.examiner_base import ExaminerBase
+from tasks.task_types.language_models.blocks import bounds_of, cut_into_blocks, plain_ids
+from tasks.task_types.language_models.continuation import write_greedily
+from tasks.task_types.language_models.likelihood import next_token_labels
+from tasks.task_types.language_models.token_scoring import (
+    check_numbers,
+    score_tokens,
+)
+from tasks.task_types.limits import TokenLimits
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from transformers import PreTrainedModel
+
+    from tasks.task_types.measures import Measured
+
+CONTINUATION_TOKENS = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class CausalLmExaminer(ExaminerBase):
+    """The next token of a text."""
+
+    def predict(self, folder: Path, rows: "pa.Table") -> "pa.Table":
+        """Log-likelihood of every text, and the continuation of the first ones."""
+        import pyarrow as pa
+
+        from infra.base_models import quiet_transformers
+        from tasks.task_types.language_models.language_measures import likelihood_table
+        from tasks.task_types.scoring import load_model
+        from tasks.task_types.tokenizers import load_tokenizer
+
+        texts = rows.column("text").to_pylist()
+        with quiet_transformers():
+            tokenizer = load_tokenizer(folder)
+            model = load_model(folder, "AutoModelForCausalLM")
+            start, _ = bounds_of(tokenizer)
+            nll, tokens = np.zeros(len(texts)), np.zeros(len(texts))
+            for first in range(0, len(texts), TEXTS_AT_ONCE):
+                part = slice(first, first + TEXTS_AT_ONCE)
+                found = [[start, *ids] for ids in plain_ids(texts[part], tokenizer)]
+                nll[part], tokens[part] = _score(model, found, tokenizer.pad_token_id, self.limits)
+            check_numbers(nll, folder)
+
+            def answer(place: int) -> str:
+                ids = [start, *plain_ids([texts[place]], tokenizer)[0]]
+                mean = -nll[place] / tokens[place] if tokens[place] else None
+                said = write_greedily(
+                    model, tokenizer, ids, self.limits.max_length, CONTINUATION_TOKENS
+                )
+                told = {
+                    "continuation": said,
+                    "mean_log_likelihood": mean,
+                    "tokens": int(tokens[place]),
+                }
+                return json.dumps(told, ensure_ascii=False)
+
+            answers = answer_first(rows.column("row_id").to_pylist(), answer)
+        return pa.table({"answer": answers, **likelihood_table(nll, tokens, texts)})
+
+    def measure(self, _rows: "pa.Table", answers: "pa.Table", /) -> "Measured":
+        """Bits per byte and perplexity; see `language_measures`."""
+        from tasks.task_types.language_models.language_measures import measure_likelihood
+
+        return measure_likelihood(answers)
+
+    def baseline(self, train: "pa.Table", test: "pa.Table") -> "pa.Table | str":
+        """Texts as single characters, by their shares in the training texts."""
+        from tasks.task_types.language_models.language_measures import character_baseline
+
+        return character_baseline(train.column("text").to_pylist(), test.column("text").to_pylist())
+
+
+def _score(
+    model: "PreTrainedModel", texts: Sequence[Sequence[int]], pad_id: int, limits: TokenLimits
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Negative log-likelihood and tokens of each text, over all of its windows."""
+    shared = max(limits.stride, 1)
+    windows, wanted, owners = [], [], []
+    for place, ids in enumerate(texts):
+        for number, window in enumerate(cut_into_blocks(ids, limits.max_length, shared)):
+            windows.append(window)
+            wanted.append(next_token_labels(window, shared if number else 1))
+            owners.append(place)
+    sums = score_tokens(model, windows, wanted, pad_id)
+    nll, tokens = (
+        np.bincount(owners, sums[:, column], minlength=len(texts)).astype(np.float64)
+        for column in (0, 1)
+    )
+    return nll, tokens

@@ -1,0 +1,1 @@
+"""Instruction tuning: an assistant's answers in conversations."""

@@ -1,0 +1,123 @@
+"""How models that answer in a conversation are examined: likelihood and likeness of answers."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.task_types.answered_sample import answer_first
+from tasks.task_types.examiner_base import ExaminerBase
+from tasks.task_types.examples import IGNORED
+from tasks.task_types.language_models.chat_turns import (
+    ASSISTANT,
+    Turn,
+    check_chat_template,
+    drop_oldest,
+    end_tokens,
+    fit_conversation,
+    next_written,
+    prompt_ids,
+    special_ids,
+)
+from tasks.task_types.language_models.continuation import tokens_to_write, write_greedily
+from tasks.task_types.language_models.token_scoring import (
+    check_numbers,
+    score_tokens,
+)
+from tasks.task_types.limits import TokenLimits
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from transformers import PreTrainedTokenizerFast
+
+    from tasks.task_types.measures import Measured
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatExaminer(ExaminerBase):
+    """A causal language model that answers."""
+
+    def predict(self, folder: Path, rows: "pa.Table") -> "pa.Table":
+        """Log-likelihood of the answers in every row, and the model's own in the first rows."""
+        import pyarrow as pa
+
+        from infra.base_models import quiet_transformers
+        from tasks.task_types.language_models.language_measures import likelihood_table
+        from tasks.task_types.scoring import load_model
+        from tasks.task_types.tokenizers import load_tokenizer
+
+        chats = rows.column("messages").to_pylist()
+        with quiet_transformers():
+            tokenizer = load_tokenizer(folder)
+            check_chat_template(tokenizer)
+            model = load_model(folder, "AutoModelForCausalLM")
+            read = [
+                fit_conversation(turns, tokenizer, self.limits.max_length)[0] for turns in chats
+            ]
+            special = special_ids(tokenizer)
+            wanted = [next_written(conversation, special) for conversation in read]
+            ids = [conversation.ids for conversation in read]
+            nll, tokens, _ = score_tokens(model, ids, wanted, tokenizer.pad_token_id).T
+            check_numbers(nll, folder)
+            texts = [tokenizer.decode(one[one != IGNORED]) for one in wanted]
+            ends = end_tokens(tokenizer)
+
+            def answer(place: int) -> str:
+                asked = fit_prompt(chats[place], tokenizer, self.limits)
+                said = write_greedily(
+                    model,
+                    tokenizer,
+                    asked,
+                    self.limits.max_length,
+                    self.limits.target_length,
+                    ends,
+                )
+                return json.dumps({"answer": said}, ensure_ascii=False)
+
+            answers = answer_first(rows.column("row_id").to_pylist(), answer)
+        return pa.table({"answer": answers, **likelihood_table(nll, tokens, texts)})
+
+    def measure(self, rows: "pa.Table", answers: "pa.Table", /) -> "Measured":
+        """Bits per byte and perplexity of the answers, and chrF of those that were given."""
+        from dataclasses import replace
+
+        from tasks.task_types.language_models.answer_measures import answer_chrf
+        from tasks.task_types.language_models.language_measures import measure_likelihood
+
+        found = measure_likelihood(answers)
+        chats = rows.column("messages").to_pylist()
+        given: list[str | None] = [None] * len(chats)
+        if "answer" in answers.column_names:
+            given = [
+                None if one is None else json.loads(one)["answer"]
+                for one in answers.column("answer").to_pylist()
+            ]
+        chrf = answer_chrf([turns[-1]["content"] for turns in chats], given)
+        return replace(found, measures=(*found.measures, chrf))
+
+    def baseline(self, train: "pa.Table", test: "pa.Table") -> "pa.Table | str":
+        """Answers as single characters, by their shares in the training answers."""
+        from tasks.task_types.language_models.language_measures import character_baseline
+
+        return character_baseline(*(_answers_of(rows) for rows in (train, test)))
+
+
+def fit_prompt(
+    turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerFast", limits: TokenLimits
+) -> list[int]:
+    """The conversation up to its last question, with room for the answer."""
+    room = limits.max_length - tokens_to_write(limits.max_length, limits.target_length)
+    kept = turns[:-1] if turns[-1]["role"] == ASSISTANT else turns
+    ids = prompt_ids(kept, tokenizer)
+    while len(ids) > room and (shorter := drop_oldest(kept)):
+        kept = shorter
+        ids = prompt_ids(kept, tokenizer)
+    return ids[-room:]
+
+
+def _answers_of(rows: "pa.Table") -> list[str]:
+    return [
+        "".join(turn["content"] for turn in turns if turn["role"] == ASSISTANT)
+        for turns in rows.column("messages").to_pylist()
+    ]

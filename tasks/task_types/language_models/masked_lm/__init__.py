@@ -1,0 +1,1 @@
+"""Masked language modelling: hidden words are guessed from the text around them."""

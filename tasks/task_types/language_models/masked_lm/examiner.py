@@ -1,0 +1,48 @@
+"""How masked language models are examined: guesses of hidden words, always the same ones."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.task_types.answered_sample import answer_first
+from tasks.task_types.examiner_base import ExaminerBase
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tasks.task_types.measures import Measured
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedLmExaminer(ExaminerBase):
+    """The hidden words of a text."""
+
+    def predict(self, folder: Path, rows: "pa.Table") -> "pa.Table":
+        """Sums over the hidden words of each text, and the guesses in the first ones."""
+        import pyarrow as pa
+
+        from tasks.task_types.language_models.mask_filling import MaskFiller
+
+        texts = rows.column("text").to_pylist()
+        filler = MaskFiller.load(folder, self.limits.max_length)
+        sums = filler.score(texts)
+
+        def answer(place: int) -> str:
+            return json.dumps(filler.fill(texts[place]), ensure_ascii=False)
+
+        return pa.table({"answer": answer_first(rows.column("row_id").to_pylist(), answer), **sums})
+
+    def measure(self, _rows: "pa.Table", answers: "pa.Table", /) -> "Measured":
+        """Shares of hidden words and tokens that are right, and the perplexity of these tokens."""
+        from tasks.task_types.language_models.masked_measures import measure_masked
+
+        return measure_masked(answers)
+
+    def baseline(self, train: "pa.Table", test: "pa.Table") -> "pa.Table | str":
+        """The most frequent word of the training texts, whatever is hidden."""
+        from tasks.task_types.language_models.masked_measures import frequent_word_baseline
+
+        return frequent_word_baseline(
+            train.column("text").to_pylist(), test.column("text").to_pylist()
+        )

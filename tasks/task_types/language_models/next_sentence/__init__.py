@@ -1,0 +1,1 @@
+"""Next-sentence prediction beside masked language modelling."""

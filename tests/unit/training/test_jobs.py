@@ -1,0 +1,56 @@
+"""A training's job, as a worker on the same machine reads it."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from infra.device import Device
+from infra.store import Artifact, ObjectStore
+from infra.tracking import Tracking
+from tasks.records.training import BaseModel, Tokens
+from tasks.task_types.learner import LossSettings
+from tasks.task_types.limits import TokenLimits
+from tasks.training.jobs import Job, learner_for
+from tasks.training.settings import TrainingSettings
+
+TOKENS = Tokens(
+    Artifact("s3://assayline/tokens/1", "1" * 64, 1), ("a", "b"), 32, {"train": 4}, {}, {},
+    stride=8, max_target_length=5,
+)  # fmt: skip
+SETTINGS = TrainingSettings(label_smoothing=0.1, class_weights="balanced")
+# A worker opens them itself.
+STORE, TRACKING = cast("ObjectStore", None), cast("Tracking", None)
+
+
+class Rows:
+    """Four training rows, of which three are of the second class."""
+
+    def column(self, _name: str) -> Any:
+        return np.array([1, 1, 0, 1])
+
+
+@pytest.mark.parametrize("name", ["classification", "tagging"])
+def test_a_worker_makes_the_same_learner_again(name: str, tmp_path: Path) -> None:
+    learner = learner_for(name, TOKENS, SETTINGS)
+    assert learner.name == name
+    assert learner.limits == TokenLimits(32, 8, 5)
+    assert learner.loss_settings == LossSettings(0.1, balanced=True)
+    base = BaseModel("package:x", None, "2" * 64, "3" * 64)
+    device = Device("cpu", "float32", 1)
+    job = Job(STORE, TRACKING, TOKENS, base, learner, SETTINGS, device, "key", tmp_path, "run", 1.0)
+    job.save(tmp_path / "job.json")
+    assert Job.load(tmp_path / "job.json", STORE, TRACKING) == job
+
+
+def test_a_fitted_job_weighs_the_classes(tmp_path: Path) -> None:
+    learner = learner_for("classification", TOKENS, SETTINGS)
+    job = Job(
+        STORE, TRACKING, TOKENS, BaseModel("x", None, "2", "3"), learner, SETTINGS,
+        Device("cpu", "float32", 1), "key", tmp_path, "run",
+    )  # fmt: skip
+    fitted = job.fitted_to(Rows())
+    assert fitted.learner.class_weights == pytest.approx((2.0, 2 / 3))
+    plain = fitted.learner.without_loss_settings()
+    assert (plain.class_weights, plain.loss_settings) == ((), LossSettings())
