@@ -5,7 +5,7 @@ from prefect import flow
 from flows.config import DataConfig
 from tasks.records.data import DataPage, Readmission
 from tasks.stages.drift import measure_drift
-from tasks.stages.ingestion import ingest, pin_source, take_back
+from tasks.stages.ingestion import ingest, pin_source, readmit_rows
 from tasks.stages.registry import find_reference
 from tasks.stages.reporting import write_data_report
 from tasks.stages.representation import represent
@@ -42,4 +42,4 @@ def check_data(config: DataConfig) -> DataPage:
 )
 def readmit(config: DataConfig, path: str) -> Readmission:
     """Take a repaired quarantine file back in; the next run reads its rows."""
-    return take_back(config.line, path, config.source, config.task_type)
+    return readmit_rows(config.line, path, config.source, config.task_type)

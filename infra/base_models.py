@@ -3,8 +3,6 @@
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +11,7 @@ from infra import gguf_models
 from infra.errors import BaseModelError
 from infra.settings import load_settings
 from infra.store import Artifact, ObjectStore, open_store, sha256_of_file
+from infra.transformers_logs import quiet_transformers
 
 PACKAGE_PREFIX = "package:"
 STORE_PREFIX = "s3://"
@@ -155,22 +154,6 @@ def files_of(folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     _read_json(folder / CONFIG_FILE)
     how_to_write = [path for path in [folder / GENERATION_FILE] if path.is_file()]
     return (folder / CONFIG_FILE, *how_to_write, *weights), tokenizer
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Keep transformers' progress bars and load reports out of the logs."""
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _find_folder(reference: str, revision: str | None, wanted: tuple[str, ...]) -> Path:

@@ -13,8 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError
+from infra.transformers_logs import quiet_transformers
 
 # All that loading and serving a version imports; mlflow brings its scoring server itself.
 RUNTIME_LIBRARIES: Final = (

@@ -34,7 +34,7 @@ class TorchrunGroup:
         except subprocess.TimeoutExpired:
             return None
 
-    def tell_to_end(self) -> None:
+    def terminate(self) -> None:
         """Ask all workers to end."""
         if self.exit_code is None:
             self._process.send_signal(signal.SIGTERM)
@@ -70,13 +70,13 @@ def run_workers(
             stderr=subprocess.STDOUT,
             env={**os.environ, **settings.as_environment(), "OMP_NUM_THREADS": "1"},
             cwd=_PROJECT,
-            start_new_session=True,  # a signal to this process's group comes by `tell_to_end`
+            start_new_session=True,  # a signal to this process's group comes by `terminate`
         )
     group = TorchrunGroup(process)
     try:
         yield group
     finally:
-        group.tell_to_end()
+        group.terminate()
         if group.wait(END_PATIENCE_S) is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -145,7 +145,7 @@ def _search(path: Path) -> dict[str, object]:
     started, worked = time.perf_counter(), time.process_time()
     leaks = find_leaks(path, shape_of("classification"), SETTINGS, open_store())
     columns = leaks.columns(0, pq.read_metadata(path).num_rows)
-    twins = zip(columns["normalised_twin"], columns["near_twin"], strict=True)
+    twins = zip(columns["equal_text"], columns["near_duplicate"], strict=True)
     rows = [row for row, marks in enumerate(twins) if any(marks)]
     return {
         "wall_s": time.perf_counter() - started,

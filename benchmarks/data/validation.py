@@ -230,7 +230,7 @@ def _judge_bare(path: Path) -> dict[str, float]:
     contract, shape = ContractSettings.model_validate(_CONTRACT), shape_of("classification")
     rules = row_rules(contract, shape, TOPICS, ())
     rows = pq.read_table(path)
-    marked = ("normalised_twin", "near_twin", "overlap", "label_conflict", "personal_data")
+    marked = ("equal_text", "near_duplicate", "overlap", "label_conflict", "personal_data")
     marks = {name: [None] * rows.num_rows for name in marked}
     frame = FrameMaker(shape, TOPICS, ()).frame(rows, 0, marks)[columns_read(rules)]
     suite = gx.ExpectationSuite("rows", expectations=[rule.expectation for rule in rules])

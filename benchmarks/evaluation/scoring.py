@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from benchmarks.corpus import TOPICS, paragraphs, sentences, short_texts
 from benchmarks.local_store import peak_memory_mb
-from infra.base_models import locate, quiet_transformers
+from infra.base_models import locate
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.labels.text_logits import text_probabilities
 from tasks.task_types.learner import learner_of
 from tasks.task_types.limits import TokenLimits

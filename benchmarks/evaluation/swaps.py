@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 from benchmarks.corpus import TOPICS, documents
 from benchmarks.evaluation.scoring import save_model
 from benchmarks.local_store import served_store
-from infra.base_models import quiet_transformers
 from infra.store import ObjectStore
+from infra.transformers_logs import quiet_transformers
 from tasks.fairness.counterfactual_scoring import add_counterfactuals
 from tasks.fairness.counterfactual_settings import CounterfactualSettings
 from tasks.records.data import DataReport, Leakage

@@ -32,11 +32,12 @@ from benchmarks.training.sentences import (
     new_model,
 )
 from benchmarks.training.throughput import SETTINGS, StepClock
-from infra.base_models import fingerprint, locate, quiet_transformers
+from infra.base_models import fingerprint, locate
 from infra.device import deterministic_algorithms, pick_device
 from infra.settings import Settings
 from infra.store import ObjectStore, open_store
 from infra.tracking import open_tracking
+from infra.transformers_logs import quiet_transformers
 from tasks.records.training import BaseModel, Tokens
 from tasks.task_types.tokenizers import load_tokenizer, vocabulary_of
 from tasks.training.arguments import trainer_arguments

@@ -32,8 +32,8 @@ from benchmarks.training.sentences import (
     load_sentences,
     new_model,
 )
-from infra.base_models import quiet_transformers
 from infra.device import Precision, deterministic_algorithms, pick_device, precisions_of
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.tokenizers import load_tokenizer, vocabulary_of
 from tasks.training.arguments import trainer_arguments
 from tasks.training.curves import Curves

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 from benchmarks.corpus import TOPICS, short_texts
 from benchmarks.local_store import environment_of, peak_memory_mb, served_store
 from benchmarks.training.sentences import BASE_MODEL, LEARNER
-from infra.base_models import fingerprint, locate, quiet_transformers
+from infra.base_models import fingerprint, locate
 from infra.store import Artifact, open_store
+from infra.transformers_logs import quiet_transformers
 from tasks.records.data import DataReport, Leakage
 from tasks.records.training import BaseModel
 from tasks.task_types.tokenizers import load_tokenizer

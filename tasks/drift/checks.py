@@ -13,7 +13,7 @@ from tasks.drift.labels import label_shares, measure_labels
 from tasks.drift.lengths import histograms, measure_lengths
 from tasks.drift.measurement import DIGITS, Measurement, Question
 from tasks.drift.permutations import Membership, Permutations, pair
-from tasks.drift.row_samples import DrawnRow, RowSample
+from tasks.drift.row_samples import RowSample, SampledRow
 from tasks.drift.settings import DriftSettings
 from tasks.drift.unknown_tokens import count_unknown, measure_unknown
 from tasks.drift.words import count_words, measure_vocabulary
@@ -45,11 +45,11 @@ class Findings:
     label_shares: dict[str, tuple[float, float]]
     lengths: tuple[Histogram, Histogram]
     newest_rows: tuple[NewRow, ...] = ()
-    telling_words: tuple[tuple[str, float], ...] = ()
+    discriminating_words: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
-class DrawnTexts:
+class SampledTexts:
     """The texts of both samples, each once, in an order that does not depend on the sides.
 
     Attributes:
@@ -123,7 +123,7 @@ def _ask_of_texts(
     settings: DriftSettings,
 ) -> Findings:
     """What was found, and what the texts of the samples tell."""
-    drawn = draw_texts(before.sample, now.sample, before.keys)
+    drawn = sample_texts(before.sample, now.sample, before.keys)
     sides = drawn.membership
     if sides.is_equal:
         same = (VOCABULARY, UNKNOWN_TOKENS, DOMAIN_CLASSIFIER, EMBEDDINGS)
@@ -148,7 +148,7 @@ def _ask_of_texts(
         found,
         measurements=(*found.measurements, *measurements),
         newest_rows=newest_rows(drawn, domains, settings.newest_rows),
-        telling_words=telling_words(features, domains),
+        discriminating_words=discriminating_words(features, domains),
     )
 
 
@@ -163,7 +163,7 @@ def _ask_of_embeddings(
     from tasks.task_types.embeddings.embedding import embed_texts
 
     most = settings.embedding_rows
-    drawn = draw_texts(before.sample[:most], now.sample[:most], before.keys)
+    drawn = sample_texts(before.sample[:most], now.sample[:most], before.keys)
     if drawn.membership.is_equal:
         return question.of_same_rows(drawn.membership.rows)
     vectors = embed_texts(base_folder, drawn.texts, max_length=EMBEDDING_TOKENS)
@@ -171,14 +171,14 @@ def _ask_of_embeddings(
     return measure_embeddings(question, vectors, drawn.membership, permutations)
 
 
-def draw_texts(
-    before: Sequence[DrawnRow], now: Sequence[DrawnRow], keys_before: NDArray[np.uint64]
-) -> DrawnTexts:
+def sample_texts(
+    before: Sequence[SampledRow], now: Sequence[SampledRow], keys_before: NDArray[np.uint64]
+) -> SampledTexts:
     """Both samples as texts; a row whose clean text changed is one that went and one that came."""
     first, second = ([(row.key, row.row_id, row.text) for row in rows] for rows in (before, now))
     rows, membership = pair(first, second)
     keys = np.array([key for key, _, _ in rows], np.uint64)
-    return DrawnTexts(
+    return SampledTexts(
         keys=keys,
         row_ids=tuple(row_id for _, row_id, _ in rows),
         texts=tuple(text for _, _, text in rows),
@@ -187,7 +187,7 @@ def draw_texts(
     )
 
 
-def newest_rows(drawn: DrawnTexts, domains: Domains, most: int) -> tuple[NewRow, ...]:
+def newest_rows(drawn: SampledTexts, domains: Domains, most: int) -> tuple[NewRow, ...]:
     """The rows of highest score among those that were not there before at all."""
     new = np.flatnonzero(drawn.is_new) if len(domains.scores) else np.array([], np.int64)
     order = new[np.argsort(-domains.scores[new], kind="stable")][:most]
@@ -201,7 +201,7 @@ def newest_rows(drawn: DrawnTexts, domains: Domains, most: int) -> tuple[NewRow,
     )
 
 
-def telling_words(features: Features, domains: Domains) -> tuple[tuple[str, float], ...]:
+def discriminating_words(features: Features, domains: Domains) -> tuple[tuple[str, float], ...]:
     """The words of largest weight that speak for now."""
     order = np.argsort(-domains.word_weights, kind="stable")[:TELLING_WORDS]
     told = [

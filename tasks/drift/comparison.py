@@ -44,7 +44,7 @@ def compare(
         label_shares=found.label_shares,
         lengths=found.lengths,
         newest_rows=found.newest_rows,
-        telling_words=found.telling_words,
+        discriminating_words=found.discriminating_words,
         verdict=combine(check.verdict for check in checks),
     )
     if settings.on_drift == "refuse" and drift.verdict is not Verdict.PASS:

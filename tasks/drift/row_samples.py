@@ -31,7 +31,7 @@ _BATCH_ROWS = 4_096
 Labels = tuple[str, ...]
 
 
-class DrawnRow(NamedTuple):
+class SampledRow(NamedTuple):
     """A row as the checks read it.
 
     Attributes:
@@ -66,7 +66,7 @@ class RowSample:
     label_marks: NDArray[np.uint32]
     length_counts: dict[int, int]
     label_counts: dict[str, int]
-    sample: tuple[DrawnRow, ...]
+    sample: tuple[SampledRow, ...]
 
     @property
     def rows(self) -> int:
@@ -87,7 +87,7 @@ def read_row_sample(path: Path, shape: RowShape, *, max_rows: int, seed: int) ->
     numbers = [numbers_of([])]
     lengths: Counter[int] = Counter()
     labels: Counter[str] = Counter()
-    drawn: list[DrawnRow] = []
+    drawn: list[SampledRow] = []
     for batch in _read_batches(path, shape):
         rows = [_drawn_row(*values, seed) for values in zip(*batch, strict=True)]
         lengths.update(len(row.text) for row in rows)
@@ -156,13 +156,13 @@ def _labels_of(rows: pa.Table, column: str | None) -> list[Labels]:
     return [(value,) if isinstance(value, str) else tuple(value or (NO_LABEL,)) for value in values]
 
 
-def _drawn_row(row_id: str, text: str, labels: Labels, seed: int) -> DrawnRow:
+def _drawn_row(row_id: str, text: str, labels: Labels, seed: int) -> SampledRow:
     digest = hashlib.blake2b(f"{seed} {row_id}".encode(), digest_size=8).digest()
-    return DrawnRow(int.from_bytes(digest, "big"), row_id, text, labels)
+    return SampledRow(int.from_bytes(digest, "big"), row_id, text, labels)
 
 
 def numbers_of(
-    rows: Sequence[DrawnRow],
+    rows: Sequence[SampledRow],
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.uint32]]:
     """Keys, and checksums of texts and of labels."""
     texts = [zlib.crc32(row.text.encode()) for row in rows]

@@ -14,7 +14,7 @@ _TEXTS_AT_ONCE = 1_000
 
 def count_unknown(folder: Path, texts: Sequence[str]) -> NDArray[np.float32]:
     """Unknown tokens and all tokens of each text, (U, 2), by the tokenizer of a model folder."""
-    from infra.base_models import quiet_transformers
+    from infra.transformers_logs import quiet_transformers
     from tasks.task_types.tokenizers import load_tokenizer
 
     counts = np.zeros((len(texts), 2), np.float32)

@@ -21,7 +21,7 @@ _VOCABULARY = ("added_tokens", "normalizer", "pre_tokenizer", "model")
 
 
 @dataclass(frozen=True)
-class Asked:
+class ScoringInputs:
     """What a comparator is asked, and how.
 
     Attributes:
@@ -59,7 +59,7 @@ def fetch_champion(champion: Champion, folder: Path, tracking: Tracking) -> Path
         return Comparator("champion", reason=f"the champion cannot be fetched: {error}")
 
 
-def run_champion(champion: Champion, asked: Asked, folder: Path | Comparator) -> Comparator:
+def run_champion(champion: Champion, asked: ScoringInputs, folder: Path | Comparator) -> Comparator:
     """What the champion says of the test rows; texts are cut as they are where it serves.
 
     A champion that cannot be compared is a comparator that says nothing, with the reason, so that

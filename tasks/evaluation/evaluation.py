@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
-from tasks.evaluation.champion import Asked, fetch_champion, run_champion
+from tasks.evaluation.champion import ScoringInputs, fetch_champion, run_champion
 from tasks.evaluation.comparison import Comparator, compare
 from tasks.evaluation.features import read_sources, with_features
 from tasks.evaluation.held_out import CLUSTER, read_rows
@@ -75,7 +75,7 @@ def evaluate_weights(
         measured = examiner.measure(test, answers)
         comparators = [_baseline(examiner, read_rows(clean, "train", shape), test)]
         if champion and champions_model:
-            asked = Asked(task_type, test, data.labels, limits, model)
+            asked = ScoringInputs(task_type, test, data.labels, limits, model)
             comparators.append(run_champion(champion, asked, champions_model))
         sources = read_sources(snapshot, store, work) if snapshot else None
         features = with_features(test, shape, model, sources)

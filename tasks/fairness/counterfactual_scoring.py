@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from infra.base_models import quiet_transformers
 from infra.store import ObjectStore
+from infra.transformers_logs import quiet_transformers
 from tasks.fairness.assessment import read_scores
 from tasks.fairness.counterfactual_settings import CounterfactualSettings
 from tasks.fairness.counterfactuals import families_of, probe_families

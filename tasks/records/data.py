@@ -111,7 +111,7 @@ class PersonalData:
 
 
 @dataclass(frozen=True)
-class TwinPair:
+class SimilarPair:
     """Two rows that are alike.
 
     Attributes:
@@ -155,7 +155,7 @@ class Leakage:
     clusters_across_splits: int
     jaccard_threshold: float
     ngram_words: int
-    examples: tuple[TwinPair, ...]
+    examples: tuple[SimilarPair, ...]
     notes: tuple[str, ...] = ()
 
 
@@ -283,7 +283,7 @@ class Drift:
     Attributes:
         label_shares: (before, now) by label.
         lengths: (before, now) in characters, over the same edges.
-        telling_words: words that tell new rows most, with their weight.
+        discriminating_words: words that tell new rows most, with their weight.
 
     """
 
@@ -292,7 +292,7 @@ class Drift:
     label_shares: dict[str, tuple[float, float]]
     lengths: tuple[Histogram, Histogram]
     newest_rows: tuple[NewRow, ...]
-    telling_words: tuple[tuple[str, float], ...]
+    discriminating_words: tuple[tuple[str, float], ...]
     verdict: Verdict
 
 

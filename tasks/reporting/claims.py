@@ -7,11 +7,11 @@ from tasks.records.fairness import Fairness
 from tasks.verdicts import Estimate, Verdict
 
 
-def baseless_claims(scores: Scores, fairness: Fairness) -> Iterator[str]:
+def unsupported_claims(scores: Scores, fairness: Fairness) -> Iterator[str]:
     """Claims that no estimate of the records stands behind."""
     measured = {estimate.name: estimate for estimate in (*scores.estimates, *fairness.estimates)}
     for comparison in scores.comparisons:
-        yield from _baseless_comparison(comparison, scores, measured)
+        yield from _unsupported_comparison(comparison, scores, measured)
     for what, estimate in [*_of_slices(scores), *_of_groups(fairness)]:
         if not _is_among(estimate, measured):
             yield f"{what} claims {estimate.name} {estimate.value}, which no record holds"
@@ -21,7 +21,7 @@ def baseless_claims(scores: Scores, fairness: Fairness) -> Iterator[str]:
             yield f"row {flip.row_id} flips in {flip.family!r}, which nothing measured"
 
 
-def _baseless_comparison(
+def _unsupported_comparison(
     comparison: Comparison, scores: Scores, measured: dict[str, Estimate]
 ) -> Iterator[str]:
     what = f"the comparison with the {comparison.comparator} in {comparison.metric}"

@@ -43,14 +43,14 @@ class ClaimRow:
 
 
 @dataclass(frozen=True)
-class Versus:
+class ModelComparison:
     """One comparator: both models' numbers, the gains, and the claims that rest on them."""
 
     tables: list[EstimateTable]
     claims: list[ClaimRow]
 
 
-def versus(comparator: str, scores: Scores) -> Versus:
+def versus(comparator: str, scores: Scores) -> ModelComparison:
     """The candidate against ``champion`` or ``baseline``."""
     claims = [
         _claim_row(comparison, claim)
@@ -58,7 +58,7 @@ def versus(comparator: str, scores: Scores) -> Versus:
         if comparison.comparator == comparator
         for claim in comparison.claims
     ]
-    return Versus(comparison_tables(comparator, scores.estimates), claims)
+    return ModelComparison(comparison_tables(comparator, scores.estimates), claims)
 
 
 def _claim_row(comparison: Comparison, claim: Claim) -> ClaimRow:

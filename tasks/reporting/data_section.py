@@ -58,7 +58,7 @@ class DataEvidence:
 
 
 @dataclass(frozen=True)
-class LikenessRow:
+class SimilarityRow:
     """A likeness between rows and how many rows have it."""
 
     name: str
@@ -121,7 +121,7 @@ class DataSection:
 
     funnel: list[FunnelStep]
     lengths: list[tuple[str, HistogramPlot]]
-    likeness: list[LikenessRow]
+    likeness: list[SimilarityRow]
     drift: list[DriftRow]
     drift_lengths: HistogramPlot | None
     label_shares: list[tuple[str, str, str, float, float]]
@@ -149,7 +149,7 @@ def build_data_section(evidence: DataEvidence) -> DataSection:
     )
 
 
-def _likeness(leakage: Leakage, rows: int) -> Iterator[LikenessRow]:
+def _likeness(leakage: Leakage, rows: int) -> Iterator[SimilarityRow]:
     found = {
         "equal but for case, punctuation and Unicode form, across splits": (
             leakage.normalised_across
@@ -166,7 +166,7 @@ def _likeness(leakage: Leakage, rows: int) -> Iterator[LikenessRow]:
         },
     }
     for name, number_of_rows in found.items():
-        yield LikenessRow(name, count(number_of_rows), share(number_of_rows, rows))
+        yield SimilarityRow(name, count(number_of_rows), share(number_of_rows, rows))
 
 
 def drift_row(check: DriftCheck) -> DriftRow:

@@ -11,7 +11,7 @@ from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
 from tasks.records.registry import Judgement, Staged, Version
 from tasks.records.training import BaseModel, Tokens, Weights
-from tasks.reporting.claims import baseless_claims
+from tasks.reporting.claims import unsupported_claims
 from tasks.reporting.data_section import DataEvidence
 from tasks.verdicts import Estimate, GateResult, Verdict
 
@@ -140,11 +140,11 @@ def _mismatches(evidence: Evidence) -> Iterator[str]:
     for name, labels in (("weights", weights.labels), ("scores", evidence.scores.labels)):
         if tuple(labels) != tuple(evidence.data.labels):
             yield f"{name} have labels {labels}, the data {evidence.data.labels}"
-    yield from _baseless_gates(evidence)
-    yield from baseless_claims(evidence.scores, evidence.fairness)
+    yield from _unsupported_gates(evidence)
+    yield from unsupported_claims(evidence.scores, evidence.fairness)
 
 
-def _baseless_gates(evidence: Evidence) -> Iterator[str]:
+def _unsupported_gates(evidence: Evidence) -> Iterator[str]:
     """Gates that claim a number which nothing measured."""
     by_name = {estimate.name: estimate for estimate in evidence.estimates}
     for gate in evidence.judgement.gates:

@@ -13,7 +13,7 @@ from tasks.records.registry import Judgement, Staged
 from tasks.reporting import number_format as figures
 from tasks.reporting.bias_aucs import AucTable, auc_table
 from tasks.reporting.charts import Bar, Plane, calibration_plane, gate_bar
-from tasks.reporting.comparison import RIVALS, Versus, versus
+from tasks.reporting.comparison import RIVALS, ModelComparison, versus
 from tasks.reporting.counterfactuals import Counterfactuals, counterfactuals_of
 from tasks.reporting.curves import Curve, training_curves
 from tasks.reporting.data_section import DataEvidence, DataSection, build_data_section
@@ -61,7 +61,7 @@ class Page:
     headline: Headline
     tiles: list[Tile]
     gates: Gates
-    versus: dict[str, Versus]
+    versus: dict[str, ModelComparison]
     overall: list[EstimateTable]
     calibration_errors: list[EstimateRow]
     classes: ClassTable

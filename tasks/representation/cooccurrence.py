@@ -10,7 +10,7 @@ from scipy import sparse
 
 from tasks.protected_groups.memberships import groups_by_row
 from tasks.protected_groups.mentions import Term, TermFinder
-from tasks.representation.profile import Survey, batches_of, label_column
+from tasks.representation.profile import DataProfile, batches_of, label_column
 from tasks.resampling import Ints
 from tasks.task_types.rows import texts_of
 
@@ -83,7 +83,7 @@ class _Pairs:
         return sparse.csr_array((ones, (self.rows, self.codes)), shape=(rows, size))
 
 
-def count_rows(clean: Path, survey: Survey) -> Counts:
+def count_rows(clean: Path, survey: DataProfile) -> Counts:
     """Count batch by batch; what is held does not grow with the rows."""
     counter = _Counter(survey)
     for rows in batches_of(clean, survey.names):
@@ -94,7 +94,7 @@ def count_rows(clean: Path, survey: Survey) -> Counts:
 class _Counter:
     """Sums over the batches: what a row has, by stratum, against the labels that it has."""
 
-    def __init__(self, survey: Survey) -> None:
+    def __init__(self, survey: DataProfile) -> None:
         self._survey = survey
         self._strata = 1 + (len(survey.strata) or len(survey.edges) + 1)
         self._terms = [(name, term) for name, terms in survey.terms.items() for term in terms]

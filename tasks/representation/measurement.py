@@ -27,7 +27,7 @@ from tasks.records.data import DataReport, GroupRepresentation, Representation
 from tasks.representation import measures
 from tasks.representation.associations import strongest_associations
 from tasks.representation.cooccurrence import Counts, Facet, count_rows
-from tasks.representation.profile import Survey, survey_rows
+from tasks.representation.profile import DataProfile, survey_rows
 from tasks.representation.settings import RepresentationSettings
 from tasks.resampling import Floats
 
@@ -62,7 +62,7 @@ def represent_rows(
     )
 
 
-def label_imbalance(everyone: Facet, survey: Survey) -> dict[str, float]:
+def label_imbalance(everyone: Facet, survey: DataProfile) -> dict[str, float]:
     """Each label's rows over those of the most frequent label; none for halves of numbers."""
     rows = everyone.with_label.sum(axis=0)
     if survey.shape.target_column or not rows.any():
@@ -108,7 +108,7 @@ def measure_group(
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
-def _groups(counts: Counts, survey: Survey, min_rows: int) -> Iterator[GroupRepresentation]:
+def _groups(counts: Counts, survey: DataProfile, min_rows: int) -> Iterator[GroupRepresentation]:
     for column, groups in counts.stated.items():
         for group, facet in groups.items():
             rest = counts.stating[column] - facet
@@ -121,7 +121,7 @@ def _groups(counts: Counts, survey: Survey, min_rows: int) -> Iterator[GroupRepr
 
 
 def _group(
-    attribute: str, group: str, facet: Facet, rest: Facet, survey: Survey, min_rows: int
+    attribute: str, group: str, facet: Facet, rest: Facet, survey: DataProfile, min_rows: int
 ) -> Iterator[GroupRepresentation]:
     """One entry a label; a single one, of no label, where there is no more to tell."""
     rows, others = int(facet.rows.sum()), int(rest.rows.sum())
@@ -151,7 +151,7 @@ def _shares(facet: Facet, label: int, *, exclusive: bool) -> Floats:
 
 
 def _notes_on_terms(
-    looked_at: int, survey: Survey, settings: RepresentationSettings
+    looked_at: int, survey: DataProfile, settings: RepresentationSettings
 ) -> Iterator[str]:
     if not survey.labels or not survey.terms:
         return

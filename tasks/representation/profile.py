@@ -31,7 +31,7 @@ _QUARTILES: Final = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True)
-class Survey:
+class DataProfile:
     """What is counted over the clean rows.
 
     Attributes:
@@ -84,7 +84,7 @@ def batches_of(clean: Path, names: list[str]) -> Iterator[pa.Table]:
             yield pa.Table.from_batches([batch])
 
 
-def survey_rows(clean: Path, data: DataReport, settings: RepresentationSettings) -> Survey:
+def survey_rows(clean: Path, data: DataReport, settings: RepresentationSettings) -> DataProfile:
     """Look through the rows for groups, strata and the median of a target.
 
     Raises:
@@ -99,7 +99,7 @@ def survey_rows(clean: Path, data: DataReport, settings: RepresentationSettings)
     labels, notes = _labels_of(shape, data, seen)
     columns, more = _columns_of(seen, settings)
     condition = settings.conditional_on
-    return Survey(
+    return DataProfile(
         shape=shape,
         labels=labels,
         exclusive=shape.has_one_class or shape.target_column is not None,

@@ -26,7 +26,7 @@ def ingest(
 
 
 @look_up
-def take_back(line: str, path: str, settings: SourceSettings, task_type: str) -> Readmission:
+def readmit_rows(line: str, path: str, settings: SourceSettings, task_type: str) -> Readmission:
     """Take a repaired quarantine file back in: the next run reads its rows."""
     from tasks.ingestion.readmission import readmit_file
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from infra.base_models import Fingerprint, locate_pinned, quiet_transformers
+from infra.base_models import Fingerprint, locate_pinned
 from infra.digests import digest_of
 from infra.errors import DataError, SettingsError
 from infra.store import Artifact, ObjectStore, sha256_of_file
+from infra.transformers_logs import quiet_transformers
 from tasks.records.data import SPLITS, DataReport
 from tasks.records.training import BaseModel, Tokens
 from tasks.task_types.examples import Encoded

@@ -66,7 +66,7 @@ def _run(
         while code is None:
             code = group.wait(LOOK_EVERY_S)
             _pass_on(events, progress)
-            _end_if_told(group, stop)
+            _end_if_terminated(group, stop)
         return code
 
 
@@ -78,9 +78,9 @@ def _pass_on(events: EventReader, progress: Progress) -> None:
             logger.log(int(number), "%s", words)
 
 
-def _end_if_told(group: TorchrunGroup, stop: StopSignal) -> None:
+def _end_if_terminated(group: TorchrunGroup, stop: StopSignal) -> None:
     if stop.requested:
-        group.tell_to_end()
+        group.terminate()
 
 
 def _go_on(place: WorkingFolder, lost_in_a_row: int) -> None:

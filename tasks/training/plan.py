@@ -4,9 +4,9 @@ import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from infra.base_models import quiet_transformers
 from infra.store import ObjectStore
 from infra.tracking import Tracking
+from infra.transformers_logs import quiet_transformers
 from tasks.records.training import BaseModel, Tokens, TrainingPlan
 from tasks.training.auto_choices import Choice
 from tasks.training.autotune import Probe, best_of, variants_for

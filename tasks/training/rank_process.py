@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from infra.base_models import quiet_transformers
 from infra.device import deterministic_algorithms
 from infra.errors import AssaylineError
 from infra.store import open_store
 from infra.torchrun import end_with_parent
 from infra.tracking import open_tracking
+from infra.transformers_logs import quiet_transformers
 from tasks.training.autotune import choose
 from tasks.training.callbacks import Progress
 from tasks.training.disk import explain_full_disk
@@ -20,7 +20,7 @@ from tasks.training.engine import run_training
 from tasks.training.events import EventWriter, save_error, save_weights
 from tasks.training.jobs import JOB_FILE, PLACE_FILE, Job, WorkingFolder
 from tasks.training.ranks import Ranks
-from tasks.training.termination import ToldToEndError
+from tasks.training.termination import TerminatedError
 
 
 def main(folder: Path) -> None:
@@ -35,7 +35,7 @@ def main(folder: Path) -> None:
     workers = Ranks.of_this_job()
     try:
         _train(job, place, workers, folder)
-    except ToldToEndError:
+    except TerminatedError:
         sys.exit(1)  # whoever told it knows why
     except AssaylineError as error:
         save_error(folder, error)

@@ -14,7 +14,7 @@ class StoppedError(Exception):
     """Training ends here, and its checkpoint is written."""
 
 
-class ToldToEndError(TrainingError):
+class TerminatedError(TrainingError):
     """Training ended because its process was told to."""
 
 
@@ -37,7 +37,7 @@ class StopSignal:
         signal before is given it. Prefect makes a cancelled or a crashed run of it.
 
         Raises:
-            ToldToEndError: training was stopped, and nobody else handles the signal.
+            TerminatedError: training was stopped, and nobody else handles the signal.
 
         """
         if not _can_handle_signals():
@@ -68,7 +68,7 @@ def _hand_on(before: Callable[..., Any] | int | None) -> None:
     """Tell the handler from before; the system's own would end the process without clean-up."""
     if callable(before):
         signal.raise_signal(signal.SIGTERM)
-    raise ToldToEndError(
+    raise TerminatedError(
         "training was told to end (SIGTERM), and its checkpoint is written; run again, and it "
         "goes on from there"
     )

@@ -6,13 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from infra.base_models import Fingerprint, locate_pinned, quiet_transformers
+from infra.base_models import Fingerprint, locate_pinned
 from infra.code_digest import code_of
 from infra.device import check_device, deterministic_algorithms, pick_device
 from infra.digests import as_json, digest_of
 from infra.errors import TrackingError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
+from infra.transformers_logs import quiet_transformers
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.training.autotune import choose
 from tasks.training.callbacks import Progress, only_warn

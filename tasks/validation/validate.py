@@ -26,7 +26,7 @@ from tasks.validation.contract.data_docs import render_page
 from tasks.validation.contract.expectations.language import languages_of
 from tasks.validation.contract.frames import FrameMaker
 from tasks.validation.contract.lengths import LengthCounts
-from tasks.validation.contract.partitioning import RowSorter
+from tasks.validation.contract.partitioning import RowPartitioner
 from tasks.validation.contract.quarantine import rows_not_read
 from tasks.validation.contract.quarantine_limits import ShareCheck, check_shares
 from tasks.validation.contract.settings import ContractSettings
@@ -50,7 +50,7 @@ _LISTED_BREACHES: Final = 30
 
 
 @dataclass(frozen=True)
-class SortedSnapshot:
+class PartitionedSnapshot:
     """A snapshot after the row rules: its counts and its quarantine file.
 
     Attributes:
@@ -60,7 +60,7 @@ class SortedSnapshot:
 
     """
 
-    sorter: RowSorter
+    sorter: RowPartitioner
     figures: RowCounts
     lengths: dict[str, Histogram]
     rows: int
@@ -100,9 +100,9 @@ def validate_snapshot(
         )
         maker = make_frames(shape, labels, snapshot.group_columns, base, contract)
         rules = row_rules(contract, shape, labels, snapshot.group_columns)
-        sorter = RowSorter(maker, rules, leaks, privacy)
+        sorter = RowPartitioner(maker, rules, leaks, privacy)
         with TableWriter("clean", rows.schema_arrow, store) as clean:
-            found = sort_snapshot(sorter, snapshot, rows, origins, broken, clean, store)
+            found = partition_snapshot(sorter, snapshot, rows, origins, broken, clean, store)
             return _judge(snapshot, contract, found, leaks.record, clean, store)
 
 
@@ -157,15 +157,15 @@ def _label_shards(rows: pq.ParquetFile, shape: RowShape) -> Iterator[pa.Table]:
         yield pa.Table.from_batches([batch])
 
 
-def sort_snapshot(
-    sorter: RowSorter,
+def partition_snapshot(
+    sorter: RowPartitioner,
     snapshot: Snapshot,
     rows: pq.ParquetFile,
     origins: pq.ParquetFile,
     broken: pq.ParquetFile,
     clean: TableWriter,
     store: ObjectStore,
-) -> SortedSnapshot:
+) -> PartitionedSnapshot:
     """Hold every row against the row rules; write the clean ones and those that fail."""
     figures = RowCounts(sorter.shape, sorter.labels)
     lengths: dict[str, LengthCounts] = {}
@@ -182,7 +182,7 @@ def sort_snapshot(
         for batch in broken.iter_batches(batch_size=_BATCH_ROWS):
             table = pa.Table.from_batches([batch])
             quarantine.write(rows_not_read(table, sorter.redact_secrets, sorter.schema))
-        return SortedSnapshot(
+        return PartitionedSnapshot(
             sorter,
             figures,
             {unit: counts.histogram() for unit, counts in lengths.items()},
@@ -206,7 +206,7 @@ def _check_group_columns(snapshot: Snapshot, contract: ContractSettings) -> None
 def _judge(
     snapshot: Snapshot,
     contract: ContractSettings,
-    found: SortedSnapshot,
+    found: PartitionedSnapshot,
     leakage: Leakage,
     clean: TableWriter,
     store: ObjectStore,
@@ -246,14 +246,14 @@ def _judge(
 
 
 def _all_checks(
-    sorter: RowSorter, shares: Sequence[ShareCheck], left: CheckedSet | None
+    sorter: RowPartitioner, shares: Sequence[ShareCheck], left: CheckedSet | None
 ) -> Iterator[Check]:
     yield from sorter.suite.checks()
     yield from (share.check for share in shares)
     yield from left.checks.values() if left else ()
 
 
-def _breaches_of_shares(shares: Sequence[ShareCheck], found: SortedSnapshot) -> Iterator[str]:
+def _breaches_of_shares(shares: Sequence[ShareCheck], found: PartitionedSnapshot) -> Iterator[str]:
     if not found.figures.rows:
         yield f"all {found.rows_quarantined:,} rows were put aside"
         return
@@ -269,7 +269,7 @@ def _breaches_of_set(rules: Sequence[SetRule], left: CheckedSet | None) -> Itera
             yield f"{rule.title}; seen {check.observed} ({rule.mend})"
 
 
-def _breaches_of_privacy(sorter: RowSorter) -> Iterator[str]:
+def _breaches_of_privacy(sorter: RowPartitioner) -> Iterator[str]:
     for kind in sorter.fatal_findings():
         yield (
             f"personal data of kind {kind.kind}: {kind.findings:,} in {kind.rows:,} rows; "
@@ -277,7 +277,7 @@ def _breaches_of_privacy(sorter: RowSorter) -> Iterator[str]:
         )
 
 
-def _explain(breaches: Sequence[str], found: SortedSnapshot, docs_uri: str) -> str:
+def _explain(breaches: Sequence[str], found: PartitionedSnapshot, docs_uri: str) -> str:
     counts = ", ".join(f"{reason} {count:,}" for reason, count in found.by_reason.items())
     points = "".join(f"\n  - {breach}" for breach in breaches[:_LISTED_BREACHES])
     more = len(breaches) - _LISTED_BREACHES
@@ -292,7 +292,7 @@ def _explain(breaches: Sequence[str], found: SortedSnapshot, docs_uri: str) -> s
 def _put_docs(
     snapshot: Snapshot,
     contract: ContractSettings,
-    found: SortedSnapshot,
+    found: PartitionedSnapshot,
     left: CheckedSet | None,
     store: ObjectStore,
 ) -> str:

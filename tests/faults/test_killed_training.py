@@ -170,7 +170,7 @@ def test_a_training_that_is_told_to_end_writes_its_checkpoint_first(
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1, output
     assert output.strip().splitlines()[-1] == (
-        "ToldToEndError: training was told to end (SIGTERM), and its checkpoint is written; run "
+        "TerminatedError: training was told to end (SIGTERM), and its checkpoint is written; run "
         "again, and it goes on from there"
     )
     step = newest_step(store, prefix)

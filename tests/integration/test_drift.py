@@ -119,7 +119,7 @@ def test_the_same_rows_have_not_drifted(
     ]  # fmt: skip
     assert drift.label_shares == {"label 0": (0.6, 0.6), "label 1": (0.4, 0.4)}
     assert drift.lengths[0] == drift.lengths[1]
-    assert drift.newest_rows == drift.telling_words == ()
+    assert drift.newest_rows == drift.discriminating_words == ()
 
 
 def test_other_rows_of_the_same_kind_have_not_drifted(
@@ -159,7 +159,7 @@ def test_planted_drift_is_told_by_every_check_and_shown(
     scores = [row.score for row in drift.newest_rows]
     assert scores == sorted(scores, reverse=True)
     assert len(scores) == 10
-    assert drift.telling_words[0][0] == "стрёмно"
+    assert drift.discriminating_words[0][0] == "стрёмно"
     assert sum(drift.lengths[0].counts) == sum(drift.lengths[1].counts) == 200
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.scoring import load_model, run_batches
 from tasks.task_types.tokenizers import load_tokenizer, longest_text
 

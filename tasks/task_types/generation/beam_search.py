@@ -79,7 +79,7 @@ def open_writer(folder: Path, max_length: int, max_target_length: int) -> BeamWr
         BaseModelError: the folder holds no such model.
 
     """
-    from infra.base_models import quiet_transformers
+    from infra.transformers_logs import quiet_transformers
     from tasks.task_types.scoring import load_model
     from tasks.task_types.tokenizers import load_tokenizer
 

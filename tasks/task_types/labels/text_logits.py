@@ -9,7 +9,7 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from infra.base_models import quiet_transformers
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.encoding import encode_texts
 from tasks.task_types.finite import check_finite
 from tasks.task_types.scoring import load_model, run_batches

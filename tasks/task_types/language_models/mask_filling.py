@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.base_models import quiet_transformers
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.batches import fill_batches
 from tasks.task_types.encoding import batches_of, encode_batch
 from tasks.task_types.examples import IGNORED

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from infra.base_models import quiet_transformers
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.batches import fill_batches
 from tasks.task_types.examples import pad, pad_like
 from tasks.task_types.finite import check_finite

@@ -25,7 +25,7 @@ UNSPACED = re.compile(
 
 # Token ids, and word and position of what is judged there; with the row of it before them.
 Window = tuple[list[int], list[tuple[int, int]]]
-Asked = tuple[int, list[int], list[tuple[int, int]]]
+WordWindow = tuple[int, list[int], list[tuple[int, int]]]
 
 
 class TaggingModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
@@ -200,9 +200,9 @@ def judging_runs(runs: Sequence[tuple[int, int]], lengths: Sequence[int]) -> lis
     return run_of
 
 
-def batches(windows: list[Asked]) -> Iterator[list[Asked]]:
+def batches(windows: list[WordWindow]) -> Iterator[list[WordWindow]]:
     """Windows of like length together, as many as memory surely holds."""
-    batch: list[Asked] = []
+    batch: list[WordWindow] = []
     for window in sorted(windows, key=lambda one: -len(one[1])):
         if batch and len(batch[0][1]) * (len(batch) + 1) > TOKENS_AT_ONCE:
             yield batch

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from infra.base_models import fetch_stored, fingerprint, quiet_transformers
+from infra.base_models import fetch_stored, fingerprint
 from infra.code_digest import code_of
 from infra.digests import as_json, digest_of
 from infra.errors import DataError
 from infra.store import MANIFEST, Artifact, ObjectStore
+from infra.transformers_logs import quiet_transformers
 from tasks.records.data import DataReport
 from tasks.records.training import BaseModel
 from tasks.task_types.row_shapes import shape_of

@@ -34,8 +34,8 @@ _SHOWN_CHARACTERS: Final = 60
 # Derived columns whose values quote nothing of a row.
 _NOTHING_QUOTED: Final = frozenset(
     {
-        "text_length", "token_length", "language", "splits_of_text", "normalised_twin",
-        "near_twin", "overlap", _PERSONAL_DATA,
+        "text_length", "token_length", "language", "splits_of_text", "equal_text",
+        "near_duplicate", "overlap", _PERSONAL_DATA,
     }
 )  # fmt: skip
 _TEXT_KINDS: Final = frozenset({"text", "texts", "turns"})
@@ -51,7 +51,7 @@ class Marks(Protocol):
 
 
 @dataclass(frozen=True)
-class SortedShard:
+class PartitionedShard:
     """A shard after the row rules.
 
     Attributes:
@@ -66,7 +66,7 @@ class SortedShard:
     quarantine: pa.Table
 
 
-class RowSorter:
+class RowPartitioner:
     """Judges shard after shard of a snapshot.
 
     Attributes:
@@ -94,7 +94,7 @@ class RowSorter:
         self._shown = _NOTHING_QUOTED.union(by_kind, maker.group_columns) - self._texts
         self.schema = quarantine_schema(maker.shape, maker.group_columns)
 
-    def sort(self, shard: SnapshotShard) -> SortedShard:
+    def sort(self, shard: SnapshotShard) -> PartitionedShard:
         """Part the rows, protect those that go on, and say of the others why they do not."""
         protected = self.protector.protect(shard.rows)
         marks = self._marks.columns(shard.start, shard.start + shard.rows.num_rows)
@@ -104,7 +104,7 @@ class RowSorter:
         kept = np.ones(shard.rows.num_rows, np.bool_)
         failing = sorted(faults)
         kept[failing] = False
-        return SortedShard(
+        return PartitionedShard(
             clean=protected.rows.filter(pa.array(kept)) if failing else protected.rows,
             lengths=self._lengths(shard.rows, protected.rows, frame, kept),
             quarantine=self._put_aside(shard, failing, [faults[place] for place in failing]),

@@ -118,7 +118,7 @@ def row_rules(
     """The rules for single rows, over a frame of a snapshot's columns and derived ones.
 
     Derived are text_length, token_length and language (see `derived_columns`), splits_of_text and
-    conflict (null for a row without inputs or with an unknown label), normalised_twin, near_twin,
+    conflict (null for a row without inputs or with an unknown label), equal_text, near_duplicate,
     overlap, label_conflict and personal_data. A missing value breaks no rule but that it is there.
     Columns of lists are best of pandas' Arrow type: of Python objects Great Expectations takes a
     fingerprint that costs 50 times what the rules do.
@@ -283,11 +283,17 @@ def _likeness_rules() -> Iterator[RowRule]:
     """Rules against rows that a search found to be like others."""
     for reason, column, likeness in (
         ("conflicting labels", "label_conflict", "equal text with another answer"),
-        ("equal text in a held-out split", "normalised_twin", "equal text in a held-out split"),
-        ("near-duplicate in a held-out split", "near_twin", "near-duplicate in a held-out split"),
+        ("equal text in a held-out split", "equal_text", "equal text in a held-out split"),
+        (
+            "near-duplicate in a held-out split",
+            "near_duplicate",
+            "near-duplicate in a held-out split",
+        ),
         ("benchmark overlap", "overlap", "overlap with a benchmark"),
     ):
-        yield _told(reason, ours.ExpectColumnValuesToHaveNoTwin(column=column, likeness=likeness))
+        yield _told(
+            reason, ours.ExpectColumnValuesToHaveNoDuplicate(column=column, likeness=likeness)
+        )
 
 
 def _group_rule(name: str, values: Sequence[str]) -> RowRule:

@@ -45,7 +45,7 @@ def find_equal_texts(scan: Scan) -> EqualTexts:
         own = firsts[group, scan.splits[positions]]
         copies.append(_link(positions, own, own != positions))
         within.append(_link(positions, own, scan.ordinals[positions] != scan.ordinals[own]))
-        twins = _held_out_twins(scan, group, positions, firsts, lasts)
+        twins = _held_out_duplicates(scan, group, positions, firsts, lasts)
         across.append(_link(positions, twins, twins != NOWHERE))
         for column, answers in scan.answers.items():
             found = _find_conflicts(scan, group, positions, answers.take(positions))
@@ -90,7 +90,7 @@ def _ends_by_split(
     return first, last
 
 
-def _held_out_twins(
+def _held_out_duplicates(
     scan: Scan, group: Positions, positions: Positions, firsts: Positions, lasts: Positions
 ) -> Positions:
     """For each row one of another row_id in a split held out from it, the test split first."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.store import ObjectStore
-from tasks.records.data import SPLITS, Leakage, TwinPair
+from tasks.records.data import SPLITS, Leakage, SimilarPair
 from tasks.task_types.rows import RowShape
 from tasks.validation.leakage.benchmarks import read_benchmarks
 from tasks.validation.leakage.equal_texts import EqualTexts, count_split_clusters, find_equal_texts
@@ -24,10 +24,10 @@ from tasks.validation.leakage.near_duplicates import (
 from tasks.validation.leakage.scanning import MAX_CHARACTERS, Scan, scan_rows
 from tasks.validation.leakage.settings import LeakageSettings
 
-ColumnName: TypeAlias = Literal["normalised_twin", "near_twin", "overlap", "label_conflict"]
+ColumnName: TypeAlias = Literal["equal_text", "near_duplicate", "overlap", "label_conflict"]
 COLUMNS: Final[tuple[ColumnName, ...]] = (
-    "normalised_twin",
-    "near_twin",
+    "equal_text",
+    "near_duplicate",
     "overlap",
     "label_conflict",
 )
@@ -163,7 +163,7 @@ def _count(
     )
 
 
-def _examples(scan: Scan, equal: EqualTexts, near: NearDuplicates) -> tuple[TwinPair, ...]:
+def _examples(scan: Scan, equal: EqualTexts, near: NearDuplicates) -> tuple[SimilarPair, ...]:
     """Pairs of both kinds, those across splits rather than within one, most alike first."""
     of_near = [*_pairs(near.across, scan), *_pairs(near.within, scan)]
     of_equal = [*_pairs(equal.across, scan), *_pairs(equal.within, scan)]
@@ -173,11 +173,11 @@ def _examples(scan: Scan, equal: EqualTexts, near: NearDuplicates) -> tuple[Twin
     return tuple(sorted(shown, key=lambda pair: (-pair.similarity, pair.row_id)))
 
 
-def _pairs(links: Links, scan: Scan) -> list[TwinPair]:
+def _pairs(links: Links, scan: Scan) -> list[SimilarPair]:
     best = np.argsort(-links.similarities, kind="stable")[:_MAX_EXAMPLES]
     rows, twins = links.rows[best], links.twins[best]
     return [
-        TwinPair(row_id.decode(), twin.decode(), SPLITS[split], SPLITS[twin_split], similarity)
+        SimilarPair(row_id.decode(), twin.decode(), SPLITS[split], SPLITS[twin_split], similarity)
         for row_id, twin, split, twin_split, similarity in zip(
             scan.row_ids.take(rows).tolist(),
             scan.row_ids.take(twins).tolist(),
@@ -224,11 +224,11 @@ def _mark(
 ) -> dict[ColumnName, Sequence[Marks]]:
     conflicts = [_mark_conflicts(name, links, scan) for name, links in equal.conflicts.items()]
     return {
-        "normalised_twin": [
+        "equal_text": [
             _mark_twins(links, scan, lambda _: f"equal {_BUT_FOR}")
             for links in _put_aside(equal.across, equal.within, settings)
         ],
-        "near_twin": [
+        "near_duplicate": [
             _mark_twins(links, scan, "Jaccard similarity {:.2f}".format)
             for links in _put_aside(near.across, near.within, settings)
         ],

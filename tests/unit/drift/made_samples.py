@@ -5,18 +5,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tasks.drift.row_samples import DrawnRow, Labels, RowSample, numbers_of
+from tasks.drift.row_samples import Labels, RowSample, SampledRow, numbers_of
 
 WORDS = np.array([f"w{number}" for number in range(40)])
 LABELS = np.array(["a", "b", "c"])
 
 
-def made_row(random: np.random.Generator, text: str, labels: Labels = ("a",)) -> DrawnRow:
+def made_row(random: np.random.Generator, text: str, labels: Labels = ("a",)) -> SampledRow:
     key = int(random.integers(0, 2**63))
-    return DrawnRow(key, f"{key:064x}", text, labels)
+    return SampledRow(key, f"{key:064x}", text, labels)
 
 
-def made_rows(random: np.random.Generator, count: int, *, other: bool = False) -> list[DrawnRow]:
+def made_rows(random: np.random.Generator, count: int, *, other: bool = False) -> list[SampledRow]:
     """Rows of three labels; with `other`, of another label mix and longer."""
     labels = LABELS[random.choice(3, count, p=[0.1, 0.2, 0.7] if other else [0.5, 0.3, 0.2])]
     lengths = random.integers(3, 12, count) + 8 * other
@@ -29,7 +29,7 @@ def made_rows(random: np.random.Generator, count: int, *, other: bool = False) -
     return rows
 
 
-def made_side(rows: Sequence[DrawnRow]) -> RowSample:
+def made_side(rows: Sequence[SampledRow]) -> RowSample:
     """All rows are drawn."""
     lengths = Counter(len(row.text) for row in rows)
     labels = Counter(label for row in rows for label in row.labels)

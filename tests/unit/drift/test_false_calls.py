@@ -14,8 +14,8 @@ from tasks.drift.checks import (
     TEXT_LENGTH,
     UNKNOWN_TOKENS,
     VOCABULARY,
-    draw_texts,
     questions_of,
+    sample_texts,
 )
 from tasks.drift.domain_classifier import make_features, measure_domains
 from tasks.drift.embeddings import measure_embeddings
@@ -23,7 +23,7 @@ from tasks.drift.labels import measure_labels
 from tasks.drift.lengths import measure_lengths
 from tasks.drift.measurement import Measurement, judge_checks
 from tasks.drift.permutations import Permutations
-from tasks.drift.row_samples import DrawnRow
+from tasks.drift.row_samples import SampledRow
 from tasks.drift.settings import DriftSettings
 from tasks.drift.unknown_tokens import measure_unknown
 from tasks.drift.words import count_words, measure_vocabulary
@@ -41,12 +41,12 @@ RETRAININGS = ((50, 0, 50), (15, 50, 35), (0, 65, 35))
 PERMUTED = (VOCABULARY, UNKNOWN_TOKENS, DOMAIN_CLASSIFIER, EMBEDDINGS)
 
 
-def measure(before: list[DrawnRow], now: list[DrawnRow], seed: int) -> list[Measurement]:
+def measure(before: list[SampledRow], now: list[SampledRow], seed: int) -> list[Measurement]:
     """All checks, with word counts in the place of the base model's tokens and embeddings."""
     asked = questions_of(DriftSettings(), shape_of("classification"))
     permutations = Permutations(199, seed)
     sides = made_side(before), made_side(now)
-    drawn = draw_texts(sides[0].sample, sides[1].sample, sides[0].keys)
+    drawn = sample_texts(sides[0].sample, sides[1].sample, sides[0].keys)
     counts = count_words(drawn.texts)
     vectors = counts.table[:, :-1].toarray()
     unknown = np.stack([vectors[:, ::7].sum(axis=1), vectors.sum(axis=1)], axis=1)

@@ -13,14 +13,14 @@ from tasks.drift.labels import (
 )
 from tasks.drift.measurement import Measurement, Question
 from tasks.drift.permutations import Permutations
-from tasks.drift.row_samples import DrawnRow, Labels, RowSample
+from tasks.drift.row_samples import Labels, RowSample, SampledRow
 from tests.unit.drift.made_samples import made_row, made_side
 
 ASKED = Question("drift.label_shares", "distance", 0.1)
 COUNTS = st.lists(st.tuples(st.integers(1, 400), st.integers(1, 400)), min_size=2, max_size=6)
 
 
-def rows_of(labels: list[Labels], seed: int) -> list[DrawnRow]:
+def rows_of(labels: list[Labels], seed: int) -> list[SampledRow]:
     random = np.random.default_rng(seed)
     return [made_row(random, f"text {place}", one) for place, one in enumerate(labels)]
 

@@ -14,7 +14,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from infra.errors import DataError
-from tasks.evaluation.champion import Asked, run_champion, vocabulary_digest
+from tasks.evaluation.champion import ScoringInputs, run_champion, vocabulary_digest
 from tasks.evaluation.features import token_counts, with_features
 from tasks.evaluation.held_out import read_rows
 from tasks.records.evaluation import Champion
@@ -102,7 +102,7 @@ def test_what_cannot_be_learnt_has_a_reason(texts: list[str], labels: str, reaso
 
 @dataclass(frozen=True)
 class Pair:
-    asked: Asked
+    asked: ScoringInputs
     champion: Path
 
 
@@ -116,7 +116,7 @@ def pair(tiny_model: Path, tmp_path: Path) -> Pair:
     ).save_pretrained(folder)
     AutoTokenizer.from_pretrained(tiny_model).save_pretrained(folder)
     rows = rows_of(["he said", "a good film", "shares fell", "he said"], "abab")
-    asked = Asked("classification", rows, LABELS, TokenLimits(16), folder)
+    asked = ScoringInputs("classification", rows, LABELS, TokenLimits(16), folder)
     return Pair(asked, Path(shutil.copytree(folder, tmp_path / "champion")))
 
 

@@ -44,7 +44,7 @@ def table_source(**settings: Any) -> TableSource:
     return TableSource.model_validate({"format": "csv", "path": "x.csv", **settings})
 
 
-def take_back(
+def readmit_rows(
     columns: dict[str, Any] | pa.Table,
     line: str,
     folder: Path,
@@ -64,7 +64,7 @@ def kept(readmission: Readmission, store: ObjectStore) -> pa.Table:
 def test_repaired_rows_are_kept_with_the_line(
     line: str, tmp_path: Path, store: ObjectStore
 ) -> None:
-    found = take_back(repaired(), line, tmp_path, store)
+    found = readmit_rows(repaired(), line, tmp_path, store)
     name = found.file.uri.removeprefix(store.uri("readmitted", line, ""))
     assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{16}\.parquet", name)
     assert (found.line, found.rows, found.superseding) == (line, 3, 0)
@@ -78,10 +78,10 @@ def test_repaired_rows_are_kept_with_the_line(
 def test_same_rows_in_another_order_are_refused_as_known(
     line: str, tmp_path: Path, store: ObjectStore
 ) -> None:
-    first = take_back(repaired(), line, tmp_path, store)
+    first = readmit_rows(repaired(), line, tmp_path, store)
     again = pa.table(repaired()).take([2, 0, 1]).drop_columns(["reasons", "raw"])
     with pytest.raises(DataError, match="were taken back in before, as s3://") as caught:
-        take_back(again, line, tmp_path, store)
+        readmit_rows(again, line, tmp_path, store)
     assert first.file.uri in str(caught.value)
     assert store.list(store.uri("readmitted", line, "")) == [first.file.uri]
 
@@ -89,24 +89,24 @@ def test_same_rows_in_another_order_are_refused_as_known(
 def test_a_second_repair_of_the_same_rows_is_counted(
     line: str, tmp_path: Path, store: ObjectStore
 ) -> None:
-    take_back(repaired(), line, tmp_path, store)
+    readmit_rows(repaired(), line, tmp_path, store)
     better = repaired(4) | {"label": ["b"] * 4}
-    assert take_back(better, line, tmp_path, store).superseding == 3
+    assert readmit_rows(better, line, tmp_path, store).superseding == 3
 
 
 def test_a_row_that_was_repaired_and_put_aside_again_is_counted_by_its_new_row_id(
     line: str, tmp_path: Path, store: ObjectStore
 ) -> None:
-    take_back(repaired(1), line, tmp_path, store)
+    readmit_rows(repaired(1), line, tmp_path, store)
     again = repaired(1) | {"row_id": [hashlib.sha256(b"text 0").hexdigest()], "text": ["new"]}
-    assert take_back(again, line, tmp_path, store).superseding == 1
+    assert readmit_rows(again, line, tmp_path, store).superseding == 1
 
 
 def test_a_line_knows_nothing_of_another_whose_name_begins_alike(
     line: str, tmp_path: Path, store: ObjectStore
 ) -> None:
-    take_back(repaired(), f"{line}-two", tmp_path, store)
-    assert take_back(repaired(), line, tmp_path, store).superseding == 0
+    readmit_rows(repaired(), f"{line}-two", tmp_path, store)
+    assert readmit_rows(repaired(), line, tmp_path, store).superseding == 0
 
 
 def test_a_file_in_the_store_is_taken_back_in(
@@ -123,7 +123,7 @@ def test_group_columns_and_the_cluster_are_kept_where_the_source_names_them(
 ) -> None:
     source = table_source(group_columns=["gender"], cluster_column="author")
     columns = repaired() | {"gender": ["f", None, "m"], "cluster": ["ann", "bob", None]}
-    rows = kept(take_back(columns, line, tmp_path, store, source), store)
+    rows = kept(readmit_rows(columns, line, tmp_path, store, source), store)
     assert rows.column_names == ["row_id", "text", "label", "gender", "cluster"]
     assert rows["gender"].null_count == 1
 
@@ -164,14 +164,14 @@ def test_pandas_may_write_the_file(line: str, tmp_path: Path, store: ObjectStore
 def test_rows_of_each_task_type_are_taken_back_in(
     task_type: str, columns: dict[str, Any], line: str, tmp_path: Path, store: ObjectStore
 ) -> None:
-    found = take_back({"row_id": [row_id(1)], **columns}, line, tmp_path, store, None, task_type)
+    found = readmit_rows({"row_id": [row_id(1)], **columns}, line, tmp_path, store, None, task_type)
     (row,) = kept(found, store).to_pylist()
     assert row == {"row_id": row_id(1), **{name: cells[0] for name, cells in columns.items()}}
 
 
 def refuse(columns: dict[str, Any] | pa.Table, tmp_path: Path, store: ObjectStore) -> str:
     with pytest.raises(DataError) as caught:
-        take_back(columns, "refused", tmp_path, store)
+        readmit_rows(columns, "refused", tmp_path, store)
     assert store.list(store.uri("readmitted", "refused", "")) == []
     return str(caught.value)
 
@@ -226,7 +226,7 @@ def test_a_list_without_tokens_is_a_missing_value(tmp_path: Path, store: ObjectS
         ("tags", pa.list_(pa.string())),
     ]))  # fmt: skip
     with pytest.raises(DataError, match="row 1, column 'tokens': no value"):
-        take_back(table, "refused", tmp_path, store, None, "tagging")
+        readmit_rows(table, "refused", tmp_path, store, None, "tagging")
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_a_number_that_is_not_whole_is_named(tmp_path: Path, store: ObjectStore)
         "answer": ["c"] * 2, "answer_start": [0.0, 0.5],
     }  # fmt: skip
     with pytest.raises(DataError, match=r"row 2, column 'answer_start': 0.5 is no int64"):
-        take_back(columns, "refused", tmp_path, store, None, "question_answering")
+        readmit_rows(columns, "refused", tmp_path, store, None, "question_answering")
 
 
 def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path, store: ObjectStore) -> None:

@@ -18,9 +18,9 @@ from tasks.records.data import (
     NewRow,
     PersonalData,
     Representation,
+    SimilarPair,
     Snapshot,
     TermAssociation,
-    TwinPair,
 )
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness, GroupRates
@@ -203,7 +203,7 @@ def leakage_record() -> Leakage:
         clusters_across_splits=0,
         jaccard_threshold=0.8,
         ngram_words=13,
-        examples=(TwinPair("a" * 64, "b" * 64, "train", "test", 0.9712),),
+        examples=(SimilarPair("a" * 64, "b" * 64, "train", "test", 0.9712),),
     )
 
 
@@ -237,7 +237,7 @@ def drift_record() -> Drift:
             Histogram((0, 64, 256, 1024, 4096), (0, 31, 402, 1689)),
         ),
         newest_rows=(NewRow("c" * 64, 0.9731, "Claxton hunting first major medal"),),
-        telling_words=(("medal", 2.131), ("final", 1.87)),
+        discriminating_words=(("medal", 2.131), ("final", 1.87)),
         verdict=Verdict.FAIL,
     )  # fmt: skip
 
@@ -384,7 +384,7 @@ def hostile(evidence: Evidence) -> Evidence:
             notes=(bad,),
         ),
         drift=replace(
-            drift_record(), label_shares={bad: (0.5, 0.5)}, telling_words=((bad, 1.0),),
+            drift_record(), label_shares={bad: (0.5, 0.5)}, discriminating_words=((bad, 1.0),),
             newest_rows=(NewRow("c" * 64, 0.9, bad),),
         ),
         weights=replace(evidence.weights, labels=labels),

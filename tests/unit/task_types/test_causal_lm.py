@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, TrainingError
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.answered_sample import first_rows
 from tasks.task_types.examiner import examiner_of
 from tasks.task_types.examples import IGNORED, Vocabulary

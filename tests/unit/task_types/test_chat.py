@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from sacrebleu.metrics import CHRF
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, DataError
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.examiner import examiner_of
 from tasks.task_types.examples import IGNORED, Vocabulary
 from tasks.task_types.language_models.chat_turns import (

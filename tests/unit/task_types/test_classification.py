@@ -10,8 +10,8 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score
 from torch.nn.functional import cross_entropy
 
-from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, DataError
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.examiner import Examiner, examiner_of
 from tasks.task_types.examples import Batch, Vocabulary, pad
 from tasks.task_types.learner import Learner, LossSettings, learner_of

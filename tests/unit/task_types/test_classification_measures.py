@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 import torch
 
-from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, DataError
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.labels.classification_measures import (
     class_ids,
     measure_classes,

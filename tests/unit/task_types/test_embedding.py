@@ -6,8 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.embeddings.embedding import embed_texts
 
 TEXTS = [

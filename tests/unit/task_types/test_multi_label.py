@@ -19,8 +19,8 @@ from sklearn.metrics import (
 )
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, DataError
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.examiner import Examiner, examiner_of
 from tasks.task_types.examples import IGNORED, Vocabulary
 from tasks.task_types.labels.multi_label_measures import measure_label_sets, ranking_precision

@@ -18,8 +18,8 @@ from transformers import (
     RobertaForMaskedLM,
 )
 
-from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.examiner import examiner_of
 from tasks.task_types.examples import IGNORED, Vocabulary
 from tasks.task_types.language_models.masking import NO_WORD

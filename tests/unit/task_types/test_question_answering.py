@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
-from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, SettingsError, TrainingError
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.examiner import Examiner, examiner_of
 from tasks.task_types.examples import Batch, Example, Vocabulary
 from tasks.task_types.learner import Learner, learner_of

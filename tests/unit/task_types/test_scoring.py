@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, TrainingError
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.batches import fill_batches
 from tasks.task_types.labels.text_logits import text_probabilities
 from tasks.task_types.learner import learner_of

@@ -13,8 +13,8 @@ from scipy.sparse import csr_matrix
 from torch.nn.functional import cosine_similarity, cross_entropy
 from transformers import AutoConfig, T5Config, T5Model
 
-from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.embeddings.embedding import embed_texts
 from tasks.task_types.embeddings.retrieval import find_own_targets
 from tasks.task_types.embeddings.retrieval_measures import measure_ranks

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSeq2SeqLM
 
-from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, SettingsError, TrainingError
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.examiner import examiner_of
 from tasks.task_types.examples import IGNORED, Batch
 from tasks.task_types.generation.beam_search import open_writer

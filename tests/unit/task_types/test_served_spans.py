@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 import torch
 
-from infra.base_models import quiet_transformers
 from infra.script_format import write_script_model
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.examiner import examiner_of
 from tasks.task_types.learner import learner_of
 from tasks.task_types.requests import example_requests, probe_requests

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from infra.base_models import quiet_transformers
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.examiner import examiner_of
 from tasks.task_types.learner import Learner, learner_of
 from tasks.task_types.row_shapes import shape_of

@@ -17,8 +17,8 @@ from seqeval.metrics import classification_report, f1_score, precision_score, re
 from seqeval.scheme import BILOU, IOB2, IOBES, Entities
 from torch.nn.functional import cross_entropy
 
-from infra.base_models import quiet_transformers
 from infra.errors import BaseModelError, DataError, SettingsError, TrainingError
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.examiner import Examiner, examiner_of
 from tasks.task_types.examples import IGNORED, Batch, Example, Vocabulary
 from tasks.task_types.learner import Learner, LossSettings, learner_of

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from infra.base_models import quiet_transformers
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.examples import Batch, Example
 from tasks.task_types.learner import Learner
 from tasks.task_types.limits import TokenLimits

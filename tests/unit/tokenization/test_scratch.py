@@ -11,10 +11,11 @@ import torch
 from pydantic import ValidationError
 
 from flows.config import load_config
-from infra.base_models import Fingerprint, files_of, locate, locate_pinned, quiet_transformers
+from infra.base_models import Fingerprint, files_of, locate, locate_pinned
 from infra.errors import DataError, SettingsError, StoreError
 from infra.settings import Settings
 from infra.store import ObjectStore
+from infra.transformers_logs import quiet_transformers
 from tasks.drift.checks import OF_THE_MODEL, questions_of
 from tasks.drift.settings import DriftSettings
 from tasks.records.data import DataReport

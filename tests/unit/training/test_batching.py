@@ -7,7 +7,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra.base_models import quiet_transformers
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.examples import Batch, Example, Vocabulary
 from tasks.task_types.learner import LossSettings, learner_of
 from tasks.task_types.limits import TokenLimits

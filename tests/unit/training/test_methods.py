@@ -9,8 +9,8 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2ForSequenceClassification, PreTrainedModel
 
-from infra.base_models import quiet_transformers
 from infra.device import Device
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.examples import Vocabulary
 from tasks.task_types.learner import LossSettings, learner_of
 from tasks.task_types.limits import TokenLimits

@@ -9,9 +9,9 @@ import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
-from infra.base_models import quiet_transformers
 from infra.device import Device, check_device, precisions_of
 from infra.errors import SettingsError, TrainingError
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.examples import Vocabulary
 from tasks.task_types.learner import LEARNERS, learner_of
 from tasks.task_types.limits import TokenLimits

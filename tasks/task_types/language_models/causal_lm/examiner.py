@@ -38,7 +38,7 @@ class CausalLmExaminer(ExaminerBase):
         """Log-likelihood of every text, and the continuation of the first ones."""
         import pyarrow as pa
 
-        from infra.base_models import quiet_transformers
+        from infra.transformers_logs import quiet_transformers
         from tasks.task_types.language_models.language_measures import likelihood_table
         from tasks.task_types.scoring import load_model
         from tasks.task_types.tokenizers import load_tokenizer

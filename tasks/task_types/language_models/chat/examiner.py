@@ -42,7 +42,7 @@ class ChatExaminer(ExaminerBase):
         """Log-likelihood of the answers in every row, and the model's own in the first rows."""
         import pyarrow as pa
 
-        from infra.base_models import quiet_transformers
+        from infra.transformers_logs import quiet_transformers
         from tasks.task_types.language_models.language_measures import likelihood_table
         from tasks.task_types.scoring import load_model
         from tasks.task_types.tokenizers import load_tokenizer

@@ -23,7 +23,7 @@ class TaggingExaminer(ExaminerBase):
         """Columns answer and tags (list of strings); see `Examiner.predict`."""
         import pyarrow as pa
 
-        from infra.base_models import quiet_transformers
+        from infra.transformers_logs import quiet_transformers
         from tasks.task_types.scoring import load_model
         from tasks.task_types.tags.tag_answers import answers_of, tags_of
         from tasks.task_types.tokenizers import load_tokenizer

@@ -17,7 +17,7 @@ from tasks.validation.contract.expectations.counts import (
     ExpectCountsToMatch,
 )
 from tasks.validation.contract.expectations.duplicates import (
-    ExpectColumnValuesToHaveNoTwin,
+    ExpectColumnValuesToHaveNoDuplicate,
     ExpectColumnValuesToHoldNoPersonalData,
 )
 from tasks.validation.contract.expectations.label_lists import (
@@ -38,8 +38,8 @@ __all__ = [
     "ExpectColumnTokenLengthsToBeBetween",
     "ExpectColumnValuesToBeInLanguage",
     "ExpectColumnValuesToBeWrittenInScripts",
+    "ExpectColumnValuesToHaveNoDuplicate",
     "ExpectColumnValuesToHaveNoForbiddenCharacters",
-    "ExpectColumnValuesToHaveNoTwin",
     "ExpectColumnValuesToHoldNoPersonalData",
     "ExpectCountsToBeBetween",
     "ExpectCountsToDifferInSpelling",

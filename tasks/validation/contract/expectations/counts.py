@@ -11,7 +11,7 @@ from great_expectations.expectations.metrics.table_metric_provider import TableM
 
 from tasks.validation.contract.counts import LABEL
 from tasks.validation.contract.expectations.lengths import describe_bounds
-from tasks.validation.contract.expectations.rendering import FiguresRule
+from tasks.validation.contract.expectations.rendering import CountsRule
 from tasks.validation.contract.messages import excerpt, plain_form
 
 Measure = Literal["rows", "share"]
@@ -39,7 +39,7 @@ class TableCounts(TableMetricProvider):  # type: ignore[misc]
         return dict(zip(of_kind["name"].tolist(), values.tolist(), strict=True))
 
 
-class _FiguresOfKind(FiguresRule):
+class _CountsOfKind(CountsRule):
     """What the rules share.
 
     Args:
@@ -74,7 +74,7 @@ class _FiguresOfKind(FiguresRule):
         raise NotImplementedError
 
 
-class ExpectCountsToBeBetween(_FiguresOfKind):
+class ExpectCountsToBeBetween(_CountsOfKind):
     """RowCounts lie between bounds, which are admitted themselves.
 
     Args:
@@ -118,7 +118,7 @@ class ExpectCountsToBeBetween(_FiguresOfKind):
         return f"{value:.4g}" if self.measure == "share" else f"{int(value):,}"
 
 
-class ExpectCountsToMatch(_FiguresOfKind):
+class ExpectCountsToMatch(_CountsOfKind):
     """There is a figure of the kind for each of these names and for no other.
 
     Args:
@@ -146,7 +146,7 @@ class ExpectCountsToMatch(_FiguresOfKind):
         return not told, " and ".join(told) or ", ".join(figures)
 
 
-class ExpectCountsToDifferInSpelling(_FiguresOfKind):
+class ExpectCountsToDifferInSpelling(_CountsOfKind):
     """No two names of the kind differ in case, spacing or Unicode form alone."""
 
     @classmethod

@@ -43,7 +43,7 @@ class _NothingNoted(ColumnRule):
         return super()._validate(every_row, runtime_configuration, execution_engine)
 
 
-class ExpectColumnValuesToHaveNoTwin(_NothingNoted):
+class ExpectColumnValuesToHaveNoDuplicate(_NothingNoted):
     """The column holds nothing: no other row is like this one.
 
     Args:

@@ -101,7 +101,7 @@ class ColumnsRule(Told, MulticolumnMapExpectation):  # type: ignore[misc]
     _library_metadata: ClassVar[dict[str, Any]] = library_metadata
 
 
-class FiguresRule(Told, BatchExpectation):  # type: ignore[misc]
+class CountsRule(Told, BatchExpectation):  # type: ignore[misc]
     """A rule over the frame of `tasks.validation.contract.counts.RowCounts`."""
 
     library_metadata: ClassVar[dict[str, Any]] = {"tags": ["assayline"], "maturity": "production"}

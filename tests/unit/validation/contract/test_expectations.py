@@ -430,13 +430,15 @@ def test_strings_are_one_a_row(kept_as: str) -> None:
 
 
 def test_a_row_of_which_something_was_noted_fails() -> None:
-    frame = frame_of(near_twin=("text", [None, "like row 17 of test", None]))
-    rule = ours.ExpectColumnValuesToHaveNoTwin(column="near_twin", likeness="near-duplicate")
+    frame = frame_of(near_duplicate=("text", [None, "like row 17 of test", None]))
+    rule = ours.ExpectColumnValuesToHaveNoDuplicate(
+        column="near_duplicate", likeness="near-duplicate"
+    )
     assert failing(rule, frame) == [1]
     assert fault(rule, "like row 17 of test") == "like row 17 of test"
-    empty = frame_of(near_twin=("text", [None, None]))
+    empty = frame_of(near_duplicate=("text", [None, None]))
     assert failing(rule, empty) == []
-    personal = ours.ExpectColumnValuesToHoldNoPersonalData(column="near_twin")
+    personal = ours.ExpectColumnValuesToHoldNoPersonalData(column="near_duplicate")
     assert failing(personal, frame) == [1]
 
 

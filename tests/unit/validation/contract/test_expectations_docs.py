@@ -31,7 +31,7 @@ FRAME = pa.table(
         "messages": pa.array([CHAT[:1], CHAT], arrow_type("turns")),
         "token_length": [12, 1],
         "language": ["de", "en"],
-        "near_twin": ["like a row of test", None],
+        "near_duplicate": ["like a row of test", None],
         "personal_data": ["iban", None],
     }
 ).to_pandas()
@@ -73,7 +73,9 @@ TOLD: list[tuple[Any, str, str]] = [
         "text holds character 44, U+0436 CYRILLIC SMALL LETTER ZHE",
     ),
     (
-        ours.ExpectColumnValuesToHaveNoTwin(column="near_twin", likeness="near-duplicate"),
+        ours.ExpectColumnValuesToHaveNoDuplicate(
+            column="near_duplicate", likeness="near-duplicate"
+        ),
         "a row has no near-duplicate",
         "like a row of test",
     ),

@@ -48,9 +48,9 @@ def test_positions_and_lengths_stand_beside_the_columns_of_the_snapshot() -> Non
 
 def test_marks_become_columns_of_text_even_where_all_are_null() -> None:
     maker = FrameMaker(shape_of("causal_lm"), (), ())
-    seen = maker.frame(table("causal_lm", [{"text": "t"}]), 0, {"near_twin": [None]})
-    assert seen["near_twin"].dtype == seen["text"].dtype
-    assert seen["near_twin"].isna().all()
+    seen = maker.frame(table("causal_lm", [{"text": "t"}]), 0, {"near_duplicate": [None]})
+    assert seen["near_duplicate"].dtype == seen["text"].dtype
+    assert seen["near_duplicate"].isna().all()
 
 
 def test_tokens_and_languages_are_told_where_they_are_asked_for() -> None:

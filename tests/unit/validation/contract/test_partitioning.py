@@ -6,7 +6,7 @@ import pytest
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import arrow_type
 from tasks.validation.contract.frames import FrameMaker
-from tasks.validation.contract.partitioning import RowSorter, SortedShard
+from tasks.validation.contract.partitioning import PartitionedShard, RowPartitioner
 from tasks.validation.contract.quarantine import write_value
 from tasks.validation.contract.settings import ContractSettings
 from tasks.validation.contract.snapshot_shards import SnapshotShard
@@ -14,7 +14,7 @@ from tasks.validation.contract.suites import row_rules
 from tasks.validation.personal_data.settings import PrivacySettings
 
 KEY = "AKIA" + "QK4ZT7WXM2LPV9RB"
-NO_MARKS = ("normalised_twin", "near_twin", "overlap", "label_conflict")
+NO_MARKS = ("equal_text", "near_duplicate", "overlap", "label_conflict")
 
 
 class NoMarks:
@@ -23,7 +23,7 @@ class NoMarks:
     def columns(self, start: int, stop: int) -> dict[str, list[str | None]]:
         marks: dict[str, list[str | None]] = {name: [None] * (stop - start) for name in NO_MARKS}
         if start <= 1 < stop:
-            marks["near_twin"][1 - start] = "like test row abc"
+            marks["near_duplicate"][1 - start] = "like test row abc"
         return marks
 
 
@@ -39,14 +39,14 @@ def shard(task_type: str, rows: list[dict[str, Any]], start: int = 10) -> Snapsh
     return SnapshotShard(start, pa.Table.from_pylist(filled, schema=pa.schema(fields)), places)
 
 
-def sorter(task_type: str = "classification", **contract: Any) -> RowSorter:
+def sorter(task_type: str = "classification", **contract: Any) -> RowPartitioner:
     shape = shape_of(task_type)
     labels = ("a", "b") if shape.label_column else ()
     rules = row_rules(ContractSettings.model_validate(contract), shape, labels, ())
-    return RowSorter(FrameMaker(shape, labels, ()), rules, NoMarks(), PrivacySettings())
+    return RowPartitioner(FrameMaker(shape, labels, ()), rules, NoMarks(), PrivacySettings())
 
 
-def reasons(found: SortedShard) -> list[list[str]]:
+def reasons(found: PartitionedShard) -> list[list[str]]:
     return [[reason.split(":")[0] for reason in row] for row in found.quarantine["reasons"].to_pylist()]  # fmt: skip # noqa: E501
 
 
@@ -103,7 +103,9 @@ def test_a_tag_sequence_is_put_aside_with_both_of_its_columns_as_value() -> None
     row = {"tokens": ["x"], "tags": ["I-PER"]}
     shape = shape_of("tagging")
     rules = row_rules(ContractSettings(), shape, ("I-PER", "O"), ())
-    sorting = RowSorter(FrameMaker(shape, ("I-PER", "O"), ()), rules, NoMarks(), PrivacySettings())
+    sorting = RowPartitioner(
+        FrameMaker(shape, ("I-PER", "O"), ()), rules, NoMarks(), PrivacySettings()
+    )
     (found,) = sorting.sort(shard("tagging", [row])).quarantine.to_pylist()
     assert found["values"] == ['{"tokens": ["x"], "tags": ["I-PER"]}']
 

@@ -53,7 +53,7 @@ CONTRACT = ContractSettings(
     max_target=10,
     groups={"gender": ("female", "male")},
 )
-NOTED = ("conflict", "normalised_twin", "near_twin", "overlap", "label_conflict", "personal_data")
+NOTED = ("conflict", "equal_text", "near_duplicate", "overlap", "label_conflict", "personal_data")
 
 
 def table_of(shape: RowShape, rows: Sequence[tuple[Any, ...]]) -> pa.Table:
@@ -177,8 +177,8 @@ def test_each_fault_of_a_derived_column_has_its_reason_and_is_told() -> None:
         ("conflict", "label (a, b)", "conflicting rows", "stands with another label (a, b)"),
         ("splits_of_text", 2, "text in two splits", "the same text stands in 2 splits"),
         ("label_conflict", "x", "conflicting labels", "x"),
-        ("normalised_twin", "x", "equal text in a held-out split", "x"),
-        ("near_twin", "x", "near-duplicate in a held-out split", "x"),
+        ("equal_text", "x", "equal text in a held-out split", "x"),
+        ("near_duplicate", "x", "near-duplicate in a held-out split", "x"),
         ("overlap", "x", "benchmark overlap", "x"),
         ("personal_data", "iban, card", "personal data", "holds personal data: iban, card"),
     ]

@@ -135,9 +135,7 @@ def test_equal_texts_and_conflicts_are_those_of_the_reference(write: Write, seed
     leaks, reference = search(path), hold_all_against_all(path)
     columns = leaks.columns(0, pq.read_metadata(path).num_rows)
     found = {name: {row for row, said in enumerate(columns[name]) if said} for name in COLUMNS}
-    assert (
-        found["normalised_twin"] == reference.within["normalised"] | reference.across["normalised"]
-    )
+    assert found["equal_text"] == reference.within["normalised"] | reference.across["normalised"]
     assert found["label_conflict"] == reference.conflicting
     assert leaks.record.normalised_within == len(reference.within["normalised"])
     assert leaks.record.normalised_across == len(reference.across["normalised"])
@@ -150,7 +148,7 @@ def test_equal_texts_and_conflicts_are_those_of_the_reference(write: Write, seed
 def test_near_duplicates_are_those_of_the_reference(write: Write, seed: int) -> None:
     path = write(corpus(seed))
     leaks, reference = search(path), hold_all_against_all(path)
-    near = leaks.columns(0, pq.read_metadata(path).num_rows)["near_twin"]
+    near = leaks.columns(0, pq.read_metadata(path).num_rows)["near_duplicate"]
     found = {row for row, said in enumerate(near) if said}
     wanted = reference.within["near"] | reference.across["near"]
     assert wanted
@@ -198,8 +196,8 @@ def test_recall_on_real_sentences_is_at_least_95_percent(write: Write) -> None:
     alike = common / (sizes[:, None] + sizes[None, :] - common)
     later, earlier = np.nonzero(np.tril(alike >= 0.8, -1))
     leaks = search(path)
-    near = leaks.columns(0, len(forms))["near_twin"]
-    twin = leaks.columns(0, len(forms))["normalised_twin"]
+    near = leaks.columns(0, len(forms))["near_duplicate"]
+    twin = leaks.columns(0, len(forms))["equal_text"]
     found = np.array([a is not None or b is not None for a, b in zip(near, twin, strict=True)])
     assert len(later) > 800
     assert found[later].mean() >= 0.95
@@ -257,12 +255,12 @@ def test_the_row_of_the_lower_split_is_put_aside(write: Write) -> None:
     leaks = search(path)
     found = marked(path, leaks)
     but_for = "equal but for case, punctuation and Unicode form"
-    assert found["normalised_twin"] == {
+    assert found["equal_text"] == {
         "b" * 64: f"like test row aaaaaaaaaaaa: {but_for}",
         "c" * 64: f"like test row aaaaaaaaaaaa: {but_for}",
     }
-    assert list(found["near_twin"]) == ["d" * 64]
-    assert "row" in found["near_twin"]["d" * 64]
+    assert list(found["near_duplicate"]) == ["d" * 64]
+    assert "row" in found["near_duplicate"]["d" * 64]
     assert leaks.record.normalised_across == 2
     assert leaks.record.near_across == 1
 
@@ -279,8 +277,8 @@ def test_of_a_split_the_later_row_is_put_aside(write: Write) -> None:
         ]
     )
     found = marked(path, search(path))
-    assert list(found["normalised_twin"]) == ["b" * 64]
-    assert found["near_twin"]["c" * 64].startswith(
+    assert list(found["equal_text"]) == ["b" * 64]
+    assert found["near_duplicate"]["c" * 64].startswith(
         "like train row aaaaaaaaaaaa: Jaccard similarity"
     )
 
@@ -295,7 +293,7 @@ def test_a_copy_of_a_row_that_leaks_is_put_aside_too(write: Write) -> None:
         ]
     )
     leaks = search(path, LeakageSettings())
-    assert sorted(marked(path, leaks)["near_twin"]) == ["a" * 64, "b" * 64]
+    assert sorted(marked(path, leaks)["near_duplicate"]) == ["a" * 64, "b" * 64]
     assert leaks.record.near_across == 2
     assert leaks.record.normalised_within == 1
 
