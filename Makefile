@@ -39,7 +39,7 @@ test: check  ## Check the code, then run all tests but the slow ones.
 test-all: check  ## Check the code, then run all tests, the slow ones too.
 	@$(PYTEST)
 
-mutants: $(READY_DEV)  ## Plant 350 mistakes where models are judged: do fast tests see them? (half an hour)
+mutants: $(READY_DEV)  ## Plant 350 mistakes where models are judged: do fast tests see them? (a quarter of an hour)
 	@$(BIN)/python -m tests.mutation
 
 bench-data: $(READY_DEV)  ## Measure the data stages against their peers (half an hour).
