@@ -136,7 +136,6 @@ def test_a_key_depends_on_name_arguments_and_code(monkeypatch: pytest.MonkeyPatc
         ("ingest", "tasks.protected_groups.group_names"),
         ("represent", "tasks.verdicts"),
         ("evaluate", "infra.device"),
-        ("evaluate", "infra.base_models"),
         ("validate", "infra.base_models"),
         ("validate", "tasks.task_types.tokenizers"),
         ("write_data_report", "tasks.task_types.rows"),
