@@ -9,8 +9,9 @@ PYTHON ?= $(shell for name in python3.11 python3 python; do \
 BIN := .venv/bin
 READY := .venv/.ready
 READY_DEV := .venv/.ready-dev
-# Two processes: most tests wait for servers. Tests of one file share those that they break.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+# Two processes: most tests wait for servers. Tests of one file share those that they break, and the
+# files run in the order of their names: those with servers first, so that none waits for one at the end.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help

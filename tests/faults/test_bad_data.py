@@ -652,7 +652,7 @@ def test_many_small_faults_leave_the_rows_between_them(read: ReadSource) -> None
         ),
         (
             {"format": "conll", "path": "README.md"}, "chat",
-            "conll files hold rows of task type tagging, and the line's is chat",
+            "source.format: conll files hold no rows of task type chat; choose a format with named",
         ),
     ],
 )  # fmt: skip
