@@ -136,7 +136,8 @@ def ledger(line: str, *, at: At = None, as_json: AsJson = False) -> int:
                 for entry in entries
             ],
         )
-        console.say(f"the chain is whole: all {len(entries)} entries are as they were written")
+        whole = f"{len(entries)} of {len(entries)} entries are as they were written"
+        console.say(f"the hash chain is whole: {whole}")
     return 0
 
 

@@ -130,7 +130,8 @@ def test_a_version_of_no_task_type_is_asked_as_a_classifier_and_stays_out_of_pro
 def test_a_task_type_that_nobody_knows_is_not_served_at_all(line: str, tracking: Tracking) -> None:
     tracking.set_tags(line, 1, {"assayline.task_type": "divination"})
     try:
-        with pytest.raises(PromotionError, match="task_type 'divination' is unknown; known: causal_lm, .*nothing was moved"):
+        said = r"task_type 'divination' is unknown; known: causal_lm, .*nothing was moved"
+        with pytest.raises(PromotionError, match=said):
             load_test(line, 1, tracking)
     finally:
         tracking._client.delete_model_version_tag(line, "1", "assayline.task_type")
