@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from infra.code_digest import Code
-from infra.errors import AssaylineError
+from infra.errors import AssaylineError, StoreError
 from infra.store import ObjectStore
 
 logger = logging.getLogger(__name__)
@@ -67,15 +67,17 @@ class Reason:
 def keep_run(line: str, run: StageRun, store: ObjectStore) -> None:
     """Keep what a run was keyed by, and log how it differs from the one before.
 
-    A store that refuses is logged, and no error: nothing depends on what is kept here.
+    A store that refuses, or a record that cannot be read, is logged and no error: nothing depends
+    on what is kept here.
     """
     try:
         folder = store.uri(_FOLDER, line, run.stage, "")
-        before = _last_but(run.flow_run_id, store.list(folder), store)
+        earlier = store.list(folder)
         content = json.dumps(asdict(run), ensure_ascii=False).encode()
         store.put_bytes(f"{folder}{run.at.replace(':', '')}_{run.flow_run_id}.json", content)
+        before = _last_but(run.flow_run_id, earlier, store)
     except AssaylineError as error:
-        logger.warning("why %s runs is not kept: %s", run.stage, error)
+        logger.warning("why %s runs cannot be told: %s", run.stage, error)
         return
     found = _differences(before, run)
     more = f", and {len(found) - _SHOWN_REASONS} more" if len(found) > _SHOWN_REASONS else ""
@@ -86,7 +88,7 @@ def reasons(line: str, store: ObjectStore) -> list[Reason]:
     """Why each stage of a line last ran, in the order in which they did.
 
     Raises:
-        StoreError: the store cannot be reached.
+        StoreError: the store cannot be reached, or holds something else there.
 
     """
     folder = store.uri(_FOLDER, line, "")
@@ -113,9 +115,14 @@ def _last_but(flow_run_id: str, uris: Iterable[str], store: ObjectStore) -> Stag
 
 
 def _read(uri: str, store: ObjectStore) -> StageRun:
-    values = json.loads(store.get_bytes(uri))
-    code = Code(**values.pop("code"))
-    return StageRun(**{**values, "inputs": tuple(values["inputs"])}, code=code)
+    try:
+        values = json.loads(store.get_bytes(uri))
+        code = Code(**values.pop("code"))
+        return StageRun(**{**values, "inputs": tuple(values["inputs"])}, code=code)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StoreError(
+            f"{uri} is not what a run of a stage left there ({error}); delete it"
+        ) from error
 
 
 def _differences(before: StageRun | None, after: StageRun) -> tuple[str, ...]:

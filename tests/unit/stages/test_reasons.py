@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.code_digest import Code
+from infra.errors import StoreError
 from infra.settings import Settings
 from infra.store import ObjectStore
 from tasks.stages.reasons import FIRST_RUN, NOTHING_DIFFERS, Reason, StageRun, keep_run, reasons
@@ -141,4 +142,18 @@ def test_a_store_that_is_down_stops_no_stage(
         store_secret_access_key="b", mlflow_url=None, prefect_url=None,
     )  # fmt: skip
     keep_run(line, FIRST, ObjectStore(nowhere))
-    assert "why train runs is not kept" in caplog.text
+    assert "why train runs cannot be told" in caplog.text
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"{}", b'{"code": {}}'])
+def test_a_broken_record_is_named_and_stops_no_stage(
+    line: str, store: ObjectStore, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = f"{store.uri('stage-runs', line, 'train', '')}2026-01-01_run-0.json"
+    store.put_bytes(broken, content)
+    with pytest.raises(StoreError, match=r"2026-01-01_run-0.json is not what a run .* delete it"):
+        reasons(line, store)
+    keep_run(line, FIRST, store)
+    assert "why train runs cannot be told" in caplog.text
+    (found,) = why(line, store, SECOND)
+    assert found.differences == (NOTHING_DIFFERS,)
