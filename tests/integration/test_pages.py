@@ -27,8 +27,8 @@ PLACEHOLDERS = {
 OPTIONS = {"--reason": "tried", "--by": "Ada", "--at": "2026-01-01"}
 # They would end the servers of this test; tests/integration/test_stack.py runs them.
 OF_THE_STACK = {"assayline up", "assayline down"}
-# A first promotion leaves nothing to go back to, and the message says so.
-MAY_REFUSE = {"rollback"}
+# The line's one version is in production, and there is none to go back to: the message says so.
+REFUSED = {"promote": "is in production already", "rollback": "has no previous version"}
 
 
 def test_every_snippet_says_what_it_is_in() -> None:
@@ -107,22 +107,25 @@ def folder(stack: RunningStack) -> Path:
 def test_the_commands_do_what_the_pages_say(stack: RunningStack, folder: Path) -> None:
     first = stack.assayline("run", "reviews.yaml")
     assert first.returncode == 0, first.stdout + first.stderr
+    told = {tuple(filled(command)) for command in commands() if command not in OF_THE_STACK}
+    whole = [words for words in told if len(words) > 2 or words[1] == "status"]
     # A row that is taken back in changes the data, so that comes last.
-    for command in sorted(commands(), key=lambda command: " readmit " in command):
-        words = filled(command)
-        if command in OF_THE_STACK or (len(words) == 2 and words[1] != "status"):
-            continue
+    for words in sorted(whole, key=lambda words: (words[1] == "readmit", words)):
         done = stack.assayline(*words[1:])
         said = done.stdout + done.stderr
-        assert "Traceback" not in said, command
-        assert done.returncode == 0 or (words[1] in MAY_REFUSE and "error: " in said), said
+        assert "Traceback" not in said, words
+        if words[1] in REFUSED:
+            assert (done.returncode, said.count("error: ")) == (1, 1), said
+            assert REFUSED[words[1]] in said
+        else:
+            assert done.returncode == 0, said
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("folder")
 def test_the_model_is_used_as_the_readme_shows(stack: RunningStack) -> None:
-    python = [one.text for one in snippets() if one.language == "python"]
-    (program,) = [text for text in python if "load_model" in text]
+    readme = [one for one in snippets() if one.page == "README.md"]
+    (program,) = [one.text for one in readme if one.language == "python"]
     program = program.replace("http://127.0.0.1:15000", str(stack.settings.mlflow_url))
     program = program.replace("models:/bbc-news@", "models:/reviews@")
     done = subprocess.run(
