@@ -427,17 +427,20 @@ def test_a_trained_model_beats_the_closest_sentence(examiner: Examiner, trained:
 def test_an_answer_is_found_in_any_window_of_a_long_context(
     examiner: Examiner, trained: Path
 ) -> None:
-    """Short windows of one context: the answer stands in one of them, and no other says so."""
+    """Short windows of one context: the answer stands in one of them, and no other says so.
+
+    It is an answer as the model learnt them, so that finding it does not hang on chance.
+    """
     rows = [
         (
             "what was it?",
-            " ".join(["he said"] * before + ["film"] + ["they said"] * after),
-            "film",
+            " ".join(["he said"] * before + ["good film"] + ["they said"] * after),
+            "good film",
         )
         for before, after in ((2, 30), (15, 15), (30, 2))
     ]
     answers = replace(examiner, limits=TokenLimits(max_length=24)).predict(trained, rows_of(*rows))
-    assert answers.column("predicted_text").to_pylist() == ["film"] * 3
+    assert answers.column("predicted_text").to_pylist() == ["good film"] * 3
     assert max(answers.column("no_answer_score").to_pylist()) < 0
 
 
