@@ -16,8 +16,9 @@ from typing import Any
 
 from flows.config import load_config
 from flows.retrain import retrain
-from infra.code_digest import PROJECT_PACKAGES, ROOT, code_of
+from infra.code_digest import code_of
 from infra.digests import as_json
+from infra.module_source import PROJECT_PACKAGES, ROOT
 from tests.stages import cached_stages
 
 FOLDERS = tuple(f"{ROOT / package}/" for package in sorted(PROJECT_PACKAGES))

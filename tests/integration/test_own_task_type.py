@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from flows.config import RetrainConfig, load_config
-from infra import catalogue, code_digest
+from infra import catalogue, code_digest, module_source
 from infra.base_models import fingerprint
 from infra.code_digest import code_of
 from infra.errors import SettingsError
@@ -77,7 +77,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def _forget() -> None:
     importlib.invalidate_caches()
     catalogue.entries_of.cache_clear()
-    for cached in (code_digest._file_of, code_digest._read, code_digest._distributions):
+    for cached in (module_source.file_of, module_source.read_source, code_digest._distributions):
         cached.cache_clear()
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.code_digest import CANNOT_SHAPE, ROOT
+from infra.code_digest import CANNOT_SHAPE
 from infra.local.parts import prefect_environment
+from infra.module_source import ROOT
 from tests.conftest import RunningStack
 from tests.stages import cached_stages
 

@@ -7,14 +7,15 @@ from pathlib import Path
 import grimp
 import pytest
 
-from infra import code_digest
-from infra.code_digest import CANNOT_SHAPE, PROJECT_PACKAGES, Code, code_of
+from infra import code_digest, module_source
+from infra.code_digest import CANNOT_SHAPE, Code, code_of
+from infra.module_source import PROJECT_PACKAGES
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty project in place of this one; each file is read anew."""
-    monkeypatch.setattr(code_digest, "ROOT", tmp_path)
+    monkeypatch.setattr(module_source, "ROOT", tmp_path)
     (tmp_path / "infra").mkdir()
     (tmp_path / "infra" / "__init__.py").touch()
     forget()
@@ -25,8 +26,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def forget() -> None:
     """Forget the sources that were read."""
-    code_digest._read.cache_clear()
-    code_digest._file_of.cache_clear()
+    module_source.read_source.cache_clear()
+    module_source.file_of.cache_clear()
 
 
 def write(project: Path, **sources: str) -> None:
@@ -222,6 +223,68 @@ def test_files_beside_a_module_count_by_their_bytes(project: Path) -> None:
     assert reached().digest != first.digest
 
 
+@pytest.mark.parametrize(
+    ("statement", "module"),
+    [
+        ("from .shapes import SHAPE", "tasks.room.shapes"),
+        ("from . import shapes", "tasks.room.shapes"),
+        ("from .inner.deep import DEEP", "tasks.room.inner.deep"),
+        ("from ..elsewhere import work", "tasks.elsewhere"),
+        ("from .. import elsewhere", "tasks.elsewhere"),
+    ],
+)
+def test_relative_imports_are_followed(project: Path, statement: str, module: str) -> None:
+    write(project, doors="def stage():\n  import tasks.room.words", room__words=statement,
+          room__shapes="SHAPE = 1", elsewhere="def work(): return 1")  # fmt: skip
+    inner = project / "tasks" / "room" / "inner"
+    inner.mkdir()
+    (inner / "__init__.py").touch()
+    (inner / "deep.py").write_text("DEEP = 1")
+    assert module in reached().modules
+
+
+def test_relative_imports_of_a_package_start_at_it(project: Path) -> None:
+    write(project, doors="def stage():\n  import tasks.room", room__shapes="SHAPE = 1")
+    (project / "tasks" / "room" / "__init__.py").write_text("from .shapes import SHAPE")
+    forget()
+    assert "tasks.room.shapes" in reached().modules
+
+
+def test_what_runs_where_types_are_not_checked_counts(project: Path) -> None:
+    source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n  pass\nelse:\n  WIDTH = {}"
+    write(project, doors="def stage():\n  import tasks.room", room=source.format(1))
+    first = reached().digest
+    write(project, room=source.format(2))
+    assert reached().digest != first
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        'Path(__file__).parent / "words.txt"',
+        'Path(__file__).resolve().parent / "words.txt"',
+        'Path(__file__).absolute().parent / "words.txt"',
+        'Path(__file__).parent.joinpath("words.txt")',
+        'Path(__file__).parents[0] / "words.txt"',
+        'Path(__file__).parents[1] / "room" / "words.txt"',
+        'Path(__file__).with_name("words.txt")',
+        'Path(__file__).with_suffix(".txt")',
+        "Path(__file__).parent",
+        "Path(__file__).parent / name",
+    ],
+)
+def test_a_file_is_found_however_its_path_is_written(project: Path, expression: str) -> None:
+    source = f"from pathlib import Path\nname = 'words.txt'\nFILE = {expression}"
+    write(project, doors="def stage():\n  import tasks.room.words", room__words=source)
+    (project / "tasks" / "room" / "words.txt").write_text("Ada")
+    assert list(reached().files) == ["tasks/room/words.txt"]
+
+
+def test_a_class_of_another_package_may_be_called_catalogue(project: Path) -> None:
+    write(project, doors="def stage():\n  import tasks.room", room="BOOKS = Catalogue('books', 3)")
+    assert "tasks.room" in reached().modules
+
+
 def test_a_script_beside_a_module_counts_by_its_meaning(project: Path) -> None:
     write(project, doors="def stage():\n  import tasks.room.start", room__start="""
         from pathlib import Path
@@ -256,10 +319,10 @@ def test_imports_are_those_that_grimp_finds() -> None:
     graph = grimp.build_graph(*sorted(PROJECT_PACKAGES), exclude_type_checking_imports=True,
                               cache_dir=None)  # fmt: skip
     for module in sorted(graph.modules - set(CANNOT_SHAPE)):
-        source = code_digest._read(module)
+        source = module_source.read_source(module)
         ours = {
             inner
-            if one.name and code_digest._file_of(inner := f"{one.module}.{one.name}")
+            if one.name and module_source.file_of(inner := f"{one.module}.{one.name}")
             else one.module
             for one in source.imports
             if one.module.split(".")[0] in PROJECT_PACKAGES
@@ -273,5 +336,5 @@ def test_imports_are_those_that_grimp_finds() -> None:
 
 def test_what_cannot_shape_a_result_is_there_and_has_a_reason() -> None:
     for module, reason in CANNOT_SHAPE.items():
-        assert code_digest._file_of(module), module
+        assert module_source.file_of(module), module
         assert len(reason.split()) > 2

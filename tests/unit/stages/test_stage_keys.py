@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from infra import code_digest
-from infra.code_digest import CANNOT_SHAPE, PROJECT_PACKAGES, ROOT, Code, code_of
+from infra import code_digest, module_source
+from infra.code_digest import CANNOT_SHAPE, Code, code_of
+from infra.module_source import PROJECT_PACKAGES, ROOT
 from tasks.stages.caching import stage_key
 from tests.stages import cached_stages
 
 STAGES = cached_stages()
 # As it reads a module for the first time.
-READ = code_digest._read.__wrapped__
+READ = module_source.read_source.__wrapped__
 # What a line of classification chooses.
 CHOICES = {"task_type": "classification", "format": "csv", "architecture": "bert"}
 
@@ -56,11 +57,11 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sources]:
     """The project's sources, to be changed."""
     copied = Sources(tmp_path_factory.mktemp("project"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(code_digest, "ROOT", copied.folder)
-        patch.setattr(code_digest, "_read", copied.read)
-        code_digest._file_of.cache_clear()
+        patch.setattr(module_source, "ROOT", copied.folder)
+        patch.setattr(module_source, "read_source", copied.read)
+        module_source.file_of.cache_clear()
         yield copied
-    code_digest._file_of.cache_clear()
+    module_source.file_of.cache_clear()
 
 
 def modules_of(folder: Path) -> dict[str, Path]:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.code_digest import ROOT, Code, code_of
+from infra.code_digest import Code, code_of
+from infra.module_source import ROOT
 from tasks.task_types.row_shapes import ROW_SHAPES
 
 PARTS = ("rows", "learner", "examiner", "server", "model_card")
