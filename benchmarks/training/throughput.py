@@ -156,7 +156,7 @@ def flop_per_token(model: Any, data: Sentences) -> float:
     mean_span = float((lengths.astype(float) ** 2).sum() / lengths.sum())
     config = model.config
     attention = 3 * 4 * mean_span * config.hidden_size * config.num_hidden_layers
-    return FLOP_PER_WEIGHT * weights + attention
+    return float(FLOP_PER_WEIGHT * weights + attention)
 
 
 def _ours(model: Any, data: Sentences, folder: Path, precision: Precision = "float32") -> float:

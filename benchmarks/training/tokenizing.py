@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.corpus import TOPICS, short_texts
 from benchmarks.local_store import environment_of, peak_memory_mb, served_store
-from benchmarks.training.sentences import BASE_MODEL, LEARNER
+from benchmarks.training.sentences import BASE_MODEL, LIMITS
 from infra.base_models import fingerprint, locate
 from infra.store import Artifact, open_store
 from infra.transformers_logs import quiet_transformers
@@ -95,7 +95,7 @@ def run_stage(path: Path) -> dict[str, float]:
     begin = time.perf_counter()
     tokens = tokenize_splits(
         store, _report(clean), base, "classification",
-        TokenizationSettings(max_length=LEARNER.limits.max_length),
+        TokenizationSettings(max_length=LIMITS.max_length),
     )  # fmt: skip
     seconds = time.perf_counter() - begin
     return {"seconds": seconds, "rows": sum(tokens.rows_by_split.values())}
@@ -104,7 +104,7 @@ def run_stage(path: Path) -> dict[str, float]:
 def run_encode_batch(path: Path) -> dict[str, float]:
     """The peer: all texts in a list, and the library's own call."""
     tokenizer = load_tokenizer(locate(BASE_MODEL, None)).backend_tokenizer
-    tokenizer.enable_truncation(LEARNER.limits.max_length)
+    tokenizer.enable_truncation(LIMITS.max_length)
     texts = pq.read_table(path, columns=["text"])["text"].to_pylist()
     begin = time.perf_counter()
     encodings = tokenizer.encode_batch(texts)

@@ -19,6 +19,7 @@ from tasks.records.training import TrainingPlan
 
 if TYPE_CHECKING:
     from infra.tracking import Tracking
+    from tasks.stages.reasons import StageReason
 
 EXIT_REFUSED = 4
 DIFFERENCES_SHOWN = 8
@@ -185,13 +186,18 @@ def why(line: str, *, as_json: AsJson = False) -> int:
         console.show_json([asdict(reason) for reason in found])
     elif not found:
         console.say(f"no stage of {line} has run yet; `assayline run CONFIG` runs them")
-    for reason in () if as_json else found:
-        console.say(f"{reason.stage:<22} {reason.at[:19].replace('T', ' ')}", "good")
-        for difference in reason.differences[:DIFFERENCES_SHOWN]:
-            console.say(f"    {difference}")
-        if (more := len(reason.differences) - DIFFERENCES_SHOWN) > 0:
-            console.say(f"    and {more} more; --json shows all", "quiet")
+    else:
+        for reason in found:
+            _show_reason(reason)
     return 0
+
+
+def _show_reason(reason: "StageReason") -> None:
+    console.say(f"{reason.stage:<22} {reason.at[:19].replace('T', ' ')}", "good")
+    for difference in reason.differences[:DIFFERENCES_SHOWN]:
+        console.say(f"    {difference}")
+    if (more := len(reason.differences) - DIFFERENCES_SHOWN) > 0:
+        console.say(f"    and {more} more; --json shows all", "quiet")
 
 
 def report(line: str, *, version: int | None = None, as_json: AsJson = False) -> int:

@@ -36,7 +36,7 @@ class Registration:
 def register(
     prefect_file: Path,
     project: Path,
-    orchestrator: PrefectApi,
+    prefect_api: PrefectApi,
     environment: Mapping[str, str],
     home: Path,
 ) -> Registration:
@@ -48,7 +48,7 @@ def register(
     Args:
         prefect_file: the file.
         project: folder of the flows, which the file's entrypoints and paths start from.
-        orchestrator: the server to register with.
+        prefect_api: the server to register with.
         environment: the variables of the process that registers.
         home: folder that remembers the last registration, and what Prefect said in it.
 
@@ -57,20 +57,20 @@ def register(
 
     """
     record = home / f"deployments-{prefect_file.stem}.json"
-    digest = _digest(prefect_file, project, orchestrator.url)
+    digest = _digest(prefect_file, project, prefect_api.url)
     last = _read_record(record)
-    standing = orchestrator.deployments()
+    standing = prefect_api.deployments()
     names = tuple(last.get("names", ()))
     if last.get("digest") == digest and names and set(names) <= standing.keys():
         return Registration(names, renewed=False)
 
     _run_prefect_deploy(prefect_file, project, environment, home / "logs" / LOG_FILE)
-    current = _names(prefect_file, orchestrator)
-    if last.get("url") == orchestrator.url:
+    current = _names(prefect_file, prefect_api)
+    if last.get("url") == prefect_api.url:
         for name in sorted(set(names) - set(current)):
             if name in standing:
-                orchestrator.delete_deployment(standing[name])
-    entry = {"digest": digest, "names": current, "url": orchestrator.url}
+                prefect_api.delete_deployment(standing[name])
+    entry = {"digest": digest, "names": current, "url": prefect_api.url}
     write_private(record, json.dumps(entry, indent=1))
     return Registration(current, renewed=True)
 
@@ -115,13 +115,13 @@ def _is_a_reason(line: str) -> bool:
     return bool(colon and why) and name.replace(".", "").isidentifier() and "Error" in name
 
 
-def _names(prefect_file: Path, orchestrator: PrefectApi) -> tuple[str, ...]:
+def _names(prefect_file: Path, prefect_api: PrefectApi) -> tuple[str, ...]:
     """The deployments of the file as `flow/name`: the server knows the flows' names."""
     wanted = {
         (entry["name"], entry["entrypoint"])
         for entry in read_prefect_file(prefect_file).get("deployments") or []
     }
-    standing = orchestrator.deployments()
+    standing = prefect_api.deployments()
     found = tuple(
         sorted(
             name

@@ -17,12 +17,12 @@ GPU_SLOTS = 1
 
 
 def set_up_prefect(
-    orchestrator: PrefectApi, settings: Settings, project: Path, *, is_shared: bool
+    prefect_api: PrefectApi, settings: Settings, project: Path, *, is_shared: bool
 ) -> None:
     """Make the work pool, the concurrency limit and the results block, where they are missing.
 
     Args:
-        orchestrator: the Prefect server.
+        prefect_api: the Prefect server.
         settings: what the results block is to say.
         project: folder of prefect.yaml.
         is_shared: others may use this server too, so that a block that says something else stays.
@@ -31,14 +31,14 @@ def set_up_prefect(
         StackError: the server refuses one of them, or keeps its results elsewhere.
 
     """
-    orchestrator.ensure_work_pool(WORK_POOL)
-    orchestrator.ensure_limit(GPU_LIMIT, GPU_SLOTS)
-    block = orchestrator.block(BLOCK_TYPE, BLOCK_NAME)
+    prefect_api.ensure_work_pool(WORK_POOL)
+    prefect_api.ensure_limit(GPU_LIMIT, GPU_SLOTS)
+    block = prefect_api.block(BLOCK_TYPE, BLOCK_NAME)
     if stands(settings, block):
         return
     if block is not None and is_shared:
         raise StackError(
-            f"the Prefect server at {orchestrator.url} keeps results in another object store than "
+            f"the Prefect server at {prefect_api.url} keeps results in another object store than "
             f"these settings name: its block {BLOCK_TYPE}/{BLOCK_NAME} differs; correct "
             "ASSAYLINE_STORE_* and ASSAYLINE_RESULTS_BUCKET, or delete the block in Prefect's UI, "
             "and `assayline up` writes it anew"
@@ -62,12 +62,12 @@ def _save_block(settings: Settings, project: Path) -> None:
 
 
 def register_deployments(
-    orchestrator: PrefectApi, settings: Settings, project: Path, prefect_file: Path | None = None
+    prefect_api: PrefectApi, settings: Settings, project: Path, prefect_file: Path | None = None
 ) -> Registration | None:
     """Register the deployments of a prefect.yaml; None where there is no such file.
 
     Args:
-        orchestrator: the server to register with.
+        prefect_api: the server to register with.
         settings: of the servers.
         project: folder of the flows.
         prefect_file: the project's own if left out.
@@ -80,7 +80,7 @@ def register_deployments(
     if not prefect_file.is_file():
         return None
     environment = _environment(settings, project)
-    return register(prefect_file, project, orchestrator, environment, settings.home)
+    return register(prefect_file, project, prefect_api, environment, settings.home)
 
 
 def _environment(settings: Settings, project: Path) -> Mapping[str, str]:

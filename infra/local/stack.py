@@ -125,15 +125,15 @@ class Stack:
         start.wait("store", lambda: health.answers(settings.store_endpoint_url or ""))
         _ensure_buckets(settings)
 
-        orchestrator = PrefectApi(settings)
-        start.wait("prefect", orchestrator.is_healthy)
+        prefect_api = PrefectApi(settings)
+        start.wait("prefect", prefect_api.is_healthy)
         is_shared = "prefect" in self.external
-        set_up_prefect(orchestrator, settings, self._stack.project, is_shared=is_shared)
+        set_up_prefect(prefect_api, settings, self._stack.project, is_shared=is_shared)
         start.launch("worker")
-        registration = register_deployments(orchestrator, settings, self._stack.project)
+        registration = register_deployments(prefect_api, settings, self._stack.project)
 
         start.wait("mlflow", lambda: health.mlflow_answers(settings))
-        start.wait("worker", lambda: self._worker_is_well(orchestrator))
+        start.wait("worker", lambda: self._worker_is_well(prefect_api))
         return Running(settings, registration)
 
     def _settings(self, *, as_last_started: bool = False) -> Settings:
@@ -209,14 +209,14 @@ class Stack:
         text = as_env_file({name: everything[name] for name in local if name in everything})
         return f"# Written by `assayline up` for the servers that it starts.\n{text}"
 
-    def _check_worker(self, orchestrator: PrefectApi) -> Callable[[], None]:
+    def _check_worker(self, prefect_api: PrefectApi) -> Callable[[], None]:
         def check() -> None:
-            if not self._worker_is_well(orchestrator):
+            if not self._worker_is_well(prefect_api):
                 raise StackError("the worker has not reported to Prefect")
 
         return check
 
-    def _worker_is_well(self, orchestrator: PrefectApi) -> bool:
+    def _worker_is_well(self, prefect_api: PrefectApi) -> bool:
         """Whether the worker that runs now, and not one before it, has reported to Prefect."""
         process = (self._supervisor.states() or {}).get("worker")
         if process is None or process.state != "RUNNING":
@@ -226,7 +226,7 @@ class Stack:
             and worker.status == "ONLINE"
             and worker.last_heartbeat_time is not None
             and worker.last_heartbeat_time.timestamp() >= process.started_at
-            for worker in orchestrator.workers(WORK_POOL)
+            for worker in prefect_api.workers(WORK_POOL)
         )
 
 

@@ -49,7 +49,7 @@ class StageRun:
 
 
 @dataclass(frozen=True)
-class Reason:
+class StageReason:
     """Why a stage ran when it last did.
 
     Attributes:
@@ -84,7 +84,7 @@ def keep_run(line: str, run: StageRun, store: ObjectStore) -> None:
     logger.info("%s runs: %s%s", run.stage, "; ".join(found[:_SHOWN_REASONS]), more)
 
 
-def reasons(line: str, store: ObjectStore) -> list[Reason]:
+def reasons(line: str, store: ObjectStore) -> list[StageReason]:
     """Why each stage of a line last ran, in the order in which they did.
 
     Raises:
@@ -99,7 +99,7 @@ def reasons(line: str, store: ObjectStore) -> list[Reason]:
     for uris in by_stage.values():
         last = _read(uris[-1], store)
         before = _last_but(last.flow_run_id, uris, store)
-        found.append(Reason(last.stage, last.at, last.flow_run_id, _differences(before, last)))
+        found.append(StageReason(last.stage, last.at, last.flow_run_id, _differences(before, last)))
     return sorted(found, key=lambda reason: reason.at)
 
 

@@ -244,9 +244,9 @@ def test_ledger_report_and_status_show_the_line(stack: RunningStack) -> None:
 def test_up_renews_what_earlier_code_registered(stack: RunningStack, reviews: Path) -> None:
     """Without tags, in a form of earlier code; one line's settings file has become wrong since."""
     before = tags_by_name(stack, "assayline")
-    orchestrator = PrefectApi(stack.settings)
-    for row in orchestrator.deployments().values():
-        orchestrator._send("PATCH", f"/deployments/{row.id}", {"tags": []}).raise_for_status()
+    prefect_api = PrefectApi(stack.settings)
+    for row in prefect_api.deployments().values():
+        prefect_api._send("PATCH", f"/deployments/{row.id}", {"tags": []}).raise_for_status()
     assert tags_by_name(stack, "assayline") == {}
     home = stack.settings.home
     for record in home.glob("deployments-*.json"):

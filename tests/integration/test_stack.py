@@ -212,25 +212,25 @@ def project(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="module")
-def orchestrator(stack: RunningStack, project: Path) -> PrefectApi:
+def prefect_api(stack: RunningStack, project: Path) -> PrefectApi:
     """The stack's Prefect server, with the project's deployments."""
-    orchestrator = PrefectApi(stack.settings)
-    registration = register_project(stack, project, orchestrator)
+    prefect_api = PrefectApi(stack.settings)
+    registration = register_project(stack, project, prefect_api)
     assert registration == (("adding/sums", "going-back/sums"), True)
-    return orchestrator
+    return prefect_api
 
 
 def register_project(
-    stack: RunningStack, project: Path, orchestrator: PrefectApi
+    stack: RunningStack, project: Path, prefect_api: PrefectApi
 ) -> tuple[tuple[str, ...], bool]:
     ours = prefect_environment(stack.settings.home, project, stack.settings)
     (project / "logs").mkdir(exist_ok=True)
     environment = {**stack.environment, **ours}
-    done = register(project / "prefect.yaml", project, orchestrator, environment, project)
+    done = register(project / "prefect.yaml", project, prefect_api, environment, project)
     return done.names, done.renewed
 
 
-@pytest.mark.usefixtures("orchestrator")
+@pytest.mark.usefixtures("prefect_api")
 def test_a_deployment_runs_with_the_parameters_of_its_file(stack: RunningStack) -> None:
     shown = Console(file=io.StringIO(), width=200)
     outcome = run_deployment(stack.settings, "adding/sums", {}, int, shown)
@@ -244,14 +244,14 @@ def test_a_deployment_runs_with_the_parameters_of_its_file(stack: RunningStack) 
     assert results
 
 
-@pytest.mark.usefixtures("orchestrator")
+@pytest.mark.usefixtures("prefect_api")
 def test_a_failed_run_says_why(stack: RunningStack) -> None:
     parameters = {"config": {"line": "sums", "rows": []}}
     with pytest.raises(RunFailedError, match=r"^no rows; add some$"):
         run_deployment(stack.settings, "adding/sums", parameters, int, Console(file=io.StringIO()))
 
 
-@pytest.mark.usefixtures("orchestrator")
+@pytest.mark.usefixtures("prefect_api")
 def test_a_deployment_that_does_not_exist_is_named(stack: RunningStack) -> None:
     with pytest.raises(StackError, match="adding/nothing"):
         run_deployment(stack.settings, "adding/nothing", {}, int, Console(file=io.StringIO()))
@@ -263,31 +263,31 @@ def test_the_ui_asks_this_server(stack: RunningStack) -> None:
     assert httpx.get(f"{address}/ui-settings").json()["api_url"] == stack.settings.prefect_url
 
 
-def test_a_schedule_plans_runs(orchestrator: PrefectApi) -> None:
-    deployment = orchestrator.deployments()["adding/sums"]
+def test_a_schedule_plans_runs(prefect_api: PrefectApi) -> None:
+    deployment = prefect_api.deployments()["adding/sums"]
     wanted = {
         "deployments": {"id": {"any_": [str(deployment.id)]}},
         "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
     }
     deadline = time.monotonic() + 60
-    while not httpx.post(f"{orchestrator.url}/flow_runs/filter", json=wanted).json():
+    while not httpx.post(f"{prefect_api.url}/flow_runs/filter", json=wanted).json():
         assert time.monotonic() < deadline, "Prefect's scheduler planned no run"
         time.sleep(1)
 
 
 def test_registering_again_does_nothing_until_something_changes(
-    stack: RunningStack, orchestrator: PrefectApi, project: Path
+    stack: RunningStack, prefect_api: PrefectApi, project: Path
 ) -> None:
-    names, renewed = register_project(stack, project, orchestrator)
+    names, renewed = register_project(stack, project, prefect_api)
     assert (names, renewed) == (("adding/sums", "going-back/sums"), False)
 
     (project / "line.yaml").write_text("{line: sums, rows: [4]}", encoding="utf-8")
     content = yaml.safe_load((project / "prefect.yaml").read_text(encoding="utf-8"))
     del content["deployments"][1]
     (project / "prefect.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-    assert register_project(stack, project, orchestrator) == (("adding/sums",), True)
-    assert "going-back/sums" not in orchestrator.deployments()
-    found = httpx.get(f"{orchestrator.url}/deployments/name/adding/sums").json()
+    assert register_project(stack, project, prefect_api) == (("adding/sums",), True)
+    assert "going-back/sums" not in prefect_api.deployments()
+    found = httpx.get(f"{prefect_api.url}/deployments/name/adding/sums").json()
     assert found["parameters"] == {"config": {"line": "sums", "rows": [4]}}
 
 

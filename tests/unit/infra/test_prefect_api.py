@@ -45,18 +45,18 @@ def busy_server() -> Iterator[BusyServer]:
     server.server_close()
 
 
-def orchestrator_of(server: BusyServer) -> PrefectApi:
+def api_of(server: BusyServer) -> PrefectApi:
     return PrefectApi(Settings(prefect_url=f"http://127.0.0.1:{server.server_port}/api"))
 
 
 def test_a_busy_server_is_asked_again(busy_server: BusyServer) -> None:
     busy_server.busy_answers = 2
-    assert orchestrator_of(busy_server).deployments() == {}
+    assert api_of(busy_server).deployments() == {}
     assert busy_server.asked == 3
 
 
 def test_a_server_that_stays_busy_is_one_message(busy_server: BusyServer) -> None:
     busy_server.busy_answers = 1000
     with pytest.raises(StackError, match="503"):
-        orchestrator_of(busy_server).deployments()
+        api_of(busy_server).deployments()
     assert busy_server.asked == TRIES

@@ -10,7 +10,14 @@ from infra.code_digest import Code
 from infra.errors import StoreError
 from infra.settings import Settings
 from infra.store import ObjectStore
-from tasks.stages.reasons import FIRST_RUN, NOTHING_DIFFERS, Reason, StageRun, keep_run, reasons
+from tasks.stages.reasons import (
+    FIRST_RUN,
+    NOTHING_DIFFERS,
+    StageReason,
+    StageRun,
+    keep_run,
+    reasons,
+)
 
 CODE = Code(
     {"tasks.training.trainer": "a1", "tasks.training.passes": "b1"},
@@ -38,14 +45,14 @@ def line(request: pytest.FixtureRequest) -> str:
     return request.node.name.replace("_", "-").replace("[", "-").replace("]", "")[:60]
 
 
-def why(line: str, store: ObjectStore, *runs: StageRun) -> list[Reason]:
+def why(line: str, store: ObjectStore, *runs: StageRun) -> list[StageReason]:
     for run in runs:
         keep_run(line, run, store)
     return reasons(line, store)
 
 
 def test_a_first_run_is_said_to_be_one(line: str, store: ObjectStore) -> None:
-    assert why(line, store, FIRST) == [Reason("train", FIRST.at, "run-1", (FIRST_RUN,))]
+    assert why(line, store, FIRST) == [StageReason("train", FIRST.at, "run-1", (FIRST_RUN,))]
     assert reasons("another-line", store) == []
 
 
@@ -93,7 +100,7 @@ def test_what_differs_is_told_by_name(
 ) -> None:
     second = StageRun(**{**vars(SECOND), **changes})
     (found,) = why(line, store, FIRST, second)
-    assert found == Reason("train", SECOND.at, "run-2", expected)
+    assert found == StageReason("train", SECOND.at, "run-2", expected)
 
 
 def test_digests_are_short_and_long_values_cut(line: str, store: ObjectStore) -> None:
