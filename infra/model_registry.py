@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from infra.errors import TrackingError
+from infra.mlflow_names import MAX_DESCRIPTION_CHARS, MAX_VERSION_TAG_CHARS, shortened
 from infra.script_format import MODEL_FOLDER
 from infra.settings import Settings
 
@@ -108,7 +109,7 @@ class Registry:
                 name=line,
                 source=f"models:/{model_id}",
                 run_id=run_id,
-                tags={**tags, KEY_TAG: key},
+                tags=_short(tags) | {KEY_TAG: key},
                 model_id=model_id,
             )
             return int(version.version)
@@ -156,13 +157,14 @@ class Registry:
     def set_tags(self, line: str, version: int, tags: Mapping[str, str]) -> None:
         """Set tags of a version."""
         with self._explained():
-            for name, value in tags.items():
+            for name, value in _short(tags).items():
                 self._client.set_model_version_tag(line, str(version), name, value)
 
     def set_description(self, line: str, version: int, text: str) -> None:
         """Set a version's description (Markdown)."""
         with self._explained():
-            self._client.update_model_version(line, str(version), text)
+            short = shortened(text, MAX_DESCRIPTION_CHARS)
+            self._client.update_model_version(line, str(version), short)
 
     def download_version(self, line: str, version: int, folder: Path) -> Path:
         """A version's model with its tokenizer beside it, as transformers loads them.
@@ -221,3 +223,8 @@ class Registry:
             if not type(error).__module__.startswith("requests"):
                 raise
             raise TrackingError(f"the MLflow server at {self.url} failed: {error}") from error
+
+
+def _short(tags: Mapping[str, str]) -> dict[str, str]:
+    """Tags that MLflow takes: a list of many long labels has more characters than a tag may."""
+    return {name: shortened(value, MAX_VERSION_TAG_CHARS) for name, value in tags.items()}

@@ -2,15 +2,25 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
+from infra.mlflow_names import (
+    MAX_METRICS_PER_REQUEST,
+    MAX_PARAM_CHARS,
+    MAX_PARAMS_PER_REQUEST,
+    MAX_RUN_TAG_CHARS,
+    mlflow_name,
+    shortened,
+)
 from infra.model_registry import KEY_TAG, Registry
 from infra.settings import load_settings
 
 # Longest dataset digest that MLflow's database holds.
 _DATASET_DIGEST_CHARS: Final = 36
+
+T = TypeVar("T")
 
 
 class Tracking(Registry):
@@ -38,17 +48,19 @@ class Tracking(Registry):
             )
             if found:
                 return str(found[0].info.run_id)
-            run = self._client.create_run(experiment, tags={**tags, KEY_TAG: key})
+            short = {name: shortened(value, MAX_RUN_TAG_CHARS) for name, value in tags.items()}
+            run = self._client.create_run(experiment, tags={**short, KEY_TAG: key})
             return str(run.info.run_id)
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Add one point to each of these metrics, in one request."""
+        """Add one point to each of these metrics, under the names that `mlflow_name` gives them."""
         from mlflow.entities import Metric
 
         now_ms = int(time.time() * 1000)
-        points = [Metric(name, value, now_ms, step) for name, value in metrics.items()]
+        points = [Metric(mlflow_name(name), value, now_ms, step) for name, value in metrics.items()]
         with self._explained():
-            self._client.log_batch(run_id, metrics=points)
+            for some in batched(points, MAX_METRICS_PER_REQUEST):
+                self._client.log_batch(run_id, metrics=some)
 
     def log_params(self, run_id: str, params: Mapping[str, object]) -> None:
         """Set parameters of a run; a parameter that is set already keeps its value."""
@@ -56,8 +68,13 @@ class Tracking(Registry):
 
         with self._explained():
             known = self._client.get_run(run_id).data.params
-            new = [Param(key, str(value)) for key, value in params.items() if key not in known]
-            self._client.log_batch(run_id, params=new)
+            new = [
+                Param(name, shortened(str(value), MAX_PARAM_CHARS))
+                for name, value in ((mlflow_name(key), value) for key, value in params.items())
+                if name not in known
+            ]
+            for some in batched(new, MAX_PARAMS_PER_REQUEST):
+                self._client.log_batch(run_id, params=some)
 
     def log_file(self, run_id: str, path: Path, folder: str | None = None) -> None:
         """Add a file to a run's artifacts."""
@@ -72,7 +89,7 @@ class Tracking(Registry):
     def last_step(self, run_id: str, metric: str) -> int:
         """The step of a metric's newest point; -1 where it has none."""
         with self._explained():
-            history = self._client.get_metric_history(run_id, metric)
+            history = self._client.get_metric_history(run_id, mlflow_name(metric))
             return max((int(point.step) for point in history), default=-1)
 
     def finish_run(self, run_id: str, status: str = "FINISHED") -> None:
@@ -112,6 +129,11 @@ class Tracking(Registry):
         with self._explained():
             experiment = self._client.get_run(run_id).info.experiment_id
         return f"{self.url}/#/experiments/{experiment}/runs/{run_id}"
+
+
+def batched(points: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The sequence in parts of at most this many, since one request takes no more."""
+    return (points[start : start + size] for start in range(0, len(points), size))
 
 
 def open_tracking() -> Tracking:

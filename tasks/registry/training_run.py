@@ -5,20 +5,14 @@ is away at its end, so it is registration, which needs MLflow anyway and repeats
 sees to it that nothing is missing there.
 """
 
-import re
 from collections.abc import Sequence
-from typing import Final
 
 from infra.tracking import Tracking
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
+from tasks.records.metric_names import mlflow_metric
 from tasks.records.training import Weights
 from tasks.verdicts import Estimate
-
-# MLflow refuses other characters in a metric's name.
-NOT_IN_METRIC_NAME: Final = re.compile(r"[^/\w.\- :]")
-# The report shows them; there may be hundreds.
-SLICES: Final = "slice."
 
 
 def complete_run(
@@ -66,12 +60,5 @@ def _complete_curves(weights: Weights, tracking: Tracking) -> None:
 
 def metrics_of(estimates: Sequence[Estimate]) -> dict[str, float]:
     """The values as MLflow metrics: quality.macro_f1 is test_macro_f1; those of slices are none."""
-    return {
-        "test_" + NOT_IN_METRIC_NAME.sub("_", _short(estimate.name)): estimate.value
-        for estimate in estimates
-        if estimate.value is not None and not estimate.name.startswith(SLICES)
-    }
-
-
-def _short(name: str) -> str:
-    return name.removeprefix("quality.").replace(".", "_")
+    named = ((mlflow_metric(estimate.name), estimate.value) for estimate in estimates)
+    return {name: value for name, value in named if name is not None and value is not None}

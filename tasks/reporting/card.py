@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from infra.errors import SettingsError
+from infra.mlflow_names import MAX_DESCRIPTION_CHARS
 from tasks.reporting import number_format as figures
 from tasks.reporting.estimates import estimate_row
 from tasks.reporting.evidence import Evidence, EvidenceError, Source
@@ -30,8 +31,6 @@ from tasks.task_types.row_shapes import shape_of
 from tasks.verdicts import Estimate
 
 TEMPLATE: Final = "card.md.jinja"
-# MLflow keeps no longer description of a version.
-DESCRIPTION_CHARACTERS: Final = 5_000
 _SHOWN_GATES: Final = 8
 # The artifacts that the estimates of a family are computed from.
 _BEHIND: Final = {
@@ -165,7 +164,7 @@ def short_card(evidence: Evidence, report_url: str) -> str:
     last = f"From {digests}. [Report with all evidence]({report_url})"
     first = f"**{head.symbol} {head.title}.** {plain(head.sentence)}"
     text = "\n\n".join(part for part in (first, "\n".join(closed), tiles, last) if part)
-    return text if len(text) <= DESCRIPTION_CHARACTERS else f"{first}\n\n{last}"
+    return text if len(text) <= MAX_DESCRIPTION_CHARS else f"{first}\n\n{last}"
 
 
 def _words(page: Page) -> dict[str, Callable[..., object]]:

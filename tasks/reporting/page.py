@@ -29,6 +29,7 @@ from tasks.reporting.quality import (
     frequent_errors,
     is_error,
     overall_estimates,
+    rewritten_names,
 )
 from tasks.reporting.slices import Slices, slices_of
 from tasks.reporting.tiles import Tile, key_tiles
@@ -56,7 +57,12 @@ class Gates:
 
 @dataclass(frozen=True)
 class Page:
-    """All that the template shows beside the records themselves."""
+    """All that the template shows beside the records themselves.
+
+    Attributes:
+        rewritten: estimates whose names MLflow does not admit, with their names there.
+
+    """
 
     headline: Headline
     tiles: list[Tile]
@@ -67,6 +73,7 @@ class Page:
     classes: ClassTable
     confusion: tuple[tuple[Cell, ...], ...]
     errors: list[str]
+    rewritten: list[tuple[str, str]]
     calibration: Plane
     slices: Slices
     groups: list[GroupTable]
@@ -99,6 +106,7 @@ def build_page(evidence: Evidence) -> Page:
         classes=class_table(scores),
         confusion=confusion_cells(scores),
         errors=frequent_errors(scores),
+        rewritten=rewritten_names(scores),
         calibration=calibration_plane(scores.calibration),
         slices=slices_of(scores),
         groups=group_tables(fairness),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.records.evaluation import Scores
+from tasks.records.metric_names import is_rewritten, mlflow_metric
 from tasks.reporting.charts import Tick, plain_bar, scale_of
 from tasks.reporting.estimates import NO_TICKS, EstimateRow, estimate_row
 from tasks.reporting.number_format import count, is_drawable, share, words_of
@@ -163,3 +164,12 @@ def weakest_class(scores: Scores) -> EstimateRow | None:
     ]
     weakest = min(measured, key=lambda estimate: estimate.value or 0.0, default=None)
     return estimate_row(weakest) if weakest else None
+
+
+def rewritten_names(scores: Scores) -> list[tuple[str, str]]:
+    """Measured estimates whose names MLflow does not admit, with the names of their metrics."""
+    return [
+        (estimate.name, mlflow_metric(estimate.name) or "")
+        for estimate in scores.estimates
+        if estimate.value is not None and is_rewritten(estimate.name)
+    ]

@@ -1,5 +1,6 @@
 """What MLflow shows of an evaluation."""
 
+from infra.mlflow_names import mlflow_name
 from tasks.registry.training_run import metrics_of
 from tasks.verdicts import exact, undetermined
 
@@ -14,6 +15,6 @@ def test_metrics_have_names_that_mlflow_takes() -> None:
     )
     assert metrics_of(made) == {
         "test_macro_f1": 0.5,
-        "test_recall_R_D": 0.25,
+        mlflow_name("test_recall_R&D"): 0.25,
         "test_champion_accuracy_gain": -0.5,
     }

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from huggingface_hub import ModelCard
 
+from infra.mlflow_names import MAX_DESCRIPTION_CHARS
 from tasks.reporting.card import (
-    DESCRIPTION_CHARACTERS,
     cited,
     front_matter,
     render_card,
@@ -133,7 +133,7 @@ def test_the_short_card_fits_mlflow(refused: Evidence) -> None:
     first, *others = refused.judgement.gates
     long = replace(first, verdict=refused.judgement.verdict, reason="x" * 6000)
     wordy = replace(refused, judgement=replace(refused.judgement, gates=(long, *others)))
-    assert len(short_card(wordy, "http://mlflow.example/report")) <= DESCRIPTION_CHARACTERS
+    assert len(short_card(wordy, "http://mlflow.example/report")) <= MAX_DESCRIPTION_CHARS
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tasks.records.metric_names import mlflow_metric
 from tasks.reporting import page as page_module
 from tasks.reporting.evidence import Evidence, sources_of
 from tasks.reporting.number_format import count, interval, number
 from tasks.reporting.page import Links, render_page
-from tasks.verdicts import Verdict, undetermined
+from tasks.verdicts import Verdict, exact, undetermined
 from tests.unit.reporting.parsed_page import Page
 
 LINKS = Links("http://mlflow.example/#/models/bbc-news/versions/4", "http://mlflow.example/docs")
@@ -70,6 +71,16 @@ def test_per_class_numbers_are_the_records(refused: Evidence) -> None:
         for column, metric in enumerate(("precision", "recall", "f1"), start=2):
             found = by_name[f"quality.{metric}.{label}"]
             assert row[column] == number(found.value) + interval(found.low, found.high)
+
+
+def test_names_that_mlflow_does_not_admit_are_told_with_those_it_has(passed: Evidence) -> None:
+    assert "Names in MLflow that differ" not in Page(render_page(passed, LINKS)).text
+    named = exact("quality.f1.https://example.org/<b>", 0.25, 4)
+    estimates = (*passed.scores.estimates, named, replace(named, name="slice.a.https://b//c"))
+    renamed = replace(passed, scores=replace(passed.scores, estimates=estimates))
+    parsed = Page(render_page(renamed, LINKS))
+    assert "Names in MLflow that differ (1)" in parsed.text
+    assert parsed.row(named.name, str(mlflow_metric(named.name)))
 
 
 def test_the_confusion_matrix_is_the_records(refused: Evidence) -> None:
