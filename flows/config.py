@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from infra.errors import SettingsError
 from infra.settings import explain_validation
+from infra.yaml_files import parse_yaml
 from tasks.drift.settings import DriftSettings
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.fairness.counterfactual_settings import CounterfactualSettings
@@ -185,7 +186,7 @@ def load_data_config(path: Path) -> DataConfig:
 
 def _read_settings(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise SettingsError(f"no settings file at {path.absolute()}") from error
     except (UnicodeDecodeError, yaml.YAMLError, OSError) as error:

@@ -16,6 +16,7 @@ from infra.local.deployments import PREFECT_FILE, Registration, read_prefect_fil
 from infra.local.prefect_setup import register_deployments
 from infra.prefect_api import PrefectApi
 from infra.settings import Settings, load_stack_settings
+from infra.yaml_files import parse_yaml
 
 TAG = "assayline"
 LINE_FILE_ENDING = ".prefect.yaml"
@@ -69,14 +70,17 @@ def add_deployments(text: str) -> str:
     Raises:
         StackError: it defines no flows and lines, or ends with another section.
     """
-    missing = missing_deployments(yaml.safe_load(text))
+    try:
+        missing = missing_deployments(parse_yaml(text))
+    except yaml.YAMLError as error:
+        raise StackError(f"{PREFECT_FILE} cannot be read: {error}") from error
     added = [
         f"  - {{<<: [*{line}, *{flow}], tags: [{', '.join(tags_of(line, flow))}]}}\n"
         for line, flow in missing
     ]
     whole = text.rstrip("\n") + "\n" + "".join(added)
     try:
-        is_whole = not missing_deployments(yaml.safe_load(whole))
+        is_whole = not missing_deployments(parse_yaml(whole))
     except yaml.YAMLError:
         is_whole = False
     if not is_whole:

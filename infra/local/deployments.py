@@ -15,6 +15,7 @@ from infra.errors import StackError
 from infra.local.parts import script
 from infra.local.private_files import write_private
 from infra.prefect_api import PrefectApi
+from infra.yaml_files import parse_yaml
 
 PREFECT_FILE = "prefect.yaml"
 # What shapes a deployment beside its own text: the flows, and the settings of their parameters.
@@ -163,7 +164,7 @@ def read_prefect_file(prefect_file: Path) -> Mapping[str, Any]:
 
     """
     try:
-        content = yaml.safe_load(prefect_file.read_text(encoding="utf-8"))
+        content = parse_yaml(prefect_file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise StackError(f"{prefect_file} cannot be read: {error}") from error
     if not isinstance(content, dict):

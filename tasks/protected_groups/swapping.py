@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from infra.errors import SettingsError
+from infra.local_files import check_regular
 from tasks.protected_groups.longer_words import UNSPACED_LANGUAGES, outside_words
 
 SWAPS_FOLDER: Final = Path(__file__).parent / "swaps"
@@ -165,6 +166,7 @@ def read_swaps(path: Path) -> SwapList:
 
     """
     try:
+        check_regular(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             if missing := [name for name in _COLUMNS if name not in (reader.fieldnames or ())]:

@@ -11,7 +11,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from infra.errors import SettingsError
+from infra.local_files import check_regular
 from infra.settings import explain_validation
+from infra.yaml_files import parse_yaml
 
 TEMPLATES_FOLDER: Final = Path(__file__).parent / "template_files"
 
@@ -67,7 +69,8 @@ def read_templates(path: Path) -> list[Filled]:
 
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        check_regular(path)
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"the template file {path} cannot be read: {error}") from error
     try:

@@ -19,6 +19,7 @@ from infra.store import sha256_of_file
 from tasks.records.data import SourceFile, SourceVersion
 from tasks.sources.arrow_values import check_types, shard_of_batch
 from tasks.sources.columns import ReadColumn, columns_to_read, did_you_mean, find_columns
+from tasks.sources.folders import check_found
 from tasks.sources.settings import HubSource
 from tasks.sources.shards import Shard
 from tasks.sources.typed_rows import join_shards
@@ -48,7 +49,7 @@ def pin_hub(settings: HubSource) -> tuple[SourceFile, ...]:
     """
     folder = _local_folder(settings)
     if folder is not None:
-        return _files_of(folder)
+        return _files_of(folder, follow_links=settings.follow_links)
     if not _HUB_ID.fullmatch(settings.dataset):
         raise SettingsError(
             f"source.dataset: {settings.dataset!r} is no id on the hub such as ag_news or "
@@ -77,9 +78,9 @@ def read_hub(source: SourceVersion, settings: HubSource, shape: RowShape) -> Ite
     try:
         yield from _joined(_read_shards(where, settings, folder, columns))
     except DataError:
-        _check_unchanged(source, folder)  # what is wrong may be that a file changed
+        _check_unchanged(source, folder, settings)  # what is wrong may be that a file changed
         raise
-    _check_unchanged(source, folder)
+    _check_unchanged(source, folder, settings)
 
 
 def _local_folder(settings: HubSource) -> Path | None:
@@ -98,13 +99,12 @@ def _local_folder(settings: HubSource) -> Path | None:
     return None
 
 
-def _files_of(folder: Path) -> tuple[SourceFile, ...]:
+def _files_of(folder: Path, *, follow_links: bool) -> tuple[SourceFile, ...]:
     """All files that `datasets` may look at, in order: it passes over hidden ones."""
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not _is_hidden(path.relative_to(folder))
-    )
+    seen = sorted(path for path in folder.rglob("*") if not _is_hidden(path.relative_to(folder)))
+    for path in seen:
+        check_found(path, folder, "source.dataset", follow_links=follow_links)
+    found = [path for path in seen if path.is_file()]
     if not found:
         raise DataError(f"source.dataset: {folder} holds no files; put data there")
     try:
@@ -119,10 +119,10 @@ def _is_hidden(path: Path) -> bool:
     return any(part.startswith((".", "__")) for part in path.parts)
 
 
-def _check_unchanged(source: SourceVersion, folder: Path | None) -> None:
+def _check_unchanged(source: SourceVersion, folder: Path | None, settings: HubSource) -> None:
     if folder is None:
         return
-    now = {file.uri: file for file in _files_of(folder)}
+    now = {file.uri: file for file in _files_of(folder, follow_links=settings.follow_links)}
     pinned = {file.uri: file for file in source.files}
     changed = [uri for uri in sorted({*now, *pinned}) if now.get(uri) != pinned.get(uri)]
     if changed:

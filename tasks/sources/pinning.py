@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from infra.errors import DataError
+from infra.local_files import check_regular
 from infra.store import ObjectStore, sha256_of_file
 from tasks.records.data import SourceFile, SourceVersion
+from tasks.sources.folders import check_found
 from tasks.sources.pinned import ENDINGS
 from tasks.sources.settings import (
     S3_SCHEME,
@@ -49,7 +51,8 @@ def _pin_files(settings: SourceSettings, store: ObjectStore) -> tuple[SourceFile
     try:
         paths = _find_files(settings)
     except (OSError, ValueError) as error:  # a folder that is closed to us, or no pattern
-        raise DataError(f"source.path: {settings.path!r} cannot be looked up: {error}") from error
+        what = getattr(error, "strerror", None) or error
+        raise DataError(f"source.path: {settings.path!r} cannot be looked up: {what}") from error
     return tuple(_pin_file(path) for path in paths)
 
 
@@ -98,16 +101,23 @@ def _find_files(settings: FilesSource) -> list[Path]:
     path = (path or Path(settings.path)).absolute()
     if path.is_file():
         return [path]
+    check_regular(path)
     if path.is_dir():
-        inside = sorted(path.iterdir())
-        found = [file for file in inside if file.is_file() and _is_of_format(file.name, settings)]
-        return _not_empty(found, settings)
-    parts = path.parts
-    fixed = next((i for i, part in enumerate(parts) if _has_wildcard(part)), None)
-    if fixed is None:
-        raise DataError(f"source.path: {path} does not exist; correct the path")
-    matches = Path(*parts[:fixed]).glob("/".join(parts[fixed:]))
-    return _not_empty(sorted(match for match in matches if match.is_file()), settings)
+        folder = path
+        found = [file for file in path.iterdir() if _is_of_format(file.name, settings)]
+    else:
+        parts = path.parts
+        fixed = next((i for i, part in enumerate(parts) if _has_wildcard(part)), None)
+        if fixed is None:
+            raise DataError(f"source.path: {path} does not exist; correct the path")
+        folder = Path(*parts[:fixed])
+        found = list(folder.glob("/".join(parts[fixed:])))
+    files = sorted(file for file in found if not file.is_dir())
+    for file in files:
+        # What installs packages may link their files from a store of its own.
+        follow_links = settings.follow_links or settings.package is not None
+        check_found(file, folder, "source.path", follow_links=follow_links)
+    return _not_empty(files, settings)
 
 
 def _has_wildcard(text: str) -> bool:

@@ -54,6 +54,11 @@ class _FilesBase(_RowsBase):
         pattern=r"^[A-Za-z_]\w*$",
         description="An installed package whose folder the path is relative to. It isn't imported.",
     )
+    follow_links: bool = Field(
+        default=False,
+        description="Read files of a folder or glob to which symbolic links lead out of it. A file "
+        "that is named by itself may always be a link.",
+    )
     encoding: str = Field(default="utf-8", description="Character encoding of files of text.")
     fallback_encoding: str | None = Field(
         default=None,
@@ -205,6 +210,11 @@ class HubSource(_RowsBase, _NamedColumns):
     dataset: str = Field(
         min_length=1,
         description="Id on the hub, for example ag_news, or a local folder (starts with / or .).",
+    )
+    follow_links: bool = Field(
+        default=False,
+        description="Read files of a local folder to which symbolic links lead out of it, as they "
+        "do in the hub's own cache.",
     )
     name: str | None = Field(default=None, description="Configuration of the data set.")
     split: str = Field(default="train", description="Split of the data set that is read.")

@@ -2,12 +2,20 @@
 
 import gzip
 import hashlib
+import os
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from infra.errors import DataError, SettingsError
 from infra.store import ObjectStore
+from tasks.protected_groups.swapping import read_swaps
+from tasks.protected_groups.templates import read_templates
 from tasks.sources.pinning import pin
+from tasks.validation.leakage.benchmarks import pin_benchmarks
+from tasks.validation.leakage.settings import BenchmarkSettings, LeakageSettings
 from tests.source_files import read_version, settings_of
 
 
@@ -92,3 +100,95 @@ def test_packed_objects_are_read_as_the_files_are(store: ObjectStore, tmp_path: 
     assert len(local.rows) == 50_000
     assert local.column("text") == remote.column("text")
     assert set(remote.column("file")) == {uri}
+
+
+@pytest.fixture
+def linked(tmp_path: Path) -> Path:
+    """A folder with a file, and beside it another with a secret."""
+    folder = tmp_path / "reviews"
+    folder.mkdir()
+    (folder / "a.csv").write_text("text,label\none,x\n")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "b.csv").write_text("text,label\npassword,x\n")
+    return folder
+
+
+@pytest.mark.parametrize("path", ["", "*.csv", "*/*.csv"])
+def test_a_link_that_leads_out_of_the_folder_is_named_and_refused(
+    store: ObjectStore, linked: Path, path: str
+) -> None:
+    secrets = linked.parent / "secrets"
+    link = linked / "c.csv" if path != "*/*.csv" else linked / "c"
+    link.symlink_to(secrets / "b.csv" if path != "*/*.csv" else secrets)
+    settings = settings_of(format="csv", path=str(linked / path))
+    with pytest.raises(DataError, match="leads out of") as refused:
+        pin("line", settings, store)
+    for words in (str(link), str(secrets / "b.csv"), "source.follow_links: true"):
+        assert words in str(refused.value)
+    allowed = settings.model_copy(update={"follow_links": True})
+    assert str(link) in " ".join(file.uri for file in pin("line", allowed, store).files)
+
+
+def test_a_local_data_set_is_held_to_the_same(store: ObjectStore, linked: Path) -> None:
+    settings = settings_of(format="hub", dataset=str(linked))
+    assert len(pin("line", settings, store).files) == 1
+    (linked / "more").symlink_to(linked.parent / "secrets")
+    with pytest.raises(DataError, match=r"source.dataset: .*more is a link that leads out of"):
+        pin("line", settings, store)
+
+
+def test_links_within_the_folder_and_a_link_that_is_named_are_read(
+    store: ObjectStore, linked: Path
+) -> None:
+    (linked / "b.csv").symlink_to("a.csv")
+    named = linked.parent / "named.csv"
+    named.symlink_to(linked.parent / "secrets" / "b.csv")
+    link_to_folder = linked.parent / "link"
+    link_to_folder.symlink_to(linked)
+    assert names(store, format="csv", path=str(linked)) == ["a.csv", "b.csv"]
+    assert names(store, format="csv", path=str(named)) == ["named.csv"]
+    assert names(store, format="csv", path=str(link_to_folder)) == ["a.csv", "b.csv"]
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        pytest.param(os.mkfifo, "a named pipe", id="pipe"),
+        pytest.param(lambda path: path.symlink_to("/dev/zero"), "/dev/zero", id="device"),
+        pytest.param(lambda path: path.symlink_to(path.name), "in a circle", id="circle"),
+        pytest.param(lambda path: path.symlink_to("gone.csv"), "No such file", id="nowhere"),
+        pytest.param(
+            lambda path: socket.socket(socket.AF_UNIX).bind(os.path.relpath(path)),
+            "a socket", id="socket",
+        ),
+    ],
+)  # fmt: skip
+def test_what_has_no_end_is_refused_and_not_passed_over(
+    store: ObjectStore,
+    linked: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[Path], object],
+    said: str,
+) -> None:
+    monkeypatch.chdir(linked)  # a socket's path is short
+    special = linked / "b.csv"
+    make(special)
+    for path in (linked, linked / "*.csv"):
+        with pytest.raises(DataError, match=said):
+            pin("line", settings_of(format="csv", path=str(path)), store)
+    with pytest.raises(DataError):  # named by itself
+        pin("line", settings_of(format="csv", path=str(special)), store)
+
+
+def test_a_pipe_is_no_word_list_template_or_benchmark(store: ObjectStore, tmp_path: Path) -> None:
+    pipes = [tmp_path / name for name in ("swaps.csv", "templates.yaml", "benchmark.txt")]
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    benchmark = BenchmarkSettings(name="b", path=str(pipes[2]))
+    for read in (
+        lambda: read_swaps(pipes[0]),
+        lambda: read_templates(pipes[1]),
+        lambda: pin_benchmarks(LeakageSettings(benchmarks=(benchmark,)), store),
+    ):
+        with pytest.raises((SettingsError, DataError), match="a named pipe"):
+            read()

@@ -14,6 +14,7 @@ from typing import BinaryIO, Final
 import numpy as np
 
 from infra.errors import DataError
+from infra.local_files import check_regular
 from infra.store import HASH_CHUNK_BYTES, ObjectStore
 from tasks.records.data import SourceFile
 from tasks.validation.leakage.hashing import (
@@ -138,6 +139,7 @@ def _open(settings: BenchmarkSettings, store: ObjectStore) -> BinaryIO:
             raise DataError(f"{_name(settings)} does not exist in the object store")
         return io.BytesIO(store.get_bytes(settings.path))
     try:
+        check_regular(Path(settings.path))
         return Path(settings.path).open("rb")
     except OSError as error:
         raise DataError(f"{_name(settings)} cannot be read: {error.strerror}") from error

@@ -99,7 +99,7 @@ def test_a_line_of_ones_own_is_deployed_as_one_that_the_file_names() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param(TEXT.replace("\ndeployments:\n", A_LINE) + "\nname: a\n", id="last section"),
+        pytest.param(TEXT.replace("\ndeployments:\n", A_LINE) + "\nnotes: a\n", id="last section"),
         pytest.param(
             TEXT.replace("\ndeployments:\n", A_LINE.replace("&names", "&other")), id="anchor"
         ),
