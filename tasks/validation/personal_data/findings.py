@@ -1,6 +1,7 @@
 """Where a text holds personal data, and which of two overlapping findings counts."""
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, get_args
@@ -43,8 +44,9 @@ def resolve(
     kept = _merged(one for one in beyond if one.kind == "secret")
     for allowed in (False, True):
         others = [f for f in beyond if f.kind != "secret" and is_allowed(f.kind) is allowed]
-        kept += _merged(f for f in others if f.kind != "name" and not _hits(f, kept))
-        spans = sorted((one.start, one.end) for one in kept)
+        spans = _spans(kept)
+        kept += _merged(f for f in others if f.kind != "name" and not _overlapping(f, spans))
+        spans = _spans(kept)
         names = [f for f in others if f.kind == "name"]
         kept += _merged(part for name in names for part in _without(text, name, spans))
     return sorted(kept, key=lambda one: one.start)
@@ -59,8 +61,14 @@ def redact(text: str, findings: Sequence[Finding]) -> str:
     return "".join([*parts, text[at:]])
 
 
-def _hits(one: Finding, others: Iterable[Finding]) -> bool:
-    return any(one.start < other.end and other.start < one.end for other in others)
+def _spans(findings: Iterable[Finding]) -> list[tuple[int, int]]:
+    return sorted((one.start, one.end) for one in findings)
+
+
+def _overlapping(one: Finding, spans: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:
+    """Those of these spans, in order and apart, that share a character with a finding."""
+    first = bisect_right(spans, one.start, key=lambda span: span[1])
+    return spans[first : bisect_left(spans, one.end, key=lambda span: span[0])]
 
 
 def _merged(findings: Iterable[Finding]) -> list[Finding]:
@@ -82,9 +90,9 @@ def _merged(findings: Iterable[Finding]) -> list[Finding]:
     ]
 
 
-def _without(text: str, one: Finding, spans: Iterable[tuple[int, int]]) -> list[Finding]:
+def _without(text: str, one: Finding, spans: Sequence[tuple[int, int]]) -> list[Finding]:
     """What these spans, in order, leave of a finding, from letter or digit to letter or digit."""
-    inside = [span for span in spans if span[0] < one.end and one.start < span[1]]
+    inside = _overlapping(one, spans)
     if not inside:
         return [one]
     starts = [one.start, *(end for _, end in inside)]

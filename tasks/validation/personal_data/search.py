@@ -49,6 +49,9 @@ _CONTEXT_CHARACTERS: Final = 40
 _VERSION: Final = re.compile(
     r"(?:\b(?:version|release|build|firmware|ver|v)|版本号?)[\s.:\uff1a]{0,3}$"
 )
+# Of a text with more groups of digits the phone numbers are not told: phonenumbers tries each group
+# with its neighbours, in 20 to 40 microseconds a group and region, and gives up after 65,536.
+MAX_DIGIT_GROUPS: Final = 20_000
 _CHATTY: Final = ("presidio-analyzer", "presidio_analyzer", "decision_process", "tldextract")
 
 
@@ -132,6 +135,8 @@ class Search:
             may_hold = foreign
             for pattern in _MAY_HOLD[kind]:
                 may_hold = pc.or_(may_hold, pc.match_substring_regex(texts, pattern))
+            if kind == "phone":
+                may_hold = pc.and_(may_hold, pc.invert(_has_too_many_digits(texts)))
             for position in _positions(may_hold):
                 found[position] += self.find_kind(kind, texts[position].as_py())
         if self._names:
@@ -143,6 +148,12 @@ class Search:
             if all_of_text
         }
         return {position: findings for position, findings in sorted(resolved.items()) if findings}
+
+    def not_searched(self, texts: pa.ChunkedArray) -> list[int]:
+        """Positions of texts with more groups of digits than are searched for phone numbers."""
+        if self._settings.action("phone") == "allow":
+            return []
+        return _positions(_has_too_many_digits(texts))
 
     def find_kind(self, kind: PersonalDataKind, text: str) -> list[Finding]:
         """All findings of a kind but names, whatever the text; they may overlap."""
@@ -184,6 +195,10 @@ def _recognisers(settings: PrivacySettings) -> list[_Recogniser]:
         ),
         *(_Recogniser("secret", one) for one in secret_patterns.secret_recognisers()),
     ]
+
+
+def _has_too_many_digits(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.greater(pc.count_substring_regex(texts, r"\p{Nd}+"), MAX_DIGIT_GROUPS)
 
 
 def _positions(mask: pa.ChunkedArray) -> list[int]:

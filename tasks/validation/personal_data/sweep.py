@@ -2,16 +2,18 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import pyarrow as pa
 
 from tasks.validation.personal_data.contents import Content
 from tasks.validation.personal_data.findings import KINDS, Finding
-from tasks.validation.personal_data.search import Search
+from tasks.validation.personal_data.search import MAX_DIGIT_GROUPS, Search
 from tasks.validation.personal_data.settings import PersonalDataKind, PrivacySettings
 
 C = TypeVar("C", bound=Content)
+
+NOT_SEARCHED: Final = f"phone (not searched: over {MAX_DIGIT_GROUPS:,} groups of digits)"
 
 
 class Sweep:
@@ -21,6 +23,7 @@ class Sweep:
         findings: their number by kind.
         kinds: what was found in each row with any.
         cut: kinds whose placeholder cut the answer of a row in two.
+        not_searched: rows with a text that has too many digits to search it for phone numbers.
 
     """
 
@@ -30,6 +33,7 @@ class Sweep:
         self.findings: Counter[PersonalDataKind] = Counter()
         self.kinds: dict[int, set[PersonalDataKind]] = defaultdict(set)
         self.cut: dict[int, set[PersonalDataKind]] = defaultdict(set)
+        self.not_searched: set[int] = set()
 
     def redact(
         self,
@@ -44,6 +48,7 @@ class Sweep:
         digits away and adds none, so there is a last one.
         """
         changed: dict[int, C] = {}
+        self.not_searched.update(row_of[at] for at in self._search.not_searched(texts))
         found = self._search.find(texts)
         self._count(found, row_of)
         while found := self._redacted_only(found):
@@ -66,6 +71,9 @@ class Sweep:
         for row, kinds in self.kinds.items():
             named = [kind for kind in KINDS if kind in (kinds & aside) | self.cut[row]]
             reasons[row] = ", ".join(named) or None
+        for row in self.not_searched:
+            named = [reason for reason in [reasons[row], NOT_SEARCHED] if reason]
+            reasons[row] = ", ".join(named)
         return reasons
 
     def _redacted_only(self, found: dict[int, list[Finding]]) -> dict[int, list[Finding]]:

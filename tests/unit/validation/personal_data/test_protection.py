@@ -137,6 +137,15 @@ def test_a_row_is_put_aside_under_the_kinds_that_the_policy_names():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("unit", ["1/2 ", "１ ", "+1 "])
+def test_a_text_of_too_many_digits_to_search_is_put_aside(unit):
+    text = f"{unit * 21_000} call +44 20 7946 0123"
+    done = protect("causal_lm", text=[text, f"{unit * 100} call +44 20 7946 0123"])
+    assert done.quarantine == ["phone (not searched: over 20,000 groups of digits)", None]
+    assert done.rows["text"][1].as_py().endswith("[PHONE]")
+    assert protect("causal_lm", {"phone": "allow"}, text=[text]).quarantine == [None]
+
+
 def test_kinds_that_end_the_run_are_named_with_counts_alone():
     guard = protector(mail="fail", phone="fail", card="quarantine")
     guard.protect(table("causal_lm", text=[f"{MAIL} and a@b.org", CARD, "nothing"]))
