@@ -72,8 +72,7 @@ class Sweep:
             named = [kind for kind in KINDS if kind in (kinds & aside) | self.cut[row]]
             reasons[row] = ", ".join(named) or None
         for row in self.not_searched:
-            named = [reason for reason in [reasons[row], NOT_SEARCHED] if reason]
-            reasons[row] = ", ".join(named)
+            reasons[row] = ", ".join(filter(None, [reasons[row], NOT_SEARCHED]))
         return reasons
 
     def _redacted_only(self, found: dict[int, list[Finding]]) -> dict[int, list[Finding]]:
