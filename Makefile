@@ -9,13 +9,18 @@ PYTHON ?= $(shell for name in python3.11 python3 python; do \
 BIN := .venv/bin
 READY := .venv/.ready
 READY_DEV := .venv/.ready-dev
+# The tools of the audit have needs of their own, so they stand in an environment of their own.
+AUDIT_BIN := .venv-audit/bin
+AUDIT_READY := .venv-audit/.ready
+AUDIT_TOOLS := pip-audit==2.10.1 bandit==1.9.4 cyclonedx-bom==7.5.0
 # Two processes: most tests wait for servers. Tests of one file share those that they break, and the
 # files run in the order of their names: those with servers first, so that none waits for one at the end.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down status test test-all mutants check bench-data bench-training bench-evaluation
+.PHONY: help run up down status test test-all mutants audit sbom check \
+	bench-data bench-training bench-evaluation
 MAKEFLAGS += --no-print-directory
 
 help:  ## Show the targets.
@@ -43,6 +48,15 @@ test-all: check  ## Check the code, then run all tests, the slow ones too.
 mutants: $(READY_DEV)  ## Plant 350 mistakes where models are judged: do fast tests see them? (a quarter of an hour)
 	@$(BIN)/python -m tests.mutation
 
+audit: $(AUDIT_READY)  ## Audit the code and the pinned packages (ADVISORIES=all.zip: OSV's list).
+	@$(AUDIT_BIN)/python -m tests.audit --tools $(AUDIT_BIN) \
+		$(if $(ADVISORIES),--advisories $(ADVISORIES))
+
+sbom: $(READY) $(AUDIT_READY)  ## Write what is installed as a CycloneDX list to sbom.cdx.json.
+	@$(AUDIT_BIN)/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml \
+		--mc-type application --output-reproducible --of JSON -o sbom.cdx.json
+	@echo "$$(grep -c '"bom-ref"' sbom.cdx.json) components in sbom.cdx.json"
+
 bench-data: $(READY_DEV)  ## Measure the data stages against their peers (half an hour).
 	@$(BIN)/python -m benchmarks.data
 
@@ -69,4 +83,9 @@ $(READY): pyproject.toml constraints.txt
 
 $(READY_DEV): $(READY)
 	@$(PIP_INSTALL) -e '.[dev]'
+	@touch $@
+
+$(AUDIT_READY): Makefile
+	@test -x $(AUDIT_BIN)/python || $(PYTHON) -m venv .venv-audit
+	@$(AUDIT_BIN)/python -m pip install --quiet --disable-pip-version-check $(AUDIT_TOOLS)
 	@touch $@

@@ -33,7 +33,7 @@ def parse_yaml(text: str) -> Any:
         raise yaml.YAMLError(f"it has {size:,} bytes; right are at most {MAX_BYTES:,}")
     try:
         # Derives from SafeLoader, and only refuses more.
-        return yaml.load(text, Loader=_LimitedLoader)  # noqa: S506
+        return yaml.load(text, Loader=_LimitedLoader)  # noqa: S506  # nosec B506
     except (ValueError, OverflowError) as error:  # such as the 13th month of a date
         raise yaml.YAMLError(f"it holds a value that cannot be read: {error}") from error
 

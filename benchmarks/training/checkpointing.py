@@ -183,7 +183,7 @@ def _wait_for(url: str) -> None:
     deadline = time.monotonic() + SERVER_START_S
     while True:
         try:
-            urllib.request.urlopen(url, timeout=2).close()  # noqa: S310 - our own server
+            urllib.request.urlopen(url, timeout=2).close()  # noqa: S310 - our own server  # nosec B310
         except OSError:
             if time.monotonic() > deadline:
                 raise

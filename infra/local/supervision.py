@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-import xmlrpc.client
+import xmlrpc.client  # nosec B411
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
