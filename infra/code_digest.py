@@ -35,6 +35,7 @@ CANNOT_SHAPE: Final[Mapping[str, str]] = {
     "infra.code_digest": "makes the keys",
     "infra.digests": "makes the keys",
     "infra.errors": "names of errors; an error leaves no result",
+    "infra.mlflow_names": "writes names as MLflow admits them; the records keep their own",
     "infra.module_source": "makes the keys",
     "infra.model_registry": "speaks with MLflow; what it sends and finds are arguments and results",
     "infra.settings": "says where the servers are",
