@@ -3,12 +3,12 @@
 import hashlib
 import json
 import mimetypes
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import boto3
 from boto3.exceptions import Boto3Error
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MANIFEST = "manifest.json"
+_OBJECT_URI = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][\w.-]{0,254})(/(?P<key>.*))?", re.DOTALL)
 HASH_CHUNK_BYTES = 1 << 20
 MULTIPART_BYTES = 64 << 20
 
@@ -61,16 +62,16 @@ def sha256_of_file(path: Path) -> str:
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """Bucket and key of ``s3://bucket/key``.
+    """Bucket and key of ``s3://bucket/key``, whose key may hold any character, as S3's may.
 
     Raises:
         StoreError: the address is not an S3 address.
 
     """
-    parts = urlsplit(uri)
-    if parts.scheme != "s3" or not parts.netloc:
+    parts = _OBJECT_URI.fullmatch(uri)
+    if parts is None:
         raise StoreError(f"{uri!r} is no object address; write it as s3://bucket/key")
-    return parts.netloc, parts.path.lstrip("/")
+    return parts["bucket"], parts["key"] or ""
 
 
 class ObjectStore:

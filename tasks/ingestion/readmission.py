@@ -20,6 +20,7 @@ from infra.store import ObjectStore
 from tasks.ingestion.row_ids import as_binary, as_hex, digests_of, identities_of, trim
 from tasks.records.data import Readmission
 from tasks.sources.settings import S3_SCHEME, SourceSettings
+from tasks.sources.visible import are_visible
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import Column, Kind, RowShape, arrow_type
 
@@ -191,10 +192,13 @@ def _check_present(path: str, values: pa.ChunkedArray, column: Column) -> None:
 
 
 def _are_present(values: pa.ChunkedArray, kind: Kind) -> npt.NDArray[np.bool_]:
-    """Which values are there; white space alone is none, and no list is but of labels empty."""
+    """Which values are there.
+
+    A text of which nothing can be seen is none, nor is an empty list, but of labels.
+    """
     present = values.is_valid()
     if pa.types.is_string(values.type):
-        filled = pc.not_equal(pc.utf8_trim_whitespace(values), "")
+        filled = are_visible(values)
         present = pc.and_(present, pc.fill_null(filled, False))  # noqa: FBT003 - Arrow's signature
     elif pa.types.is_list(values.type) and kind != "labels":
         longer = pc.greater(pc.list_value_length(values), 0)

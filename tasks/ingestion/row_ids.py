@@ -11,19 +11,22 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.ingestion.splits import SplitSettings, splits_of
+from tasks.sources.visible import are_visible
 from tasks.task_types.rows import RowShape
 
 DIGEST_BYTES: Final = 32
 _SPACE: Final = 0x20
 _DELETE: Final = 0x7F
+_WHOLE_NUMBER: Final = r"^([+-]?[0-9]+)\.0+$"
 _HEX_PAIRS: Final = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), np.uint16)
 
 
 def trim(rows: pa.Table, shape: RowShape, group_columns: tuple[str, ...]) -> pa.Table:
     """Rows without white space around texts, labels, groups and clusters; empty is null.
 
-    The labels of a row are a set, so they are sorted. Tokens, tags and turns stay as they are. An
-    answer still starts where its number in the context says.
+    A text of which nothing can be seen is empty. A cluster that a column of numbers wrote as 7.0,
+    where another file has 7, is 7. The labels of a row are a set, so they are sorted. Tokens, tags
+    and turns stay as they are. An answer still starts where its number in the context says.
     """
     kinds = {column.name: column.kind for column in shape.columns}
     kinds |= dict.fromkeys((*group_columns, "cluster"), "text")
@@ -33,11 +36,19 @@ def trim(rows: pa.Table, shape: RowShape, group_columns: tuple[str, ...]) -> pa.
             trimmed = _replace(trimmed, name, _trim(_whole(rows[name])))
         elif kind == "labels":
             trimmed = _replace(trimmed, name, _sort_labels(_whole(rows[name])))
+    clusters = _replace_ends(trimmed["cluster"])
+    trimmed = _replace(trimmed, "cluster", clusters)
     if passage := shape.passage:
         answers, contexts = rows[passage.answer], rows[passage.context]
         moved = pc.subtract(_leading_spaces(answers), _leading_spaces(contexts))
         trimmed = _replace(trimmed, passage.start, pc.add(rows[passage.start], moved))
     return trimmed
+
+
+def _replace_ends(clusters: pa.ChunkedArray) -> pa.ChunkedArray:
+    if clusters.null_count == len(clusters):
+        return clusters
+    return pc.replace_substring_regex(clusters, _WHOLE_NUMBER, r"\1")
 
 
 def _replace(rows: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
@@ -59,8 +70,7 @@ def _trim(values: pa.Array) -> pa.Array:
     if not pc.any(pc.equal(lengths, 0)).as_py() and _is_trimmed(values, lengths):
         return values
     trimmed = pc.utf8_trim_whitespace(values)
-    empty = pc.equal(pc.binary_length(trimmed), 0)
-    return pc.if_else(empty, pa.scalar(None, pa.string()), trimmed)
+    return pc.if_else(are_visible(trimmed), trimmed, pa.scalar(None, pa.string()))
 
 
 def _is_trimmed(values: pa.Array, lengths: pa.Array) -> bool:

@@ -22,6 +22,8 @@ from tasks.sources.values import WrongValueError, convert
 from tasks.task_types.rows import Kind, arrow_type
 
 _LISTS: Final = frozenset({"labels", "texts", "tags"})
+_NAMES: Final = frozenset({"label", "labels", "tags", "groups"})
+_NARROW_FLOATS: Final = (pa.types.is_float16, pa.types.is_float32)
 _LIST_TYPES: Final = (
     pa.types.is_list,
     pa.types.is_large_list,
@@ -105,6 +107,8 @@ def _typed(array: pa.Array, kind: Kind, reasons: dict[int, str]) -> pa.Array:
         return pa.nulls(len(array), arrow_type(kind))
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
+    if kind in _NAMES:
+        array = _as_written(array)
     typed = _cast(array, kind)
     if typed is None:
         typed = _converted(array, kind, reasons)
@@ -113,6 +117,15 @@ def _typed(array: pa.Array, kind: Kind, reasons: dict[int, str]) -> pa.Array:
             if typed.slice(at, 1).nbytes > MAX_ROW_BYTES:
                 reasons.setdefault(at, FIELD_TOO_LONG)
     return typed
+
+
+def _as_written(array: pa.Array) -> pa.Array:
+    """Narrow floats as the shortest numbers that they stand for: 0.1, not 0.10000000149011612."""
+    nested = _is_any(array.type, _LIST_TYPES)
+    if not _is_any(array.type.value_type if nested else array.type, _NARROW_FLOATS):
+        return array
+    text, number = (pa.list_(one) if nested else one for one in (pa.string(), pa.float64()))
+    return array.cast(text).cast(number)
 
 
 def _cast(array: pa.Array, kind: Kind) -> pa.Array | None:

@@ -76,9 +76,9 @@ def _pin_file(path: Path) -> SourceFile:
 
 def _find_objects(settings: FilesSource, store: ObjectStore) -> list[str]:
     pattern = settings.path.rstrip("/")
+    if store.exists(pattern):  # whatever its name holds, as with a local file
+        return [pattern]
     if not _has_wildcard(pattern):
-        if store.exists(pattern):
-            return [pattern]
         below = [uri for uri in store.list(f"{pattern}/") if _stands_in(uri, pattern, settings)]
         return _not_empty(below, settings)
     fixed = pattern[: min(pattern.index(mark) for mark in _WILDCARDS if mark in pattern)]

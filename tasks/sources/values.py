@@ -163,19 +163,40 @@ def _groups(value: Value) -> Value:
 
 
 def label_text(value: Value) -> str:
-    """A number, truth value or date as the text of a label.
+    """A number, truth value or date as the text of a label: one text, however it was stored.
+
+    What pandas writes of the number 1 depends on whether another row of the file lacks one: 1, or
+    1.0. So a number is the same in all types, and so is a day that a database calls its midnight.
 
     Raises:
         WrongValueError: it is none of these.
 
     """
-    if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+    if isinstance(value, bool):
         return json.dumps(value)
+    if isinstance(value, int | float | Decimal):
+        return number_text(value)
+    if isinstance(value, datetime) and value.timetz() == time():
+        value = value.date()
     if isinstance(value, datetime | date | time):
         return value.isoformat()
-    if isinstance(value, Decimal) and value.is_finite():
-        return str(value)
     raise WrongValueError(WRONG_TYPE)
+
+
+def number_text(value: float | Decimal) -> str:
+    """A number in digits, without an exponent or zeros at its end: 1, 1.0 and 1e0 are ``1``.
+
+    Raises:
+        WrongValueError: it is not finite.
+
+    """
+    exact = value if isinstance(value, Decimal) else Decimal(repr(value))
+    if not exact.is_finite():
+        raise WrongValueError(WRONG_TYPE)
+    if not exact:
+        return "0"
+    written = format(exact, "f")
+    return written.rstrip("0").rstrip(".") if "." in written else written
 
 
 def has_half_surrogate(text: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.errors import DataError, SettingsError
+from infra.errors import DataError, SettingsError, StoreError
 from infra.store import ObjectStore
 from tasks.protected_groups.swapping import read_swaps
 from tasks.protected_groups.templates import read_templates
@@ -52,6 +52,39 @@ def test_glob_stays_within_its_folder(store: ObjectStore, places: list[str]) -> 
         ]  # fmt: skip
         assert names(store, format="csv", path=f"{place}/*/*.csv") == ["f.csv"]
         assert names(store, format="csv", path=f"{place}/d.jsonl") == ["d.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "key", ["reviews#2026.csv", "a[1].csv", "a?b.csv", "a*.csv", "a b%20+&=.csv", "тест 测试.csv"]
+)
+def test_an_object_is_read_under_the_name_that_it_has(store: ObjectStore, key: str) -> None:
+    folder = f"odd-names-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+    for other in ("reviews", "a1.csv", "axb.csv", "a"):
+        store.put_bytes(store.uri(folder, other), b"text,label\nwrong,x\n")
+    uri = store.put_bytes(store.uri(folder, key), b"text,label\nright,x\n").uri
+    settings = settings_of(format="csv", path=uri)
+    version = pin("line", settings, store)
+    assert [file.uri for file in version.files] == [uri]
+    assert read_version(version, settings, "classification", store).column("text") == ["right"]
+
+
+def test_the_folder_of_an_object_is_its_label_whatever_it_is_called(store: ObjectStore) -> None:
+    uri = store.put_bytes(store.uri("odd-labels", "c#?", "a.txt"), b"a text").uri
+    settings = settings_of(format="text_files", path=uri.replace("a.txt", "*.txt"))
+    read = read_version(pin("line", settings, store), settings, "classification", store)
+    assert read.column("label") == ["c#?"]
+
+
+@pytest.mark.parametrize("path", ["s3://[b/k.csv", "s3:///k.csv", "s3://b b/k.csv", "s3://-b/k"])
+def test_an_address_that_names_no_bucket_is_refused(store: ObjectStore, path: str) -> None:
+    with pytest.raises(StoreError, match="is no object address"):
+        pin("line", settings_of(format="csv", path=path), store)
+
+
+def test_a_key_that_begins_with_a_slash_is_not_another_without(store: ObjectStore) -> None:
+    store.put_bytes(store.uri("k.csv"), b"text,label\nwrong,x\n")
+    with pytest.raises((DataError, StoreError)):
+        pin("line", settings_of(format="csv", path=f"s3://{store.bucket}//k.csv"), store)
 
 
 def test_file_with_brackets_in_its_name_is_no_glob(store: ObjectStore, tmp_path: Path) -> None:

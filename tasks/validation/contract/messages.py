@@ -3,19 +3,31 @@
 import re
 import unicodedata
 from collections.abc import Sequence
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Final
+
+from tasks.sources.values import number_text
+from tasks.sources.visible import without_invisible
 
 EXCERPT_CHARACTERS: Final = 60
 # A message names at most this many admitted values.
 _NAMED_VALUES: Final = 12
 _BETWEEN_WORDS: Final = re.compile(r"[\s_-]+")
+_NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 
 def plain_form(value: str) -> str:
-    """The value without what a person overlooks: case, spacing, and forms of the same letter."""
-    folded = unicodedata.normalize("NFKC", value).casefold()
-    return _BETWEEN_WORDS.sub(" ", folded).strip()
+    """The value without what a person overlooks.
+
+    That is case, spacing, characters that cannot be seen, forms of the same letter, and whether a
+    number was written as 1, 1.0 or 1e0.
+    """
+    seen = without_invisible(_BETWEEN_WORDS.sub(" ", value))
+    folded = unicodedata.normalize("NFKC", seen).casefold()
+    plain = _BETWEEN_WORDS.sub(" ", folded).strip()
+    number = value.strip()
+    return number_text(Decimal(number)) if _NUMBER.fullmatch(number) else plain
 
 
 def nearest(seen: str, known: Sequence[str]) -> str | None:
@@ -31,6 +43,15 @@ def excerpt(value: object) -> str:
     if len(shown) <= EXCERPT_CHARACTERS:
         return shown
     return f"{shown[: EXCERPT_CHARACTERS - 1]}…"
+
+
+def tell_apart(values: Sequence[str]) -> str:
+    """Values that look alike, written so that one sees how they differ."""
+    forms = {unicodedata.normalize("NFC", value) for value in values}
+    shown = [excerpt(value) for value in values]
+    if len(forms) < len(values) or len(set(shown)) < len(values):
+        shown = [ascii(value)[: 2 * EXCERPT_CHARACTERS] for value in values]
+    return " and ".join(shown)
 
 
 def name_values(values: Sequence[str]) -> str:

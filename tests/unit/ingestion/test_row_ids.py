@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.ingestion.row_ids import as_binary, as_hex, digests_of, identities_of, trim
+from tasks.sources.visible import is_blank
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import RowShape, arrow_type
 
@@ -80,7 +81,7 @@ def test_trimming_is_that_of_python_and_empty_is_missing(texts: list[str | None]
     shape = shape_of("causal_lm")
     rows = rows_of(shape, *({"text": text, "gender": text} for text in texts))
     trimmed = trim(rows, shape, ("gender",))
-    expected = [(text or "").strip() or None for text in texts]
+    expected = [None if is_blank(text or "") else (text or "").strip() for text in texts]
     assert trimmed["text"].to_pylist() == trimmed["gender"].to_pylist() == expected
 
 
@@ -113,3 +114,18 @@ def test_an_answer_still_starts_where_its_number_says() -> None:
     for row in trimmed[:2]:
         start, answer = row["answer_start"], row["answer"]
         assert row["context"][start : start + len(answer)] == answer == "café"
+
+
+@pytest.mark.parametrize("text", ["\u200b", " \u2800 ", "\u3164\u3164", "\x1b\x07", "\u00ad"])
+def test_a_text_of_which_nothing_can_be_seen_is_missing(text: str) -> None:
+    shape = shape_of("classification")
+    rows = trim(rows_of(shape, {"text": text, "label": text}, {"text": f"{text}a"}), shape, ())
+    assert rows["text"].to_pylist() == [None, f"{text}a".strip()]
+    assert rows["label"].to_pylist() == [None, None]
+
+
+def test_a_cluster_that_numbers_were_written_as_is_one() -> None:
+    shape = shape_of("classification")
+    names = ["7", "7.0", " 7.00", "7.5", "v7.0", "-7.0", None]
+    rows = trim(rows_of(shape, *({"text": "a", "cluster": one} for one in names)), shape, ())
+    assert rows["cluster"].to_pylist() == ["7", "7", "7", "7.5", "v7.0", "-7", None]

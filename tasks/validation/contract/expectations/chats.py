@@ -13,6 +13,7 @@ from great_expectations.expectations.metrics.map_metric_provider import (
 )
 from numpy.typing import NDArray
 
+from tasks.sources.visible import is_blank
 from tasks.validation.contract.expectations.arrow_columns import (
     TURNS,
     lengths_of,
@@ -101,4 +102,4 @@ def _fault_of_turn(turn: Mapping[str, Any], wanted: str) -> str:
         return f"role {explain_unknown(role, ROLES)}"
     if role != wanted:
         return f"role is {role!r}, where {wanted!r} speaks"
-    return "" if said and said.strip() else "it is empty"
+    return "it is empty" if said is None or is_blank(said) else ""

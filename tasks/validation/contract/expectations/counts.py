@@ -12,7 +12,7 @@ from great_expectations.expectations.metrics.table_metric_provider import TableM
 from tasks.validation.contract.counts import LABEL
 from tasks.validation.contract.expectations.lengths import describe_bounds
 from tasks.validation.contract.expectations.rendering import CountsRule
-from tasks.validation.contract.messages import excerpt, plain_form
+from tasks.validation.contract.messages import excerpt, plain_form, tell_apart
 
 Measure = Literal["rows", "share"]
 # What is observed names at most this many figures.
@@ -147,17 +147,17 @@ class ExpectCountsToMatch(_CountsOfKind):
 
 
 class ExpectCountsToDifferInSpelling(_CountsOfKind):
-    """No two names of the kind differ in case, spacing or Unicode form alone."""
+    """No two names of the kind differ alone in what a person overlooks, as `plain_form` has it."""
 
     @classmethod
     def sentence(cls, kwargs: Mapping[str, Any]) -> str:
         """The rule in words."""
-        return f"no two {kwargs['kind']}s differ in case or spacing alone"
+        return f"no two {kwargs['kind']}s differ in case, spacing or invisible characters alone"
 
     def _judge(self, figures: Mapping[str, float]) -> tuple[bool, str]:
         by_form: defaultdict[str, list[str]] = defaultdict(list)
         for name in figures:
             by_form[plain_form(name)].append(name)
         alike = [names for names in by_form.values() if len(names) > 1]
-        told = "; ".join(" and ".join(map(excerpt, names)) for names in alike[:_NAMED])
+        told = "; ".join(map(tell_apart, alike[:_NAMED]))
         return not alike, told or f"{len(figures):,} {self.kind}s"

@@ -10,6 +10,7 @@ from tasks.validation.contract.messages import (
     name_values,
     nearest,
     plain_form,
+    tell_apart,
 )
 from tasks.validation.contract.settings import BROKEN_ROW_REASONS, ContractSettings
 
@@ -104,7 +105,18 @@ def test_the_nearest_name_is_found_beyond_case_spacing_and_slips(
 
 def test_names_equal_in_their_plain_form_are_found_as_they_are_written() -> None:
     assert plain_form(" New_York ") == plain_form("new  york")
+    assert plain_form("\u200btea") == plain_form("tea\u00ad") == plain_form("Te\u2060a")
+    assert plain_form("1") == plain_form("1.0") == plain_form(" 1e0") == plain_form("+1.00")
+    assert plain_form("1.5") != plain_form("15")
+    assert plain_form("1.0.0") != plain_form("1")
     assert nearest("SPORT", ["Sport", "sport"]) == "Sport"
+
+
+def test_names_that_look_alike_are_written_so_that_one_sees_the_difference() -> None:
+    assert tell_apart(["é", "e\u0301"]) == r"'\xe9' and 'e\u0301'"
+    assert tell_apart(["tea", "\u200btea"]) == r"'tea' and '\u200btea'"
+    assert tell_apart(["Sport", "sport"]) == "'Sport' and 'sport'"
+    assert tell_apart(["茶", "\u202e茶"]) == r"'茶' and '\u202e茶'"
 
 
 def test_excerpts_and_lists_stay_short() -> None:

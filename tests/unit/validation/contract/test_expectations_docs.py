@@ -146,7 +146,9 @@ def test_data_docs_tell_figures_in_words() -> None:
     assert "test rows: at least 1,000" in words
     assert words.count("test rows") == 1
     spelling = ours.ExpectCountsToDifferInSpelling(kind="split")
-    assert "no two splits differ in case or spacing alone" in words_of(spelling, figures.frame())
+    assert "no two splits differ in case, spacing or invisible characters alone" in words_of(
+        spelling, figures.frame()
+    )
     columns = ours.ExpectCountsToMatch(kind="column", names=["text (text)"])
     assert "without text (text)" in words_of(columns, figures.frame())
 

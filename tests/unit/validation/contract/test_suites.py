@@ -371,7 +371,7 @@ def test_labels_that_differ_in_spelling_alone_are_told_unless_the_contract_names
     labels = ("New  York", "Sport", "new_york", "sport")
     shards = [clean_rows("classification", rows, [split] * 4) for split in SPLITS]
     assert judge_set("classification", labels, shards) == {
-        "no two labels differ in case or spacing alone": (
+        "no two labels differ in case, spacing or invisible characters alone": (
             "'New  York' and 'new_york'; 'Sport' and 'sport'"
         )
     }
