@@ -1,10 +1,16 @@
-"""CoNLL: a token and its tag a line, an empty line between sentences."""
+"""CoNLL: a token and its tag a line, an empty line between sentences.
+
+Lines before a sentence that begin with # are comments, as in CoNLL-U
+(https://universaldependencies.org/format.html) and many sets of tags, unless they are a token of
+their own with its tag.
+"""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
+from infra.errors import DataError
 from tasks.sources.blocks import LongLine, lines_of, read_blocks
 from tasks.sources.columns import ReadColumn
 from tasks.sources.pinned import PinnedFile
@@ -18,12 +24,18 @@ from tasks.sources.shards import (
     broken_row,
     invalid_encoding,
 )
+from tasks.sources.tag_schemes import as_bio
 from tasks.sources.typed_rows import ShardBuilder
 
 # Tells documents apart in the files of CoNLL-2003; it is no sentence.
 _DOCUMENT_START: Final = "-DOCSTART-"
 _BLANKS: Final = re.compile(r"[ \t]+")
 _MIN_FIELDS: Final = 2
+_DEFAULTS: Final[Mapping[Literal["tokens", "tags"], int]] = {"tokens": 0, "tags": -1}
+_TAG: Final = re.compile(r"O|[BIESLU]-\S+")
+# A word of CoNLL-U; 1-2 stands for two words in one token, and 1.1 for a word that is not written.
+_CONLL_U_FIELDS: Final = 10
+_CONLL_U_ID: Final = re.compile(r"\d+([-.]\d+)?")
 
 
 @dataclass(slots=True)
@@ -37,6 +49,7 @@ class _Sentence:
     """
 
     row: int
+    columns: Mapping[Literal["tokens", "tags"], int]
     tokens: list[str] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
     raw: bytearray = field(default_factory=bytearray)
@@ -60,14 +73,46 @@ class _Sentence:
             text = line.decode().strip(" \t\r\n")
         except UnicodeDecodeError:
             return invalid_encoding(encoding)
-        fields = [part for part in text.split("\t") if part]
-        if len(fields) < _MIN_FIELDS:
-            fields = _BLANKS.split(text)
-        if len(fields) < _MIN_FIELDS:
+        if not self.tokens and _is_comment(text, by_name=bool(self.columns)):
+            return ""
+        fields = _fields_of(text, keep_empty=bool(self.columns))
+        if _is_conll_u(fields) and not self.columns:
+            raise _NotNamedError
+        if _is_conll_u(fields) and not fields[0].isdecimal():
+            return ""
+        return self._take(fields)
+
+    def _take(self, fields: Sequence[str]) -> str:
+        try:
+            token, tag = (fields[self.columns.get(name, at)] for name, at in _DEFAULTS.items())
+        except IndexError:
             return WRONG_NUMBER_OF_FIELDS
-        self.tokens.append(fields[0])
-        self.tags.append(fields[-1])
+        if len(fields) < _MIN_FIELDS or not token or not tag:
+            return WRONG_NUMBER_OF_FIELDS
+        self.tokens.append(token)
+        self.tags.append(tag)
         return ""
+
+
+class _NotNamedError(Exception):
+    """A line is one of CoNLL-U, and nothing says which of its fields are meant."""
+
+
+def _fields_of(text: str, *, keep_empty: bool) -> list[str]:
+    fields = [part for part in text.split("\t") if part or keep_empty]
+    return fields if len(fields) >= _MIN_FIELDS else _BLANKS.split(text)
+
+
+def _is_comment(text: str, *, by_name: bool) -> bool:
+    """Whether a line before a sentence is no token: # is one where a tag follows, or two fields."""
+    fields = _BLANKS.split(text)
+    is_token = "\t" in text or _TAG.fullmatch(fields[-1])
+    is_pair = len(fields) == _MIN_FIELDS and not by_name
+    return text.startswith("#") and not is_token and not is_pair
+
+
+def _is_conll_u(fields: Sequence[str]) -> bool:
+    return len(fields) == _CONLL_U_FIELDS and _CONLL_U_ID.fullmatch(fields[0]) is not None
 
 
 def read_conll(
@@ -75,16 +120,21 @@ def read_conll(
 ) -> Iterator[Shard]:
     """Sentences of a CoNLL file, each numbered by its first line.
 
-    The token is the first field of a line, and the tag the last; those between are passed over. A
-    line that is broken breaks its sentence.
+    The token is the first field of a line, and the tag the last, unless the settings name others;
+    the rest is passed over. A line that is broken breaks its sentence.
+
+    Raises:
+        DataError: the file is CoNLL-U, and the settings name no fields.
+
     """
     shard = ShardBuilder(file.uri, columns)
     for sentence in _sentences(file, settings):
         if sentence.reason:
             raw = bytes(sentence.raw)
             shard.put_aside(broken_row(file.uri, sentence.row, sentence.reason, raw))
-        elif sentence.tokens[0] != _DOCUMENT_START:
-            values = {"tokens": sentence.tokens, "tags": sentence.tags}
+        elif sentence.tokens and sentence.tokens[0] != _DOCUMENT_START:
+            tags = as_bio(sentence.tags, settings.tag_scheme)
+            values = {"tokens": sentence.tokens, "tags": tags}
             row_values = [values[column.name] for column in columns]
             shard.add(sentence.row, row_values, len(sentence.raw))
         if shard.is_full:
@@ -102,8 +152,15 @@ def _sentences(file: PinnedFile, settings: AnnotatedSource) -> Iterator[_Sentenc
                 yield sentence
             sentence = None
             continue
-        sentence = sentence or _Sentence(row)
-        sentence.add(row, data, settings.encoding)
+        sentence = sentence or _Sentence(row, settings.columns)
+        try:
+            sentence.add(row, data, settings.encoding)
+        except _NotNamedError:
+            raise DataError(
+                f"{file.uri}, line {row}, is a word of CoNLL-U, whose 10 fields begin with its "
+                "number; set source.columns to the fields that are meant, counted from 0, such as "
+                "{tokens: 1, tags: 3}"
+            ) from None
     if sentence:
         yield sentence
 

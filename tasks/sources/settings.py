@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from tasks.sources.tag_schemes import TagSchemeOfFiles
 from tasks.task_types.rows import OWN_COLUMNS, RowShape
 
 S3_SCHEME: Final = "s3://"
@@ -191,6 +192,25 @@ class AnnotatedSource(_FilesBase):
         description="conll: a token and its tag a line, parted by a tab or blank, an empty line "
         "between sentences (tagging). squad: the nested JSON of SQuAD 1.1 and 2.0 (questions)."
     )
+    columns: dict[Literal["tokens", "tags"], int] = Field(
+        default_factory=dict,
+        description="conll: which field of a line holds the token and which the tag, counted from "
+        "0, or from the last by -1; by default {tokens: 0, tags: -1}. For CoNLL-U for example "
+        "{tokens: 1, tags: 3}.",
+    )
+    tag_scheme: TagSchemeOfFiles = Field(
+        default="BIO",
+        description="conll: how the tags of the files mark spans; those of IOB1, BIOES and BILOU "
+        "are rewritten as BIO.",
+    )
+
+    @model_validator(mode="after")
+    def _only_conll_has_fields(self) -> Self:
+        if self.format == "squad" and (self.columns or self.tag_scheme != "BIO"):
+            raise ValueError("columns and tag_scheme are of format conll; squad has neither")
+        if self.columns.get("tokens", 0) == self.columns.get("tags", -1):
+            raise ValueError("columns names one field for tokens and tags; name one for each")
+        return self
 
     @property
     def group_columns(self) -> tuple[str, ...]:

@@ -7,9 +7,10 @@ is a mean over rows. BLEU and chrF run from 0 to 100, as everybody writes them; 
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -29,8 +30,8 @@ CHRF_BETA: Final = 2
 REPEATED_WORDS: Final = 4
 KANA: Final = re.compile("[\u3040-\u30ff]")
 HAN: Final = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
-# A sign of a script without spaces is a word of its own; elsewhere a run of letters and digits is.
-ROUGE_WORD: Final = re.compile(rf"{UNSPACED.pattern}|(?:(?!{UNSPACED.pattern})[^\W_])+")
+# Beyond the last plane of scripts there are only variation selectors, which are not seen.
+LAST_MARK: Final = 0x1FFFF
 ROUGE_NAMES: Final[Mapping[str, str]] = {
     "rouge1": "rouge_1",
     "rouge2": "rouge_2",
@@ -41,12 +42,26 @@ ROUGE_NAMES: Final[Mapping[str, str]] = {
 class RougeWords:
     """Splits a text for rouge-score: as its own tokenizer does in English, and right elsewhere.
 
-    Its own one drops every letter beyond a to z.
+    Its own one drops every letter beyond a to z. Letters are the same whether a text writes them
+    as one character or with combining marks (Unicode normalization form C).
     """
 
     def tokenize(self, text: str) -> list[str]:
         """Words in lower case."""
-        return ROUGE_WORD.findall(text.lower())
+        return _rouge_word().findall(unicodedata.normalize("NFC", text.lower()))
+
+
+@cache
+def _rouge_word() -> re.Pattern[str]:
+    """A sign of a script without spaces, or a run of letters and digits with their marks.
+
+    The vowel signs of Hindi and its kin are marks, which Python's own classes part a word at; so
+    are the joiners within words of Persian.
+    """
+    every = map(chr, range(LAST_MARK + 1))
+    marks = "".join(one for one in every if unicodedata.category(one)[0] == "M") + "\u200c\u200d"
+    letter = rf"(?!{UNSPACED.pattern})[^\W_]"
+    return re.compile(rf"{UNSPACED.pattern}|{letter}(?:{letter}|[{marks}])*")
 
 
 @dataclass(frozen=True)
@@ -163,7 +178,8 @@ def signatures(targets: Sequence[str]) -> dict[str, str]:
         metric.corpus_score([""], [[""]])  # after which it knows the number of references
         found[name] = str(metric.get_signature())
     rouge = (
-        "words:letters and digits, single signs where words have no spaces|case:lc|stemmer:no|"
+        "words:letters with their marks and digits, single signs where words have no spaces|"
+        "form:NFC|case:lc|stemmer:no|"
         f"version:rouge-score {version('rouge-score')}"
     )
     return {**found, **dict.fromkeys(ROUGE_NAMES.values(), rouge)}

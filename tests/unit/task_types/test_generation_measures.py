@@ -1,3 +1,5 @@
+import unicodedata
+
 import numpy as np
 import pytest
 import sacrebleu
@@ -78,6 +80,20 @@ def test_rouge_equals_rouge_score_and_a_row_its_own_chrf(pairs: list[tuple[str, 
 @given(st.text(st.characters(max_codepoint=127), max_size=40))
 def test_words_of_ascii_are_those_of_rouge_score(text: str) -> None:
     assert RougeWords().tokenize(text) == DefaultTokenizer().tokenize(text)
+
+
+def test_rouge_does_not_ask_how_a_letter_was_encoded() -> None:
+    nfc, nfd = "Café crème à Đà Nẵng", unicodedata.normalize("NFD", "Café crème à Đà Nẵng")
+    assert nfc != nfd
+    found = values(measured([(nfc, nfd)]))
+    assert found["rouge_1"] == found["rouge_2"] == found["rouge_l"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("word", ["पूर्व", "हिन्दी", "தமிழ்", "മലയാളം", "می‌خواهم", "שָׁלוֹם", "한국어"])
+def test_a_word_keeps_its_marks(word: str) -> None:
+    for form in ("NFC", "NFD"):
+        text = unicodedata.normalize(form, f"{word} {word}")
+        assert RougeWords().tokenize(text) == [unicodedata.normalize("NFC", word)] * 2
 
 
 def test_rouge_reads_every_script() -> None:

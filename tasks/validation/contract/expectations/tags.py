@@ -110,9 +110,17 @@ class ExpectMulticolumnValuesToBeValidTagSequences(ColumnsRule):
         place = next((place for place, bad in enumerate(_mark(tags, kwargs)) if bad), 0)
         tag, before = tags[place], tags[place - 1] if place else None
         if _read(tag)[0] == _BROKEN or kwargs.get("scheme") == "any":
-            return f"tag {place + 1:,} is {excerpt(tag)}, neither O nor B-TYPE nor I-TYPE"
+            hint = " (files of BIOES or BILOU: source.tag_scheme)" if _ends_span(tag) else ""
+            return f"tag {place + 1:,} is {excerpt(tag)}, neither O nor B-TYPE nor I-TYPE{hint}"
         after = f"after {excerpt(before)}" if place else "at the start"
-        return f"tag {place + 1:,} is {excerpt(tag)} {after}, so that it goes on with no span"
+        return (
+            f"tag {place + 1:,} is {excerpt(tag)} {after}, so that it goes on with no span (files "
+            "of IOB1: source.tag_scheme)"
+        )
+
+
+def _ends_span(tag: str | None) -> bool:
+    return (tag or "")[:2] in {"E-", "S-", "L-", "U-"}
 
 
 def _mark(tags: list[str | None], kwargs: Mapping[str, Any]) -> list[bool]:
