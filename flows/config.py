@@ -1,13 +1,22 @@
 """The settings of one model line: every stage's under one roof, read from one YAML file."""
 
 import difflib
+import re
 import types
 import typing
+import unicodedata
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Final, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from infra.errors import SettingsError
 from infra.settings import explain_validation
@@ -28,6 +37,9 @@ from tasks.validation.contract.settings import ContractSettings
 from tasks.validation.leakage.settings import LeakageSettings
 from tasks.validation.personal_data.settings import PrivacySettings
 
+MAX_LINE_CHARACTERS: Final = 63
+LINE_PATTERN: Final = rf"^[a-z0-9][a-z0-9-]{{0,{MAX_LINE_CHARACTERS - 1}}}$"
+
 Config = TypeVar("Config", bound="DataConfig")
 
 
@@ -37,7 +49,7 @@ class DataConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     line: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        pattern=LINE_PATTERN,
         description="Name of the model line: lower-case letters, digits and dashes. It is the "
         "name of the registered model in MLflow.",
     )
@@ -66,6 +78,19 @@ class DataConfig(BaseModel):
     base_model: BaseModelSettings = Field(
         default=BaseModelSettings(), description="The weights and tokenizer to start from."
     )
+
+    @field_validator("line", mode="before")
+    @classmethod
+    def _line_is_a_name(cls, value: Any) -> Any:
+        if not isinstance(value, str) or re.fullmatch(LINE_PATTERN, value):
+            return value
+        plain = unicodedata.normalize("NFKD", value).encode("ascii", "ignore").decode().lower()
+        near = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:MAX_LINE_CHARACTERS].rstrip("-")
+        raise ValueError(
+            "a line's name has lower-case letters a to z, digits and dashes, begins with a letter "
+            f"or digit, and has at most {MAX_LINE_CHARACTERS} characters"
+            + (f"; did you mean {near}?" if near else "")
+        )
 
     @model_validator(mode="after")
     def _tokens_can_be_counted(self) -> Self:

@@ -17,12 +17,14 @@ prefect   PREFECT_API_URL
 import os
 import re
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from string import Template
 from typing import Self
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from infra.errors import SettingsError
@@ -243,7 +245,7 @@ def explain_validation(error: ValidationError, source: str, prefix: str = "") ->
 
     """
     lines = []
-    for item in error.errors(include_url=False):
+    for item in _own_errors(error):
         key = ".".join(str(part) for part in item["loc"])
         if prefix and key.islower():
             key = f"{prefix}{key}".upper()
@@ -255,8 +257,41 @@ def explain_validation(error: ValidationError, source: str, prefix: str = "") ->
             lines.append(f"  {item['msg']}")
         else:
             seen = _without_passwords(repr(item["input"]))
-            lines.append(f"  {key}: {item['msg']} (value seen: {seen})")
+            hint = _hint_at_quotes(item)
+            told = item["msg"].removeprefix("Value error, ")
+            lines.append(f"  {key}: {told} (value seen: {seen}{hint})")
     return f"{source} has {len(lines)} wrong setting(s):\n" + "\n".join(lines)
+
+
+def _own_errors(error: ValidationError) -> list[ErrorDetails]:
+    """All errors but those that only follow from others.
+
+    A default that is made of other settings is not made where these are wrong, and a list of which
+    items are wrong counts as too short.
+    """
+    found = error.errors(include_url=False)
+    places = {item["loc"] for item in found}
+    return [
+        item
+        for item in found
+        if item["type"] != "default_factory_not_called"
+        and not (
+            item["type"] == "too_short"
+            and any(place[: len(item["loc"])] == item["loc"] != place for place in places)
+        )
+    ]
+
+
+def _hint_at_quotes(item: ErrorDetails) -> str:
+    """What to do where YAML made something else of a word."""
+    if item["type"] != "string_type":
+        return ""
+    seen = item["input"]
+    if isinstance(seen, bool):
+        return "; YAML reads yes, no, on, off, true and false so: quote the word, as in 'yes'"
+    if isinstance(seen, int | float | date):
+        return "; quote it, so that it is read as text"
+    return ""
 
 
 def _without_passwords(shown: str) -> str:

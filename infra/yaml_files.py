@@ -6,6 +6,7 @@ shares what an alias stands for, so that nine lines can stand for a billion valu
 somebody walks over them (CWE-776).
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ MAX_BYTES: Final = 1_000_000
 MAX_DEPTH: Final = 64
 MAX_VALUES: Final = 100_000
 
+# Octal numbers, and those of base 60.
+_READ_OTHERWISE: Final = re.compile(r"[-+]?(0[0-7_]+|[0-9_]+(:[0-5]?[0-9])+)")
 _MERGE_TAG: Final = "tag:yaml.org,2002:merge"
 
 
@@ -61,6 +64,21 @@ class _LimitedLoader(yaml.SafeLoader):
             if values > MAX_VALUES:
                 raise _refused(f"with its aliases it has more than {MAX_VALUES:,} values", event)
         return node
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """A whole number, but none that YAML 1.1 reads otherwise than a person: 012 as 10."""
+        if _READ_OTHERWISE.fullmatch(node.value):
+            value = super().construct_yaml_int(node)
+            raise yaml.constructor.ConstructorError(
+                None, None,
+                f"{node.value} would be read as the number {value} (YAML 1.1); write the number "
+                "without a zero or colon in it, or quote it where it is text",
+                node.start_mark,
+            )  # fmt: skip
+        return int(super().construct_yaml_int(node))
+
+
+_LimitedLoader.add_constructor("tag:yaml.org,2002:int", _LimitedLoader.construct_yaml_int)
 
 
 def _inside(node: yaml.Node) -> Iterator[yaml.Node]:

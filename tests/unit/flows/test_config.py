@@ -1,5 +1,6 @@
 """The settings of a line: the shipped ones load, and wrong ones are refused whole."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,36 @@ def test_all_errors_come_at_once_each_with_its_key(tmp_path: Path) -> None:
     assert "training.epochs" in message
     assert "did you mean learning_rate?" in message
     assert "nonsense" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "said", "not_said"),
+    [
+        pytest.param(
+            {"contract": {"labels": [True, False]}},
+            ["contract.labels.0", "contract.labels.1", "quote the word, as in 'yes'"],
+            ["default factory", "PydanticUndefined", "at least 2 items"], id="yes and no",
+        ),
+        pytest.param(
+            {"contract": {"labels": [1, 2.5, date(2024, 1, 2)]}, "seed": 1},
+            ["quote it, so that it is read as text", "labels.2", "seed: unknown setting"],
+            ["PydanticUndefined"], id="numbers and dates",
+        ),
+        pytest.param({"contract": {"labels": ["a"]}}, ["at least 2 items"], [], id="one label"),
+        pytest.param({"line": "Neue Fälle"}, ["did you mean neue-falle?"], [], id="capitals"),
+        pytest.param({"line": "x" * 70}, [f"did you mean {'x' * 63}?"], [], id="long"),
+        pytest.param(
+            {"line": "测试"}, ["letters a to z", "'测试'"], ["did you mean"], id="Chinese"
+        ),
+    ],
+)  # fmt: skip
+def test_an_error_says_what_would_be_right_and_nothing_that_only_follows(
+    tmp_path: Path, content: dict[str, object], said: list[str], not_said: list[str]
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_config(written(tmp_path, MINIMAL | content))
+    assert all(words in str(refused.value) for words in said), refused.value
+    assert not any(words in str(refused.value) for words in not_said), refused.value
 
 
 def test_a_gate_on_groups_that_are_not_assessed_is_refused(tmp_path: Path) -> None:

@@ -49,6 +49,8 @@ def test_the_files_of_this_project_are_within_the_limits(path: Path) -> None:
         pytest.param("a: " + "x" * MAX_BYTES, "right are at most 1,000,000", id="large"),
         pytest.param("line: one\npolicy: {}\nline: two\n", "'line'", id="twice"),
         pytest.param("a: {b: 1, 'b': 2}", "'b'", id="twice, inside"),
+        pytest.param("a: 012", "012 would be read as the number 10", id="octal"),
+        pytest.param("a: [1:30]", "1:30 would be read as the number 90", id="base 60"),
         pytest.param("a: 2026-13-01", "cannot be read", id="no date"),
         pytest.param("a: " + "9" * 5_000, "cannot be read", id="no number that Python reads"),
     ],
