@@ -65,6 +65,12 @@ class ContractSettings(BaseModel):
         description="The admitted labels (of tagging: the tags, O included); None admits every "
         "label that the data holds.",
     )
+    missing_labels: tuple[str, ...] = Field(
+        default=("?", "-", "--", "n/a", "#n/a", "na", "<na>", "nan", "NaN", "none", "null", "nil"),
+        description="Words that stand for a label that is missing, in small letters, in capitals "
+        "or with a capital first; rows with one are put aside as `missing label`. One that "
+        "contract.labels names is a label.",
+    )
     min_text_length: int = Field(default=1, ge=1, description="Shortest text, in characters.")
     max_text_length: int = Field(
         default=MAX_TEXT_CHARACTERS, ge=1, description="Longest text, in characters."
@@ -140,6 +146,17 @@ class ContractSettings(BaseModel):
         description="The admitted values of a group column, by column; a column that is not named "
         "here admits every value. A missing value is admitted.",
     )
+
+    @property
+    def words_for_missing(self) -> frozenset[str]:
+        """All spellings of what stands for a missing label; none where the labels are named."""
+        if self.labels is not None:
+            return frozenset()
+        return frozenset(
+            spelling
+            for word in self.missing_labels
+            for spelling in (word, word.lower(), word.upper(), word.capitalize())
+        )
 
     @field_validator("labels")
     @classmethod

@@ -72,6 +72,8 @@ def labels_of(
 ) -> tuple[str, ...]:
     """The label set, sorted: that of the contract, or all labels that the shards hold.
 
+    What stands for a missing label is none.
+
     Raises:
         DataError: there are too many of them to be labels.
 
@@ -81,8 +83,9 @@ def labels_of(
     if contract.labels is not None:
         return tuple(sorted(contract.labels))
     found: set[str] = set()
+    missing = contract.words_for_missing if shape.has_one_class else frozenset()
     for rows in shards:
-        found |= _labels_in(rows[shape.label_column])
+        found |= _labels_in(rows[shape.label_column]) - missing
         if len(found) > MAX_LABELS:
             raise DataError(
                 f"column {shape.label_column!r} holds more than {MAX_LABELS:,} different values, "
@@ -125,7 +128,7 @@ def row_rules(
     """
     return [
         *(_presence_rule(column) for column in shape.columns if not column.may_be_missing),
-        *_label_rules(shape, labels),
+        *_label_rules(contract, shape, labels),
         _length_rule(contract),
         *_text_rules(contract, shape),
         *_task_rules(contract, shape),
@@ -167,12 +170,25 @@ def _presence_rule(column: Column) -> RowRule:
     )
 
 
-def _label_rules(shape: RowShape, labels: Sequence[str]) -> Iterator[RowRule]:
+def _label_rules(
+    contract: ContractSettings, shape: RowShape, labels: Sequence[str]
+) -> Iterator[RowRule]:
     for column in shape.columns:
         if column.kind == "label":
+            missing = sorted(contract.words_for_missing)
+            if missing:
+                yield _stock(
+                    f"missing {column.name}",
+                    gxe.ExpectColumnValuesToNotBeInSet(column=column.name, value_set=missing),
+                    f"{column.name} is no word for a missing one",
+                    lambda seen: (
+                        f"{excerpt(seen)} stands for a label that is missing "
+                        "(contract.missing_labels; name it in contract.labels if it is one)"
+                    ),
+                )
             yield _stock(
                 "unknown label",
-                gxe.ExpectColumnValuesToBeInSet(column=column.name, value_set=list(labels)),
+                gxe.ExpectColumnValuesToBeInSet(column=column.name, value_set=[*labels, *missing]),
                 f"{column.name} is one of {name_values(labels)}",
                 lambda seen: explain_unknown(seen, labels),
             )

@@ -258,6 +258,30 @@ def test_labels_are_those_of_the_contract_or_of_all_shards() -> None:
     assert labels_of(named, CLASSES, shards) == ("q", "z")
 
 
+WORDS_FOR_MISSING = ["?", "nan", "NaN", "N/A", "n/a", "None", "NULL", "-", "<NA>", "#N/A", "nil"]
+
+
+@pytest.mark.parametrize("word", WORDS_FOR_MISSING)
+def test_words_for_a_missing_label_are_no_classes_unless_the_contract_names_them(word: str) -> None:
+    rows = [("fine", "a"), ("good", "b"), ("well", word)]
+    shards = [table_of(CLASSES, rows)]
+    assert labels_of(ContractSettings(), CLASSES, shards) == ("a", "b")
+    ((place, reason, told),) = judge(rows)
+    assert (place, reason) == (2, "missing label")
+    assert repr(word) in told
+    assert "contract.missing_labels" in told
+    named = ContractSettings(labels=("a", "b", word))
+    assert word in labels_of(named, CLASSES, shards)
+    assert judge([("well", word)], contract=named)[0][1] == "unknown label"  # of a and b alone
+    none = ContractSettings(missing_labels=())
+    assert word in labels_of(none, CLASSES, shards)
+
+
+def test_words_that_only_begin_like_those_for_a_missing_label_are_classes() -> None:
+    rows = [("fine", one) for one in ("nonesuch", "nano", "n", "--x", "a")]
+    assert len(labels_of(ContractSettings(), CLASSES, [table_of(CLASSES, rows)])) == 5
+
+
 def test_labels_of_lists_are_their_values() -> None:
     shape = shape_of("multi_label")
     shards = [table_of(shape, [("x", ["b", "a"]), ("y", []), ("z", None), ("w", [None])])]
