@@ -7,6 +7,7 @@ the header. What that is worth, `benchmarks.data.ingest` measures.
 
 import codecs
 import csv
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -28,6 +29,7 @@ from tasks.sources.blocks import (
     read_blocks,
 )
 from tasks.sources.columns import ReadColumn, find_columns, shard_table
+from tasks.sources.dialect import Dialect, LongestRecord, quotes_are_characters
 from tasks.sources.pinned import PinnedFile
 from tasks.sources.settings import TableSource
 from tasks.sources.shards import (
@@ -45,6 +47,10 @@ from tasks.sources.typed_rows import no_rows
 from tasks.sources.values import WrongValueError, convert_field, has_half_surrogate
 from tasks.task_types.rows import arrow_type
 
+logger = logging.getLogger(__name__)
+
+# A row of more lines than this is told: an article has some dozen paragraphs.
+MANY_LINES: Final = 100
 Positions: TypeAlias = npt.NDArray[np.int64]
 Fields: TypeAlias = "Sequence[str] | pa.ChunkedArray"
 
@@ -69,6 +75,7 @@ def read_delimited(
             yield from reader.pass_over(block)
         else:
             yield from reader.read(block)
+    reader.tell_longest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +121,9 @@ class _DelimitedReader:
     def __init__(self, uri: str, settings: TableSource, columns: Sequence[ReadColumn]) -> None:
         csv.field_size_limit(2 * MAX_ROW_BYTES)
         self._uri, self._columns = uri, columns
-        self._delimiter = "\t" if settings.format == "tsv" else settings.delimiter
+        self._dialect = Dialect.of(settings)
+        self._is_sniffed = settings.format != "tsv" or settings.quoting != "auto"
+        self._longest = LongestRecord()
         self._encoding = settings.encoding
         self._held, self._line = b"", 1
         self._width = 0
@@ -126,6 +135,8 @@ class _DelimitedReader:
             self._held += block.data
             return
         data = self._held + block.data
+        if not self._is_sniffed:
+            self._sniff(data)
         if not self._places:
             data = self._read_header(data)
         whole = Block(data, self._line, block.is_last)
@@ -140,6 +151,17 @@ class _DelimitedReader:
                 continue
             rest = Block(self._held + piece.data, self._line, piece.is_last)
             yield self._take(self._read_fast(rest) or self._read_slowly(rest), rest)
+
+    def _sniff(self, data: bytes) -> None:
+        """Tell from the first lines whether anybody meant the quotes of a TSV file as such."""
+        self._is_sniffed = True
+        if b'"' in data and quotes_are_characters(data, self._dialect.delimiter):
+            self._dialect = replace(self._dialect, quotes=False)
+            logger.info(
+                "%s: quotes are read as characters (source.quoting: none), since no line fits "
+                "worse so; set source.quoting: double if they enclose fields",
+                self._uri,
+            )
 
     def _goes_on_in(self, block: Block) -> bool:
         """Whether a field that is open when the block begins is open still when it ends."""
@@ -156,6 +178,16 @@ class _DelimitedReader:
         yield Shard(no_rows(self._columns), (line.broken(self._uri),))
         self._line = line.line + 1
 
+    def tell_longest(self) -> None:
+        """Name the row that takes more lines than a row should: a quote may be left open there."""
+        longest = self._longest
+        if longest.lines > MANY_LINES:
+            logger.warning(
+                "%s: the row at line %s takes %s lines; if a quote was left open there, mend it, "
+                "or set source.quoting: none where quotes are characters like any other",
+                self._uri, f"{longest.row:,}", f"{longest.lines:,}",
+            )  # fmt: skip
+
     def _take(self, records: _Records, block: Block) -> Shard:
         """Hold what the records leave of a block."""
         self._held = block.data[records.size :]
@@ -165,7 +197,7 @@ class _DelimitedReader:
     def _read_header(self, data: bytes) -> bytes:
         """Find the columns in the first record that is not blank; what stands behind it."""
         lines = (line.decode(errors="surrogateescape") for line in lines_of(data))
-        reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
+        reader = self._dialect.reader(lines)
         try:
             header = next((fields for fields in reader if fields), [])
         except csv.Error as error:
@@ -193,9 +225,9 @@ class _DelimitedReader:
     def _read_fast(self, block: Block) -> _Records | None:
         """Records as pyarrow reads them; None where one may be one that Python must judge."""
         data = block.data
-        if not _suits_arrow(data, self._delimiter):
+        if not _suits_arrow(data, self._dialect):
             return None
-        ends = _ends_of_records(data, ord(self._delimiter), is_last=block.is_last)
+        ends = _ends_of_records(data, self._dialect, is_last=block.is_last)
         if ends is None:
             return None
         starts, size = np.concatenate(([0], ends[:-1])), int(ends[-1])
@@ -207,6 +239,8 @@ class _DelimitedReader:
         if table is None or table.num_rows != len(starts):
             return None
         rows = block.first_line + np.searchsorted(line_ends(data[:size]), starts)
+        behind = block.first_line + count_lines(data[:size])
+        self._longest.note(rows, np.diff(np.append(rows, behind)))
         return _Records(self._typed(table.columns, rows, lambda i: data[starts[i] : ends[i]]), size)
 
     def _parse_by_arrow(self, data: bytes) -> pa.Table | None:
@@ -217,7 +251,11 @@ class _DelimitedReader:
             table = pa_csv.read_csv(
                 pa.BufferReader(data),
                 pa_csv.ReadOptions(column_names=names, block_size=_ARROW_BLOCK_BYTES),
-                pa_csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=b'"' in data),
+                pa_csv.ParseOptions(
+                    delimiter=self._dialect.delimiter,
+                    quote_char='"' if self._dialect.quotes else False,
+                    newlines_in_values=self._dialect.quotes and b'"' in data,
+                ),
                 pa_csv.ConvertOptions(
                     column_types=dict.fromkeys(once, pa.string()),
                     include_columns=once,
@@ -234,6 +272,8 @@ class _DelimitedReader:
         good = [record for record in records if record.fields and not record.reason]
         fields = [[record.fields[place] for record in good] for place in self._places]
         rows = np.array([block.first_line + record.start for record in good], np.int64)
+        lengths = np.array([record.stop - record.start for record in good], np.int64)
+        self._longest.note(rows, lengths)
         shard = self._typed(fields, rows, lambda i: good[i].bytes_in(lines))
         broken = [
             broken_row(
@@ -260,7 +300,7 @@ class _DelimitedReader:
         while start < len(lines):
             first = start
             rest = map(text.__getitem__, range(first, len(text)))
-            reader = csv.reader(rest, delimiter=self._delimiter, strict=True)
+            reader = self._dialect.reader(rest)
             try:
                 for fields in reader:
                     record = _Record(start, first + reader.line_num, fields)
@@ -328,11 +368,12 @@ def _reason_of(error: csv.Error, size: int) -> str:
     return OPEN_QUOTE if size <= MAX_ROW_BYTES else FIELD_TOO_LONG
 
 
-def _suits_arrow(data: bytes, delimiter: str) -> bool:
+def _suits_arrow(data: bytes, dialect: Dialect) -> bool:
     """Whether pyarrow splits these bytes into lines and characters as Python does."""
     return (
         bool(data)
-        and delimiter.isascii()
+        and dialect.delimiter.isascii()
+        and dialect.escape is None
         and b"\0" not in data
         and data.count(b"\r") == data.count(b"\r\n")
         and not data.startswith(codecs.BOM_UTF8)
@@ -340,11 +381,11 @@ def _suits_arrow(data: bytes, delimiter: str) -> bool:
     )
 
 
-def _ends_of_records(data: bytes, delimiter: int, *, is_last: bool) -> Positions | None:
+def _ends_of_records(data: bytes, dialect: Dialect, *, is_last: bool) -> Positions | None:
     """Behind which bytes records end; None where that is in doubt, or none ends."""
     characters = np.frombuffer(data, np.uint8)
     feeds = line_ends(data)
-    quotes = np.flatnonzero(characters == _QUOTE)
+    quotes = np.flatnonzero(characters == _QUOTE) if dialect.quotes else feeds[:0]
     # A line feed with an odd number of quotes before it stands in a field.
     ends: Positions = feeds[np.searchsorted(quotes, feeds) % 2 == 0] + 1
     if is_last and (not len(ends) or ends[-1] < len(data)):
@@ -352,7 +393,7 @@ def _ends_of_records(data: bytes, delimiter: int, *, is_last: bool) -> Positions
     if not len(ends):
         return None
     quotes = quotes[: np.searchsorted(quotes, ends[-1])]
-    if len(quotes) % 2 or not _are_paired(characters, quotes, delimiter):
+    if len(quotes) % 2 or not _are_paired(characters, quotes, ord(dialect.delimiter)):
         return None
     return ends
 

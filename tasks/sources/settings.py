@@ -154,6 +154,26 @@ class TableSource(_FilesBase, _NamedColumns):
         description="What parts the fields of a CSV file; those of a TSV file are parted by tabs.",
     )
 
+    quoting: Literal["auto", "double", "none"] = Field(
+        default="auto",
+        description="Quotes in CSV and TSV files. double: a field may stand in quotes, and a quote "
+        "in it is doubled (RFC 4180). none: a quote is a character like any other. auto: double; "
+        "of a TSV file none where its first lines show that nobody meant them so.",
+    )
+    escape: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1,
+        description="The character before a quote or delimiter of CSV and TSV files that is meant "
+        "as itself, for example a backslash; None: there is none.",
+    )
+
+    @model_validator(mode="after")
+    def _escape_is_no_other_mark(self) -> Self:
+        if self.escape and self.escape in {self.delimiter, '"', "\n", "\r", "\0"}:
+            raise ValueError(f"escape {self.escape!r} has another meaning; try a backslash")
+        return self
+
     @field_validator("delimiter")
     @classmethod
     def _delimiter_parts_fields(cls, value: str) -> str:

@@ -17,6 +17,7 @@ from infra.parquet_tables import TableWriter, open_table
 from infra.store import Artifact, ObjectStore
 from tasks.records.data import SPLITS, Check, DataReport, Histogram, Leakage, Snapshot
 from tasks.records.training import BaseModel
+from tasks.sources import shards
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import RowShape
 from tasks.task_types.tokenizers import load_tokenizer
@@ -47,6 +48,18 @@ _BATCH_ROWS: Final = 65_536
 _TOKENIZED_AT_ONCE: Final = 1_024
 # A message lists at most this many breaches; Data Docs show all.
 _LISTED_BREACHES: Final = 30
+# What helps most often where many rows are put aside for one reason.
+_MENDS: Final = {
+    shards.invalid_encoding("utf-8"): "invalid utf-8: what Excel or Windows saved is often cp1252; "
+    "set source.fallback_encoding: cp1252, or source.encoding to what the file is in",
+    shards.WRONG_NUMBER_OF_FIELDS: "wrong number of fields: is the delimiter another, such as ';' "
+    "(source.delimiter), or are quotes characters like any other (source.quoting: none)?",
+    shards.BROKEN_CSV: "broken CSV: where quotes are characters like any other, set "
+    "source.quoting: none; where a backslash stands before them, source.escape: '\\'",
+    shards.OPEN_QUOTE: "open quote: close it, or set source.quoting: none where quotes are "
+    "characters like any other",
+    "missing label": "missing label: contract.missing_labels lists the words that stand for one",
+}
 
 
 @dataclass(frozen=True)
@@ -285,7 +298,8 @@ def _explain(breaches: Sequence[str], found: PartitionedSnapshot, docs_uri: str)
         f"the data breaks its contract:{points}\n"
         + (f"  - and {more:,} more\n" if more > 0 else "")
         + f"rows put aside, by reason: {counts or 'none'}\n"
-        f"they are in {found.quarantine.uri}; all checks are in {docs_uri}"
+        + "".join(f"  {mend}\n" for reason, mend in _MENDS.items() if reason in found.by_reason)
+        + f"they are in {found.quarantine.uri}; all checks are in {docs_uri}"
     )
 
 
