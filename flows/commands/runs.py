@@ -111,7 +111,7 @@ def _result(run: "FlowRun", settings: Settings) -> Any:
         RunFailedError: the run did not complete.
         IntegrityError: what is kept is not what the flow returned.
     """
-    from prefect.results import ResultRecordMetadata
+    from prefect.results import ResultRecordMetadata  # type: ignore[attr-defined]
 
     from infra.signed_results import KeptResults
 
