@@ -7,13 +7,15 @@ and checks what it finds there, by its own settings.
 """
 
 import asyncio
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from prefect.filesystems import WritableFileSystem
 from pydantic import Field, PrivateAttr
 
-from infra.result_signatures import opened, result_key, sign
+from infra.errors import IntegrityError
+from infra.result_signatures import UnsignedResultError, opened, result_key, sign
 from infra.results_block import BLOCK_NAME, BLOCK_TYPE, wanted
 from infra.settings import Settings, load_settings
 from infra.store import ObjectStore
@@ -47,6 +49,42 @@ class KeptResults:
     def write(self, name: str, content: bytes) -> None:
         """Keep a result."""
         self._store.put_bytes(f"s3://{self._bucket}/{name}", sign(name, content, self._key))
+
+
+@dataclass(frozen=True)
+class ResultsCheck:
+    """What was found of all kept results.
+
+    Attributes:
+        signed: how many are as this stack kept them.
+        unsigned: how many have no signature, and are not used.
+        wrong: what is wrong with each of the others.
+
+    """
+
+    signed: int
+    unsigned: int
+    wrong: tuple[str, ...]
+
+
+def check_results(results: KeptResults) -> ResultsCheck:
+    """Look at the signature of every kept result.
+
+    Raises:
+        StoreError: the store is unreachable.
+
+    """
+    signed = unsigned = 0
+    wrong = []
+    for name in results.names():
+        try:
+            results.read(name)
+            signed += 1
+        except UnsignedResultError:
+            unsigned += 1
+        except IntegrityError as error:
+            wrong.append(str(error))
+    return ResultsCheck(signed, unsigned, tuple(wrong))
 
 
 class _Opened:
