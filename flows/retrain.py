@@ -81,4 +81,4 @@ def retrain(config: RetrainConfig, *, dry_run: bool = False) -> Decision | Train
         line, snapshot, data, representation, drift, tokens, base_model, weights, scores, fairness,
         version, staged, judgement,
     )  # fmt: skip
-    return promote(version, judgement, report, champion)
+    return promote(version, judgement, report, champion, staged)

@@ -1,8 +1,14 @@
-"""Base models: the folder that a reference points to, what it must hold, and its digests."""
+"""Base models: the folder that a reference points to, what it must hold, and its digests.
+
+transformers reads whatever it knows in a folder. So a model is never loaded from the folder that
+was named, but from one of links to the files that are listed here, and so are in its digests.
+"""
 
 import hashlib
 import importlib.util
 import json
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,6 +47,11 @@ VOCABULARY_FILES = frozenset(TOKENIZER_FILES) - {
     "special_tokens_map.json",
     "tokenizer_config.json",
 }
+# Each of these makes transformers import and run code that comes with the model.
+CODE_KEYS = frozenset({"auto_map", "custom_pipelines", "custom_generate"})
+# Of these the value can name a repository of kernels, which are compiled code.
+KERNEL_KEY_END = "_implementation"
+ADAPTER_FILE = "adapter_config.json"
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,7 @@ class Fingerprint:
 
 
 def locate(reference: str, revision: str | None) -> Path:
-    """The local folder of a base model.
+    """The local folder of a base model, which holds the files of its digests and no other.
 
     Args:
         reference: ``package:NAME/FOLDER`` inside an installed package, a local folder, the id of a
@@ -69,7 +80,7 @@ def locate(reference: str, revision: str | None) -> Path:
 
     Raises:
         BaseModelError: there is no such folder, the hub cannot be reached, or the folder lacks its
-            configuration, weights or tokenizer.
+            configuration, weights or tokenizer, or would run code when it is loaded.
 
     """
     if reference.endswith(gguf_models.SUFFIX):
@@ -83,8 +94,39 @@ def locate(reference: str, revision: str | None) -> Path:
     else:
         wanted = (CONFIG_FILE, GENERATION_FILE, "*.safetensors", WEIGHTS_INDEX_FILE)
         folder = _find_folder(reference, revision, (*wanted, *TOKENIZER_FILES))
-    files_of(folder)
-    return folder.resolve()
+    return _listed_alone(folder)
+
+
+def _listed_alone(folder: Path) -> Path:
+    """A folder of links to the listed files, by their names and places.
+
+    It is made once, and made again where anything in it is not as it was made.
+    """
+    listed = {file.name: file.resolve() for files in files_of(folder) for file in files}
+    places = "\n".join(f"{name}\0{place}" for name, place in sorted(listed.items()))
+    key = hashlib.sha256(places.encode()).hexdigest()
+    alone = load_settings().home.absolute() / "base-models" / f"listed-{key}"
+    if not _holds_only(alone, listed):
+        alone.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=alone.parent, prefix=".new-") as scratch:
+            made = Path(scratch) / "model"
+            made.mkdir()
+            for name, place in listed.items():
+                (made / name).symlink_to(place)
+            shutil.rmtree(alone, ignore_errors=True)
+            try:
+                made.rename(alone)
+            except OSError:
+                if not _holds_only(alone, listed):  # else another process was faster
+                    raise
+    return alone
+
+
+def _holds_only(folder: Path, listed: dict[str, Path]) -> bool:
+    if not folder.is_dir():
+        return False
+    found = {path.name: path.readlink() for path in folder.iterdir() if path.is_symlink()}
+    return found == listed and len(list(folder.iterdir())) == len(listed)
 
 
 def fetch_stored(store: ObjectStore, uri: str, manifest_sha256: str) -> Path:
@@ -137,7 +179,8 @@ def files_of(folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """The files of configuration and weights, and those of the tokenizer.
 
     Raises:
-        BaseModelError: some are missing or cannot be read; the message names all that are missing.
+        BaseModelError: some are missing or cannot be read, and the message names all that are
+            missing; or there is what would run code or change the weights when they are loaded.
 
     """
     tokenizer = tuple(folder / name for name in TOKENIZER_FILES if (folder / name).is_file())
@@ -152,8 +195,46 @@ def files_of(folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     if missing:
         raise BaseModelError(f"base model {folder} lacks its {_listed(missing)}{_hint(folder)}")
     _read_json(folder / CONFIG_FILE)
+    _refuse_adapter(folder)
+    _refuse_code(folder)
     how_to_write = [path for path in [folder / GENERATION_FILE] if path.is_file()]
     return (folder / CONFIG_FILE, *how_to_write, *weights), tokenizer
+
+
+def _refuse_adapter(folder: Path) -> None:
+    """An adapter is other weights, which transformers may load from anywhere."""
+    if (folder / ADAPTER_FILE).exists():
+        raise BaseModelError(
+            f"base model {folder} holds {ADAPTER_FILE}: transformers would load an adapter on top "
+            "of its weights, from wherever that names; merge it into the weights (peft's "
+            "merge_and_unload) and save the model anew, or remove the file"
+        )
+
+
+def _refuse_code(folder: Path) -> None:
+    """Before transformers asks on the terminal whether to run it."""
+    for name in (CONFIG_FILE, GENERATION_FILE, "tokenizer_config.json"):
+        path = folder / name
+        for key, value in _entries(_read_json(path) if path.is_file() else {}):
+            kernel = key.endswith(KERNEL_KEY_END) and "/" in json.dumps(value)
+            if key in CODE_KEYS or kernel:
+                raise BaseModelError(
+                    f"{path} has the entry {key}: {json.dumps(value)[:80]}, with which "
+                    "transformers would run code that comes with the model; only models whose "
+                    "code is transformers' own are loaded. Remove the entry if transformers knows "
+                    "the model type by itself, or name another base model"
+                )
+
+
+def _entries(value: object) -> Iterator[tuple[str, object]]:
+    """Every key with its value, at any depth."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield str(key), item
+            yield from _entries(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _entries(item)
 
 
 def _find_folder(reference: str, revision: str | None, wanted: tuple[str, ...]) -> Path:
@@ -235,7 +316,14 @@ def _weight_files(folder: Path) -> tuple[Path, ...]:
     shards = _read_json(index).get("weight_map")
     if not isinstance(shards, dict):
         raise BaseModelError(f"{index} names no weight files")
-    files = tuple(folder / str(name) for name in sorted(set(shards.values())))
+    names = sorted({str(name) for name in shards.values()})
+    for name in names:
+        if Path(name).name != name or not name.endswith(".safetensors"):
+            raise BaseModelError(
+                f"{index} names the weight file {name!r}; right would be the name of a "
+                ".safetensors file in the same folder"
+            )
+    files = tuple(folder / name for name in names)
     return (index, *files) if all(path.is_file() for path in files) else ()
 
 

@@ -10,6 +10,7 @@
     ├── StoreError         the object store is unreachable, refuses the keys or lacks an object
     ├── TrackingError      MLflow is unreachable or lacks a version
     ├── StackError         a local server cannot start, or Prefect is unreachable
+    ├── IntegrityError     what is stored is not what was written, or cannot be told to be
     └── PromotionError     a promotion or a rollback cannot be carried out
 
 A message names the setting, file or row, the value seen, and what would be right. Such an error
@@ -48,6 +49,10 @@ class TrackingError(AssaylineError):
 
 class StackError(AssaylineError):
     """A local server cannot start, or Prefect is unreachable."""
+
+
+class IntegrityError(AssaylineError):
+    """What is stored is not what was written, or cannot be told to be."""
 
 
 class PromotionError(AssaylineError):

@@ -48,8 +48,12 @@ def unpack(file: Path, folder: Path) -> None:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder.parent, prefix=".new-") as scratch:
+        # transformers would read what else lies beside the file, which no digest knows of.
+        alone = Path(scratch) / "source" / file.name
+        alone.parent.mkdir()
+        alone.symlink_to(file.resolve())
         whole = Path(scratch) / "model"
-        _save(file, whole)
+        _save(alone, whole, file)
         try:
             whole.rename(folder)
         except OSError:
@@ -57,7 +61,7 @@ def unpack(file: Path, folder: Path) -> None:
                 raise
 
 
-def _save(file: Path, folder: Path) -> None:
+def _save(file: Path, folder: Path, named: Path) -> None:
     try:
         model, tokenizer = _load(file)
         tokenizer.model_max_length = model.config.max_position_embeddings
@@ -66,7 +70,7 @@ def _save(file: Path, folder: Path) -> None:
     except Exception as error:
         # On a broken or unknown file transformers and gguf raise whatever they stumble over.
         raise BaseModelError(
-            f"{file} cannot be read as a GGUF model ({type(error).__name__}: {error}); see "
+            f"{named} cannot be read as a GGUF model ({type(error).__name__}: {error}); see "
             "transformers' page on GGUF for the architectures that it knows"
         ) from error
 
@@ -77,7 +81,7 @@ def _load(file: Path) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     tokenizer = AutoTokenizer.from_pretrained(
-        file.parent, gguf_file=file.name, local_files_only=True
+        file.parent, gguf_file=file.name, local_files_only=True, trust_remote_code=False
     )
     packed, report = AutoModelForCausalLM.from_pretrained(
         file.parent,
@@ -85,6 +89,7 @@ def _load(file: Path) -> tuple[Any, Any]:
         quantization_config=GgufConfig(dequantize=True),
         dtype=torch.float32,
         local_files_only=True,
+        trust_remote_code=False,
         output_loading_info=True,
     )
     if report["missing_keys"]:

@@ -102,9 +102,13 @@ def refuse_code(checkpoint: Path) -> None:
 def _load_pipeline(checkpoint: Path, name: str, max_length: int) -> Any:
     from transformers import AutoTokenizer, pipeline
 
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(
+        checkpoint, local_files_only=True, trust_remote_code=False
+    )
     tokenizer.model_max_length = max_length
-    return pipeline(name, model=str(checkpoint), tokenizer=tokenizer, device="cpu")
+    return pipeline(
+        name, model=str(checkpoint), tokenizer=tokenizer, device="cpu", trust_remote_code=False
+    )
 
 
 def _signature(examples: list[str]) -> Any:

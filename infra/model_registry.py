@@ -2,13 +2,15 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from infra.errors import TrackingError
+from infra import artifact_manifest
+from infra.errors import IntegrityError, TrackingError
 from infra.mlflow_names import MAX_DESCRIPTION_CHARS, MAX_VERSION_TAG_CHARS, shortened
 from infra.script_format import MODEL_FOLDER
 from infra.settings import Settings
@@ -22,6 +24,7 @@ _CLIENT_DEFAULTS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 KEY_TAG: Final = "assayline.key"
+MANIFEST_TAG: Final = "assayline.manifest_sha256"
 
 
 class Registry:
@@ -81,12 +84,20 @@ class Registry:
             return min((int(version.version) for version in found), default=None)
 
     def register_model(
-        self, line: str, key: str, run_id: str, folder: Path, tags: Mapping[str, str]
+        self,
+        line: str,
+        key: str,
+        run_id: str,
+        folder: Path,
+        tags: Mapping[str, str],
+        keep: Callable[[bytes], str],
     ) -> int:
         """Upload a saved MLflow model and make it a version of a line.
 
         The upload is found again by its key, and the version gets its tags in the same request
-        that makes it, so that a crash leaves either no version or a whole one.
+        that makes it, so that a crash leaves either no version or a whole one. One of the tags is
+        the digest of the manifest of what was uploaded; it is read back and compared before there
+        is a version.
 
         Args:
             line: name of the registered model.
@@ -94,12 +105,16 @@ class Registry:
             run_id: the training's run, which the version belongs to.
             folder: as `infra.model_format` writes it.
             tags: of the version.
+            keep: stores a manifest, and returns its SHA-256.
+
+        Raises:
+            IntegrityError: what is read back is not what was uploaded.
 
         """
         from mlflow.exceptions import MlflowException
 
         with self._explained():
-            model_id = self._upload_model(key, run_id, folder)
+            model_id, manifest_sha256 = self._upload_model(key, run_id, folder, keep)
             try:
                 self._client.create_registered_model(line)
             except MlflowException as error:
@@ -109,12 +124,15 @@ class Registry:
                 name=line,
                 source=f"models:/{model_id}",
                 run_id=run_id,
-                tags=_short(tags) | {KEY_TAG: key},
+                tags=_short(tags) | {KEY_TAG: key, MANIFEST_TAG: manifest_sha256},
                 model_id=model_id,
             )
             return int(version.version)
 
-    def _upload_model(self, key: str, run_id: str, folder: Path) -> str:
+    def _upload_model(
+        self, key: str, run_id: str, folder: Path, keep: Callable[[bytes], str]
+    ) -> tuple[str, str]:
+        """Id of the uploaded model, and the digest of its manifest."""
         from mlflow.entities import LoggedModelOutput
         from mlflow.models import Model
 
@@ -122,8 +140,8 @@ class Registry:
         for known in self._client.search_logged_models(
             [experiment], filter_string=f"tags.`{KEY_TAG}` = '{key}'"
         ):
-            if known.status == "READY":
-                return str(known.model_id)
+            if known.status == "READY" and MANIFEST_TAG in known.tags:
+                return str(known.model_id), str(known.tags[MANIFEST_TAG])
         logged = self._client.create_logged_model(
             experiment, name="model", source_run_id=run_id, tags={KEY_TAG: key}
         )
@@ -132,10 +150,25 @@ class Registry:
         description.model_uuid = logged.model_id
         description.artifact_path = logged.artifact_location
         description.save(str(folder / "MLmodel"))
+        files = artifact_manifest.list_files(folder)
+        manifest_sha256 = keep(artifact_manifest.to_bytes(files))
         self._client.log_model_artifacts(logged.model_id, str(folder))
+        self._check_upload(logged.artifact_location, files)
+        self._client.set_logged_model_tags(logged.model_id, {MANIFEST_TAG: manifest_sha256})
         self._client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
         self._client.finalize_logged_model(logged.model_id, "READY")
-        return str(logged.model_id)
+        return str(logged.model_id), manifest_sha256
+
+    def _check_upload(self, location: str, files: Sequence[artifact_manifest.ListedFile]) -> None:
+        with tempfile.TemporaryDirectory(prefix="assayline-upload-") as name:
+            found = artifact_manifest.list_files(self._download(location, Path(name)))
+        wrong = artifact_manifest.differences(files, found)
+        if wrong:
+            raise IntegrityError(
+                f"the MLflow server at {self.url} holds another model than was uploaded to "
+                f"{location}: {'; '.join(wrong)}. No version was made of it; see to the store "
+                "behind MLflow, and run again"
+            )
 
     def versions(self, line: str) -> list[int]:
         """Numbers of all versions of a line, ascending; empty where it has no registered model."""
@@ -166,27 +199,41 @@ class Registry:
             short = shortened(text, MAX_DESCRIPTION_CHARS)
             self._client.update_model_version(line, str(version), short)
 
-    def download_version(self, line: str, version: int, folder: Path) -> Path:
-        """A version's model with its tokenizer beside it, as transformers loads them.
+    def download_artifact(self, line: str, version: int, folder: Path) -> Path:
+        """A version's files as they lie in the registry's artifact store.
 
         Returns:
             A folder below ``folder``.
 
         Raises:
-            TrackingError: also where there is no such version, or it is no transformers model.
+            TrackingError: also where there is no such version, or its files are gone.
 
         """
-        from mlflow.artifacts import download_artifacts
-
-        folder.mkdir(parents=True, exist_ok=True)
         with self._explained():
             # Of a models:/ address MLflow would look up the version in its global registry.
             address = self._client.get_model_version_download_uri(line, str(version))
-            root = download_artifacts(address, dst_path=str(folder), tracking_uri=self.url)
-        model, tokenizer = Path(root) / "model", Path(root) / "components" / "tokenizer"
+            return self._download(address, folder)
+
+    def _download(self, address: str, folder: Path) -> Path:
+        from mlflow.artifacts import download_artifacts
+
+        folder.mkdir(parents=True, exist_ok=True)
+        return Path(download_artifacts(address, dst_path=str(folder), tracking_uri=self.url))
+
+    def model_of(self, artifact: Path, line: str, version: int) -> Path:
+        """The model of a downloaded version with its tokenizer beside it, as transformers loads it.
+
+        Returns:
+            A folder below ``artifact``.
+
+        Raises:
+            TrackingError: it is no transformers model.
+
+        """
+        model, tokenizer = artifact / "model", artifact / "components" / "tokenizer"
         if not model.is_dir():
             # What a script serves has the checkpoint whole: see `infra.script_format`.
-            model = Path(root) / MODEL_FOLDER
+            model = artifact / MODEL_FOLDER
         if not (model / "config.json").is_file():
             raise TrackingError(
                 f"version {version} of {line} at {self.url} holds no transformers model; "

@@ -95,6 +95,15 @@ class PrefectApi:
         )
         return None if found is None else found["data"]
 
+    def delete_block(self, block_type: str, name: str) -> None:
+        """Remove a block, if there is one of this name."""
+        found = self._get_or_none(f"/block_types/slug/{block_type}/block_documents/name/{name}")
+        if found is not None:
+            with self._explained("the removal of a block"):
+                answer = self._send("DELETE", f"/block_documents/{found['id']}")
+                if answer.status_code != httpx.codes.NOT_FOUND:
+                    answer.raise_for_status()
+
     def workers(self, pool: str) -> list[Worker]:
         """All workers that have served a pool."""
         found = self._post(f"/work_pools/{pool}/workers/filter", {})

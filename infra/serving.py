@@ -137,30 +137,41 @@ def _refuse_constant(name: str) -> None:
 
 @contextmanager
 def served(
-    tracking_url: str, model_uri: str, *, start_timeout_s: float, request_timeout_s: float
+    tracking_url: str,
+    model_uri: str,
+    manifest: bytes,
+    *,
+    start_timeout_s: float,
+    request_timeout_s: float,
 ) -> Iterator[ServedModel]:
     """Serve a version for as long as the block runs; the process is ended with it, come what may.
 
     Args:
         tracking_url: MLflow server and registry.
         model_uri: for example ``models:/bbc-news/3``.
+        manifest: of the version; files that are others are not loaded.
         start_timeout_s: seconds for start, download and loading.
         request_timeout_s: seconds for one answer.
 
     Raises:
-        PromotionError: the version does not load, or does not serve in time; the message ends
-            with the process's last output.
+        PromotionError: the version is not that of the manifest, does not load, or does not serve
+            in time; the message ends with the process's last output.
 
     """
     with tempfile.TemporaryDirectory(prefix="assayline-serving-") as name:
         work = Path(name)
+        (work / "manifest.json").write_bytes(manifest)
         process = _start(work, tracking_url, model_uri, request_timeout_s)
         try:
-            port, load_s = _wait_until_ready(process, work, model_uri, start_timeout_s)
+            ready = _wait_until_ready(process, work, model_uri, start_timeout_s)
             with httpx.Client(
-                base_url=f"http://127.0.0.1:{port}", timeout=request_timeout_s, trust_env=False
+                base_url=f"http://127.0.0.1:{ready.port}",
+                timeout=request_timeout_s,
+                trust_env=False,
             ) as client:
-                yield ServedModel(model_uri, process, client, work / "model", work / "log", load_s)
+                yield ServedModel(
+                    model_uri, process, client, ready.artifact, work / "log", ready.load_s
+                )
         finally:
             _stop(process)
 
@@ -182,7 +193,8 @@ def _start(
     }
     command = [
         sys.executable, "-I", "-S", str(SCRIPT), "--model-uri", model_uri,
-        "--folder", str(work / "model"), "--ready", str(work / "ready.json"),
+        "--folder", str(work / "model"), "--manifest", str(work / "manifest.json"),
+        "--ready", str(work / "ready.json"),
         "--libraries", *(path for path in sys.path if path.endswith(LIBRARY_FOLDERS)),
     ]  # fmt: skip
     with (work / "log").open("wb") as log:
@@ -197,10 +209,18 @@ def _start(
         )
 
 
+@dataclass(frozen=True)
+class _Ready:
+    """What the process says when it serves: where, since how long, and from which folder."""
+
+    port: int
+    load_s: float
+    artifact: Path
+
+
 def _wait_until_ready(
     process: subprocess.Popen[bytes], work: Path, name: str, timeout_s: float
-) -> tuple[int, float]:
-    """Port and seconds of loading, once the server answers."""
+) -> _Ready:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -209,9 +229,10 @@ def _wait_until_ready(
                 f"{process.returncode}. Its last output:\n{_last_output(work / 'log')}"
             )
         if (work / "ready.json").is_file():
-            ready = json.loads((work / "ready.json").read_text(encoding="utf-8"))
-            if _answers(int(ready["port"])):
-                return int(ready["port"]), float(ready["load_s"])
+            said = json.loads((work / "ready.json").read_text(encoding="utf-8"))
+            ready = _Ready(int(said["port"]), float(said["load_s"]), Path(said["artifact"]))
+            if _answers(ready.port):
+                return ready
         time.sleep(POLL_S)
     raise PromotionError(
         f"{name} did not serve within {timeout_s:g} s (setting staging.start_timeout_s). "

@@ -77,6 +77,12 @@ class Settings(BaseSettings):
     results_bucket: str = Field(
         default="assayline-results", min_length=3, description="Bucket of Prefect's results."
     )
+    results_key: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Secret that the results of stages are signed with, the same for all who run "
+        "or read them; None is the file results.key in the home folder.",
+    )
     mlflow_url: str | None = Field(
         default=None,
         validation_alias="MLFLOW_TRACKING_URI",

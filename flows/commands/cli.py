@@ -45,6 +45,8 @@ for command, summary in {
     "test.",
     "line_commands:ledger": "Show who was production when, why, and by whose word; the chain of "
     "entries is verified.",
+    "verify_command:verify": "Read back every version, the ledger and all kept results of a line, "
+    "and say what is not as it was written.",
     "line_commands:why": "Show what made each stage of a line run when it last did, by name.",
     "line_commands:report": "Fetch the HTML report of a judged version, and say where it is.",
 }.items():

@@ -58,6 +58,7 @@ def run_deployment(
     Raises:
         StackError: Prefect is not up, or has no such deployment.
         RunFailedError: the run failed, crashed or was cancelled; the message is the run's own.
+        IntegrityError: its result is not what it kept.
     """
     if not settings.prefect_url:
         raise StackError("no Prefect server; start one (assayline up) or set PREFECT_API_URL")
@@ -85,7 +86,8 @@ def run_deployment(
         stages = [task for task in follower.task_runs() if LOOK_UP_TAG not in task.tags]
         unchanged = bool(stages) and all(is_cached(task.state) for task in stages)
         # Prefect gives a persisted record back as a mapping.
-        return Outcome(TypeAdapter(record).validate_python(_result(ended)), unchanged, url)
+        result = _result(ended, settings)
+        return Outcome(TypeAdapter(record).validate_python(result), unchanged, url)
 
 
 @contextmanager
@@ -102,12 +104,24 @@ def _explained(prefect_url: str) -> Iterator[None]:
         ) from error
 
 
-def _result(run: "FlowRun") -> Any:
+def _result(run: "FlowRun", settings: Settings) -> Any:
+    """What a flow returned, which is taken from no other place than the results of these settings.
+
+    Raises:
+        RunFailedError: the run did not complete.
+        IntegrityError: what is kept is not what the flow returned.
+    """
+    from prefect.results import ResultRecordMetadata  # type: ignore[attr-defined]
+
+    from infra.signed_results import KeptResults
+
     state = run.state
     if state is None or not state.is_completed():
         message = (state.message if state else None) or "no message"
         raise RunFailedError(_own_words(message))
-    return state.result(raise_on_failure=True)
+    if not isinstance(state.data, ResultRecordMetadata) or not state.data.storage_key:
+        raise RunFailedError(f"the run {run.name} completed and kept no result")
+    return state.data.serializer.loads(KeptResults(settings).read(state.data.storage_key))
 
 
 def _own_words(message: str) -> str:

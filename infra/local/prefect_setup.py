@@ -10,7 +10,7 @@ from infra.errors import StackError
 from infra.local.deployments import PREFECT_FILE, Registration, register
 from infra.local.parts import MARK, WORK_POOL, prefect_environment
 from infra.prefect_api import GPU_LIMIT, PrefectApi
-from infra.results_block import BLOCK_NAME, BLOCK_TYPE, stands
+from infra.results_block import BLOCK_NAME, BLOCK_TYPE, FORMER_BLOCK, stands
 from infra.settings import Settings
 
 GPU_SLOTS = 1
@@ -33,6 +33,8 @@ def set_up_prefect(
     """
     prefect_api.ensure_work_pool(WORK_POOL)
     prefect_api.ensure_limit(GPU_LIMIT, GPU_SLOTS)
+    if not is_shared:
+        prefect_api.delete_block(*FORMER_BLOCK)
     block = prefect_api.block(BLOCK_TYPE, BLOCK_NAME)
     if stands(settings, block):
         return
@@ -48,7 +50,7 @@ def set_up_prefect(
 
 def _save_block(settings: Settings, project: Path) -> None:
     saved = subprocess.run(
-        [sys.executable, "-m", "infra.results_block"],
+        [sys.executable, "-m", "infra.signed_results"],
         env=dict(_environment(settings, project)),
         cwd=settings.home,
         stdin=subprocess.DEVNULL,

@@ -35,6 +35,7 @@ from infra.local.start import Arrival, Progress, Start
 from infra.local.status import PartStatus, external_status, local_status
 from infra.local.supervision import Supervisor
 from infra.prefect_api import PrefectApi
+from infra.result_signatures import result_key
 from infra.settings import (
     PART_VARIABLES,
     STACK_ENV_FILE,
@@ -77,6 +78,7 @@ class Stack:
         with locked(self.home):
             store_keys(self.home)
             settings = self._settings()
+            result_key(settings)
             self._check_external(settings, progress)
             parts = {part.name: part for part in self._plan(settings)}
             self._supervise(parts.values(), settings)

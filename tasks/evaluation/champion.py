@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from infra.artifact_manifest import from_bytes
 from infra.errors import AssaylineError, TrackingError
+from infra.registered_artifacts import check_files, check_weights, read_manifest
+from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
 from tasks.evaluation.comparison import Comparator
 from tasks.records.evaluation import Champion
@@ -40,23 +43,40 @@ class ScoringInputs:
     candidate: Path
 
 
-def fetch_champion(champion: Champion, folder: Path, tracking: Tracking) -> Path | Comparator:
+def fetch_champion(
+    champion: Champion, folder: Path, store: ObjectStore, tracking: Tracking
+) -> Path | Comparator:
     """Download the champion from the registry.
+
+    A champion whose files are not those that were proven is no comparator: a weaker model in its
+    place would let a candidate pass that is worse than production was.
 
     Returns:
         Its model as transformers saves it, below `folder`; or, where the registry has no such
         model, a comparator that says nothing, with the reason.
 
     Raises:
+        IntegrityError: its files are not those of its manifest.
         TrackingError: MLflow does not answer. A result without the champion would be kept and
             reused when the server is back; a champion whose artifact is lost or foreign stays so.
 
     """
     try:
-        return tracking.download_version(champion.line, champion.version, folder)
+        artifact = tracking.download_artifact(champion.line, champion.version, folder)
+        _check(champion, artifact, store)
+        return tracking.model_of(artifact, champion.line, champion.version)
     except TrackingError as error:
         tracking.aliases(champion.line)  # raises if it is the server that fails
         return Comparator("champion", reason=f"the champion cannot be fetched: {error}")
+
+
+def _check(champion: Champion, artifact: Path, store: ObjectStore) -> None:
+    name = f"version {champion.version} of {champion.line}"
+    if champion.manifest_sha256:
+        check_files(name, artifact, from_bytes(read_manifest(champion.manifest_sha256, store)))
+    elif champion.weights_uri:  # an earlier release registered it, without a manifest
+        weights = Artifact(champion.weights_uri, champion.weights_sha256, 0)
+        check_weights(name, artifact, weights, store)
 
 
 def run_champion(champion: Champion, asked: ScoringInputs, folder: Path | Comparator) -> Comparator:

@@ -57,6 +57,7 @@ def evaluate_weights(
     Raises:
         DataError: the test or training split is empty, or a label is outside the label set.
         SettingsError: the task type is not known.
+        IntegrityError: the champion's files are not those that were proven.
         StoreError, TrackingError: a server does not answer, or an artifact of the candidate is
             missing.
         TrainingError: the candidate's scores are no numbers.
@@ -67,7 +68,7 @@ def evaluate_weights(
     with tempfile.TemporaryDirectory(prefix="evaluate-") as name:
         work = Path(name)
         # Before the hours of scoring, which would be lost if MLflow were away after them.
-        champions_model = champion and fetch_champion(champion, work / "champion", tracking)
+        champions_model = champion and fetch_champion(champion, work / "champion", store, tracking)
         clean = store.get_file(data.clean, work / "clean.parquet")
         test = read_rows(clean, "test", shape, extra=True)
         model = store.get_folder(weights.artifact, work / "candidate")

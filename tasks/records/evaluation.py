@@ -1,6 +1,6 @@
 """What a candidate and its comparators come to on the test rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from infra.store import Artifact
 from tasks.verdicts import Estimate, Verdict
@@ -8,11 +8,20 @@ from tasks.verdicts import Estimate, Verdict
 
 @dataclass(frozen=True)
 class Champion:
-    """The version that a candidate is compared with."""
+    """The version that a candidate is compared with.
+
+    Attributes:
+        weights_sha256: digest of the weights that it was made of.
+        manifest_sha256: digest of the list of its registered files; empty where it has none.
+        weights_uri: where its weights lie; empty where no tag says so.
+
+    """
 
     line: str
     version: int
     weights_sha256: str
+    manifest_sha256: str = field(default="", compare=False)
+    weights_uri: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,14 @@ class Version:
     Attributes:
         version: number in the MLflow registry, under the line's name.
         weights_sha256: digest of the weights that it was made of.
+        manifest_sha256: digest of the list of its registered files, each with its own digest.
 
     """
 
     line: str
     version: int
     weights_sha256: str
+    manifest_sha256: str
     run_id: str = field(metadata=NOT_IDENTITY)
     url: str = field(metadata=NOT_IDENTITY)
 
@@ -32,12 +34,14 @@ class Staged:
         estimates: staging.same_predictions (share of rows), staging.latency_p95_ms,
             staging.size_mb, staging.load_s.
         requirements: what the version says that it needs.
+        answers_sha256: digest of the answers that it gave to the held-out rows, as they are kept.
 
     """
 
     version: int
     estimates: tuple[Estimate, ...]
     requirements: tuple[str, ...]
+    answers_sha256: str
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ class LedgerEntry:
         to_version: version in production after.
         candidate_version: the version that was judged.
         verdict: of the policy, where it was asked.
-        evidence: digests by name (data, weights, scores, fairness, report).
+        evidence: digests by name (data, weights, manifest, scores, fairness, answers, report).
         by: a person's name, or ``policy``.
         at: ISO 8601, UTC.
         previous_sha256: digest of the entry before; empty in the first.

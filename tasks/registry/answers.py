@@ -1,8 +1,13 @@
-"""The evaluated answers to held-out rows, and when a served answer is like one of them."""
+"""The evaluated answers to held-out rows, and when a served answer is like one of them.
 
+What a version answered when it was staged is kept by its digest, so that it can be asked again.
+"""
+
+import hashlib
 import json
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, TypeGuard
 
@@ -10,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from infra.errors import PromotionError
+from infra.errors import IntegrityError, PromotionError
 from infra.serving import Answer, Json
 from infra.store import ObjectStore
 from tasks.records.data import DataReport
@@ -19,6 +24,7 @@ from tasks.task_types.requests import Request, request_of
 from tasks.task_types.row_shapes import shape_of
 
 ANSWER_COLUMN: Final = "answer"
+_FOLDER: Final = "answers"
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,61 @@ def held_out_rows(
     return [
         Expected(request_of(shape, row_of[row_id]), answer) for row_id, answer in answers.items()
     ]
+
+
+@dataclass(frozen=True)
+class KeptAnswers:
+    """What a version answered when it was staged.
+
+    Attributes:
+        tolerance: how far a number may lie off when it is asked again; see `is_same`.
+        rows: each request with its answer.
+
+    """
+
+    tolerance: float
+    rows: tuple[Expected, ...]
+
+
+def keep_answers(
+    expected: Sequence[Expected],
+    served: Sequence[Answer | None],
+    tolerance: float,
+    store: ObjectStore,
+) -> str:
+    """Keep what a version answered in the store, and return its digest.
+
+    A row that it gave no proper answer to is left out.
+    """
+    rows = tuple(
+        Expected(row.request, answer)
+        for row, answer in zip(expected, served, strict=True)
+        if answer is not None
+    )
+    content = json.dumps(asdict(KeptAnswers(tolerance, rows)), sort_keys=True).encode()
+    sha256 = hashlib.sha256(content).hexdigest()
+    store.put_bytes(_place(sha256, store), content)
+    return sha256
+
+
+def kept_answers(sha256: str, store: ObjectStore) -> KeptAnswers:
+    """What a version answered when it was staged, as it was kept.
+
+    Raises:
+        IntegrityError: it was changed since.
+        StoreError: the store lacks it, or is unreachable.
+
+    """
+    uri = _place(sha256, store)
+    content = store.get_bytes(uri)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise IntegrityError(f"{uri} was changed after it was written; restore it from a backup")
+    kept = json.loads(content)
+    return KeptAnswers(kept["tolerance"], tuple(Expected(**row) for row in kept["rows"]))
+
+
+def _place(sha256: str, store: ObjectStore) -> str:
+    return store.uri(_FOLDER, f"{sha256}.json")
 
 
 def is_same(served: Json, evaluated: Json, tolerance: float) -> bool:

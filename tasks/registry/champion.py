@@ -9,8 +9,9 @@ from tasks.records.data import DataReference
 from tasks.records.evaluation import Champion
 from tasks.records.registry import LedgerEntry
 from tasks.registry.ledger import OVERRIDDEN, PROMOTED
+from tasks.registry.proof import proof_of
 from tasks.registry.transitions import LineState
-from tasks.registry.version_tags import DATA_TAG, DATA_URI_TAG, WEIGHTS_TAG
+from tasks.registry.version_tags import DATA_TAG, DATA_URI_TAG, WEIGHTS_TAG, WEIGHTS_URI_TAG
 
 TAKE_OVERS: Final = frozenset({PROMOTED, OVERRIDDEN})
 
@@ -35,9 +36,22 @@ def champion_of(state: LineState, weights_sha256: str, tracking: Tracking) -> Ch
     question is then whom that version took over from, by the ledger, and so on back to other
     weights. So a repeated run asks for the same comparison as the first one, and is found in the
     cache.
+
+    Raises:
+        IntegrityError: the version's tag names another manifest than the ledger.
+
     """
     version, tags = _last_other_than(state, WEIGHTS_TAG, weights_sha256, tracking)
-    return None if version is None else Champion(state.line, version, tags.get(WEIGHTS_TAG, ""))
+    if version is None:
+        return None
+    history = [recorded.entry for recorded in state.history]
+    return Champion(
+        state.line,
+        version,
+        tags.get(WEIGHTS_TAG, ""),
+        proof_of(state.line, version, history, tags).manifest_sha256,
+        tags.get(WEIGHTS_URI_TAG, ""),
+    )
 
 
 def reference_for(

@@ -8,10 +8,11 @@ from infra.errors import PromotionError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.evaluation import Champion
-from tasks.records.registry import Decision, Judgement, Report, Version
+from tasks.records.registry import Decision, Judgement, Report, Staged, Version
 from tasks.registry.champion import champion_of
 from tasks.registry.ledger import PROMOTED, REFUSED, ROLLED_BACK, Recorded
 from tasks.registry.policy import NO_CHAMPION
+from tasks.registry.proof import ANSWERS, MANIFEST
 from tasks.registry.settings import SAME_PREDICTIONS
 from tasks.registry.transitions import LineState, evidence_of, record, settle
 from tasks.registry.version_tags import WEIGHTS_TAG
@@ -25,6 +26,7 @@ def promote_version(
     judgement: Judgement,
     report: Report,
     champion: Champion | None,
+    staged: Staged | None,
     *,
     store: ObjectStore,
     tracking: Tracking,
@@ -34,13 +36,23 @@ def promote_version(
     The same decision on the same evidence is made once: a repetition, after a crash or otherwise,
     finds its ledger entry and carries it out to the end (see `tasks.registry.transitions`).
 
+    Args:
+        version: the candidate.
+        judgement: of the policy.
+        report: what was written of it.
+        champion: what it was compared with.
+        staged: how it served; None where its evidence did not get that far.
+        store: holds ledger and manifests.
+        tracking: holds the version and the aliases.
+
     Raises:
+        IntegrityError: the registered files are not those that were staged.
         PromotionError: the version in production is no longer the one that the candidate was
             compared with, or the ledger is not what was written.
 
     """
     state, _ = settle(version.line, store, tracking)
-    evidence = _evidence(version, judgement, report, tracking)
+    evidence = _evidence(version, judgement, report, staged, tracking)
     known = _decided_before(state, version, evidence)
     if known:
         return _decision(version, judgement, report, known, *_as_of_now(known, state))
@@ -86,9 +98,13 @@ def _name(gate: GateResult) -> str:
 
 
 def _evidence(
-    version: Version, judgement: Judgement, report: Report, tracking: Tracking
+    version: Version,
+    judgement: Judgement,
+    report: Report,
+    staged: Staged | None,
+    tracking: Tracking,
 ) -> dict[str, str]:
-    """Digests of all that the decision rests on.
+    """Digests of all that the decision rests on; by the records, where they have them.
 
     Raises:
         PromotionError: the registered version is of other weights than those that were judged.
@@ -100,11 +116,17 @@ def _evidence(
             f"version {version.version} of {version.line} in the registry is of the weights "
             f"{tags.get(WEIGHTS_TAG)}, and those with {version.weights_sha256} were judged"
         )
-    return evidence_of(tags) | {
-        "judgement": digest_of(judgement),
-        "report": report.html.sha256,
-        "card": report.card.sha256,
-    }
+    answers = {ANSWERS: staged.answers_sha256} if staged else {}
+    return (
+        evidence_of(tags)
+        | answers
+        | {
+            MANIFEST: version.manifest_sha256,
+            "judgement": digest_of(judgement),
+            "report": report.html.sha256,
+            "card": report.card.sha256,
+        }
+    )
 
 
 def _decided_before(

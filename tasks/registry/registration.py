@@ -2,12 +2,14 @@
 
 import tempfile
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from infra.digests import digest_of
-from infra.errors import TrackingError
+from infra.errors import IntegrityError, TrackingError
 from infra.model_format import write_pipeline_model
+from infra.registered_artifacts import check_version, keep_manifest
 from infra.script_format import write_script_model
 from infra.store import ObjectStore, sha256_of_file
 from infra.tracking import Tracking
@@ -22,9 +24,11 @@ from tasks.registry.version_tags import (
     CANDIDATE,
     DATA_URI_TAG,
     EVIDENCE_TAGS,
+    MANIFEST_TAG,
     SCRIPT_TAG,
     TASK_TYPE_TAG,
     WEIGHTS_TAG,
+    WEIGHTS_URI_TAG,
 )
 from tasks.task_types.limits import TokenLimits
 from tasks.task_types.requests import example_requests
@@ -34,6 +38,8 @@ from tasks.task_types.server import Server, server_of
 
 # Answers that a version's signature is read off.
 SIGNATURE_ROWS: Final = 64
+# Tells versions with a manifest from those of before, which are not registered once more.
+FORM: Final = "with a manifest"
 
 
 def register_version(
@@ -53,29 +59,39 @@ def register_version(
     """Register the weights with their evidence under the alias ``candidate``.
 
     The same weights with the same evidence are registered once: the version carries the digest of
-    all that it was made of, and is looked for by it first. The training's MLflow run is completed.
+    all that it was made of, and is looked for by it first; what the registry holds is then read
+    back. The training's MLflow run is completed.
 
     Raises:
+        IntegrityError: the registry holds other files than were uploaded.
         BaseModelError: the weights would run code when they are loaded.
         TrackingError, StoreError: a server or an artifact is missing.
 
     """
     server = server_of(task_type)
     script = {SCRIPT_TAG: sha256_of_file(server.script)} if server.script else {}
-    made_of = (line, snapshot, data, tokens, base, weights, scores, fairness, task_type, script)
+    made_of = (
+        line, snapshot, data, tokens, base, weights, scores, fairness, task_type, script, FORM,
+    )  # fmt: skip
     key = digest_of(list(made_of))
     number = tracking.find_version(line, key)
     if number is None:
         tags = script | _tags(snapshot, data, tokens, base, weights, scores, fairness, task_type)
         with tempfile.TemporaryDirectory(prefix="assayline-register-") as name:
             folder = _write(line, server, shape_of(task_type), weights, scores, Path(name), store)
-            number = tracking.register_model(line, key, weights.run_id, folder, tags)
+            keep = partial(keep_manifest, store=store)
+            number = tracking.register_model(line, key, weights.run_id, folder, tags, keep)
+        manifest = tracking.version_tags(line, number)[MANIFEST_TAG]
+    else:
+        manifest = tracking.version_tags(line, number).get(MANIFEST_TAG, "")
+        check_version(line, number, manifest, store, tracking)
     tracking.set_alias(line, CANDIDATE, number)
     complete_run(line, data, weights, scores, tracking)
     return Version(
         line=line,
         version=number,
         weights_sha256=weights.artifact.sha256,
+        manifest_sha256=manifest,
         run_id=weights.run_id,
         url=tracking.version_url(line, number),
     )
@@ -119,6 +135,7 @@ def check_registered(version: Version, tracking: Tracking) -> None:
     """Make sure that the registry still holds a version that an earlier run may have registered.
 
     Raises:
+        IntegrityError: the version's tag names another manifest than it was registered with.
         TrackingError: it does not, or holds another model under this number.
 
     """
@@ -129,6 +146,13 @@ def check_registered(version: Version, tracking: Tracking) -> None:
             f"version {version.version} of {version.line} was registered by an earlier run, and "
             f"the registry at {tracking.url} no longer holds it; restore the registry, or delete "
             "Prefect's results together with it, so that the stages run anew"
+        )
+    if tags.get(MANIFEST_TAG) != version.manifest_sha256:
+        raise IntegrityError(
+            f"version {version.version} of {version.line} was registered with the manifest "
+            f"{version.manifest_sha256}, and its tag {MANIFEST_TAG} names "
+            f"{tags.get(MANIFEST_TAG, 'none')}: somebody changed it; set it back once it is clear "
+            "who did"
         )
 
 
@@ -159,7 +183,7 @@ def _tags(
             f"assayline.{name}": str(tokens)
             for name, tokens in asdict(TokenLimits.of(weights)).items()
         },
-        "assayline.weights_uri": weights.artifact.uri,
+        WEIGHTS_URI_TAG: weights.artifact.uri,
         DATA_URI_TAG: data.clean.uri,
         "assayline.quarantine_uri": data.quarantine.uri,
         "assayline.rows_read": str(snapshot.rows_read),

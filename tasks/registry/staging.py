@@ -6,17 +6,26 @@ from itertools import cycle, islice
 from typing import Final
 
 from infra.errors import PromotionError, SettingsError
-from infra.serving import ServedModel, served
+from infra.registered_artifacts import read_manifest
+from infra.serving import Answer, ServedModel, served
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
 from tasks.records.registry import Staged, Version
 from tasks.records.training import Weights
-from tasks.registry.answers import Expected, held_out_rows, is_same
+from tasks.registry.answers import (
+    Expected,
+    KeptAnswers,
+    held_out_rows,
+    is_same,
+    keep_answers,
+    kept_answers,
+)
 from tasks.registry.latency import latency_p95
+from tasks.registry.proof import Proof
 from tasks.registry.settings import SAME_PREDICTIONS, StagingSettings
-from tasks.registry.version_tags import STAGING, TASK_TYPE_TAG
+from tasks.registry.version_tags import ANSWERS_TAG, STAGING, TASK_TYPE_TAG
 from tasks.task_types.requests import Request, probe_requests
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import RowShape
@@ -41,12 +50,14 @@ def stage_version(
 ) -> Staged:
     """Serve the version from the registry, and compare it with the evaluation row by row.
 
-    The alias ``staging`` is set if every row's prediction is the evaluated one.
+    Its files are those of its manifest, or it is not loaded. What it answers is kept: a rollback
+    onto it asks for the same again. The alias ``staging`` is set if every row's prediction is the
+    evaluated one.
 
     Raises:
-        PromotionError: the version does not load, does not serve, or dies. That is raised rather
-            than recorded, since a record is kept for good, and a machine that was short of memory
-            for a minute must not refuse a candidate for good.
+        PromotionError: the version is not that of its manifest, does not load, does not serve, or
+            dies. That is raised rather than recorded, since a record is kept for good, and a
+            machine that was short of memory for a minute must not refuse a candidate for good.
 
     """
     if version.weights_sha256 != weights.artifact.sha256:
@@ -58,28 +69,39 @@ def stage_version(
     with served(
         tracking.url,
         tracking.model_uri(version.line, version.version),
+        read_manifest(version.manifest_sha256, store),
         start_timeout_s=settings.start_timeout_s,
         request_timeout_s=settings.request_timeout_s,
     ) as model:
-        same = same_predictions(model, expected, settings.score_tolerance)
+        answers = served_answers(model, expected)
+        same = same_predictions(answers, expected, settings.score_tolerance)
         staged = Staged(
-            version.version, (same, *_measure(model, expected, settings)), model.requirements
+            version.version,
+            (same, *_measure(model, expected, settings)),
+            model.requirements,
+            keep_answers(expected, answers, settings.score_tolerance, store),
         )
+    tracking.set_tags(version.line, version.version, {ANSWERS_TAG: staged.answers_sha256})
     if same.value == 1.0:
         tracking.set_alias(version.line, STAGING, version.version)
     return staged
 
 
+def served_answers(model: ServedModel, rows: Sequence[Expected]) -> list[Answer | None]:
+    """What a model answers to each row by itself; None where that is no proper answer."""
+    answers = (model.predict([row.request]) for row in rows)
+    return [None if answer is None else answer[0] for answer in answers]
+
+
 def same_predictions(
-    model: ServedModel, expected: Sequence[Expected], tolerance: float
+    answers: Sequence[Answer | None], expected: Sequence[Expected], tolerance: float
 ) -> Estimate:
     """Share of rows whose served answer is the evaluated one, numbers to the tolerance.
 
     A row that the model gives no proper answer for is not the same.
     """
-    answers = (model.predict([row.request]) for row in expected)
     same = sum(
-        answer is not None and is_same(answer[0], row.answer, tolerance)
+        answer is not None and is_same(answer, row.answer, tolerance)
         for answer, row in zip(answers, expected, strict=True)
     )
     return exact(SAME_PREDICTIONS, same / len(expected), len(expected))
@@ -104,23 +126,52 @@ def _measure(
     )
 
 
-def load_test(line: str, version: int, tracking: Tracking) -> None:
-    """Serve a version in a process of its own and have it answer a few requests.
+def load_test(
+    line: str, version: int, proof: Proof, *, store: ObjectStore, tracking: Tracking
+) -> None:
+    """Serve a version in a process of its own, and have it answer as it did when it was staged.
+
+    One that never was staged is asked a few requests of its task type.
 
     Raises:
-        PromotionError: it does not load, does not serve, or an answer is not of the form that its
-            signature says.
+        IntegrityError: what it is held against was changed.
+        PromotionError: it is not that of its manifest, does not load, does not serve, an answer is
+            not of the form that its signature says, or it answers otherwise than it did.
 
     """
     name = tracking.model_uri(line, version)
     shape = _shape_of(name, tracking.version_tags(line, version))
+    kept = kept_answers(proof.answers_sha256, store) if proof.answers_sha256 else None
     with served(
         tracking.url,
         name,
+        read_manifest(proof.manifest_sha256, store),
         start_timeout_s=PROBE_START_TIMEOUT_S,
         request_timeout_s=PROBE_TIMEOUT_S,
     ) as model:
         check_answers(model, probe_requests(shape))
+        if kept:
+            check_kept_answers(model, kept)
+
+
+def check_kept_answers(model: ServedModel, kept: KeptAnswers) -> None:
+    """Have a model answer what it answered when it was staged.
+
+    Raises:
+        PromotionError: it answers otherwise; the first such answer is named.
+
+    """
+    answers = served_answers(model, kept.rows)
+    pairs = zip(answers, kept.rows, strict=True)
+    others = [pair for pair in pairs if not is_same(pair[0], pair[1].answer, kept.tolerance)]
+    if others:
+        now, row = others[0]
+        raise PromotionError(
+            f"{model.name} answers {len(others)} of {len(kept.rows)} rows otherwise than when it "
+            f"was staged: {_shown(now)}, and it was {_shown(row.answer)}. Its files are the same, "
+            "so it is the libraries or the machine that differ. Nothing was moved; serve it with "
+            "its requirements.txt, or choose another version"
+        )
 
 
 def check_answers(model: ServedModel, requests: Sequence[Request]) -> None:

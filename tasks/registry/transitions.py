@@ -2,6 +2,7 @@
 
 The order of a transition's steps:
 
+0. the version's files are read back and held against its manifest (`tasks.registry.proof`);
 1. the ledger entry is appended: from here on the decision stands;
 2. the aliases are moved, ``previous`` before ``production``, so that there is never a production
    without a way back;
@@ -21,6 +22,7 @@ from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.registry import LedgerEntry
 from tasks.registry.ledger import OVERRIDDEN, PROMOTED, Recorded, append, now, read_recorded
+from tasks.registry.proof import check_before_move
 from tasks.registry.version_tags import EVIDENCE_TAGS, STAGING
 from tasks.verdicts import Verdict
 
@@ -95,10 +97,15 @@ def settle(line: str, store: ObjectStore, tracking: Tracking) -> tuple[LineState
     Returns:
         The state after that, and the entry that was carried out, if there was one.
 
+    Raises:
+        IntegrityError: the version that it moves production to is not what was proven.
+
     """
     state = LineState(line, store, tracking)
     unfinished = state.pending
     if unfinished:
+        entries = [recorded.entry for recorded in state.history]
+        check_before_move(unfinished.entry, entries, store, tracking)
         carry_out(unfinished, tracking)
         state = LineState(line, store, tracking)
     return state, unfinished
@@ -117,7 +124,13 @@ def record(
     by: str,
     evidence: Mapping[str, str],
 ) -> Recorded:
-    """Append an entry to a settled line and carry it out."""
+    """Append an entry to a settled line and carry it out.
+
+    Raises:
+        IntegrityError: the version that it moves production to is not what was proven.
+        PromotionError: as `append`.
+
+    """
     head = state.head
     entry = LedgerEntry(
         line=state.line,
@@ -132,6 +145,7 @@ def record(
         at=now(),
         previous_sha256=head.sha256 if head else "",
     )
+    check_before_move(entry, [recorded.entry for recorded in state.history], store, tracking)
     recorded = append(store, entry, head)
     carry_out(recorded, tracking)
     return recorded

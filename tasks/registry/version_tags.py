@@ -2,9 +2,14 @@
 
 from typing import Final
 
+from infra import model_registry
+
 CANDIDATE: Final = "candidate"
 STAGING: Final = "staging"
+MANIFEST_TAG: Final = model_registry.MANIFEST_TAG
+ANSWERS_TAG: Final = "assayline.answers_sha256"
 WEIGHTS_TAG: Final = "assayline.weights_sha256"
+WEIGHTS_URI_TAG: Final = "assayline.weights_uri"
 DATA_TAG: Final = "assayline.data_sha256"
 DATA_URI_TAG: Final = "assayline.data_uri"
 TASK_TYPE_TAG: Final = "assayline.task_type"
@@ -18,4 +23,6 @@ EVIDENCE_TAGS: Final = {
     "weights": WEIGHTS_TAG,
     "scores": "assayline.scores_sha256",
     "fairness": "assayline.fairness_sha256",
+    "manifest": MANIFEST_TAG,
+    "answers": ANSWERS_TAG,
 }

@@ -2,12 +2,15 @@
 
 A stage's key is the digest of its arguments (records and settings) and of the code that it reaches
 (see `infra.code_digest`). Prefect finds an earlier result by that key in the object store and skips
-the stage; there is no second cache.
+the stage; there is no second cache. Each result is signed (`infra.result_signatures`). One that is
+not what this stack kept is never used: the stage says so, and fails. Nor is one without a
+signature, as earlier releases kept them: the stage runs again.
 """
 
 import dataclasses
 import errno
 import inspect
+import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -19,13 +22,19 @@ from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 from prefect.concurrency.sync import concurrency
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
+from prefect.transactions import get_transaction
 
 from infra.code_digest import code_of
 from infra.digests import as_json, digest_of
-from infra.errors import StoreError
+from infra.errors import IntegrityError, StoreError
 from infra.prefect_api import GPU_LIMIT
+from infra.result_signatures import UnsignedResultError
+from infra.settings import load_settings
+from infra.signed_results import KeptResults
 from infra.store import open_store
 from tasks.stages.reasons import StageRun, keep_run, now
+
+logger = logging.getLogger(__name__)
 
 # Tells the tasks that run every time from those that are skipped when nothing changed.
 LOOK_UP_TAG = "look-up"
@@ -67,6 +76,7 @@ def cached_stage(*, gpu: bool = False) -> Callable[[Callable[P, R]], Task[P, R]]
 
         @wraps(function)
         def hold_slot(*args: P.args, **kwargs: P.kwargs) -> R:
+            _refuse_a_changed_result(name)
             slot = concurrency(GPU_LIMIT, lease_duration=GPU_LEASE_S) if gpu else nullcontext()
             _keep_reason(module, name, inspect.signature(function).bind(*args, **kwargs).arguments)
             with slot, _explain_full_disk():
@@ -87,6 +97,29 @@ def look_up(function: Callable[P, R]) -> Task[P, R]:
     """Make a function a task that runs every time: it reads the outside world, and is cheap."""
     as_task = task(cache_policy=NO_CACHE, persist_result=False, tags=[LOOK_UP_TAG])
     return as_task(function)
+
+
+def _refuse_a_changed_result(stage: str) -> None:
+    """See whether a stage runs because its kept result is not what was kept.
+
+    Prefect takes each error for a result that is not there.
+
+    Raises:
+        IntegrityError: it was changed, or is signed with another key.
+
+    """
+    transaction = get_transaction()
+    key = transaction.key if transaction and TaskRunContext.get() else None
+    if key is None:
+        return
+    try:
+        KeptResults(load_settings()).read(key)
+    except UnsignedResultError as error:
+        logger.warning("%s runs again: %s", stage, error)
+    except IntegrityError as error:
+        raise IntegrityError(f"the kept result of {stage} cannot be used: {error}") from error
+    except StoreError:
+        return  # there is none; a store that is away is told by what comes next
 
 
 def _keep_reason(module: str, name: str, parameters: dict[str, Any]) -> None:

@@ -56,11 +56,11 @@ def confirm_registered(version: Version) -> None:
     check_registered(version, open_tracking())
 
 
-@cached_stage()
+@look_up
 def judge(
     policy: PolicySettings, scores: Scores, fairness: Fairness, staged: Staged | None
 ) -> Judgement:
-    """Judge every gate of the policy."""
+    """Judge every gate of the policy; a verdict is never taken from a cache."""
     from tasks.registry.policy import judge_policy
 
     return judge_policy(policy, scores, fairness, staged)
@@ -82,16 +82,21 @@ def stage(
     )
 
 
-@cached_stage()
+@look_up
 def promote(
-    version: Version, judgement: Judgement, report: Report, champion: Champion | None
+    version: Version,
+    judgement: Judgement,
+    report: Report,
+    champion: Champion | None,
+    staged: Staged | None,
 ) -> Decision:
     """Put the version in production if every gate passes, and write the ledger either way."""
     from tasks.registry.promotion import promote_version
 
     return promote_version(
-        version, judgement, report, champion, store=open_store(), tracking=open_tracking()
-    )
+        version, judgement, report, champion, staged,
+        store=open_store(), tracking=open_tracking(),
+    )  # fmt: skip
 
 
 @look_up

@@ -35,6 +35,7 @@ def load_for_training(
             dtype=torch.float32,
             use_safetensors=True,
             local_files_only=True,
+            trust_remote_code=False,
             output_loading_info=True,
             **changes,
         )

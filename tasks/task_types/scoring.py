@@ -38,6 +38,7 @@ def load_model(folder: Path, kind: str) -> "PreTrainedModel":
             dtype=torch.float32,
             use_safetensors=True,
             local_files_only=True,
+            trust_remote_code=False,
             output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:

@@ -20,7 +20,9 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, use_fast=True, local_files_only=True, trust_remote_code=False
+        )
     except Exception as error:
         # The Rust tokenizer raises bare Exception on a broken file.
         raise BaseModelError(f"the tokenizer in {folder} cannot be loaded: {error}") from error
@@ -50,7 +52,7 @@ def longest_text(folder: Path, tokenizer: "PreTrainedTokenizerFast") -> int:
     from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise BaseModelError(f"{folder}/config.json cannot be loaded: {error}") from error
     positions = getattr(config, "max_position_embeddings", None)

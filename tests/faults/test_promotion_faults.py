@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tasks.registry.manual_promotion import roll_back_line
 from tasks.registry.promotion import promote_version
 from tasks.registry.version_tags import WEIGHTS_TAG
 from tasks.verdicts import GateResult, Verdict
+from tests.registered import add_version
 
 PROJECT = Path(__file__).parents[2]
 
@@ -41,15 +43,18 @@ def passing() -> Judgement:
 REPORT = Report(Artifact("s3://b/r", "a" * 64, 1), Artifact("s3://b/c", "b" * 64, 1), "http://r")
 
 
-def add(tracking: Tracking, line: str, weights: str) -> Version:
-    made = tracking._client.create_model_version(line, "s3://no/model", tags={WEIGHTS_TAG: weights})
-    return Version(line, int(made.version), weights, run_id="", url="")
+def add(store: ObjectStore, tracking: Tracking, line: str, weights: str) -> Version:
+    with tempfile.TemporaryDirectory() as folder:
+        number, manifest = add_version(line, Path(folder), {WEIGHTS_TAG: weights}, store, tracking)
+    return Version(line, number, weights, manifest, run_id="", url="")
 
 
 def promote(
     version: Version, champion: Champion | None, store: ObjectStore, tracking: Tracking
 ) -> Decision:
-    return promote_version(version, passing(), REPORT, champion, store=store, tracking=tracking)
+    return promote_version(
+        version, passing(), REPORT, champion, None, store=store, tracking=tracking
+    )
 
 
 class Fuse:
@@ -100,8 +105,8 @@ def test_a_promotion_cut_off_anywhere_ends_the_same_when_it_is_done_again(
 ) -> None:  # fmt: skip
     line = f"cut-{at}"
     tracking._client.create_registered_model(line)
-    promote(add(tracking, line, "w1"), None, store, tracking)
-    second = add(tracking, line, "w2")
+    promote(add(store, tracking, line, "w1"), None, store, tracking)
+    second = add(store, tracking, line, "w2")
     champion = champion_for(line, "w2", store=store, tracking=tracking)
 
     fuse(at)
@@ -134,14 +139,15 @@ def test_another_candidate_finds_a_cut_off_promotion_carried_out(
 ) -> None:  # fmt: skip
     line = "cut-other"
     tracking._client.create_registered_model(line)
-    promote(add(tracking, line, "w1"), None, store, tracking)
+    promote(add(store, tracking, line, "w1"), None, store, tracking)
     champion = champion_for(line, "w3", store=store, tracking=tracking)
+    second = add(store, tracking, line, "w2")
     fuse(1)
     with pytest.raises(CutOffError):
-        promote(add(tracking, line, "w2"), champion, store, tracking)
+        promote(second, champion, store, tracking)
     monkeypatch.undo()
     assert tracking.aliases(line)["production"] == 1
-    third = add(tracking, line, "w3")
+    third = add(store, tracking, line, "w3")
     with pytest.raises(PromotionError, match="compared with version 1, and by now version 2"):
         promote(third, champion, store, tracking)
     assert tracking.aliases(line)["production"] == 2
@@ -157,11 +163,11 @@ def test_a_cut_off_rollback_is_finished_and_not_done_twice(
 ) -> None:  # fmt: skip
     line = "cut-rollback"
     tracking._client.create_registered_model(line)
-    promote(add(tracking, line, "w1"), None, store, tracking)
+    promote(add(store, tracking, line, "w1"), None, store, tracking)
     champion = champion_for(line, "w2", store=store, tracking=tracking)
-    promote(add(tracking, line, "w2"), champion, store, tracking)
+    promote(add(store, tracking, line, "w2"), champion, store, tracking)
     # The load test has tests of its own; these versions hold no model.
-    monkeypatch.setattr("tasks.registry.manual_promotion.load_test", lambda *_: None)
+    monkeypatch.setattr("tasks.registry.manual_promotion.load_test", lambda *_, **__: None)
     fuse(2)
     with pytest.raises(CutOffError):
         roll_back_line(line, "Ada", "worse", store=store, tracking=tracking)
@@ -177,7 +183,7 @@ def test_a_killed_process_leaves_a_promotion_that_the_next_one_finishes(
 ) -> None:
     line = "killed"
     tracking._client.create_registered_model(line)
-    first = add(tracking, line, "w1")
+    first = add(store, tracking, line, "w1")
     # The process kills itself between the ledger and the first alias, as kill -9 would.
     code = f"""
 import os, signal
@@ -188,7 +194,8 @@ from tests.faults.test_promotion_faults import promote
 from tasks.records.registry import Version
 store, tracking = ObjectStore(load_settings()), Tracking(load_settings())
 tracking.set_alias = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-promote(Version({line!r}, {first.version}, "w1", "", ""), None, store, tracking)
+promote(Version({line!r}, {first.version}, "w1", {first.manifest_sha256!r}, "", ""), None,
+        store, tracking)
 """
     environment = {**os.environ, **mlflow_settings.as_environment()}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True,

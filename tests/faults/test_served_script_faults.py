@@ -2,14 +2,16 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
 from infra.errors import PromotionError
+from infra.registered_artifacts import keep_manifest
 from infra.script_format import write_script_model
 from infra.serving import ServedModel, served
 from infra.store import ObjectStore
@@ -17,7 +19,13 @@ from infra.tracking import Tracking
 from tasks.registry.answers import Expected
 from tasks.registry.ledger import read_ledger
 from tasks.registry.manual_promotion import override_promotion_of
-from tasks.registry.staging import check_answers, load_test, same_predictions
+from tasks.registry.staging import (
+    check_answers,
+    load_test,
+    same_predictions,
+    served_answers,
+)
+from tests.registered import manifest_of, proof_by_tags
 
 LIMITS = {"start_timeout_s": 180.0, "request_timeout_s": 60.0}
 SCRIPT = """
@@ -49,10 +57,10 @@ set_model(Moody())
 
 
 def register(
-    tracking: Tracking, checkpoint: Path, folder: Path, script: str, tags: Mapping[str, str]
+    checkpoint: Path, folder: Path, script: str, store: ObjectStore, tracking: Tracking
 ) -> str:
     """A line of one version with this script; its name."""
-    line = f"moody-{hashlib.sha256(repr((script, tags)).encode()).hexdigest()[:8]}"
+    line = f"moody-{hashlib.sha256(script.encode()).hexdigest()[:8]}"
     folder.mkdir(exist_ok=True)
     (folder / "moody.py").write_text(script, encoding="utf-8")
     write_script_model(
@@ -61,19 +69,26 @@ def register(
         answers=[{"label": "good", "score": 0.5}],
     )  # fmt: skip
     run = tracking.open_run(line, "key", {})
-    assert tracking.register_model(line, "key", run, folder / line, tags) == 1
+    keep = partial(keep_manifest, store=store)
+    assert tracking.register_model(line, "key", run, folder / line, {}, keep) == 1
     return line
 
 
 @pytest.fixture(scope="module")
-def line(tracking: Tracking, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Its version has no tags, as if it were older than they are."""
-    return register(tracking, tiny_model, tmp_path_factory.mktemp("moody"), SCRIPT, {})
+def line(
+    store: ObjectStore,
+    tracking: Tracking,
+    tiny_model: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> str:
+    """Its version has no tag but that of its files, as if it were older than the others are."""
+    return register(tiny_model, tmp_path_factory.mktemp("moody"), SCRIPT, store, tracking)
 
 
 @pytest.fixture(scope="module")
-def model(line: str, tracking: Tracking) -> Iterator[ServedModel]:
-    with served(tracking.url, f"models:/{line}/1", **LIMITS) as running:
+def model(line: str, store: ObjectStore, tracking: Tracking) -> Iterator[ServedModel]:
+    manifest = manifest_of(line, 1, store, tracking)
+    with served(tracking.url, f"models:/{line}/1", manifest, **LIMITS) as running:
         yield running
 
 
@@ -82,7 +97,8 @@ def test_what_is_no_proper_answer_is_never_the_same(model: ServedModel, text: st
     good = Expected({"text": "anything"}, {"label": "good", "score": 0.5})
     bad = replace(good, request={"text": text})
     assert model.predict([bad.request]) is None
-    assert same_predictions(model, [good, bad], 1e-4).value == 0.5
+    answers = served_answers(model, [good, bad])
+    assert same_predictions(answers, [good, bad], 1e-4).value == 0.5
     with pytest.raises(
         PromotionError, match=rf"answers None to the request \{{'text': '{text}'\}}"
     ):
@@ -127,23 +143,26 @@ def test_a_version_of_no_task_type_is_asked_as_a_classifier_and_stays_out_of_pro
     assert read_ledger(store, line) == ()
 
 
-def test_a_task_type_that_nobody_knows_is_not_served_at_all(line: str, tracking: Tracking) -> None:
+def test_a_task_type_that_nobody_knows_is_not_served_at_all(
+    line: str, store: ObjectStore, tracking: Tracking
+) -> None:
     tracking.set_tags(line, 1, {"assayline.task_type": "divination"})
     try:
         said = r"task_type 'divination' is unknown; known: causal_lm, .*nothing was moved"
         with pytest.raises(PromotionError, match=said):
-            load_test(line, 1, tracking)
+            load_test(line, 1, proof_by_tags(line, 1, tracking), store=store, tracking=tracking)
     finally:
         tracking._client.delete_model_version_tag(line, "1", "assayline.task_type")
 
 
 def test_a_script_that_needs_this_project_is_not_served(
-    tracking: Tracking, tiny_model: Path, tmp_path: Path
+    store: ObjectStore, tracking: Tracking, tiny_model: Path, tmp_path: Path
 ) -> None:
     script = "import tasks.records\n" + SCRIPT
-    line = register(tracking, tiny_model, tmp_path, script, {})
+    line = register(tiny_model, tmp_path, script, store, tracking)
+    manifest = manifest_of(line, 1, store, tracking)
     with (
         pytest.raises(PromotionError, match="tasks is not for a served model"),
-        served(tracking.url, f"models:/{line}/1", **LIMITS),
+        served(tracking.url, f"models:/{line}/1", manifest, **LIMITS),
     ):
         pass

@@ -210,8 +210,8 @@ def test_a_shared_prefect_server_keeps_its_results_block(
     stack: RunningStack, elsewhere: RunningStack
 ) -> None:
     message = refusal(elsewhere, "up", ASSAYLINE_RESULTS_BUCKET="another-bucket")
-    assert "s3-bucket/assayline-results differs" in message
-    block = PrefectApi(stack.settings).block("s3-bucket", "assayline-results")
+    assert "assayline-results/results differs" in message
+    block = PrefectApi(stack.settings).block("assayline-results", "results")
     assert block is not None
     assert block["bucket_name"] == stack.settings.results_bucket
 

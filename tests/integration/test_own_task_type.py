@@ -47,6 +47,7 @@ from tasks.validation.contract.settings import ContractSettings
 from tasks.validation.leakage.settings import LeakageSettings
 from tasks.validation.personal_data.settings import PrivacySettings
 from tasks.validation.validate import validate_snapshot
+from tests.registered import proof_by_tags
 
 PAGE = Path(__file__).parents[2] / "docs" / "task-types.md"
 BLOCK = re.compile(r"^```\w+\n# ([\w/.]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -157,7 +158,9 @@ def test_a_model_goes_all_the_way_to_a_served_version(
     )  # fmt: skip
     same = next(one for one in staged.estimates if one.name == "staging.same_predictions")
     assert same.value == 1.0
-    load_test("pairs", version.version, tracking)
+    proof = proof_by_tags("pairs", version.version, tracking)
+    assert proof.answers_sha256 == staged.answers_sha256
+    load_test("pairs", version.version, proof, store=store, tracking=tracking)
     assert card_texts_of(NAME).classes == "relations"
 
 

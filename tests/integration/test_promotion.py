@@ -4,6 +4,7 @@ import hashlib
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -17,8 +18,9 @@ from tasks.registry.champion import champion_for, reference_for
 from tasks.registry.ledger import append, now, production_at, read_ledger
 from tasks.registry.manual_promotion import override_promotion_of, roll_back_line
 from tasks.registry.promotion import promote_version
-from tasks.registry.version_tags import DATA_TAG, DATA_URI_TAG, WEIGHTS_TAG
+from tasks.registry.version_tags import DATA_TAG, DATA_URI_TAG, MANIFEST_TAG, WEIGHTS_TAG
 from tasks.verdicts import GateResult, Verdict
+from tests.registered import add_version
 
 SAME = "staging.same_predictions"
 
@@ -37,22 +39,26 @@ def report(name: str = "a") -> Report:
 
 
 class Line:
-    """A line whose versions are only names and weights' digests: aliases ask for no more."""
+    """A line whose versions are a few bytes each: aliases ask for no more."""
 
-    def __init__(self, name: str, store: ObjectStore, tracking: Tracking) -> None:
-        self.name, self.store, self.tracking = name, store, tracking
+    def __init__(self, name: str, folder: Path, store: ObjectStore, tracking: Tracking) -> None:
+        self.name, self.folder, self.store, self.tracking = name, folder, store, tracking
         tracking._client.create_registered_model(name)
 
     def add(self, weights: str, model_id: str | None = None, data: str = "") -> Version:
-        made = self.tracking._client.create_model_version(
-            self.name,
-            f"models:/{model_id}" if model_id else "s3://nowhere/model",
-            tags={WEIGHTS_TAG: weights}
-            | ({DATA_TAG: data, DATA_URI_TAG: f"s3://b/{data}"} if data else {}),
-            model_id=model_id,
-        )
-        url = self.tracking.version_url(self.name, int(made.version))
-        return Version(self.name, int(made.version), weights, run_id="", url=url)
+        tags = {WEIGHTS_TAG: weights}
+        tags |= {DATA_TAG: data, DATA_URI_TAG: f"s3://b/{data}"} if data else {}
+        if model_id:
+            manifest = str(self.tracking._client.get_logged_model(model_id).tags[MANIFEST_TAG])
+            made = self.tracking._client.create_model_version(
+                self.name, f"models:/{model_id}", tags={**tags, MANIFEST_TAG: manifest},
+                model_id=model_id,
+            )  # fmt: skip
+            number = int(made.version)
+        else:
+            number, manifest = add_version(self.name, self.folder, tags, self.store, self.tracking)
+        url = self.tracking.version_url(self.name, number)
+        return Version(self.name, number, weights, manifest, run_id="", url=url)
 
     def champion(self, weights: str) -> Champion | None:
         return champion_for(self.name, weights, store=self.store, tracking=self.tracking)
@@ -67,7 +73,7 @@ class Line:
         found = self.champion(version.weights_sha256) if champion == "look up" else champion
         assert not isinstance(found, str)
         return promote_version(
-            version, judged or judgement(), written or report(), found,
+            version, judged or judgement(), written or report(), found, None,
             store=self.store, tracking=self.tracking,
         )  # fmt: skip
 
@@ -81,9 +87,11 @@ class Line:
 
 
 @pytest.fixture
-def line(request: pytest.FixtureRequest, store: ObjectStore, tracking: Tracking) -> Line:
+def line(
+    request: pytest.FixtureRequest, tmp_path: Path, store: ObjectStore, tracking: Tracking
+) -> Line:
     name = hashlib.sha256(request.node.name.encode()).hexdigest()[:12]
-    return Line(f"line-{name}", store, tracking)
+    return Line(f"line-{name}", tmp_path, store, tracking)
 
 
 def test_a_first_version_that_passes_is_promoted(line: Line) -> None:

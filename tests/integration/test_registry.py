@@ -5,6 +5,7 @@ import subprocess
 import sys
 import sysconfig
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from infra.errors import BaseModelError, TrackingError
 from infra.model_format import pinned_requirements, write_pipeline_model
+from infra.registered_artifacts import keep_manifest
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.registry import Version
@@ -81,8 +83,10 @@ def test_an_upload_that_never_became_a_version_is_used_again(
         max_length=16, examples=["a"],
     )  # fmt: skip
     run = candidate.weights.run_id
-    uploaded = tracking._upload_model("some-key", run, tmp_path / "out")
-    number = tracking.register_model("twice", "some-key", run, tmp_path / "out", {})
+    keep = partial(keep_manifest, store=store)
+    uploaded, manifest = tracking._upload_model("some-key", run, tmp_path / "out", keep)
+    number = tracking.register_model("twice", "some-key", run, tmp_path / "out", {}, keep)
+    assert tracking.version_tags("twice", number)["assayline.manifest_sha256"] == manifest
     source = tracking._client.get_model_version("twice", str(number)).source
     assert source == f"models:/{uploaded}"
 
@@ -92,7 +96,8 @@ def test_the_download_holds_the_evaluated_bytes_with_the_tokenizer_beside_them(
 ) -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    folder = tracking.download_version("topics", registered.version, tmp_path / "version")
+    root = tracking.download_artifact("topics", registered.version, tmp_path / "version")
+    folder = tracking.model_of(root, "topics", registered.version)
     original = store.get_folder(candidate.weights.artifact, tmp_path / "weights")
     for name in ("model.safetensors", "config.json"):
         assert (folder / name).read_bytes() == (original / name).read_bytes()

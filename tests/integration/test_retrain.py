@@ -139,7 +139,7 @@ def test_an_unchanged_run_repeats_nothing_and_says_so(stack: RunningStack, revie
     assert shown.returncode == 0, shown.stdout + shown.stderr
     assert "nothing changed" in shown.stdout
     assert "models:/reviews@production stays version 1" in shown.stdout
-    for stage in ("ingest", "validate", "tokenize", "train", "evaluate", "promote"):
+    for stage in ("ingest", "validate", "tokenize", "train", "evaluate", "stage"):
         assert f"{stage:<22} unchanged" in shown.stdout
     assert len(read_ledger(ObjectStore(stack.settings), "reviews")) == 1
 

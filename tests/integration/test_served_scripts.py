@@ -28,6 +28,7 @@ from tasks.registry.settings import StagingSettings
 from tasks.registry.staging import load_test, stage_version
 from tasks.task_types.server import Server
 from tests.integration.conftest import with_answers
+from tests.registered import proof_by_tags
 
 SCRIPT = Path(__file__).with_name("served_turns.py")
 SETTINGS = StagingSettings(rows=12, latency_requests=72, warm_up_requests=1)
@@ -125,13 +126,13 @@ def test_the_download_is_a_folder_that_transformers_loads(
 ) -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    folder = tracking.download_version("turns", line.version.version, tmp_path / "version")
+    root = tracking.download_artifact("turns", line.version.version, tmp_path / "version")
+    folder = tracking.model_of(root, "turns", line.version.version)
     original = store.get_folder(line.weights.artifact, tmp_path / "weights")
     for path in original.iterdir():
         assert (folder / path.name).read_bytes() == path.read_bytes()
     AutoModelForSequenceClassification.from_pretrained(folder)
     AutoTokenizer.from_pretrained(folder)
-    root = folder.parents[1]
     assert (root / SCRIPT.name).read_bytes() == SCRIPT.read_bytes()
     assert not [path for path in root.rglob("*") if path.suffix in {".pkl", ".bin", ".pt"}]
     for path in ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt"):
@@ -142,8 +143,11 @@ def test_the_download_is_a_folder_that_transformers_loads(
 
 
 @pytest.mark.slow
-def test_a_rollback_would_find_that_it_answers(line: Line, tracking: Tracking) -> None:
-    load_test("turns", line.version.version, tracking)
+def test_a_rollback_would_find_that_it_answers(
+    line: Line, store: ObjectStore, tracking: Tracking
+) -> None:
+    proof = proof_by_tags("turns", line.version.version, tracking)
+    load_test("turns", line.version.version, proof, store=store, tracking=tracking)
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.errors import PromotionError
+from infra.registered_artifacts import read_manifest
 from infra.serving import ServedModel, served
 from infra.store import ObjectStore
 from infra.tracking import Tracking
@@ -27,7 +28,7 @@ from tasks.registry.answers import Expected, held_out_rows
 from tasks.registry.policy import judge_policy
 from tasks.registry.registration import register_version
 from tasks.registry.settings import PolicySettings, StagingSettings
-from tasks.registry.staging import same_predictions, stage_version
+from tasks.registry.staging import same_predictions, served_answers, stage_version
 from tasks.verdicts import Estimate, Gate, Verdict
 
 SETTINGS = StagingSettings(rows=20, latency_requests=80, warm_up_requests=2)
@@ -44,8 +45,13 @@ def version(candidate: Any, store: ObjectStore, tracking: Tracking) -> Version:
 
 
 @pytest.fixture(scope="module")
-def model(version: Version, tracking: Tracking) -> Iterator[ServedModel]:
-    with served(tracking.url, f"models:/served/{version.version}", **LIMITS) as running:
+def manifest(version: Version, store: ObjectStore) -> bytes:
+    return read_manifest(version.manifest_sha256, store)
+
+
+@pytest.fixture(scope="module")
+def model(version: Version, manifest: bytes, tracking: Tracking) -> Iterator[ServedModel]:
+    with served(tracking.url, f"models:/served/{version.version}", manifest, **LIMITS) as running:
         yield running
 
 
@@ -64,7 +70,7 @@ def judged(candidate: Any, staging: Estimate) -> Verdict:
     from tasks.records.registry import Staged
 
     judgement: Judgement = judge_policy(
-        policy, candidate.scores, candidate.fairness, Staged(1, (staging,), ())
+        policy, candidate.scores, candidate.fairness, Staged(1, (staging,), (), "a" * 64)
     )
     return judgement.gates[1].verdict
 
@@ -136,19 +142,20 @@ def test_one_wrong_prediction_fails_the_gate(
     model: ServedModel, candidate: Any, store: ObjectStore
 ) -> None:
     rows = held_out_rows(candidate.data, altered(candidate.scores, store), 20, store)
-    estimate = same_predictions(model, rows, 1e-4)
+    estimate = same_predictions(served_answers(model, rows), rows, 1e-4)
     assert estimate.value == 19 / 20
     assert judged(candidate, estimate) is Verdict.FAIL
 
 
 def test_a_score_that_is_off_is_not_the_same(model: ServedModel, expected: list[Expected]) -> None:
-    assert same_predictions(model, expected, 1e-4).value == 1.0
+    answers = served_answers(model, expected)
+    assert same_predictions(answers, expected, 1e-4).value == 1.0
     off = [
         replace(row, answer={**row.answer, "score": float(str(row.answer["score"])) + 0.001})
         for row in expected
     ]
-    assert same_predictions(model, off, 1e-4).value == 0.0
-    assert same_predictions(model, off, 0.002).value == 1.0
+    assert same_predictions(answers, off, 1e-4).value == 0.0
+    assert same_predictions(answers, off, 0.002).value == 1.0
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/version"])
@@ -162,7 +169,7 @@ def test_an_answer_that_is_no_prediction_is_not_the_same(
             return model.client.request("GET", path)
 
     deaf = replace(model, client=Elsewhere())  # type: ignore[arg-type]
-    assert same_predictions(deaf, expected, 1e-4).value == 0.0
+    assert same_predictions(served_answers(deaf, expected), expected, 1e-4).value == 0.0
 
 
 def test_scores_of_rows_that_the_data_lacks_are_refused(candidate: Any, store: ObjectStore) -> None:
@@ -185,30 +192,34 @@ def test_the_process_sees_neither_the_project_nor_its_keys(model: ServedModel) -
 
 
 def test_a_process_that_dies_under_the_requests_is_never_a_pass(
-    version: Version, tracking: Tracking, expected: list[Expected]
+    version: Version, manifest: bytes, tracking: Tracking, expected: list[Expected]
 ) -> None:
-    with served(tracking.url, f"models:/served/{version.version}", **LIMITS) as running:
+    with served(tracking.url, f"models:/served/{version.version}", manifest, **LIMITS) as running:
         assert running.predict([{"text": "a"}])
         running.process.kill()
         running.process.wait()
         with pytest.raises(PromotionError, match="ended with exit code -9"):
-            same_predictions(running, expected, 1e-4)
+            served_answers(running, expected)
 
 
-def test_a_version_that_does_not_load_is_told_with_its_last_output(tracking: Tracking) -> None:
+def test_a_version_that_does_not_load_is_told_with_its_last_output(
+    manifest: bytes, tracking: Tracking
+) -> None:
     with (
         pytest.raises(PromotionError, match=r"exit code 1.*\n.*version=777\) not found"),
-        served(tracking.url, "models:/served/777", **LIMITS),
+        served(tracking.url, "models:/served/777", manifest, **LIMITS),
     ):
         pass
 
 
-def test_a_start_that_takes_too_long_is_ended(version: Version, tracking: Tracking) -> None:
+def test_a_start_that_takes_too_long_is_ended(
+    version: Version, manifest: bytes, tracking: Tracking
+) -> None:
     before = {child.pid for child in psutil.Process().children()}
     with (
         pytest.raises(PromotionError, match=r"did not serve within 0\.5 s"),
         served(
-            tracking.url, f"models:/served/{version.version}",
+            tracking.url, f"models:/served/{version.version}", manifest,
             start_timeout_s=0.5, request_timeout_s=1,
         ),
     ):  # fmt: skip
@@ -216,10 +227,12 @@ def test_a_start_that_takes_too_long_is_ended(version: Version, tracking: Tracki
     assert {child.pid for child in psutil.Process().children()} <= before
 
 
-def test_no_process_outlives_the_one_that_started_it(version: Version, tracking: Tracking) -> None:
+def test_no_process_outlives_the_one_that_started_it(
+    version: Version, manifest: bytes, tracking: Tracking
+) -> None:
     code = (
         "import sys, time; from infra.serving import served\n"
-        f"with served({tracking.url!r}, 'models:/served/{version.version}',"
+        f"with served({tracking.url!r}, 'models:/served/{version.version}', {manifest!r},"
         " start_timeout_s=180, request_timeout_s=60) as m:\n"
         "    print(m.process.pid, flush=True); time.sleep(300)\n"
     )

@@ -31,6 +31,7 @@ import logging
 import os
 from pydantic import BaseModel
 from prefect import flow, task
+from infra import signed_results  # found without this by an installed project's entry point
 
 
 class Config(BaseModel):
@@ -140,7 +141,7 @@ def test_prefect_has_pool_limit_and_results_block(stack: RunningStack) -> None:
     url = stack.settings.prefect_url
     pool = httpx.get(f"{url}/work_pools/assayline").json()
     limit = httpx.get(f"{url}/v2/concurrency_limits/gpu").json()
-    block = PrefectApi(stack.settings).block("s3-bucket", "assayline-results")
+    block = PrefectApi(stack.settings).block("assayline-results", "results")
     assert pool["type"] == "process"
     assert "env" in pool["base_job_template"]["variables"]["properties"]
     assert (limit["limit"], limit["active"]) == (1, True)

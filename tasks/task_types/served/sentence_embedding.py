@@ -18,9 +18,15 @@ class EmbeddingModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         """Load model and tokenizer."""
         folder = context.artifacts["model"]
         self.max_length = int(context.model_config["max_length"])
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
         model = AutoModel.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+            folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
         )
         self.model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 

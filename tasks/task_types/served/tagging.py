@@ -40,9 +40,15 @@ class TaggingModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         folder = context.artifacts["model"]
         self.max_length = int(context.model_config["max_length"])
         self.shared = int(context.model_config.get("stride", 0)) or self.max_length // 4
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
         model = AutoModelForTokenClassification.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+            folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
         )
         self.model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
         names = self.model.config.id2label

@@ -4,12 +4,15 @@ The faults are made on real servers in tests/faults; here every step of every ki
 cut off, and what is written is seen in its order.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from infra.errors import PromotionError
+from infra.artifact_manifest import ListedFile, to_bytes
+from infra.errors import IntegrityError, PromotionError
 from tasks.registry.ledger import OVERRIDDEN, PROMOTED, REFUSED, ROLLED_BACK, Recorded
 from tasks.registry.registration import EVIDENCE_TAGS
 from tasks.registry.transitions import (
@@ -20,9 +23,24 @@ from tasks.registry.transitions import (
     record,
     settle,
 )
+from tasks.registry.version_tags import MANIFEST_TAG
 from tasks.verdicts import Verdict
 
 LINE = "bbc-news"
+CONTENTS = {version: f"w{version}".encode() for version in range(1, 5)}
+
+
+def manifest_of(content: bytes) -> tuple[bytes, str]:
+    sha256 = hashlib.sha256(content).hexdigest()
+    manifest = to_bytes([ListedFile("weights", len(content), sha256)])
+    return manifest, hashlib.sha256(manifest).hexdigest()
+
+
+MANIFESTS = {version: manifest_of(content) for version, content in CONTENTS.items()}
+
+
+def evidence(version: int) -> dict[str, str]:
+    return {"weights": f"w{version}", "manifest": MANIFESTS[version][1]}
 
 
 class CutOffError(BaseException):
@@ -44,11 +62,12 @@ class Writes:
 
 
 class Store:
-    """The ledger's objects by address."""
+    """The ledger's objects by address, and the manifests, which were kept long before."""
 
     def __init__(self, writes: Writes) -> None:
         self.writes = writes
         self.objects: dict[str, bytes] = {}
+        self.manifests = {self.uri("manifests", f"{sha}.json"): m for m, sha in MANIFESTS.values()}
 
     def uri(self, *parts: str) -> str:
         return "/".join(["s3://artifacts", *parts])
@@ -58,17 +77,18 @@ class Store:
         self.objects[uri] = data
 
     def get_bytes(self, uri: str) -> bytes:
-        return self.objects[uri]
+        return self.manifests.get(uri) or self.objects[uri]
 
     def list(self, prefix: str) -> list[str]:
         return sorted(uri for uri in self.objects if uri.startswith(prefix))
 
 
 class Registry:
-    """Aliases of one line, and tags of its versions."""
+    """Aliases of one line, and tags of its versions, of one file each."""
 
     def __init__(self, writes: Writes) -> None:
         self.writes = writes
+        self.contents = dict(CONTENTS)
         self.by_alias: dict[str, int] = {}
         self.tags: dict[int, dict[str, str]] = {}
 
@@ -78,7 +98,12 @@ class Registry:
 
     def version_tags(self, line: str, version: int) -> dict[str, str]:
         assert line == LINE
-        return dict(self.tags.get(version, {}))
+        return {MANIFEST_TAG: MANIFESTS[version][1], **self.tags.get(version, {})}
+
+    def download_artifact(self, line: str, version: int, folder: Path) -> Path:
+        assert line == LINE
+        (folder / "weights").write_bytes(self.contents[version])
+        return folder
 
     def set_alias(self, line: str, alias: str, version: int) -> None:
         assert line == LINE
@@ -110,7 +135,7 @@ class Line:
         return record(
             self.store, self.registry, state, action=action,  # type: ignore[arg-type]
             to_version=state.production if action == REFUSED else candidate, candidate=candidate,
-            verdict=verdict, reason="as seen", by="policy", evidence={"weights": f"w{candidate}"},
+            verdict=verdict, reason="as seen", by="policy", evidence=evidence(candidate),
         )  # fmt: skip
 
     @property
@@ -158,7 +183,7 @@ def test_what_each_kind_of_transition_moves(
     assert line.registry.by_alias == aliases
     assert made.entry.previous_sha256 == head.sha256
     assert (made.entry.from_version, made.entry.candidate_version) == (2, candidate)
-    assert made.entry.evidence == {"weights": f"w{candidate}"}
+    assert made.entry.evidence == evidence(candidate)
     state = line.state()
     assert (state.production, state.previous) == (aliases["production"], aliases["previous"])
     assert state.head == made
@@ -216,6 +241,51 @@ def test_a_transition_that_is_cut_off_is_carried_out_later(
         head = state.head
         assert head is not None
         assert cut.registry.tags[head.entry.candidate_version][ENTRY_TAG] == head.uri
+
+
+@pytest.mark.parametrize("action", [PROMOTED, OVERRIDDEN, ROLLED_BACK])
+def test_production_never_moves_to_files_that_are_not_those_of_the_manifest(
+    line: Line, action: str
+) -> None:
+    before = dict(line.registry.by_alias)
+    line.registry.contents[3] = b"other weights"
+    with pytest.raises(IntegrityError, match=r"version 3 of bbc-news .* weights was changed"):
+        line.move(action, 3)
+    assert line.registry.by_alias == before
+    assert line.writes.done == []
+
+
+def test_a_transition_that_was_cut_off_is_not_carried_out_on_other_files(line: Line) -> None:
+    line.writes.allowed = 1
+    with pytest.raises(CutOffError):
+        line.move(PROMOTED, 3)
+    line.writes.allowed = 10**6
+    before = dict(line.registry.by_alias)
+    line.registry.contents[3] = b"other weights"
+    with pytest.raises(IntegrityError, match="weights was changed"):
+        line.settle()
+    assert line.registry.by_alias == before
+    line.registry.contents[3] = CONTENTS[3]
+    line.settle()
+    assert line.registry.by_alias == {"production": 3, "previous": 2, "staging": 3}
+
+
+def test_the_tag_cannot_name_another_manifest_than_the_ledger(line: Line) -> None:
+    line.registry.contents[1] = CONTENTS[3]
+    line.registry.tags[1][MANIFEST_TAG] = MANIFESTS[3][1]
+    with pytest.raises(IntegrityError, match=r"the version's tag .* somebody changed it"):
+        line.move(ROLLED_BACK, 1)
+
+
+def test_a_move_without_a_manifest_is_refused(line: Line) -> None:
+    state, _ = line.settle()
+    with pytest.raises(IntegrityError, match="version 3 of bbc-news has no manifest"):
+        record(
+            line.store, line.registry, state, action=PROMOTED,  # type: ignore[arg-type]
+            to_version=3, candidate=3, verdict=Verdict.PASS, reason="as seen", by="policy",
+            evidence={"weights": "w3"},
+        )  # fmt: skip
+    assert line.writes.done == []
 
 
 def test_carrying_out_twice_changes_nothing(line: Line) -> None:

@@ -117,7 +117,9 @@ def test_digests_follow_the_files_and_not_their_place(model: Path, tiny_model: P
 
 def test_a_base_model_that_changed_since_it_was_pinned_is_refused(model: Path) -> None:
     pinned = fingerprint(model)
-    assert locate_pinned(str(model), None, pinned) == model
+    folder = locate_pinned(str(model), None, pinned)
+    assert fingerprint(folder) == pinned
+    assert folder == locate(str(model), None)
     with pytest.raises(BaseModelError, match="changed while the run was going on"):
         locate_pinned(str(model), None, Fingerprint(pinned.sha256, "0" * 64))
 
@@ -149,3 +151,89 @@ def test_a_chat_template_shapes_tokenization(model: Path) -> None:
     after = fingerprint(model)
     assert after.sha256 == before.sha256
     assert after.tokenizer_sha256 != before.tokenizer_sha256
+
+
+def texts_of(folder: Path) -> list[int]:
+    from tasks.task_types.tokenizers import load_tokenizer
+
+    return list(load_tokenizer(folder)("a good film", add_special_tokens=False)["input_ids"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("chat_template.json", '{"chat_template": "changed"}'),
+        ("additional_chat_templates/tool.jinja", "changed"),
+        ("processor_config.json", '{"auto_map": {"AutoProcessor": "code.Processor"}}'),
+        ("modeling_bert.py", "raise SystemExit('this ran')"),
+        ("tokenizer.4.0.0.json", "{}"),
+        ("pytorch_model.bin", "pickled"),
+        ("custom_generate/generate.py", "raise SystemExit('this ran')"),
+    ],
+)
+def test_what_no_digest_knows_of_cannot_be_read(model: Path, name: str, content: str) -> None:
+    pinned = fingerprint(model)
+    before = texts_of(locate(str(model), None))
+    (model / name).parent.mkdir(exist_ok=True)
+    (model / name).write_text(content)
+    assert fingerprint(model) == pinned
+    folder = locate_pinned(str(model), None, pinned)
+    listed = {path.name for files in files_of(model) for path in files}
+    assert {path.name for path in folder.iterdir()} == listed
+    assert texts_of(folder) == before
+
+
+def test_what_was_put_beside_the_links_is_gone_again(model: Path) -> None:
+    folder = locate(str(model), None)
+    made = {path.name: path.resolve() for path in folder.iterdir()}
+    (folder / "adapter_config.json").write_text("{}")
+    (folder / "config.json").unlink()
+    (folder / "config.json").write_text("{}")
+    assert locate(str(model), None) == folder
+    assert {path.name: path.resolve() for path in folder.iterdir()} == made
+
+
+def test_an_adapter_beside_the_weights_is_refused(model: Path) -> None:
+    pinned = fingerprint(model)
+    adapter = {"peft_type": "LORA", "base_model_name_or_path": "/somewhere/else"}
+    (model / "adapter_config.json").write_text(json.dumps(adapter))
+    for find in (lambda: locate(str(model), None), lambda: locate_pinned(str(model), None, pinned)):
+        with pytest.raises(BaseModelError, match=r"adapter_config\.json.*merge_and_unload"):
+            find()
+
+
+@pytest.mark.parametrize(
+    ("name", "entry"),
+    [
+        ("config.json", {"auto_map": {"AutoModel": "code.Model"}}),
+        ("config.json", {"auto_map": {"AutoConfig": "some-org/some-repo--code.Config"}}),
+        ("config.json", {"text_config": {"auto_map": {"AutoModel": "code.Model"}}}),
+        ("config.json", {"custom_pipelines": {"text": {"impl": "code.Pipeline"}}}),
+        ("config.json", {"attn_implementation": "some-org/kernel"}),
+        ("config.json", {"attn_implementation": {"": "some-org/kernel"}}),
+        ("tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["code.Slow", None]}}),
+        ("tokenizer_config.json", {"auto_map": ["code.Slow", None]}),
+    ],
+)
+def test_what_would_run_code_is_refused_at_once(
+    model: Path, name: str, entry: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where transformers would ask on the terminal, and wait for an answer."""
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("transformers asks a person"))
+    content = json.loads((model / name).read_text())
+    (model / name).write_text(json.dumps({**content, **entry}))
+    (model / "code.py").write_text("raise SystemExit('this ran')")
+    (key, *_), nested = entry, "text_config" in entry
+    with pytest.raises(
+        BaseModelError, match=rf"{name} has the entry {'auto_map' if nested else key}"
+    ):
+        pin(BaseModelSettings(reference=str(model)))
+
+
+def test_weights_of_another_folder_are_not_named_by_an_index(model: Path) -> None:
+    (model / "model.safetensors").rename(model.parent / "other.safetensors")
+    for name in ("../other.safetensors", str(model.parent / "other.safetensors"), "other.bin"):
+        index = {"weight_map": {"a": name}}
+        (model / "model.safetensors.index.json").write_text(json.dumps(index))
+        with pytest.raises(BaseModelError, match="names the weight file"):
+            locate(str(model), None)

@@ -120,11 +120,26 @@ def test_a_file_is_unpacked_once_and_always_into_the_same_bytes(
     made = (first / "model.safetensors").stat().st_mtime_ns
     assert locate(str(tmp_path / "tiny.gguf"), None) == first
     assert (first / "model.safetensors").stat().st_mtime_ns == made
-    assert [path.name for path in (home / "base-models").iterdir()] == [first.name]
+    unpacked = (first / "model.safetensors").resolve().parent
+    assert {path.name for path in (home / "base-models").iterdir()} == {first.name, unpacked.name}
     monkeypatch.setenv("ASSAYLINE_HOME", str(tmp_path / "elsewhere"))
     second = locate(str(tmp_path / "tiny.gguf"), None)
     assert second != first
     assert fingerprint(second) == before
+
+
+def test_what_lies_beside_the_file_is_not_read(
+    original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_gguf(original, tmp_path / "tiny.gguf")
+    found = []
+    for home in ("alone", "in company"):
+        monkeypatch.setenv("ASSAYLINE_HOME", str(tmp_path / home))
+        found.append(fingerprint(locate(str(tmp_path / "tiny.gguf"), None)))
+        (tmp_path / "added_tokens.json").write_text('{"shares": 5}')
+        (tmp_path / "chat_template.jinja").write_text("changed")
+        (tmp_path / "tokenizer_config.json").write_text('{"auto_map": ["code.Slow", null]}')
+    assert found[0] == found[1]
 
 
 def test_a_file_that_lacks_weights_is_refused(original: Path, tmp_path: Path, home: Path) -> None:

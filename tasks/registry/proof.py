@@ -1,0 +1,138 @@
+"""What a version was when it was proven, and that it still is: its files and its answers.
+
+Production moves to a version only after its files were read back from the registry and found to be
+those of its manifest. The manifest's digest comes from the ledger where the version was in
+production before, else from the tag that it was registered with.
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from infra.artifact_manifest import list_files, to_bytes
+from infra.errors import IntegrityError
+from infra.registered_artifacts import check_version, check_weights, keep_manifest
+from infra.store import Artifact, ObjectStore
+from infra.tracking import Tracking
+from tasks.records.registry import LedgerEntry
+from tasks.registry.version_tags import (
+    ANSWERS_TAG,
+    MANIFEST_TAG,
+    WEIGHTS_TAG,
+    WEIGHTS_URI_TAG,
+)
+
+MANIFEST: Final = "manifest"
+ANSWERS: Final = "answers"
+_NAMES: Final = frozenset({MANIFEST, ANSWERS})
+NO_MANIFEST: Final = (
+    "version {version} of {line} has no manifest: it was registered before there were manifests, "
+    "and nothing shows whether its files are those that were proven. A run registers the line "
+    "anew, with one; or `assayline promote {line} {version} --reason ...` holds its weights "
+    "against those of the training, and puts it in production by your word"
+)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What shows that a version is still what was proven.
+
+    Attributes:
+        manifest_sha256: of the files that were registered; empty where none was made.
+        answers_sha256: of the answers that it gave when it was staged; empty where there are none.
+
+    """
+
+    manifest_sha256: str
+    answers_sha256: str
+
+
+def proof_of(
+    line: str, version: int, history: Sequence[LedgerEntry], tags: Mapping[str, str]
+) -> Proof:
+    """The proof of a version, by the ledger and by its tags.
+
+    Args:
+        line: name of the line.
+        version: its number.
+        history: the ledger, oldest first.
+        tags: of the version.
+
+    Raises:
+        IntegrityError: ledger and tag name two manifests, or the tag is gone.
+
+    """
+    recorded: dict[str, str] = {}
+    for entry in history:
+        if entry.candidate_version == version:
+            recorded |= {name: entry.evidence[name] for name in _NAMES & entry.evidence.keys()}
+    manifest = tags.get(MANIFEST_TAG, "")
+    if MANIFEST in recorded and recorded[MANIFEST] != manifest:
+        raise IntegrityError(
+            f"the ledger of {line} has version {version} with the manifest "
+            f"{recorded[MANIFEST]}, and the version's tag {MANIFEST_TAG} names "
+            f"{manifest or 'none'}: somebody changed it. Nothing was moved; set the tag back "
+            "once it is clear who did"
+        )
+    return Proof(manifest, recorded.get(ANSWERS) or tags.get(ANSWERS_TAG, ""))
+
+
+def check_before_move(
+    entry: LedgerEntry,
+    history: Sequence[LedgerEntry],
+    store: ObjectStore,
+    tracking: Tracking,
+) -> None:
+    """Read back the version that an entry puts in production; an entry that moves nothing passes.
+
+    Args:
+        entry: which may stand in the ledger already, of a transition that was cut off.
+        history: the ledger, oldest first.
+        store: holds the manifests.
+        tracking: holds the version.
+
+    Raises:
+        IntegrityError: its files are not those of its manifest, or it has none.
+        StoreError, TrackingError: a server is unreachable, or lacks manifest or files.
+
+    """
+    if entry.to_version == entry.from_version:
+        return
+    line, version = entry.line, entry.candidate_version
+    tags = tracking.version_tags(line, version)
+    proof_of(line, version, history, tags)
+    if MANIFEST in entry.evidence:
+        check_version(line, version, entry.evidence[MANIFEST], store, tracking)
+    elif entry in history:  # by an earlier release, which crashed before it was done
+        with tempfile.TemporaryDirectory(prefix="assayline-verify-") as name:
+            artifact = tracking.download_artifact(line, version, Path(name))
+            check_weights(f"version {version} of {line}", artifact, weights_of(tags), store)
+    else:
+        raise IntegrityError(NO_MANIFEST.format(line=line, version=version))
+
+
+def make_manifest(
+    line: str, version: int, tags: Mapping[str, str], store: ObjectStore, tracking: Tracking
+) -> str:
+    """Make the manifest of a version of an earlier release, which its weights are held against.
+
+    Returns:
+        The manifest's digest, which the version's tag then names.
+
+    Raises:
+        IntegrityError: it is not of the weights that its tags name.
+
+    """
+    with tempfile.TemporaryDirectory(prefix="assayline-verify-") as name:
+        artifact = tracking.download_artifact(line, version, Path(name))
+        check_weights(f"version {version} of {line}", artifact, weights_of(tags), store)
+        sha256 = keep_manifest(to_bytes(list_files(artifact)), store)
+    tracking.set_tags(line, version, {MANIFEST_TAG: sha256})
+    return sha256
+
+
+def weights_of(tags: Mapping[str, str]) -> Artifact:
+    """The weights that a version was made of, by its tags; without address where they say none."""
+    return Artifact(tags.get(WEIGHTS_URI_TAG, ""), tags.get(WEIGHTS_TAG, ""), 0)
