@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from infra.device import Device, Precision, precisions_of
+from infra.device import Device, Precision, matrix_products, precisions_of
 from infra.errors import TrainingError
 from tasks.task_types.examples import Batch, Example
 from tasks.task_types.learner import Learner
@@ -156,7 +156,10 @@ class Probe:
 
     def run(self, variant: Variant, examples: Sequence[Example]) -> int:
         """One pass, forward and backward; returns its real tokens, 0 where it cannot be packed."""
-        with dropout_of(self.device.name, compiled=variant.compiled):
+        with (
+            dropout_of(self.device.name, compiled=variant.compiled),
+            matrix_products(variant.precision),
+        ):
             loss = self.forward(variant, examples)
             if loss is None:
                 return 0
@@ -189,8 +192,8 @@ class Probe:
 
 
 def autocast(device: Device, precision: Precision) -> AbstractContextManager[Any]:
-    """Matrix products in this number format."""
-    if precision == "float32":
+    """Matrix products in this number format, if it is half as wide as float32."""
+    if precision not in AUTOCAST:
         return nullcontext()
     return torch.autocast(device.name, AUTOCAST[precision])
 

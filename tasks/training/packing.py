@@ -105,7 +105,7 @@ def exact_packing(model: Any, batch: Batch, *, on_gpu: bool) -> Packing | None:
     agreeing = next((one for one in dense if _agrees(model, batch, one, expected)), None)
     if agreeing is None or not on_gpu:
         return agreeing
-    for attention, implementation in _gpu_ways():
+    for attention, implementation in gpu_ways():
         model.set_attn_implementation(implementation)
         one = replace(agreeing, attention=attention)
         if _agrees(model, batch, one, expected):
@@ -114,7 +114,13 @@ def exact_packing(model: Any, batch: Batch, *, on_gpu: bool) -> Packing | None:
     return agreeing
 
 
-def _gpu_ways() -> Iterator[tuple[Attention, str]]:
+def gpu_ways() -> Iterator[tuple[Attention, str]]:
+    """Ways that need a GPU and whose libraries are here, the fastest first.
+
+    Yields:
+        What keeps the examples apart, and transformers' name of that attention.
+
+    """
     from transformers.utils import is_flash_attn_2_available, is_torch_flex_attn_available
 
     if is_flash_attn_2_available():
