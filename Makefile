@@ -13,9 +13,14 @@ READY_DEV := .venv/.ready-dev
 # files run in the order of their names: those with servers first, so that none waits for one at the end.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# What check-gpu runs with: a Python 3.12 that has torch and transformers. It lacks some small
+# packages, whose wheels are fetched where there is internet and travel with the checkout.
+GPU_PYTHON ?= python3
+GPU_WHEELS := benchmarks/gpu/wheels
+GPU_PACKAGES := pydantic pydantic-core annotated-types typing-inspection pydantic-settings python-dotenv
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down status test test-all mutants check bench-data bench-training bench-evaluation
+.PHONY: help run up down status test test-all mutants check check-gpu gpu-wheels bench-data bench-training bench-evaluation
 MAKEFLAGS += --no-print-directory
 
 help:  ## Show the targets.
@@ -51,6 +56,20 @@ bench-training: $(READY_DEV)  ## Measure training and tokenization against their
 
 bench-evaluation: $(READY_DEV)  ## Measure evaluation and fairness against their peers (some minutes).
 	@$(BIN)/python -m benchmarks.evaluation
+
+check-gpu: $(GPU_WHEELS)/.ready  ## Check and measure the GPU here in eight minutes (GPU_PYTHON=python3); tiny on a CPU.
+	@$(GPU_PYTHON) -m benchmarks.gpu
+
+gpu-wheels: $(GPU_WHEELS)/.ready  ## Fetch the packages that check-gpu needs on a machine without internet.
+
+$(GPU_WHEELS)/.ready: constraints.txt
+	@mkdir -p $(GPU_WHEELS)
+	@rm -f $(GPU_WHEELS)/*.whl
+	@$(GPU_PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+		--python-version 3.12 --implementation cp --platform manylinux_2_28_x86_64 \
+		--platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 \
+		-c constraints.txt -d $(GPU_WHEELS) $(GPU_PACKAGES)
+	@touch $@
 
 check: $(READY_DEV)  ## Lint, formatting, types and the arrows between the packages.
 	@$(BIN)/ruff check .

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Padded tokens of one batch on a CPU: what it keeps in its cache between two layers. Four times as
 # many were measured a tenth slower there.
 TOKEN_BUDGET = 1024
-# The same on a GPU, where launching a small batch takes longer than its arithmetic. Not tuned on one.
+# The same on a GPU, where launching a small batch takes longer than its arithmetic; not yet tuned.
 GPU_TOKEN_BUDGET = 32_768
 
 
