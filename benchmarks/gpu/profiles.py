@@ -92,7 +92,7 @@ def shares_of(events: Iterable[Any]) -> Shares:
             on_cpu.append((event.thread, span))
     main = _busiest(on_cpu)
     spans = [span for thread, span in on_cpu if thread == main]
-    everything = [*spans, *on_device, *(span for _, span in marks)]
+    everything = [*on_device, *(span for _, span in (*on_cpu, *marks))]
     begin, end = min(start for start, _ in everything), max(stop for _, stop in everything)
     whole = end - begin
     return Shares(
