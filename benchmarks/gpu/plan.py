@@ -27,16 +27,16 @@ class Step:
 
 STEPS: Final = (
     Step("prepare", 30, "texts, tokenizers, models and tokens, made on the spot"),
-    Step("device", 15, "capability, precision by default, products and copies"),
-    Step("choice", 55, "what `auto` measures and takes"),
+    Step("device", 12, "capability, precision by default, products and copies"),
+    Step("choice", 50, "what `auto` measures and takes"),
     Step("precision", 25, "training in float32, TF32 and bfloat16"),
     Step("packing", 45, "packed rows against padded ones"),
     Step("compilation", 40, "torch.compile off and on"),
-    Step("resume", 40, "kill -9 and resume, bit for bit"),
+    Step("resume", 48, "kill -9 and resume, bit for bit"),
     Step("memory", 25, "out of memory; the peak against the estimate"),
     Step("adapters", 20, "LoRA on a decoder"),
     Step("scoring", 35, "scoring, counterfactuals, generation; the CPU's answers"),
-    Step("ranks", 30, "one rank under torchrun; dropout drawn again"),
-    Step("throughput", 60, "tokens a second against Trainer"),
-    Step("utilisation", 55, "share of the card's own product; who waits for whom"),
+    Step("ranks", 38, "one rank under torchrun; dropout drawn again"),
+    Step("throughput", 57, "tokens a second against Trainer"),
+    Step("utilisation", 50, "share of the card's own product; who waits for whom"),
 )

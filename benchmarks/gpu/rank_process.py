@@ -8,6 +8,7 @@ import torch
 import torch.distributed as dist
 
 from benchmarks.gpu.folder_store import FolderStore, NoTracking
+from infra.torchrun import end_with_parent
 from tasks.training.rank_process import train_as_rank
 
 BACKEND_FILE: Final = "backend.txt"
@@ -16,6 +17,7 @@ NUMBERS: Final = 1_000_000
 
 def main() -> None:
     """Add numbers up over all ranks, then train as the folder's job says."""
+    end_with_parent()
     folder, store = Path(sys.argv[1]), Path(sys.argv[2])
     on_gpu = torch.cuda.is_available()
     dist.init_process_group("nccl" if on_gpu else "gloo")

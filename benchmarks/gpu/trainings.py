@@ -91,8 +91,19 @@ def losses_of(weights: Weights) -> list[float]:
 
 def apart(one: Weights, other: Weights) -> float:
     """Largest distance of two loss curves of as many points, as a share of the first loss."""
-    pairs = list(zip(losses_of(one), losses_of(other), strict=True))
-    return max(abs(a - b) for a, b in pairs) / pairs[0][0]
+    return max(_distances(one, other))
+
+
+def apart_in_the_mean(one: Weights, other: Weights) -> float:
+    """As `apart`, the mean distance: rounding makes single steps differ more than a curve does."""
+    distances = _distances(one, other)
+    return sum(distances) / len(distances)
+
+
+def _distances(one: Weights, other: Weights) -> list[float]:
+    first = losses_of(one)[0]
+    pairs = zip(losses_of(one), losses_of(other), strict=True)
+    return [abs(a - b) / first for a, b in pairs]
 
 
 def fall_of(weights: Weights) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from benchmarks.gpu.plan import STEPS
 from tests.bare_machine import run_bare
 
 # On a CPU these are skipped, and their names say why a card is needed.
-SKIPPED_ON_A_CPU = {"capability", "tf32", "masked_lm/flex", "causal_lm/flex", "peak", "speed"}
+SKIPPED_ON_A_CPU = {"capability", "tf32", "masked_lm/flex", "causal_lm/flex", "peak"}
 
 
 @pytest.mark.slow

@@ -1,22 +1,27 @@
 """What `auto` measures on this device, and what it takes."""
 
+from typing import Final
+
 from benchmarks.gpu.findings import Report
 from benchmarks.gpu.inputs import Inputs
 from benchmarks.gpu.shapes import ModelName
 from benchmarks.gpu.trainings import job_for, settings_for, working_folder
 from tasks.training.autotune import MARGIN, best_of, choose, variants_for
 
-TRAININGS: tuple[tuple[str, ModelName], ...] = (
-    ("classification", "minilm"),
-    ("masked_lm", "minilm"),
+# Compiling takes a while for each variant, so it is left open once.
+TRAININGS: Final[tuple[tuple[str, ModelName, str], ...]] = (
+    ("classification", "minilm", "auto"),
+    ("masked_lm", "minilm", "off"),
 )
 
 
 def run(report: Report, inputs: Inputs) -> None:
     """Let each training choose, and hold the choice against its own measurements."""
-    for task, model in TRAININGS:
+    for task, model, compiling in TRAININGS:
         with report.part(task):
-            job = job_for(inputs, task, model, settings_for(inputs, dropout=None))
+            job = job_for(
+                inputs, task, model, settings_for(inputs, compile=compiling, dropout=None)
+            )
             variants = variants_for(job)
             with working_folder(inputs, job) as place:
                 taken = choose(job, place)

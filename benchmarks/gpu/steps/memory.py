@@ -11,7 +11,7 @@ import torch
 from benchmarks.gpu.findings import Report
 from benchmarks.gpu.folder_store import NoTracking
 from benchmarks.gpu.inputs import Inputs
-from benchmarks.gpu.trainings import apart, choice_of, job_for, settings_for, train
+from benchmarks.gpu.trainings import apart_in_the_mean, choice_of, job_for, settings_for, train
 from infra.device import pick_device
 from tasks.records.training import Weights
 from tasks.training.jobs import Job
@@ -51,7 +51,9 @@ def _halve(report: Report, inputs: Inputs) -> None:
     report.figure("memory_left", told)
     report.figure("halvings", float(len(seen)))
     report.check("halved passes", right=bool(seen), said=(seen or ["nothing was halved"])[0][:120])
-    report.at_most("loss curve", apart(plain, halved), CURVE_SHARE[pick_device().precision])
+    report.at_most(
+        "loss curve", apart_in_the_mean(plain, halved), CURVE_SHARE[pick_device().precision]
+    )
 
 
 @contextmanager

@@ -120,7 +120,7 @@ def _ways(case: Case, dense: Packing) -> Iterator[tuple[str, Packing | None]]:
             yield way, dense
         elif implementation := {str(k): v for k, v in names.items()}.get(way):
             case.model.set_attn_implementation(implementation)
-            yield way, replace(dense, attention=way)
+            yield way, replace(dense, attention=way, implementation=implementation)
         else:
             yield way, None
     case.model.set_attn_implementation(before)

@@ -4,11 +4,18 @@ from typing import Final
 
 from benchmarks.gpu.findings import Report
 from benchmarks.gpu.inputs import Inputs
-from benchmarks.gpu.trainings import apart, choice_of, fall_of, job_for, settings_for, train
+from benchmarks.gpu.trainings import (
+    apart_in_the_mean,
+    choice_of,
+    fall_of,
+    job_for,
+    settings_for,
+    train,
+)
 from infra.device import Precision, check_device, pick_device
 from infra.errors import SettingsError
 
-# Largest distance from the curve of float32, as a share of the first loss. Both formats round a
+# Mean distance from the curve of float32, as a share of the first loss. Both formats round a
 # factor of a product: TF32 to 10 bits behind the point, bfloat16 to 7.
 TOLERANCES: Final[dict[Precision, float]] = {"tf32": 0.02, "bfloat16": 0.05}
 
@@ -34,4 +41,4 @@ def run(report: Report, inputs: Inputs) -> None:
                 continue
             found = train(inputs, job, choice_of(precision))
             report.figure(f"{precision}/tokens_per_s", found.tokens_per_s, "tokens/s")
-            report.at_most(precision, apart(whole, found), tolerance)
+            report.at_most(precision, apart_in_the_mean(whole, found), tolerance)

@@ -31,8 +31,8 @@ from tasks.task_types.scoring import load_model
 from tasks.task_types.tokenizers import load_tokenizer
 
 BATCH_SIZE: Final = 32
-# Both in float32, with other batches; the pipeline and we pad to other lengths.
-PIPELINE_TOLERANCE: Final = 1e-5
+# Both in float32, in other batches, whose shapes choose other kernels on a GPU.
+PIPELINE_TOLERANCE: Final = {"cpu": 1e-5, "cuda": 1e-4}
 # A CPU and a GPU add in another order.
 CPU_TOLERANCE: Final = 1e-4
 CPU_TEXTS, WRITTEN_TEXTS, SWAPPED_TEXTS = 128, 4, 1024
@@ -59,7 +59,7 @@ def _save_model(inputs: Inputs) -> Path:
     torch.manual_seed(0)
     with quiet_transformers():
         model: Any = learner_of("classification", TOPICS, LIMITS).load_model(base)
-        model.classifier.weight.data.mul_(50)
+        model.classifier.weight.data.mul_(10)
         model.save_pretrained(folder)
         load_tokenizer(base).save_pretrained(folder)
     return folder
@@ -69,7 +69,8 @@ def _against_pipeline(report: Report, folder: Path, texts: list[str]) -> None:
     text_probabilities(folder, texts[:BATCH_SIZE], max_length=MAX_LENGTH)  # the first time is slow
     ours, ours_s = _ours(folder, texts)
     theirs, theirs_s = _by_pipeline(folder, texts)
-    report.at_most("same answers as the pipeline", _apart(ours, theirs), PIPELINE_TOLERANCE)
+    tolerance = PIPELINE_TOLERANCE[pick_device().name]
+    report.at_most("same answers as the pipeline", _apart(ours, theirs), tolerance)
     report.figure("rows_per_s", len(texts) / ours_s, "rows/s")
     report.figure("rows_per_s_pipeline", len(texts) / theirs_s, "rows/s")
     begin_s = time.perf_counter()

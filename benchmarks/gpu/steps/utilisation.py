@@ -25,10 +25,7 @@ def run(report: Report, inputs: Inputs) -> None:
     device = pick_device()
     peak = product_rate(device.name, device.precision, inputs.size.matrix)
     report.figure("peak", peak / 1e12, "TFLOP/s")
-    size = inputs.size
-    settings = settings_for(
-        inputs, epochs=2, batch_size=size.large_batch_size, tokens_per_pass=2 * size.tokens_per_pass
-    )
+    settings = settings_for(inputs, epochs=2, batch_size=inputs.size.large_batch_size)
     for model, goal in GOALS.items():
         with report.part(f"{model}/packed"):
             job = job_for(inputs, "masked_lm", model, settings)
