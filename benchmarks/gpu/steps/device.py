@@ -1,11 +1,9 @@
 """The device: what it is, what is taken by default, and how fast its products and copies are."""
 
-import platform
 import time
 from collections.abc import Callable
 
 import torch
-import transformers
 
 from benchmarks.gpu.findings import Report
 from benchmarks.gpu.inputs import Inputs
@@ -19,9 +17,6 @@ DTYPES = {"float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfl
 def run(report: Report, inputs: Inputs) -> None:
     """Tell the device, and measure it."""
     device = pick_device()
-    report.figure("device", device.name)
-    report.figure("torch", torch.__version__)
-    report.figure("transformers", transformers.__version__)
     report.figure("precision", device.precision)
     report.figure("threads", float(device.threads))
     report.check(
@@ -30,7 +25,6 @@ def run(report: Report, inputs: Inputs) -> None:
     if device.name == "cuda":
         _tell_card(report, device.precision)
     else:
-        report.figure("card", f"none: {platform.machine()} CPU")
         report.skip("capability", "there is no CUDA device")
     with report.part("products"):
         size = inputs.size.matrix
@@ -45,7 +39,6 @@ def run(report: Report, inputs: Inputs) -> None:
 def _tell_card(report: Report, precision: Precision) -> None:
     properties = torch.cuda.get_device_properties(0)
     major, minor = torch.cuda.get_device_capability()
-    report.figure("card", properties.name)
     report.figure("capability", f"{major}.{minor}")
     report.figure("memory", properties.total_memory / 1e9, "GB")
     report.figure("cuda", str(torch.version.cuda))

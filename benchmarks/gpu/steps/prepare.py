@@ -1,5 +1,6 @@
 """Makes texts, tokenizers, models of random weights and tokens, by the rooms' own code."""
 
+import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ from benchmarks.gpu.inputs import ROWS_FILE, Inputs
 from benchmarks.gpu.shapes import MAX_LENGTH, SIZES, ModelName, Size
 from benchmarks.gpu.texts import make_rows
 from infra.base_models import fingerprint
+from infra.device import pick_device
 from infra.transformers_logs import quiet_transformers
 from tasks.records.data import DataReport, Leakage
 from tasks.records.training import BaseModel
@@ -30,22 +32,35 @@ WANTED: Final[tuple[tuple[str, ModelName, bool], ...]] = (
     ("masked_lm", "bert_base", False),
     ("causal_lm", "smollm2", True),
 )
+TOKENIZER_TEXTS: Final = 4096
 NO_LEAKS: Final = Leakage(0, 0, 0, 0, 0, {}, 0, 0.8, 13, ())
 
 
 def run(report: Report, folder: Path, *, tiny: bool) -> None:
     """Write all inputs, of the full size where there is a GPU and nothing else was asked for."""
-    size = SIZES["tiny" if tiny or not torch.cuda.is_available() else "full"]
+    import transformers
+
+    on_gpu = torch.cuda.is_available()
+    size = SIZES["tiny" if tiny or not on_gpu else "full"]
     report.figure("size", size.name)
+    report.figure("device", pick_device().name)
+    card = torch.cuda.get_device_name() if on_gpu else f"none: {platform.machine()} CPU"
+    report.figure("card", card)
+    report.figure("torch", torch.__version__)
+    report.figure("transformers", transformers.__version__)
     inputs = Inputs(folder, size, {}, {})
     rows = make_rows(dict(size.rows))
     pq.write_table(rows, folder / ROWS_FILE)
-    few = _few(rows, size.few_rows)
+    # The texts of the test rows are scored as texts.
+    whole = rows.filter(pc.not_equal(rows["split"], "test"))
+    few = _few(whole, size.few_rows)
     with quiet_transformers():
+        tokenizers = {kind: _tokenizer(kind, size, rows) for kind in set(KINDS.values())}
         for name, kind in KINDS.items():
-            inputs.bases[name] = _save_base(folder / name, kind, size, name, rows)
+            shape, tokenizer = size.shapes[name], tokenizers[kind]
+            inputs.bases[name] = _save_base(folder / name, kind, shape, tokenizer)
         for task, model, also_few in WANTED:
-            inputs.tokens[f"{task}/{model}"] = _tokens(inputs, task, model, rows)
+            inputs.tokens[f"{task}/{model}"] = _tokens(inputs, task, model, whole)
             if also_few:
                 inputs.tokens[f"{task}/{model}/few"] = _tokens(inputs, task, model, few)
     inputs.save()
@@ -61,17 +76,20 @@ def _few(rows: pa.Table, count: int) -> pa.Table:
     return pa.concat_tables([train, rows.filter(pc.not_equal(rows["split"], "train"))])
 
 
-def _save_base(folder: Path, kind: Any, size: Size, name: ModelName, rows: pa.Table) -> BaseModel:
-    """A model of random weights and a tokenizer that is trained on the texts, in a folder."""
-    import transformers
-
-    shape = size.shapes[name]
+def _tokenizer(kind: Any, size: Size, rows: pa.Table) -> Any:
+    """A tokenizer for an architecture, trained on some of the texts."""
+    texts = rows["text"].slice(0, TOKENIZER_TEXTS).to_pylist()
     scratch = ScratchSettings(
         architecture=kind, vocab_size=size.vocabulary, lowercase=True,
-        max_positions=shape["max_position_embeddings"],
+        max_positions=size.shapes["minilm"]["max_position_embeddings"],
     )  # fmt: skip
-    texts = rows["text"].to_pylist()
-    tokenizer = train_tokenizer(lambda: iter(texts), scratch)
+    return train_tokenizer(lambda: iter(texts), scratch)
+
+
+def _save_base(folder: Path, kind: str, shape: Mapping[str, Any], tokenizer: Any) -> BaseModel:
+    """A model of random weights and its tokenizer, in a folder."""
+    import transformers
+
     special = {
         f"{role}_token_id": getattr(tokenizer, f"{role}_token_id") for role in ("pad", "bos", "eos")
     }
