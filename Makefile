@@ -57,19 +57,16 @@ bench-training: $(READY_DEV)  ## Measure training and tokenization against their
 bench-evaluation: $(READY_DEV)  ## Measure evaluation and fairness against their peers (some minutes).
 	@$(BIN)/python -m benchmarks.evaluation
 
-check-gpu: $(GPU_WHEELS)/.ready  ## Check and measure the GPU here in eight minutes (GPU_PYTHON=python3); tiny on a CPU.
+check-gpu:  ## Check and measure the GPU here in eight minutes (GPU_PYTHON=python3); tiny on a CPU.
+	@ls $(GPU_WHEELS)/*.whl >/dev/null 2>&1 || $(MAKE) gpu-wheels || true
 	@$(GPU_PYTHON) -m benchmarks.gpu
 
-gpu-wheels: $(GPU_WHEELS)/.ready  ## Fetch the packages that check-gpu needs on a machine without internet.
-
-$(GPU_WHEELS)/.ready: constraints.txt
+gpu-wheels:  ## Fetch the packages that check-gpu needs on a machine without internet.
 	@mkdir -p $(GPU_WHEELS)
-	@rm -f $(GPU_WHEELS)/*.whl
 	@$(GPU_PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
 		--python-version 3.12 --implementation cp --platform manylinux_2_28_x86_64 \
 		--platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 \
 		-c constraints.txt -d $(GPU_WHEELS) $(GPU_PACKAGES)
-	@touch $@
 
 check: $(READY_DEV)  ## Lint, formatting, types and the arrows between the packages.
 	@$(BIN)/ruff check .

@@ -21,7 +21,8 @@ class Shares:
     """Parts of the time of some steps, each as a share of it; they overlap.
 
     Attributes:
-        device_waits: the device does nothing; NaN where there is none but the CPU.
+        device_waits: the device does nothing; NaN where there is none but the CPU. The profiler
+            slows the host, so that without it the device waits less.
         loader: the main thread waits for the next rows.
         optimizer: the main thread is in the optimizer's step.
         python: the main thread is in no operator of torch.
@@ -89,10 +90,10 @@ def shares_of(events: Iterable[Any]) -> Shares:
         elif event.is_user_annotation or event.name.startswith(MARKS):
             marks.append((event.name, span))
         else:
-            on_cpu.append((event.thread, span))
-    main = _busiest(on_cpu)
-    spans = [span for thread, span in on_cpu if thread == main]
-    everything = [*on_device, *(span for _, span in (*on_cpu, *marks))]
+            on_cpu.append((event.name, event.thread, span))
+    main = _main_thread(on_cpu)
+    spans = [span for _, thread, span in on_cpu if thread == main]
+    everything = [*on_device, *(span for _, _, span in on_cpu), *(span for _, span in marks)]
     begin, end = min(start for start, _ in everything), max(stop for _, stop in everything)
     whole = end - begin
     return Shares(
@@ -104,9 +105,10 @@ def shares_of(events: Iterable[Any]) -> Shares:
     )
 
 
-def _busiest(on_cpu: list[tuple[int, Span]]) -> int:
-    """The thread whose first operator came first: the backward pass has another one."""
-    return min(on_cpu, key=lambda one: one[1][0])[0]
+def _main_thread(on_cpu: list[tuple[str, int, Span]]) -> int:
+    """That of the first operator: the backward pass has a thread of its own, and so have drivers."""
+    operators = [one for one in on_cpu if one[0].startswith("aten::")]
+    return min(operators, key=lambda one: one[2][0])[1]
 
 
 def covered(spans: Iterable[Span]) -> float:

@@ -168,6 +168,7 @@ def _held_out_loss(inputs: Inputs, job: Job, model: Any) -> float:
     learner, device = job.learner.without_loss_settings(), job.device.name
     # Our packed rows had another attention than padded ones.
     model.set_attn_implementation("sdpa")
+    model._compiled_call_impl = None  # noqa: SLF001  # nothing is compiled anew for some batches
     model.eval()
     vocabulary = vocabulary_of_base(job, model)
     with working_folder(inputs, job) as place:

@@ -100,6 +100,7 @@ def event(name: str, start: float, end: float, *, on_gpu: bool = False, thread: 
 def test_shares_of_a_profile_are_those_of_its_spans() -> None:
     shares = shares_of(
         [
+            event("cudaLaunchKernel", 0, 1, thread=3),
             event("aten::mm", 0, 20),
             event("aten::add", 50, 60),
             event("aten::mm", 20, 100, thread=2),

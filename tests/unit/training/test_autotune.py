@@ -52,3 +52,11 @@ def test_each_variant_runs_with_its_own_attention(probe: Probe) -> None:
         assert probe.model.config._attn_implementation == expected
     assert set(probe.rates([PADDED, PACKED])) == {PADDED.name, PACKED.name}
     assert probe.model.config._attn_implementation == "eager"
+
+
+def test_products_are_tf32_in_that_variant_alone(probe: Probe) -> None:
+    seen = []
+    probe.model.register_forward_hook(lambda *_: seen.append(torch.get_float32_matmul_precision()))
+    for variant in (PADDED, Variant("padded", "tf32", False), PADDED):  # noqa: FBT003
+        probe.run(variant, examples())
+    assert seen == ["highest", "high", "highest"]
