@@ -106,7 +106,7 @@ def shares_of(events: Iterable[Any]) -> Shares:
 
 
 def _main_thread(on_cpu: list[tuple[str, int, Span]]) -> int:
-    """That of the first operator: the backward pass has a thread of its own, and so have drivers."""
+    """That of the first operator: the backward pass and the driver have threads of their own."""
     operators = [one for one in on_cpu if one[0].startswith("aten::")]
     return min(operators, key=lambda one: one[2][0])[1]
 
