@@ -17,9 +17,14 @@ AUDIT_TOOLS := pip-audit==2.10.1 bandit==1.9.4 cyclonedx-bom==7.5.0
 # files run in the order of their names: those with servers first, so that none waits for one at the end.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# What check-gpu runs with: a Python 3.12 that has torch and transformers. It lacks some small
+# packages, whose wheels are fetched where there is internet and travel with the checkout.
+GPU_PYTHON ?= python3
+GPU_WHEELS := benchmarks/gpu/wheels
+GPU_PACKAGES := pydantic pydantic-core annotated-types typing-inspection pydantic-settings python-dotenv
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down status test test-all mutants audit sbom check \
+.PHONY: help run up down status test test-all mutants audit sbom check check-gpu gpu-wheels \
 	bench-data bench-training bench-evaluation
 MAKEFLAGS += --no-print-directory
 
@@ -65,6 +70,17 @@ bench-training: $(READY_DEV)  ## Measure training and tokenization against their
 
 bench-evaluation: $(READY_DEV)  ## Measure evaluation and fairness against their peers (some minutes).
 	@$(BIN)/python -m benchmarks.evaluation
+
+check-gpu:  ## Check and measure the GPU here in eight minutes (GPU_PYTHON=python3); tiny on a CPU.
+	@ls $(GPU_WHEELS)/*.whl >/dev/null 2>&1 || $(MAKE) gpu-wheels || true
+	@$(GPU_PYTHON) -m benchmarks.gpu
+
+gpu-wheels:  ## Fetch the packages that check-gpu needs on a machine without internet.
+	@mkdir -p $(GPU_WHEELS)
+	@$(GPU_PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+		--python-version 3.12 --implementation cp --platform manylinux_2_28_x86_64 \
+		--platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 \
+		-c constraints.txt -d $(GPU_WHEELS) $(GPU_PACKAGES)
 
 check: $(READY_DEV)  ## Lint, formatting, types and the arrows between the packages.
 	@$(BIN)/ruff check .

@@ -4,13 +4,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import torch
 
 from infra.errors import SettingsError
 
-Precision = Literal["float32", "bfloat16", "float16"]
+Precision = Literal["float32", "tf32", "bfloat16", "float16"]
+
+# Major compute capability of the first GPUs with TF32 (Ampere).
+TF32_CAPABILITY: Final = 8
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,11 @@ def check_device(device: Device, precision: str, workers: int) -> None:
         SettingsError: it lacks the number format, or there are fewer GPUs than workers.
 
     """
+    if precision == "tf32" and not _has_tf32(device):
+        raise SettingsError(
+            "training.precision is tf32, which needs an NVIDIA GPU of compute capability "
+            f"{TF32_CAPABILITY} or more, and the device is {device.name}; set it to auto or float32"
+        )
     if precision == "float16" and device.name != "cuda":
         raise SettingsError(
             f"training.precision is float16, which needs a GPU, and the device is {device.name}; "
@@ -78,19 +86,41 @@ def check_device(device: Device, precision: str, workers: int) -> None:
         )
 
 
+def _has_tf32(device: Device) -> bool:
+    return device.name == "cuda" and torch.cuda.get_device_capability()[0] >= TF32_CAPABILITY
+
+
+@contextmanager
+def matrix_products(precision: Precision) -> Iterator[None]:
+    """Have products of float32 matrices round to 10 bits (TF32) if that is the number format.
+
+    Else they are whole, whatever the process did before. Autocast is another matter: it makes
+    float32 matrices into bfloat16 or float16 ones.
+    """
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 @contextmanager
 def deterministic_algorithms() -> Iterator[None]:
     """Let torch choose operators that give the same bits each time, where it has one.
 
-    An operator without a deterministic form on this device warns and runs. cuBLAS reads its
-    setting when the process first uses a CUDA device.
+    An operator without a deterministic form on this device warns and runs, unless the process has
+    told torch to refuse it. On CUDA attention's backward pass has a deterministic form that torch
+    takes only when it refuses the others. cuBLAS reads its setting when the process first uses a
+    CUDA device.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    refuse = before and not warn_only
     memory: Any = torch.utils.deterministic  # its switch is a property that mypy cannot see
     fill = memory.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(mode=True, warn_only=True)
+    torch.use_deterministic_algorithms(mode=True, warn_only=not refuse)
     # Filling new tensors finds reads of uninitialised memory, and costs time; nothing here has any.
     memory.fill_uninitialized_memory = False
     try:

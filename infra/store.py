@@ -1,4 +1,7 @@
-"""The S3-compatible object store that holds every artifact. Sole importer of boto3."""
+"""The S3-compatible object store that holds every artifact. Sole importer of boto3.
+
+boto3 is imported when a store is opened: the rooms that name an `Artifact` alone need none of it.
+"""
 
 import hashlib
 import json
@@ -10,24 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from boto3.exceptions import Boto3Error
-from boto3.s3.transfer import TransferConfig
-from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    HTTPClientError,
-    NoCredentialsError,
-)
-from botocore.exceptions import (
-    ConnectionError as UnreachableError,
-)
-
 from infra.errors import StoreError
 from infra.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
     from mypy_boto3_s3 import S3Client
 
 MANIFEST = "manifest.json"
@@ -83,6 +73,10 @@ class ObjectStore:
     """
 
     def __init__(self, settings: Settings) -> None:
+        import boto3
+        from boto3.s3.transfer import TransferConfig
+        from botocore.config import Config
+
         self.settings = settings
         key, secret = settings.store_access_key_id, settings.store_secret_access_key
         self._where = settings.store_endpoint_url or f"AWS S3 in {settings.store_region}"
@@ -237,6 +231,15 @@ class ObjectStore:
     @contextmanager
     def _explained(self, uri: str) -> Iterator[None]:
         """Turn every way in which the store can fail into one message."""
+        from boto3.exceptions import Boto3Error
+        from botocore.exceptions import (
+            BotoCoreError,
+            ClientError,
+            HTTPClientError,
+            NoCredentialsError,
+        )
+        from botocore.exceptions import ConnectionError as UnreachableError
+
         try:
             yield
         except (UnreachableError, HTTPClientError) as error:
@@ -259,7 +262,7 @@ class ObjectStore:
         except BotoCoreError as error:
             raise StoreError(f"{uri}: {error}") from error
 
-    def _explain_refusal(self, uri: str, error: ClientError) -> str:
+    def _explain_refusal(self, uri: str, error: "ClientError") -> str:
         code = str(error.response.get("Error", {}).get("Code", "unknown"))
         if code in {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}:
             return (

@@ -55,11 +55,11 @@ def measure(rows: int | None = None) -> dict[str, float]:
     ):
         store, folder = ObjectStore(settings), Path(name)
         model = save_model(folder / "model")
-        table = _table_of(chosen)
+        table = table_of(chosen)
         begin = time.perf_counter()
         answers = examiner_of(TASK_TYPE, TOPICS, TokenLimits(MAX_LENGTH)).predict(model, table)
         plain_s = time.perf_counter() - begin
-        records = _records_of(store, folder, model, table, answers)
+        records = records_of(store, folder, model, table, answers)
         begin = time.perf_counter()
         asked = add_counterfactuals(*records, TASK_TYPE, CounterfactualSettings(), store=store)
         passes_s = time.perf_counter() - begin
@@ -76,7 +76,8 @@ def measure(rows: int | None = None) -> dict[str, float]:
     }
 
 
-def _table_of(chosen: list[tuple[str, str]]) -> pa.Table:
+def table_of(chosen: list[tuple[str, str]]) -> pa.Table:
+    """Test rows of topics and texts."""
     return pa.table(
         {
             "row_id": [hashlib.sha256(text.encode()).hexdigest() for _, text in chosen],
@@ -87,7 +88,7 @@ def _table_of(chosen: list[tuple[str, str]]) -> pa.Table:
     )
 
 
-def _records_of(
+def records_of(
     store: ObjectStore, folder: Path, model: Path, table: pa.Table, answers: pa.Table
 ) -> tuple[Fairness, Scores, Weights, DataReport]:
     """What the earlier stages leave, as records with their artifacts in the store."""

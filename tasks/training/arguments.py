@@ -1,5 +1,6 @@
 """Trainer's arguments for a line's settings."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,12 @@ SCHEDULES = {
     "inverse_sqrt": "inverse_sqrt",
     "on_plateau": "reduce_lr_on_plateau",
 }
+# Its name changed between transformers 5.17, which machines with a GPU may have, and 5.23.
+_CHECKPOINTING = next(
+    name
+    for name in ("activation_checkpointing", "gradient_checkpointing")
+    if name in {field.name for field in fields(TrainingArguments)}
+)
 
 
 def trainer_arguments(
@@ -31,7 +38,7 @@ def trainer_arguments(
         learning_rate=settings.learning_rate,
         lr_scheduler_type=SCHEDULES[settings.schedule],
         lr_scheduler_kwargs=_schedule_options(settings, learner),
-        activation_checkpointing=settings.gradient_checkpointing,
+        **{_CHECKPOINTING: settings.gradient_checkpointing},
         warmup_steps=settings.warmup_ratio,  # below 1 it is a share of all steps
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from infra.device import Device, Precision, precisions_of
+from infra.device import Device, Precision, matrix_products, precisions_of
 from infra.errors import TrainingError
 from tasks.task_types.examples import Batch, Example
 from tasks.task_types.learner import Learner
@@ -94,6 +94,7 @@ class Probe:
         learner: of the training.
         passes: of the training.
         sample: the longest rows, and those of middling length.
+        padded_attention: transformers' name of the attention of rows that stand side by side.
 
     """
 
@@ -103,6 +104,7 @@ class Probe:
     passes: Passes
     sample: tuple[list[Example], list[Example]]
     packing: Packing | None
+    padded_attention: str
     compiled_model: Any = None
 
     @classmethod
@@ -112,8 +114,9 @@ class Probe:
         model = new_model(job).to(job.device.name).train()
         vocabulary = vocabulary_of_base(job, model)
         passes = Passes(job.learner, vocabulary, job.settings.tokens_per_pass)
+        own = model.config._attn_implementation  # noqa: SLF001  # it has no public reader
         packing = packing_of(job, model, passes, rows) if may_pack(job) else None
-        probe = cls(job.learner, model, job.device, passes, ([], []), packing)
+        probe = cls(job.learner, model, job.device, passes, ([], []), packing, own)
         probe.sample = probe.sample_of(rows, LEAST_TOKENS)
         usual = Variant("padded", job.device.precision, compiled=False)
         affordable = int(probe.rates([usual])[usual.name] * PASS_S)
@@ -156,7 +159,10 @@ class Probe:
 
     def run(self, variant: Variant, examples: Sequence[Example]) -> int:
         """One pass, forward and backward; returns its real tokens, 0 where it cannot be packed."""
-        with dropout_of(self.device.name, compiled=variant.compiled):
+        with (
+            dropout_of(self.device.name, compiled=variant.compiled),
+            matrix_products(variant.precision),
+        ):
             loss = self.forward(variant, examples)
             if loss is None:
                 return 0
@@ -172,9 +178,18 @@ class Probe:
             if self.packing is None:
                 return None
             batch = self.packing.pack(batch)
+        self._attend(variant)
         units = self.learner.units(batch).to(self.device.name)
         with autocast(self.device, variant.precision):
             return self._loss(self._model_of(variant)(**batch.inputs), batch, units)
+
+    def _attend(self, variant: Variant) -> None:
+        """Give the model the attention that a training of this variant has."""
+        wanted = self.padded_attention
+        if variant.batching == "packed" and self.packing is not None:
+            wanted = self.packing.implementation
+        if self.model.config._attn_implementation != wanted:  # noqa: SLF001
+            self.model.set_attn_implementation(wanted)
 
     def _model_of(self, variant: Variant) -> Any:
         if not variant.compiled:
@@ -189,8 +204,8 @@ class Probe:
 
 
 def autocast(device: Device, precision: Precision) -> AbstractContextManager[Any]:
-    """Matrix products in this number format."""
-    if precision == "float32":
+    """Matrix products in this number format, if it is half as wide as float32."""
+    if precision not in AUTOCAST:
         return nullcontext()
     return torch.autocast(device.name, AUTOCAST[precision])
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 
+from infra.device import matrix_products
 from infra.digests import digest_of
 from infra.store import Artifact, sha256_of_file
 from tasks.records.training import Weights
@@ -69,7 +70,7 @@ def run_training(
         _log_params(job, choice, trainer.model.num_parameters())
     if trainer.average and place.checkpoint:
         trainer.average.load(place.checkpoint)
-    with closing(trainer.writer), stop.deferred():
+    with closing(trainer.writer), stop.deferred(), matrix_products(choice.precision):
         trainer.train(resume_from_checkpoint=str(place.checkpoint) if place.checkpoint else None)
         trainer.writer.wait()
     curves.tick(stepping=False)

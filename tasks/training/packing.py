@@ -25,6 +25,7 @@ class Packing:
 
     Attributes:
         attention: what keeps the examples apart.
+        implementation: transformers' name of the attention that the model must have for it.
         causal: whether a token sees those before it alone.
         additive: whether a dense mask is added to the scores; else it tells which ones count.
 
@@ -32,6 +33,7 @@ class Packing:
 
     attention: Attention
     causal: bool
+    implementation: str
     additive: bool = False
 
     def pack(self, batch: Batch) -> Batch:
@@ -100,21 +102,28 @@ def exact_packing(model: Any, batch: Batch, *, on_gpu: bool) -> Packing | None:
     before = model.config._attn_implementation  # noqa: SLF001  # it has no public reader
     expected = _outputs(model, batch)
     dense = [
-        Packing("dense", causal=causal, additive=before == "eager") for causal in (False, True)
+        Packing("dense", causal=causal, implementation=before, additive=before == "eager")
+        for causal in (False, True)
     ]
     agreeing = next((one for one in dense if _agrees(model, batch, one, expected)), None)
     if agreeing is None or not on_gpu:
         return agreeing
-    for attention, implementation in _gpu_ways():
+    for attention, implementation in gpu_ways():
         model.set_attn_implementation(implementation)
-        one = replace(agreeing, attention=attention)
+        one = replace(agreeing, attention=attention, implementation=implementation)
         if _agrees(model, batch, one, expected):
             return one
     model.set_attn_implementation(before)
     return agreeing
 
 
-def _gpu_ways() -> Iterator[tuple[Attention, str]]:
+def gpu_ways() -> Iterator[tuple[Attention, str]]:
+    """Ways that need a GPU and whose libraries are here, the fastest first.
+
+    Yields:
+        What keeps the examples apart, and transformers' name of that attention.
+
+    """
     from transformers.utils import is_flash_attn_2_available, is_torch_flex_attn_available
 
     if is_flash_attn_2_available():

@@ -141,7 +141,7 @@ class Objective:
         states, parts = [], []
         with torch.no_grad():
             for batch in batches:
-                states.append(_random_state())
+                states.append(random_state())
                 with self._autocast():
                     parts.append(self._learner.represent(model(**batch.inputs), batch))
         sizes = [len(part) for part in parts[:counted]]
@@ -152,16 +152,16 @@ class Objective:
         gradients = [
             *torch.split(gradient, sizes), *(torch.zeros_like(part) for part in parts[counted:]),
         ]  # fmt: skip
-        after = _random_state()
+        after = random_state()
         for number, (batch, state, one) in enumerate(
             zip(batches, states, gradients, strict=True), start=1
         ):
-            _set_random_state(state)
+            set_random_state(state)
             with self._until_last(model, last=number == len(batches)):
                 with self._autocast():
                     again = self._learner.represent(model(**batch.inputs), batch)
                 self._accelerator.backward((again * one).sum())
-        _set_random_state(after)
+        set_random_state(after)
         # Each worker has the loss of all rows.
         return [loss.detach() / self._workers.count]
 
@@ -171,12 +171,14 @@ class Objective:
         return nullcontext() if last else waiting
 
 
-def _random_state() -> tuple[Tensor, list[Tensor]]:
+def random_state() -> tuple[Tensor, list[Tensor]]:
+    """Of the CPU's generator and of each GPU's: what dropout draws from."""
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     return torch.get_rng_state(), cuda
 
 
-def _set_random_state(state: tuple[Tensor, list[Tensor]]) -> None:
+def set_random_state(state: tuple[Tensor, list[Tensor]]) -> None:
+    """Have the next draws be those that came after `random_state` gave this."""
     torch.set_rng_state(state[0])
     if state[1]:
         torch.cuda.set_rng_state_all(state[1])

@@ -9,9 +9,9 @@ import torch.distributed as dist
 
 from infra.device import deterministic_algorithms
 from infra.errors import AssaylineError
-from infra.store import open_store
+from infra.store import ObjectStore, open_store
 from infra.torchrun import end_with_parent
-from infra.tracking import open_tracking
+from infra.tracking import Tracking, open_tracking
 from infra.transformers_logs import quiet_transformers
 from tasks.training.autotune import choose
 from tasks.training.callbacks import Progress
@@ -23,10 +23,10 @@ from tasks.training.ranks import Ranks
 from tasks.training.termination import TerminatedError
 
 
-def main(folder: Path) -> None:
+def train_as_rank(folder: Path, store: ObjectStore, tracking: Tracking) -> None:
     """Train as the folder's job says, and leave the result there."""
     end_with_parent()
-    job = Job.load(folder / JOB_FILE, open_store(), open_tracking())
+    job = Job.load(folder / JOB_FILE, store, tracking)
     place = WorkingFolder.load(folder / PLACE_FILE)
     torch.set_num_threads(max(1, job.device.threads // job.settings.workers))
     dist.init_process_group("nccl" if job.device.name == "cuda" else "gloo")
@@ -66,4 +66,4 @@ def _silent(_percent: float, _words: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    train_as_rank(Path(sys.argv[1]), open_store(), open_tracking())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from infra.errors import TrainingError
 from tasks.task_types.batches import fill_batches
 from tasks.task_types.language_models.likelihood import Numbers, labelled_batch, row_sums
-from tasks.task_types.scoring import TOKEN_BUDGET
+from tasks.task_types.scoring import token_budget
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -46,7 +46,7 @@ def score_tokens(
 
 def tokens_at_once(model: "PreTrainedModel") -> int:
     """Padded tokens of one batch, so that their scores for the whole vocabulary fit in memory."""
-    return int(min(TOKEN_BUDGET, max(SCORES_AT_ONCE // model.config.vocab_size, 1)))
+    return int(min(token_budget(model), max(SCORES_AT_ONCE // model.config.vocab_size, 1)))
 
 
 def check_numbers(nll: NDArray[np.float64], folder: Path) -> None:

@@ -1,4 +1,6 @@
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +13,10 @@ from infra.errors import BaseModelError, TrainingError
 from infra.transformers_logs import quiet_transformers
 from tasks.task_types.batches import fill_batches
 from tasks.task_types.labels.text_logits import text_probabilities
+from tasks.task_types.language_models.token_scoring import tokens_at_once
 from tasks.task_types.learner import learner_of
 from tasks.task_types.limits import TokenLimits
+from tasks.task_types.scoring import token_budget
 from tasks.task_types.tokenizers import load_tokenizer
 
 TEXTS = [
@@ -35,6 +39,16 @@ def classifier(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
         model.save_pretrained(folder)
         load_tokenizer(tiny_model).save_pretrained(folder)
     return folder
+
+
+def test_a_gpu_is_given_more_tokens_at_once_than_a_cpu() -> None:
+    for device, budget in (("cpu", 1024), ("cuda", 32_768)):
+        config = SimpleNamespace(vocab_size=1000)
+        model: Any = SimpleNamespace(device=torch.device(device), config=config)
+        assert token_budget(model) == budget
+        assert tokens_at_once(model) == budget
+        config.vocab_size = 2**22  # all scores of a batch must fit into memory
+        assert tokens_at_once(model) == 16
 
 
 def test_batched_scores_equal_those_of_one_text_at_a_time(classifier: Path) -> None:

@@ -1,0 +1,1 @@
+"""The steps of the check, one module each, run in processes of their own."""
