@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 PAGES = (
-    ROOT / "README.md", ROOT / "docs" / "architecture.md", ROOT / "docs" / "gpu.md",
-    ROOT / "docs" / "task-types.md",
-)  # fmt: skip
+    ROOT / "README.md",
+    *(ROOT / "docs" / name for name in ("architecture.md", "gpu.md", "security.md", "task-types.md")),
+)
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _COMMAND = re.compile(r"`(assayline [^`]+)`")
 

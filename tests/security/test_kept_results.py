@@ -1,5 +1,6 @@
 """Results that somebody changed where Prefect keeps them."""
 
+import base64
 import json
 import os
 import subprocess
@@ -50,7 +51,7 @@ def run(stack: RunningStack, *seeds: int, **changes: str) -> list[tuple[str, str
 
 @pytest.mark.slow
 def test_a_changed_result_is_an_error_and_one_without_signature_is_not_used(
-    stack: RunningStack, bucket: str
+    stack: RunningStack, bucket: str, tmp_path: Path
 ) -> None:
     store = ObjectStore(stack.settings)
     before = set(store.list(bucket))
@@ -62,8 +63,9 @@ def test_a_changed_result_is_an_error_and_one_without_signature_is_not_used(
 
     store.put_bytes(stages[101], kept[stages[101]].replace(b"null", b"true"))
     store.put_bytes(stages[102], kept[stages[103]])  # a right one, of other inputs
-    store.put_bytes(stages[103], kept[stages[103]].partition(b"\n")[2])  # as it was before
+    store.put_bytes(stages[103], _that_runs_code(tmp_path / "it ran"))  # without a signature
     changed, exchanged, bare = run(stack, 101, 102, 103)
+    assert not (tmp_path / "it ran").exists()
     for name, message in (changed, exchanged):
         assert name == "Failed"
         assert "the kept result of measure_drift cannot be used" in message
@@ -78,6 +80,16 @@ def test_a_changed_result_is_an_error_and_one_without_signature_is_not_used(
     for seed in (101, 102):
         store.delete(stages[seed])
     assert [name for name, _ in run(stack, 101, 102, 103)] == ["Completed", "Completed", "Cached"]
+
+
+def _that_runs_code(marker: Path) -> bytes:
+    """A record as Prefect reads it, of the form that it unpickles."""
+    program = f"cos\nmkdir\n(V{marker}\ntR.".encode("raw_unicode_escape")
+    record = {
+        "metadata": {"serializer": {"type": "pickle"}},
+        "result": base64.encodebytes(program).decode(),
+    }
+    return json.dumps(record).encode()
 
 
 def _name(seed: int) -> str:

@@ -1,6 +1,8 @@
 """Files of registered versions that somebody changed, where they lie or where they are named."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +31,7 @@ from tasks.registry.staging import stage_version
 from tasks.registry.verification import verify_line
 from tasks.registry.version_tags import MANIFEST_TAG, WEIGHTS_TAG, WEIGHTS_URI_TAG
 from tasks.verdicts import GateResult, Verdict
+from tests.pages import snippets
 from tests.registered import add_version, files_of, manifest_of
 
 STAGING = StagingSettings(rows=20, latency_requests=80, warm_up_requests=0)
@@ -452,3 +455,30 @@ def test_verify_shows_a_person_what_is_wrong_and_a_script_the_code(
     remove_a_file(small, 1)
     assert verify(small.line) == 1
     assert "weights is missing" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_consumer_checks_before_it_loads(proven: tuple[House, Version, Staged]) -> None:
+    """The program of docs/security.md, with mlflow alone."""
+    house, version, _ = proven
+    (program,) = [
+        one.text for one in snippets() if (one.page, one.language) == ("security.md", "python")
+    ]
+    house.tracking.set_alias(house.line, "checked", version.version)
+    program = program.replace("http://127.0.0.1:15000", house.tracking.url)
+    program = program.replace('"bbc-news", "production"', f'"{house.line}", "checked"')
+    program = program.replace('"bbc-news"', f'"{house.line}"')
+
+    def load() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=120,
+            check=False, cwd="/",
+        )  # fmt: skip
+
+    done = load()
+    assert done.returncode == 0, done.stderr[-2000:]
+    put_back = house.change(version.version, "requirements.txt", foreign)
+    done = load()
+    put_back()
+    assert "these are not the files that were proven" in done.stderr
+    assert done.returncode == 1
