@@ -1,9 +1,11 @@
-"""MLflow's model registry. Together with tracking.py sole importer of MLflow."""
+"""MLflow's model registry. With tracking.py and write_once.py sole importer of MLflow."""
 
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +23,23 @@ _CLIENT_DEFAULTS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 KEY_TAG: Final = "assayline.key"
+
+
+@dataclass(frozen=True)
+class KnownVersion:
+    """What MLflow itself keeps of a version; of who moved an alias, and when, it keeps nothing.
+
+    Attributes:
+        made_by: user that registered it; empty where MLflow asks for no login.
+        made_at: when it was registered, ISO 8601, UTC.
+        changed_at: when MLflow last noted a change of it, ISO 8601, UTC.
+
+    """
+
+    tags: Mapping[str, str]
+    made_by: str
+    made_at: str
+    changed_at: str
 
 
 class Registry:
@@ -70,6 +89,11 @@ class Registry:
         """Point an alias at a version."""
         with self._explained():
             self._client.set_registered_model_alias(line, alias, str(version))
+
+    def delete_alias(self, line: str, alias: str) -> None:
+        """Remove an alias; one that is gone already is no error."""
+        with self._explained():
+            self._client.delete_registered_model_alias(line, alias)
 
     def find_version(self, line: str, key: str) -> int | None:
         """The version that was registered under this key, the first if there are several."""
@@ -153,6 +177,31 @@ class Registry:
             found = self._client.get_model_version(line, str(version))
             return {str(name): str(value) for name, value in found.tags.items()}
 
+    def known_version(self, line: str, version: int) -> KnownVersion | None:
+        """What MLflow itself keeps of a version; None where it has no such version."""
+        from mlflow.exceptions import MlflowException
+
+        with self._explained():
+            try:
+                found = self._client.get_model_version(line, str(version))
+            except MlflowException as error:
+                if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                    return None
+                raise
+            return _known(found)
+
+    def known_versions(self, line: str) -> dict[int, KnownVersion]:
+        """All versions of a line, by number; empty where it has no registered model."""
+        with self._explained():
+            found = self._client.search_model_versions(f"name = '{line}'", max_results=10_000)
+            return {int(version.version): _known(version) for version in found}
+
+    def lines_with_tag(self, tag: str, value: str) -> list[str]:
+        """Names of the registered models that have a version with this tag, sorted."""
+        with self._explained():
+            found = self._client.search_model_versions(f"tags.`{tag}` = '{value}'")
+            return sorted({str(version.name) for version in found})
+
     def set_tags(self, line: str, version: int, tags: Mapping[str, str]) -> None:
         """Set tags of a version."""
         with self._explained():
@@ -221,3 +270,12 @@ class Registry:
             if not type(error).__module__.startswith("requests"):
                 raise
             raise TrackingError(f"the MLflow server at {self.url} failed: {error}") from error
+
+
+def _known(version: Any) -> KnownVersion:
+    made, changed = (
+        datetime.fromtimestamp((timestamp or 0) / 1000, UTC).isoformat(timespec="milliseconds")
+        for timestamp in (version.creation_timestamp, version.last_updated_timestamp)
+    )
+    tags = {str(name): str(value) for name, value in version.tags.items()}
+    return KnownVersion(tags, str(version.user_id or ""), made, changed)

@@ -1,4 +1,4 @@
-"""The MLflow tracking server. Together with model_registry.py sole importer of MLflow."""
+"""The MLflow tracking server. With model_registry.py and write_once.py sole importer of MLflow."""
 
 import json
 import time
@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from infra.model_registry import KEY_TAG, Registry
+from infra.model_registry import KEY_TAG
 from infra.settings import load_settings
+from infra.write_once import WriteOnceRecords
 
 # Longest dataset digest that MLflow's database holds.
 _DATASET_DIGEST_CHARS: Final = 36
 
 
-class Tracking(Registry):
+class Tracking(WriteOnceRecords):
     """Runs on one MLflow server, and its registry; no global state of MLflow's is touched."""
 
     def experiment_id(self, line: str) -> str:

@@ -4,9 +4,16 @@ from infra.errors import PromotionError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.registry import LedgerEntry
-from tasks.registry.ledger import OVERRIDDEN, ROLLED_BACK
+from tasks.registry.ledger import OVERRIDDEN, ROLLED_BACK, Recorded
+from tasks.registry.outcomes import moves
 from tasks.registry.staging import load_test
-from tasks.registry.transitions import VERDICT_TAG, evidence_of, record, settle
+from tasks.registry.transitions import (
+    VERDICT_TAG,
+    evidence_of,
+    is_same_request,
+    record,
+    settle,
+)
 from tasks.verdicts import Verdict
 
 
@@ -15,17 +22,21 @@ def roll_back_line(
 ) -> LedgerEntry:
     """Swap ``production`` and ``previous``, after the previous version was seen to serve.
 
-    A rollback that was cut short by a crash is finished, not done a second time.
+    A rollback by the same person for the same reason that was cut short by a crash is finished, not
+    done a second time.
 
     Raises:
         PromotionError: there is nothing to go back to, the previous version does not serve, the
-            ledger is not what was written, or name or reason are empty.
+            ledger is not what was written, somebody else moved production at the same moment, or
+            name or reason are empty.
 
     """
     _check_named(by, reason)
     state, finished = settle(line, store, tracking)
-    if finished and finished.entry.action == ROLLED_BACK:
+    if finished and is_same_request(finished, ROLLED_BACK, by, reason):
         return finished.entry
+    if finished and moves(finished.entry):
+        raise PromotionError(_somebody_elses(finished))
     if state.production is None or state.previous is None or state.previous == state.production:
         raise PromotionError(
             f"{line} has no previous version to roll back to (production: "
@@ -63,7 +74,8 @@ def override_promotion_of(
     """
     _check_named(by, reason)
     state, finished = settle(line, store, tracking)
-    if finished and finished.entry.action == OVERRIDDEN and state.production == version:
+    again = finished and is_same_request(finished, OVERRIDDEN, by, reason)
+    if finished and again and state.production == version:
         return finished.entry
     tags = tracking.version_tags(line, version)
     if state.production == version:
@@ -82,6 +94,17 @@ def override_promotion_of(
         by=by.strip(),
         evidence=evidence_of(tags),
     ).entry
+
+
+def _somebody_elses(finished: Recorded) -> str:
+    """What a person is told who asks to go back from what another one had under way."""
+    entry = finished.entry
+    now = "no version" if entry.to_version is None else f"version {entry.to_version}"
+    return (
+        f"a transition of {entry.line} was under way and is finished now: {entry.action}, by "
+        f"{entry.by} ({entry.reason}); {now} is in production. This rollback moved nothing; start "
+        "it again if it is still wanted"
+    )
 
 
 def _check_named(by: str, reason: str) -> None:

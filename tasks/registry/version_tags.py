@@ -4,6 +4,10 @@ from typing import Final
 
 CANDIDATE: Final = "candidate"
 STAGING: Final = "staging"
+PRODUCTION: Final = "production"
+PREVIOUS: Final = "previous"
+# The address of the ledger entry that moved a version last.
+ENTRY_TAG: Final = "assayline.ledger"
 WEIGHTS_TAG: Final = "assayline.weights_sha256"
 DATA_TAG: Final = "assayline.data_sha256"
 DATA_URI_TAG: Final = "assayline.data_uri"
