@@ -120,3 +120,16 @@ class LedgerEntry:
     at: str
     previous_sha256: str
     previous_version: int | None = None
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """What became of aliases that were moved outside of the ledger.
+
+    Attributes:
+        decision: the ledger entry of it; None where aliases and ledger said the same.
+
+    """
+
+    line: str
+    decision: LedgerEntry | None

@@ -6,19 +6,27 @@ from infra.tracking import Tracking
 from tasks.records.registry import LedgerEntry
 from tasks.registry.ledger import OVERRIDDEN, ROLLED_BACK, Recorded
 from tasks.registry.outcomes import moves
+from tasks.registry.reconciliation import settle_by_setting
+from tasks.registry.settings import OnOutsideMove
 from tasks.registry.staging import load_test
 from tasks.registry.transitions import (
     VERDICT_TAG,
+    check_named,
     evidence_of,
     is_same_request,
     record,
-    settle,
 )
 from tasks.verdicts import Verdict
 
 
 def roll_back_line(
-    line: str, by: str, reason: str, *, store: ObjectStore, tracking: Tracking
+    line: str,
+    by: str,
+    reason: str,
+    *,
+    store: ObjectStore,
+    tracking: Tracking,
+    on_outside_move: OnOutsideMove = "refuse",
 ) -> LedgerEntry:
     """Swap ``production`` and ``previous``, after the previous version was seen to serve.
 
@@ -31,8 +39,8 @@ def roll_back_line(
             name or reason are empty.
 
     """
-    _check_named(by, reason)
-    state, finished = settle(line, store, tracking)
+    check_named(by, reason)
+    state, finished = settle_by_setting(line, on_outside_move, store=store, tracking=tracking)
     if finished and is_same_request(finished, ROLLED_BACK, by, reason):
         return finished.entry
     if finished and moves(finished.entry):
@@ -60,7 +68,14 @@ def roll_back_line(
 
 
 def override_promotion_of(
-    line: str, version: int, by: str, reason: str, *, store: ObjectStore, tracking: Tracking
+    line: str,
+    version: int,
+    by: str,
+    reason: str,
+    *,
+    store: ObjectStore,
+    tracking: Tracking,
+    on_outside_move: OnOutsideMove = "refuse",
 ) -> LedgerEntry:
     """Put a version in production by a person's word, after it was seen to serve.
 
@@ -72,8 +87,8 @@ def override_promotion_of(
         TrackingError: there is no such version.
 
     """
-    _check_named(by, reason)
-    state, finished = settle(line, store, tracking)
+    check_named(by, reason)
+    state, finished = settle_by_setting(line, on_outside_move, store=store, tracking=tracking)
     again = finished and is_same_request(finished, OVERRIDDEN, by, reason)
     if finished and again and state.production == version:
         return finished.entry
@@ -105,10 +120,3 @@ def _somebody_elses(finished: Recorded) -> str:
         f"{entry.by} ({entry.reason}); {now} is in production. This rollback moved nothing; start "
         "it again if it is still wanted"
     )
-
-
-def _check_named(by: str, reason: str) -> None:
-    if not by.strip() or not reason.strip():
-        raise PromotionError(
-            f"a decision by hand needs a name and a reason; seen: by={by!r}, reason={reason!r}"
-        )

@@ -6,12 +6,18 @@ from typing import Final
 from infra.errors import PromotionError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
-from tasks.records.registry import LedgerEntry
-from tasks.registry.ledger import ACCEPTED, RESTORED
+from tasks.records.registry import LedgerEntry, Reconciliation
+from tasks.registry.ledger import ACCEPTED, RESTORED, Recorded
 from tasks.registry.line_state import LineState
 from tasks.registry.outside_moves import describe, refusal
 from tasks.registry.settings import OnOutsideMove
-from tasks.registry.transitions import bring_in_order, evidence_of_version, record
+from tasks.registry.transitions import (
+    bring_in_order,
+    check_named,
+    evidence_of_version,
+    record,
+    settle,
+)
 
 BY_SETTING: Final = "policy"
 
@@ -26,7 +32,7 @@ def reconcile_line(
     *,
     store: ObjectStore,
     tracking: Tracking,
-) -> LedgerEntry | None:
+) -> Reconciliation:
     """Bring ledger and aliases of a line to say the same.
 
     A move outside is an entry of its own, whatever is decided; the decision is the next one.
@@ -39,37 +45,38 @@ def reconcile_line(
         store: of the ledger.
         tracking: of the aliases.
 
-    Returns:
-        The entry of the decision; None where there was nothing to decide.
-
     Raises:
         PromotionError: it is refused; or what would be restored is no longer in MLflow; or the
-            ledger is not what was written.
+            ledger is not what was written; or name or reason are empty.
 
     """
+    check_named(by, reason)
     state, _ = bring_in_order(line, store, tracking)
     if not state.disputed:
-        return None
+        return Reconciliation(line, None)
     if on_outside_move == "refuse":
         raise PromotionError(refusal(state, tracking))
     what = describe(state, state.agreed.served, tracking)
     _log.warning("the aliases of %s were moved outside of the ledger: %s", line, what)
     decide = _accept if on_outside_move == "accept" else _restore
-    return decide(state, by, reason, store, tracking)
+    return Reconciliation(line, decide(state, by.strip(), reason.strip(), store, tracking))
 
 
-def reconcile_by_setting(
+def settle_by_setting(
     line: str, on_outside_move: OnOutsideMove, *, store: ObjectStore, tracking: Tracking
-) -> LedgerEntry | None:
-    """As `reconcile_line`, by the line's setting."""
-    return reconcile_line(
-        line,
-        on_outside_move,
-        BY_SETTING,
-        f"registry.on_outside_move is {on_outside_move}",
-        store=store,
-        tracking=tracking,
-    )
+) -> tuple[LineState, Recorded | None]:
+    """As `tasks.registry.transitions.settle`, with the line's setting for moves outside.
+
+    Raises:
+        PromotionError: the setting refuses such a move; or as `reconcile_line`.
+
+    """
+    state, finished = bring_in_order(line, store, tracking)
+    if state.disputed:
+        reason = f"registry.on_outside_move is {on_outside_move}"
+        reconcile_line(line, on_outside_move, BY_SETTING, reason, store=store, tracking=tracking)
+        state, _ = settle(line, store, tracking)
+    return state, finished
 
 
 def _accept(

@@ -197,6 +197,14 @@ def is_same_request(finished: Recorded, action: str, by: str, reason: str) -> bo
     return (entry.action, entry.by, entry.reason) == (action, by.strip(), reason.strip())
 
 
+def check_named(by: str, reason: str) -> None:
+    """Raise PromotionError where a decision by hand has no name or no reason."""
+    if not by.strip() or not reason.strip():
+        raise PromotionError(
+            f"a decision by hand needs a name and a reason; seen: by={by!r}, reason={reason!r}"
+        )
+
+
 def _begin_witness(state: LineState, tracking: Tracking) -> None:
     """Have the registry know the ledger's entries, of one that an earlier release wrote as well."""
     if not state.witness.begun:
