@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from infra.errors import TrackingError
 from infra.model_registry import Registry
+from infra.settings import Settings
 
 RUN_TAG: Final = "assayline.write_once_run"
 # What a person sees who finds the record in MLflow.
@@ -41,6 +42,11 @@ class OnceRecord:
 
 class WriteOnceRecords(Registry):
     """Records of values that are set once, on one MLflow server."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        # A record never changes its run; one that was deleted says so itself.
+        self._runs: dict[str, str] = {}
 
     def read_record(self, name: str) -> OnceRecord:
         """What a record holds; nothing where it was never made.
@@ -104,13 +110,15 @@ class WriteOnceRecords(Registry):
                     raise
 
     def _run_of(self, name: str) -> str | None:
-        with self._explained():
-            found = self._client.get_experiment_by_name(name)
-        if found is None:
-            return None
-        if found.lifecycle_stage != "active":
-            raise TrackingError(self._deleted(name, "it"))
-        return _run_named_by(found, name, self.url)
+        if name not in self._runs:
+            with self._explained():
+                found = self._client.get_experiment_by_name(name)
+            if found is None:
+                return None
+            if found.lifecycle_stage != "active":
+                raise TrackingError(self._deleted(name, "it"))
+            self._runs[name] = _run_named_by(found, name, self.url)
+        return self._runs[name]
 
     def _make(self, name: str) -> str:
         from mlflow.exceptions import MlflowException

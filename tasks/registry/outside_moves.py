@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from infra.tracking import Tracking
+from tasks.registry.ledger import MOVED_OUTSIDE
 from tasks.registry.line_state import LineState, Served
 from tasks.registry.version_tags import ENTRY_TAG, PREVIOUS, PRODUCTION
 
@@ -55,8 +56,8 @@ def _known(state: LineState, tracking: Tracking) -> Iterator[str]:
 
 def _gone(state: LineState, tracking: Tracking) -> str:
     """Of a registered model that was deleted or renamed; its versions keep their tags."""
-    head = state.head
-    named = tracking.lines_with_tag(ENTRY_TAG, head.uri) if head else []
+    decided = [one.uri for one in state.history if one.entry.action != MOVED_OUTSIDE]
+    named = tracking.lines_with_tag(ENTRY_TAG, decided[-1]) if decided else []
     where = f"; its versions are under the name {', '.join(named)}: rename it back" if named else ""
     return f"MLflow has no registered model {state.line} with versions any more{where}"
 

@@ -253,7 +253,7 @@ def _move(recorded: Recorded, outcome: Outcome, tracking: Tracking) -> None:
     if entry.action != MOVED_OUTSIDE:
         named = tracking.aliases(entry.line)
         wanted = {PREVIOUS: outcome.previous, PRODUCTION: outcome.production}
-        if _takes_staging(entry, outcome, named.get(STAGING)):
+        if _takes_staging(entry, outcome, named):
             wanted[STAGING] = outcome.staging
         for alias, version in wanted.items():
             if version is None and alias in named:
@@ -264,12 +264,12 @@ def _move(recorded: Recorded, outcome: Outcome, tracking: Tracking) -> None:
         tracking.set_tags(entry.line, entry.candidate_version, _tags(recorded))
 
 
-def _takes_staging(entry: LedgerEntry, outcome: Outcome, named: int | None) -> bool:
+def _takes_staging(entry: LedgerEntry, outcome: Outcome, named: Mapping[str, int]) -> bool:
     """A candidate that was staged since keeps the alias; what a sleeping process left does not."""
     if outcome.staging is None:
         return False
     taken = moves(entry) and entry.to_version == outcome.staging
-    return taken or named is None or named < outcome.staging
+    return taken or (STAGING in named and named[STAGING] < outcome.staging)
 
 
 def _tags(recorded: Recorded) -> dict[str, str]:
