@@ -1,8 +1,9 @@
 """MLflow's model registry. With tracking.py and write_once.py sole importer of MLflow."""
 
 import os
+import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -88,7 +89,7 @@ class Registry:
     def set_alias(self, line: str, alias: str, version: int) -> None:
         """Point an alias at a version."""
         with self._explained():
-            self._client.set_registered_model_alias(line, alias, str(version))
+            _met(self._client.set_registered_model_alias, line, alias, str(version))
 
     def delete_alias(self, line: str, alias: str) -> None:
         """Remove an alias; one that is gone already is no error."""
@@ -135,7 +136,9 @@ class Registry:
                 tags={**tags, KEY_TAG: key},
                 model_id=model_id,
             )
-            return int(version.version)
+        # A server that fails after it has made the version is asked again by the client, and makes
+        # another one; so do two runs at the same moment. The first is the one that is found later.
+        return self.find_version(line, key) or int(version.version)
 
     def _upload_model(self, key: str, run_id: str, folder: Path) -> str:
         from mlflow.entities import LoggedModelOutput
@@ -206,7 +209,7 @@ class Registry:
         """Set tags of a version."""
         with self._explained():
             for name, value in tags.items():
-                self._client.set_model_version_tag(line, str(version), name, value)
+                _met(self._client.set_model_version_tag, line, str(version), name, value)
 
     def set_description(self, line: str, version: int, text: str) -> None:
         """Set a version's description (Markdown)."""
@@ -259,6 +262,11 @@ class Registry:
         try:
             yield
         except MlflowException as error:
+            if failed := re.search(r"too many (\d+) error responses", str(error)):
+                raise TrackingError(
+                    f"the MLflow server at {self.url} fails: it answers {failed[1]} each time; see "
+                    "its log. It may have done what it was asked"
+                ) from error
             if "Max retries exceeded" in str(error) or "failed with exception" in str(error):
                 raise TrackingError(
                     f"the MLflow server at {self.url} does not answer; start it (assayline up) or "
@@ -270,6 +278,21 @@ class Registry:
             if not type(error).__module__.startswith("requests"):
                 raise
             raise TrackingError(f"the MLflow server at {self.url} failed: {error}") from error
+
+
+def _met(write: Callable[..., None], *arguments: str) -> None:
+    """Write a tag or an alias; a second time where another process wrote it at the same moment.
+
+    MLflow looks whether the row is there and then inserts it, and refuses the second of two.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        write(*arguments)
+    except MlflowException as error:
+        if error.error_code != "BAD_REQUEST":
+            raise
+        write(*arguments)
 
 
 def _known(version: Any) -> KnownVersion:

@@ -230,6 +230,11 @@ class ObjectStore:
                 Bucket=bucket, Prefix=prefix
             )
             for page in pages:
+                if "Name" not in page:  # which every store tells, of an empty bucket as well
+                    raise StoreError(
+                        f"the object store at {self._where} gives no list of {prefix_uri}, and no "
+                        "error either"
+                    )
                 for entry in page.get("Contents", []):
                     yield bucket, entry["Key"], entry["Size"]
 

@@ -177,10 +177,10 @@ def append(
     sha256 = hashlib.sha256(data).hexdigest()
     uri = _address(store, entry.line, number, sha256)
     store.put_bytes(uri, data)
-    if (seen := store.get_bytes(uri)) != data:
+    if _get(store, uri, LATE_S) != data:
         raise StoreError(
-            f"{uri} was written with sha256 {sha256} and comes back with "
-            f"{hashlib.sha256(seen).hexdigest()}; nothing was recorded and nothing was moved"
+            f"the object store took {uri} and does not give it back as it was written; nothing "
+            "was recorded and nothing was moved"
         )
     try:
         counts = claim(entry.line, number, sha256, tracking)
