@@ -63,7 +63,7 @@ def test_a_move_that_was_done_and_denied_is_done_once(
     if times == 1:  # the client asks again by itself
         assert behind.promote(version).action == "promoted"
     else:
-        with pytest.raises(PromotionError, match="entry 3 of the ledger of .* stands"):
+        with pytest.raises(PromotionError, match=r"entry 3 of the ledger of .* stands"):
             behind.promote(version)
     assert behind.promote(version).action == "promoted"
     assert line.aliases == {"production": 3, "previous": 2, "staging": 3}
@@ -98,7 +98,7 @@ def test_an_entry_of_which_nobody_can_tell_whether_it_counts_is_said_to_be_so(
         return Answer(500, (), b"{}") if silent[0] else forward()
 
     proxy.rule = falls_silent
-    with pytest.raises(TrackingError, match="whether entry 3 of denied-untold .* is not known"):
+    with pytest.raises(TrackingError, match=r"whether entry 3 of denied-untold .* is not known"):
         behind.promote(version)
     proxy.rule = lambda _, forward: forward()
     assert line.aliases["production"] == 2
@@ -131,7 +131,7 @@ def test_a_version_that_was_made_and_denied_is_the_first_of_its_key(
     if times == 1:
         number = through.register_model(line, "key", run, tmp_path, {})
     else:
-        with pytest.raises(TrackingError, match="500"):
+        with pytest.raises(TrackingError, match="answers 500 each time"):
             through.register_model(line, "key", run, tmp_path, {})
         number = through.find_version(line, "key") or 0
     assert number == 1
