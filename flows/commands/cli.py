@@ -165,8 +165,9 @@ def _disagreements(settings: Settings, lines: Iterable[str]) -> dict[str, str]:
 
     found: dict[str, str] = {}
     for line in lines:
+        store, tracking = ObjectStore(settings), Tracking(settings)
         try:
-            what = disagreement(line, store=ObjectStore(settings), tracking=Tracking(settings))
+            what = disagreement(line, store=store, tracking=tracking)
         except AssaylineError as error:
             what = str(error)
         if what:

@@ -252,6 +252,11 @@ def _move(recorded: Recorded, outcome: Outcome, tracking: Tracking) -> None:
     entry = recorded.entry
     if entry.action != MOVED_OUTSIDE:
         named = tracking.aliases(entry.line)
+        if named.get(PRODUCTION) not in {entry.from_version, outcome.production}:
+            _log.warning(
+                "production of %s named version %s, which no entry explains; it is set to %s",
+                entry.line, named.get(PRODUCTION), outcome.production,
+            )  # fmt: skip
         wanted = {PREVIOUS: outcome.previous, PRODUCTION: outcome.production}
         if _takes_staging(entry, outcome, named):
             wanted[STAGING] = outcome.staging

@@ -4,159 +4,22 @@ The faults are made on real servers in tests/faults; here every step of every ki
 cut off, and what is written is seen in its order.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
-from infra.errors import MissingObjectError, PromotionError
-from infra.model_registry import KnownVersion
+from infra.errors import PromotionError
 from infra.write_once import OnceRecord
-from tasks.registry.ledger import OVERRIDDEN, PROMOTED, REFUSED, ROLLED_BACK, Recorded
-from tasks.registry.line_state import LineState
+from tasks.registry.ledger import OVERRIDDEN, PROMOTED, REFUSED, ROLLED_BACK
 from tasks.registry.outcomes import Outcome, outcome_of
 from tasks.registry.registration import EVIDENCE_TAGS
 from tasks.registry.transitions import (
     carry_out,
     evidence_of,
-    record,
-    settle,
 )
-from tasks.registry.version_tags import ENTRY_TAG, WEIGHTS_TAG
+from tasks.registry.version_tags import ENTRY_TAG
 from tasks.verdicts import Verdict
-
-LINE = "bbc-news"
-
-
-class CutOffError(BaseException):
-    """Stands for the power going off: no handler of the product's catches it."""
-
-
-class Writes:
-    """What was written, in order; after ``allowed`` more writes the power goes off."""
-
-    def __init__(self) -> None:
-        self.done: list[tuple[str, object]] = []
-        self.allowed = 10**6
-
-    def add(self, what: str, value: object) -> None:
-        if not self.allowed:
-            raise CutOffError
-        self.allowed -= 1
-        self.done.append((what, value))
-
-
-class Store:
-    """The ledger's objects by address."""
-
-    def __init__(self, writes: Writes) -> None:
-        self.writes = writes
-        self.objects: dict[str, bytes] = {}
-
-    def uri(self, *parts: str) -> str:
-        return "/".join(["s3://artifacts", *parts])
-
-    def put_bytes(self, uri: str, data: bytes) -> None:
-        self.writes.add("entry", uri)
-        self.objects[uri] = data
-
-    def get_bytes(self, uri: str) -> bytes:
-        if uri not in self.objects:
-            raise MissingObjectError(uri)
-        return self.objects[uri]
-
-    def list(self, prefix: str) -> list[str]:
-        return sorted(uri for uri in self.objects if uri.startswith(prefix))
-
-    def delete(self, uri: str) -> None:
-        self.objects.pop(uri, None)
-
-
-class Registry:
-    """Aliases of one line, tags of its versions, and values that are set once."""
-
-    url = "http://mlflow"
-
-    def __init__(self, writes: Writes) -> None:
-        self.writes = writes
-        self.by_alias: dict[str, int] = {}
-        self.tags = {number: {WEIGHTS_TAG: f"w{number}"} for number in range(1, 5)}
-        self.record = OnceRecord({}, {})
-
-    def aliases(self, line: str) -> dict[str, int]:
-        assert line == LINE
-        return dict(self.by_alias)
-
-    def known_version(self, line: str, version: int) -> KnownVersion | None:
-        assert line == LINE
-        tags = self.tags.get(version)
-        return KnownVersion(dict(tags), "", "then", "then") if tags else None
-
-    def known_versions(self, line: str) -> dict[int, KnownVersion]:
-        assert line == LINE
-        return {n: KnownVersion(dict(tags), "", "then", "then") for n, tags in self.tags.items()}
-
-    def read_record(self, name: str) -> OnceRecord:
-        assert name == f"{LINE}.ledger"
-        return OnceRecord(dict(self.record.values), dict(self.record.marks))
-
-    def write_once(self, name: str, key: str, value: str) -> str:
-        assert name == f"{LINE}.ledger"
-        if key not in self.record.values:
-            self.writes.add(f"once {key}", value)
-        return self.record.values.setdefault(key, value)
-
-    def mark(self, name: str, key: str, value: str) -> None:
-        assert name == f"{LINE}.ledger"
-        self.writes.add("mark", key[:-9])
-        self.record.marks[key] = value
-
-    def unmark(self, name: str, key: str) -> None:
-        assert name == f"{LINE}.ledger"
-        self.writes.add("unmark", key[:-9])
-        del self.record.marks[key]
-
-    def delete_alias(self, line: str, alias: str) -> None:
-        assert line == LINE
-        self.writes.add(f"no {alias}", None)
-        del self.by_alias[alias]
-
-    def set_alias(self, line: str, alias: str, version: int) -> None:
-        assert line == LINE
-        self.writes.add(alias, version)
-        self.by_alias[alias] = version
-
-    def set_tags(self, line: str, version: int, tags: Mapping[str, str]) -> None:
-        assert line == LINE
-        for name, value in tags.items():
-            self.writes.add(name, value)
-            self.tags.setdefault(version, {})[name] = value
-
-
-class Line:
-    """A line with versions 1, 2, ... and how production moves in it."""
-
-    def __init__(self) -> None:
-        self.writes = Writes()
-        self.store, self.registry = Store(self.writes), Registry(self.writes)
-
-    def state(self) -> LineState:
-        return LineState(LINE, self.store, self.registry)  # type: ignore[arg-type]
-
-    def settle(self) -> tuple[LineState, Recorded | None]:
-        return settle(LINE, self.store, self.registry)  # type: ignore[arg-type]
-
-    def move(self, action: str, candidate: int, verdict: Verdict | None = Verdict.PASS) -> Recorded:
-        state, _ = self.settle()
-        return record(
-            self.store, self.registry, state, action=action,  # type: ignore[arg-type]
-            to_version=state.production if action == REFUSED else candidate, candidate=candidate,
-            verdict=verdict, reason="as seen", by="policy", evidence={"weights": f"w{candidate}"},
-        )  # fmt: skip
-
-    @property
-    def seen(self) -> tuple[dict[str, int], dict[int, dict[str, str]]]:
-        return self.registry.by_alias, self.registry.tags
+from tests.unit.registry.held_in_memory import CutOffError, Line
 
 
 @pytest.fixture
