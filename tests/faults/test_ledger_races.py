@@ -63,27 +63,52 @@ def rolls_back(owner: str, name: str, at: int, what: Callable[[], None]) -> Call
 # Killed
 
 
-def test_a_process_killed_between_its_entry_and_the_registry_is_in_nobodys_way(
+def test_a_loser_that_is_killed_before_it_takes_its_entry_back_is_in_nobodys_way(
     store: ObjectStore, tracking: Tracking, mlflow_settings: Settings, tmp_path: Path
 ) -> None:
-    """The loser of a race, as it were, which died before it took its entry back."""
     line = new_line("killed-loser", store, tracking, "++")
-    work = rolls_back("tracking", "write_once", 1, kill_self)
-    died = fork(mlflow_settings, line.name, work, tmp_path / "told")
-    assert wait_for_exit(died) == -signal.SIGKILL
-    assert len(line.objects) == 3
-    assert line.moves == [("promoted", None, 1), ("promoted", 1, 2)]
+
+    def work(one: Line) -> LedgerEntry:
+        put = one.store.put_bytes
+
+        def put_late_and_die(uri: str, data: bytes) -> None:
+            stop_self()
+            put(uri, data)
+            kill_self()
+
+        one.store.put_bytes = put_late_and_die  # type: ignore[method-assign,assignment]
+        return one.roll_back("Bob", "in doubt")
+
+    loser = fork(mlflow_settings, line.name, work, tmp_path / "told")
+    wait_until_stopped(loser)
+    assert line.promote(line.add()).action == "promoted"
+    os.kill(loser, signal.SIGCONT)
+    assert wait_for_exit(loser) == -signal.SIGKILL
+    assert len(line.objects) == 4
+    assert [to for _, _, to in line.moves] == [1, 2, 3]
     audit = audit_ledger(line.name, store=store, tracking=tracking)
     assert any("do not count" in remark for remark in audit.remarks)
     assert line.promote(line.add()).action == "promoted"
-    assert line.aliases == {"production": 3, "previous": 2, "staging": 3}
-    line.bring_in_order()
-    assert [uri.rsplit("/", 2)[1] for uri in line.objects].count("aside") == 1
-    assert len(line.ledger) == 3
+    assert line.aliases == {"production": 4, "previous": 3, "staging": 4}
+    assert sum("/aside/" in uri for uri in line.objects) == 1
     audit = audit_ledger(line.name, store=store, tracking=tracking)
     assert audit.remarks == (
         f"1 entries that never counted lie in {store.uri('ledger', line.name, 'aside')}",
     )
+
+
+def test_an_entry_whose_writer_died_before_the_registry_knew_it_never_counts(
+    store: ObjectStore, tracking: Tracking, mlflow_settings: Settings, tmp_path: Path
+) -> None:
+    line = new_line("killed-early", store, tracking, "++")
+    work = rolls_back("tracking", "write_once", 1, kill_self)
+    died = fork(mlflow_settings, line.name, work, tmp_path / "told")
+    assert wait_for_exit(died) == -signal.SIGKILL
+    assert len(line.objects) == 3
+    assert line.promote(line.add()).action == "promoted"
+    assert [to for _, _, to in line.moves] == [1, 2, 3]
+    line.bring_in_order()
+    assert sum("/aside/" in uri for uri in line.objects) == 1
 
 
 def test_a_line_that_an_earlier_release_left_with_two_entries_of_one_number_goes_on(
