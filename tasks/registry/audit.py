@@ -7,7 +7,7 @@ from infra.model_registry import KnownVersion
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.registry import LedgerEntry
-from tasks.registry.ledger import ASIDE, Reading, read, whole
+from tasks.registry.ledger import ASIDE, Reading, objects_of, read, whole
 from tasks.registry.line_state import LineState, entries_named, lacks_entry
 from tasks.registry.outside_moves import refusal
 from tasks.registry.witness import Witness, read_witness
@@ -37,9 +37,10 @@ def audit_ledger(line: str, *, store: ObjectStore, tracking: Tracking) -> Audit:
         StoreError, TrackingError: a server is unreachable, so that nobody can tell.
 
     """
-    witness, versions = read_witness(line, tracking), tracking.known_versions(line)
-    named = entries_named(versions)
-    reading = read(store, line, witness, named)
+    # In this order: what is recorded meanwhile is known to the next of these.
+    versions, objects = tracking.known_versions(line), objects_of(store, line)
+    witness = read_witness(line, tracking)
+    reading = read(store, line, objects, witness, entries_named(versions))
     faults = (*reading.faults, *_missing(line, reading, versions))
     recorded = whole(Reading(reading.recorded, faults), store, line)
     entries = tuple(one.entry for one in recorded)

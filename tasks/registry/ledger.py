@@ -100,8 +100,10 @@ def read_ledger(
         StoreError, TrackingError: a server is unreachable.
 
     """
+    objects = objects_of(store, line)
     witness = read_witness(line, tracking) if tracking else None
-    return tuple(recorded.entry for recorded in whole(read(store, line, witness), store, line))
+    reading = read(store, line, objects, witness)
+    return tuple(recorded.entry for recorded in whole(reading, store, line))
 
 
 def whole(reading: Reading, store: ObjectStore, line: str) -> tuple[Recorded, ...]:
@@ -118,14 +120,29 @@ def whole(reading: Reading, store: ObjectStore, line: str) -> tuple[Recorded, ..
     return reading.recorded
 
 
+def objects_of(store: ObjectStore, line: str) -> tuple[str, ...]:
+    """Addresses of the objects of a ledger, but those that were set aside.
+
+    They are listed before the witness is asked: of a number that stands in the list the one before
+    counted already, so that the witness knows it.
+    """
+    folder = store.uri("ledger", line) + "/"
+    return tuple(uri for uri in store.list(folder) if not uri.startswith(f"{folder}{ASIDE}/"))
+
+
 def read(
-    store: ObjectStore, line: str, witness: Witness | None, named: Collection[str] = ()
+    store: ObjectStore,
+    line: str,
+    objects: Sequence[str],
+    witness: Witness | None,
+    named: Collection[str] = (),
 ) -> Reading:
     """Read a ledger, and find what is not as it was written.
 
     Args:
         store: where it lies.
         line: whose it is.
+        objects: of `objects_of`.
         witness: which entries count. Without one, or with one that has not begun, those count
             that lie in the store; of two of one number that which the next one follows.
         named: addresses that tags of versions name, which settles what is left of that.
@@ -134,10 +151,9 @@ def read(
         StoreError: the store is unreachable.
 
     """
-    listed, strangers = _listed(store, line)
     if witness and witness.begun:
-        return _read_witnessed(store, line, witness, [*_flat(listed), *strangers])
-    return _read_alone(store, line, listed, strangers, named)
+        return _read_witnessed(store, line, witness, objects)
+    return _read_alone(store, line, objects, named)
 
 
 def production_at(entries: Sequence[LedgerEntry], when: datetime) -> int | None:
@@ -239,28 +255,17 @@ def _address(store: ObjectStore, line: str, number: int, sha256: str) -> str:
     return store.uri("ledger", line, f"{number:08d}-{sha256[:8]}.json")
 
 
-def _listed(store: ObjectStore, line: str) -> tuple[dict[int, list[str]], list[str]]:
-    """The objects of a ledger by number, and those that are named otherwise."""
-    folder = store.uri("ledger", line) + "/"
-    listed: dict[int, list[str]] = defaultdict(list)
-    strangers = []
-    for uri in store.list(folder):
-        name = uri.removeprefix(folder)
-        if number := _NAME.fullmatch(name):
-            listed[int(number[1])].append(uri)
-        elif not name.startswith(f"{ASIDE}/"):
-            strangers.append(uri)
-    return listed, strangers
-
-
 def _number(uri: str) -> int:
     """Of an entry by its address; 0 for an object that is named otherwise."""
     name = _NAME.fullmatch(uri.rsplit("/", 1)[1])
     return int(name[1]) if name else 0
 
 
-def _flat(listed: Mapping[int, list[str]]) -> list[str]:
-    return [uri for number in sorted(listed) for uri in listed[number]]
+def _by_number(objects: Sequence[str]) -> dict[int, list[str]]:
+    listed: dict[int, list[str]] = defaultdict(list)
+    for uri in objects:
+        listed[_number(uri)].append(uri)
+    return listed
 
 
 class _Chain:
@@ -289,6 +294,11 @@ class _Chain:
             self.recorded.append(Recorded(entry, number, uri, sha256))
         self._before = sha256
 
+    def reading(self, strays: Sequence[str]) -> Reading:
+        """All that was read."""
+        found = tuple(self.recorded), tuple(self.faults), tuple(self.remarks)
+        return Reading(*found, tuple(strays))
+
     def _follow(self, entry: LedgerEntry, uri: str, *, since_told: bool) -> None:
         if entry.previous_sha256 != self._before:
             self.faults.append(f"{uri} does not follow the entry before it")
@@ -311,7 +321,7 @@ class _Chain:
 
 
 def _read_witnessed(
-    store: ObjectStore, line: str, witness: Witness, present: Sequence[str]
+    store: ObjectStore, line: str, witness: Witness, objects: Sequence[str]
 ) -> Reading:
     chain = _Chain(line)
     addresses = {
@@ -326,35 +336,28 @@ def _read_witnessed(
             chain.add(number, uri, data)
             if hashlib.sha256(data).hexdigest() != witness.entries[number]:
                 chain.faults.append(f"{uri} is not what the registry knows as entry {number}")
-    strays = set(present) - set(addresses.values())
+    strays = sorted(set(objects) - set(addresses.values()))
     # An entry is written when the registry knows the one before it, or has known it.
     chain.faults += [
         f"{uri} is newer than what the registry knows, {witness.newest} entries: MLflow's database "
         "is older than the ledger"
-        for uri in sorted(strays)
+        for uri in strays
         if _number(uri) > witness.newest + 1
     ]
-    return Reading(
-        tuple(chain.recorded), tuple(chain.faults), tuple(chain.remarks), tuple(sorted(strays))
-    )
+    return chain.reading(strays)
 
 
 def _read_alone(
-    store: ObjectStore,
-    line: str,
-    listed: Mapping[int, list[str]],
-    strangers: Sequence[str],
-    named: Collection[str],
+    store: ObjectStore, line: str, objects: Sequence[str], named: Collection[str]
 ) -> Reading:
     chain = _Chain(line)
-    contents = {uri: store.get_bytes(uri) for uri in _flat(listed)}
+    listed = _by_number(objects)
+    strangers = listed.pop(0, [])
+    contents = {uri: store.get_bytes(uri) for uri in objects}
     chosen = [_choose(listed, number, contents, named) for number in sorted(listed)]
     for number, uri in enumerate([*chosen, *strangers], start=1):
-        chain.add(number, uri, contents[uri] if uri in contents else store.get_bytes(uri))
-    strays = set(contents) - set(chosen)
-    return Reading(
-        tuple(chain.recorded), tuple(chain.faults), tuple(chain.remarks), tuple(sorted(strays))
-    )
+        chain.add(number, uri, contents[uri])
+    return chain.reading(sorted(set(objects) - {*chosen, *strangers}))
 
 
 def _choose(

@@ -1,6 +1,6 @@
 """What the ledger, the registry and its aliases say of one line, and where they differ."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from infra.errors import PromotionError
@@ -8,7 +8,7 @@ from infra.model_registry import KnownVersion
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.registry import LedgerEntry
-from tasks.registry.ledger import MOVED_OUTSIDE, Recorded, read, whole
+from tasks.registry.ledger import MOVED_OUTSIDE, Recorded, objects_of, read, whole
 from tasks.registry.outcomes import Outcome, agreed_outcome, outcome_of
 from tasks.registry.version_tags import ENTRY_TAG, PREVIOUS, PRODUCTION, WEIGHTS_TAG
 from tasks.registry.witness import read_witness
@@ -39,17 +39,27 @@ class LineState:
     def __init__(self, line: str, store: ObjectStore, tracking: Tracking) -> None:
         self.line = line
         for _ in range(LOOKS):
-            self._look(store, tracking)
-            # A transition of somebody else between two of these requests is no difference.
-            if not self.differs or read_witness(line, tracking).newest == self.witness.newest:
+            objects = objects_of(store, line)
+            self.witness = read_witness(line, tracking)
+            trouble = None
+            try:
+                self._look(objects, store, tracking)
+            except PromotionError as error:
+                trouble = error
+            if not trouble and not self.differs:
+                return
+            # What somebody else recorded between two of these requests is neither a fault nor a
+            # difference.
+            if read_witness(line, tracking).newest == self.witness.newest:
+                if trouble:
+                    raise trouble
                 return
         raise PromotionError(f"{line} is moved by others at this moment; start it again")
 
-    def _look(self, store: ObjectStore, tracking: Tracking) -> None:
-        self.witness = read_witness(self.line, tracking)
+    def _look(self, objects: Sequence[str], store: ObjectStore, tracking: Tracking) -> None:
         begun = self.witness.begun
         named = {} if begun else entries_named(tracking.known_versions(self.line))
-        self.reading = read(store, self.line, self.witness, named)
+        self.reading = read(store, self.line, objects, self.witness, named)
         self.history = whole(self.reading, store, self.line)
         uris = {recorded.uri for recorded in self.history}
         if lacking := sorted(named.keys() - uris):

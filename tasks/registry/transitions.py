@@ -176,7 +176,7 @@ def carry_out(history: Sequence[Recorded], store: ObjectStore, tracking: Trackin
                 "entry %d of %s was overtaken by entry %d while it was carried out; the aliases "
                 "are set as entry %d says", newest.number, line, witness.newest, witness.newest,
             )  # fmt: skip
-            carry_out(whole(read(store, line, witness), store, line), store, tracking)
+            carry_out(whole(read(store, line, (), witness), store, line), store, tracking)
     end_moving(line, mark, tracking)
 
 
