@@ -58,13 +58,16 @@ class LineState:
 
     def _look(self, objects: Sequence[str], store: ObjectStore, tracking: Tracking) -> None:
         begun = self.witness.begun
-        named = {} if begun else entries_named(tracking.known_versions(self.line))
+        versions = {} if begun else tracking.known_versions(self.line)
+        named = entries_named(versions)
         self.reading = read(store, self.line, objects, self.witness, named)
         self.history = whole(self.reading, store, self.line)
         uris = {recorded.uri for recorded in self.history}
         if lacking := sorted(named.keys() - uris):
             raise PromotionError(lacks_entry(self.line, named[lacking[0]], lacking[0]))
         entries = [recorded.entry for recorded in self.history]
+        if not begun:
+            check_is_of_this_registry(self.history, versions, tracking.url)
         self.outcome, self.agreed = outcome_of(entries), agreed_outcome(entries)
         # Tags before aliases: an entry that its version names has moved its aliases.
         self.pending = self._find_pending(tracking)
@@ -181,7 +184,7 @@ def lacks_entry(line: str, version: int, uri: str) -> str:
 
 
 def check_is_of_this_registry(
-    state: LineState, versions: Mapping[int, KnownVersion], url: str
+    history: Sequence[Recorded], versions: Mapping[int, KnownVersion], url: str
 ) -> None:
     """Make sure that a ledger which no witness knows yet tells of this registry's versions.
 
@@ -189,16 +192,16 @@ def check_is_of_this_registry(
         PromotionError: it tells of another's, so that a second stack on the same store stops here.
 
     """
-    entries = {recorded.uri: recorded.entry for recorded in state.history}
-    if not entries or entries.keys() & entries_named(versions).keys():
+    if not history or {one.uri for one in history} & entries_named(versions).keys():
         return
-    if len(entries) == 1 and _is_cut_off(next(iter(entries.values())), versions):
+    first = history[0]
+    if len(history) == 1 and _is_cut_off(first.entry, versions):
         return
     raise PromotionError(
-        f"no version of {state.line} at {url} names an entry of the ledger at "
-        f"{next(iter(entries)).rsplit('/', 1)[0]}: that is of another MLflow server, or MLflow's "
-        "database was made anew. Restore it from a backup, set ASSAYLINE_ARTIFACTS_BUCKET to a "
-        "bucket of this stack's own, or give the line a new name; nothing is moved"
+        f"no version of {first.entry.line} at {url} names an entry of the ledger at "
+        f"{first.uri.rsplit('/', 1)[0]}: that is of another MLflow server, or MLflow's database "
+        "was made anew. Restore it from a backup, set ASSAYLINE_ARTIFACTS_BUCKET to a bucket of "
+        "this stack's own, or give the line a new name; nothing is moved"
     )
 
 

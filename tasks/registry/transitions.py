@@ -38,7 +38,7 @@ from tasks.registry.ledger import (
     set_aside,
     whole,
 )
-from tasks.registry.line_state import LOOKS, LineState, check_is_of_this_registry, digests
+from tasks.registry.line_state import LOOKS, LineState, digests
 from tasks.registry.outcomes import Outcome, moves, outcome_of
 from tasks.registry.outside_moves import UNKNOWN, describe, refusal
 from tasks.registry.version_tags import ENTRY_TAG, EVIDENCE_TAGS, PREVIOUS, PRODUCTION, STAGING
@@ -208,8 +208,6 @@ def check_named(by: str, reason: str) -> None:
 def _begin_witness(state: LineState, tracking: Tracking) -> None:
     """Have the registry know the ledger's entries, of one that an earlier release wrote as well."""
     if not state.witness.begun:
-        versions = tracking.known_versions(state.line) if state.history else {}
-        check_is_of_this_registry(state, versions, tracking.url)
         begin(state.line, digests(state.history), tracking)
 
 
