@@ -26,7 +26,12 @@ from tasks.evaluation.settings import EvaluationSettings
 from tasks.fairness.counterfactual_settings import CounterfactualSettings
 from tasks.fairness.settings import FairnessSettings
 from tasks.ingestion.splits import SplitSettings
-from tasks.registry.settings import PolicySettings, StagingSettings, default_policy
+from tasks.registry.settings import (
+    PolicySettings,
+    RegistrySettings,
+    StagingSettings,
+    default_policy,
+)
 from tasks.representation.settings import RepresentationSettings
 from tasks.sources.settings import SourceSettings
 from tasks.task_types.names import TaskTypeName
@@ -134,6 +139,9 @@ class RetrainConfig(DataConfig):
     staging: StagingSettings = Field(
         default=StagingSettings(), description="How the registered artifact is tried."
     )
+    registry: RegistrySettings = Field(
+        default=RegistrySettings(), description="How moves past the ledger are dealt with."
+    )
     policy: PolicySettings = Field(
         default_factory=lambda given: _default_policy(given.get("task_type", "classification")),
         description="The gates that a candidate must pass; a line that names none must beat the "
@@ -236,7 +244,8 @@ def load_line(path: str, line: str) -> dict[str, Any]:
     So the settings stand in one place, and the form in the Prefect UI shows them. In prefect.yaml:
     ``build: [flows.config.load_line: {id: line, line: my-line, path: configs/my-line.yaml}]``, and
     for what the flow takes ``parameters: {config: "{{ line.config }}"}``, or ``line.data`` for the
-    settings of the data alone, or ``line.name``.
+    settings of the data alone, or ``line.name``, or ``line.on_outside_move``, which flows read that
+    take no other settings.
 
     Args:
         path: the YAML file, relative to the folder in which `prefect deploy` runs.
@@ -255,6 +264,7 @@ def load_line(path: str, line: str) -> dict[str, Any]:
         "name": line,
         "config": config.model_dump(mode="json", exclude_unset=True),
         "data": data.model_dump(mode="json", exclude_unset=True),
+        "on_outside_move": config.registry.on_outside_move,
     }
 
 

@@ -2,8 +2,9 @@
 
 from prefect import flow
 
-from tasks.records.registry import LedgerEntry
-from tasks.stages.registry import override_promotion, roll_back
+from tasks.records.registry import LedgerEntry, Reconciliation
+from tasks.registry.settings import OnOutsideMove
+from tasks.stages.registry import override_promotion, reconcile_aliases, roll_back
 
 
 @flow(
@@ -12,9 +13,14 @@ from tasks.stages.registry import override_promotion, roll_back
     persist_result=True,
     result_serializer="json",
 )
-def rollback(line: str, by: str = "Prefect UI", reason: str = "no reason was given") -> LedgerEntry:
+def rollback(
+    line: str,
+    by: str = "Prefect UI",
+    reason: str = "no reason was given",
+    on_outside_move: OnOutsideMove = "refuse",
+) -> LedgerEntry:
     """Put the version that was in production before back, after a load test."""
-    return roll_back(line, by, reason)
+    return roll_back(line, by, reason, on_outside_move)
 
 
 @flow(
@@ -23,6 +29,19 @@ def rollback(line: str, by: str = "Prefect UI", reason: str = "no reason was giv
     persist_result=True,
     result_serializer="json",
 )
-def promote(line: str, version: int, by: str, reason: str) -> LedgerEntry:
+def promote(
+    line: str, version: int, by: str, reason: str, on_outside_move: OnOutsideMove = "refuse"
+) -> LedgerEntry:
     """Put a version in production by the word of a person, with name and reason."""
-    return override_promotion(line, version, by, reason)
+    return override_promotion(line, version, by, reason, on_outside_move)
+
+
+@flow(
+    name="reconcile",
+    flow_run_name="reconcile {line}",
+    persist_result=True,
+    result_serializer="json",
+)
+def reconcile(line: str, on_outside_move: OnOutsideMove, by: str, reason: str) -> Reconciliation:
+    """Restore or accept aliases that somebody moved in MLflow, with name and reason."""
+    return reconcile_aliases(line, on_outside_move, by, reason)

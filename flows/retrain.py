@@ -11,6 +11,7 @@ from tasks.stages.evaluation import evaluate
 from tasks.stages.fairness import assess, pin_swaps, score_counterfactuals
 from tasks.stages.ingestion import ingest, pin_source
 from tasks.stages.registry import (
+    confirm_production,
     confirm_registered,
     find_champion,
     find_reference,
@@ -42,6 +43,8 @@ def retrain(config: RetrainConfig, *, dry_run: bool = False) -> Decision | Train
     """
     line, task_type = config.line, config.task_type
 
+    if not dry_run:
+        confirm_production(line, config.registry.on_outside_move)
     source = pin_source(line, config.source)
     pretrained = pin_base_model(config.base_model)
     snapshot = ingest(source, config.source, config.splits, task_type)

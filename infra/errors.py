@@ -8,10 +8,12 @@
     ├── BaseModelError     the base model is missing, broken or does not fit the task type
     ├── TrainingError      training cannot go on
     ├── StoreError         the object store is unreachable, refuses the keys or lacks an object
+    │   └── MissingObjectError   it lacks an object
     ├── TrackingError      MLflow is unreachable or lacks a version
     ├── StackError         a local server cannot start, or Prefect is unreachable
     ├── IntegrityError     what is stored is not what was written, or cannot be told to be
     └── PromotionError     a promotion or a rollback cannot be carried out
+        └── OvertakenError       another transition was recorded at the same moment
 
 A message names the setting, file or row, the value seen, and what would be right. Such an error
 ends a flow run as Failed with that message, and the console command with exit code 1 and no
@@ -43,6 +45,10 @@ class StoreError(AssaylineError):
     """The object store is unreachable, refuses the keys or lacks an object."""
 
 
+class MissingObjectError(StoreError):
+    """The object store lacks an object."""
+
+
 class TrackingError(AssaylineError):
     """MLflow is unreachable or lacks a version."""
 
@@ -57,3 +63,7 @@ class IntegrityError(AssaylineError):
 
 class PromotionError(AssaylineError):
     """A promotion or a rollback cannot be carried out."""
+
+
+class OvertakenError(PromotionError):
+    """Another transition of the line was recorded at the same moment; this one moved nothing."""

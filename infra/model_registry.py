@@ -1,10 +1,13 @@
-"""MLflow's model registry. Together with tracking.py sole importer of MLflow."""
+"""MLflow's model registry. With tracking.py and write_once.py sole importer of MLflow."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +28,23 @@ _CLIENT_DEFAULTS = {
 }
 KEY_TAG: Final = "assayline.key"
 MANIFEST_TAG: Final = "assayline.manifest_sha256"
+
+
+@dataclass(frozen=True)
+class KnownVersion:
+    """What MLflow itself keeps of a version; of who moved an alias, and when, it keeps nothing.
+
+    Attributes:
+        made_by: user that registered it; empty where MLflow asks for no login.
+        made_at: when it was registered, ISO 8601, UTC.
+        changed_at: when MLflow last noted a change of it, ISO 8601, UTC.
+
+    """
+
+    tags: Mapping[str, str]
+    made_by: str
+    made_at: str
+    changed_at: str
 
 
 class Registry:
@@ -73,7 +93,12 @@ class Registry:
     def set_alias(self, line: str, alias: str, version: int) -> None:
         """Point an alias at a version."""
         with self._explained():
-            self._client.set_registered_model_alias(line, alias, str(version))
+            _met(self._client.set_registered_model_alias, line, alias, str(version))
+
+    def delete_alias(self, line: str, alias: str) -> None:
+        """Remove an alias; one that is gone already is no error."""
+        with self._explained():
+            self._client.delete_registered_model_alias(line, alias)
 
     def find_version(self, line: str, key: str) -> int | None:
         """The version that was registered under this key, the first if there are several."""
@@ -127,7 +152,9 @@ class Registry:
                 tags=_short(tags) | {KEY_TAG: key, MANIFEST_TAG: manifest_sha256},
                 model_id=model_id,
             )
-            return int(version.version)
+        # A server that fails after it has made the version is asked again by the client, and makes
+        # another one; so do two runs at the same moment. The first is the one that is found later.
+        return self.find_version(line, key) or int(version.version)
 
     def _upload_model(
         self, key: str, run_id: str, folder: Path, keep: Callable[[bytes], str]
@@ -187,11 +214,36 @@ class Registry:
             found = self._client.get_model_version(line, str(version))
             return {str(name): str(value) for name, value in found.tags.items()}
 
+    def known_version(self, line: str, version: int) -> KnownVersion | None:
+        """What MLflow itself keeps of a version; None where it has no such version."""
+        from mlflow.exceptions import MlflowException
+
+        with self._explained():
+            try:
+                found = self._client.get_model_version(line, str(version))
+            except MlflowException as error:
+                if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                    return None
+                raise
+            return _known(found)
+
+    def known_versions(self, line: str) -> dict[int, KnownVersion]:
+        """All versions of a line, by number; empty where it has no registered model."""
+        with self._explained():
+            found = self._client.search_model_versions(f"name = '{line}'", max_results=10_000)
+            return {int(version.version): _known(version) for version in found}
+
+    def lines_with_tag(self, tag: str, value: str) -> list[str]:
+        """Names of the registered models that have a version with this tag, sorted."""
+        with self._explained():
+            found = self._client.search_model_versions(f"tags.`{tag}` = '{value}'")
+            return sorted({str(version.name) for version in found})
+
     def set_tags(self, line: str, version: int, tags: Mapping[str, str]) -> None:
         """Set tags of a version."""
         with self._explained():
             for name, value in _short(tags).items():
-                self._client.set_model_version_tag(line, str(version), name, value)
+                _met(self._client.set_model_version_tag, line, str(version), name, value)
 
     def set_description(self, line: str, version: int, text: str) -> None:
         """Set a version's description (Markdown)."""
@@ -259,6 +311,11 @@ class Registry:
         try:
             yield
         except MlflowException as error:
+            if failed := re.search(r"too many (\d+) error responses", str(error)):
+                raise TrackingError(
+                    f"the MLflow server at {self.url} fails: it answers {failed[1]} each time; see "
+                    "its log. It may have done what it was asked"
+                ) from error
             if "Max retries exceeded" in str(error) or "failed with exception" in str(error):
                 raise TrackingError(
                     f"the MLflow server at {self.url} does not answer; start it (assayline up) or "
@@ -275,3 +332,27 @@ class Registry:
 def _short(tags: Mapping[str, str]) -> dict[str, str]:
     """Tags that MLflow takes: a list of many long labels has more characters than a tag may."""
     return {name: shortened(value, MAX_VERSION_TAG_CHARS) for name, value in tags.items()}
+
+
+def _met(write: Callable[..., None], *arguments: str) -> None:
+    """Write a tag or an alias; a second time where another process wrote it at the same moment.
+
+    MLflow looks whether the row is there and then inserts it, and refuses the second of two.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        write(*arguments)
+    except MlflowException as error:
+        if error.error_code != "BAD_REQUEST":
+            raise
+        write(*arguments)
+
+
+def _known(version: Any) -> KnownVersion:
+    made, changed = (
+        datetime.fromtimestamp((timestamp or 0) / 1000, UTC).isoformat(timespec="milliseconds")
+        for timestamp in (version.creation_timestamp, version.last_updated_timestamp)
+    )
+    tags = {str(name): str(value) for name, value in version.tags.items()}
+    return KnownVersion(tags, str(version.user_id or ""), made, changed)

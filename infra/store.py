@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.errors import StoreError
+from infra.errors import MissingObjectError, StoreError
 from infra.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -225,6 +225,11 @@ class ObjectStore:
                 Bucket=bucket, Prefix=prefix
             )
             for page in pages:
+                if "Name" not in page:  # which every store tells, of an empty bucket as well
+                    raise StoreError(
+                        f"the object store at {self._where} gives no list of {prefix_uri}, and no "
+                        "error either"
+                    )
                 for entry in page.get("Contents", []):
                     yield bucket, entry["Key"], entry["Size"]
 
@@ -253,24 +258,27 @@ class ObjectStore:
                 "ASSAYLINE_STORE_SECRET_ACCESS_KEY"
             ) from error
         except ClientError as error:
-            raise StoreError(self._explain_refusal(uri, error)) from error
+            raise self._refusal(uri, error) from error
         except Boto3Error as error:  # a failed upload hides the refusal that caused it
             cause = error.__context__
             if isinstance(cause, ClientError):
-                raise StoreError(self._explain_refusal(uri, cause)) from error
+                raise self._refusal(uri, cause) from error
             raise StoreError(f"{uri}: {error}") from error
         except BotoCoreError as error:
             raise StoreError(f"{uri}: {error}") from error
 
-    def _explain_refusal(self, uri: str, error: "ClientError") -> str:
+    def _refusal(self, uri: str, error: "ClientError") -> StoreError:
         code = str(error.response.get("Error", {}).get("Code", "unknown"))
+        if code in {"404", "NoSuchKey", "NotFound"}:
+            return MissingObjectError(f"{uri} does not exist in the object store at {self._where}")
+        return StoreError(self._explain_refusal(uri, code, error))
+
+    def _explain_refusal(self, uri: str, code: str, error: "ClientError") -> str:
         if code in {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}:
             return (
                 f"the object store at {self._where} refuses the keys for {uri}; correct "
                 "ASSAYLINE_STORE_ACCESS_KEY_ID and ASSAYLINE_STORE_SECRET_ACCESS_KEY"
             )
-        if code in {"404", "NoSuchKey", "NotFound"}:
-            return f"{uri} does not exist in the object store at {self._where}"
         if code == "NoSuchBucket":
             return f"the bucket of {uri} does not exist in the object store at {self._where}"
         if code == "InternalError":

@@ -1,4 +1,4 @@
-"""The MLflow tracking server. Together with model_registry.py sole importer of MLflow."""
+"""The MLflow tracking server. With model_registry.py and write_once.py sole importer of MLflow."""
 
 import json
 import time
@@ -14,8 +14,9 @@ from infra.mlflow_names import (
     mlflow_name,
     shortened,
 )
-from infra.model_registry import KEY_TAG, Registry
+from infra.model_registry import KEY_TAG
 from infra.settings import load_settings
+from infra.write_once import WriteOnceRecords
 
 # Longest dataset digest that MLflow's database holds.
 _DATASET_DIGEST_CHARS: Final = 36
@@ -23,7 +24,7 @@ _DATASET_DIGEST_CHARS: Final = 36
 T = TypeVar("T")
 
 
-class Tracking(Registry):
+class Tracking(WriteOnceRecords):
     """Runs on one MLflow server, and its registry; no global state of MLflow's is touched."""
 
     def experiment_id(self, line: str) -> str:

@@ -7,7 +7,10 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 PAGES = (
     ROOT / "README.md",
-    *(ROOT / "docs" / name for name in ("architecture.md", "gpu.md", "security.md", "task-types.md")),
+    *(
+        ROOT / "docs" / f"{name}.md"
+        for name in ("architecture", "gpu", "reliability", "security", "task-types")
+    ),
 )
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _COMMAND = re.compile(r"`(assayline [^`]+)`")

@@ -5,6 +5,7 @@ found a part that does not run; 4 `run` ended with a refused candidate; 130 inte
 """
 
 import sys
+from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Annotated
 
@@ -43,6 +44,8 @@ for command, summary in {
     "and recorded as such.",
     "line_commands:rollback": "Put the version that was in production before back, after a load "
     "test.",
+    "line_commands:reconcile": "Restore or accept production or previous that somebody moved in "
+    "MLflow; it is recorded as such.",
     "line_commands:ledger": "Show who was production when, why, and by whose word; the chain of "
     "entries is verified.",
     "verify_command:verify": "Read back every version, the ledger and all kept results of a line, "
@@ -135,12 +138,16 @@ def status(*, as_json: AsJson = False) -> int:
     parts = stack.status()
     tracked = next(part for part in parts if part.name == "mlflow").is_well
     lines = _aliases_of_lines(settings) if tracked else None
+    differ = _disagreements(settings, lines or {})
     if as_json:
         rows: list[console.Json] = [{**vars(part), "well": part.is_well} for part in parts]
-        console.show_json({"parts": rows, "lines": lines, "home": str(stack.home)})
+        where = str(stack.home)
+        console.show_json({"parts": rows, "lines": lines, "disagreements": differ, "home": where})
     else:
         _show_parts(parts)
         _show_lines(lines)
+        for line, what in differ.items():
+            console.say(f"{line}: {what}", "bad")
     return 0 if all(part.is_well for part in parts) else EXIT_NOT_ALL_UP
 
 
@@ -150,6 +157,24 @@ def _aliases_of_lines(settings: Settings) -> dict[str, dict[str, int]]:
 
     tracking = Tracking(settings)
     return {line: tracking.aliases(line) for line in tracking.lines()}
+
+
+def _disagreements(settings: Settings, lines: Iterable[str]) -> dict[str, str]:
+    """Lines whose aliases are not what their ledger says, or whose ledger cannot be read: why."""
+    from infra.store import ObjectStore
+    from infra.tracking import Tracking
+    from tasks.registry.audit import disagreement
+
+    found: dict[str, str] = {}
+    for line in lines:
+        store, tracking = ObjectStore(settings), Tracking(settings)
+        try:
+            what = disagreement(line, store=store, tracking=tracking)
+        except AssaylineError as error:
+            what = str(error)
+        if what:
+            found[line] = what
+    return found
 
 
 def _show_parts(parts: list[PartStatus]) -> None:

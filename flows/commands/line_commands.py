@@ -1,4 +1,4 @@
-"""The commands on one model line: run, promote, rollback, ledger, why, report."""
+"""The commands on one model line: run, promote, rollback, reconcile, ledger, why, report."""
 
 import getpass
 from collections.abc import Mapping
@@ -14,13 +14,14 @@ from flows.commands import console
 from infra.errors import PromotionError
 from infra.settings import Settings, load_settings
 from infra.store import Artifact
-from tasks.records.registry import Decision, LedgerEntry
+from tasks.records.registry import Decision, LedgerEntry, Reconciliation
 from tasks.records.training import TrainingPlan
 
 if TYPE_CHECKING:
     from infra.tracking import Tracking
     from tasks.stages.reasons import StageReason
 
+EXIT_ERROR = 1
 EXIT_REFUSED = 4
 DIFFERENCES_SHOWN = 8
 
@@ -39,6 +40,12 @@ At = Annotated[
         help="Say only which version was in production at this moment: 2026-11-01, or "
         "2026-11-01T12:00+01:00. UTC, as the ledger is, where no offset stands.",
     ),
+]
+Restore = Annotated[
+    bool, Parameter(negative="", help="Set production and previous as the ledger says.")
+]
+Accept = Annotated[
+    bool, Parameter(negative="", help="Take what MLflow says into the ledger, unproven.")
 ]
 By = Annotated[str | None, Parameter(help="Who decides; your user name if left out.")]
 
@@ -104,18 +111,62 @@ def rollback(
     return _move("rollback", line, parameters, as_json=as_json)
 
 
+def reconcile(
+    line: str,
+    *,
+    restore: Restore = False,
+    accept: Accept = False,
+    reason: Reason = "decided by hand",
+    by: By = None,
+    as_json: AsJson = False,
+) -> int:
+    """Decide on production or previous that somebody moved in MLflow; it is recorded as such.
+
+    Args:
+        line: the model line.
+    """
+    if restore == accept:
+        raise PromotionError(
+            f"say what is to be: `assayline reconcile {line} --restore` sets the aliases as the "
+            "ledger says, --accept takes what MLflow says into the ledger"
+        )
+    from flows.commands.runs import run_deployment
+
+    how = "restore" if restore else "accept"
+    decided = {"on_outside_move": how, "by": by or getpass.getuser(), "reason": reason}
+    outcome = run_deployment(
+        load_settings(),
+        f"reconcile/{line}",
+        {"line": line, **decided},
+        Reconciliation,
+        Console(stderr=as_json, highlight=False),
+    )
+    decision = outcome.result.decision
+    if as_json:
+        console.show_json(asdict(outcome.result))
+    elif decision is None:
+        console.say(f"the aliases of {line} are what its ledger says; nothing was to be decided")
+    else:
+        _show_entry(decision)
+    return 0
+
+
 def ledger(line: str, *, at: At = None, as_json: AsJson = False) -> int:
     """Show who was production when, why, and by whose word; the chain of entries is verified.
 
-    Exit code 0: every entry is as it was written; 1: one is not, or an error.
+    Exit code 0: every entry is there and as it was written, and the aliases are what it says; 1:
+    one of these is not so, or an error.
 
     Args:
         line: the model line.
     """
     from infra.store import ObjectStore
-    from tasks.registry.ledger import production_at, read_ledger
+    from tasks.registry.audit import audit_ledger
+    from tasks.registry.ledger import production_at
 
-    entries = read_ledger(ObjectStore(load_settings()), line)
+    settings = load_settings()
+    audit = audit_ledger(line, store=ObjectStore(settings), tracking=_registry(settings))
+    entries = audit.entries
     if at:
         _show_production_at(line, at, production_at(entries, at), as_json=as_json)
     elif as_json:
@@ -139,6 +190,11 @@ def ledger(line: str, *, at: At = None, as_json: AsJson = False) -> int:
         )
         whole = f"{len(entries)} of {len(entries)} entries are as they were written"
         console.say(f"the hash chain is whole: {whole}")
+        for remark in audit.remarks:
+            console.say(remark, "quiet")
+    if audit.disagreement and not at:
+        console.show_error(PromotionError(audit.disagreement))
+        return EXIT_ERROR
     return 0
 
 
@@ -214,7 +270,7 @@ def report(line: str, *, version: int | None = None, as_json: AsJson = False) ->
     store = ObjectStore(settings)
     judged = [
         entry
-        for entry in read_ledger(store, line)
+        for entry in read_ledger(store, line, _registry(settings))
         if "report" in entry.evidence and version in {None, entry.candidate_version}
     ]
     if not judged:
@@ -242,12 +298,16 @@ def _move(flow: str, line: str, parameters: Mapping[str, object], *, as_json: bo
     if as_json:
         console.show_json(asdict(entry))
     else:
-        console.say(
-            f"{entry.action}: {line} {_name(entry.from_version)} → {_name(entry.to_version)} "
-            f"is in production, by {entry.by}: {entry.reason}",
-            "good",
-        )
+        _show_entry(entry)
     return 0
+
+
+def _show_entry(entry: LedgerEntry) -> None:
+    console.say(
+        f"{entry.action}: {entry.line} {_name(entry.from_version)} → {_name(entry.to_version)} "
+        f"is in production, by {entry.by}: {entry.reason}",
+        "good",
+    )
 
 
 def _show_decision(decision: Decision, run_url: str, production: int | None, *, same: bool) -> None:

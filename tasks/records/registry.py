@@ -97,7 +97,8 @@ class LedgerEntry:
 
     Attributes:
         action: ``promoted``, ``refused``, ``overridden`` (a person promoted against or without a
-            verdict) or ``rolled back``.
+            verdict) or ``rolled back``; of what was done in MLflow past the ledger ``moved
+            outside``, and then ``accepted`` or ``restored``.
         from_version: version in production before; None where there was none.
         to_version: version in production after.
         candidate_version: the version that was judged.
@@ -106,6 +107,8 @@ class LedgerEntry:
         by: a person's name, or ``policy``.
         at: ISO 8601, UTC.
         previous_sha256: digest of the entry before; empty in the first.
+        previous_version: version that a rollback leads to after; None where there is none, and in
+            entries of before it was kept.
 
     """
 
@@ -120,3 +123,17 @@ class LedgerEntry:
     by: str
     at: str
     previous_sha256: str
+    previous_version: int | None = None
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """What became of aliases that were moved outside of the ledger.
+
+    Attributes:
+        decision: the ledger entry of it; None where aliases and ledger said the same.
+
+    """
+
+    line: str
+    decision: LedgerEntry | None

@@ -3,17 +3,20 @@
 from collections.abc import Sequence
 from typing import Final
 
+from infra.errors import PromotionError
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
 from tasks.records.data import DataReference
 from tasks.records.evaluation import Champion
 from tasks.records.registry import LedgerEntry
-from tasks.registry.ledger import OVERRIDDEN, PROMOTED
+from tasks.registry.ledger import MOVED_OUTSIDE, OVERRIDDEN, PROMOTED
+from tasks.registry.line_state import LineState
+from tasks.registry.outside_moves import refusal
 from tasks.registry.proof import proof_of
-from tasks.registry.transitions import LineState
 from tasks.registry.version_tags import DATA_TAG, DATA_URI_TAG, WEIGHTS_TAG, WEIGHTS_URI_TAG
 
-TAKE_OVERS: Final = frozenset({PROMOTED, OVERRIDDEN})
+# A move outside of the ledger is one where it was accepted, and else was taken back.
+TAKE_OVERS: Final = frozenset({PROMOTED, OVERRIDDEN, MOVED_OUTSIDE})
 
 
 def champion_for(
@@ -22,11 +25,15 @@ def champion_for(
     """The version in production, or the one before it where production is the candidate itself.
 
     Raises:
-        PromotionError: the ledger is not what was written.
+        PromotionError: the ledger is not what was written, or somebody moved production outside
+            of it.
         StoreError, TrackingError: a server is unreachable; that is never taken for "no champion".
 
     """
-    return champion_of(LineState(line, store, tracking), weights_sha256, tracking)
+    state = LineState(line, store, tracking)
+    if state.in_doubt:
+        raise PromotionError(refusal(state, tracking))
+    return champion_of(state, weights_sha256, tracking)
 
 
 def champion_of(state: LineState, weights_sha256: str, tracking: Tracking) -> Champion | None:

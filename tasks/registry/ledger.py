@@ -2,28 +2,47 @@
 
 An entry is one JSON object at ``ledger/<line>/<number>-<first 8 digits of its sha256>.json``. It
 names the SHA-256 of the entry before it, so that an entry that is changed, removed or put between
-others breaks the chain at the next one. What a chain cannot show, that its newest entries were
-removed, shows in the registry: a version's tag names the entry that moved it last.
+others breaks the chain at the next one. Which of several entries of one number counts, and that the
+newest ones were removed, the registry knows: see `tasks.registry.witness`. What is written and does
+not count is set aside below ``ledger/<line>/aside/``.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+import time
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
-from infra.errors import PromotionError
+from infra.errors import (
+    AssaylineError,
+    MissingObjectError,
+    OvertakenError,
+    PromotionError,
+    StoreError,
+    TrackingError,
+)
 from infra.store import ObjectStore
+from infra.tracking import Tracking
 from tasks.records.registry import LedgerEntry
+from tasks.registry.witness import Witness, claim, read_witness
 from tasks.verdicts import Verdict
 
 PROMOTED: Final = "promoted"
 REFUSED: Final = "refused"
 OVERRIDDEN: Final = "overridden"
 ROLLED_BACK: Final = "rolled back"
+MOVED_OUTSIDE: Final = "moved outside"
+ACCEPTED: Final = "accepted"
+RESTORED: Final = "restored"
 
+ASIDE: Final = "aside"
+# How long the newest entry is waited for, in a store that shows late what was written.
+LATE_S: Final = 1.0
+_LOOK_EVERY_S: Final = 0.2
 _NAME: Final = re.compile(r"(\d{8})-([0-9a-f]{8})\.json")
 _BROKEN: Final = (
     "the ledger of {line} is not what was written: {faults}. Nothing is promoted on it; restore "
@@ -47,24 +66,94 @@ class Recorded:
     sha256: str
 
 
-def read_ledger(store: ObjectStore, line: str) -> tuple[LedgerEntry, ...]:
+@dataclass(frozen=True)
+class Reading:
+    """A ledger as it was read.
+
+    Attributes:
+        recorded: the entries that count and can be read, oldest first.
+        faults: what is not as it was written, each with its address.
+        remarks: what is to be known and is no fault.
+        strays: addresses of objects that do not count, beside the entries.
+
+    """
+
+    recorded: tuple[Recorded, ...]
+    faults: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    strays: tuple[str, ...] = ()
+
+
+def read_ledger(
+    store: ObjectStore, line: str, tracking: Tracking | None = None
+) -> tuple[LedgerEntry, ...]:
     """All entries of a line, oldest first.
+
+    Args:
+        store: where it lies.
+        line: whose it is.
+        tracking: the registry, which knows the entries that the store may have lost; without it
+            the chain alone is verified.
 
     Raises:
         PromotionError: the chain is broken; each fault with the address of its entry.
+        StoreError, TrackingError: a server is unreachable.
+
+    """
+    objects = objects_of(store, line)
+    witness = read_witness(line, tracking) if tracking else None
+    reading = read(store, line, objects, witness)
+    return tuple(recorded.entry for recorded in whole(reading, store, line))
+
+
+def whole(reading: Reading, store: ObjectStore, line: str) -> tuple[Recorded, ...]:
+    """The entries of a ledger that has no fault.
+
+    Raises:
+        PromotionError: it has; each with the address of its entry.
+
+    """
+    if reading.faults:
+        where = store.uri("ledger", line)
+        message = _BROKEN.format(line=line, faults="; ".join(reading.faults), where=where)
+        raise PromotionError(message)
+    return reading.recorded
+
+
+def objects_of(store: ObjectStore, line: str) -> tuple[str, ...]:
+    """Addresses of the objects of a ledger, but those that were set aside.
+
+    They are listed before the witness is asked: of a number that stands in the list the one before
+    counted already, so that the witness knows it.
+    """
+    folder = store.uri("ledger", line) + "/"
+    return tuple(uri for uri in store.list(folder) if not uri.startswith(f"{folder}{ASIDE}/"))
+
+
+def read(
+    store: ObjectStore,
+    line: str,
+    objects: Sequence[str],
+    witness: Witness | None,
+    named: Collection[str] = (),
+) -> Reading:
+    """Read a ledger, and find what is not as it was written.
+
+    Args:
+        store: where it lies.
+        line: whose it is.
+        objects: of `objects_of`.
+        witness: which entries count. Without one, or with one that has not begun, those count
+            that lie in the store; of two of one number that which the next one follows.
+        named: addresses that tags of versions name, which settles what is left of that.
+
+    Raises:
         StoreError: the store is unreachable.
 
     """
-    return tuple(recorded.entry for recorded in read_recorded(store, line))
-
-
-def read_recorded(store: ObjectStore, line: str) -> tuple[Recorded, ...]:
-    """As `read_ledger`, each entry with its place."""
-    recorded, faults = _read(store, line)
-    if faults:
-        where = store.uri("ledger", line)
-        raise PromotionError(_BROKEN.format(line=line, faults="; ".join(faults), where=where))
-    return recorded
+    if witness and witness.begun:
+        return _read_witnessed(store, line, witness, objects)
+    return _read_alone(store, line, objects, named)
 
 
 def production_at(entries: Sequence[LedgerEntry], when: datetime) -> int | None:
@@ -84,74 +173,234 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def append(store: ObjectStore, entry: LedgerEntry, after: Recorded | None) -> Recorded:
+def append(
+    store: ObjectStore, tracking: Tracking, entry: LedgerEntry, after: Recorded | None
+) -> Recorded:
     """Add an entry after the newest one that was read.
 
-    The store need not know conditional writes: an entry is written first, and counts only if no
-    other of its number is seen then. Of two that are written at the same moment at least one sees
-    the other, and whoever sees another takes its own back.
+    It is written first, and counts when the registry has set it under its number, which it does
+    for one of those that are written at the same moment. A process that dies between the two leaves
+    an object that does not count and is in nobody's way.
 
     Raises:
-        PromotionError: somebody else added an entry meanwhile.
+        OvertakenError: another entry counts under this number.
+        StoreError: the store does not give back what was written.
+        TrackingError: the registry failed, and does not tell whether the entry counts.
 
     """
     number = after.number + 1 if after else 1
     data = _bytes_of(entry)
     sha256 = hashlib.sha256(data).hexdigest()
-    uri = store.uri("ledger", entry.line, f"{number:08d}-{sha256[:8]}.json")
+    uri = _address(store, entry.line, number, sha256)
     store.put_bytes(uri, data)
-    concurrent = [
-        other for other in store.list(f"{store.uri('ledger', entry.line)}/{number:08d}-")
-        if other != uri
-    ]  # fmt: skip
-    if concurrent:
-        store.delete(uri)
-        raise PromotionError(
-            f"another transition of {entry.line} was recorded at the same moment "
-            f"({concurrent[0]}); nothing was moved by this one: start it again"
+    if _get(store, uri, LATE_S) != data:
+        raise StoreError(
+            f"the object store took {uri} and does not give it back as it was written; nothing "
+            "was recorded and nothing was moved"
         )
+    try:
+        counts = claim(entry.line, number, sha256, tracking)
+    except TrackingError as error:
+        raise TrackingError(
+            f"{error}; whether entry {number} of {entry.line} ({entry.action} version "
+            f"{entry.candidate_version}, by {entry.by}) was recorded is not known, and nothing was "
+            f"moved yet: see `assayline ledger {entry.line}`"
+        ) from error
+    if counts != sha256:
+        store.delete(uri)
+        raise OvertakenError(_overtaken(store, entry.line, number, counts))
     return Recorded(entry, number, uri, sha256)
+
+
+def set_aside(store: ObjectStore, line: str, reading: Reading, witness: Witness) -> list[str]:
+    """Move objects that can no longer count out of the way.
+
+    One whose number is not taken yet may be an entry that somebody writes now, and stays.
+
+    Returns:
+        Where they lie now.
+
+    """
+    moved = []
+    for uri in reading.strays:
+        name = uri.rsplit("/", 1)[1]
+        if 0 < _number(uri) <= witness.newest:
+            try:
+                kept = store.put_bytes(store.uri("ledger", line, ASIDE, name), store.get_bytes(uri))
+            except MissingObjectError:  # its writer took it back meanwhile
+                continue
+            store.delete(uri)
+            moved.append(kept.uri)
+    return moved
+
+
+def _overtaken(store: ObjectStore, line: str, number: int, sha256: str) -> str:
+    try:
+        other = _parse(store.get_bytes(_address(store, line, number, sha256)))
+        what = f"{other.action} version {other.candidate_version}, by {other.by} ({other.reason})"
+    except (AssaylineError, ValueError, TypeError, KeyError):
+        what = f"sha256 {sha256}"
+    return (
+        f"another transition of {line} was recorded at the same moment: entry {number}, {what}. "
+        f"Nothing was moved by this one; see `assayline ledger {line}`, and start it again if it "
+        "is still wanted"
+    )
 
 
 def _bytes_of(entry: LedgerEntry) -> bytes:
     return json.dumps(asdict(entry), sort_keys=True, indent=1, ensure_ascii=False).encode()
 
 
-def _read(store: ObjectStore, line: str) -> tuple[tuple[Recorded, ...], tuple[str, ...]]:
-    uris = store.list(store.uri("ledger", line) + "/")
-    recorded: list[Recorded] = []
-    faults: list[str] = []
-    before = ""
-    for number, uri in enumerate(uris, start=1):
-        data = store.get_bytes(uri)
+def _address(store: ObjectStore, line: str, number: int, sha256: str) -> str:
+    return store.uri("ledger", line, f"{number:08d}-{sha256[:8]}.json")
+
+
+def _number(uri: str) -> int:
+    """Of an entry by its address; 0 for an object that is named otherwise."""
+    name = _NAME.fullmatch(uri.rsplit("/", 1)[1])
+    return int(name[1]) if name else 0
+
+
+def _by_number(objects: Sequence[str]) -> dict[int, list[str]]:
+    listed: dict[int, list[str]] = defaultdict(list)
+    for uri in objects:
+        listed[_number(uri)].append(uri)
+    return listed
+
+
+class _Chain:
+    """Entries as they are read one after another, and what is wrong between them."""
+
+    def __init__(self, line: str) -> None:
+        self.line = line
+        self.recorded: list[Recorded] = []
+        self.faults: list[str] = []
+        self.remarks: list[str] = []
+        self._before = ""
+
+    def add(self, number: int, uri: str, data: bytes) -> None:
+        """Take the object that lies where the next entry is expected."""
         sha256 = hashlib.sha256(data).hexdigest()
+        if _number(uri) != number:
+            self.faults.append(f"{uri} stands where entry {number} belongs")
+        if not uri.endswith(f"-{sha256[:8]}.json"):
+            self.faults.append(f"{uri} was changed after it was written")
         try:
             entry = _parse(data)
         except (ValueError, TypeError, KeyError) as error:
-            faults.append(f"{uri} is no ledger entry ({error})")
-            before = sha256
-            continue
-        faults += _faults_of(entry, line, number, uri, sha256, before)
-        recorded.append(Recorded(entry, number, uri, sha256))
-        before = sha256
-    return tuple(recorded), tuple(faults)
+            self.faults.append(f"{uri} is no ledger entry ({error})")
+        else:
+            self._follow(entry, uri, since_told=b'"previous_version"' in data)
+            self.recorded.append(Recorded(entry, number, uri, sha256))
+        self._before = sha256
+
+    def reading(self, strays: Sequence[str]) -> Reading:
+        """All that was read."""
+        found = tuple(self.recorded), tuple(self.faults), tuple(self.remarks)
+        return Reading(*found, tuple(strays))
+
+    def _follow(self, entry: LedgerEntry, uri: str, *, since_told: bool) -> None:
+        if entry.previous_sha256 != self._before:
+            self.faults.append(f"{uri} does not follow the entry before it")
+        if entry.line != self.line:
+            self.faults.append(f"{uri} is of line {entry.line!r}")
+        last = self.recorded[-1].entry.to_version if self.recorded else None
+        if entry.from_version == last:
+            return
+        if since_told:
+            self.faults.append(
+                f"{uri} goes on from version {entry.from_version}, and the entry before it left "
+                f"{_version(last)} in production"
+            )
+        else:
+            self.remarks.append(
+                f"before {entry.at} production was moved outside of the ledger, from "
+                f"{_version(last)} to {_version(entry.from_version)}; the release that recorded "
+                f"{uri} did not look for that"
+            )
 
 
-def _faults_of(
-    entry: LedgerEntry, line: str, number: int, uri: str, sha256: str, before: str
-) -> Iterator[str]:
-    name = _NAME.fullmatch(uri.rsplit("/", 1)[1])
-    if not name or int(name[1]) != number:
-        yield f"{uri} stands where entry {number} belongs"
-    if not name or name[2] != sha256[:8]:
-        yield f"{uri} was changed after it was written"
-    if entry.previous_sha256 != before:
-        yield f"{uri} does not follow the entry before it"
-    if entry.line != line:
-        yield f"{uri} is of line {entry.line!r}"
+def _read_witnessed(
+    store: ObjectStore, line: str, witness: Witness, objects: Sequence[str]
+) -> Reading:
+    chain = _Chain(line)
+    addresses = {
+        number: _address(store, line, number, sha256)
+        for number, sha256 in sorted(witness.entries.items())
+    }
+    for number, uri in addresses.items():
+        data = _get(store, uri, LATE_S if number == witness.newest else 0.0)
+        if data is None:
+            chain.faults.append(f"{uri} is missing, which the registry knows as entry {number}")
+        else:
+            chain.add(number, uri, data)
+            if hashlib.sha256(data).hexdigest() != witness.entries[number]:
+                chain.faults.append(f"{uri} is not what the registry knows as entry {number}")
+    strays = sorted(set(objects) - set(addresses.values()))
+    # An entry is written when the registry knows the one before it, or has known it.
+    chain.faults += [
+        f"{uri} is newer than what the registry knows, {witness.newest} entries: MLflow's database "
+        "is older than the ledger"
+        for uri in strays
+        if _number(uri) > witness.newest + 1
+    ]
+    return chain.reading(strays)
+
+
+def _read_alone(
+    store: ObjectStore, line: str, objects: Sequence[str], named: Collection[str]
+) -> Reading:
+    chain = _Chain(line)
+    listed = _by_number(objects)
+    strangers = listed.pop(0, [])
+    contents = {uri: store.get_bytes(uri) for uri in objects}
+    chosen = [_choose(listed, number, contents, named) for number in sorted(listed)]
+    for number, uri in enumerate([*chosen, *strangers], start=1):
+        chain.add(number, uri, contents[uri])
+    return chain.reading(sorted(set(objects) - {*chosen, *strangers}))
+
+
+def _choose(
+    listed: Mapping[int, list[str]],
+    number: int,
+    contents: Mapping[str, bytes],
+    named: Collection[str],
+) -> str:
+    """Of several entries of one number that which the next one follows, or a version names.
+
+    Where neither is so, none of them was carried out, and any will do that everybody chooses.
+    """
+    followed = {_follows(contents[uri]) for uri in listed.get(number + 1, ())}
+    for uri in listed[number]:
+        if hashlib.sha256(contents[uri]).hexdigest() in followed:
+            return uri
+    return next((uri for uri in listed[number] if uri in named), listed[number][0])
+
+
+def _follows(data: bytes) -> str:
+    try:
+        return _parse(data).previous_sha256
+    except (ValueError, TypeError, KeyError):
+        return ""
+
+
+def _get(store: ObjectStore, uri: str, patience_s: float) -> bytes | None:
+    """An object's bytes; None where the store has none, also after some patience."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return store.get_bytes(uri)
+        except MissingObjectError:
+            if time.monotonic() >= deadline:
+                return None
+            time.sleep(_LOOK_EVERY_S)
 
 
 def _parse(data: bytes) -> LedgerEntry:
-    fields = json.loads(data)
+    fields: dict[str, Any] = json.loads(data)
     verdict = fields["verdict"]
     return LedgerEntry(**{**fields, "verdict": None if verdict is None else Verdict(verdict)})
+
+
+def _version(number: int | None) -> str:
+    return "no version" if number is None else f"version {number}"

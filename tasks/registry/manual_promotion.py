@@ -7,7 +7,9 @@ from infra.errors import IntegrityError, PromotionError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.registry import LedgerEntry
-from tasks.registry.ledger import OVERRIDDEN, ROLLED_BACK
+from tasks.registry.ledger import OVERRIDDEN, ROLLED_BACK, Recorded
+from tasks.registry.line_state import LineState
+from tasks.registry.outcomes import moves
 from tasks.registry.proof import (
     ANSWERS,
     MANIFEST,
@@ -16,29 +18,47 @@ from tasks.registry.proof import (
     make_manifest,
     proof_of,
 )
+from tasks.registry.reconciliation import settle_by_setting
+from tasks.registry.settings import OnOutsideMove
 from tasks.registry.staging import load_test
-from tasks.registry.transitions import VERDICT_TAG, LineState, evidence_of, record, settle
+from tasks.registry.transitions import (
+    VERDICT_TAG,
+    check_named,
+    evidence_of,
+    is_same_request,
+    record,
+)
 from tasks.verdicts import Verdict
 
 
 def roll_back_line(
-    line: str, by: str, reason: str, *, store: ObjectStore, tracking: Tracking
+    line: str,
+    by: str,
+    reason: str,
+    *,
+    store: ObjectStore,
+    tracking: Tracking,
+    on_outside_move: OnOutsideMove = "refuse",
 ) -> LedgerEntry:
     """Swap ``production`` and ``previous``, after the previous version was proven once more.
 
     Its files must be those that were registered, and it must answer as it did when it was staged.
-    A rollback that was cut short by a crash is finished, not done a second time.
+    A rollback by the same person for the same reason that was cut short by a crash is finished, not
+    done a second time.
 
     Raises:
         IntegrityError: the previous version's files are others, or it has no manifest.
         PromotionError: there is nothing to go back to, the previous version does not serve, the
-            ledger is not what was written, or name or reason are empty.
+            ledger is not what was written, somebody else moved production at the same moment, or
+            name or reason are empty.
 
     """
-    _check_named(by, reason)
-    state, finished = settle(line, store, tracking)
-    if finished and finished.entry.action == ROLLED_BACK:
+    check_named(by, reason)
+    state, finished = settle_by_setting(line, on_outside_move, store=store, tracking=tracking)
+    if finished and is_same_request(finished, ROLLED_BACK, by, reason):
         return finished.entry
+    if finished and moves(finished.entry):
+        raise PromotionError(_somebody_elses(finished))
     if state.production is None or state.previous is None or state.previous == state.production:
         raise PromotionError(
             f"{line} has no previous version to roll back to (production: "
@@ -65,7 +85,14 @@ def roll_back_line(
 
 
 def override_promotion_of(
-    line: str, version: int, by: str, reason: str, *, store: ObjectStore, tracking: Tracking
+    line: str,
+    version: int,
+    by: str,
+    reason: str,
+    *,
+    store: ObjectStore,
+    tracking: Tracking,
+    on_outside_move: OnOutsideMove = "refuse",
 ) -> LedgerEntry:
     """Put a version in production by a person's word, after it was seen to serve.
 
@@ -80,9 +107,10 @@ def override_promotion_of(
         TrackingError: there is no such version.
 
     """
-    _check_named(by, reason)
-    state, finished = settle(line, store, tracking)
-    if finished and finished.entry.action == OVERRIDDEN and state.production == version:
+    check_named(by, reason)
+    state, finished = settle_by_setting(line, on_outside_move, store=store, tracking=tracking)
+    again = finished and is_same_request(finished, OVERRIDDEN, by, reason)
+    if finished and again and state.production == version:
         return finished.entry
     tags = tracking.version_tags(line, version)
     if state.production == version:
@@ -115,8 +143,12 @@ def _evidence(tags: Mapping[str, str], proof: Proof) -> dict[str, str]:
     return evidence_of(tags) | {MANIFEST: proof.manifest_sha256} | answers
 
 
-def _check_named(by: str, reason: str) -> None:
-    if not by.strip() or not reason.strip():
-        raise PromotionError(
-            f"a decision by hand needs a name and a reason; seen: by={by!r}, reason={reason!r}"
-        )
+def _somebody_elses(finished: Recorded) -> str:
+    """What a person is told who asks to go back from what another one had under way."""
+    entry = finished.entry
+    now = "no version" if entry.to_version is None else f"version {entry.to_version}"
+    return (
+        f"a transition of {entry.line} was under way and is finished now: {entry.action}, by "
+        f"{entry.by} ({entry.reason}); {now} is in production. This rollback moved nothing; start "
+        "it again if it is still wanted"
+    )

@@ -10,11 +10,20 @@ from infra.tracking import Tracking
 from tasks.records.evaluation import Champion
 from tasks.records.registry import Decision, Judgement, Report, Staged, Version
 from tasks.registry.champion import champion_of
-from tasks.registry.ledger import PROMOTED, REFUSED, ROLLED_BACK, Recorded
+from tasks.registry.ledger import (
+    MOVED_OUTSIDE,
+    PROMOTED,
+    REFUSED,
+    RESTORED,
+    ROLLED_BACK,
+    Recorded,
+)
+from tasks.registry.line_state import LineState
+from tasks.registry.outcomes import moves
 from tasks.registry.policy import NO_CHAMPION
 from tasks.registry.proof import ANSWERS, MANIFEST
 from tasks.registry.settings import SAME_PREDICTIONS
-from tasks.registry.transitions import LineState, evidence_of, record, settle
+from tasks.registry.transitions import evidence_of, record, settle
 from tasks.registry.version_tags import WEIGHTS_TAG
 from tasks.verdicts import GateResult, Verdict, combine
 
@@ -153,11 +162,17 @@ def _as_of_now(known: Recorded, state: LineState) -> tuple[str, str]:
 
 def _why_not_again(state: LineState, version: Version, tracking: Tracking) -> str:
     """Whether a person rolled these very weights back: the schedule does not overrule that."""
-    moves = [r.entry for r in state.history if r.entry.to_version != r.entry.from_version]
-    if not moves or moves[-1].action != ROLLED_BACK or moves[-1].from_version is None:
+    # A move outside that was taken back leaves her word as it was.
+    passing = {MOVED_OUTSIDE, RESTORED}
+    decided = [
+        recorded.entry
+        for recorded in state.history
+        if moves(recorded.entry) and recorded.entry.action not in passing
+    ]
+    if not decided or decided[-1].action != ROLLED_BACK or decided[-1].from_version is None:
         return ""
-    last = moves[-1]
-    left = tracking.version_tags(version.line, moves[-1].from_version)
+    last = decided[-1]
+    left = tracking.version_tags(version.line, decided[-1].from_version)
     if left.get(WEIGHTS_TAG) != version.weights_sha256:
         return ""
     return (

@@ -17,6 +17,7 @@ from infra.registered_artifacts import check_version, check_weights, keep_manife
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
 from tasks.records.registry import LedgerEntry
+from tasks.registry.ledger import ACCEPTED, MOVED_OUTSIDE, RESTORED
 from tasks.registry.version_tags import (
     ANSWERS_TAG,
     MANIFEST_TAG,
@@ -66,7 +67,8 @@ def proof_of(
     """
     recorded: dict[str, str] = {}
     for entry in history:
-        if entry.candidate_version == version:
+        # What a hand in MLflow put there was taken from the tags, and held against nothing.
+        if entry.candidate_version == version and entry.action != MOVED_OUTSIDE:
             recorded |= {name: entry.evidence[name] for name in _NAMES & entry.evidence.keys()}
     manifest = tags.get(MANIFEST_TAG, "")
     if MANIFEST in recorded and recorded[MANIFEST] != manifest:
@@ -85,11 +87,14 @@ def check_before_move(
     store: ObjectStore,
     tracking: Tracking,
 ) -> None:
-    """Read back the version that an entry puts in production; an entry that moves nothing passes.
+    """Read back the version that a new entry puts in production, before it is recorded.
+
+    An entry that moves nothing passes, and so does one that records a move outside of the ledger.
+    Accepting such a move is held to what any other is: the files are those that were registered.
 
     Args:
-        entry: which may stand in the ledger already, of a transition that was cut off.
-        history: the ledger, oldest first.
+        entry: that is to be recorded.
+        history: the ledger before it, oldest first.
         store: holds the manifests.
         tracking: holds the version.
 
@@ -98,19 +103,50 @@ def check_before_move(
         StoreError, TrackingError: a server is unreachable, or lacks manifest or files.
 
     """
-    if entry.to_version == entry.from_version:
+    version = entry.to_version
+    moves = version != entry.from_version and entry.action != MOVED_OUTSIDE
+    if version is None or not (moves or entry.action == ACCEPTED):
         return
-    line, version = entry.line, entry.candidate_version
-    tags = tracking.version_tags(line, version)
-    proof_of(line, version, history, tags)
+    tags = tracking.version_tags(entry.line, version)
+    proof_of(entry.line, version, history, tags)
     if MANIFEST in entry.evidence:
-        check_version(line, version, entry.evidence[MANIFEST], store, tracking)
-    elif entry in history:  # by an earlier release, which crashed before it was done
-        with tempfile.TemporaryDirectory(prefix="assayline-verify-") as name:
-            artifact = tracking.download_artifact(line, version, Path(name))
-            check_weights(f"version {version} of {line}", artifact, weights_of(tags), store)
+        check_version(entry.line, version, entry.evidence[MANIFEST], store, tracking)
+    elif entry.action in {ACCEPTED, RESTORED}:
+        _check_weights(entry.line, version, tags, store, tracking)
     else:
-        raise IntegrityError(NO_MANIFEST.format(line=line, version=version))
+        raise IntegrityError(NO_MANIFEST.format(line=entry.line, version=version))
+
+
+def check_as_proven(
+    line: str,
+    version: int,
+    history: Sequence[LedgerEntry],
+    store: ObjectStore,
+    tracking: Tracking,
+) -> None:
+    """Read back a version that an entry which is recorded already puts in production.
+
+    One that an earlier release recorded is held against the weights of its training.
+
+    Raises:
+        IntegrityError: its files are not those of its manifest, or not of its weights.
+        StoreError, TrackingError: a server is unreachable, or lacks manifest or files.
+
+    """
+    tags = tracking.version_tags(line, version)
+    manifest = proof_of(line, version, history, tags).manifest_sha256
+    if manifest:
+        check_version(line, version, manifest, store, tracking)
+    else:
+        _check_weights(line, version, tags, store, tracking)
+
+
+def _check_weights(
+    line: str, version: int, tags: Mapping[str, str], store: ObjectStore, tracking: Tracking
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="assayline-verify-") as name:
+        artifact = tracking.download_artifact(line, version, Path(name))
+        check_weights(f"version {version} of {line}", artifact, weights_of(tags), store)
 
 
 def make_manifest(

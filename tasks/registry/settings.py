@@ -1,7 +1,7 @@
 """Settings of the staging check and of the policy."""
 
 from collections import Counter
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -13,6 +13,24 @@ LEAST_SAME_PREDICTIONS: Final = 0.99
 PROVING_FAMILIES: Final = ("quality", "baseline")
 # Fewest requests whose largest bounds the 95th percentile from above at 95%: 0.95^72 < 0.025.
 LEAST_LATENCY_REQUESTS: Final = 72
+
+
+# What is done with aliases that were moved in MLflow, past the ledger.
+OnOutsideMove = Literal["refuse", "restore", "accept"]
+
+
+class RegistrySettings(BaseModel):
+    """How the line stands to what is done in MLflow's registry past it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    on_outside_move: OnOutsideMove = Field(
+        default="refuse",
+        description="What becomes of production or previous that somebody moved in MLflow: refuse "
+        "(no run and no decision goes on until a person decides, by `assayline reconcile`), "
+        "restore (they are set as the ledger says) or accept (what MLflow says stands, unproven). "
+        "Each is recorded. Read by the runs of the line, and by rollback and promote.",
+    )
 
 
 class StagingSettings(BaseModel):

@@ -11,8 +11,8 @@ from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.registry import LedgerEntry
 from tasks.registry.answers import kept_answers
+from tasks.registry.audit import audit_ledger
 from tasks.registry.proof import proof_of
-from tasks.registry.transitions import LineState
 from tasks.registry.version_tags import MANIFEST_TAG
 
 PROVEN: Final = "as registered"
@@ -103,11 +103,12 @@ def verify_line(
 def _history(
     line: str, store: ObjectStore, tracking: Tracking
 ) -> tuple[tuple[LedgerEntry, ...], tuple[str, ...]]:
+    """The entries, and what is wrong with them or between them and the aliases."""
     try:
-        state = LineState(line, store, tracking)
+        audit = audit_ledger(line, store=store, tracking=tracking)
     except PromotionError as error:
         return (), (str(error),)
-    return tuple(recorded.entry for recorded in state.history), ()
+    return audit.entries, (audit.disagreement,) if audit.disagreement else ()
 
 
 def _check(

@@ -8,6 +8,10 @@ CANDIDATE: Final = "candidate"
 STAGING: Final = "staging"
 MANIFEST_TAG: Final = model_registry.MANIFEST_TAG
 ANSWERS_TAG: Final = "assayline.answers_sha256"
+PRODUCTION: Final = "production"
+PREVIOUS: Final = "previous"
+# The address of the ledger entry that moved a version last.
+ENTRY_TAG: Final = "assayline.ledger"
 WEIGHTS_TAG: Final = "assayline.weights_sha256"
 WEIGHTS_URI_TAG: Final = "assayline.weights_uri"
 DATA_TAG: Final = "assayline.data_sha256"

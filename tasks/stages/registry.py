@@ -5,9 +5,17 @@ from infra.tracking import open_tracking
 from tasks.records.data import DataReference, DataReport, Snapshot
 from tasks.records.evaluation import Champion, Scores
 from tasks.records.fairness import Fairness
-from tasks.records.registry import Decision, Judgement, LedgerEntry, Report, Staged, Version
+from tasks.records.registry import (
+    Decision,
+    Judgement,
+    LedgerEntry,
+    Reconciliation,
+    Report,
+    Staged,
+    Version,
+)
 from tasks.records.training import BaseModel, Tokens, Weights
-from tasks.registry.settings import PolicySettings, StagingSettings
+from tasks.registry.settings import OnOutsideMove, PolicySettings, StagingSettings
 from tasks.stages.caching import cached_stage, look_up
 
 
@@ -100,18 +108,44 @@ def promote(
 
 
 @look_up
-def roll_back(line: str, by: str, reason: str) -> LedgerEntry:
-    """Go back to the previous version, after a load test."""
-    from tasks.registry.manual_promotion import roll_back_line
+def confirm_production(line: str, on_outside_move: OnOutsideMove) -> None:
+    """Make sure that production is what the ledger says, before hours are spent on a candidate."""
+    from tasks.registry.reconciliation import settle_by_setting
 
-    return roll_back_line(line, by, reason, store=open_store(), tracking=open_tracking())
+    settle_by_setting(line, on_outside_move, store=open_store(), tracking=open_tracking())
 
 
 @look_up
-def override_promotion(line: str, version: int, by: str, reason: str) -> LedgerEntry:
+def reconcile_aliases(
+    line: str, on_outside_move: OnOutsideMove, by: str, reason: str
+) -> Reconciliation:
+    """Decide on aliases that were moved outside of the ledger."""
+    from tasks.registry.reconciliation import reconcile_line
+
+    return reconcile_line(
+        line, on_outside_move, by, reason, store=open_store(), tracking=open_tracking()
+    )
+
+
+@look_up
+def roll_back(line: str, by: str, reason: str, on_outside_move: OnOutsideMove) -> LedgerEntry:
+    """Go back to the previous version, after a load test."""
+    from tasks.registry.manual_promotion import roll_back_line
+
+    return roll_back_line(
+        line, by, reason,
+        store=open_store(), tracking=open_tracking(), on_outside_move=on_outside_move,
+    )  # fmt: skip
+
+
+@look_up
+def override_promotion(
+    line: str, version: int, by: str, reason: str, on_outside_move: OnOutsideMove
+) -> LedgerEntry:
     """Promote a version by a person's word, after a load test."""
     from tasks.registry.manual_promotion import override_promotion_of
 
     return override_promotion_of(
-        line, version, by, reason, store=open_store(), tracking=open_tracking()
-    )
+        line, version, by, reason,
+        store=open_store(), tracking=open_tracking(), on_outside_move=on_outside_move,
+    )  # fmt: skip

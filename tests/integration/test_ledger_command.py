@@ -1,18 +1,24 @@
-"""`assayline ledger` on a real store: the chain is verified each time, and answers for any time."""
+"""`assayline ledger` on real servers: it verifies all that it shows, and answers for any time."""
 
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from infra.errors import PromotionError, TrackingError
 from infra.settings import Settings
 from infra.store import ObjectStore
+from infra.tracking import Tracking
 from tasks.records.registry import LedgerEntry
+from tasks.registry.audit import audit_ledger
 from tasks.registry.ledger import append
+from tasks.registry.witness import begin, record_name
+from tests.faults.lines import old_style_line
 
 MAIN = "from flows.commands.cli import main; main()"
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -22,21 +28,15 @@ MOVES = (
     (1, "2026-10-31T08:00:00.000+00:00"),
     (2, "2026-11-01T10:00:00.000+00:00"),
 )
+SINCE_THE_BACKUP = {"00000002", "00000003"}
 
 
 @pytest.fixture
-def assayline(store_settings: Settings, tmp_path: Path) -> Command:
-    """The console command, with this test's store and nothing else."""
-    key, secret = store_settings.store_access_key_id, store_settings.store_secret_access_key
-    assert key
-    assert secret
+def assayline(mlflow_settings: Settings, tmp_path: Path) -> Command:
+    """The console command, with this test's store and MLflow and nothing else."""
     environment = {
-        **os.environ,
-        "ASSAYLINE_HOME": str(tmp_path),
-        "ASSAYLINE_STORE_ENDPOINT_URL": str(store_settings.store_endpoint_url),
-        "ASSAYLINE_STORE_ACCESS_KEY_ID": key.get_secret_value(),
-        "ASSAYLINE_STORE_SECRET_ACCESS_KEY": secret.get_secret_value(),
-    }
+        **os.environ, **mlflow_settings.as_environment(), "ASSAYLINE_HOME": str(tmp_path),
+    }  # fmt: skip
 
     def call(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -48,17 +48,24 @@ def assayline(store_settings: Settings, tmp_path: Path) -> Command:
 
 
 @pytest.fixture
-def line(store: ObjectStore, tmp_path: Path) -> str:
-    """A line whose second candidate was refused, and whose third was promoted."""
+def line(store: ObjectStore, tracking: Tracking, tmp_path: Path) -> str:
+    """A line whose second candidate was refused, and promoted the day after."""
     name, last, production = tmp_path.name, None, None
-    for version, (after, at) in enumerate(MOVES, start=1):
+    tracking._client.create_registered_model(name)
+    begin(name, {}, tracking)
+    for version, (after, at) in zip((1, 2, 2), MOVES, strict=True):
+        if not tracking.known_version(name, version):
+            tracking._client.create_model_version(name, "s3://no/model", await_creation_for=0)
         entry = LedgerEntry(
             line=name, action="refused" if after == production else "promoted",
             from_version=production, to_version=after, candidate_version=version, verdict=None,
             reason="because", evidence={}, by="policy", at=at,
-            previous_sha256=last.sha256 if last else "",
+            previous_sha256=last.sha256 if last else "", previous_version=after - 1 or None,
         )  # fmt: skip
-        last, production = append(store, entry, last), after
+        last, production = append(store, tracking, entry, last), after
+        tracking.set_tags(name, version, {"assayline.ledger": last.uri})
+    for alias, version in {"production": 2, "previous": 1}.items():
+        tracking.set_alias(name, alias, version)
     return name
 
 
@@ -81,6 +88,92 @@ def test_a_broken_chain_is_one_message_that_names_the_entry(
     assert f"{uri} was changed after it was written" in shown.stderr
     assert shown.stderr.count("error:") == 1
     assert "Traceback" not in shown.stderr
+
+
+def test_an_alias_that_somebody_moved_is_said_beside_the_history(
+    assayline: Command, line: str, tracking: Tracking
+) -> None:
+    tracking.set_alias(line, "production", 1)
+    shown = assayline("ledger", line)
+    assert shown.returncode == 1
+    assert "3 of 3 entries are as they were written" in shown.stdout
+    assert "production names version 1 in MLflow, and by the ledger it is version 2" in shown.stderr
+    assert f"assayline reconcile {line} --restore" in shown.stderr
+
+
+def refusal_of(line: str, store: ObjectStore, tracking: Tracking) -> str:
+    with pytest.raises(PromotionError) as told:
+        audit_ledger(line, store=store, tracking=tracking)
+    return str(told.value)
+
+
+def test_newest_entries_that_were_deleted_are_missed(
+    assayline: Command, line: str, store: ObjectStore
+) -> None:
+    uri = store.list(store.uri("ledger", line))[-1]
+    store.delete(uri)
+    shown = assayline("ledger", line)
+    assert shown.returncode == 1
+    assert shown.stdout == ""
+    assert f"{uri} is missing, which the registry knows as entry 3" in shown.stderr
+
+
+def test_what_else_can_be_done_to_the_objects_of_a_ledger_is_found(
+    line: str, store: ObjectStore, tracking: Tracking
+) -> None:
+    uris = store.list(store.uri("ledger", line))
+    kept = {uri: store.get_bytes(uri) for uri in uris}
+    store.delete(uris[1])
+    assert f"{uris[1]} is missing" in refusal_of(line, store, tracking)
+    store.put_bytes(uris[1], kept[uris[1]])
+    # An entry with the bytes of an older one, which are whole in themselves.
+    store.put_bytes(uris[2], kept[uris[0]])
+    told = refusal_of(line, store, tracking)
+    assert f"{uris[2]} was changed after it was written" in told
+    assert f"{uris[2]} is not what the registry knows as entry 3" in told
+    store.delete(store.uri("ledger", line))
+    told = refusal_of(line, store, tracking)
+    assert all(f"{uri} is missing" in told for uri in uris)
+    for uri, data in kept.items():
+        store.put_bytes(uri, data)
+    assert len(audit_ledger(line, store=store, tracking=tracking).entries) == 3
+
+
+def test_a_database_of_mlflow_that_is_older_than_the_ledger_is_told(
+    line: str, store: ObjectStore, tracking: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a backup that was put back: its last two entries are unknown."""
+    whole = tracking.read_record(record_name(line))
+    values = {key: value for key, value in whole.values.items() if key not in SINCE_THE_BACKUP}
+    monkeypatch.setattr(tracking, "read_record", lambda _: replace(whole, values=values))
+    assert "MLflow's database is older than the ledger" in refusal_of(line, store, tracking)
+
+
+def test_a_deleted_record_of_the_registry_is_no_ledger_without_one(
+    line: str, store: ObjectStore, tracking: Tracking, mlflow_settings: Settings
+) -> None:
+    client = tracking._client
+    found = client.get_experiment_by_name(record_name(line)).experiment_id
+    client.delete_experiment(found)
+    for known in (tracking, Tracking(mlflow_settings)):
+        with pytest.raises(TrackingError, match=r"was deleted. Restore it there"):
+            audit_ledger(line, store=store, tracking=known)
+    client.restore_experiment(found)
+    assert len(audit_ledger(line, store=store, tracking=tracking).entries) == 3
+
+
+@pytest.mark.parametrize("left", [1, 0])
+def test_entries_of_an_earlier_release_that_were_deleted_are_missed_by_versions(
+    left: int, store: ObjectStore, tracking: Tracking
+) -> None:
+    name = f"old-deleted-{left}"
+    old_style_line(name, store, tracking, [(None, 1), (1, 2)])
+    gone = store.list(store.uri("ledger", name))[left:]
+    for uri in gone:
+        store.delete(uri)
+    told = refusal_of(name, store, tracking)
+    assert all(uri in told for uri in gone)
+    assert "version 2 names" in told
 
 
 @pytest.mark.parametrize(

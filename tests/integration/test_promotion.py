@@ -227,7 +227,7 @@ def test_removed_newest_entries_are_found_through_the_registry(line: Line) -> No
     line.promote(line.add("w2"))
     line.store.delete(line.store.list(line.store.uri("ledger", line.name))[1])
     assert len(line.ledger) == 1
-    with pytest.raises(PromotionError, match="lacks the entry"):
+    with pytest.raises(PromotionError, match="is missing, which the registry knows as entry 2"):
         line.champion("w3")
 
 
@@ -235,7 +235,7 @@ def test_of_two_entries_at_the_same_moment_the_later_one_is_taken_back(line: Lin
     line.promote(line.add("w1"))
     comparator = LedgerEntry(line.name, "promoted", 1, 2, 2, None, "", {}, "policy", now(), "")
     with pytest.raises(PromotionError, match="at the same moment"):
-        append(line.store, comparator, None)
+        append(line.store, line.tracking, comparator, None)
     assert len(line.ledger) == 1
 
 

@@ -177,6 +177,9 @@ def test_status_shows_the_aliases_of_each_line(stack: RunningStack) -> None:
     finally:
         client.delete_registered_model("a-line")
     assert as_json["lines"]["a-line"] == {"production": 1, "candidate": 2}
+    differs = "production names version 1 in MLflow, and by the ledger it is no version"
+    assert differs in as_json["disagreements"]["a-line"]
+    assert differs in text
     row = next(line.split() for line in text.splitlines() if line.startswith("a-line"))
     assert row == ["a-line", "v2", "-", "v1", "-"]  # candidate, staging, production, previous
 

@@ -18,6 +18,10 @@ _GAPS = (
 _SLICES = (f"{_EVALUATION}/test_slice_search.py", f"{_EVALUATION}/test_slices.py")
 # Of tests of task types those that train no model and start no server.
 _UNTRAINED = ("-k", "not trained and not training and not served")
+_TRANSITIONS = (
+    f"{_UNIT}/registry/test_transitions.py",
+    f"{_UNIT}/registry/test_line_state.py",
+)
 
 TARGETS: dict[str, tuple[str, ...]] = {
     "tasks/resampling.py": (f"{_UNIT}/test_resampling.py",),
@@ -105,7 +109,9 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "tasks/fairness/row_scores.py": (f"{_FAIRNESS}/test_row_scores.py",),
     "tasks/fairness/counterfactuals.py": (f"{_FAIRNESS}/test_counterfactuals.py",),
     "tasks/registry/policy.py": (f"{_UNIT}/registry/test_policy.py",),
-    "tasks/registry/transitions.py": (f"{_UNIT}/registry/test_transitions.py",),
+    "tasks/registry/transitions.py": _TRANSITIONS,
+    "tasks/registry/line_state.py": _TRANSITIONS,
+    "tasks/registry/outcomes.py": _TRANSITIONS,
     "tasks/registry/latency.py": (f"{_UNIT}/registry/test_latency.py",),
     "tasks/representation/measures.py": (f"{_UNIT}/representation/test_measures.py",),
 }

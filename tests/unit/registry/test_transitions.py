@@ -4,143 +4,30 @@ The faults are made on real servers in tests/faults; here every step of every ki
 cut off, and what is written is seen in its order.
 """
 
-import hashlib
-from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from infra.artifact_manifest import ListedFile, to_bytes
 from infra.errors import IntegrityError, PromotionError
-from tasks.registry.ledger import OVERRIDDEN, PROMOTED, REFUSED, ROLLED_BACK, Recorded
+from infra.write_once import OnceRecord
+from tasks.registry.ledger import OVERRIDDEN, PROMOTED, REFUSED, ROLLED_BACK
+from tasks.registry.outcomes import Outcome, outcome_of
 from tasks.registry.registration import EVIDENCE_TAGS
 from tasks.registry.transitions import (
-    ENTRY_TAG,
-    LineState,
     carry_out,
     evidence_of,
     record,
-    settle,
 )
-from tasks.registry.version_tags import MANIFEST_TAG
+from tasks.registry.version_tags import ENTRY_TAG, MANIFEST_TAG
 from tasks.verdicts import Verdict
-
-LINE = "bbc-news"
-CONTENTS = {version: f"w{version}".encode() for version in range(1, 5)}
-
-
-def manifest_of(content: bytes) -> tuple[bytes, str]:
-    sha256 = hashlib.sha256(content).hexdigest()
-    manifest = to_bytes([ListedFile("weights", len(content), sha256)])
-    return manifest, hashlib.sha256(manifest).hexdigest()
-
-
-MANIFESTS = {version: manifest_of(content) for version, content in CONTENTS.items()}
-
-
-def evidence(version: int) -> dict[str, str]:
-    return {"weights": f"w{version}", "manifest": MANIFESTS[version][1]}
-
-
-class CutOffError(BaseException):
-    """Stands for the power going off: no handler of the product's catches it."""
-
-
-class Writes:
-    """What was written, in order; after ``allowed`` more writes the power goes off."""
-
-    def __init__(self) -> None:
-        self.done: list[tuple[str, object]] = []
-        self.allowed = 10**6
-
-    def add(self, what: str, value: object) -> None:
-        if not self.allowed:
-            raise CutOffError
-        self.allowed -= 1
-        self.done.append((what, value))
-
-
-class Store:
-    """The ledger's objects by address, and the manifests, which were kept long before."""
-
-    def __init__(self, writes: Writes) -> None:
-        self.writes = writes
-        self.objects: dict[str, bytes] = {}
-        self.manifests = {self.uri("manifests", f"{sha}.json"): m for m, sha in MANIFESTS.values()}
-
-    def uri(self, *parts: str) -> str:
-        return "/".join(["s3://artifacts", *parts])
-
-    def put_bytes(self, uri: str, data: bytes) -> None:
-        self.writes.add("entry", uri)
-        self.objects[uri] = data
-
-    def get_bytes(self, uri: str) -> bytes:
-        return self.manifests.get(uri) or self.objects[uri]
-
-    def list(self, prefix: str) -> list[str]:
-        return sorted(uri for uri in self.objects if uri.startswith(prefix))
-
-
-class Registry:
-    """Aliases of one line, and tags of its versions, of one file each."""
-
-    def __init__(self, writes: Writes) -> None:
-        self.writes = writes
-        self.contents = dict(CONTENTS)
-        self.by_alias: dict[str, int] = {}
-        self.tags: dict[int, dict[str, str]] = {}
-
-    def aliases(self, line: str) -> dict[str, int]:
-        assert line == LINE
-        return dict(self.by_alias)
-
-    def version_tags(self, line: str, version: int) -> dict[str, str]:
-        assert line == LINE
-        return {MANIFEST_TAG: MANIFESTS[version][1], **self.tags.get(version, {})}
-
-    def download_artifact(self, line: str, version: int, folder: Path) -> Path:
-        assert line == LINE
-        (folder / "weights").write_bytes(self.contents[version])
-        return folder
-
-    def set_alias(self, line: str, alias: str, version: int) -> None:
-        assert line == LINE
-        self.writes.add(alias, version)
-        self.by_alias[alias] = version
-
-    def set_tags(self, line: str, version: int, tags: Mapping[str, str]) -> None:
-        assert line == LINE
-        for name, value in tags.items():
-            self.writes.add(name, value)
-            self.tags.setdefault(version, {})[name] = value
-
-
-class Line:
-    """A line with versions 1, 2, ... and how production moves in it."""
-
-    def __init__(self) -> None:
-        self.writes = Writes()
-        self.store, self.registry = Store(self.writes), Registry(self.writes)
-
-    def state(self) -> LineState:
-        return LineState(LINE, self.store, self.registry)  # type: ignore[arg-type]
-
-    def settle(self) -> tuple[LineState, Recorded | None]:
-        return settle(LINE, self.store, self.registry)  # type: ignore[arg-type]
-
-    def move(self, action: str, candidate: int, verdict: Verdict | None = Verdict.PASS) -> Recorded:
-        state, _ = self.settle()
-        return record(
-            self.store, self.registry, state, action=action,  # type: ignore[arg-type]
-            to_version=state.production if action == REFUSED else candidate, candidate=candidate,
-            verdict=verdict, reason="as seen", by="policy", evidence=evidence(candidate),
-        )  # fmt: skip
-
-    @property
-    def seen(self) -> tuple[dict[str, int], dict[int, dict[str, str]]]:
-        return self.registry.by_alias, self.registry.tags
+from tests.unit.registry.held_in_memory import (
+    CONTENTS,
+    LINE,
+    MANIFESTS,
+    CutOffError,
+    Line,
+    evidence,
+)
 
 
 @pytest.fixture
@@ -194,11 +81,12 @@ def test_the_entry_is_written_first_and_its_address_on_the_version_last(line: Li
     made = line.move(PROMOTED, 3)
     entry = made.entry
     assert line.writes.done == [
-        ("entry", made.uri), ("previous", 2), ("production", 3), ("staging", 3),
+        ("entry", made.uri), ("once 00000003", made.sha256),
+        ("mark", "assayline.moving.00000003"), ("previous", 2), ("production", 3), ("staging", 3),
         ("assayline.action", "promoted"), ("assayline.reason", "as seen"),
         ("assayline.by", "policy"), ("assayline.decided_at", entry.at),
         ("assayline.verdict", "pass"), ("assayline.promoted_at", entry.at),
-        ("assayline.ledger", made.uri),
+        ("assayline.ledger", made.uri), ("unmark", "assayline.moving.00000003"),
     ]  # fmt: skip
 
 
@@ -216,11 +104,15 @@ def test_tags_of_what_does_not_move_and_of_what_has_no_verdict(line: Line) -> No
 def test_a_transition_that_is_cut_off_is_carried_out_later(
     line: Line, action: str, candidate: int
 ) -> None:
-    """After each of its writes: before the entry nothing was decided, and after it all is."""
+    """After each of its writes: before the entry counts nothing was decided, and then all is.
+
+    But for the last one, which takes back the mark of who moves aliases.
+    """
     line.move(action, candidate)
     writes = len(line.writes.done)
     assert writes > 5
-    for allowed in range(writes):
+    for allowed in range(writes - 1):
+        counts = allowed > 1
         cut = Line()
         cut.move(PROMOTED, 1)
         cut.move(PROMOTED, 2)
@@ -230,14 +122,14 @@ def test_a_transition_that_is_cut_off_is_carried_out_later(
             cut.move(action, candidate)
         cut.writes.allowed = 10**6
         state = cut.state()
-        assert (state.pending is None) == (allowed == 0)
-        assert state.production == (line if allowed else cut).registry.by_alias["production"]
-        assert state.previous == (line if allowed else cut).registry.by_alias["previous"]
+        assert (state.pending is not None) == counts
+        assert state.production == (line if counts else cut).registry.by_alias["production"]
+        assert state.previous == (line if counts else cut).registry.by_alias["previous"]
         state, carried_out = cut.settle()
-        assert (carried_out is None) == (allowed == 0)
+        assert (carried_out is not None) == counts
         assert state.pending is None
         assert cut.settle()[1] is None
-        assert cut.registry.by_alias == (line.registry.by_alias if allowed else untouched)
+        assert cut.registry.by_alias == (line.registry.by_alias if counts else untouched)
         head = state.head
         assert head is not None
         assert cut.registry.tags[head.entry.candidate_version][ENTRY_TAG] == head.uri
@@ -256,7 +148,7 @@ def test_production_never_moves_to_files_that_are_not_those_of_the_manifest(
 
 
 def test_a_transition_that_was_cut_off_is_not_carried_out_on_other_files(line: Line) -> None:
-    line.writes.allowed = 1
+    line.writes.allowed = 2  # the entry, which counts
     with pytest.raises(CutOffError):
         line.move(PROMOTED, 3)
     line.writes.allowed = 10**6
@@ -288,10 +180,49 @@ def test_a_move_without_a_manifest_is_refused(line: Line) -> None:
     assert line.writes.done == []
 
 
+@pytest.mark.parametrize("tag", ["kept", "forged"])
+def test_a_hand_in_mlflow_cannot_put_other_files_in_production(line: Line, tag: str) -> None:
+    """Not even with a tag that names a manifest of these files: the ledger knows the old one."""
+    line.registry.contents[1] = CONTENTS[3]
+    if tag == "forged":
+        line.registry.tags[1][MANIFEST_TAG] = MANIFESTS[3][1]
+    line.registry.by_alias |= {"production": 1, "previous": 2}
+    with pytest.raises(PromotionError, match="assayline reconcile"):
+        line.settle()
+    said = "somebody changed it" if tag == "forged" else "weights was changed"
+    for _ in range(2):
+        with pytest.raises(IntegrityError, match=said):
+            line.reconcile("accept")
+    line.reconcile("restore")
+    assert line.registry.by_alias == {"production": 2, "previous": 1, "staging": 2}
+    assert line.settle()[0].production == 2
+
+
+def test_a_hand_in_mlflow_is_accepted_where_the_files_are_those_of_the_version(line: Line) -> None:
+    line.registry.by_alias |= {"production": 1, "previous": 2}
+    with pytest.raises(PromotionError, match="assayline reconcile"):
+        line.settle()
+    line.reconcile("accept")
+    assert line.settle()[0].production == 1
+
+
+def test_aliases_that_a_sleeping_process_left_are_set_only_to_proven_files(line: Line) -> None:
+    line.registry.mark(f"{LINE}.ledger", "assayline.moving.00000001.12345678", "then")
+    line.registry.by_alias = {"production": 1, "staging": 1}
+    line.registry.contents[2] = b"other weights"
+    assert line.state().stale
+    with pytest.raises(IntegrityError, match="weights was changed"):
+        line.settle()
+    assert line.registry.by_alias == {"production": 1, "staging": 1}
+    line.registry.contents[2] = CONTENTS[2]
+    line.settle()
+    assert line.registry.by_alias["production"] == 2
+
+
 def test_carrying_out_twice_changes_nothing(line: Line) -> None:
-    made = line.move(PROMOTED, 3)
+    line.move(PROMOTED, 3)
     before = (dict(line.registry.by_alias), {n: dict(t) for n, t in line.registry.tags.items()})
-    carry_out(made, line.registry)  # type: ignore[arg-type]
+    carry_out(line.state().history, line.store, line.registry)  # type: ignore[arg-type]
     assert line.seen == before
 
 
@@ -309,25 +240,23 @@ def test_a_version_that_names_an_entry_which_the_ledger_lacks_stops_everything(l
     assert line.state().pending is None
 
 
-def test_newest_entries_that_were_removed_are_missed_by_production(line: Line) -> None:
-    for uri in line.store.list("s3://artifacts")[1:]:
-        del line.store.objects[uri]
+def test_newest_entries_that_were_removed_are_missed_by_the_registry(line: Line) -> None:
+    (uri,) = line.store.list("s3://artifacts")[1:]
+    del line.store.objects[uri]
+    with pytest.raises(PromotionError, match=f"{uri} is missing, which the registry knows as"):
+        line.state()
+    # Of an earlier release's ledger only the versions know.
+    line.registry.record = OnceRecord({}, {})
     with pytest.raises(PromotionError, match="version 2 names"):
         line.state()
 
 
 def test_an_entry_of_unmoved_production_keeps_the_way_back(line: Line) -> None:
-    """Production without a from_version: nobody knows an older way back than the alias."""
-    line.writes.allowed = 1
-    with pytest.raises(CutOffError):
-        line.move(PROMOTED, 3)
-    line.writes.allowed = 10**6
-    pending = line.state().pending
-    assert pending is not None
-    assert line.state().previous == 2
-    bare = replace(pending, entry=replace(pending.entry, from_version=None))
-    carry_out(bare, line.registry)  # type: ignore[arg-type]
-    assert line.registry.by_alias == {"production": 3, "previous": 1, "staging": 3}
+    """Production without a from_version: nobody knows an older way back than the one before."""
+    line.move(PROMOTED, 3)
+    *before, last = (recorded.entry for recorded in line.state().history)
+    assert outcome_of([*before, last]) == Outcome(3, 2, 3)
+    assert outcome_of([*before, replace(last, from_version=None)]) == Outcome(3, 1, 3)
 
 
 def test_evidence_is_what_the_tags_tell() -> None:
