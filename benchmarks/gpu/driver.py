@@ -18,6 +18,8 @@ from benchmarks.gpu.one_step import findings_file
 from benchmarks.gpu.plan import TINY_LIMIT_S, Step
 
 PROJECT: Final = Path(__file__).parents[2]
+# Without it there is no CUDA device on Linux, and the first step will choose the tiny size.
+NVIDIA_DRIVER: Final = Path("/dev/nvidiactl")
 LOG_CHARS_SHOWN: Final = 300
 # The worst of a step's checks is its verdict.
 ORDER: Final[tuple[Verdict, ...]] = ("fail", "pass", "skipped", "lacking")
@@ -59,7 +61,8 @@ def run_steps(
 
 
 def _run(step: Step, folder: Path, size: str, command: Sequence[str] | None) -> Outcome:
-    limit_s = TINY_LIMIT_S if size == "tiny" else step.limit_s
+    tiny = size == "tiny" or not NVIDIA_DRIVER.exists()
+    limit_s = TINY_LIMIT_S if tiny else step.limit_s
     program = command or [sys.executable, "-m", "benchmarks.gpu.one_step"]
     log = folder / f"log-{step.name}.txt"
     begin_s = time.monotonic()

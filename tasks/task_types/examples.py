@@ -82,9 +82,12 @@ class Batch:
     labels: "dict[str, Tensor]"
 
     def to(self, device: "torch.device | str") -> "Batch":
-        """The same batch on another device."""
+        """The same batch on another device; a plain number, as packed rows have, is on all."""
         return Batch(
-            {name: value.to(device) for name, value in self.inputs.items()},
+            {
+                name: value.to(device) if hasattr(value, "to") else value
+                for name, value in self.inputs.items()
+            },
             {name: value.to(device) for name, value in self.labels.items()},
         )
 

@@ -136,23 +136,25 @@ class Probe:
 
     def rates(self, variants: Sequence[Variant]) -> dict[str, float]:
         """Real tokens a second of each variant by name; 0 where it does not fit or run."""
-        for one in variants:
-            self.tokens_per_s(one)  # the first time of everything takes longer
-        found: dict[str, float] = {}
+        # The first time of everything takes longer, and shows what does not run at all.
+        running = [one for one in variants if self.tokens_per_s(one)]
+        found = {one.name: 0.0 for one in variants}
         for _ in range(ROUNDS):
-            for one in variants:
-                found[one.name] = max(found.get(one.name, 0.0), self.tokens_per_s(one))
+            for one in running:
+                found[one.name] = max(found[one.name], self.tokens_per_s(one))
         return found
 
     def tokens_per_s(self, variant: Variant) -> float:
-        """Real tokens a second, forward and backward; 0 where it does not fit or run."""
+        """Real tokens a second, forward and backward; 0 where it does not fit or compile."""
         try:
             begin_s = time.perf_counter()
             tokens = sum(self.run(variant, part) for part in self.sample)
             return tokens / (time.perf_counter() - begin_s)
         except (torch.OutOfMemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
+            if not (is_out_of_memory(error) or variant.compiled):
                 raise
+            reason = str(error).strip().splitlines()[0]
+            logger.warning("%s does not run here and is not taken: %s", variant.name, reason)
             return 0.0
         finally:
             self.model.zero_grad()

@@ -26,6 +26,7 @@ class Packing:
     Attributes:
         attention: what keeps the examples apart.
         implementation: transformers' name of the attention that the model must have for it.
+        device: of the model; what keeps the examples apart is made there.
         causal: whether a token sees those before it alone.
         additive: whether a dense mask is added to the scores; else it tells which ones count.
 
@@ -34,10 +35,12 @@ class Packing:
     attention: Attention
     causal: bool
     implementation: str
+    device: str
     additive: bool = False
 
     def pack(self, batch: Batch) -> Batch:
-        """A padded batch (B, T) as one row (1, N) of its N real tokens."""
+        """A padded batch (B, T) as one row (1, N) of its N real tokens, on the model's device."""
+        batch = batch.to(self.device)
         real = batch.inputs["attention_mask"].bool()
         own = torch.arange(len(real)).repeat_interleave(real.sum(dim=1).cpu()).to(real.device)
         positions = (real.cumsum(dim=1) - 1)[real][None]
@@ -101,8 +104,9 @@ def exact_packing(model: Any, batch: Batch, *, on_gpu: bool) -> Packing | None:
     """
     before = model.config._attn_implementation  # noqa: SLF001  # it has no public reader
     expected = _outputs(model, batch)
+    device = str(batch.inputs["attention_mask"].device)
     dense = [
-        Packing("dense", causal=causal, implementation=before, additive=before == "eager")
+        Packing("dense", causal, before, device, additive=before == "eager")
         for causal in (False, True)
     ]
     agreeing = next((one for one in dense if _agrees(model, batch, one, expected)), None)
@@ -111,7 +115,7 @@ def exact_packing(model: Any, batch: Batch, *, on_gpu: bool) -> Packing | None:
     for attention, implementation in gpu_ways():
         model.set_attn_implementation(implementation)
         one = replace(agreeing, attention=attention, implementation=implementation)
-        if _agrees(model, batch, one, expected):
+        if _agrees(model, batch, one, expected) and _trains(model, batch, one):
             return one
     model.set_attn_implementation(before)
     return agreeing
@@ -141,6 +145,25 @@ def _agrees(model: Any, batch: Batch, packing: Packing, expected: Tensor) -> boo
         return False
     apart = (found - expected).abs().max() / expected.abs().max().clamp(min=1e-6)
     return bool(apart <= TOLERANCE[packing.attention])
+
+
+@torch.no_grad()
+def _trains(model: Any, batch: Batch, packing: Packing) -> bool:
+    """Whether the model takes such rows in training too.
+
+    transformers' flex attention refuses to drop weights, and takes the rows where none are dropped.
+    """
+    training = model.training
+    model.train()
+    try:
+        gpus = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+        with torch.random.fork_rng(devices=gpus):
+            model(**packing.pack(batch).inputs)
+    except ValueError:
+        return False
+    finally:
+        model.train(training)
+    return True
 
 
 @torch.no_grad()

@@ -66,8 +66,7 @@ class Passes:
         """Examples as one padded batch."""
         return self._learner.collate(examples, self._vocabulary)
 
-    def _row_of(self, examples: Sequence[Example]) -> Batch:
-        batch = self.collate(examples)
+    def _packed(self, batch: Batch) -> Batch:
         return self.packing.pack(batch) if self.packing else batch
 
     def of(self, examples: Sequence[Example]) -> Step:
@@ -77,11 +76,14 @@ class Passes:
             fill(share_of(examples, worker, self._workers), self.budget)
             for worker in range(self._workers)
         ]
-        batches = [[self._row_of(part) for part in share] for share in shares]
+        batches = [[self.collate(part) for part in share] for share in shares]
         units = [self._learner.units(batch) for share in batches for batch in share]
-        own, sizes = batches[self._worker], [len(part) for part in shares[self._worker]]
+        own = [self._packed(batch) for batch in batches[self._worker]]
+        sizes = [len(part) for part in shares[self._worker]]
         least = max(map(len, batches)) if self._even else 1
-        spare = [self._row_of(examples[:1])] * (least - len(own))
+        spare: list[Batch] = []
+        if len(own) < least:
+            spare = [self._packed(self.collate(examples[:1]))] * (least - len(own))
         sizes += [1] * len(spare)
         return Step([*own, *spare], sizes, torch.stack(units).sum(dim=0), counted=len(own))
 

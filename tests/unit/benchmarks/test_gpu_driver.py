@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.gpu import driver
 from benchmarks.gpu.driver import Outcome, print_summary, run_steps, summary_of
 from benchmarks.gpu.findings import Check, Report, read_findings
 from benchmarks.gpu.plan import STEPS, TOTAL_S, Step
@@ -53,7 +54,10 @@ def run(tmp_path: Path, *names: str, limit_s: float = 30, size: str = "auto") ->
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     (tmp_path / "wanted").write_text(size)
-    return run_steps(steps(*names, limit_s=limit_s), tmp_path, size, [sys.executable, str(program)])
+    command = [sys.executable, str(program)]
+    with pytest.MonkeyPatch.context() as patched:  # as if there were a GPU, where limits are kept
+        patched.setattr(driver, "NVIDIA_DRIVER", program)
+        return run_steps(steps(*names, limit_s=limit_s), tmp_path, size, command)
 
 
 def alive(pid: int) -> bool:

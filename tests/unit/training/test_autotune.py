@@ -12,7 +12,7 @@ from tasks.task_types.examples import Example, Vocabulary
 from tasks.task_types.learner import learner_of
 from tasks.task_types.limits import TokenLimits
 from tasks.training.auto_choices import Variant
-from tasks.training.autotune import Probe
+from tasks.training.autotune import Probe, best_of
 from tasks.training.packing import exact_packing
 from tasks.training.passes import Passes
 
@@ -60,3 +60,26 @@ def test_products_are_tf32_in_that_variant_alone(probe: Probe) -> None:
     for variant in (PADDED, Variant("padded", "tf32", False), PADDED):  # noqa: FBT003
         probe.run(variant, examples())
     assert seen == ["highest", "high", "highest"]
+
+
+def test_a_variant_that_cannot_be_compiled_is_not_taken(
+    probe: Probe, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A machine with a GPU and no C compiler trains without compiling."""
+
+    def no_compiler(*_: object, **__: object) -> None:
+        raise RuntimeError("Failed to find C compiler.\nPlease set the variable CC.")
+
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: no_compiler)
+    compiled = Variant("padded", "float32", True)  # noqa: FBT003
+    rates = probe.rates([PADDED, compiled])
+    assert rates[compiled.name] == 0
+    assert rates[PADDED.name] > 0
+    assert best_of([PADDED, compiled], rates) is PADDED
+    told = [record.getMessage() for record in caplog.records if "not taken" in record.getMessage()]
+    assert told == [
+        "padded-float32-compiled does not run here and is not taken: Failed to find C compiler."
+    ]
+    monkeypatch.setattr(probe.learner.__class__, "loss", no_compiler)
+    with pytest.raises(RuntimeError, match="C compiler"):
+        probe.rates([PADDED])  # what is not compiled must run

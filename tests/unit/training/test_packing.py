@@ -8,6 +8,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import (
+    AttentionInterface,
+    AttentionMaskInterface,
     BertConfig,
     BertForTokenClassification,
     GPT2Config,
@@ -17,12 +19,14 @@ from transformers import (
     RobertaConfig,
     RobertaForTokenClassification,
 )
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from tasks.task_types.examples import IGNORED, Batch, Example, Vocabulary, pad, pad_like
 from tasks.task_types.learner import learner_of
 from tasks.task_types.limits import TokenLimits
 from tasks.training.batching import in_packed_passes, length_of
-from tasks.training.packing import exact_packing
+from tasks.training.packing import Packing, exact_packing
 from tasks.training.passes import Passes
 
 VOCABULARY = Vocabulary(pad_id=0, size=90)
@@ -132,6 +136,66 @@ def test_dropout_stays_on_after_the_trial() -> None:
     model = bert().train()
     assert exact_packing(model, batch_of([9, 4, 2]), on_gpu=False)
     assert model.training
+
+
+def refusing_attention(module: torch.nn.Module, *arguments: object, **options: object) -> object:
+    """As flex attention does it: no weights are dropped, and who asks for it is refused."""
+    if options.get("dropout", 0.0):
+        raise ValueError("this attention does not support dropout")
+    return ALL_ATTENTION_FUNCTIONS["sdpa"](module, *arguments, **options)
+
+
+@pytest.mark.parametrize(("dropout", "expected"), [(0.0, "refusing"), (0.1, "sdpa")])
+def test_attention_that_cannot_drop_is_no_way_for_a_model_that_drops(
+    monkeypatch: pytest.MonkeyPatch, dropout: float, expected: str
+) -> None:
+    AttentionInterface.register("refusing", refusing_attention)
+    AttentionMaskInterface.register("refusing", ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
+    monkeypatch.setattr("tasks.training.packing.gpu_ways", lambda: [("dense", "refusing")])
+    torch.manual_seed(0)
+    model = bert().train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = dropout
+    before = torch.get_rng_state()
+    packing = exact_packing(model, batch_of([9, 4, 2]), on_gpu=True)
+    assert packing is not None
+    assert packing.implementation == expected
+    assert model.config._attn_implementation == expected
+    assert model.training
+    assert torch.equal(torch.get_rng_state(), before)  # the trial draws nothing of the training's
+    model(**packing.pack(batch_of([9, 4, 2])).inputs)
+
+
+def test_what_flash_attention_is_told_goes_to_the_device_too() -> None:
+    packed = Packing("flash", False, "flash_attention_2", "cpu").pack(batch_of([9, 4, 2]))  # noqa: FBT003
+    moved = packed.to("cpu")
+    assert moved.inputs["max_length_q"] == 9
+    assert moved.inputs["cu_seq_lens_q"].tolist() == [0, 9, 13, 15]
+
+
+def test_rows_are_packed_on_the_device_of_the_model() -> None:
+    """A block mask reads which example a token belongs to, and must find that on the device."""
+    passes = Passes(learner_of("causal_lm", (), TokenLimits(16)), VOCABULARY, 90)
+    packing = exact_packing(gpt2().eval(), batch_of([9, 4, 2]), on_gpu=False)
+    assert packing is not None
+    assert packing.device == "cpu"
+    moved: list[str] = []
+
+    class OnAnotherDevice(Packing):
+        def _apart(self, own: torch.Tensor, real: torch.Tensor) -> dict[str, object]:
+            moved.append(str(real.device))
+            return super()._apart(own, real)
+
+    def to(batch: Batch, device: str) -> Batch:
+        moved.append(device)
+        return batch
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Batch, "to", to)
+        passes.packing = OnAnotherDevice("dense", True, "sdpa", "cuda:1")  # noqa: FBT003
+        passes.of(examples_of([9, 4]))
+    assert moved == ["cuda:1", "cpu"]  # moved before anything is made of it
 
 
 def examples_of(lengths: list[int]) -> list[Example]:
