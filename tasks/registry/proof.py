@@ -64,8 +64,9 @@ def proof_of(
         IntegrityError: ledger and tag name two manifests, or the tag is gone.
 
     """
+    # The oldest entry counts: what a later one copied from the tags may have been changed there.
     recorded: dict[str, str] = {}
-    for entry in history:
+    for entry in reversed(history):
         if entry.candidate_version == version:
             recorded |= {name: entry.evidence[name] for name in _NAMES & entry.evidence.keys()}
     manifest = tags.get(MANIFEST_TAG, "")
