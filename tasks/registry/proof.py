@@ -65,8 +65,9 @@ def proof_of(
         IntegrityError: ledger and tag name two manifests, or the tag is gone.
 
     """
+    # The oldest entry counts: what a later one copied from the tags may have been changed there.
     recorded: dict[str, str] = {}
-    for entry in history:
+    for entry in reversed(history):
         # What a hand in MLflow put there was taken from the tags, and held against nothing.
         if entry.candidate_version == version and entry.action != MOVED_OUTSIDE:
             recorded |= {name: entry.evidence[name] for name in _NAMES & entry.evidence.keys()}

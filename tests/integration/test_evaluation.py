@@ -187,8 +187,9 @@ class WithChampion(Tracking):
         super().__init__(settings)
         self.folder = folder
 
-    def download_version(self, line: str, version: int, folder: Path) -> Path:  # noqa: ARG002
-        return Path(shutil.copytree(self.folder, folder / "model"))
+    def download_artifact(self, line: str, version: int, folder: Path) -> Path:  # noqa: ARG002
+        shutil.copytree(self.folder, folder / "model")
+        return folder
 
 
 def test_a_champion_is_asked_the_same_rows(

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra import artifact_manifest
@@ -37,6 +37,7 @@ def manifest(files: dict[str, bytes]) -> bytes:
         return to_bytes(list_files(write(files, Path(folder))))
 
 
+@settings(max_examples=40, deadline=None)
 @given(FOLDERS, st.randoms())
 def test_equal_folders_have_equal_manifests(files: dict[str, bytes], random: object) -> None:
     other = list(files.items())
@@ -51,6 +52,7 @@ def test_equal_folders_have_equal_manifests(files: dict[str, bytes], random: obj
     assert differences(listed, listed) == ()
 
 
+@settings(max_examples=40, deadline=None)
 @given(FOLDERS, st.data())
 def test_every_change_is_found_and_named(files: dict[str, bytes], data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(files)))
@@ -81,6 +83,7 @@ def test_every_change_is_found_and_named(files: dict[str, bytes], data: st.DataO
     assert differences(from_bytes(before), from_bytes(after)) == expected
 
 
+@settings(max_examples=40, deadline=None)
 @given(FOLDERS)
 def test_two_files_that_exchange_their_bytes_are_both_named(files: dict[str, bytes]) -> None:
     names = sorted(files)

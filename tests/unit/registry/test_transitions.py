@@ -12,6 +12,7 @@ from infra.errors import IntegrityError, PromotionError
 from infra.write_once import OnceRecord
 from tasks.registry.ledger import OVERRIDDEN, PROMOTED, REFUSED, ROLLED_BACK
 from tasks.registry.outcomes import Outcome, outcome_of
+from tasks.registry.proof import Proof, proof_of
 from tasks.registry.registration import EVIDENCE_TAGS
 from tasks.registry.transitions import (
     carry_out,
@@ -167,6 +168,20 @@ def test_the_tag_cannot_name_another_manifest_than_the_ledger(line: Line) -> Non
     line.registry.tags[1][MANIFEST_TAG] = MANIFESTS[3][1]
     with pytest.raises(IntegrityError, match=r"the version's tag .* somebody changed it"):
         line.move(ROLLED_BACK, 1)
+
+
+def test_what_a_later_entry_copied_from_a_changed_tag_does_not_count(line: Line) -> None:
+    """The oldest entry of a version says what it was when it was proven."""
+    history = [recorded.entry for recorded in line.state().history]
+    other = MANIFESTS[3][1]
+    poisoned = replace(history[0], evidence={"manifest": other, "answers": "other"})
+    proven = replace(history[0], evidence={**history[0].evidence, "answers": "given"})
+    tags = {MANIFEST_TAG: MANIFESTS[1][1], "assayline.answers_sha256": "other"}
+    proof = proof_of(LINE, 1, [proven, poisoned], tags)
+    assert proof == Proof(MANIFESTS[1][1], "given")
+    with pytest.raises(IntegrityError, match="somebody changed it"):
+        proof_of(LINE, 1, [proven, poisoned], {**tags, MANIFEST_TAG: other})
+    assert proof_of(LINE, 2, [proven], tags) == Proof(MANIFESTS[1][1], "other")
 
 
 def test_a_move_without_a_manifest_is_refused(line: Line) -> None:
