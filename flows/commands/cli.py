@@ -5,7 +5,7 @@ found a part that does not run; 4 `run` ended with a refused candidate; 130 inte
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from typing import Annotated
 
@@ -58,10 +58,10 @@ for command, summary in {
     )
 
 
-def main() -> None:
-    """Run the command line of this process and exit with its code."""
+def main(words: Sequence[str] | None = None) -> None:
+    """Run a command, that of this process's command line if left out, and exit with its code."""
     try:
-        result = app(exit_on_error=False)
+        result = app(words, exit_on_error=False)
     except CycloptsError:  # which has printed itself
         sys.exit(EXIT_USAGE)
     except AssaylineError as error:

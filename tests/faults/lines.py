@@ -20,7 +20,7 @@ from tasks.registry import manual_promotion
 from tasks.registry.champion import champion_for
 from tasks.registry.ledger import PROMOTED, REFUSED, Recorded, append, now, read_ledger
 from tasks.registry.manual_promotion import override_promotion_of, roll_back_line
-from tasks.registry.outcomes import Outcome, outcome_of
+from tasks.registry.outcomes import outcome_of
 from tasks.registry.promotion import promote_version
 from tasks.registry.transitions import bring_in_order
 from tasks.registry.version_tags import ENTRY_TAG, WEIGHTS_TAG
@@ -47,9 +47,10 @@ class Line:
     store: ObjectStore
     tracking: Tracking
 
-    def add(self) -> Version:
-        """Register one more version."""
-        client, number = self.tracking._client, len(self.tracking.versions(self.name)) + 1
+    def add(self, number: int | None = None) -> Version:
+        """Register one more version, whose number the caller may know."""
+        client = self.tracking._client
+        number = number or max(self.tracking.versions(self.name), default=0) + 1
         tags = {WEIGHTS_TAG: f"w{number}"}
         made = client.create_model_version(
             self.name, "s3://no/model", tags=tags, await_creation_for=0
@@ -101,9 +102,12 @@ def new_line(name: str, store: ObjectStore, tracking: Tracking, verdicts: str = 
     """
     line = Line(name, store, tracking)
     tracking._client.create_registered_model(name)
-    outcome, head = Outcome(), None
+    entries: list[LedgerEntry] = []
+    head = None
+    begin(name, {}, tracking)
     for number, verdict in enumerate(verdicts, start=1):
-        line.add()
+        line.add(number)
+        outcome = outcome_of(entries)
         to_version = number if verdict == "+" else outcome.production
         entry = LedgerEntry(
             line=name, action=PROMOTED if verdict == "+" else REFUSED,
@@ -112,12 +116,10 @@ def new_line(name: str, store: ObjectStore, tracking: Tracking, verdicts: str = 
             at=now(), previous_sha256=head.sha256 if head else "",
             previous_version=outcome.production if verdict == "+" else outcome.previous,
         )  # fmt: skip
-        if head is None:
-            begin(name, {}, tracking)
         head = append(store, tracking, entry, head)
         tracking.set_tags(name, number, {ENTRY_TAG: head.uri})
-        outcome = outcome_of(line.ledger)
-    for alias, version in asdict(outcome).items():
+        entries.append(entry)
+    for alias, version in asdict(outcome_of(entries)).items():
         if version is not None:
             tracking.set_alias(name, alias, version)
     return line
@@ -140,8 +142,8 @@ def old_style_line(
     """
     line, last = Line(name, store, tracking), ""
     tracking._client.create_registered_model(name)
-    for _ in range(max(after for _, after in promotions)):
-        line.add()
+    for number in range(1, 1 + max(after for _, after in promotions)):
+        line.add(number)
     for number, (before, after) in enumerate(promotions, start=1):
         entry = {
             "line": name, "action": "promoted", "from_version": before, "to_version": after,

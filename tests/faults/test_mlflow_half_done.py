@@ -13,9 +13,9 @@ from tasks.registry.audit import audit_ledger
 from tests.faults.lines import Line, new_line
 from tests.faults.proxy import Answer, Proxy, Request, proxy_of
 
-ALWAYS = 10**6
 # The client asks three times in all.
 ONE_CALL = 3
+ONCE_OR_EACH_TIME = [pytest.param(1, marks=pytest.mark.slow), ONE_CALL]
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +51,17 @@ def failing_after(path: str, times: int) -> Callable[..., Answer]:
 
 
 @pytest.mark.parametrize(
-    "path", ["registered-models/alias", "model-versions/set-tag", "runs/set-tag"]
+    ("path", "times"),
+    [
+        ("registered-models/alias", ONE_CALL),
+        pytest.param("registered-models/alias", 1, marks=pytest.mark.slow),
+        *(
+            pytest.param(path, times, marks=pytest.mark.slow)
+            for path in ("model-versions/set-tag", "runs/set-tag")
+            for times in (1, ONE_CALL)
+        ),
+    ],
 )
-@pytest.mark.parametrize("times", [1, ONE_CALL])
 def test_a_move_that_was_done_and_denied_is_done_once(
     path: str, times: int, through: Tracking, proxy: Proxy, store: ObjectStore, tracking: Tracking
 ) -> None:
@@ -71,7 +79,7 @@ def test_a_move_that_was_done_and_denied_is_done_once(
     assert audit_ledger(line.name, store=store, tracking=tracking).disagreement == ""
 
 
-@pytest.mark.parametrize("times", [1, ONE_CALL])
+@pytest.mark.parametrize("times", ONCE_OR_EACH_TIME)
 def test_an_entry_that_was_set_and_denied_counts_and_its_writer_knows(
     times: int, through: Tracking, proxy: Proxy, store: ObjectStore, tracking: Tracking
 ) -> None:
@@ -83,6 +91,7 @@ def test_an_entry_that_was_set_and_denied_counts_and_its_writer_knows(
     assert len(line.objects) == 3
 
 
+@pytest.mark.slow
 def test_an_entry_of_which_nobody_can_tell_whether_it_counts_is_said_to_be_so(
     through: Tracking, proxy: Proxy, store: ObjectStore, tracking: Tracking
 ) -> None:
@@ -106,7 +115,7 @@ def test_an_entry_of_which_nobody_can_tell_whether_it_counts_is_said_to_be_so(
     assert [to for _, _, to in line.moves] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("times", [1, ONE_CALL])
+@pytest.mark.parametrize("times", ONCE_OR_EACH_TIME)
 def test_a_record_that_was_made_and_denied_is_made_once(
     times: int, through: Tracking, proxy: Proxy, tracking: Tracking
 ) -> None:
@@ -117,7 +126,7 @@ def test_a_record_that_was_made_and_denied_is_made_once(
     assert tracking.read_record(name).values == {"a": "1"}
 
 
-@pytest.mark.parametrize("times", [1, ONE_CALL])
+@pytest.mark.parametrize("times", [1, pytest.param(ONE_CALL, marks=pytest.mark.slow)])
 def test_a_version_that_was_made_and_denied_is_the_first_of_its_key(
     times: int, through: Tracking, proxy: Proxy, tracking: Tracking, tmp_path: Path
 ) -> None:

@@ -93,7 +93,9 @@ def test_what_was_moved_is_accepted_and_the_way_back_leads_to_what_was_proven(li
     ("how", "aliases"),
     [
         ("restore", {"production": 2, "previous": 1, "staging": 2}),
-        ("accept", {"production": 2, "previous": 3, "staging": 2}),
+        pytest.param(
+            "accept", {"production": 2, "previous": 3, "staging": 2}, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_way_back_that_was_moved_alone(
@@ -111,6 +113,7 @@ def test_a_way_back_that_was_moved_alone(
     assert line.ledger[-1].reason == f"registry.on_outside_move is {how}"
 
 
+@pytest.mark.slow
 def test_what_is_put_back_by_hand_needs_no_decision(line: Line) -> None:
     line.tracking.set_alias(line.name, "production", 1)
     with pytest.raises(PromotionError, match="names version 1 in MLflow"):
@@ -122,6 +125,7 @@ def test_what_is_put_back_by_hand_needs_no_decision(line: Line) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_an_alias_that_was_deleted_is_set_again(line: Line) -> None:
     line.tracking.delete_alias(line.name, "production")
     assert "production names no version in MLflow" in told(line)
@@ -145,8 +149,12 @@ def rename_model(line: Line) -> None:
     ("fault", "words"),
     [
         (delete_version, ("MLflow no longer has version 2: it was deleted there",)),
-        (delete_model, ("has no registered model",)),
-        (rename_model, ("has no registered model", "-other: rename it back")),
+        pytest.param(delete_model, ("has no registered model",), marks=pytest.mark.slow),
+        pytest.param(
+            rename_model,
+            ("has no registered model", "-other: rename it back"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_what_was_deleted_or_renamed_is_named(
@@ -163,6 +171,7 @@ def test_what_was_deleted_or_renamed_is_named(
     assert told(line) == ""
 
 
+@pytest.mark.slow
 def test_a_renamed_model_goes_on_when_it_has_its_name_back(line: Line) -> None:
     rename_model(line)
     with pytest.raises(PromotionError, match="rename it back"):
@@ -171,12 +180,14 @@ def test_a_renamed_model_goes_on_when_it_has_its_name_back(line: Line) -> None:
     assert line.promote(line.add()).action == "promoted"
 
 
+@pytest.mark.slow
 def test_a_refused_version_may_be_deleted_in_mlflow(line: Line) -> None:
     line.tracking._client.delete_model_version(line.name, "3")
     assert told(line) == ""
     assert line.promote(line.add()).action == "promoted"
 
 
+@pytest.mark.slow
 def test_a_model_that_was_registered_anew_is_not_the_one_of_the_ledger(line: Line) -> None:
     """Its versions count from 1 again: version 2 is another one, and nobody proved it."""
     delete_model(line)
@@ -204,6 +215,7 @@ def test_a_move_while_the_previous_version_is_tried_stops_the_rollback(
     assert line.moves[3:] == [("moved outside", 2, 3)]
 
 
+@pytest.mark.slow
 def test_the_way_back_by_hand_of_somebody_else_is_still_her_word(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,12 +255,14 @@ def test_a_line_of_an_earlier_release_is_read_and_goes_on(old_line: Line) -> Non
     assert audit.remarks == ()
 
 
+@pytest.mark.slow
 def test_a_line_of_an_earlier_release_that_was_moved_is_seen(old_line: Line) -> None:
     old_line.tracking.set_alias(old_line.name, "production", 3)
     with pytest.raises(PromotionError, match="production names version 3 in MLflow"):
         old_line.promote(old_line.add())
 
 
+@pytest.mark.slow
 def test_a_move_that_an_earlier_release_overlooked_is_a_remark_and_no_fault(
     store: ObjectStore, tracking: Tracking
 ) -> None:
@@ -259,6 +273,7 @@ def test_a_move_that_an_earlier_release_overlooked_is_a_remark_and_no_fault(
     assert line.promote(line.add()).action == "promoted"
 
 
+@pytest.mark.slow
 def test_an_entry_of_today_that_does_not_go_on_from_the_last_one_is_a_fault(line: Line) -> None:
     uri = line.objects[1]
     entry = json.loads(line.store.get_bytes(uri)) | {"from_version": 7}

@@ -1,15 +1,14 @@
 """`assayline ledger` on real servers: it verifies all that it shows, and answers for any time."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from flows.commands.cli import main
 from infra.errors import PromotionError, TrackingError
 from infra.settings import Settings
 from infra.store import ObjectStore
@@ -20,7 +19,6 @@ from tasks.registry.ledger import append
 from tasks.registry.witness import begin, record_name
 from tests.faults.lines import old_style_line
 
-MAIN = "from flows.commands.cli import main; main()"
 Command = Callable[..., subprocess.CompletedProcess[str]]
 # Version in production after each transition, and when it was.
 MOVES = (
@@ -32,17 +30,25 @@ SINCE_THE_BACKUP = {"00000002", "00000003"}
 
 
 @pytest.fixture
-def assayline(mlflow_settings: Settings, tmp_path: Path) -> Command:
-    """The console command, with this test's store and MLflow and nothing else."""
-    environment = {
-        **os.environ, **mlflow_settings.as_environment(), "ASSAYLINE_HOME": str(tmp_path),
-    }  # fmt: skip
+def assayline(
+    mlflow_settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Command:
+    """The console command in this process, with this test's store and MLflow and nothing else."""
+    settings = mlflow_settings.as_environment() | {"ASSAYLINE_HOME": str(tmp_path)}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", MAIN, *arguments], env=environment, cwd=tmp_path,
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        code = ended.value.code
+        assert isinstance(code, int)
+        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
 
     return call
 

@@ -240,6 +240,29 @@ def test_ledger_report_and_status_show_the_line(stack: RunningStack) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("first_run")
+def test_a_run_begins_with_nothing_where_production_was_moved_in_mlflow(
+    stack: RunningStack, reviews: Path
+) -> None:
+    tracking = Tracking(stack.settings)
+    before = tracking.aliases("reviews")
+    tracking.delete_alias("reviews", "production")
+    refused = stack.assayline("run", str(reviews / "reviews.yaml"))
+    assert refused.returncode == 1
+    assert "production names no version in MLflow, and by the ledger it is" in refused.stderr
+    assert "ingest" not in refused.stdout
+    assert "production" not in tracking.aliases("reviews")
+    config = write_config(reviews, "restoring.yaml", registry={"on_outside_move": "restore"})
+    done = stack.assayline("run", str(config))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert tracking.aliases("reviews") == before
+    entries = read_ledger(ObjectStore(stack.settings), "reviews", tracking)
+    assert [(one.action, one.by) for one in entries[-2:]] == [
+        ("moved outside", "unknown"), ("restored", "policy"),
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("deployed")
 def test_up_renews_what_earlier_code_registered(stack: RunningStack, reviews: Path) -> None:
     """Without tags, in a form of earlier code; one line's settings file has become wrong since."""

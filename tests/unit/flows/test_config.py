@@ -53,6 +53,15 @@ def test_a_deployment_gets_what_differs_from_the_defaults(tmp_path: Path) -> Non
     assert RetrainConfig.model_validate(given) == load_config(path)
 
 
+@pytest.mark.parametrize("how", ["refuse", "restore", "accept"])
+def test_rollback_and_promote_are_deployed_with_what_their_line_decides(
+    how: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path, MINIMAL | {"registry": {"on_outside_move": how}})
+    assert load_line(str(path), "reviews")["on_outside_move"] == how
+    assert load_line(str(written(tmp_path, MINIMAL)), "reviews")["on_outside_move"] == "refuse"
+
+
 def test_a_deployment_of_another_line_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, MINIMAL)
     with pytest.raises(SettingsError, match=r"is of the line reviews, and .* gives it to ratings"):

@@ -56,6 +56,14 @@ def test_every_deployment_has_its_tags_and_runs_one_at_a_time() -> None:
         assert entry["work_pool"] == {"name": "assayline"}
 
 
+def test_what_moves_production_by_hand_reads_the_setting_of_its_line() -> None:
+    moving = {flow_name(e): e["parameters"] for e in CONTENT["deployments"]}
+    for flow in ("rollback", "promote"):
+        assert moving[flow]["on_outside_move"] == "{{ line.on_outside_move }}"
+    # There a person says it.
+    assert "on_outside_move" not in moving["reconcile"]
+
+
 def test_bbc_news_retrains_each_monday_and_nothing_else_by_itself() -> None:
     scheduled = [entry for entry in CONTENT["deployments"] if "schedules" in entry]
     assert names(scheduled) == ["retrain/bbc-news"]
