@@ -32,11 +32,13 @@ class Registry:
                 "no MLflow server; start one (assayline up) or set MLFLOW_TRACKING_URI"
             )
         self.url = settings.mlflow_url.rstrip("/")
+        self._login = settings.mlflow_login
 
     @cached_property
     def _client(self) -> Any:
         for name, value in _CLIENT_DEFAULTS.items():
             os.environ.setdefault(name, value)
+        os.environ.update(self._login)  # the one place where its client looks for a login
         from mlflow import MlflowClient
 
         return MlflowClient(tracking_uri=self.url, registry_uri=self.url)
@@ -210,6 +212,12 @@ class Registry:
         try:
             yield
         except MlflowException as error:
+            if "too many 500 error responses" in str(error):
+                raise TrackingError(
+                    f"the MLflow server at {self.url} answers with an error of its own, again and "
+                    "again; its log says why (of the embedded one logs/mlflow.log in the home "
+                    "folder), often a full disk"
+                ) from error
             if "Max retries exceeded" in str(error) or "failed with exception" in str(error):
                 raise TrackingError(
                     f"the MLflow server at {self.url} does not answer; start it (assayline up) or "

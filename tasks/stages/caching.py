@@ -16,22 +16,18 @@ from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
-from prefect.concurrency.sync import concurrency
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 
 from infra.code_digest import code_of
 from infra.digests import as_json, digest_of
 from infra.errors import StoreError
-from infra.prefect_api import GPU_LIMIT
 from infra.store import open_store
 from tasks.stages.reasons import StageRun, keep_run, now
+from tasks.stages.slots import gpu_slot
 
 # Tells the tasks that run every time from those that are skipped when nothing changed.
 LOOK_UP_TAG = "look-up"
-# A killed run cannot give its slot back; Prefect frees it when the lease runs out. 60 s is the
-# shortest lease that the server grants.
-GPU_LEASE_S = 60.0
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -67,7 +63,7 @@ def cached_stage(*, gpu: bool = False) -> Callable[[Callable[P, R]], Task[P, R]]
 
         @wraps(function)
         def hold_slot(*args: P.args, **kwargs: P.kwargs) -> R:
-            slot = concurrency(GPU_LIMIT, lease_duration=GPU_LEASE_S) if gpu else nullcontext()
+            slot = gpu_slot() if gpu else nullcontext()
             _keep_reason(module, name, inspect.signature(function).bind(*args, **kwargs).arguments)
             with slot, _explain_full_disk():
                 return function(*args, **kwargs)
