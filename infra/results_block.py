@@ -1,10 +1,16 @@
 """The Prefect block through which results are kept in the object store.
 
+It holds no keys, since Prefect's API gives a block's secrets to whoever may ask it anything. boto3
+finds them in the environment of each process that reads or writes results: `parts.py` puts them
+into the worker's, `keys_given` into that of a command.
+
 Run as ``python -m infra.results_block`` in a process of its own, since it alone needs Prefect's
 and prefect-aws' classes, and must not see the user's own Prefect profile.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from infra.settings import Settings, load_settings
@@ -15,13 +21,12 @@ BLOCK_NAME = "assayline-results"
 
 def wanted(settings: Settings) -> dict[str, Any]:
     """The block's content, as the server keeps it."""
-    key, secret = settings.store_access_key_id, settings.store_secret_access_key
     endpoint = settings.store_endpoint_url
     return {
         "bucket_name": settings.results_bucket,
         "credentials": {
-            "aws_access_key_id": key.get_secret_value() if key else None,
-            "aws_secret_access_key": secret.get_secret_value() if secret else None,
+            "aws_access_key_id": None,
+            "aws_secret_access_key": None,
             "region_name": settings.store_region,
             "aws_client_parameters": {
                 "endpoint_url": endpoint,
@@ -45,6 +50,21 @@ def _holds(found: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
         elif seen != value:
             return False
     return True
+
+
+@contextmanager
+def keys_given(settings: Settings) -> Iterator[None]:
+    """Let this process read and write results: the store's keys, where boto3 looks for them."""
+    before = {name: os.environ.get(name) for name in settings.store_keys}
+    os.environ.update(settings.store_keys)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def save(settings: Settings) -> None:
