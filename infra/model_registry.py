@@ -56,11 +56,13 @@ class Registry:
                 "no MLflow server; start one (assayline up) or set MLFLOW_TRACKING_URI"
             )
         self.url = settings.mlflow_url.rstrip("/")
+        self._login = settings.mlflow_login
 
     @cached_property
     def _client(self) -> Any:
         for name, value in _CLIENT_DEFAULTS.items():
             os.environ.setdefault(name, value)
+        os.environ.update(self._login)  # the one place where its client looks for a login
         from mlflow import MlflowClient
 
         return MlflowClient(tracking_uri=self.url, registry_uri=self.url)
@@ -313,8 +315,9 @@ class Registry:
         except MlflowException as error:
             if failed := re.search(r"too many (\d+) error responses", str(error)):
                 raise TrackingError(
-                    f"the MLflow server at {self.url} fails: it answers {failed[1]} each time; see "
-                    "its log. It may have done what it was asked"
+                    f"the MLflow server at {self.url} fails: it answers {failed[1]} each time; its "
+                    "log says why (of the embedded one logs/mlflow.log in the home folder), often "
+                    "a full disk. It may have done what it was asked"
                 ) from error
             if "Max retries exceeded" in str(error) or "failed with exception" in str(error):
                 raise TrackingError(

@@ -5,8 +5,9 @@ longer than a look at a running stack may take, and which makes a profile in the
 Runs are started and followed by Prefect's client (flows/commands/runs.py).
 """
 
+import base64
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -43,6 +44,33 @@ class Worker(BaseModel):
     last_heartbeat_time: datetime | None = None
 
 
+class FlowRunState(BaseModel):
+    """The state that a flow run is in, and since when."""
+
+    type: str
+    timestamp: datetime
+
+
+class FlowRun(BaseModel):
+    """A flow run as the server knows it."""
+
+    id: UUID
+    name: str
+    state: FlowRunState
+    tags: tuple[str, ...] = ()
+    labels: Mapping[str, Any] = {}
+    infrastructure_pid: str | None = None
+
+
+class Limit(BaseModel):
+    """A concurrency limit, and how many of its slots the server's database takes for held."""
+
+    id: UUID
+    name: str
+    active_slots: int
+    slot_decay_per_second: float = 0.0
+
+
 class PrefectApi:
     """One Prefect server."""
 
@@ -51,10 +79,9 @@ class PrefectApi:
         if not settings.prefect_url:
             raise StackError("no Prefect server; start one (assayline up) or set PREFECT_API_URL")
         self.url = settings.prefect_url.rstrip("/")
-        key = os.environ.get("PREFECT_API_KEY")
         self._client = httpx.Client(
             base_url=self.url,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers=_authorization(settings),
             timeout=30,
             # A proxy of the environment cannot reach this machine's loopback.
             trust_env=httpx.URL(self.url).host not in LOOPBACK,
@@ -87,6 +114,41 @@ class PrefectApi:
         if self._get_or_none(f"/v2/concurrency_limits/{name}") is None:
             body = {"name": name, "limit": slots, "active": True}
             self._post("/v2/concurrency_limits/", body, may_exist=True)
+
+    def limits(self) -> list[Limit]:
+        """All concurrency limits."""
+        found = self._pages("/v2/concurrency_limits/filter", {})
+        return TypeAdapter(list[Limit]).validate_python(found)
+
+    def free_slots(self, limit: Limit, slots: int) -> None:
+        """Give slots back that nobody holds a lease of."""
+        self._post("/v2/concurrency_limits/decrement", {"names": [limit.name], "slots": slots})
+
+    def release_lease(self, lease_id: UUID) -> None:
+        """Give the slots of a lease back; nothing happens where it is gone."""
+        body = {"lease_id": str(lease_id)}
+        with self._explained("the release of a lease"):
+            path = "/v2/concurrency_limits/decrement-with-lease"
+            self._send("POST", path, body).raise_for_status()
+
+    def flow_runs(self, pool: str, states: Iterable[str]) -> list[FlowRun]:
+        """The flow runs of a work pool that are in one of these types of states."""
+        body = {
+            "work_pools": {"name": {"any_": [pool]}},
+            "flow_runs": {"state": {"type": {"any_": sorted(states)}}},
+        }
+        found = self._pages("/flow_runs/filter", body)
+        return TypeAdapter(list[FlowRun]).validate_python(found)
+
+    def flow_run(self, run_id: UUID) -> FlowRun | None:
+        """One flow run; None where there is none of this id."""
+        found = self._get_or_none(f"/flow_runs/{run_id}")
+        return None if found is None else FlowRun.model_validate(found)
+
+    def end_flow_run(self, run_id: UUID, state: str, message: str) -> None:
+        """Put a flow run that cannot report itself any more into a final state."""
+        wanted = {"type": state, "name": state.capitalize(), "message": message}
+        self._post(f"/flow_runs/{run_id}/set_state", {"state": wanted})
 
     def block(self, block_type: str, name: str) -> Mapping[str, Any] | None:
         """A block's content, secrets included; None where there is none of this name."""
@@ -172,9 +234,29 @@ class PrefectApi:
         try:
             yield
         except httpx.HTTPStatusError as error:
+            if error.response.status_code == httpx.codes.UNAUTHORIZED:
+                raise StackError(no_login(self.url)) from error
             raise StackError(
                 f"the Prefect server at {self.url} refuses {what}: "
                 f"{error.response.status_code} {error.response.text[:500]}"
             ) from error
         except httpx.HTTPError as error:
             raise StackError(self._unreachable()) from error
+
+
+def no_login(url: str) -> str:
+    """What to tell who is not let in."""
+    return (
+        f"the Prefect server at {url} asks a login and refuses that of this process; `assayline "
+        "up` gives one for the server that it starts, and for another set PREFECT_API_AUTH_STRING "
+        "or PREFECT_API_KEY"
+    )
+
+
+def _authorization(settings: Settings) -> dict[str, str]:
+    """The header that lets this process in, as Prefect's own client sends it."""
+    if settings.prefect_login:
+        login = settings.prefect_login.get_secret_value()
+        return {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
+    key = os.environ.get("PREFECT_API_KEY")
+    return {"Authorization": f"Bearer {key}"} if key else {}

@@ -18,6 +18,7 @@ import httpx
 import psutil
 
 from infra.errors import PromotionError
+from infra.settings import load_settings
 
 logger = logging.getLogger(__name__)
 
@@ -179,12 +180,19 @@ def served(
 def _start(
     work: Path, tracking_url: str, model_uri: str, request_timeout_s: float
 ) -> subprocess.Popen[bytes]:
+    settings = load_settings()
+    # An MLflow that has a reader hands the artifacts over itself; nobody else needs the store.
+    hidden = settings.store_keys if settings.mlflow_reader else {}
     environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(HIDDEN_PREFIXES)
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(HIDDEN_PREFIXES) and name not in hidden
     }
     # The model is in the registry; nothing may be fetched from anywhere else.
     environment |= {
         "MLFLOW_TRACKING_URI": tracking_url,
+        # A model is somebody's code: it gets the login of who reads, and not the owner's.
+        **settings.mlflow_reader_login,
         "HF_HUB_OFFLINE": "1",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",

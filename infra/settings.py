@@ -21,6 +21,7 @@ from datetime import date
 from pathlib import Path
 from string import Template
 from typing import Self
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -39,9 +40,18 @@ PART_VARIABLES: Mapping[str, Mapping[str, str]] = {
         "store_access_key_id": "ASSAYLINE_STORE_ACCESS_KEY_ID",
         "store_secret_access_key": "ASSAYLINE_STORE_SECRET_ACCESS_KEY",
     },
-    "mlflow": {"mlflow_url": "MLFLOW_TRACKING_URI"},
-    "prefect": {"prefect_url": "PREFECT_API_URL"},
+    "mlflow": {
+        "mlflow_url": "MLFLOW_TRACKING_URI",
+        "mlflow_user": "MLFLOW_TRACKING_USERNAME",
+        "mlflow_password": "MLFLOW_TRACKING_PASSWORD",
+        "mlflow_reader": "ASSAYLINE_MLFLOW_READER",
+    },
+    "prefect": {"prefect_url": "PREFECT_API_URL", "prefect_login": "PREFECT_API_AUTH_STRING"},
 }
+# Those of them that say where a server is. A login alone names none: it may be of another program.
+NAMING_VARIABLES = frozenset(
+    {*PART_VARIABLES["store"].values(), "MLFLOW_TRACKING_URI", "PREFECT_API_URL"}
+)
 
 
 class Settings(BaseSettings):
@@ -88,8 +98,31 @@ class Settings(BaseSettings):
         validation_alias="MLFLOW_TRACKING_URI",
         description="MLflow tracking server and registry.",
     )
+    mlflow_user: str | None = Field(
+        default=None,
+        validation_alias="MLFLOW_TRACKING_USERNAME",
+        description="User at MLflow, who may change what is there; None where it asks no login.",
+    )
+    mlflow_password: SecretStr | None = Field(
+        default=None, validation_alias="MLFLOW_TRACKING_PASSWORD", description="Their password."
+    )
+    mlflow_reader: SecretStr | None = Field(
+        default=None,
+        description="Login at MLflow, as user:password, with which a model that is served is "
+        "fetched; None is the one above.",
+    )
     prefect_url: str | None = Field(
         default=None, validation_alias="PREFECT_API_URL", description="Prefect API, ending in /api."
+    )
+    prefect_login: SecretStr | None = Field(
+        default=None,
+        validation_alias="PREFECT_API_AUTH_STRING",
+        description="Login at Prefect, as user:password; None where it asks none.",
+    )
+    gpu_wait_s: float = Field(
+        default=86_400,
+        ge=1,
+        description="Seconds that a stage waits for a slot of the limit `gpu`; then its run fails.",
     )
 
     @field_validator("store_endpoint_url", "mlflow_url", "prefect_url")
@@ -98,6 +131,35 @@ class Settings(BaseSettings):
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("must be an address that begins with http:// or https://")
         return value
+
+    @property
+    def mlflow_login(self) -> dict[str, str]:
+        """The variables in which MLflow's client looks for user and password."""
+        if not self.mlflow_user or not self.mlflow_password:
+            return {}
+        return {
+            "MLFLOW_TRACKING_USERNAME": self.mlflow_user,
+            "MLFLOW_TRACKING_PASSWORD": self.mlflow_password.get_secret_value(),
+        }
+
+    @property
+    def mlflow_reader_login(self) -> dict[str, str]:
+        """The same for who only reads; the other login where there is none of a reader."""
+        if not self.mlflow_reader:
+            return self.mlflow_login
+        user, _, password = self.mlflow_reader.get_secret_value().partition(":")
+        return {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": password}
+
+    @property
+    def store_keys(self) -> dict[str, str]:
+        """The variables in which boto3 looks for the store's keys; empty where it has its own."""
+        key, secret = self.store_access_key_id, self.store_secret_access_key
+        if not key or not secret:
+            return {}
+        return {
+            "AWS_ACCESS_KEY_ID": key.get_secret_value(),
+            "AWS_SECRET_ACCESS_KEY": secret.get_secret_value(),
+        }
 
     def as_environment(self) -> dict[str, str]:
         """The variables from which another process reads the same settings."""
@@ -128,6 +190,19 @@ class StackSettings(BaseSettings):
     start_timeout_s: float = Field(
         default=120, ge=1, le=1800, description="Seconds that each server may take to answer."
     )
+    login: bool = Field(
+        default=True,
+        description="Prefect and MLflow ask a login, which is made at the first start; `off` lets "
+        "in whoever has an account on this machine.",
+    )
+    prefect_public_url: str | None = Field(
+        default=None,
+        description="Where a reverse proxy with TLS shows Prefect, for example "
+        "https://prefect.example.org; None is loopback alone.",
+    )
+    mlflow_public_url: str | None = Field(
+        default=None, description="Where a reverse proxy with TLS shows MLflow; None is loopback."
+    )
     mlflow_database_url: SecretStr | None = Field(
         default=None,
         description="MLflow's database, for example postgresql://user:password@host/mlflow "
@@ -150,6 +225,29 @@ class StackSettings(BaseSettings):
             raise ValueError(
                 f"ASSAYLINE_STORE_PORT, ASSAYLINE_MLFLOW_PORT and ASSAYLINE_PREFECT_PORT must "
                 f"differ, and are {ports}"
+            )
+        return self
+
+    @field_validator("prefect_public_url", "mlflow_public_url")
+    @classmethod
+    def _is_public_by_tls(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme != "https" or not parts.hostname or parts.username or parts.path.strip("/"):
+            raise ValueError(
+                "beyond this machine a server is shown by a reverse proxy with TLS alone; must be "
+                "https://HOST, without user, password and path"
+            )
+        return f"https://{parts.netloc}"
+
+    @model_validator(mode="after")
+    def _public_asks_a_login(self) -> Self:
+        if (self.prefect_public_url or self.mlflow_public_url) and not self.login:
+            raise ValueError(
+                "ASSAYLINE_LOGIN is off, and ASSAYLINE_PREFECT_PUBLIC_URL or "
+                "ASSAYLINE_MLFLOW_PUBLIC_URL names an address beyond this machine; whoever reaches "
+                "Prefect runs commands as you do, so leave the login on or the address out"
             )
         return self
 
@@ -192,7 +290,7 @@ def external_parts(home: Path) -> frozenset[str]:
     return frozenset(
         part
         for part, variables in PART_VARIABLES.items()
-        if any(named_by_user(variable) for variable in variables.values())
+        if any(named_by_user(variable) for variable in NAMING_VARIABLES & set(variables.values()))
     )
 
 

@@ -32,6 +32,9 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 # Of rows that nobody looked at for likeness.
 NO_LEAKS = Leakage(0, 0, 0, 0, 0, {}, 0, 0.8, 13, ())
 
+# A password that the worker of the stack is given for a user's database, to be looked for anywhere.
+CANARY_VARIABLE = "CANARY_PASSWORD"
+
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 
@@ -162,6 +165,18 @@ class RunningStack:
     environment: Mapping[str, str]
     folder: Path
 
+    @property
+    def login(self) -> tuple[str, str]:
+        """User and password of who may do everything, at Prefect and at MLflow."""
+        assert self.settings.prefect_login
+        user, _, password = self.settings.prefect_login.get_secret_value().partition(":")
+        return user, password
+
+    @property
+    def service_environment(self) -> Mapping[str, str]:
+        """What a service that loads a model is given: the reader's login, and no key."""
+        return {**self.environment, **self.settings.mlflow_reader_login}
+
     def assayline(
         self, *arguments: str, timeout_s: float = 240, **changes: str
     ) -> subprocess.CompletedProcess[str]:
@@ -187,10 +202,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """All servers and the worker, as `assayline up` starts them, in a home of their own."""
     folder = tmp_path_factory.mktemp("stack")
     home = folder / "home"
-    own = ("ASSAYLINE_STORE_", "ASSAYLINE_HOME", "MLFLOW_TRACKING", "PREFECT_")
+    own = ("ASSAYLINE_", "AWS_", "MLFLOW_TRACKING", "PREFECT_")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(own)},
         "ASSAYLINE_HOME": str(home),
+        CANARY_VARIABLE: secrets.token_hex(16),
         "ASSAYLINE_STORE_PORT": str(free_port()),
         "ASSAYLINE_MLFLOW_PORT": str(free_port()),
         "ASSAYLINE_PREFECT_PORT": str(free_port()),

@@ -14,7 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 from flows.commands import console
 from infra.errors import AssaylineError
 from infra.local.status import PartStatus
-from infra.settings import Settings, load_settings, load_stack_settings
+from infra.settings import Settings, external_parts, load_settings, load_stack_settings
 
 ALIASES = ("candidate", "staging", "production", "previous")
 EXIT_ERROR = 1
@@ -96,7 +96,8 @@ def up(*, as_json: AsJson = False) -> int:
             seconds = f"{arrival.seconds:5.1f} s"
             console.say(f"{arrival.name:<8} {arrival.how:<9} {seconds}  {arrival.address}", "good")
 
-    running = Stack(settings, stack).up(progress)
+    whole = Stack(settings, stack)
+    running = whole.up(progress)
     registration = running.registration
     names = registration.names if registration else ()
     if registration and registration.renewed:  # then the lines of the user's own are due, too
@@ -109,9 +110,30 @@ def up(*, as_json: AsJson = False) -> int:
                 "home": str(running.settings.home),
             }
         )
-    elif registration:
-        what = "registered" if registration.renewed else "unchanged"
-        console.say(f"deployments {what}: {', '.join(names)}")
+    else:
+        if registration:
+            what = "registered" if registration.renewed else "unchanged"
+            console.say(f"deployments {what}: {', '.join(names)}")
+        _show_login(running.settings, whole.external)
+    return 0
+
+
+@app.command(name="open")
+def open_pages(*, as_json: AsJson = False) -> int:
+    """Open the pages of Prefect and MLflow in your browser, logged in."""
+    import webbrowser
+
+    from infra.local.pages import pages
+
+    settings = load_settings()
+    found = pages(settings, external_parts(settings.home))
+    if as_json:
+        console.show_json([vars(page) for page in found])
+        return 0
+    for page in found:
+        shown = webbrowser.open(page.opens)
+        what = "opened" if shown else "no browser was found here; open it in yours"
+        console.say(f"{page.server:<8} {what}  {page.address}", "good" if shown else "bad")
     return 0
 
 
@@ -145,6 +167,7 @@ def status(*, as_json: AsJson = False) -> int:
         console.show_json({"parts": rows, "lines": lines, "disagreements": differ, "home": where})
     else:
         _show_parts(parts)
+        _show_login(settings, stack.external)
         _show_lines(lines)
         for line, what in differ.items():
             console.say(f"{line}: {what}", "bad")
@@ -182,6 +205,15 @@ def _show_parts(parts: list[PartStatus]) -> None:
         (part.name, part.state, part.address, str(part.pid or ""), part.log or "") for part in parts
     ]
     console.show_table(("part", "state", "address", "pid", "log"), rows)
+
+
+def _show_login(settings: Settings, external: frozenset[str]) -> None:
+    """One line on how to come in; none where the user runs both servers elsewhere."""
+    from infra.local.login import how_to_come_in
+
+    said = how_to_come_in(settings, external)
+    if said:
+        console.say(f"login    {said}")
 
 
 def _show_lines(lines: dict[str, dict[str, int]] | None) -> None:

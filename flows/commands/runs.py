@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from rich.console import Console
 
 from infra.errors import AssaylineError, StackError
+from infra.prefect_api import no_login
 from infra.settings import Settings
 
 if TYPE_CHECKING:
@@ -64,13 +65,14 @@ def run_deployment(
         raise StackError("no Prefect server; start one (assayline up) or set PREFECT_API_URL")
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
     from flows.commands.watch import Follower, is_cached
     from tasks.stages.caching import LOOK_UP_TAG
 
+    login = settings.prefect_login.get_secret_value() if settings.prefect_login else None
     with (
-        temporary_settings({PREFECT_API_URL: settings.prefect_url}),
+        temporary_settings({PREFECT_API_URL: settings.prefect_url, PREFECT_API_AUTH_STRING: login}),
         get_client(sync_client=True) as client,
         _explained(settings.prefect_url),
     ):
@@ -96,6 +98,8 @@ def _explained(prefect_url: str) -> Iterator[None]:
     try:
         yield
     except httpx.HTTPStatusError as error:
+        if error.response.status_code == httpx.codes.UNAUTHORIZED:
+            raise StackError(no_login(prefect_url)) from error
         raise StackError(f"Prefect refuses the run: {error.response.text}") from error
     except httpx.HTTPError as error:
         raise StackError(

@@ -28,6 +28,8 @@ SETTLE_S = 3.0
 # A run's process sends its last log lines as it ends, after its last state.
 LOG_DELAY_S = 1.0
 PROGRESS_EVERY_S = 10.0
+# A worker takes a run within seconds; after this long one wants to know why it does not.
+BEGINS_WITHIN_S = 30.0
 OUR_LOGGERS = ("tasks", "infra", "flows")
 
 
@@ -41,6 +43,8 @@ class Follower:
     _printed: set[UUID] = field(default_factory=set)
     _logs_since: datetime = field(default_factory=lambda: datetime.now(UTC) - timedelta(seconds=5))
     _seen_logs: set[UUID] = field(default_factory=set)
+    _began: float = field(default_factory=time.monotonic)
+    _told_that_it_waits: bool = False
     _progress_due: float = 0.0
     _progress: str = ""
 
@@ -51,6 +55,7 @@ class Follower:
             self._print_news()
             if run.state is not None and run.state.is_final():
                 break
+            self._tell_if_it_waits(run)
             time.sleep(POLL_S)
         deadline = time.monotonic() + SETTLE_S
         time.sleep(LOG_DELAY_S)
@@ -63,6 +68,20 @@ class Follower:
         return self.client.read_task_runs(
             flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[self.flow_run_id])),
             sort=TaskRunSort.EXPECTED_START_TIME_ASC,
+        )
+
+    def _tell_if_it_waits(self, run: FlowRun) -> None:
+        """Say once that a run has not begun, and where to look."""
+        begins = run.state is not None and not (run.state.is_scheduled() or run.state.is_pending())
+        waited_s = time.monotonic() - self._began
+        if begins or self._told_that_it_waits or waited_s < BEGINS_WITHIN_S:
+            return
+        self._told_that_it_waits = True
+        state = run.state.name if run.state else "without a state"
+        self._say(
+            f"the run has not begun for {waited_s:.0f} s (Prefect says: {state}). Another run of "
+            "the line may hold it back; or its worker is not up, or Prefect's server cannot write: "
+            "see `assayline status` and the logs that it names"
         )
 
     def _print_news(self) -> bool:

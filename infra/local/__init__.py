@@ -2,14 +2,25 @@
 
 ::
 
-    stack.py        up, down and status: what a user asks for
-    start.py        the start of the parts, in its order
-    status.py       what each part is doing
-    furnishing.py   what the flows need to find on the Prefect server
-    parts.py        what each part is: its command, environment, port and log
-    health.py       whether a part answers, and what a log says about one that does not
-    supervision.py  the supervisord that keeps the parts alive
-    leftovers.py    the processes that a crash of supervisord leaves over
-    launch.py       the first lines of each part's process
-    private.py      files that only their owner reads: keys, environments, stack.env
+    stack.py          up, down and status: what a user asks for
+    start.py          the start of the parts, in its order
+    status.py         what each part is doing
+    prefect_setup.py  what the flows need to find on the Prefect server
+    deployments.py    registers what prefect.yaml names
+    parts.py          what each part is: its command, environment, port and log
+    health.py         whether a part answers, and what a log says about one that does not
+    supervision.py    the supervisord that keeps the parts alive
+    orphans.py        the processes that a crash of supervisord leaves over
+    launch.py         the first lines of each part's process
+    private_files.py  files that only their owner reads: keys, environments, stack.env
+
+    login.py          who may come in: the login of owner and reader
+    pages.py          the servers' pages, opened in a browser with the login
+    gate.py           what a server does not answer: other hosts, other origins
+    prefect_server.py, mlflow_app.py    Prefect's and MLflow's servers behind the gate
+    mlflow_users.py   the reader's user at MLflow
+
+    worker.py         Prefect's worker, and beside it the look for what a crash left
+    abandoned.py      runs whose process is gone, slots that nobody holds
+    leases.py         who holds the slots, as the Prefect server keeps it
 """

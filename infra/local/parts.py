@@ -2,18 +2,23 @@
 
 import hashlib
 import importlib.util
+import io
 import json
 import socket
+import sys
 import sysconfig
 from collections.abc import Mapping
+from configparser import ConfigParser
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import SecretStr
 
 from infra.errors import StackError
+from infra.local.gate import ADDRESSES_VARIABLE
+from infra.local.login import OWNER, USERS_FILE, Login
 from infra.local.private_files import StoreKeys
 from infra.results_block import BLOCK_NAME, BLOCK_TYPE
 from infra.settings import Settings, StackSettings
@@ -24,6 +29,12 @@ WORK_POOL = "assayline"
 # crash leaves over can be told from everything else on the machine.
 MARK = "ASSAYLINE_STACK_OF"
 OWN_LOGGERS = ("flows", "tasks", "infra")
+# Beside MLflow's database: how it asks for a login.
+LOGIN_CONFIG = Path("mlflow") / "login.ini"
+# Of the slots that are held, which stand in the server's database. Prefect's default forgets them
+# with the server's process, and the slots stay taken.
+LEASE_STORAGE = "prefect.server.concurrency.lease_storage.filesystem"
+LEASES_FOLDER = Path("prefect") / "concurrency_leases"
 QUIET = {
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -84,16 +95,11 @@ def script(name: str) -> str:
 
 def object_store_environment(settings: Settings) -> dict[str, str]:
     """How MLflow's server reaches the object store."""
-    variables: dict[str, str | SecretStr | None] = {
-        "MLFLOW_S3_ENDPOINT_URL": settings.store_endpoint_url,
-        "AWS_ACCESS_KEY_ID": settings.store_access_key_id,
-        "AWS_SECRET_ACCESS_KEY": settings.store_secret_access_key,
-        "AWS_DEFAULT_REGION": settings.store_region,
-    }
+    endpoint = settings.store_endpoint_url
     return {
-        name: value.get_secret_value() if isinstance(value, SecretStr) else value
-        for name, value in variables.items()
-        if value
+        **({"MLFLOW_S3_ENDPOINT_URL": endpoint} if endpoint else {}),
+        **settings.store_keys,
+        "AWS_DEFAULT_REGION": settings.store_region,
     }
 
 
@@ -150,53 +156,100 @@ def store_part(home: Path, keys: StoreKeys, port: int) -> Part:
     )
 
 
-def mlflow_part(home: Path, settings: Settings, stack: StackSettings) -> Part:
+def mlflow_part(home: Path, settings: Settings, stack: StackSettings, login: Login | None) -> Part:
     """The MLflow tracking server and registry."""
     database = stack.mlflow_database_url
     port = stack.mlflow_port
+    asking = {
+        "MLFLOW_AUTH_CONFIG_PATH": str(home / LOGIN_CONFIG),
+        "MLFLOW_AUTH_ADMIN_PASSWORD": login.owner_password,
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": login.form_key,
+    } if login else {}  # fmt: skip
+    reached_at = addresses(port, stack.mlflow_public_url)
     return Part(
         name="mlflow",
         address=f"http://{HOST}:{port}",
         command=(
-            script("mlflow"), "server", "--host", HOST, "--port", str(port), "--workers", "1",
+            script("mlflow"), "server", "--app-name", "assayline", "--host", HOST,
+            "--port", str(port), "--workers", "1",
             "--artifacts-destination", f"s3://{settings.mlflow_bucket}",
         ),
         environment={
             **QUIET,
             **object_store_environment(settings),
+            **asking,
+            ADDRESSES_VARIABLE: " ".join(reached_at),
+            # MLflow has its own list, of this machine's names alone if it is given none.
+            "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(urlsplit(one).netloc for one in reached_at),
+            "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ",".join(reached_at),
             "MLFLOW_BACKEND_STORE_URI": database.get_secret_value()
             if database
             else f"sqlite:///{home}/mlflow/mlflow.db",
             # Jobs are MLflow's own evaluations; four processes that nothing here uses.
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         },
-        without=("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"),
+        without=(
+            "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_TRACKING_USERNAME",
+            "MLFLOW_TRACKING_PASSWORD",
+        ),
         port=port,
         port_variable="ASSAYLINE_MLFLOW_PORT",
     )  # fmt: skip
 
 
-def prefect_part(home: Path, stack: StackSettings) -> Part:
+def mlflow_login_config(home: Path) -> str:
+    """How MLflow asks for a login: who has one reads, and only the owner changes anything."""
+    config = ConfigParser(interpolation=None)
+    config["mlflow"] = {
+        "default_permission": "READ",
+        "database_uri": f"sqlite:///{home / USERS_FILE}",
+        "admin_username": OWNER,
+        # Else it would hash the password anew for each request, at 50 ms of processor time.
+        "auth_cache_ttl_seconds": "60",
+    }
+    text = io.StringIO()
+    config.write(text)
+    return text.getvalue().replace("%", "%%")  # MLflow reads it with interpolation
+
+
+def prefect_part(home: Path, stack: StackSettings, login: Login | None) -> Part:
     """The Prefect server."""
     database = stack.prefect_database_url
     port = stack.prefect_port
+    reached_at = addresses(port, stack.prefect_public_url)
+    shown_at = stack.prefect_public_url or reached_at[0]
     return Part(
         name="prefect",
         address=f"http://{HOST}:{port}",
-        command=(script("prefect"), "server", "start", "--host", HOST, "--port", str(port)),
+        command=(sys.executable, "-m", "infra.local.prefect_server", HOST, str(port)),
         environment={
             **QUIET,
+            **({"PREFECT_SERVER_API_AUTH_STRING": login.owner} if login else {}),
             "PREFECT_HOME": str(home / "prefect"),
-            "PREFECT_SERVER_UI_API_URL": f"http://{HOST}:{port}/api",
+            "PREFECT_SERVER_API_HOST": HOST,
+            "PREFECT_SERVER_API_PORT": str(port),
+            "PREFECT_SERVER_UI_API_URL": f"{shown_at}/api",
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASE_STORAGE,
+            ADDRESSES_VARIABLE: " ".join(reached_at),
+            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(reached_at),
             "PREFECT_API_DATABASE_CONNECTION_URL": database.get_secret_value()
             if database
             else f"sqlite+aiosqlite:///{home}/prefect/prefect.db",
         },
-        without=("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE"),
+        without=(
+            "PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_PROFILE",
+            *(() if login else ("PREFECT_SERVER_API_AUTH_STRING",)),
+        ),
         port=port,
         port_variable="ASSAYLINE_PREFECT_PORT",
-    )
+    )  # fmt: skip
+
+
+def addresses(port: int, public_url: str | None) -> tuple[str, ...]:
+    """Under which a server of the stack is reached, and from whose pages it takes requests."""
+    local = (f"http://{HOST}:{port}", f"http://localhost:{port}")
+    return (*local, public_url) if public_url else local
 
 
 def worker_part(home: Path, settings: Settings, stack: StackSettings) -> Part:
@@ -204,10 +257,7 @@ def worker_part(home: Path, settings: Settings, stack: StackSettings) -> Part:
     return Part(
         name="worker",
         address=f"work pool {WORK_POOL}",
-        command=(
-            script("prefect"), "worker", "start", "--pool", WORK_POOL, "--type", "process",
-            "--name", worker_name(),
-        ),
+        command=(sys.executable, "-m", "infra.local.worker", WORK_POOL, worker_name()),
         environment={
             **prefect_environment(home, stack.project, settings),
             "PREFECT_WORKER_QUERY_SECONDS": "1",  # a run waits this long before it starts

@@ -8,14 +8,19 @@ from pydantic import SecretStr
 
 from infra.errors import StackError
 from infra.local import health
+from infra.local.abandoned import free_slots_without_holder
 from infra.local.deployments import Registration
+from infra.local.login import Login, login_of, with_login
+from infra.local.mlflow_users import ensure_reader
 from infra.local.orphans import sweep
 from infra.local.parts import (
     HOST,
+    LOGIN_CONFIG,
     WORK_POOL,
     Part,
     logging_config,
     logging_file,
+    mlflow_login_config,
     mlflow_part,
     prefect_part,
     store_part,
@@ -77,6 +82,7 @@ class Stack:
         """
         with locked(self.home):
             store_keys(self.home)
+            self._login()
             settings = self._settings()
             result_key(settings)
             self._check_external(settings, progress)
@@ -135,8 +141,22 @@ class Stack:
         registration = register_deployments(prefect_api, settings, self._stack.project)
 
         start.wait("mlflow", lambda: health.mlflow_answers(settings))
+        login = self._login()
+        if login and "mlflow" not in self.external:
+            ensure_reader(settings, login)
         start.wait("worker", lambda: self._worker_is_well(prefect_api))
+        if not self._stack.worker and not is_shared:
+            free_slots_without_holder(prefect_api, self.home)
         return Running(settings, registration)
+
+    @property
+    def _asks_login(self) -> bool:
+        """Whether a server that runs here is to ask a login."""
+        return self._stack.login and not {"mlflow", "prefect"} <= self.external
+
+    def _login(self) -> Login | None:
+        """What it is; None where none is asked."""
+        return login_of(self.home) if self._asks_login else None
 
     def _settings(self, *, as_last_started: bool = False) -> Settings:
         """The settings with the addresses and keys of the parts that run here.
@@ -159,14 +179,16 @@ class Stack:
             local["prefect_url"] = f"http://{HOST}:{self._stack.prefect_port}/api"
         if as_last_started:
             local = {name: getattr(self._given, name) or value for name, value in local.items()}
-        return self._given.model_copy(update=local)
+            return self._given.model_copy(update=local)
+        own = frozenset({"mlflow", "prefect"} - self.external)
+        return with_login(self._given.model_copy(update=local), self._login(), own)
 
     def _plan(self, settings: Settings) -> list[Part]:
-        keys = store_keys(self.home)
+        keys, login = store_keys(self.home), self._login()
         makers: dict[str, Callable[[], Part]] = {
             "store": lambda: store_part(self.home, keys, self._stack.store_port),
-            "mlflow": lambda: mlflow_part(self.home, settings, self._stack),
-            "prefect": lambda: prefect_part(self.home, self._stack),
+            "mlflow": lambda: mlflow_part(self.home, settings, self._stack, login),
+            "prefect": lambda: prefect_part(self.home, self._stack, login),
         }
         parts = [make() for name, make in makers.items() if name not in self.external]
         if self._stack.worker:
@@ -174,6 +196,7 @@ class Stack:
         for folder in ("store", "mlflow", "prefect"):
             make_folder(self.home / folder)
         write_private(logging_file(self.home), logging_config())
+        write_private(self.home / LOGIN_CONFIG, mlflow_login_config(self.home))
         return parts
 
     def _check_external(self, settings: Settings, progress: Progress) -> None:

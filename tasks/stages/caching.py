@@ -19,7 +19,6 @@ from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
-from prefect.concurrency.sync import concurrency
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 from prefect.transactions import get_transaction
@@ -27,20 +26,17 @@ from prefect.transactions import get_transaction
 from infra.code_digest import code_of
 from infra.digests import as_json, digest_of
 from infra.errors import IntegrityError, StoreError
-from infra.prefect_api import GPU_LIMIT
 from infra.result_signatures import UnsignedResultError
 from infra.settings import load_settings
 from infra.signed_results import KeptResults
 from infra.store import open_store
 from tasks.stages.reasons import StageRun, keep_run, now
+from tasks.stages.slots import gpu_slot
 
 logger = logging.getLogger(__name__)
 
 # Tells the tasks that run every time from those that are skipped when nothing changed.
 LOOK_UP_TAG = "look-up"
-# A killed run cannot give its slot back; Prefect frees it when the lease runs out. 60 s is the
-# shortest lease that the server grants.
-GPU_LEASE_S = 60.0
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -77,7 +73,7 @@ def cached_stage(*, gpu: bool = False) -> Callable[[Callable[P, R]], Task[P, R]]
         @wraps(function)
         def hold_slot(*args: P.args, **kwargs: P.kwargs) -> R:
             _refuse_a_changed_result(name)
-            slot = concurrency(GPU_LIMIT, lease_duration=GPU_LEASE_S) if gpu else nullcontext()
+            slot = gpu_slot() if gpu else nullcontext()
             _keep_reason(module, name, inspect.signature(function).bind(*args, **kwargs).arguments)
             with slot, _explain_full_disk():
                 return function(*args, **kwargs)

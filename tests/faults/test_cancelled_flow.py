@@ -9,7 +9,7 @@ import pytest
 
 from infra.prefect_api import GPU_LIMIT
 from infra.store import MANIFEST, ObjectStore
-from tasks.stages.caching import GPU_LEASE_S
+from tasks.stages.slots import GPU_LEASE_S
 from tests.conftest import SCRIPTS, RunningStack
 from tests.faults.test_killed_flow import PATIENCE_S, wait_for_checkpoint
 from tests.integration.test_retrain import write_config, write_reviews
@@ -19,19 +19,20 @@ FREE_WITHIN_S = GPU_LEASE_S / 2
 
 
 def ask(stack: RunningStack, path: str, body: dict[str, Any]) -> Any:
-    answer = httpx.post(f"{stack.settings.prefect_url}/{path}", json=body, timeout=30)
+    url = f"{stack.settings.prefect_url}/{path}"
+    answer = httpx.post(url, json=body, auth=stack.login, timeout=30)
     assert answer.is_success, answer.text
     return answer.json()
 
 
 def slots_taken(stack: RunningStack) -> int:
     url = f"{stack.settings.prefect_url}/v2/concurrency_limits/{GPU_LIMIT}"
-    return int(httpx.get(url, timeout=30).json()["active_slots"])
+    return int(httpx.get(url, auth=stack.login, timeout=30).json()["active_slots"])
 
 
 def state_of(stack: RunningStack, run_id: str) -> str:
-    found = httpx.get(f"{stack.settings.prefect_url}/flow_runs/{run_id}", timeout=30).json()
-    return str(found["state"]["type"])
+    url = f"{stack.settings.prefect_url}/flow_runs/{run_id}"
+    return str(httpx.get(url, auth=stack.login, timeout=30).json()["state"]["type"])
 
 
 def steps_in(store: ObjectStore) -> list[int]:
@@ -52,6 +53,7 @@ def test_a_cancelled_run_keeps_its_steps_and_frees_its_slot(
         training={"epochs": 900, "learning_rate": 1e-3, "checkpoint_every_s": 3600},
     )
     store = ObjectStore(stack.settings)
+    store.delete(store.uri("checkpoints") + "/")  # those of other tests
     before = slots_taken(stack)
     run = subprocess.Popen(
         [SCRIPTS / "assayline", "run", str(config)],

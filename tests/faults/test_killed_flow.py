@@ -59,6 +59,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint(
         training={"epochs": 24, "learning_rate": 1e-3},
     )
     store = ObjectStore(stack.settings)
+    store.delete(store.uri("checkpoints") + "/")  # those of other tests
     command = [SCRIPTS / "assayline", "run", str(config)]
     run = subprocess.Popen(
         command, env=dict(stack.environment), cwd=stack.folder, text=True,
@@ -75,7 +76,9 @@ def test_a_killed_run_goes_on_from_its_checkpoint(
 
     # The killed run holds its slot until the lease runs out; another lets the next one in at once.
     changed = httpx.patch(
-        f"{stack.settings.prefect_url}/v2/concurrency_limits/{GPU_LIMIT}", json={"limit": 2}
+        f"{stack.settings.prefect_url}/v2/concurrency_limits/{GPU_LIMIT}",
+        json={"limit": 2},
+        auth=stack.login,
     )
     assert changed.is_success, changed.text
     again = stack.assayline("run", str(config))

@@ -43,7 +43,8 @@ def latest_state(stack: RunningStack, deployment: str) -> dict[str, str]:
         "sort": "EXPECTED_START_TIME_DESC",
         "limit": 1,
     }
-    found = httpx.post(f"{stack.settings.prefect_url}/flow_runs/filter", json=wanted).json()
+    url = f"{stack.settings.prefect_url}/flow_runs/filter"
+    found = httpx.post(url, json=wanted, auth=stack.login).json()
     state: dict[str, str] = found[0]["state"]
     return state
 

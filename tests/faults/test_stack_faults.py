@@ -61,6 +61,7 @@ def elsewhere(stack: RunningStack, tmp_path: Path) -> Iterator[RunningStack]:
             stack.settings.store_secret_access_key.get_secret_value()
         ),
         "PREFECT_API_URL": str(stack.settings.prefect_url),
+        "PREFECT_API_AUTH_STRING": ":".join(stack.login),
     }
     settings = stack.settings.model_copy(update={"home": home})
     other = replace(stack, settings=settings, environment=environment, folder=tmp_path)

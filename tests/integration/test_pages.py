@@ -26,7 +26,7 @@ PLACEHOLDERS = {
 }  # fmt: skip
 OPTIONS = {"--reason": "tried", "--by": "Ada", "--at": "2026-01-01"}
 # They would end the servers of this test; tests/integration/test_stack.py runs them.
-OF_THE_STACK = {"assayline up", "assayline down"}
+OF_THE_STACK = {"assayline up", "assayline down", "assayline open"}
 # The line's one version is in production, and there is none to go back to: the message says so.
 REFUSED = {"promote": "is in production already", "rollback": "has no previous version"}
 
@@ -129,7 +129,7 @@ def test_the_model_is_used_as_the_readme_shows(stack: RunningStack) -> None:
     program = program.replace("http://127.0.0.1:15000", str(stack.settings.mlflow_url))
     program = program.replace("models:/bbc-news@", "models:/reviews@")
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=stack.folder, env=dict(stack.environment),
+        [sys.executable, "-c", program], cwd=stack.folder, env=dict(stack.service_environment),
         capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

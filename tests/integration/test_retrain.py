@@ -76,7 +76,8 @@ def write_config(folder: Path, name: str = "reviews.yaml", **changes: object) ->
 def tags_by_name(stack: RunningStack, tag: str) -> dict[str, list[str]]:
     """The tags of each deployment that the Prefect server finds by one tag, by `flow/name`."""
     wanted = {"deployments": {"tags": {"all_": [tag]}}}
-    found = httpx.post(f"{stack.settings.prefect_url}/deployments/filter", json=wanted).json()
+    url = f"{stack.settings.prefect_url}/deployments/filter"
+    found = httpx.post(url, json=wanted, auth=stack.login).json()
     names = {str(row.id): name for name, row in PrefectApi(stack.settings).deployments().items()}
     return {names[row["id"]]: row["tags"] for row in found}
 
@@ -181,7 +182,7 @@ def test_production_serves_without_this_project(stack: RunningStack) -> None:
         [sys.executable, "-I", "-S", "-c", program, sysconfig.get_path("purelib"),
          str(stack.settings.mlflow_url)],
         capture_output=True, text=True, timeout=120, check=False,
-        env={**stack.environment, "HF_HUB_OFFLINE": "1"}, cwd=stack.folder,
+        env={**stack.service_environment, "HF_HUB_OFFLINE": "1"}, cwd=stack.folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["label"]["0"] == "sports"

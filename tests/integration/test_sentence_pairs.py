@@ -77,7 +77,7 @@ def test_the_run_after_it_goes_on_from_the_checked_data_to_production(
         [sys.executable, "-I", "-S", "-c", _ASK, sysconfig.get_path("purelib"),
          str(stack.settings.mlflow_url)],
         capture_output=True, text=True, timeout=120, check=False,
-        env={**stack.environment, "HF_HUB_OFFLINE": "1"}, cwd=stack.folder,
+        env={**stack.service_environment, "HF_HUB_OFFLINE": "1"}, cwd=stack.folder,
     )  # fmt: skip
     assert served.returncode == 0, served.stderr
     vectors = np.array([row["vector"] for row in json.loads(served.stdout)])  # (3, H)

@@ -139,8 +139,8 @@ def test_the_settings_are_found_by_other_commands(stack: RunningStack) -> None:
 
 def test_prefect_has_pool_limit_and_results_block(stack: RunningStack) -> None:
     url = stack.settings.prefect_url
-    pool = httpx.get(f"{url}/work_pools/assayline").json()
-    limit = httpx.get(f"{url}/v2/concurrency_limits/gpu").json()
+    pool = httpx.get(f"{url}/work_pools/assayline", auth=stack.login).json()
+    limit = httpx.get(f"{url}/v2/concurrency_limits/gpu", auth=stack.login).json()
     block = PrefectApi(stack.settings).block("assayline-results", "results")
     assert pool["type"] == "process"
     assert "env" in pool["base_job_template"]["variables"]["properties"]
@@ -151,7 +151,7 @@ def test_prefect_has_pool_limit_and_results_block(stack: RunningStack) -> None:
 
 def test_the_user_interfaces_answer(stack: RunningStack) -> None:
     for url in (stack.settings.mlflow_url, (stack.settings.prefect_url or "")[: -len("/api")]):
-        page = httpx.get(url or "", follow_redirects=True)
+        page = httpx.get(url or "", auth=stack.login, follow_redirects=True)
         assert page.status_code == 200
         assert "text/html" in page.headers["content-type"]
 
@@ -162,9 +162,13 @@ def test_the_users_own_prefect_profile_is_left_alone(stack: RunningStack, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
-def test_status_shows_the_aliases_of_each_line(stack: RunningStack) -> None:
+def test_status_shows_the_aliases_of_each_line(
+    stack: RunningStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from mlflow import MlflowClient
 
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", stack.login[0])
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", stack.login[1])
     client = MlflowClient(stack.settings.mlflow_url, stack.settings.mlflow_url)
     client.create_registered_model("a-line")
     for _ in range(2):
@@ -267,14 +271,15 @@ def test_the_ui_asks_this_server(stack: RunningStack) -> None:
     assert httpx.get(f"{address}/ui-settings").json()["api_url"] == stack.settings.prefect_url
 
 
-def test_a_schedule_plans_runs(prefect_api: PrefectApi) -> None:
+def test_a_schedule_plans_runs(stack: RunningStack, prefect_api: PrefectApi) -> None:
     deployment = prefect_api.deployments()["adding/sums"]
     wanted = {
         "deployments": {"id": {"any_": [str(deployment.id)]}},
         "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
     }
     deadline = time.monotonic() + 60
-    while not httpx.post(f"{prefect_api.url}/flow_runs/filter", json=wanted).json():
+    url = f"{prefect_api.url}/flow_runs/filter"
+    while not httpx.post(url, json=wanted, auth=stack.login).json():
         assert time.monotonic() < deadline, "Prefect's scheduler planned no run"
         time.sleep(1)
 
@@ -291,7 +296,8 @@ def test_registering_again_does_nothing_until_something_changes(
     (project / "prefect.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     assert register_project(stack, project, prefect_api) == (("adding/sums",), True)
     assert "going-back/sums" not in prefect_api.deployments()
-    found = httpx.get(f"{prefect_api.url}/deployments/name/adding/sums").json()
+    url = f"{prefect_api.url}/deployments/name/adding/sums"
+    found = httpx.get(url, auth=stack.login).json()
     assert found["parameters"] == {"config": {"line": "sums", "rows": [4]}}
 
 
