@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ from tasks.registry.transitions import bring_in_order
 from tasks.registry.version_tags import ENTRY_TAG, WEIGHTS_TAG
 from tasks.registry.witness import begin
 from tasks.verdicts import GateResult, Verdict
+from tests.registered import add_version
 
 REPORT = Report(Artifact("s3://b/r", "a" * 64, 1), Artifact("s3://b/c", "b" * 64, 1), "http://r")
 Moves = list[tuple[str, int | None, int | None]]
@@ -41,7 +43,7 @@ def judgement(verdict: Verdict = Verdict.PASS) -> Judgement:
 
 @dataclass(frozen=True)
 class Line:
-    """A line in a real registry; its versions hold no model."""
+    """A line in a real registry; its versions hold two small files, and no model."""
 
     name: str
     store: ObjectStore
@@ -49,13 +51,11 @@ class Line:
 
     def add(self, number: int | None = None) -> Version:
         """Register one more version, whose number the caller may know."""
-        client = self.tracking._client
         number = number or max(self.tracking.versions(self.name), default=0) + 1
         tags = {WEIGHTS_TAG: f"w{number}"}
-        made = client.create_model_version(
-            self.name, "s3://no/model", tags=tags, await_creation_for=0
-        )
-        return Version(self.name, int(made.version), f"w{number}", run_id="", url="")
+        with tempfile.TemporaryDirectory() as folder:
+            made, manifest = add_version(self.name, Path(folder), tags, self.store, self.tracking)
+        return Version(self.name, made, f"w{number}", run_id="", url="", manifest_sha256=manifest)
 
     def promote(self, version: Version, verdict: Verdict = Verdict.PASS) -> Decision:
         """Have the policy decide on a version."""
@@ -63,8 +63,9 @@ class Line:
             self.name, version.weights_sha256, store=self.store, tracking=self.tracking
         )
         return promote_version(
-            version, judgement(verdict), REPORT, champion, store=self.store, tracking=self.tracking
-        )
+            version, judgement(verdict), REPORT, champion, None,
+            store=self.store, tracking=self.tracking,
+        )  # fmt: skip
 
     def roll_back(self, by: str = "Ada", reason: str = "worse") -> LedgerEntry:
         return roll_back_line(self.name, by, reason, store=self.store, tracking=self.tracking)
@@ -185,7 +186,7 @@ def fork(settings: Settings, name: str, work: Callable[[Line], Any], told: Path)
         return child
     code = 1
     try:
-        manual_promotion.load_test = lambda *_: None
+        manual_promotion.load_test = lambda *_, **__: None
         line = Line(name, ObjectStore(settings), Tracking(settings))
         told.write_text(json.dumps(_outcome(work, line)))
         code = 0

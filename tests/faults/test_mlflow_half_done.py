@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from infra.errors import PromotionError, TrackingError
+from infra.registered_artifacts import keep_manifest
 from infra.settings import Settings
 from infra.store import ObjectStore
 from infra.tracking import Tracking
@@ -128,20 +129,29 @@ def test_a_record_that_was_made_and_denied_is_made_once(
 
 @pytest.mark.parametrize("times", [1, pytest.param(ONE_CALL, marks=pytest.mark.slow)])
 def test_a_version_that_was_made_and_denied_is_the_first_of_its_key(
-    times: int, through: Tracking, proxy: Proxy, tracking: Tracking, tmp_path: Path
+    times: int,
+    through: Tracking,
+    proxy: Proxy,
+    tracking: Tracking,
+    store: ObjectStore,
+    tmp_path: Path,
 ) -> None:
     """The client asks again, and MLflow makes one more: what is promoted is the one found later."""
     from mlflow.models import Model
 
     line = f"denied-version-{times}"
     Model().save(str(tmp_path / "MLmodel"))
+
+    def keep(manifest: bytes) -> str:
+        return keep_manifest(manifest, store)
+
     run = tracking.open_run(line, "run", {})
     proxy.rule = failing_after("model-versions/create", times)
     if times == 1:
-        number = through.register_model(line, "key", run, tmp_path, {})
+        number = through.register_model(line, "key", run, tmp_path, {}, keep)
     else:
         with pytest.raises(TrackingError, match="answers 500 each time"):
-            through.register_model(line, "key", run, tmp_path, {})
+            through.register_model(line, "key", run, tmp_path, {}, keep)
         number = through.find_version(line, "key") or 0
     assert number == 1
     assert tracking.find_version(line, "key") == 1

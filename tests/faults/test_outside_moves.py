@@ -207,7 +207,7 @@ def test_a_move_while_the_previous_version_is_tried_stops_the_rollback(
 ) -> None:
     monkeypatch.setattr(
         "tasks.registry.manual_promotion.load_test",
-        lambda *_: line.tracking.set_alias(line.name, "production", 3),
+        lambda *_, **__: line.tracking.set_alias(line.name, "production", 3),
     )
     with pytest.raises(PromotionError, match="production names version 3 in MLflow"):
         line.roll_back()
@@ -220,7 +220,7 @@ def test_the_way_back_by_hand_of_somebody_else_is_still_her_word(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is moved outside after a rollback and restored does not let the schedule overrule it."""
-    monkeypatch.setattr("tasks.registry.manual_promotion.load_test", lambda *_: None)
+    monkeypatch.setattr("tasks.registry.manual_promotion.load_test", lambda *_, **__: None)
     line.roll_back()
     line.tracking.set_alias(line.name, "production", 2)
     reconcile(line, "restore")

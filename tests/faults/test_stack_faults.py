@@ -195,10 +195,21 @@ def test_status_and_down_where_nothing_runs(fresh: RunningStack) -> None:
     assert not fresh.settings.home.exists()
 
 
-@pytest.mark.parametrize("part", ["store", "worker"])
-def test_a_killed_part_is_started_again(stack: RunningStack, part: str) -> None:
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ("store", signal.SIGKILL),
+        ("worker", signal.SIGKILL),
+        pytest.param("store", signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param("mlflow", signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param("prefect", signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+)
+def test_a_killed_part_is_started_again(
+    stack: RunningStack, part: str, told: signal.Signals
+) -> None:
     before = pid_of(stack, part)
-    os.kill(before, signal.SIGKILL)
+    os.kill(before, told)
     deadline = time.monotonic() + 60
     while pid_of(stack, part) in {0, before}:
         assert time.monotonic() < deadline
