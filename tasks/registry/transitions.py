@@ -22,6 +22,7 @@ overtaken. If it is killed before that, its mark tells the next one what happene
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -214,7 +215,7 @@ def _begin_witness(state: LineState, tracking: Tracking) -> None:
 def _record_outside(state: LineState, store: ObjectStore, tracking: Tracking) -> None:
     production, previous = state.aliases
     touched = next(v for v in (production, *state.outcome.served, previous) if v is not None)
-    try:
+    with suppress(OvertakenError):  # then somebody else recorded something: look again
         record(
             store,
             tracking,
@@ -228,8 +229,6 @@ def _record_outside(state: LineState, store: ObjectStore, tracking: Tracking) ->
             evidence=evidence_of_version(state.line, touched, tracking),
             previous=previous,
         )
-    except OvertakenError:
-        _log.info("somebody else recorded a transition of %s first", state.line)
 
 
 def _say_what_is_mended(state: LineState) -> None:

@@ -127,7 +127,7 @@ def test_stale_aliases_of_a_process_that_slept_are_no_move_of_a_hand(line: Line)
     line.registry.by_alias |= {"production": 1, "previous": 2}
     state = line.state()
     assert state.stale
-    assert not (state.outside or state.in_doubt)
+    assert [state.outside, state.in_doubt] == [False, False]
     assert (state.production, state.previous) == (3, 1)
     line.settle()
     assert line.registry.by_alias == {"production": 3, "previous": 1, "staging": 3}
