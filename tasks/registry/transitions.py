@@ -23,6 +23,7 @@ overtaken. If it is killed before that, its mark tells the next one what happene
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -229,7 +230,7 @@ def _check_production(state: LineState, store: ObjectStore, tracking: Tracking) 
 def _record_outside(state: LineState, store: ObjectStore, tracking: Tracking) -> None:
     production, previous = state.aliases
     touched = next(v for v in (production, *state.outcome.served, previous) if v is not None)
-    try:
+    with suppress(OvertakenError):  # then somebody else recorded something: look again
         record(
             store,
             tracking,
@@ -243,8 +244,6 @@ def _record_outside(state: LineState, store: ObjectStore, tracking: Tracking) ->
             evidence=evidence_of_version(state.line, touched, tracking),
             previous=previous,
         )
-    except OvertakenError:
-        _log.info("somebody else recorded a transition of %s first", state.line)
 
 
 def _say_what_is_mended(state: LineState) -> None:

@@ -17,6 +17,7 @@ from tasks.registry.ledger import (
 from tasks.registry.outcomes import Outcome, agreed_outcome, outcome_of
 from tasks.registry.outside_moves import describe, refusal
 from tasks.registry.transitions import bring_in_order, carry_out
+from tasks.registry.version_tags import ENTRY_TAG
 from tests.unit.registry.held_in_memory import LINE, CutOffError, Line
 
 
@@ -126,7 +127,7 @@ def test_stale_aliases_of_a_process_that_slept_are_no_move_of_a_hand(line: Line)
     line.registry.by_alias |= {"production": 1, "previous": 2}
     state = line.state()
     assert state.stale
-    assert not state.outside
+    assert [state.outside, state.in_doubt] == [False, False]
     assert (state.production, state.previous) == (3, 1)
     line.settle()
     assert line.registry.by_alias == {"production": 3, "previous": 1, "staging": 3}
@@ -199,3 +200,77 @@ def test_a_move_is_recorded_once(line: Line) -> None:
     assert [one.entry.action for one in state.history] == [PROMOTED, PROMOTED, MOVED_OUTSIDE]
     assert state.history[-1].entry.previous_version == 1
     assert line.registry.by_alias == {"production": 3, "previous": 1, "staging": 2}
+
+
+def test_what_a_sleeping_process_left_after_a_move_of_a_hand_is_one_more_move(line: Line) -> None:
+    """The newest entry tells of a move outside then, which is no place to go back to."""
+    sleep_before_moving(line)
+    line.registry.by_alias["production"] = 4
+    bring_in_order(LINE, line.store, line.registry)  # type: ignore[arg-type]
+    line.registry.by_alias |= {"production": 1, "previous": 2}
+    state = line.state()
+    assert state.outside
+    assert not state.stale
+
+
+def test_aliases_that_a_mark_of_the_newest_entry_explains_are_no_stale_ones(line: Line) -> None:
+    line.registry.record = OnceRecord(
+        line.registry.record.values, {"assayline.moving.00000002.0a0a0a0a": "now"}
+    )
+    line.registry.by_alias["production"] = 1
+    assert line.state().outside
+
+
+# Of another registry
+
+
+def forget(line: Line, *, tags_of: tuple[int, ...] = ()) -> None:
+    """Leave the line as a second stack finds it: no witness, and no version that names an entry."""
+    line.registry.record = OnceRecord({}, {})
+    for version in tags_of:
+        del line.registry.tags[version][ENTRY_TAG]
+
+
+def test_a_ledger_of_another_registry_is_not_taken_over(line: Line) -> None:
+    forget(line, tags_of=(1, 2))
+    with pytest.raises(PromotionError, match=f"no version of {LINE} at http://mlflow names an"):
+        line.state()
+
+
+def test_one_version_that_names_an_entry_is_enough(line: Line) -> None:
+    forget(line, tags_of=(1,))
+    assert line.state().production == 2
+
+
+@pytest.mark.parametrize(
+    ("weights", "is_ours"), [("w1", True), ("those of another stack", False), (None, False)]
+)
+def test_a_first_entry_may_have_been_cut_off(weights: str | None, is_ours: bool) -> None:  # noqa: FBT001
+    """An earlier release died between the entry and the version: the same weights are the proof."""
+    line = Line()
+    line.move(PROMOTED, 1)
+    forget(line, tags_of=(1,))
+    if weights is None:
+        del line.registry.tags[1]
+    else:
+        line.registry.tags[1]["assayline.weights_sha256"] = weights
+    if is_ours:
+        assert line.state().pending is not None
+        return
+    with pytest.raises(PromotionError, match="is of another MLflow server"):
+        line.state()
+
+
+@pytest.mark.parametrize("allowed", [3, 4, 5])
+def test_aliases_on_their_way_are_no_move_of_a_hand(allowed: int, line: Line) -> None:
+    """None, one or both of them are moved, and the version does not name the entry yet."""
+    line.move(PROMOTED, 3)
+    line.writes.allowed = allowed
+    with pytest.raises(CutOffError):
+        line.move(ROLLED_BACK, 2)
+    line.writes.allowed = 10**6
+    state = line.state()
+    assert state.pending is not None
+    assert not state.differs
+    line.registry.by_alias["production"] = 4
+    assert line.state().outside
