@@ -31,6 +31,7 @@ from tasks.registry.staging import stage_version
 from tasks.registry.verification import verify_line
 from tasks.registry.version_tags import MANIFEST_TAG, WEIGHTS_TAG, WEIGHTS_URI_TAG
 from tasks.verdicts import GateResult, Verdict
+from tests.faults.lines import old_style_line
 from tests.pages import snippets
 from tests.registered import add_version, files_of, manifest_of
 
@@ -177,19 +178,18 @@ def test_another_manifest_cannot_be_passed_off(small: House, tmp_path: Path) -> 
     assert "the version's tag" in told.versions[1].faults[0]
 
 
-def test_a_version_of_before_there_were_manifests_is_told(small: House, tmp_path: Path) -> None:
-    small.promote(add(small, "w1", tmp_path))
-    made = small.tracking._client.create_model_version(small.line, "s3://no/model", tags={})
-    old = Version(small.line, int(made.version), "w0", "", "", "")
-    told = verify_line(small.line, small.store, small.tracking, lambda _: None)
-    assert told.versions[1].state == "no manifest"
-    assert told.versions[1].is_well  # it holds no alias
-    small.tracking.set_alias(small.line, "previous", old.version)
-    told = verify_line(small.line, small.store, small.tracking, lambda _: None)
-    assert (told.versions[1].aliases, told.versions[1].is_well) == (("previous",), False)
+def test_a_version_of_before_there_were_manifests_is_told(small: House) -> None:
+    name = f"{small.line}-old"
+    old = old_style_line(name, small.store, small.tracking, [(None, 1), (1, 2)])
+    old.add()
+    for version in ("1", "2", "3"):
+        small.tracking._client.delete_model_version_tag(name, version, MANIFEST_TAG)
+    told = verify_line(name, small.store, small.tracking, lambda _: None)
+    assert [version.state for version in told.versions] == ["no manifest"] * 3
+    assert [version.is_well for version in told.versions] == [False, False, True]
     with pytest.raises(IntegrityError, match=r"no manifest: it was registered before .*`assayline"):
-        roll_back_line(small.line, "Ada", "worse", **small.both)
-    assert small.aliases["production"] == 1
+        old.roll_back()
+    assert old.aliases["production"] == 2
 
 
 def test_verification_names_a_line_that_is_none_and_a_broken_ledger(
