@@ -1,6 +1,7 @@
 """MLflow's model registry. Together with tracking.py sole importer of MLflow."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ _CLIENT_DEFAULTS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 KEY_TAG: Final = "assayline.key"
+# As its client says it, once it has asked again; a database that cannot write is a 503.
+_SERVER_ERRORS: Final = re.compile(r"too many 5\d\d error responses")
 
 
 class Registry:
@@ -212,7 +215,7 @@ class Registry:
         try:
             yield
         except MlflowException as error:
-            if "too many 500 error responses" in str(error):
+            if _SERVER_ERRORS.search(str(error)):
                 raise TrackingError(
                     f"the MLflow server at {self.url} answers with an error of its own, again and "
                     "again; its log says why (of the embedded one logs/mlflow.log in the home "
