@@ -24,7 +24,7 @@ GPU_WHEELS := benchmarks/gpu/wheels
 GPU_PACKAGES := pydantic pydantic-core annotated-types typing-inspection pydantic-settings python-dotenv
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down status test test-all mutants audit sbom check check-gpu gpu-wheels \
+.PHONY: help run up down status test test-all attack mutants audit sbom check check-gpu gpu-wheels \
 	bench-data bench-training bench-evaluation
 MAKEFLAGS += --no-print-directory
 
@@ -49,6 +49,9 @@ test: check  ## Check the code, then run all tests but the slow ones.
 
 test-all: check  ## Check the code, then run all tests, the slow ones too.
 	@$(PYTEST)
+
+attack: $(READY_DEV)  ## Run every attack and fault of docs/security.md and docs/reliability.md (an hour).
+	@$(PYTEST) tests/security tests/faults
 
 mutants: $(READY_DEV)  ## Plant 350 mistakes where models are judged: do fast tests see them? (a quarter of an hour)
 	@$(BIN)/python -m tests.mutation

@@ -28,6 +28,8 @@ _CLIENT_DEFAULTS = {
 }
 KEY_TAG: Final = "assayline.key"
 MANIFEST_TAG: Final = "assayline.manifest_sha256"
+# As its client says it, once it has asked again; a database that cannot write is a 503.
+_SERVER_ERRORS: Final = re.compile(r"too many (5\d\d) error responses")
 
 
 @dataclass(frozen=True)
@@ -313,7 +315,7 @@ class Registry:
         try:
             yield
         except MlflowException as error:
-            if failed := re.search(r"too many (\d+) error responses", str(error)):
+            if failed := _SERVER_ERRORS.search(str(error)):
                 raise TrackingError(
                     f"the MLflow server at {self.url} fails: it answers {failed[1]} each time; its "
                     "log says why (of the embedded one logs/mlflow.log in the home folder), often "

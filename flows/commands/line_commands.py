@@ -32,6 +32,13 @@ DryRun = Annotated[
         negative="", help="Check settings and data, and only estimate what training would take."
     ),
 ]
+Refresh = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help="Run every stage, whatever earlier runs kept; for when something kept was lost.",
+    ),
+]
 Reason = Annotated[str, Parameter(help="Why; it stands in the ledger.")]
 At = Annotated[
     datetime | None,
@@ -45,12 +52,18 @@ Restore = Annotated[
     bool, Parameter(negative="", help="Set production and previous as the ledger says.")
 ]
 Accept = Annotated[
-    bool, Parameter(negative="", help="Take what MLflow says into the ledger, unproven.")
+    bool,
+    Parameter(
+        negative="",
+        help="Take what MLflow says into the ledger; the files must be those of the version.",
+    ),
 ]
 By = Annotated[str | None, Parameter(help="Who decides; your user name if left out.")]
 
 
-def run(config: Path, *, dry_run: DryRun = False, as_json: AsJson = False) -> int:
+def run(
+    config: Path, *, dry_run: DryRun = False, refresh: Refresh = False, as_json: AsJson = False
+) -> int:
     """Retrain the line of a settings file through the worker, and show what comes of it.
 
     Exit code 0: production stands proven; 1: an error; 4: the candidate was refused.
@@ -70,10 +83,12 @@ def run(config: Path, *, dry_run: DryRun = False, as_json: AsJson = False) -> in
     deployment = f"retrain/{checked.line}"
     if dry_run:
         asked = parameters | {"dry_run": True}
-        planned = run_deployment(settings, deployment, asked, TrainingPlan, progress).result
+        planned = run_deployment(
+            settings, deployment, asked, TrainingPlan, progress, refresh=refresh
+        ).result
         console.show_json(asdict(planned)) if as_json else _show_plan(planned)
         return 0
-    outcome = run_deployment(settings, deployment, parameters, Decision, progress)
+    outcome = run_deployment(settings, deployment, parameters, Decision, progress, refresh=refresh)
     decision = outcome.result
     production = _registry(settings).aliases(checked.line).get("production")
     if as_json:

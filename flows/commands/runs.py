@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import httpx
 from pydantic import TypeAdapter
@@ -23,6 +23,8 @@ class RunFailedError(AssaylineError):
 
 
 Record = TypeVar("Record")
+# Prefect's own setting, for the process of one run.
+REFRESH_VARIABLE: Final = "PREFECT_TASKS_REFRESH_CACHE"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ def run_deployment(
     parameters: Mapping[str, Any],
     record: type[Record],
     console: Console,
+    *,
+    refresh: bool = False,
 ) -> Outcome[Record]:
     """Run a deployment through its worker and print its progress.
 
@@ -55,6 +59,7 @@ def run_deployment(
         parameters: of the run, over the deployment's own.
         record: what the flow returns.
         console: where the progress goes.
+        refresh: run every stage, whatever earlier runs kept.
 
     Raises:
         StackError: Prefect is not up, or has no such deployment.
@@ -80,7 +85,10 @@ def run_deployment(
             found = client.read_deployment_by_name(deployment)
         except ObjectNotFound as error:
             raise StackError(f"Prefect has no deployment {deployment}; `assayline up`") from error
-        run = client.create_flow_run_from_deployment(found.id, parameters=dict(parameters))
+        variables = {"env": {REFRESH_VARIABLE: "true"}} if refresh else None
+        run = client.create_flow_run_from_deployment(
+            found.id, parameters=dict(parameters), job_variables=variables
+        )
         url = f"{settings.prefect_url.removesuffix('/api')}/runs/flow-run/{run.id}"
         console.print(f"{deployment}  {url}", soft_wrap=True)
         follower = Follower(client, run.id, console)

@@ -21,11 +21,12 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
+from prefect.settings import get_current_settings
 from prefect.transactions import get_transaction
 
 from infra.code_digest import code_of
 from infra.digests import as_json, digest_of
-from infra.errors import IntegrityError, StoreError
+from infra.errors import IntegrityError, MissingObjectError, StoreError
 from infra.result_signatures import UnsignedResultError
 from infra.settings import load_settings
 from infra.signed_results import KeptResults
@@ -75,7 +76,7 @@ def cached_stage(*, gpu: bool = False) -> Callable[[Callable[P, R]], Task[P, R]]
             _refuse_a_changed_result(name)
             slot = gpu_slot() if gpu else nullcontext()
             _keep_reason(module, name, inspect.signature(function).bind(*args, **kwargs).arguments)
-            with slot, _explain_full_disk():
+            with slot, _explain_full_disk(), _explain_lost_artifact():
                 return function(*args, **kwargs)
 
         as_task = task(
@@ -104,6 +105,8 @@ def _refuse_a_changed_result(stage: str) -> None:
         IntegrityError: it was changed, or is signed with another key.
 
     """
+    if get_current_settings().tasks.refresh_cache:
+        return  # it is about to be written anew
     transaction = get_transaction()
     key = transaction.key if transaction and TaskRunContext.get() else None
     if key is None:
@@ -134,6 +137,18 @@ def _is_record(value: object) -> bool:
     """Whether another stage made an argument; a tuple of records counts too."""
     one = value[0] if isinstance(value, tuple) and value else value
     return dataclasses.is_dataclass(one)
+
+
+@contextmanager
+def _explain_lost_artifact() -> Iterator[None]:
+    """Say what helps where the record of an earlier stage was kept, and what it names was not."""
+    try:
+        yield
+    except MissingObjectError as error:
+        raise StoreError(
+            f"{error}; an earlier stage made it, whose kept result names it still. Restore the "
+            "object from a backup, or run every stage anew: `assayline run CONFIG --refresh`"
+        ) from error
 
 
 @contextmanager
