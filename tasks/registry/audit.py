@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
 
 from infra.model_registry import KnownVersion
 from infra.store import ObjectStore
@@ -86,6 +88,12 @@ def _remarks(line: str, reading: Reading, witness: Witness, store: ObjectStore) 
             "an earlier release recorded these entries, so that only tags of versions tell whether "
             "newer ones are missing; from the next transition on the registry knows each of them"
         )
+    for before, after in pairwise(reading.recorded):
+        if datetime.fromisoformat(after.entry.at) < datetime.fromisoformat(before.entry.at):
+            yield (
+                f"entry {after.number} is dated {after.entry.at}, before entry {before.number} "
+                f"({before.entry.at}): a clock was set back. Their order is that of their numbers"
+            )
     if reading.strays:
         yield (
             f"{', '.join(reading.strays)} do not count: an entry that lost against another one of "

@@ -5,6 +5,7 @@ import pytest
 from infra.errors import PromotionError
 from infra.write_once import OnceRecord
 from tasks.records.registry import LedgerEntry
+from tasks.registry.audit import audit_ledger
 from tasks.registry.ledger import (
     ACCEPTED,
     MOVED_OUTSIDE,
@@ -96,6 +97,20 @@ def test_an_alias_of_a_version_that_is_not_there_is_named(line: Line) -> None:
         "production names version 9 in MLflow, and by the ledger it is version 2; MLflow has no "
         "version 9, though the alias names it"
     )
+
+
+def test_a_clock_that_was_set_back_changes_no_order_and_is_told(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = audit_ledger(LINE, store=line.store, tracking=line.registry)  # type: ignore[arg-type]
+    assert audit.remarks == ()
+    monkeypatch.setattr("tasks.registry.transitions.now", lambda: "2020-01-01T00:00:00.000+00:00")
+    line.move(PROMOTED, 3)
+    assert line.state().production == 3
+    audit = audit_ledger(LINE, store=line.store, tracking=line.registry)  # type: ignore[arg-type]
+    (told,) = audit.remarks
+    assert "is dated 2020-01-01T00:00:00.000+00:00, before entry" in told
+    assert audit.entries[-1].to_version == 3
 
 
 def test_staging_is_nobodys_decision(line: Line) -> None:
