@@ -9,7 +9,7 @@ from tasks.stages.ingestion import ingest, pin_source, readmit_rows
 from tasks.stages.registry import find_reference
 from tasks.stages.reporting import write_data_report
 from tasks.stages.representation import represent
-from tasks.stages.tokenization import pin_base_model
+from tasks.stages.tokenization import name_scratch_tokens, pin_base_model
 from tasks.stages.validation import pin_benchmarks, validate
 
 
@@ -27,8 +27,9 @@ def check_data(config: DataConfig) -> DataPage:
     snapshot = ingest(source, config.source, config.splits, config.task_type)
     benchmarks = pin_benchmarks(config.leakage)
     data = validate(
-        snapshot, pretrained, benchmarks, config.contract, config.leakage, config.privacy
-    )
+        snapshot, pretrained, benchmarks, config.contract, config.leakage, config.privacy,
+        name_scratch_tokens(config.base_model),
+    )  # fmt: skip
     representation = represent(data, config.representation)
     drift = measure_drift(data, find_reference(line, data), pretrained, config.drift)
     return write_data_report(line, snapshot, data, representation, drift)

@@ -22,7 +22,12 @@ from tasks.stages.registry import (
 )
 from tasks.stages.reporting import write_report
 from tasks.stages.representation import represent
-from tasks.stages.tokenization import build_base_model, pin_base_model, tokenize
+from tasks.stages.tokenization import (
+    build_base_model,
+    name_scratch_tokens,
+    pin_base_model,
+    tokenize,
+)
 from tasks.stages.training import plan, train
 from tasks.stages.validation import pin_benchmarks, validate
 from tasks.verdicts import Verdict
@@ -51,8 +56,9 @@ def retrain(config: RetrainConfig, *, dry_run: bool = False) -> Decision | Train
     benchmarks = pin_benchmarks(config.leakage)
     swaps = pin_swaps(config.counterfactuals)
     data = validate(
-        snapshot, pretrained, benchmarks, config.contract, config.leakage, config.privacy
-    )
+        snapshot, pretrained, benchmarks, config.contract, config.leakage, config.privacy,
+        name_scratch_tokens(config.base_model),
+    )  # fmt: skip
     representation = represent(data, config.representation)
     drift = measure_drift(data, find_reference(line, data), pretrained, config.drift)
 

@@ -39,7 +39,6 @@ from benchmarks.corpus import TOPICS, short_texts
 from benchmarks.local_store import served_store
 from infra.store import Artifact, ObjectStore, sha256_of_file
 from tasks.records.data import Snapshot
-from tasks.records.training import BaseModel
 from tasks.validation.contract.settings import ContractSettings
 
 _MILLION: Final = 1_000_000
@@ -166,7 +165,7 @@ def _judge_ours(path: Path) -> dict[str, float]:
         started = _now()
         report = validation.validate_snapshot(
             snapshot,
-            BaseModel("none", None, "", ""),
+            None,
             ContractSettings.model_validate(_CONTRACT),
             LeakageSettings(near_duplicates=False),
             PrivacySettings(),

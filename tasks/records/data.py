@@ -111,6 +111,24 @@ class PersonalData:
 
 
 @dataclass(frozen=True)
+class ControlTokens:
+    """Rows whose texts spell a control token of the base model.
+
+    Attributes:
+        action: what the policy says: text, quarantine or fail.
+        looked_for: control tokens that the base model has; 0 where none is known.
+        rows: of the snapshot with at least one.
+        rows_by_token: a row with two counts in both.
+
+    """
+
+    action: str = "text"
+    looked_for: int = 0
+    rows: int = 0
+    rows_by_token: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class SimilarPair:
     """Two rows that are alike.
 
@@ -186,6 +204,7 @@ class DataReport:
         lengths: of clean texts, by unit: characters, and tokens where the contract counts them.
         personal_data: one entry a kind that was found.
         verdict: pass, since a broken contract raises; kept for the report.
+        control_tokens: that texts spell.
 
     """
 
@@ -204,6 +223,7 @@ class DataReport:
     leakage: Leakage
     checks: tuple[Check, ...]
     verdict: Verdict
+    control_tokens: ControlTokens = field(default_factory=ControlTokens)
 
 
 @dataclass(frozen=True)

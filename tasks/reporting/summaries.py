@@ -64,7 +64,7 @@ def groups_markdown(fairness: Fairness) -> str:
 
 
 def funnel_markdown(evidence: DataEvidence) -> str:
-    """Where the rows went, and what personal data was found in them."""
+    """Where the rows went, and what personal data and control tokens were found in them."""
     steps = data_funnel(evidence.snapshot, evidence.data)
     table = markdown_table(
         ("step", "rows", "share"), [(step.name, step.rows, step.share) for step in steps]
@@ -73,10 +73,14 @@ def funnel_markdown(evidence: DataEvidence) -> str:
         (one.kind, one.action, count(one.rows), count(one.findings))
         for one in evidence.data.personal_data
     ]
-    if not found:
-        return table
-    heads = ("personal data", "policy", "rows", "findings")
-    return f"{table}\n\n{markdown_table(heads, found)}"
+    tables = [table]
+    if found:
+        tables.append(markdown_table(("personal data", "policy", "rows", "findings"), found))
+    if spelled := evidence.data.control_tokens.rows_by_token:
+        policy = evidence.data.control_tokens.action
+        rows = [(one, policy, count(number)) for one, number in spelled.items()]
+        tables.append(markdown_table(("control token in texts", "policy", "rows"), rows))
+    return "\n\n".join(tables)
 
 
 def drift_markdown(drift: Drift) -> str:

@@ -16,6 +16,14 @@ def pin_base_model(settings: BaseModelSettings) -> BaseModel | None:
     return base_model.pin(settings)
 
 
+@look_up
+def name_scratch_tokens(settings: BaseModelSettings) -> tuple[str, ...]:
+    """Control tokens of a base model that is yet to be built, which no text should spell."""
+    from tasks.tokenization import base_model
+
+    return base_model.scratch_tokens(settings)
+
+
 @cached_stage()
 def build_base_model(data: DataReport, settings: BaseModelSettings) -> BaseModel:
     """Train a tokenizer on the training texts, and draw random weights for it."""

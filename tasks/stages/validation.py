@@ -25,8 +25,11 @@ def validate(
     contract: ContractSettings,
     leakage: LeakageSettings,
     privacy: PrivacySettings,
+    scratch_tokens: tuple[str, ...],
 ) -> DataReport:
     """Hold the snapshot against the data contract; put aside and redact what must not go on."""
     from tasks.validation.validate import validate_snapshot
 
-    return validate_snapshot(snapshot, base, contract, leakage, privacy, open_store())
+    return validate_snapshot(
+        snapshot, base, contract, leakage, privacy, open_store(), scratch_tokens=scratch_tokens
+    )

@@ -52,6 +52,9 @@ class Learner(Protocol):
     """Whether examples can stand in one row one behind the other: its loss is by token."""
     couples_rows: ClassVar[bool]
     """Whether its loss compares the rows of an optimizer step with each other."""
+    asked_with_control_tokens: ClassVar[bool]
+    """Whether who loads such a model with plain transformers spells control tokens on purpose: a
+    chat template's, or the mask token."""
 
     def __init__(
         self,

@@ -32,6 +32,7 @@ class LearnerBase:
     methods: ClassVar[frozenset[Method]] = frozenset()
     packs: ClassVar[bool] = False
     couples_rows: ClassVar[bool] = False
+    asked_with_control_tokens: ClassVar[bool] = False
 
     name: str
     labels: tuple[str, ...]

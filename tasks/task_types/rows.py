@@ -29,7 +29,7 @@ OWN_COLUMNS: Final = frozenset(
     {
         "row_id", "split", "cluster", "file", "row", "reasons", "values", "raw", "position",
         "text_length", "token_length", "splits_of_text", "language", "conflict",
-        "equal_text", "near_duplicate", "overlap", "personal_data",
+        "equal_text", "near_duplicate", "overlap", "personal_data", "control_token",
     }
 )  # fmt: skip
 # What a model reads, and a request holds.

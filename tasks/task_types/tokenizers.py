@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.errors import BaseModelError
+from tasks.task_types.control_tokens import reading_text
 from tasks.task_types.examples import Vocabulary
 
 if TYPE_CHECKING:
@@ -11,7 +12,10 @@ if TYPE_CHECKING:
 
 
 def load_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
-    """The fast tokenizer of a model, with a padding token.
+    """The fast tokenizer of a model, with a padding token; it reads text as text.
+
+    A control token that a text spells is no control token: what is to be one is put in by id, or
+    by a chat template (`language_models.template_tokens`).
 
     Raises:
         BaseModelError: its files cannot be read, or there is no fast form or no padding token.
@@ -21,7 +25,11 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(
-            folder, use_fast=True, local_files_only=True, trust_remote_code=False
+            folder,
+            use_fast=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            split_special_tokens=True,
         )
     except Exception as error:
         # The Rust tokenizer raises bare Exception on a broken file.
@@ -35,7 +43,26 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
                 "pad_token in its tokenizer_config.json"
             )
         tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
+    return reading_text(tokenizer)
+
+
+def save_tokenizer(
+    tokenizer: "PreTrainedTokenizerFast", folder: Path, *, control_tokens: bool
+) -> None:
+    """Write a tokenizer as transformers reads it.
+
+    Args:
+        tokenizer: as `load_tokenizer` gives it.
+        folder: of the model.
+        control_tokens: whether transformers, asked plainly, reads control tokens where a string
+            spells them. The served scripts and `load_tokenizer` never do.
+
+    """
+    tokenizer.split_special_tokens = not control_tokens
+    try:
+        tokenizer.save_pretrained(folder)
+    finally:
+        tokenizer.split_special_tokens = True
 
 
 def longest_text(folder: Path, tokenizer: "PreTrainedTokenizerFast") -> int:

@@ -2,7 +2,15 @@
 
 from infra.base_models import fingerprint, locate
 from tasks.records.training import BaseModel
+from tasks.tokenization.from_scratch.architectures.architecture import architecture_of
 from tasks.tokenization.settings import BaseModelSettings
+
+
+def scratch_tokens(settings: BaseModelSettings) -> tuple[str, ...]:
+    """Control tokens of a base model that is yet to be built; none of one that is there."""
+    if not settings.scratch:
+        return ()
+    return tuple(dict.fromkeys(architecture_of(settings.scratch).special_tokens.values()))
 
 
 def pin(settings: BaseModelSettings) -> BaseModel | None:

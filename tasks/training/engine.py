@@ -11,7 +11,7 @@ from infra.device import matrix_products
 from infra.digests import digest_of
 from infra.store import Artifact, sha256_of_file
 from tasks.records.training import Weights
-from tasks.task_types.tokenizers import load_tokenizer
+from tasks.task_types.tokenizers import load_tokenizer, save_tokenizer
 from tasks.training.arguments import trainer_arguments
 from tasks.training.auto_choices import Choice
 from tasks.training.autotune import packing_of
@@ -165,7 +165,7 @@ def _put_weights(job: Job, model: Any, place: WorkingFolder) -> Artifact:
     merged(model).save_pretrained(place.weights)
     tokenizer = load_tokenizer(job.base_folder)
     tokenizer.model_max_length = job.tokens.max_length
-    tokenizer.save_pretrained(place.weights)
+    save_tokenizer(tokenizer, place.weights, control_tokens=job.learner.asked_with_control_tokens)
     digest = digest_of(
         {path.name: sha256_of_file(path) for path in sorted(place.weights.iterdir())}
     )

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +18,7 @@ from infra.store import Artifact, ObjectStore
 from tasks.records.data import SPLITS, Check, DataReport, Histogram, Leakage, Snapshot
 from tasks.records.training import BaseModel
 from tasks.sources import shards
+from tasks.task_types.control_tokens import control_tokens
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import RowShape
 from tasks.task_types.tokenizers import load_tokenizer
@@ -43,6 +44,9 @@ from tasks.validation.leakage.finding import find_leaks
 from tasks.validation.leakage.settings import LeakageSettings
 from tasks.validation.personal_data.settings import PrivacySettings
 from tasks.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 _BATCH_ROWS: Final = 65_536
 _TOKENIZED_AT_ONCE: Final = 1_024
@@ -89,11 +93,22 @@ def validate_snapshot(
     leakage: LeakageSettings,
     privacy: PrivacySettings,
     store: ObjectStore,
+    *,
+    scratch_tokens: Sequence[str] = (),
 ) -> DataReport:
     """Put the rows aside that break the contract, and judge those that are left.
 
     The quarantine file and the Data Docs are written before anything is refused. Memory does not
     grow with the rows, but for some bytes each that the search for leaks holds.
+
+    Args:
+        snapshot: the rows.
+        base: the pinned base model; None where it is yet to be built.
+        contract: what is asked of the rows.
+        leakage: what is looked for between rows.
+        privacy: what becomes of personal data.
+        store: that the rows lie in.
+        scratch_tokens: control tokens of a base model that is yet to be built.
 
     Raises:
         DataError: too many rows were put aside, those that are left break the contract, or a
@@ -111,9 +126,11 @@ def validate_snapshot(
         leaks = find_leaks(
             Path(name) / f"{snapshot.artifact.sha256}.parquet", shape, leakage, store
         )
-        maker = make_frames(shape, labels, snapshot.group_columns, base, contract)
+        tokenizer = _tokenizer_of(base) if base else None
+        spelled = control_tokens(tokenizer) if tokenizer else scratch_tokens
+        maker = make_frames(shape, labels, snapshot.group_columns, tokenizer, contract)
         rules = row_rules(contract, shape, labels, snapshot.group_columns)
-        sorter = RowPartitioner(maker, rules, leaks, privacy)
+        sorter = RowPartitioner(maker, rules, leaks, privacy, tuple(spelled))
         with TableWriter("clean", rows.schema_arrow, store) as clean:
             found = partition_snapshot(sorter, snapshot, rows, origins, broken, clean, store)
             return _judge(snapshot, contract, found, leaks.record, clean, store)
@@ -123,12 +140,12 @@ def make_frames(
     shape: RowShape,
     labels: Sequence[str],
     group_columns: Sequence[str],
-    base: BaseModel | None,
+    tokenizer: "PreTrainedTokenizerFast | None",
     contract: ContractSettings,
 ) -> FrameMaker:
     """Frames with the columns that the contract's rules read, and no dearer ones."""
     asked = derived_columns(contract, shape)
-    count = _count_with(base) if "token_length" in asked else None
+    count = _count_with(tokenizer) if "token_length" in asked else None
     tell = _tell_with(contract) if "language" in asked else None
     return FrameMaker(shape, labels, group_columns, count, tell)
 
@@ -143,15 +160,18 @@ def _tell_with(contract: ContractSettings) -> Callable[[list[str | None]], list[
     return tell
 
 
-def _count_with(base: BaseModel | None) -> Callable[[list[str]], list[int]]:
+def _tokenizer_of(base: BaseModel) -> "PreTrainedTokenizerFast":
+    pinned = Fingerprint(base.sha256, base.tokenizer_sha256)
+    return load_tokenizer(locate_pinned(base.reference, base.revision, pinned))
+
+
+def _count_with(tokenizer: "PreTrainedTokenizerFast | None") -> Callable[[list[str]], list[int]]:
     """Numbers of the base model's tokens, special ones included, nothing cut."""
-    if base is None:
+    if tokenizer is None:
         raise SettingsError(
             "contract.min_tokens and contract.max_tokens count tokens of a pretrained base model, "
             "and there is none; set contract.min_text_length and contract.max_text_length"
         )
-    pinned = Fingerprint(base.sha256, base.tokenizer_sha256)
-    tokenizer = load_tokenizer(locate_pinned(base.reference, base.revision, pinned))
 
     def count(texts: list[str]) -> list[int]:
         counts: list[int] = []
@@ -236,6 +256,7 @@ def _judge(
         *_breaches_of_shares(shares, found),
         *_breaches_of_set(rules, left),
         *_breaches_of_privacy(sorter),
+        *_breaches_of_control_tokens(contract, sorter),
     ]
     if breaches:
         raise DataError(_explain(breaches, found, docs_uri))
@@ -255,6 +276,7 @@ def _judge(
         leakage=leakage,
         checks=(*_all_checks(sorter, shares, left),),
         verdict=Verdict.PASS,
+        control_tokens=sorter.controls.counted(contract.control_tokens),
     )
 
 
@@ -287,6 +309,17 @@ def _breaches_of_privacy(sorter: RowPartitioner) -> Iterator[str]:
         yield (
             f"personal data of kind {kind.kind}: {kind.findings:,} in {kind.rows:,} rows; "
             f"privacy.policy[{kind.kind!r}] is fail"
+        )
+
+
+def _breaches_of_control_tokens(
+    contract: ContractSettings, sorter: RowPartitioner
+) -> Iterator[str]:
+    found = sorter.controls.counted(contract.control_tokens)
+    if found.rows and contract.control_tokens == "fail":
+        yield (
+            f"control tokens of the base model: {', '.join(found.rows_by_token)} in "
+            f"{found.rows:,} rows; contract.control_tokens is fail"
         )
 
 

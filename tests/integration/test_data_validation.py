@@ -34,7 +34,6 @@ from tasks.verdicts import Verdict
 from tests.stored_tables import get_table, put_table
 
 Rows = Iterable[dict[str, Any] | str]
-NO_MODEL = BaseModel("none", None, "0" * 64, "0" * 64)
 LOOSE = {"min_rows": 1, "min_rows_per_label": 1, "max_quarantine_share": 0.9}
 KEY = "AKIA" + "QK4ZT7WXM2LPV9RB"
 
@@ -76,7 +75,7 @@ class Line:
 def check(
     snapshot: Snapshot,
     store: ObjectStore,
-    base: BaseModel = NO_MODEL,
+    base: BaseModel | None = None,
     privacy: dict[str, Any] | None = None,
     leakage: dict[str, Any] | None = None,
     **contract: Any,
@@ -572,3 +571,45 @@ def test_a_language_that_the_contract_does_not_name_is_put_aside(line: Line) -> 
     assert report.quarantined_by_reason == {"language": 1}
     (row,) = quarantined(report, line.store)
     assert row["values"] == ["de"]
+
+
+@pytest.fixture(scope="module")
+def tiny_base(tiny_model: Path) -> BaseModel:
+    found = fingerprint(tiny_model)
+    return BaseModel(str(tiny_model), None, found.sha256, found.tokenizer_sha256)
+
+
+SPELLING_ROWS = (
+    {"text": "a good [SEP] film [SEP] and more", "label": "a"},
+    {"text": "a [MASK] and a [SEP]", "label": "b"},
+    {"text": "[sep] in small letters", "label": "b"},
+)
+
+
+def test_rows_that_spell_a_control_token_are_counted_and_kept(
+    line: Line, tiny_base: BaseModel
+) -> None:
+    report = line.validate([*good_rows(60), *SPELLING_ROWS], **LOOSE, base=tiny_base)
+    assert report.rows_quarantined == 0
+    found = report.control_tokens
+    assert (found.action, found.looked_for, found.rows) == ("text", 5, 2)
+    assert found.rows_by_token == {"[SEP]": 2, "[MASK]": 1}
+
+
+def test_rows_that_spell_a_control_token_are_put_aside(line: Line, tiny_base: BaseModel) -> None:
+    settings = {**LOOSE, "control_tokens": "quarantine"}
+    report = line.validate([*good_rows(60), *SPELLING_ROWS], **settings, base=tiny_base)
+    assert report.quarantined_by_reason == {"control token": 2}
+    aside = quarantined(report, line.store)
+    assert {reason for row in aside for reason in reasons_of(row)} == {"control token"}
+    assert any("spells [MASK] [SEP], which" in row["reasons"][0] for row in aside)
+    assert report.control_tokens.rows == 2
+
+
+def test_a_control_token_ends_the_run_where_the_contract_says_so(
+    line: Line, tiny_base: BaseModel
+) -> None:
+    settings = {**LOOSE, "control_tokens": "fail"}
+    line.validate(good_rows(60), **settings, base=tiny_base)
+    with pytest.raises(DataError, match=r"\[SEP\], \[MASK\] in 2 rows; contract.control_tokens is"):
+        line.validate([*good_rows(60), *SPELLING_ROWS], **settings, base=tiny_base)

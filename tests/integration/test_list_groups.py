@@ -17,7 +17,6 @@ from tasks.ingestion.snapshot import write_snapshot
 from tasks.ingestion.splits import SplitSettings
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
-from tasks.records.training import BaseModel
 from tasks.representation.measurement import represent_rows
 from tasks.representation.settings import RepresentationSettings
 from tasks.sources.pinning import pin
@@ -28,7 +27,6 @@ from tasks.validation.personal_data.settings import PrivacySettings
 from tasks.validation.validate import validate_snapshot
 from tests.stored_tables import get_table
 
-NO_MODEL = BaseModel("none", None, "0" * 64, "0" * 64)
 TARGETS = (["women", "african"], ["african"], ["women"], [])
 UNKNOWN = ["women", "martian"]
 ROWS = 800
@@ -64,9 +62,7 @@ def clean(store: ObjectStore, folder: Path, kind: str) -> DataReport:
     contract = ContractSettings(
         min_rows=1, min_rows_per_label=1, groups={"about": ("african", "women")}
     )
-    return validate_snapshot(
-        snapshot, NO_MODEL, contract, LeakageSettings(), PrivacySettings(), store
-    )
+    return validate_snapshot(snapshot, None, contract, LeakageSettings(), PrivacySettings(), store)
 
 
 def scores_of(rows: pa.Table, store: ObjectStore) -> Scores:

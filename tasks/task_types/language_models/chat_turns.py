@@ -1,21 +1,27 @@
 """Conversations as token ids, and which of the tokens an assistant wrote."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from infra.errors import BaseModelError, DataError
+from tasks.task_types.control_tokens import control_tokens
 from tasks.task_types.examples import IGNORED
+from tasks.task_types.language_models.template_tokens import (
+    TemplateTokens,
+    Turn,
+    template_tokens,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 
-Turn = Mapping[str, str]
 ASSISTANT: Final = "assistant"
 SYSTEM: Final = "system"
 # A chat template that marks itself what an assistant writes.
@@ -58,6 +64,8 @@ def check_chat_template(tokenizer: "PreTrainedTokenizerFast") -> None:
 def read_conversation(turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerFast") -> Conversation:
     """Token ids of a conversation, as the tokenizer's chat template writes it.
 
+    Only the template writes control tokens: those that a turn spells are text.
+
     What an assistant wrote is what the template marks as such (``{% generation %}``); of other
     templates it is what a turn adds to the conversation before it and the prompt for an answer.
 
@@ -67,13 +75,15 @@ def read_conversation(turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerFast
             cannot be told what the assistant wrote.
 
     """
+    controls = template_tokens(tokenizer)
+    marked = controls.spell_in(turns)
+    given = controls.mark_typed(turns) if marked else turns
     if _MARKS_ANSWERS.search(tokenizer.chat_template):
-        found = _render(
-            tokenizer, turns, tokenize=True, return_dict=True, return_assistant_tokens_mask=True
-        )
-        return Conversation(found["input_ids"], [bool(one) for one in found["assistant_masks"]])
-    pieces = _split_answers(turns, tokenizer)
-    return _tokenize(pieces, tokenizer)
+        return _read_marks(_rendered_with_marks(tokenizer, given), controls, marked=marked)
+    pieces = _split_answers(given, tokenizer)
+    if marked:
+        pieces = [(controls.mark_written(piece), written) for piece, written in pieces]
+    return _tokenize(pieces, controls, marked=marked)
 
 
 def prompt_ids(turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerFast") -> list[int]:
@@ -83,8 +93,11 @@ def prompt_ids(turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerFast") -> l
         DataError: the template refuses the turns.
 
     """
-    text = _render(tokenizer, turns, tokenize=False, add_generation_prompt=True)
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    controls = template_tokens(tokenizer)
+    marked = controls.spell_in(turns)
+    given = controls.mark_typed(turns) if marked else turns
+    text = _render(tokenizer, given, add_generation_prompt=True)
+    return controls.read(controls.mark_written(text) if marked else text, marked=marked).ids
 
 
 def fit_conversation(
@@ -138,15 +151,57 @@ def end_tokens(tokenizer: "PreTrainedTokenizerFast") -> list[int]:
 
 def special_ids(tokenizer: "PreTrainedTokenizerFast") -> frozenset[int]:
     """Tokens that stand for no text."""
-    added = tokenizer.added_tokens_decoder.items()
-    return frozenset(tokenizer.all_special_ids) | {place for place, one in added if one.special}
+    return frozenset(control_tokens(tokenizer).values())
 
 
-def _render(tokenizer: "PreTrainedTokenizerFast", turns: Sequence[Turn], **how: Any) -> Any:
+def _render(
+    tokenizer: "PreTrainedTokenizerFast",
+    turns: Sequence[Turn],
+    *,
+    add_generation_prompt: bool = False,
+) -> str:
+    with _refusals(turns):
+        return str(
+            tokenizer.apply_chat_template(
+                [dict(turn) for turn in turns],
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+            )
+        )
+
+
+def _rendered_with_marks(
+    tokenizer: "PreTrainedTokenizerFast", turns: Sequence[Turn]
+) -> list[tuple[str, bool]]:
+    """The conversation's text in pieces, and whether the template says an assistant wrote them."""
+    from transformers.utils.chat_template_utils import render_jinja_template
+
+    with _refusals(turns):
+        (text,), (spans,) = render_jinja_template(
+            [[dict(turn) for turn in turns]],
+            chat_template=tokenizer.chat_template,
+            return_assistant_tokens_mask=True,
+            **tokenizer.special_tokens_map,
+        )
+    pieces, done = [], 0
+    for begin, end in spans:
+        pieces += [(text[done:begin], False), (text[begin:end], True)]
+        done = end
+    return [*pieces, (text[done:], False)]
+
+
+@contextmanager
+def _refusals(turns: Sequence[Turn]) -> Iterator[None]:
+    """Say of which conversation it is that a chat template refuses one.
+
+    Raises:
+        DataError: it does.
+
+    """
     from jinja2 import TemplateError
 
     try:
-        return tokenizer.apply_chat_template([dict(turn) for turn in turns], **how)
+        yield
     except (TemplateError, ValueError) as error:
         roles = [turn["role"] for turn in turns]
         raise DataError(
@@ -163,8 +218,8 @@ def _split_answers(
     for place, turn in enumerate(turns):
         if turn["role"] != ASSISTANT:
             continue
-        asked = _render(tokenizer, turns[:place], tokenize=False, add_generation_prompt=True)
-        whole = _render(tokenizer, turns[: place + 1], tokenize=False)
+        asked = _render(tokenizer, turns[:place], add_generation_prompt=True)
+        whole = _render(tokenizer, turns[: place + 1])
         if not (asked.startswith(done) and whole.startswith(asked)):
             raise BaseModelError(
                 "the base model's chat template writes earlier turns differently as soon as more "
@@ -184,33 +239,51 @@ def _without_space_behind_the_end(answer: str, tokenizer: "PreTrainedTokenizerFa
     return stripped if stripped.endswith(tuple(ends)) else answer
 
 
+def _read_marks(
+    pieces: Sequence[tuple[str, bool]], controls: TemplateTokens, *, marked: bool
+) -> Conversation:
+    """Tokens of all pieces together; one that an assistant began or ended counts as written."""
+    if marked:
+        pieces = [(controls.mark_written(piece), by_assistant) for piece, by_assistant in pieces]
+    found = controls.read("".join(piece for piece, _ in pieces), marked=marked)
+    written = [False] * len(found.ids)
+    at = 0
+    for piece, by_assistant in pieces:
+        if by_assistant and piece:
+            first, last = found.token_at(at), found.token_at(at + len(piece) - 1)
+            if first is not None:
+                behind = len(written) if last is None else last + 1
+                written[first:behind] = [True] * (behind - first)
+        at += len(piece)
+    return Conversation(found.ids, written)
+
+
 def _tokenize(
-    pieces: Sequence[tuple[str, bool]], tokenizer: "PreTrainedTokenizerFast"
+    pieces: Sequence[tuple[str, bool]], controls: TemplateTokens, *, marked: bool
 ) -> Conversation:
     """Tokens of all pieces together; of each alone where one token would span two of them."""
-    text = "".join(piece for piece, _ in pieces)
-    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    found = controls.read("".join(piece for piece, _ in pieces), marked=marked)
     bounds = [0]
     for piece, _ in pieces:
         bounds.append(bounds[-1] + len(piece))
     written: list[bool] = []
     at = 0
-    for start, end in found["offset_mapping"]:
+    for start, end in found.offsets:
         while at + 1 < len(pieces) and start >= bounds[at + 1]:
             at += 1
         if end > bounds[at + 1]:
-            return _tokenize_apart(pieces, tokenizer)
+            return _tokenize_apart(pieces, controls, marked=marked)
         written.append(pieces[at][1])
-    return Conversation(found["input_ids"], written)
+    return Conversation(found.ids, written)
 
 
 def _tokenize_apart(
-    pieces: Sequence[tuple[str, bool]], tokenizer: "PreTrainedTokenizerFast"
+    pieces: Sequence[tuple[str, bool]], controls: TemplateTokens, *, marked: bool
 ) -> Conversation:
     ids: list[int] = []
     written: list[bool] = []
     for piece, by_assistant in pieces:
-        own = tokenizer(piece, add_special_tokens=False)["input_ids"]
+        own = controls.read(piece, marked=marked).ids
         ids += own
         written += [by_assistant] * len(own)
     return Conversation(ids, written)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from infra.transformers_logs import quiet_transformers
 from tasks.task_types.batches import fill_batches
+from tasks.task_types.control_tokens import reading_masks
 from tasks.task_types.encoding import batches_of, encode_batch
 from tasks.task_types.examples import IGNORED
 from tasks.task_types.language_models.masked_words import (
@@ -29,6 +30,7 @@ from tasks.task_types.tokenizers import load_tokenizer
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from tokenizers import Encoding, Tokenizer
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 
@@ -43,6 +45,7 @@ class MaskFiller:
 
     Attributes:
         folder: of both.
+        blanks: the tokenizer for a text whose mask tokens say where a word is asked for.
         max_length: tokens of a window, special ones included.
 
     """
@@ -50,6 +53,7 @@ class MaskFiller:
     folder: Path
     model: "PreTrainedModel"
     tokenizer: "PreTrainedTokenizerFast"
+    blanks: "Tokenizer"
     max_length: int
 
     @classmethod
@@ -63,7 +67,8 @@ class MaskFiller:
         with quiet_transformers():
             tokenizer = load_tokenizer(folder)
             check_mask_token(tokenizer)
-            return cls(folder, load_model(folder, "AutoModelForMaskedLM"), tokenizer, max_length)
+            model = load_model(folder, "AutoModelForMaskedLM")
+            return cls(folder, model, tokenizer, reading_masks(tokenizer), max_length)
 
     def score(self, texts: Sequence[str]) -> "dict[str, pa.Array]":
         """Columns that `masked_measures.measure_masked` reads, every seventh word hidden.
@@ -92,7 +97,7 @@ class MaskFiller:
         """
         import torch
 
-        windows = self._windows([text], keep_masks=True)
+        windows = self._windows_with_blanks(text)
         asked = any((window.ids == self.tokenizer.mask_token_id).any() for window in windows)
         if not asked:
             windows = self._windows([text])
@@ -113,19 +118,34 @@ class MaskFiller:
         mean = sum(true) / len(true) if true and not asked else None
         return {"tokens": tokens, "scores": scores, "mean_log_likelihood": mean}
 
-    def _windows(self, texts: Sequence[str], *, keep_masks: bool = False) -> list[Window]:
-        special = frozenset(self.tokenizer.all_special_ids)
+    def _windows(self, texts: Sequence[str]) -> list[Window]:
+        """Parts of texts with every seventh word hidden; what spells a mask token is text."""
+        mask = self.tokenizer.mask_token_id
         windows = []
         for place, encoding in enumerate(encode_batch(self.tokenizer, texts, self.max_length)):
             for part in (encoding, *encoding.overflowing):
-                words = np.asarray(word_numbers(part, special), dtype=np.int64)
-                ids = np.asarray(part.ids, dtype=np.int64)
-                labels = np.full(len(ids), IGNORED)
-                if not keep_masks:
-                    mask = self.tokenizer.mask_token_id
-                    ids, labels = hide_every_seventh(ids, words, texts[place], mask)
+                words = self._words(part)
+                ids, labels = hide_every_seventh(part.ids, words, texts[place], mask)
                 windows.append(Window(place, ids, words, labels))
         return windows
+
+    def _windows_with_blanks(self, text: str) -> list[Window]:
+        """Parts of a text in which the mask token, and it alone, is what it spells."""
+        self.blanks.enable_truncation(self.max_length, direction=self.tokenizer.truncation_side)
+        encoding = self.blanks.encode(text)
+        return [
+            Window(
+                0,
+                np.asarray(part.ids, dtype=np.int64),
+                self._words(part),
+                np.full(len(part.ids), IGNORED),
+            )
+            for part in (encoding, *encoding.overflowing)
+        ]
+
+    def _words(self, part: "Encoding") -> NDArray[np.int64]:
+        special = frozenset(self.tokenizer.all_special_ids)
+        return np.asarray(word_numbers(part, special), dtype=np.int64)
 
     def _score_windows(self, windows: Sequence[Window]) -> NDArray[np.float64]:
         """The sums of each window, (W, 5)."""

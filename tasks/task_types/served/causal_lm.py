@@ -18,7 +18,7 @@ class ServedCausalLm(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         """Load the model and its tokenizer."""
         folder = context.artifacts["model"]
         self.tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
+            folder, local_files_only=True, trust_remote_code=False, split_special_tokens=True
         )
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token

@@ -1,11 +1,13 @@
 """Serves a masked language model: ``text`` to the likeliest tokens at each of its masks."""
 
 import hashlib
+import json
 from typing import Any
 
 import mlflow
 import pandas as pd
 import torch
+from tokenizers import Tokenizer
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 EVERY = 7
@@ -20,7 +22,7 @@ class ServedMaskedLm(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         """Load the model and its tokenizer."""
         folder = context.artifacts["model"]
         self.tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
+            folder, local_files_only=True, trust_remote_code=False, split_special_tokens=True
         )
         self.model = AutoModelForMaskedLM.from_pretrained(
             folder,
@@ -30,6 +32,16 @@ class ServedMaskedLm(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
             trust_remote_code=False,
         ).eval()
         self.max_length = int(context.model_config["max_length"])
+        # Who marks a blank writes the mask token; no other control token, and none in a text.
+        parts = json.loads(self.tokenizer.backend_tokenizer.to_str())
+        for added in parts["added_tokens"]:
+            added["special"] &= added["id"] != self.tokenizer.mask_token_id
+        self.plain = self.tokenizer.backend_tokenizer
+        self.with_blanks = Tokenizer.from_str(json.dumps(parts))
+        for backend in (self.plain, self.with_blanks):
+            backend.encode_special_tokens = True
+            backend.no_padding()
+            backend.enable_truncation(self.max_length, direction=self.tokenizer.truncation_side)
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: Any = None
@@ -41,16 +53,17 @@ class ServedMaskedLm(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     def answer(self, text: str) -> dict[str, Any]:
         """What is said of one text, over all its windows."""
         mask = self.tokenizer.mask_token_id
-        encoded = self.tokenizer(
-            [text], truncation=True, max_length=self.max_length, return_overflowing_tokens=True
-        )
-        asked = any(mask in ids for ids in encoded["input_ids"])
+        found = self.with_blanks.encode(text)
+        asked = any(mask in window.ids for window in (found, *found.overflowing))
+        if not asked:
+            found = self.plain.encode(text)
         answer: dict[str, Any] = {"tokens": [], "scores": [], "mean_log_likelihood": None}
         true: list[float] = []
-        for window, ids in enumerate(encoded["input_ids"]):
+        for window in (found, *found.overflowing):
+            ids = window.ids
             hidden = [place for place, token in enumerate(ids) if token == mask]
             if not asked:
-                hidden = self.choose(text, ids, encoded.word_ids(window))
+                hidden = self.choose(text, ids, window.word_ids)
             shown = torch.tensor([ids])
             shown[0, hidden] = mask
             logits = self.model(input_ids=shown, attention_mask=torch.ones_like(shown)).logits[0]

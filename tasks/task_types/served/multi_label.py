@@ -21,7 +21,7 @@ class MultiLabelModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         folder = context.artifacts["model"]
         self.max_length = int(context.model_config["max_length"])
         self.tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
+            folder, local_files_only=True, trust_remote_code=False, split_special_tokens=True
         )
         model = AutoModelForSequenceClassification.from_pretrained(
             folder,

@@ -23,7 +23,7 @@ class ServedNextSentence(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         """Load the model and its tokenizer."""
         folder = context.artifacts["model"]
         self.tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
+            folder, local_files_only=True, trust_remote_code=False, split_special_tokens=True
         )
         self.model = AutoModelForPreTraining.from_pretrained(
             folder,

@@ -31,7 +31,7 @@ class QuestionAnsweringModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         self.max_length = int(context.model_config["max_length"])
         self.shared = int(context.model_config.get("stride", 0)) or self.max_length // 4
         self.tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
+            folder, local_files_only=True, trust_remote_code=False, split_special_tokens=True
         )
         model = AutoModelForQuestionAnswering.from_pretrained(
             folder,

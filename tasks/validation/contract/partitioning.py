@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from tasks.records.data import PersonalData
 from tasks.task_types.rows import TEXT, RowShape, texts_of
 from tasks.validation.contract.checking import RowSuite
+from tasks.validation.contract.control_tokens import ControlTokenSearch
 from tasks.validation.contract.frames import FrameMaker
 from tasks.validation.contract.quarantine import (
     Fault,
@@ -30,12 +31,13 @@ if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
 
 _PERSONAL_DATA: Final = "personal_data"
+_SPELLED: Final = "control_token"
 _SHOWN_CHARACTERS: Final = 60
 # Derived columns whose values quote nothing of a row.
 _NOTHING_QUOTED: Final = frozenset(
     {
         "text_length", "token_length", "language", "splits_of_text", "equal_text",
-        "near_duplicate", "overlap", _PERSONAL_DATA,
+        "near_duplicate", "overlap", _PERSONAL_DATA, _SPELLED,
     }
 )  # fmt: skip
 _TEXT_KINDS: Final = frozenset({"text", "texts", "turns"})
@@ -71,16 +73,23 @@ class RowPartitioner:
 
     Attributes:
         suite: what the row rules found up to now.
+        controls: what the texts spell of the base model's control tokens.
         by_reason: failing rows by the rule's reason; a row with two reasons counts in both.
 
     """
 
     def __init__(
-        self, maker: FrameMaker, rules: Sequence[RowRule], marks: Marks, privacy: PrivacySettings
+        self,
+        maker: FrameMaker,
+        rules: Sequence[RowRule],
+        marks: Marks,
+        privacy: PrivacySettings,
+        control_tokens: Sequence[str] = (),
     ) -> None:
         self.suite = RowSuite(rules)
         self.by_reason: Counter[str] = Counter()
         self.protector = Protector(_setting_aside(privacy), maker.shape)
+        self.controls = ControlTokenSearch(maker.shape, control_tokens)
         self._privacy = privacy
         self.shape, self.labels = maker.shape, tuple(maker.labels)
         self._maker, self._rules, self._marks = maker, rules, marks
@@ -98,7 +107,11 @@ class RowPartitioner:
         """Part the rows, protect those that go on, and say of the others why they do not."""
         protected = self.protector.protect(shard.rows)
         marks = self._marks.columns(shard.start, shard.start + shard.rows.num_rows)
-        marks = {**marks, _PERSONAL_DATA: protected.quarantine}
+        marks = {
+            **marks,
+            _PERSONAL_DATA: protected.quarantine,
+            _SPELLED: self.controls.search(shard.rows),
+        }
         frame = self._maker.frame(shard.rows, shard.start, marks)[self._read_columns]
         faults = self._find_faults(frame)
         kept = np.ones(shard.rows.num_rows, np.bool_)

@@ -32,6 +32,7 @@ ROW_REASONS: Final = (
     "near-duplicate in a held-out split",
     "benchmark overlap",
     "personal data",
+    "control token",
 )
 # Why a row could not be read; the first stands for all of them, and `invalid ENCODING` comes to
 # them for each encoding.
@@ -52,6 +53,7 @@ BROKEN_ROW_REASONS: Final = (
 _INVALID_ENCODING: Final = shards.invalid_encoding("")
 _MISSING: Final = "missing "
 TagScheme = Literal["BIO", "any"]
+ControlTokenPolicy = Literal["text", "quarantine", "fail"]
 
 
 class ContractSettings(BaseModel):
@@ -101,6 +103,12 @@ class ContractSettings(BaseModel):
         default="\x00\ufffd",
         description="Characters that no text may hold: by default NUL and the replacement "
         "character, which tells of text that was decoded wrongly.",
+    )
+    control_tokens: ControlTokenPolicy = Field(
+        default="text",
+        description="Rows whose texts spell a control token of the base model, such as [SEP] or "
+        "<|im_end|>: text reads it as text, as every model here does, and counts such rows; "
+        "quarantine puts them aside; fail ends the run.",
     )
     tag_scheme: TagScheme = Field(
         default="BIO",

@@ -122,9 +122,9 @@ def row_rules(
 
     Derived are text_length, token_length and language (see `derived_columns`), splits_of_text and
     conflict (null for a row without inputs or with an unknown label), equal_text, near_duplicate,
-    overlap, label_conflict and personal_data. A missing value breaks no rule but that it is there.
-    Columns of lists are best of pandas' Arrow type: of Python objects Great Expectations takes a
-    fingerprint that costs 50 times what the rules do.
+    overlap, label_conflict, personal_data and control_token. A missing value breaks no rule but
+    that it is there. Columns of lists are best of pandas' Arrow type: of Python objects Great
+    Expectations takes a fingerprint that costs 50 times what the rules do.
     """
     return [
         *(_presence_rule(column) for column in shape.columns if not column.may_be_missing),
@@ -135,12 +135,19 @@ def row_rules(
         *_same_text_rules(),
         *_likeness_rules(),
         _told("personal data", ours.ExpectColumnValuesToHoldNoPersonalData(column="personal_data")),
+        *_control_token_rule(contract),
         *(
             _group_rule(name, contract.groups[name])
             for name in group_columns
             if name in contract.groups
         ),
     ]
+
+
+def _control_token_rule(contract: ContractSettings) -> Iterator[RowRule]:
+    if contract.control_tokens != "text":
+        spelled = ours.ExpectColumnValuesToSpellNoControlToken(column="control_token")
+        yield _told("control token", spelled)
 
 
 def _told(reason: str, expectation: Any) -> RowRule:

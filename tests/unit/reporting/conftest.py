@@ -8,6 +8,7 @@ import pytest
 from infra.store import Artifact
 from tasks.records.data import (
     Check,
+    ControlTokens,
     DataReference,
     DataReport,
     Drift,
@@ -290,6 +291,7 @@ def data_report() -> DataReport:
         leakage=leakage_record(),
         checks=checks,
         verdict=Verdict.PASS,
+        control_tokens=ControlTokens("text", 5, 3, {"[SEP]": 2, "[MASK]": 1}),
     )
 
 

@@ -23,7 +23,7 @@ from tasks.task_types.language_models.masking import (
 )
 from tasks.task_types.learner import learner_of
 from tasks.task_types.limits import TokenLimits
-from tasks.task_types.tokenizers import load_tokenizer
+from tasks.task_types.tokenizers import load_tokenizer, save_tokenizer
 from tests.unit.task_types.language_models import TEXTS, tiny_bert, tiny_gpt2
 
 LIMITS = TokenLimits(max_length=24)
@@ -213,7 +213,7 @@ def learnt(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model after some steps on these texts, so that some of its guesses are right."""
     folder = tmp_path_factory.mktemp("learnt")
     tokenizer = load_tokenizer(model)
-    tokenizer.save_pretrained(folder)
+    save_tokenizer(tokenizer, folder, control_tokens=LEARNER.asked_with_control_tokens)
     torch.manual_seed(0)
     with quiet_transformers():
         network = LEARNER.load_model(model).train()

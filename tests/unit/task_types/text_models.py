@@ -17,7 +17,7 @@ from tasks.task_types.examples import Batch, Example
 from tasks.task_types.learner import Learner
 from tasks.task_types.limits import TokenLimits
 from tasks.task_types.measures import Measured
-from tasks.task_types.tokenizers import load_tokenizer, vocabulary_of
+from tasks.task_types.tokenizers import load_tokenizer, save_tokenizer, vocabulary_of
 from tasks.training.batching import TokenizedRows
 
 LIMITS = TokenLimits(max_length=48)
@@ -76,7 +76,9 @@ def train(
             batch = learner.collate(examples_of(validation), vocabulary)
             outcomes = learner.outcomes(model(**batch.inputs), batch).double().numpy()
         model.save_pretrained(folder / "model")
-        tokenizer.save_pretrained(folder / "model")
+        save_tokenizer(
+            tokenizer, folder / "model", control_tokens=learner.asked_with_control_tokens
+        )
     return folder / "model", dict(learner.metrics(outcomes))
 
 

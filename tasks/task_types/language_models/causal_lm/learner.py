@@ -39,6 +39,7 @@ class CausalLmLearner(TokenLoss):
 
     selection_metric: ClassVar[str] = "perplexity"
     packs: ClassVar[bool] = True
+    asked_with_control_tokens: ClassVar[bool] = True
 
     def encode(self, rows: "pa.Table", tokenizer: "PreTrainedTokenizerFast") -> Encoded:
         """Turn rows into training examples; see `Learner.encode`."""

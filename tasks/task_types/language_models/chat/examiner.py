@@ -11,7 +11,6 @@ from tasks.task_types.examiner_base import ExaminerBase
 from tasks.task_types.examples import IGNORED
 from tasks.task_types.language_models.chat_turns import (
     ASSISTANT,
-    Turn,
     check_chat_template,
     drop_oldest,
     end_tokens,
@@ -21,6 +20,7 @@ from tasks.task_types.language_models.chat_turns import (
     special_ids,
 )
 from tasks.task_types.language_models.continuation import tokens_to_write, write_greedily
+from tasks.task_types.language_models.template_tokens import Turn
 from tasks.task_types.language_models.token_scoring import (
     check_numbers,
     score_tokens,

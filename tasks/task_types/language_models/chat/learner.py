@@ -23,7 +23,6 @@ from tasks.task_types.examples import Batch, Encoded, Example, Vocabulary
 from tasks.task_types.language_models.causal_lm.learner import CausalLmLearner
 from tasks.task_types.language_models.chat_turns import (
     ASSISTANT,
-    Turn,
     check_chat_template,
     fit_conversation,
     next_written,
@@ -31,6 +30,7 @@ from tasks.task_types.language_models.chat_turns import (
 from tasks.task_types.language_models.likelihood import (
     labelled_batch,
 )
+from tasks.task_types.language_models.template_tokens import Turn
 
 if TYPE_CHECKING:
     import pyarrow as pa

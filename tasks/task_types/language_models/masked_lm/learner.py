@@ -46,6 +46,7 @@ class MaskedLmLearner(TokenLoss):
 
     selection_metric: ClassVar[str] = "pseudo_perplexity"
     packs: ClassVar[bool] = True
+    asked_with_control_tokens: ClassVar[bool] = True
     few: ClassVar[bool] = True
 
     def encode(self, rows: "pa.Table", tokenizer: "PreTrainedTokenizerFast") -> Encoded:

@@ -19,6 +19,7 @@ from tasks.validation.contract.expectations.counts import (
 from tasks.validation.contract.expectations.duplicates import (
     ExpectColumnValuesToHaveNoDuplicate,
     ExpectColumnValuesToHoldNoPersonalData,
+    ExpectColumnValuesToSpellNoControlToken,
 )
 from tasks.validation.contract.expectations.label_lists import (
     ExpectColumnListsToBeDistinct,
@@ -41,6 +42,7 @@ __all__ = [
     "ExpectColumnValuesToHaveNoDuplicate",
     "ExpectColumnValuesToHaveNoForbiddenCharacters",
     "ExpectColumnValuesToHoldNoPersonalData",
+    "ExpectColumnValuesToSpellNoControlToken",
     "ExpectCountsToBeBetween",
     "ExpectCountsToDifferInSpelling",
     "ExpectCountsToMatch",

@@ -68,6 +68,24 @@ class ExpectColumnValuesToHaveNoDuplicate(_NothingNoted):
         return str(value)
 
 
+class ExpectColumnValuesToSpellNoControlToken(_NothingNoted):
+    """The column, the control tokens of the base model that a row's texts spell, holds nothing."""
+
+    map_metric = "column_values.assayline.nothing_noted"
+    success_keys = ("mostly",)
+    args_keys = ("column",)
+
+    @classmethod
+    def sentence(cls, kwargs: Mapping[str, Any]) -> str:  # noqa: ARG003
+        """The rule in words."""
+        return "a row spells no control token of the base model"
+
+    @classmethod
+    def fault(cls, kwargs: Mapping[str, Any], value: Any) -> str:  # noqa: ARG003
+        """The control tokens that it spells."""
+        return f"spells {value}, which the base model has as its own mark"
+
+
 class ExpectColumnValuesToHoldNoPersonalData(_NothingNoted):
     """The column, the kinds of personal data for which a row is put aside, holds nothing."""
 

@@ -33,6 +33,7 @@ FRAME = pa.table(
         "language": ["de", "en"],
         "near_duplicate": ["like a row of test", None],
         "personal_data": ["iban", None],
+        "control_token": ["[SEP]", None],
     }
 ).to_pandas()
 # By expectation: the rule and one fault as Data Docs tell them.
@@ -83,6 +84,11 @@ TOLD: list[tuple[Any, str, str]] = [
         ours.ExpectColumnValuesToHoldNoPersonalData(column="personal_data"),
         "a row holds no personal data of a kind that is put aside",
         "holds personal data: iban",
+    ),
+    (
+        ours.ExpectColumnValuesToSpellNoControlToken(column="control_token"),
+        "a row spells no control token of the base model",
+        "spells [SEP], which the base model has as its own mark",
     ),
     (
         ours.ExpectMulticolumnAnswersToStandAtTheirOffsets(

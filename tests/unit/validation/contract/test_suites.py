@@ -44,6 +44,7 @@ ALIKE = {
 GOOD |= {name: GOOD[like] for name, like in ALIKE.items()}
 CONTRACT = ContractSettings(
     languages=("en",),
+    control_tokens="quarantine",
     scripts=("Latin",),
     min_tokens=1,
     max_tokens=9,
@@ -53,7 +54,10 @@ CONTRACT = ContractSettings(
     max_target=10,
     groups={"gender": ("female", "male")},
 )
-NOTED = ("conflict", "equal_text", "near_duplicate", "overlap", "label_conflict", "personal_data")
+NOTED = (
+    "conflict", "equal_text", "near_duplicate", "overlap", "label_conflict", "personal_data",
+    "control_token",
+)  # fmt: skip
 
 
 def table_of(shape: RowShape, rows: Sequence[tuple[Any, ...]]) -> pa.Table:
