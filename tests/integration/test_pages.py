@@ -13,7 +13,7 @@ import yaml
 
 from flows.commands.cli import app
 from flows.config import load_config
-from infra.settings import load_settings
+from infra.settings import load_settings, load_stack_settings
 from tests.conftest import RunningStack
 from tests.integration.test_retrain import write_config, write_reviews
 from tests.pages import ROOT, commands, shell_lines, snippets
@@ -56,7 +56,8 @@ def test_what_is_exported_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     for name, value in values.items():
         monkeypatch.setenv(name, value)
     settings = load_settings(tmp_path)
-    read = {str(value) for value in settings.model_dump(mode="json").values()}
+    both = settings.model_dump(mode="json") | load_stack_settings().model_dump(mode="json")
+    read = {str(value) for value in both.values()}
     key, secret = settings.store_access_key_id, settings.store_secret_access_key
     read |= {one.get_secret_value() for one in (key, secret) if one}
     assert set(values.values()) <= read
