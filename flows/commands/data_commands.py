@@ -9,7 +9,7 @@ from rich.console import Console
 from flows.commands import console
 from flows.commands.line_commands import AsJson
 from infra.settings import Settings, load_settings
-from tasks.records.data import DataPage, Readmission
+from tasks.records.data import ControlTokens, DataPage, Readmission
 from tasks.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -81,6 +81,12 @@ def _data_parameters(settings: Settings, config: Path) -> tuple["DataConfig", di
     return checked, {"config": checked.model_dump(mode="json", exclude_unset=True)}
 
 
+def _spelled(found: ControlTokens) -> list[tuple[str, str, str]]:
+    """The rows that spell a control token; none where none does."""
+    what_becomes = {"text": "read as text"}.get(found.action, found.action)
+    return [("spell a control token", f"{found.rows:,}", what_becomes)] if found.rows else []
+
+
 def _show_data(page: DataPage) -> None:
     console.say()
     rows = [
@@ -91,6 +97,7 @@ def _show_data(page: DataPage) -> None:
             for reason, number in page.quarantined_by_reason.items()
         ),
         *((found.kind, f"{found.findings:,}", found.action) for found in page.personal_data),
+        *_spelled(page.control_tokens),
         ("keep the contract", f"{page.rows_clean:,}", ""),
     ]
     console.show_table(("", "rows", ""), rows)

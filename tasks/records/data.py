@@ -393,3 +393,4 @@ class DataPage:
     quarantined_by_reason: dict[str, int]
     personal_data: tuple[PersonalData, ...]
     drift: Verdict | None
+    control_tokens: ControlTokens = field(default_factory=ControlTokens)

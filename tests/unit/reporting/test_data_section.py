@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tasks.records.data import Histogram
+from tasks.records.data import ControlTokens, Histogram
 from tasks.reporting.data_section import DataEvidence, build_data_section
 from tasks.reporting.evidence import Evidence
 from tasks.reporting.histograms import histogram_plot
@@ -47,7 +47,9 @@ def test_every_number_of_the_records_stands_on_the_page(drifted: DataEvidence) -
     text = Words(render_data_page(drifted)).text
     for said in (
         "2,227", "because: broken JSON", "near-duplicates (Jaccard 0.8 or more) across splits",
-        "share 13 words in a row with benchmark held-out-news", "mail redact 4 6", "0.2137",
+        "share 13 words in a row with benchmark held-out-news", "mail redact 4 6",
+        "3 rows spell a control token of the base model",
+        "[SEP] 2 [MASK] 1", "0.2137",
         "drift: tech has 16.5% of the rows, before 31.2%", "undetermined: fewer than 50 rows",
         "31.2% 16.5%", "Claxton hunting first major medal", "medal , final",
         "11 rows; at least 30", "actress gender entertainment", "2.371",
@@ -60,12 +62,13 @@ def test_a_page_without_a_champion_or_findings_says_so(drifted: DataEvidence) ->
     bare = replace(
         drifted,
         drift=None,
-        data=replace(drifted.data, personal_data=(), lengths={}),
+        data=replace(drifted.data, personal_data=(), lengths={}, control_tokens=ControlTokens()),
         representation=replace(drifted.representation, groups=(), terms=()),
     )
     text = Words(render_data_page(bare)).text
     assert "Nothing to compare with" in text
     assert "None was found of the kinds that are looked for" in text
+    assert "Not looked for: the base model was not known" in text
     assert "No group was found in the rows" in text
 
 
@@ -97,6 +100,7 @@ def test_the_prefect_tables_hold_the_same_numbers(drifted: DataEvidence) -> None
     funnel = funnel_markdown(drifted)
     assert "| because: broken JSON | 2 | 0.1% |" in funnel
     assert "| mail | redact | 4 | 6 |" in funnel
+    assert re.search(r"\| \S*MASK\S* \| text \| 1 \|", funnel)
     assert drifted.drift
     assert "| ✗ fail | label shares |" in drift_markdown(drifted.drift)
 

@@ -1,0 +1,45 @@
+"""What the console says of a line's data."""
+
+import pytest
+
+from flows.commands.data_commands import _show_data
+from infra.store import Artifact
+from tasks.records.data import ControlTokens, DataPage
+
+PAGE = Artifact("s3://assayline-artifacts/reports/0f1e.html", "0f1e", 1)
+
+
+def page(found: ControlTokens) -> DataPage:
+    return DataPage(
+        line="chat",
+        html=PAGE,
+        rows_read=70,
+        duplicates_dropped=0,
+        rows_clean=68,
+        rows_quarantined=2,
+        quarantined_by_reason={"control token": 2},
+        personal_data=(),
+        drift=None,
+        control_tokens=found,
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (ControlTokens("text", 5, 3, {"[SEP]": 3}), "read as text"),
+        (ControlTokens("quarantine", 5, 2, {"[SEP]": 2}), "quarantine"),
+    ],
+)
+def test_rows_that_spell_a_control_token_are_said(
+    found: ControlTokens, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _show_data(page(found))
+    (line,) = [one for one in capsys.readouterr().out.splitlines() if "spell a control" in one]
+    assert str(found.rows) in line
+    assert said in line
+
+
+def test_without_such_rows_nothing_is_said_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    _show_data(page(ControlTokens("text", 5)))
+    assert "spell" not in capsys.readouterr().out
