@@ -6,10 +6,10 @@ as the Arabic number sign, can be seen (property Prepended_Concatenation_Mark).
 """
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import pyarrow as pa
-import pyarrow.compute as pc
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # First and last code point of each run. Cc and Default_Ignorable_Code_Point of Unicode 16, the
 # interlinear annotation marks and the blank Braille pattern.
@@ -37,6 +37,8 @@ def is_blank(text: str) -> bool:
     return not without_invisible(text).strip()
 
 
-def are_visible(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+def are_visible(texts: "pa.Array | pa.ChunkedArray") -> "pa.Array | pa.ChunkedArray":
     """Of each text whether something can be seen; null where it is null."""
+    import pyarrow.compute as pc
+
     return pc.match_substring_regex(texts, _VISIBLE)
