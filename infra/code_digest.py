@@ -41,6 +41,7 @@ CANNOT_SHAPE: Final[Mapping[str, str]] = {
     "infra.settings": "says where the servers are",
     "infra.store": "moves bytes, which are checked by their digest",
     "infra.tracking": "shows curves and metrics in MLflow; what is read back completes them there",
+    "infra.write_once": "keeps in MLflow which ledger entries count; promotion is never kept",
     "tasks.stages.caching": "makes the keys",
     "tasks.stages.reasons": "keeps what the keys were made of",
     "tasks.stages.progress": "shows how far a stage is",
