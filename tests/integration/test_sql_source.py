@@ -196,7 +196,7 @@ def test_the_types_of_postgres_become_those_of_the_columns(postgres: Postgres) -
     )
     source = query(postgres, text, group_columns=("vip", "day"), cluster_column="author")
     first, second = rows(source)
-    assert (first["label"], first["vip"], first["day"]) == ("1.50", "true", "2024-02-03")
+    assert (first["label"], first["vip"], first["day"]) == ("1.5", "true", "2024-02-03")
     assert first["cluster"] == "00000000-0000-0000-0000-000000000001"
     assert second["label"] is second["vip"] is second["cluster"] is None
 

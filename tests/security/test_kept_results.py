@@ -106,7 +106,9 @@ def test_prefect_holds_no_key_of_the_store(stack: RunningStack) -> None:
     import httpx
 
     blocks = httpx.post(
-        f"{stack.settings.prefect_url}/block_documents/filter", json={"include_secrets": True}
+        f"{stack.settings.prefect_url}/block_documents/filter",
+        json={"include_secrets": True},
+        auth=stack.login,
     ).text
     secret = stack.settings.store_secret_access_key
     assert secret
