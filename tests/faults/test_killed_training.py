@@ -151,6 +151,7 @@ def newest_step(store: ObjectStore, prefix: str) -> int:
     return max((int(end.split("/")[0]) for end in ends), default=0)
 
 
+@pytest.mark.slow
 def test_a_training_that_is_told_to_end_writes_its_checkpoint_first(
     store: ObjectStore,
     tracking: Tracking,

@@ -126,6 +126,7 @@ def test_a_stopped_mlflow_costs_neither_training_nor_evaluation(
     ]
 
 
+@pytest.mark.slow
 def test_points_of_the_curves_that_mlflow_missed_are_written_when_it_is_back(
     store: ObjectStore, tracking: Tracking, server: MlflowServer, tokens: Tokens,
     topics: tuple[DataReport, BaseModel], caplog: pytest.LogCaptureFixture,

@@ -61,6 +61,7 @@ def test_a_dry_run_says_what_the_training_would_take(planned: dict[str, float]) 
     assert 1 < planned["training_s"] < 600
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("planned")
 def test_the_run_after_it_goes_on_from_the_checked_data_to_production(
     stack: RunningStack, config: Path
