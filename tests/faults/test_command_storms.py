@@ -8,11 +8,12 @@ import yaml
 
 from flows.deployments import ensure_deployments
 from infra.model_format import write_pipeline_model
+from infra.registered_artifacts import keep_manifest
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.registry.audit import audit_ledger
 from tasks.registry.ledger import PROMOTED
-from tasks.registry.transitions import record, settle
+from tasks.registry.transitions import evidence_of, record, settle
 from tasks.registry.version_tags import WEIGHTS_TAG
 from tests.conftest import SCRIPTS, RunningStack
 from tests.faults.test_ledger_races import TRUTHS
@@ -49,6 +50,10 @@ def storm(
     model.save_pretrained(folder / "checkpoint")
     AutoTokenizer.from_pretrained(tiny_model).save_pretrained(folder / "checkpoint")
     run = tracking.open_run(LINE, "run", {})
+
+    def keep(manifest: bytes) -> str:
+        return keep_manifest(manifest, store)
+
     for number in range(1, VERSIONS + 1):
         written = folder / f"mlflow-{number}"
         write_pipeline_model(
@@ -56,11 +61,12 @@ def storm(
             max_length=16, examples=["a good film", "the match was won"],
         )  # fmt: skip
         tags = {WEIGHTS_TAG: f"w{number}"}
-        version = tracking.register_model(LINE, f"key {number}", run, written, tags)
+        version = tracking.register_model(LINE, f"key {number}", run, written, tags, keep)
         state, _ = settle(LINE, store, tracking)
         record(
             store, tracking, state, action=PROMOTED, to_version=version, candidate=version,
-            verdict=None, reason="as seen", by="policy", evidence={"weights": f"w{number}"},
+            verdict=None, reason="as seen", by="policy",
+            evidence=evidence_of(tracking.version_tags(LINE, version)),
         )  # fmt: skip
     return LINE
 
