@@ -141,6 +141,28 @@ print(json.dumps([listed, framed, single, alone]))
     assert all(row["label"] in {"business", "film", "sport"} for row in listed)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_its_requirements_alone_make_an_environment_that_serves_it(
+    registered: Version, tracking: Tracking, tmp_path: Path
+) -> None:
+    artifact = tracking.download_artifact("topics", registered.version, tmp_path)
+    python = tmp_path / "alone" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "alone"], check=True)
+    requirements = artifact / "requirements.txt"
+    install = [python, "-m", "pip", "install", "--quiet", "-r"]
+    subprocess.run([*install, requirements], check=True, timeout=280)
+    code = f"import mlflow; print(mlflow.pyfunc.load_model({str(artifact)!r}).predict(['goal']))"
+    served = subprocess.run(
+        [python, "-I", "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert served.returncode == 0, served.stderr[-2000:]
+    assert any(label in served.stdout for label in ("business", "film", "sport"))
+    wrong = tmp_path / "wrong.txt"
+    wrong.write_text(requirements.read_text().replace("transformers==", "transformers==0.0."))
+    assert subprocess.run([*install, wrong], check=False, timeout=280).returncode != 0
+
+
 def test_what_would_run_code_is_not_registered(
     candidate: Any, store: ObjectStore, tmp_path: Path
 ) -> None:
