@@ -12,7 +12,7 @@ from typing import Final
 
 from infra.artifact_manifest import ListedFile, differences, from_bytes, list_files
 from infra.errors import IntegrityError
-from infra.store import MANIFEST, Artifact, ObjectStore
+from infra.store import MANIFEST, Artifact, ObjectStore, keep_by_digest, read_by_digest
 from infra.tracking import Tracking
 
 _FOLDER: Final = "manifests"
@@ -23,9 +23,7 @@ _SHOWN: Final = 8
 
 def keep_manifest(manifest: bytes, store: ObjectStore) -> str:
     """Keep a manifest in the store under its digest, which is returned."""
-    sha256 = hashlib.sha256(manifest).hexdigest()
-    store.put_bytes(_place(sha256, store), manifest)
-    return sha256
+    return keep_by_digest(store, _FOLDER, manifest).sha256
 
 
 def read_manifest(sha256: str, store: ObjectStore) -> bytes:
@@ -36,11 +34,7 @@ def read_manifest(sha256: str, store: ObjectStore) -> bytes:
         StoreError: the store lacks it, or is unreachable.
 
     """
-    uri = _place(sha256, store)
-    manifest = store.get_bytes(uri)
-    if hashlib.sha256(manifest).hexdigest() != sha256:
-        raise IntegrityError(f"{uri} was changed after it was written; restore it from a backup")
-    return manifest
+    return read_by_digest(store, _FOLDER, sha256)
 
 
 def check_version(
@@ -130,7 +124,3 @@ def _is_of_weights(path: str) -> bool:
 def _shown(wrong: tuple[str, ...]) -> str:
     more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
     return "; ".join(wrong[:_SHOWN]) + more
-
-
-def _place(sha256: str, store: ObjectStore) -> str:
-    return store.uri(_FOLDER, f"{sha256}.json")

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.errors import MissingObjectError, StoreError
+from infra.errors import IntegrityError, MissingObjectError, StoreError
 from infra.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -296,6 +296,29 @@ def _check_digest(path: Path, sha256: str, uri: str) -> None:
     if seen != sha256:
         path.unlink()
         raise StoreError(f"{uri} has sha256 {seen}, and was written with {sha256}")
+
+
+def keep_by_digest(
+    store: ObjectStore, folder: str, content: bytes, ending: str = "json"
+) -> Artifact:
+    """Write an object whose name is the SHA-256 of its content."""
+    digest = hashlib.sha256(content).hexdigest()
+    return store.put_bytes(store.uri(folder, f"{digest}.{ending}"), content)
+
+
+def read_by_digest(store: ObjectStore, folder: str, sha256: str, ending: str = "json") -> bytes:
+    """What `keep_by_digest` wrote.
+
+    Raises:
+        IntegrityError: it was changed since.
+        StoreError: the store lacks it, or is unreachable.
+
+    """
+    uri = store.uri(folder, f"{sha256}.{ending}")
+    content = store.get_bytes(uri)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise IntegrityError(f"{uri} was changed after it was written; restore it from a backup")
+    return content
 
 
 def open_store() -> ObjectStore:

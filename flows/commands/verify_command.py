@@ -2,19 +2,15 @@
 
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from flows.commands import console
+from flows.commands.line_commands import EXIT_ERROR, AsJson
 from infra.settings import load_settings
 
 if TYPE_CHECKING:
     from infra.signed_results import ResultsCheck
     from tasks.registry.verification import Verification
-
-EXIT_NOT_WELL = 1
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for a script.")]
 
 
 def verify(line: str, *, as_json: AsJson = False) -> int:
@@ -42,7 +38,7 @@ def verify(line: str, *, as_json: AsJson = False) -> int:
         console.show_json(shown)
     else:
         _show(found, results)
-    return 0 if is_well else EXIT_NOT_WELL
+    return 0 if is_well else EXIT_ERROR
 
 
 def _progress(what: str) -> None:

@@ -3,7 +3,6 @@
 What a version answered when it was staged is kept by its digest, so that it can be asked again.
 """
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Sequence
@@ -15,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from infra.errors import IntegrityError, PromotionError
+from infra.errors import PromotionError
 from infra.serving import Answer, Json
-from infra.store import ObjectStore
+from infra.store import ObjectStore, keep_by_digest, read_by_digest
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
 from tasks.task_types.requests import Request, request_of
@@ -132,9 +131,7 @@ def keep_answers(
         if answer is not None
     )
     content = json.dumps(asdict(KeptAnswers(tolerance, rows)), sort_keys=True).encode()
-    sha256 = hashlib.sha256(content).hexdigest()
-    store.put_bytes(_place(sha256, store), content)
-    return sha256
+    return keep_by_digest(store, _FOLDER, content).sha256
 
 
 def kept_answers(sha256: str, store: ObjectStore) -> KeptAnswers:
@@ -145,16 +142,8 @@ def kept_answers(sha256: str, store: ObjectStore) -> KeptAnswers:
         StoreError: the store lacks it, or is unreachable.
 
     """
-    uri = _place(sha256, store)
-    content = store.get_bytes(uri)
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise IntegrityError(f"{uri} was changed after it was written; restore it from a backup")
-    kept = json.loads(content)
+    kept = json.loads(read_by_digest(store, _FOLDER, sha256))
     return KeptAnswers(kept["tolerance"], tuple(Expected(**row) for row in kept["rows"]))
-
-
-def _place(sha256: str, store: ObjectStore) -> str:
-    return store.uri(_FOLDER, f"{sha256}.json")
 
 
 def is_same(served: Json, evaluated: Json, tolerance: float) -> bool:

@@ -1,13 +1,12 @@
 """Whether a line is still what was written: ledger, versions, and what they were proven by."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from infra.errors import AssaylineError, PromotionError
 from infra.registered_artifacts import check_version
-from infra.store import ObjectStore
+from infra.store import ObjectStore, read_by_digest
 from infra.tracking import Tracking
 from tasks.records.registry import LedgerEntry
 from tasks.registry.answers import kept_answers
@@ -143,8 +142,6 @@ def _lost_evidence(entries: Sequence[LedgerEntry], store: ObjectStore) -> Iterat
                 kept_answers(sha256, store)
             elif name in EVIDENCE_PLACES:
                 folder, ending = EVIDENCE_PLACES[name]
-                uri = store.uri(folder, f"{sha256}.{ending}")
-                if hashlib.sha256(store.get_bytes(uri)).hexdigest() != sha256:
-                    yield f"{uri}, the {name} of a ledger entry, was changed after it was written"
+                read_by_digest(store, folder, sha256, ending)
         except AssaylineError as error:
             yield f"the {name} of a ledger entry: {error}"

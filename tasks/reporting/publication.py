@@ -1,10 +1,9 @@
 """Write the report and the card, and put them where people look."""
 
-import hashlib
 import tempfile
 from pathlib import Path
 
-from infra.store import Artifact, ObjectStore
+from infra.store import ObjectStore, keep_by_digest
 from infra.tracking import Tracking
 from tasks.records.data import DataPage
 from tasks.records.registry import Report
@@ -31,8 +30,8 @@ def publish_report(evidence: Evidence, *, store: ObjectStore, tracking: Tracking
     page = render_page(evidence, links).encode()
     card = render_card(evidence).encode()
     docs = store.get_bytes(evidence.data.docs_uri)
-    html = _keep(store, "reports", page, "html")
-    markdown = _keep(store, "cards", card, "md")
+    html = keep_by_digest(store, "reports", page, "html")
+    markdown = keep_by_digest(store, "cards", card, "md")
     for name, content in ((REPORT_FILE, page), (CARD_FILE, card), (DOCS_FILE, docs)):
         _log(tracking, evidence.version.run_id, name, content)
     url = f"{run}/{REPORT_FILE}"
@@ -51,7 +50,7 @@ def publish_data_page(evidence: DataEvidence, *, store: ObjectStore) -> DataPage
     snapshot, data = evidence.snapshot, evidence.data
     return DataPage(
         line=evidence.line,
-        html=_keep(store, "reports", render_data_page(evidence).encode(), "html"),
+        html=keep_by_digest(store, "reports", render_data_page(evidence).encode(), "html"),
         rows_read=snapshot.rows_read,
         duplicates_dropped=snapshot.duplicates_dropped,
         rows_clean=sum(data.rows_by_split.values()),
@@ -68,11 +67,6 @@ def _run_address(evidence: Evidence, tracking: Tracking) -> str:
     experiment = tracking.experiment_id(evidence.line)
     run = evidence.version.run_id
     return f"{tracking.url}/#/experiments/{experiment}/runs/{run}/artifacts"
-
-
-def _keep(store: ObjectStore, kind: str, content: bytes, ending: str) -> Artifact:
-    digest = hashlib.sha256(content).hexdigest()
-    return store.put_bytes(store.uri(kind, f"{digest}.{ending}"), content)
 
 
 def _log(tracking: Tracking, run_id: str, name: str, content: bytes) -> None:

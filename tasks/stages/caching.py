@@ -146,8 +146,8 @@ def _explain_lost_artifact() -> Iterator[None]:
         yield
     except MissingObjectError as error:
         raise StoreError(
-            f"{error}; an earlier stage made it, whose kept result names it still. Restore the "
-            "object from a backup, or run every stage anew: `assayline run CONFIG --refresh`"
+            f"{error}. Where an earlier stage made it, its kept result names it still: restore the "
+            "object from a backup, or run every stage anew (`assayline run CONFIG --refresh`)"
         ) from error
 
 
