@@ -16,8 +16,8 @@
 
     login.py          who may come in: the login of owner and reader
     pages.py          the servers' pages, opened in a browser with the login
-    gate.py           what a server does not answer: other hosts, other origins
-    prefect_server.py, mlflow_app.py    Prefect's and MLflow's servers behind the gate
+    address_filter.py what a server does not answer: other hosts, other origins
+    prefect_server.py, mlflow_app.py    Prefect's and MLflow's servers behind the address filter
     mlflow_users.py   the reader's user at MLflow
 
     worker.py         Prefect's worker, and beside it the look for what a crash left

@@ -1,4 +1,4 @@
-"""MLflow's server behind the gate, and behind its login where it asks one.
+"""MLflow's server behind the address filter, and behind its login where it asks one.
 
 MLflow finds it as its app of the name ``assayline`` (entry point ``mlflow.app``), and hands it to
 uvicorn.
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from infra.local.gate import Gate, addresses_of_process, answer_forbidden
+from infra.local.address_filter import AddressFilter, addresses_of_process, answer_forbidden
 from infra.local.login import READER
 
 # MLflow's own name for the file that says how it asks for a login; unset where it asks none.
@@ -19,7 +19,7 @@ READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SEARCHES = "/search"  # how each path ends by which something is looked for with POST
 
 
-class ReaderGate:
+class ReaderFilter:
     """Keeps the reader from making anything.
 
     MLflow lets every user make experiments and models, and move the aliases of what they made: a
@@ -43,12 +43,12 @@ def create_app() -> ASGIApp:
     if os.environ.get(LOGIN_VARIABLE):
         from mlflow.server.auth import create_app as create_app_with_login
 
-        app = ReaderGate(create_app_with_login())
+        app = ReaderFilter(create_app_with_login())
     else:
         from mlflow.server.fastapi_app import app as app_without_login
 
         app = app_without_login
-    return Gate(app, addresses_of_process())
+    return AddressFilter(app, addresses_of_process())
 
 
 def _reads(scope: Scope) -> bool:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from infra.errors import StackError
-from infra.local.gate import ADDRESSES_VARIABLE
+from infra.local.address_filter import ADDRESSES_VARIABLE
 from infra.local.login import OWNER, USERS_FILE, Login
 from infra.local.private_files import StoreKeys
 from infra.results_block import BLOCK_NAME, BLOCK_TYPE

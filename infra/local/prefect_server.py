@@ -1,7 +1,7 @@
-"""Prefect's server behind the gate: ``python -m infra.local.prefect_server HOST PORT``.
+"""Prefect's server behind the address filter: ``python -m infra.local.prefect_server HOST PORT``.
 
 It serves what ``prefect server start`` does, the app of ``prefect.server.api.server``, with two
-things before it: the gate, and a page that logs a browser in.
+things before it: the address filter, and a page that logs a browser in.
 """
 
 import base64
@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from infra.local.gate import Gate, addresses_of_process
+from infra.local.address_filter import AddressFilter, addresses_of_process
 from infra.local.pages import PREFECT_LOGIN_PATH
 
 LOGIN_FIELD = "login"
@@ -55,12 +55,14 @@ class LoginPage:
 
 
 def server_app() -> ASGIApp:
-    """What is served: the gate, the page that logs in where a login is asked, Prefect."""
+    """What is served: the address filter, the page that logs in where a login is asked, Prefect."""
     app: ASGIApp = create_app(final=True)
     login = os.environ.get(LOGIN_VARIABLE)
     if login:
         app = LoginPage(app, login)
-    return Gate(app, addresses_of_process(), open_to_files=[PREFECT_LOGIN_PATH] if login else [])
+    return AddressFilter(
+        app, addresses_of_process(), open_to_files=[PREFECT_LOGIN_PATH] if login else []
+    )
 
 
 def main() -> None:

@@ -36,7 +36,7 @@ def trim(rows: pa.Table, shape: RowShape, group_columns: tuple[str, ...]) -> pa.
             trimmed = _replace(trimmed, name, _trim(_whole(rows[name])))
         elif kind == "labels":
             trimmed = _replace(trimmed, name, _sort_labels(_whole(rows[name])))
-    clusters = _replace_ends(trimmed["cluster"])
+    clusters = _without_decimals(trimmed["cluster"])
     trimmed = _replace(trimmed, "cluster", clusters)
     if passage := shape.passage:
         answers, contexts = rows[passage.answer], rows[passage.context]
@@ -45,7 +45,7 @@ def trim(rows: pa.Table, shape: RowShape, group_columns: tuple[str, ...]) -> pa.
     return trimmed
 
 
-def _replace_ends(clusters: pa.ChunkedArray) -> pa.ChunkedArray:
+def _without_decimals(clusters: pa.ChunkedArray) -> pa.ChunkedArray:
     if clusters.null_count == len(clusters):
         return clusters
     return pc.replace_substring_regex(clusters, _WHOLE_NUMBER, r"\1")

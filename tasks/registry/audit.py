@@ -10,9 +10,9 @@ from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.registry import LedgerEntry
 from tasks.registry.ledger import ASIDE, Reading, objects_of, read, whole
+from tasks.registry.ledger_index import LedgerIndex, read_index
 from tasks.registry.line_state import LineState, entries_named, lacks_entry
 from tasks.registry.outside_moves import refusal
-from tasks.registry.witness import Witness, read_witness
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ def audit_ledger(line: str, *, store: ObjectStore, tracking: Tracking) -> Audit:
     """
     # In this order: what is recorded meanwhile is known to the next of these.
     versions, objects = tracking.known_versions(line), objects_of(store, line)
-    witness = read_witness(line, tracking)
-    reading = read(store, line, objects, witness, entries_named(versions))
+    index = read_index(line, tracking)
+    reading = read(store, line, objects, index, entries_named(versions))
     faults = (*reading.faults, *_missing(line, reading, versions))
     recorded = whole(Reading(reading.recorded, faults), store, line)
     entries = tuple(one.entry for one in recorded)
-    remarks = (*reading.remarks, *_remarks(line, reading, witness, store))
+    remarks = (*reading.remarks, *_remarks(line, reading, index, store))
     return Audit(entries, remarks, disagreement(line, store=store, tracking=tracking))
 
 
@@ -82,8 +82,8 @@ def _missing(line: str, reading: Reading, versions: Mapping[int, KnownVersion]) 
             yield lacks_entry(line, version, uri)
 
 
-def _remarks(line: str, reading: Reading, witness: Witness, store: ObjectStore) -> Iterator[str]:
-    if reading.recorded and not witness.begun:
+def _remarks(line: str, reading: Reading, index: LedgerIndex, store: ObjectStore) -> Iterator[str]:
+    if reading.recorded and not index.begun:
         yield (
             "an earlier release recorded these entries, so that only tags of versions tell whether "
             "newer ones are missing; from the next transition on the registry knows each of them"

@@ -3,8 +3,8 @@
 An entry is one JSON object at ``ledger/<line>/<number>-<first 8 digits of its sha256>.json``. It
 names the SHA-256 of the entry before it, so that an entry that is changed, removed or put between
 others breaks the chain at the next one. Which of several entries of one number counts, and that the
-newest ones were removed, the registry knows: see `tasks.registry.witness`. What is written and does
-not count is set aside below ``ledger/<line>/aside/``.
+newest ones were removed, the registry knows: see `tasks.registry.ledger_index`. What is written and
+does not count is set aside below ``ledger/<line>/aside/``.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from infra.errors import (
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.registry import LedgerEntry
-from tasks.registry.witness import Witness, claim, read_witness
+from tasks.registry.ledger_index import LedgerIndex, claim, read_index
 from tasks.verdicts import Verdict
 
 PROMOTED: Final = "promoted"
@@ -101,8 +101,8 @@ def read_ledger(
 
     """
     objects = objects_of(store, line)
-    witness = read_witness(line, tracking) if tracking else None
-    reading = read(store, line, objects, witness)
+    index = read_index(line, tracking) if tracking else None
+    reading = read(store, line, objects, index)
     return tuple(recorded.entry for recorded in whole(reading, store, line))
 
 
@@ -123,8 +123,8 @@ def whole(reading: Reading, store: ObjectStore, line: str) -> tuple[Recorded, ..
 def objects_of(store: ObjectStore, line: str) -> tuple[str, ...]:
     """Addresses of the objects of a ledger, but those that were set aside.
 
-    They are listed before the witness is asked: of a number that stands in the list the one before
-    counted already, so that the witness knows it.
+    They are listed before the index is asked: of a number that stands in the list the one before
+    counted already, so that the index knows it.
     """
     folder = store.uri("ledger", line) + "/"
     return tuple(uri for uri in store.list(folder) if not uri.startswith(f"{folder}{ASIDE}/"))
@@ -134,7 +134,7 @@ def read(
     store: ObjectStore,
     line: str,
     objects: Sequence[str],
-    witness: Witness | None,
+    index: LedgerIndex | None,
     named: Collection[str] = (),
 ) -> Reading:
     """Read a ledger, and find what is not as it was written.
@@ -143,7 +143,7 @@ def read(
         store: where it lies.
         line: whose it is.
         objects: of `objects_of`.
-        witness: which entries count. Without one, or with one that has not begun, those count
+        index: which entries count. Without one, or with one that has not begun, those count
             that lie in the store; of two of one number that which the next one follows.
         named: addresses that tags of versions name, which settles what is left of that.
 
@@ -151,8 +151,8 @@ def read(
         StoreError: the store is unreachable.
 
     """
-    if witness and witness.begun:
-        return _read_witnessed(store, line, witness, objects)
+    if index and index.begun:
+        return _read_indexed(store, line, index, objects)
     return _read_alone(store, line, objects, named)
 
 
@@ -212,7 +212,7 @@ def append(
     return Recorded(entry, number, uri, sha256)
 
 
-def set_aside(store: ObjectStore, line: str, reading: Reading, witness: Witness) -> list[str]:
+def set_aside(store: ObjectStore, line: str, reading: Reading, index: LedgerIndex) -> list[str]:
     """Move objects that can no longer count out of the way.
 
     One whose number is not taken yet may be an entry that somebody writes now, and stays.
@@ -224,7 +224,7 @@ def set_aside(store: ObjectStore, line: str, reading: Reading, witness: Witness)
     moved = []
     for uri in reading.strays:
         name = uri.rsplit("/", 1)[1]
-        if 0 < _number(uri) <= witness.newest:
+        if 0 < _number(uri) <= index.newest:
             try:
                 kept = store.put_bytes(store.uri("ledger", line, ASIDE, name), store.get_bytes(uri))
             except MissingObjectError:  # its writer took it back meanwhile
@@ -320,29 +320,29 @@ class _Chain:
             )
 
 
-def _read_witnessed(
-    store: ObjectStore, line: str, witness: Witness, objects: Sequence[str]
+def _read_indexed(
+    store: ObjectStore, line: str, index: LedgerIndex, objects: Sequence[str]
 ) -> Reading:
     chain = _Chain(line)
     addresses = {
         number: _address(store, line, number, sha256)
-        for number, sha256 in sorted(witness.entries.items())
+        for number, sha256 in sorted(index.entries.items())
     }
     for number, uri in addresses.items():
-        data = _get(store, uri, LATE_S if number == witness.newest else 0.0)
+        data = _get(store, uri, LATE_S if number == index.newest else 0.0)
         if data is None:
             chain.faults.append(f"{uri} is missing, which the registry knows as entry {number}")
         else:
             chain.add(number, uri, data)
-            if hashlib.sha256(data).hexdigest() != witness.entries[number]:
+            if hashlib.sha256(data).hexdigest() != index.entries[number]:
                 chain.faults.append(f"{uri} is not what the registry knows as entry {number}")
     strays = sorted(set(objects) - set(addresses.values()))
     # An entry is written when the registry knows the one before it, or has known it.
     chain.faults += [
-        f"{uri} is newer than what the registry knows, {witness.newest} entries: MLflow's database "
+        f"{uri} is newer than what the registry knows, {index.newest} entries: MLflow's database "
         "is older than the ledger"
         for uri in strays
-        if _number(uri) > witness.newest + 1
+        if _number(uri) > index.newest + 1
     ]
     return chain.reading(strays)
 

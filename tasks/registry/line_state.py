@@ -9,9 +9,9 @@ from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.registry import LedgerEntry
 from tasks.registry.ledger import MOVED_OUTSIDE, Recorded, objects_of, read, whole
+from tasks.registry.ledger_index import read_index
 from tasks.registry.outcomes import Outcome, agreed_outcome, outcome_of
 from tasks.registry.version_tags import ENTRY_TAG, PREVIOUS, PRODUCTION, WEIGHTS_TAG
-from tasks.registry.witness import read_witness
 
 # Looks at a line that others move meanwhile, before it is said that nobody can tell.
 LOOKS: Final = 5
@@ -26,7 +26,7 @@ class LineState:
         line: name of the line.
         reading: the ledger, with what does not count.
         history: the ledger's entries, oldest first.
-        witness: what the registry keeps of the ledger.
+        index: what the registry keeps of the ledger.
         outcome: the versions that the aliases name by the newest entry.
         agreed: the same, without moves outside of the ledger that nobody decided on yet.
         aliases: what production and previous name in MLflow.
@@ -40,7 +40,7 @@ class LineState:
         self.line = line
         for _ in range(LOOKS):
             objects = objects_of(store, line)
-            self.witness = read_witness(line, tracking)
+            self.index = read_index(line, tracking)
             trouble = None
             try:
                 self._look(objects, store, tracking)
@@ -50,17 +50,17 @@ class LineState:
                 return
             # What somebody else recorded between two of these requests is neither a fault nor a
             # difference.
-            if read_witness(line, tracking).newest == self.witness.newest:
+            if read_index(line, tracking).newest == self.index.newest:
                 if trouble:
                     raise trouble
                 return
         raise PromotionError(f"{line} is moved by others at this moment; start it again")
 
     def _look(self, objects: Sequence[str], store: ObjectStore, tracking: Tracking) -> None:
-        begun = self.witness.begun
+        begun = self.index.begun
         versions = {} if begun else tracking.known_versions(self.line)
         named = entries_named(versions)
-        self.reading = read(store, self.line, objects, self.witness, named)
+        self.reading = read(store, self.line, objects, self.index, named)
         self.history = whole(self.reading, store, self.line)
         uris = {recorded.uri for recorded in self.history}
         if lacking := sorted(named.keys() - uris):
@@ -154,7 +154,7 @@ class LineState:
         newest = len(entries)
         if entries and entries[-1].action == MOVED_OUTSIDE:  # which is no place to go back to
             return False
-        older = (outcome_of(entries[:number]) for number in self.witness.movers if number < newest)
+        older = (outcome_of(entries[:number]) for number in self.index.movers if number < newest)
         return any(_explains(self.aliases, self.outcome, outcome) for outcome in older)
 
 
@@ -186,7 +186,7 @@ def lacks_entry(line: str, version: int, uri: str) -> str:
 def check_is_of_this_registry(
     history: Sequence[Recorded], versions: Mapping[int, KnownVersion], url: str
 ) -> None:
-    """Make sure that a ledger which no witness knows yet tells of this registry's versions.
+    """Make sure that a ledger which no index knows yet tells of this registry's versions.
 
     Raises:
         PromotionError: it tells of another's, so that a second stack on the same store stops here.

@@ -18,7 +18,7 @@ explains, unless somebody moves it outside of the ledger (see `tasks.registry.ou
 A process can sleep between any two of these steps while others go on. It moves aliases only while
 its entry is the newest one, looks again afterwards, and carries out the newest one if it was
 overtaken. If it is killed before that, its mark tells the next one what happened
-(`tasks.registry.witness`).
+(`tasks.registry.ledger_index`).
 """
 
 import logging
@@ -40,12 +40,12 @@ from tasks.registry.ledger import (
     set_aside,
     whole,
 )
+from tasks.registry.ledger_index import begin, begin_moving, end_moving, read_index
 from tasks.registry.line_state import LOOKS, LineState, digests
 from tasks.registry.outcomes import Outcome, moves, outcome_of
 from tasks.registry.outside_moves import UNKNOWN, describe, refusal
 from tasks.registry.proof import check_as_proven, check_before_move
 from tasks.registry.version_tags import ENTRY_TAG, EVIDENCE_TAGS, PREVIOUS, PRODUCTION, STAGING
-from tasks.registry.witness import begin, begin_moving, end_moving, read_witness
 from tasks.verdicts import Verdict
 
 VERDICT_TAG: Final = "assayline.verdict"
@@ -85,8 +85,8 @@ def bring_in_order(
     for _ in range(LOOKS):
         state = LineState(line, store, tracking)
         if state.history:
-            _begin_witness(state, tracking)
-        for uri in set_aside(store, line, state.reading, state.witness):
+            _begin_index(state, tracking)
+        for uri in set_aside(store, line, state.reading, state.index):
             _log.warning("%s never counted as an entry of the ledger of %s: set aside", uri, line)
         if state.pending or state.stale:
             _say_what_is_mended(state)
@@ -148,7 +148,7 @@ def record(
         # A load test takes its time. What was moved in it is recorded, which overtakes this one.
         settle(state.line, store, tracking)
     check_before_move(entry, history, store, tracking)
-    _begin_witness(state, tracking)
+    _begin_index(state, tracking)
     recorded = append(store, tracking, entry, head)
     try:
         carry_out((*state.history, recorded), store, tracking)
@@ -176,15 +176,15 @@ def carry_out(history: Sequence[Recorded], store: ObjectStore, tracking: Trackin
     newest = history[-1]
     line = newest.entry.line
     mark = begin_moving(line, newest.number, tracking)
-    if read_witness(line, tracking).newest == newest.number:
+    if read_index(line, tracking).newest == newest.number:
         _move(newest, outcome_of(recorded.entry for recorded in history), tracking)
-        witness = read_witness(line, tracking)
-        if witness.newest != newest.number:
+        index = read_index(line, tracking)
+        if index.newest != newest.number:
             _log.warning(
                 "entry %d of %s was overtaken by entry %d while it was carried out; the aliases "
-                "are set as entry %d says", newest.number, line, witness.newest, witness.newest,
+                "are set as entry %d says", newest.number, line, index.newest, index.newest,
             )  # fmt: skip
-            carry_out(whole(read(store, line, (), witness), store, line), store, tracking)
+            carry_out(whole(read(store, line, (), index), store, line), store, tracking)
     end_moving(line, mark, tracking)
 
 
@@ -213,9 +213,9 @@ def check_named(by: str, reason: str) -> None:
         )
 
 
-def _begin_witness(state: LineState, tracking: Tracking) -> None:
+def _begin_index(state: LineState, tracking: Tracking) -> None:
     """Have the registry know the ledger's entries, of one that an earlier release wrote as well."""
-    if not state.witness.begun:
+    if not state.index.begun:
         begin(state.line, digests(state.history), tracking)
 
 

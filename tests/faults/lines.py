@@ -20,12 +20,12 @@ from tasks.records.registry import Decision, Judgement, LedgerEntry, Report, Ver
 from tasks.registry import manual_promotion
 from tasks.registry.champion import champion_for
 from tasks.registry.ledger import PROMOTED, REFUSED, Recorded, append, now, read_ledger
+from tasks.registry.ledger_index import begin
 from tasks.registry.manual_promotion import override_promotion_of, roll_back_line
 from tasks.registry.outcomes import outcome_of
 from tasks.registry.promotion import promote_version
 from tasks.registry.transitions import bring_in_order
 from tasks.registry.version_tags import ENTRY_TAG, WEIGHTS_TAG
-from tasks.registry.witness import begin
 from tasks.verdicts import GateResult, Verdict
 from tests.registered import add_version
 

@@ -12,9 +12,9 @@ from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.registry.audit import audit_ledger, disagreement
 from tasks.registry.ledger import production_at, read_ledger
+from tasks.registry.ledger_index import read_index
 from tasks.registry.reconciliation import reconcile_line, settle_by_setting
 from tasks.registry.settings import OnOutsideMove
-from tasks.registry.witness import read_witness
 from tests.faults.lines import Line, new_line, old_style_line
 
 
@@ -247,9 +247,9 @@ def test_a_line_of_an_earlier_release_is_read_and_goes_on(old_line: Line) -> Non
     assert [entry.to_version for entry in audit.entries] == [1, 2]
     assert any("an earlier release recorded these entries" in remark for remark in audit.remarks)
     assert audit.disagreement == ""
-    assert not read_witness(old_line.name, old_line.tracking).begun
+    assert not read_index(old_line.name, old_line.tracking).begun
     assert old_line.promote(old_line.add()).action == "promoted"
-    assert sorted(read_witness(old_line.name, old_line.tracking).entries) == [1, 2, 3]
+    assert sorted(read_index(old_line.name, old_line.tracking).entries) == [1, 2, 3]
     assert told(old_line) == ""
     audit = audit_ledger(old_line.name, store=old_line.store, tracking=old_line.tracking)
     assert audit.remarks == ()

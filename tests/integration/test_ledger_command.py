@@ -16,7 +16,7 @@ from infra.tracking import Tracking
 from tasks.records.registry import LedgerEntry
 from tasks.registry.audit import audit_ledger
 from tasks.registry.ledger import append
-from tasks.registry.witness import begin, record_name
+from tasks.registry.ledger_index import begin, record_name
 from tests.faults.lines import old_style_line
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

@@ -240,7 +240,7 @@ def test_aliases_that_a_mark_of_the_newest_entry_explains_are_no_stale_ones(line
 
 
 def forget(line: Line, *, tags_of: tuple[int, ...] = ()) -> None:
-    """Leave the line as a second stack finds it: no witness, and no version that names an entry."""
+    """Leave the line as a second stack finds it: no index, and no version that names an entry."""
     line.registry.record = OnceRecord({}, {})
     for version in tags_of:
         del line.registry.tags[version][ENTRY_TAG]

@@ -19,7 +19,7 @@ FORBIDDEN = 403
 FROM_A_FILE = "null"
 
 
-class Gate:
+class AddressFilter:
     """Refuses requests to other hosts and from other origins, before the server sees them.
 
     Args:

@@ -1,4 +1,4 @@
-"""The gate in front of a server, the page that logs in, and what the reader may ask."""
+"""The address filter in front of a server, the page that logs in, and what the reader may ask."""
 
 import asyncio
 import base64
@@ -8,8 +8,8 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
-from infra.local.gate import Gate
-from infra.local.mlflow_app import ReaderGate
+from infra.local.address_filter import AddressFilter
+from infra.local.mlflow_app import ReaderFilter
 from infra.local.parts import addresses, mlflow_part, prefect_part
 from infra.settings import Settings, StackSettings
 
@@ -34,29 +34,29 @@ def basic(text: str) -> str:
 
 @pytest.mark.parametrize("host", ["127.0.0.1:14200", "localhost:14200"])
 def test_own_names_are_let_in(host: str) -> None:
-    assert ask(Gate(OPEN, LOCAL), Host=host) == 200
+    assert ask(AddressFilter(OPEN, LOCAL), Host=host) == 200
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "127.0.0.1", "127.0.0.1:15000", "[::1]:14200", "LOCALHOST:14200", ""]
 )
 def test_other_names_are_not(host: str) -> None:
-    assert ask(Gate(OPEN, LOCAL), Host=host) == 403
+    assert ask(AddressFilter(OPEN, LOCAL), Host=host) == 403
 
 
 def test_a_public_address_is_one_more_name_and_origin() -> None:
     public = "https://prefect.example"
-    gate = Gate(OPEN, addresses(14200, public))
-    assert ask(gate, Host="prefect.example", Origin=public) == 200
-    assert ask(gate, Host="prefect.example", Origin="http://prefect.example") == 403
-    assert ask(Gate(OPEN, LOCAL), Host="prefect.example") == 403
+    filter_ = AddressFilter(OPEN, addresses(14200, public))
+    assert ask(filter_, Host="prefect.example", Origin=public) == 200
+    assert ask(filter_, Host="prefect.example", Origin="http://prefect.example") == 403
+    assert ask(AddressFilter(OPEN, LOCAL), Host="prefect.example") == 403
 
 
 def test_a_file_may_only_log_in() -> None:
-    gate = Gate(OPEN, LOCAL, open_to_files=["/in"])
-    assert ask(gate, "POST", "/in", Origin="null") == 200
-    assert ask(gate, "POST", "/in/", Origin="null") == 403
-    assert ask(gate, "POST", "/", Origin="null") == 403
+    filter_ = AddressFilter(OPEN, LOCAL, open_to_files=["/in"])
+    assert ask(filter_, "POST", "/in", Origin="null") == 200
+    assert ask(filter_, "POST", "/in/", Origin="null") == 403
+    assert ask(filter_, "POST", "/", Origin="null") == 403
 
 
 @pytest.mark.parametrize(
@@ -72,14 +72,14 @@ def test_a_file_may_only_log_in() -> None:
     ],
 )
 def test_what_the_reader_asks(method: str, path: str, user: str, status: int) -> None:
-    assert ask(ReaderGate(OPEN), method, path, Authorization=basic(user)) == status
+    assert ask(ReaderFilter(OPEN), method, path, Authorization=basic(user)) == status
 
 
 def test_how_the_scheme_is_written_does_not_matter() -> None:
     lower = basic("reader:p").replace("Basic", "bAsIc ")
-    assert ask(ReaderGate(OPEN), "POST", Authorization=lower) == 403
+    assert ask(ReaderFilter(OPEN), "POST", Authorization=lower) == 403
     for other in ("Bearer x", "Basic !", "Basic", ""):
-        assert ask(ReaderGate(OPEN), "POST", Authorization=other) == 200  # MLflow refuses these
+        assert ask(ReaderFilter(OPEN), "POST", Authorization=other) == 200  # MLflow refuses these
 
 
 def test_parts_without_a_login_ask_none(tmp_path: Any) -> None:

@@ -19,14 +19,14 @@ from typing import Final
 
 from infra.tracking import Tracking
 
-# Number of the entries that were set when the witness began, as a text.
+# Number of the entries that were set when the index began, as a text.
 _BEGUN: Final = "begun_with"
 _NUMBER: Final = re.compile(r"\d{8}")
 _MOVER: Final = re.compile(r"assayline\.moving\.(\d{8})\.[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
-class Witness:
+class LedgerIndex:
     """What the registry keeps of one ledger.
 
     Attributes:
@@ -47,7 +47,7 @@ class Witness:
         return max(self.entries, default=0)
 
 
-def read_witness(line: str, tracking: Tracking) -> Witness:
+def read_index(line: str, tracking: Tracking) -> LedgerIndex:
     """What the registry keeps of a line's ledger.
 
     Raises:
@@ -58,7 +58,7 @@ def read_witness(line: str, tracking: Tracking) -> Witness:
     begun = _BEGUN in record.values
     entries = {int(key): sha for key, sha in record.values.items() if _NUMBER.fullmatch(key)}
     movers = (_MOVER.fullmatch(key) for key in record.marks)
-    return Witness(
+    return LedgerIndex(
         entries if begun else {}, begun, frozenset(int(mover[1]) for mover in movers if mover)
     )
 
@@ -66,7 +66,7 @@ def read_witness(line: str, tracking: Tracking) -> Witness:
 def begin(line: str, entries: Mapping[int, str], tracking: Tracking) -> None:
     """Set the entries that a ledger has already; the same however often it is done.
 
-    The witness counts from the last of these requests on: a process that is cut off before it
+    The index counts from the last of these requests on: a process that is cut off before it
     leaves the ledger as one that nothing was set of.
     """
     for number, sha256 in sorted(entries.items()):
