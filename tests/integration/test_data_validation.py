@@ -613,3 +613,25 @@ def test_a_control_token_ends_the_run_where_the_contract_says_so(
     line.validate(good_rows(60), **settings, base=tiny_base)
     with pytest.raises(DataError, match=r"\[SEP\], \[MASK\] in 2 rows; contract.control_tokens is"):
         line.validate([*good_rows(60), *SPELLING_ROWS], **settings, base=tiny_base)
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        pytest.param("café {n} à la carte,a", "source.fallback_encoding: cp1252", id="cp1252"),
+        pytest.param("a text, with comma {n},a", "source.delimiter", id="fields"),
+        pytest.param('"Alien" is film {n},a', "source.quoting: none", id="quotes"),
+        pytest.param("text {n} without an answer,N/A", "contract.missing_labels", id="label"),
+    ],
+)
+def test_a_refusal_names_the_setting_that_helps(line: Line, bad: str, said: str) -> None:
+    path = line.path.with_name("rows.csv")
+    good = ["text,label", *(f"text number {n} is good,{'ab'[n % 2]}" for n in range(99))]
+    wrong = [bad.format(n=n) for n in range(9)]
+    source = TableSource(format="csv", path=str(path))
+    settings = {"leakage": {"near_duplicates": False}, "max_quarantine_share": 0.01}
+    path.write_text("\n".join([*good, *wrong]), encoding="cp1252")
+    with pytest.raises(DataError, match=re.escape(said)):
+        check(line.snapshot(source=source), line.store, **settings)
+    path.write_text("\n".join(good), encoding="cp1252")
+    check(line.snapshot(source=source), line.store, **settings)
