@@ -56,7 +56,7 @@ def fetch_champion(
         model, a comparator that says nothing, with the reason.
 
     Raises:
-        IntegrityError: its files are not those of its manifest.
+        IntegrityError: its files are not those of its manifest, or nothing shows what they were.
         TrackingError: MLflow does not answer. A result without the champion would be kept and
             reused when the server is back; a champion whose artifact is lost or foreign stays so.
 
@@ -74,7 +74,7 @@ def _check(champion: Champion, artifact: Path, store: ObjectStore) -> None:
     name = f"version {champion.version} of {champion.line}"
     if champion.manifest_sha256:
         check_files(name, artifact, from_bytes(read_manifest(champion.manifest_sha256, store)))
-    elif champion.weights_uri:  # an earlier release registered it, without a manifest
+    else:  # an earlier release registered it, without a manifest
         weights = Artifact(champion.weights_uri, champion.weights_sha256, 0)
         check_weights(name, artifact, weights, store)
 

@@ -16,13 +16,16 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from infra.artifact_manifest import list_files, to_bytes
 from infra.errors import (
     BaseModelError,
     DataError,
+    IntegrityError,
     SettingsError,
     TrackingError,
     TrainingError,
 )
+from infra.registered_artifacts import keep_manifest
 from infra.settings import Settings
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
@@ -192,15 +195,23 @@ class WithChampion(Tracking):
         return folder
 
 
+def champion_in(folder: Path, store: ObjectStore, tmp_path: Path) -> Champion:
+    """The champion that this folder is, with the manifest of what is downloaded of it."""
+    shutil.copytree(folder, tmp_path / "registered" / "model")
+    manifest = keep_manifest(to_bytes(list_files(tmp_path / "registered")), store)
+    return Champion("films", 3, "", manifest)
+
+
 def test_a_champion_is_asked_the_same_rows(
     weights: Weights,
     data: DataReport,
     store: ObjectStore,
     mlflow_settings: Settings,
     contrary: Path,
+    tmp_path: Path,
 ) -> None:
     scores = evaluate_weights(
-        weights, data, Champion("films", 3, ""), "classification", QUICK,
+        weights, data, champion_in(contrary, store, tmp_path), "classification", QUICK,
         store=store, tracking=WithChampion(mlflow_settings, contrary),
     )  # fmt: skip
     made, rows = by_name(scores), rows_of(scores, store)
@@ -229,12 +240,26 @@ def test_a_champion_of_other_labels_is_undetermined(
     config |= {"id2label": {"0": "good", "1": "evil"}, "label2id": {"good": 0, "evil": 1}}
     (folder / "config.json").write_text(json.dumps(config))
     scores = evaluate_weights(
-        weights, data, Champion("films", 3, ""), "classification", QUICK,
+        weights, data, champion_in(folder, store, tmp_path), "classification", QUICK,
         store=store, tracking=WithChampion(mlflow_settings, folder),
     )  # fmt: skip
     assert "knows the labels ['evil', 'good']" in scores.champion_note
     assert by_name(scores)["champion.macro_f1_gain"].reason == scores.champion_note
     assert rows_of(scores, store)["champion_predicted"].null_count == 120
+
+
+def test_a_champion_of_which_nothing_shows_what_its_files_were_is_no_measure(
+    weights: Weights,
+    data: DataReport,
+    store: ObjectStore,
+    mlflow_settings: Settings,
+    contrary: Path,
+) -> None:
+    with pytest.raises(IntegrityError, match="version 3 of films has no manifest, and no tag says"):
+        evaluate_weights(
+            weights, data, Champion("films", 3, ""), "classification", QUICK,
+            store=store, tracking=WithChampion(mlflow_settings, contrary),
+        )  # fmt: skip
 
 
 def test_clusters_and_sources_of_the_rows_are_used(
