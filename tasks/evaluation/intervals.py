@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tasks.resampling import (
+    EXACT,
     Floats,
     Ints,
     estimate_from_draws,
@@ -232,7 +233,7 @@ def closed_form(family: str, measure: Measure, units: Units) -> Estimate | None:
         measure.value,
         _rests_on(measure),
         measure.closed_form,
-        "Bayesian bootstrap, closed form",
+        EXACT,
     )
 
 

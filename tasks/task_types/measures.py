@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tasks.resampling import CHUNK_WEIGHTS, Floats, Ints, Ladder, jeffreys_ladder
+from tasks.resampling import CHUNK_WEIGHTS, Floats, Ints, Ladder, exact_ladder
 
 # From weights of rows and pseudo-rows (r, N + P) to the metric (r,); NaN where it is undefined.
 Statistic = Callable[[Floats], Floats]
@@ -168,7 +168,7 @@ def mean_of(
 ) -> Measure:
     """The mean of a score that lies between two bounds.
 
-    A share, the mean of zeros and ones, has Jeffreys' interval where rows are drawn one by one.
+    A share, the mean of zeros and ones, has its exact interval where rows are drawn one by one.
 
     Args:
         name: of the metric.
@@ -189,7 +189,7 @@ def mean_of(
         pseudo_rows=[(bound, 1.0) for bound in bounds],
         greater_is_better=greater_is_better,
         alike=alike,
-        closed_form=jeffreys_ladder(int(scores.sum()), len(scores)) if is_share else (),
+        closed_form=exact_ladder(int(scores.sum()), len(scores)) if is_share else (),
     )
 
 

@@ -22,9 +22,9 @@ from tasks.resampling import (
     draw_weights,
     estimate_from_draws,
     estimate_of_proportion,
+    exact_ladder,
     generator,
     holm,
-    jeffreys_ladder,
     negated,
     resample,
     tail_quantiles,
@@ -91,24 +91,39 @@ def test_chunks_bound_the_memory_and_do_not_change_the_draws(
 
 
 @pytest.mark.parametrize(("hits", "rows"), [(0, 12), (12, 12), (5, 12), (300, 624)])
-def test_the_closed_form_is_the_bootstrap_with_one_pseudo_row(hits: int, rows: int) -> None:
+def test_draws_of_a_share_with_one_pseudo_row_are_jeffreys_betas(hits: int, rows: int) -> None:
     masses = np.array([hits + 0.5, rows - hits + 0.5])
     draws = resample(masses, lambda w: w[:, 0] / w.sum(axis=1), 200_000, generator(0, "x"))
     drawn = estimate_from_draws("quality.x", hits / rows, draws, rows)
-    closed = jeffreys_ladder(hits, rows)
-    for (low, high), (low_drawn, high_drawn), tail in zip(closed, drawn.ladder, TAILS, strict=True):
-        beta = stats.beta(hits + 0.5, rows - hits + 0.5)
-        assert low == pytest.approx(beta.ppf(tail) if hits else 0)
-        assert high == pytest.approx(beta.ppf(1 - tail) if rows - hits else 1)
+    beta = stats.beta(hits + 0.5, rows - hits + 0.5)
+    for (low, high), tail in zip(drawn.ladder, TAILS, strict=True):
         if 0 < hits < rows:
-            assert (low_drawn, high_drawn) == pytest.approx((low, high), abs=0.01)
+            assert (low, high) == pytest.approx((beta.ppf(tail), beta.ppf(1 - tail)), abs=0.01)
+
+
+@given(st.integers(1, 400).flatmap(lambda rows: st.tuples(st.integers(0, rows), st.just(rows))))
+def test_the_exact_interval_is_that_of_scipy(share: tuple[int, int]) -> None:
+    hits, rows = share
+    for (low, high), tail in zip(exact_ladder(hits, rows), TAILS, strict=True):
+        other = stats.binomtest(hits, rows).proportion_ci(1 - 2 * tail, method="exact")
+        assert (low, high) == pytest.approx((other.low, other.high), abs=1e-9)
+
+
+@pytest.mark.parametrize("truth", [0.003, 0.0175, 0.05, 0.3])
+def test_either_end_of_the_exact_interval_is_passed_no_oftener_than_said(truth: float) -> None:
+    """By the probabilities of every count of hits; Jeffreys' upper end is passed 8% at 0.0175."""
+    rows = 209
+    chances = stats.binom(rows, truth).pmf(np.arange(rows + 1))
+    ends = np.array([exact_ladder(hits, rows)[0] for hits in range(rows + 1)])
+    assert chances[ends[:, 1] < truth].sum() <= 0.025
+    assert chances[ends[:, 0] > truth].sum() <= 0.025
 
 
 def test_all_right_is_not_certainty() -> None:
     """A plain bootstrap of 30 right rows says [1, 1]."""
     estimate = estimate_of_proportion("quality.accuracy", 30, 30)
     assert estimate.value == 1
-    assert estimate.low == pytest.approx(0.920, abs=0.001)
+    assert estimate.low == pytest.approx(0.884, abs=0.001)
     assert estimate.high == 1
     assert estimate_of_proportion("quality.accuracy", 0, 0).value is None
 
@@ -116,8 +131,8 @@ def test_all_right_is_not_certainty() -> None:
 def test_a_share_says_its_rows_and_how_its_interval_was_made() -> None:
     estimate = estimate_of_proportion("quality.accuracy", 3, 12)
     assert (estimate.name, estimate.value, estimate.n) == ("quality.accuracy", 0.25, 12)
-    assert estimate.ladder == jeffreys_ladder(3, 12)
-    assert estimate.method == "Bayesian bootstrap, closed form"
+    assert estimate.ladder == exact_ladder(3, 12)
+    assert estimate.method == "exact binomial (Clopper-Pearson)"
     nothing = estimate_of_proportion("quality.accuracy", 0, 0)
     assert (nothing.name, nothing.n, nothing.reason) == (
         "quality.accuracy", 0, "it rests on no rows",

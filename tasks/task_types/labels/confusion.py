@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.resampling import Floats, Ints, jeffreys_ladder
+from tasks.resampling import Floats, Ints, exact_ladder
 from tasks.task_types.measures import Measure, Sums, of_sums
 from tasks.verdicts import MAX_FAMILY
 
@@ -70,7 +70,7 @@ def overall_measures(truth: Ints, predicted: Ints, labels: Sequence[str]) -> lis
     and micro F1 of single labels are all the accuracy, so that one of them stands for them.
     """
     size, hits = len(labels), int((truth == predicted).sum())
-    share = jeffreys_ladder(hits, len(truth))
+    share = exact_ladder(hits, len(truth))
     matrix = confusion_matrix(truth, predicted, size)
     absent, uncalled = why_no_macro(matrix, labels), why_no_macro(matrix, labels, of_predicted=True)
     one_sided = next(
@@ -190,7 +190,7 @@ def _share(
         return np.stack(columns, axis=1).astype(np.float64)
 
     rows = int(concerned.sum())
-    ladder = jeffreys_ladder(int(hits.sum()), rows) if rows else ((0.0, 1.0),) * MAX_FAMILY
+    ladder = exact_ladder(int(hits.sum()), rows) if rows else ((0.0, 1.0),) * MAX_FAMILY
     if harmonic:
         ladder = tuple((2 * low / (1 + low), 2 * high / (1 + high)) for low, high in ladder)
     return of_sums(

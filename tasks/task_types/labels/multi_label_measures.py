@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.resampling import Floats, Ints, jeffreys_ladder
+from tasks.resampling import Floats, Ints, exact_ladder
 from tasks.task_types.measures import Measure, Measured, Sums, mean_of, of_sums, ratio_of_sums
 
 Flags = NDArray[np.bool_]
@@ -200,7 +200,7 @@ def _share(
         return np.asarray(2 * share / (1 + share) if harmonic else share)
 
     rows = int(concerned.sum())
-    ladder = jeffreys_ladder(int(hits.sum()), rows) if rows else ()
+    ladder = exact_ladder(int(hits.sum()), rows) if rows else ()
     made = ratio_of_sums(
         name,
         [hits.astype(np.float64), concerned.astype(np.float64)],

@@ -190,7 +190,7 @@ def test_a_formula_is_taken_where_rows_are_drawn_one_by_one() -> None:
     assert made is not None
     assert (made.name, made.value, made.n) == ("quality.x", 0.75, 50)
     assert made.ladder == one.closed_form
-    assert made.method == "Bayesian bootstrap, closed form"
+    assert made.method == "exact binomial (Clopper-Pearson)"
     assert closed_form("quality", one, units_for(60, 20)) is None
     assert closed_form("quality", replace(one, reason="no"), units_for(60)) is None
     assert closed_form("quality", bare_mean(scores), units_for(60)) is None

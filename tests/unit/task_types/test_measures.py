@@ -206,7 +206,7 @@ def test_rows_that_are_alike_may_change_places(kind: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY)
-def test_the_closed_form_is_jeffreys_interval_of_the_rows_that_count(kind: str, name: str) -> None:
+def test_the_closed_form_is_the_exact_interval_of_the_rows_that_count(kind: str, name: str) -> None:
     one = measure(kind, name)
     if not one.closed_form:
         return
@@ -217,7 +217,8 @@ def test_the_closed_form_is_jeffreys_interval_of_the_rows_that_count(kind: str, 
     assert share * concerned == pytest.approx(hits)
     assert 0 < hits < concerned
     for k, (low, high) in enumerate(one.closed_form, start=1):
-        ends = beta(hits + 0.5, concerned - hits + 0.5).ppf([ALPHA / k / 2, 1 - ALPHA / k / 2])
+        misses, tail = concerned - hits, ALPHA / k / 2
+        ends = np.array([beta(hits, misses + 1).ppf(tail), beta(hits + 1, misses).ppf(1 - tail)])
         expected = 2 * ends / (1 + ends) if harmonic else ends
         assert (low, high) == pytest.approx(tuple(expected))
 
