@@ -282,14 +282,20 @@ def ladder_around(value: float, lows: Floats, highs: Floats) -> Ladder:
     )
 
 
-def two_sided_p(draws: Floats) -> float:
+def two_sided_p(lows: Floats, highs: Floats | None = None) -> float:
     """How seldom the draws lie beyond 0, doubled: p of the hypothesis that the quantity is 0.
 
-    One is added to both counts (Davison and Hinkley 1997, section 4.2), so p is never 0.
+    One is added to both counts (Davison and Hinkley 1997, section 4.2), so p is never 0; an
+    undefined draw lies beyond.
+
+    Args:
+        lows: draws for the lower end, (R,).
+        highs: draws for the upper end, where these are others.
+
     """
-    defined = draws[np.isfinite(draws)]
-    beyond = min(int((defined <= 0).sum()), int((defined >= 0).sum())) + len(draws) - len(defined)
-    return min(1.0, 2 * (1 + beyond) / (1 + len(draws)))
+    highs = lows if highs is None else highs
+    beyond = min(int((~(lows > 0)).sum()), int((~(highs < 0)).sum()))
+    return min(1.0, 2 * (1 + beyond) / (1 + len(lows)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -14,7 +14,7 @@ from infra.tracking import Tracking
 from tasks.evaluation.champion import ScoringInputs, fetch_champion, run_champion
 from tasks.evaluation.comparison import Comparator, compare
 from tasks.evaluation.features import read_sources, with_features
-from tasks.evaluation.held_out import CLUSTER, read_rows
+from tasks.evaluation.held_out import read_rows
 from tasks.evaluation.intervals import levels
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.evaluation.slice_results import measure_slices
@@ -22,11 +22,12 @@ from tasks.records.data import DataReport, Snapshot
 from tasks.records.evaluation import Champion, Scores
 from tasks.records.training import Weights
 from tasks.resampling import Floats
-from tasks.resampling_units import Units, units_of_rows
+from tasks.resampling_units import units_of_table
 from tasks.task_types.examiner import Examiner, examiner_of
 from tasks.task_types.limits import TokenLimits
 from tasks.task_types.measures import Measured
 from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import CLUSTER
 
 NO_CHAMPION = "no version in production yet"
 
@@ -80,7 +81,9 @@ def evaluate_weights(
             comparators.append(run_champion(champion, asked, champions_model))
         sources = read_sources(snapshot, store, work) if snapshot else None
         features = with_features(test, shape, model, sources)
-    units = units_of(test, settings)
+    units = units_of_table(
+        test, cluster=CLUSTER if settings.by_cluster else None, seed=settings.seed
+    )
     gains, comparisons = compare(measured, comparators, units, settings)
     by_slice, slices = measure_slices(features, shape, measured, units, settings)
     named = [("quality", one) for one in measured.measures]
@@ -97,14 +100,6 @@ def evaluate_weights(
         comparisons=comparisons,
         slices=slices,
     )
-
-
-def units_of(test: pa.Table, settings: EvaluationSettings) -> Units:
-    """What is drawn: rows, or clusters where rows have one."""
-    clusters = None
-    if settings.by_cluster and CLUSTER in test.column_names:
-        clusters = test[CLUSTER].to_pylist()
-    return units_of_rows(test["row_id"].to_pylist(), clusters, seed=settings.seed)
 
 
 def _baseline(examiner: Examiner, train: pa.Table, test: pa.Table) -> Comparator:

@@ -6,9 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.errors import DataError
-from tasks.task_types.rows import RowShape
-
-CLUSTER = "cluster"
+from tasks.task_types.rows import CLUSTER, RowShape
 
 
 def read_rows(clean: Path, split: str, shape: RowShape, *, extra: bool = False) -> pa.Table:

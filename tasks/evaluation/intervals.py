@@ -15,14 +15,12 @@ from tasks.resampling import (
     tail_quantiles,
     two_sided_p,
 )
-from tasks.resampling_units import Units, units_of_cells
+from tasks.resampling_units import MIN_CLUSTERS, Units, units_of_cells
 from tasks.task_types.measures import Measure, Statistic
 from tasks.verdicts import Estimate, undetermined
 
 # Without pseudo-rows, fewer rows may well all agree, and an interval would close around them.
 MIN_ROWS_WITHOUT_PSEUDO = 20
-# Of fewer clusters a bootstrap knows too little of how clusters differ.
-MIN_CLUSTERS = 10
 
 
 @dataclass(frozen=True)
@@ -35,10 +33,9 @@ class Quantity:
         n: rows that it rests on.
         units: what is drawn.
         statistic: from factors of the units and weights of the pseudo-rows (r, U + P) to (r,).
-        pseudo_masses: (P,).
+        pseudo_masses: (P,), of which the first half pulls the number down and the second up.
         pseudo_name: the pseudo-rows of quantities that share it are drawn alike.
         distance: of a metric that resampling biases upward; see `Sums`.
-        upper: the statistic for the upper end, where it is another than for the lower one.
         reason: why there is no such number; empty where there is.
 
     """
@@ -51,8 +48,36 @@ class Quantity:
     pseudo_masses: tuple[float, ...]
     pseudo_name: str
     distance: Statistic | None = None
-    upper: Statistic | None = None
     reason: str = ""
+
+    @property
+    def ends(self) -> tuple[Statistic, Statistic]:
+        """The statistics for the lower and the upper end of the interval.
+
+        Each has only the pseudo-rows that pull it outwards, with a mass of 1. Of zeros and ones its
+        quantiles are then the exact ends of Clopper and Pearson, and of other bounded scores those
+        of Gaffke (2005; Learned-Miller and Thomas 2019, arXiv:1905.06208). Of a metric with a
+        distance, both ends have all of them.
+        """
+        if self.distance or not self.pseudo_masses:
+            return self.statistic, self.statistic
+        half, count = len(self.pseudo_masses) // 2, self.units.count
+        return (
+            _of_some_pseudo_rows(self.statistic, slice(count, count + half), count),
+            _of_some_pseudo_rows(self.statistic, slice(count + half, None), count),
+        )
+
+
+def _of_some_pseudo_rows(statistic: Statistic, kept: slice, count: int) -> Statistic:
+    """The statistic of some of the pseudo-rows, the others weighing nothing."""
+
+    def of_some(weights: Floats) -> Floats:
+        chosen = weights.copy()
+        chosen[:, count:] = 0
+        chosen[:, kept] = weights[:, kept]
+        return statistic(chosen)
+
+    return of_some
 
 
 def level_of(
@@ -70,19 +95,12 @@ def level_of(
     """
     units = units if where is not None else _cells_or(units, [measure])
     of_row = units.of_row if where is None else np.where(where < 0, -1, units.of_row)
-    statistic, upper = measure.over(of_row, units.count), None
-    if measure.pseudo_apart:
-        half = units.count + len(measure.pseudo_masses) // 2
-        bad, good = slice(units.count, half), slice(half, None)
-        left_out = (good, bad) if measure.greater_is_better else (bad, good)
-        statistic, upper = (_without(statistic, part) for part in left_out)
     return Quantity(
         name=name or f"{family}.{measure.name}",
         value=measure.value if where is None else measure.value_of(where),
         n=_rests_on(measure) if where is None else int((where >= 0).sum()),
         units=units,
-        statistic=statistic,
-        upper=upper,
+        statistic=_rising(measure, units.count, measure.over(of_row, units.count)),
         pseudo_masses=measure.pseudo_masses,
         pseudo_name=measure.name,
         distance=measure.distance_over(of_row, units.count),
@@ -90,15 +108,21 @@ def level_of(
     )
 
 
-def _without(statistic: Statistic, left_out: slice) -> Statistic:
-    """The statistic with some of the weights at 0."""
+def _rising(measure: Measure, count: int, statistic: Statistic) -> Statistic:
+    """The statistic with the pseudo-rows in the order of `Quantity`; bad ones are a loss's high."""
+    half = len(measure.pseudo_masses) // 2
+    if measure.greater_is_better or not half:
+        return statistic
 
-    def rest(weights: Floats) -> Floats:
-        kept = weights.copy()
-        kept[:, left_out] = 0
-        return statistic(kept)
+    def exchanged(weights: Floats) -> Floats:
+        return statistic(_exchange(weights, count, half))
 
-    return rest
+    return exchanged
+
+
+def _exchange(weights: Floats, count: int, half: int) -> Floats:
+    """The weights with the two halves of the pseudo-rows exchanged."""
+    return np.concatenate([weights[:, :count], np.roll(weights[:, count:], half, axis=1)], axis=1)
 
 
 def gain_of(family: str, ours: Measure, theirs: Measure, units: Units) -> Quantity:
@@ -106,11 +130,10 @@ def gain_of(family: str, ours: Measure, theirs: Measure, units: Units) -> Quanti
     units = _cells_or(units, [ours, theirs])
     our, their = (measure.over(units.of_row, units.count) for measure in (ours, theirs))
     sign = 1.0 if ours.greater_is_better else -1.0
-    pseudo, count = len(ours.pseudo_masses), units.count
+    half, count = len(ours.pseudo_masses) // 2, units.count
 
     def statistic(weights: Floats) -> Floats:
-        exchanged = np.roll(weights[:, count:], pseudo // 2, axis=1)
-        comparator = np.concatenate([weights[:, :count], exchanged], axis=1) if pseudo else weights
+        comparator = _exchange(weights, count, half) if half else weights
         return sign * (our(weights) - their(comparator))
 
     return Quantity(
@@ -149,9 +172,9 @@ def draw(quantities: Sequence[Quantity], repeats: int, seed: int) -> list[Drawn]
             waiting.setdefault(id(quantity.units), []).append(index)
     for members in waiting.values():
         group = [quantities[index] for index in members]
-        for index, (draws, others) in zip(members, _drawn(group, repeats, seed), strict=True):
-            estimate = _estimate(quantities[index], draws, others, repeats)
-            p_value = two_sided_p(draws) if estimate.value is not None else None
+        for index, draws in zip(members, _drawn(group, repeats, seed), strict=True):
+            estimate = _estimate(quantities[index], draws, repeats)
+            p_value = two_sided_p(draws.low, draws.high) if estimate.value is not None else None
             found[index] = Drawn(estimate, p_value)
     return [found[index] for index in range(len(quantities))]
 
@@ -182,18 +205,31 @@ def _why_not(quantity: Quantity) -> str:
     return ""
 
 
-def _drawn(
-    group: Sequence[Quantity], repeats: int, seed: int
-) -> Iterator[tuple[Floats, Floats | None]]:
-    """Draws (R,) of quantities over the same units, and of their distances or upper ends."""
+@dataclass(frozen=True)
+class _Draws:
+    """Draws of a quantity, (R,) each: for the two ends, and of its distance where it has one."""
+
+    low: Floats
+    high: Floats
+    distance: Floats | None
+
+
+def _drawn(group: Sequence[Quantity], repeats: int, seed: int) -> Iterator[_Draws]:
+    """Draws of quantities over the same units."""
     units = group[0].units
     pseudo = {
         quantity.pseudo_name: generator(seed, f"pseudo-rows {quantity.pseudo_name}")
         for quantity in group
     }
-    masses = {quantity.pseudo_name: np.array(quantity.pseudo_masses) for quantity in group}
-    values: list[list[Floats]] = [[] for _ in group]
-    others: list[list[Floats]] = [[] for _ in group]
+    # Of twice the mass, since one half of them is left out at either end.
+    masses = {
+        quantity.pseudo_name: np.array(quantity.pseudo_masses) * (1 if quantity.distance else 2)
+        for quantity in group
+    }
+    wanted = [
+        (*quantity.ends, *([quantity.distance] if quantity.distance else [])) for quantity in group
+    ]
+    made: list[list[list[Floats]]] = [[[] for _ in statistics] for statistics in wanted]
     for factors in units.factors(repeats, generator(seed, "units")):
         added = {
             name: random.standard_gamma(masses[name], (len(factors), len(masses[name])))
@@ -203,23 +239,21 @@ def _drawn(
         for place, quantity in enumerate(group):
             weights = np.concatenate([factors, added[quantity.pseudo_name]], axis=1)
             with np.errstate(divide="ignore", invalid="ignore"):
-                values[place].append(quantity.statistic(weights))
-                if other := quantity.distance or quantity.upper:
-                    others[place].append(other(weights))
-    for value, other_draws in zip(values, others, strict=True):
-        yield np.concatenate(value), np.concatenate(other_draws) if other_draws else None
+                for which, statistic in enumerate(wanted[place]):
+                    made[place][which].append(statistic(weights))
+    for parts in made:
+        low, high, *others = (np.concatenate(part) for part in parts)
+        yield _Draws(low, high, others[0] if others else None)
 
 
-def _estimate(quantity: Quantity, draws: Floats, others: Floats | None, repeats: int) -> Estimate:
-    made = estimate_from_draws(quantity.name, quantity.value, draws, quantity.n)
+def _estimate(quantity: Quantity, draws: _Draws, repeats: int) -> Estimate:
+    made = estimate_from_draws(quantity.name, quantity.value, draws.low, quantity.n)
     if made.value is None:
         return made
-    lows, highs = np.array(made.ladder).T
-    if others is not None and quantity.distance:
+    lows, highs = tail_quantiles(draws.low)[0], tail_quantiles(draws.high)[1]
+    if draws.distance is not None:
         # The upper end lies on the safe side; a percentile at the lower end would not.
-        lows = np.maximum(quantity.value - tail_quantiles(others)[1], 0.0)
-    elif others is not None:
-        highs = tail_quantiles(others)[1]
+        lows = np.maximum(quantity.value - tail_quantiles(draws.distance)[1], 0.0)
     ladder = ladder_around(quantity.value, lows, highs)
     return replace(made, ladder=ladder, method=quantity.units.method(repeats))
 

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from tasks.evaluation.held_out import CLUSTER
 from tasks.evaluation.intervals import Drawn, Quantity, draw, level_of
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.evaluation.slice_search import search_slices
 from tasks.evaluation.slices import Bools, Slice, slices_of
 from tasks.records.evaluation import SliceResult
 from tasks.resampling import Floats, holm
-from tasks.resampling_units import Units
+from tasks.resampling_units import MIN_CLUSTERS, Units, clusters_of_groups
 from tasks.task_types.measures import Measured
-from tasks.task_types.rows import RowShape
+from tasks.task_types.rows import CLUSTER, RowShape
 from tasks.verdicts import Estimate, undetermined
 
 GAP = "score_gap"
@@ -53,7 +52,7 @@ def measure_slices(
     """
     scores, least = measured.row_scores, settings.slices.min_rows
     named = slices_of(rows, settings.slices)
-    judged = [_judge(one, np.isfinite(scores), least) for one in named]
+    judged = [_judge(one, np.isfinite(scores), least, units) for one in named]
     gaps = [_gap(one, scores, units, f"slice.{one.slice.name}.{GAP}") for one in judged]
     # One that follows from no sums would be computed anew in each draw of each slice.
     leading = [one for one in measured.measures if one.name in measured.leading and one.sums]
@@ -92,20 +91,24 @@ def _search(
             "below the others"
         )
         return undetermined(WORST_FOUND, int(search.confirming.sum()), reason), ()
-    judged = [_judge(one, search.confirming, least) for one in search.found]
+    judged = [_judge(one, search.confirming, least, units) for one in search.found]
     names = [WORST_FOUND, *(f"slice.{one.slice.name}.{GAP}" for one in judged[1:])]
     gaps = [_gap(one, scores, units, name) for one, name in zip(judged, names, strict=True)]
     drawn = draw(gaps, settings.repeats, settings.seed)
     return drawn[0].estimate, _results(judged, drawn, scores)
 
 
-def _judge(one: Slice, among: Bools, least: int) -> _Judged:
+def _judge(one: Slice, among: Bools, least: int, units: Units) -> _Judged:
     inside, outside = one.members & among, ~one.members & among
     reason = one.reason
     for words, rows in (("the slice", inside), ("all other rows", outside)):
         if not reason and rows.sum() < least:
             reason = f"{words} has {rows.sum()} rows; {least} are asked for"
             reason = reason.replace("rows has", "rows are") if "other" in words else reason
+    if not reason and units.clustered:
+        fewest = int(clusters_of_groups(units, np.stack([inside, outside], axis=1)).min())
+        if fewest < MIN_CLUSTERS:
+            reason = f"its rows, or all others, are of {fewest} clusters; {MIN_CLUSTERS} would do"
     return _Judged(one, inside, outside, reason)
 
 
@@ -126,7 +129,10 @@ def _gap(one: _Judged, scores: Floats, units: Units, name: str) -> Quantity:
     def statistic(weights: np.ndarray) -> np.ndarray:
         factors, pseudo = weights[:, :count], weights[:, count:]
         means = []
-        for table, (bad, good) in ((inside, pseudo.T[:2]), (outside, pseudo.T[2:])):
+        for table, bad, good in (
+            (inside, pseudo[:, 0], pseudo[:, 2]),
+            (outside, *pseudo.T[[3, 1]]),
+        ):
             sums = factors @ table
             means.append((sums[:, 0] + good) / (sums[:, 1] + bad + good))
         return np.asarray(means[0] - means[1])

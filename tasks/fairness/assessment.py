@@ -16,8 +16,9 @@ from tasks.fairness.settings import FairnessSettings
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness, GroupRates, SubgroupAuc
+from tasks.resampling_units import Units, units_of_table
 from tasks.task_types.row_shapes import shape_of
-from tasks.task_types.rows import RowShape, texts_of
+from tasks.task_types.rows import CLUSTER, RowShape, texts_of
 from tasks.verdicts import Estimate
 
 
@@ -45,7 +46,10 @@ def assess_scores(
             "the scores and the clean data hold different test rows; score these rows again"
         )
     answers = read_answers(scored, scores.labels)
-    return assess_rows(rows, shape, answers, data.group_columns, settings)
+    units = units_of_table(
+        rows, cluster=CLUSTER if settings.by_cluster else None, seed=settings.seed
+    )
+    return assess_rows(rows, shape, answers, data.group_columns, settings, units)
 
 
 def check_labels(labels: tuple[str, ...], settings: FairnessSettings) -> None:
@@ -64,7 +68,7 @@ def read_scores(path: Path) -> pa.Table:
 
 
 def read_test_rows(clean: Path, shape: RowShape, group_columns: tuple[str, ...]) -> pa.Table:
-    """Inputs and groups of the test rows.
+    """Inputs, groups and clusters of the test rows.
 
     Raises:
         DataError: a group column is missing.
@@ -74,6 +78,7 @@ def read_test_rows(clean: Path, shape: RowShape, group_columns: tuple[str, ...])
     if missing := [column for column in group_columns if column not in found]:
         raise DataError(f"the clean data has no group column {missing}; it has {found}")
     columns = ["row_id", *(column.name for column in shape.inputs), *group_columns]
+    columns += [CLUSTER] if CLUSTER in found else []
     return pq.read_table(clean, columns=columns, filters=[("split", "=", "test")])
 
 
@@ -83,6 +88,7 @@ def assess_rows(
     answers: ClassAnswers | ScoredAnswers,
     group_columns: tuple[str, ...],
     settings: FairnessSettings,
+    units: Units | None = None,
 ) -> Fairness:
     """Compare the groups of every attribute.
 
@@ -92,6 +98,7 @@ def assess_rows(
         answers: to these rows.
         group_columns: columns whose values are groups.
         settings: attributes, least rows, repeats and seed.
+        units: what the rows are drawn in; None for one by one.
 
     Raises:
         SettingsError: the settings tell a label from the rest, and the answers are no labels.
@@ -108,9 +115,9 @@ def assess_rows(
     texts = [text or "" for text in texts_of(shape, rows).to_pylist()]
     for member in memberships(rows, texts, group_columns, settings):
         if isinstance(answers, ScoredAnswers):
-            found, between = score_estimates(member, answers.scores, settings)
+            found, between = score_estimates(member, answers.scores, settings, units)
         else:
-            found, between, ranked = class_estimates(member, answers, settings)
+            found, between, ranked = class_estimates(member, answers, settings, units)
             aucs += ranked
         groups += found
         estimates += [*between, *(group.accuracy_gap for group in found)]

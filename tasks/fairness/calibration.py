@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from tasks.fairness.rates import distinct_patterns, pseudo_rows
 from tasks.fairness.settings import FairnessSettings
-from tasks.resampling import (
-    Floats,
-    Ints,
-    generator,
-    ladder_around,
-    method_of,
-    resample,
-    tail_quantiles,
+from tasks.resampling import Floats, Ints, generator, ladder_around, method_of, tail_quantiles
+from tasks.resampling_units import (
+    Clustered,
+    Units,
+    cells_by_unit,
+    for_groups,
+    resample_cells,
+    rows_per_cluster,
 )
 from tasks.task_types.labels.calibration import equal_mass_bins
 from tasks.verdicts import Estimate, undetermined
@@ -58,12 +58,24 @@ class _Bins:
         counts: shape (S, 2, B).
         gaps: mean of correctness less confidence, shape (S, 2, B).
         membership: shape (S, G).
+        of_row: the cell of each row, numbered as `counts` is laid out, shape (N,).
 
     """
 
     counts: Ints
     gaps: Floats
     membership: Floats
+    of_row: Ints
+
+    def clustered(self, units: Units | None, membership: NDArray[np.bool_]) -> Clustered | None:
+        """The clusters of the cells; None where rows are drawn one by one."""
+        if units is None or not units.clustered:
+            return None
+        units = for_groups(units, membership)
+        by_unit = cells_by_unit(self.of_row, self.counts.size, units)
+        of_pattern = self.of_row // self.counts[0].size
+        rows = rows_per_cluster(cells_by_unit(of_pattern, len(self.counts), units), units)
+        return Clustered(units, by_unit, np.repeat(rows, self.counts[0].size))
 
     def by_group(self, sums: Floats) -> Floats:
         """Sums by pattern and bin (r, S, B), summed over each group's patterns: (r, B, G)."""
@@ -76,6 +88,7 @@ def calibration_of_groups(
     correct: NDArray[np.bool_],
     confidence: Floats,
     settings: FairnessSettings,
+    units: Units | None = None,
 ) -> GroupCalibration:
     """Expected calibration error (Guo et al. 2017, arXiv:1706.04599) of each group.
 
@@ -89,6 +102,7 @@ def calibration_of_groups(
         correct: whether the predicted label is right, shape (N,).
         confidence: its probability, shape (N,).
         settings: bins, repeats and seed.
+        units: what the rows are drawn in; None for one by one.
 
     """
     bins = _collapse(membership, correct, confidence, settings.calibration_bins)
@@ -104,10 +118,15 @@ def calibration_of_groups(
         drawn /= (cells.sum(axis=(2, 3)) @ bins.membership)[:, None, :]
         return np.stack([np.abs(drawn).sum(axis=1), np.abs(drawn - signed).sum(axis=1)], axis=1)
 
-    pseudo = _pseudo_rows(bins)
     random = generator(settings.seed, f"fairness.{attribute} calibration error")
-    masses = (bins.counts + pseudo).reshape(-1)
-    draws = resample(masses, errors_and_distances, settings.repeats, random)
+    draws = resample_cells(
+        bins.counts.reshape(-1).astype(np.float64),
+        _pseudo_rows(bins).reshape(-1),
+        bins.clustered(units, membership),
+        errors_and_distances,
+        settings.repeats,
+        random,
+    )
     return GroupCalibration(np.abs(signed).sum(axis=0), draws[:, 0], draws[:, 1])
 
 
@@ -127,7 +146,7 @@ def _collapse(
     mean = np.bincount(bins, confidence, minlength=width) / np.maximum(rows, 1)
     assumed = np.stack([-mean, 1 - mean])[None]
     counts = counts.reshape(shape)
-    return _Bins(counts, np.where(counts > 0, grid, assumed), patterns.astype(np.float64))
+    return _Bins(counts, np.where(counts > 0, grid, assumed), patterns.astype(np.float64), code)
 
 
 def _pseudo_rows(bins: _Bins) -> Floats:

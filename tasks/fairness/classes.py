@@ -15,11 +15,15 @@ from tasks.fairness.rates import collapse_outcomes, with_groups
 from tasks.fairness.settings import FairnessSettings
 from tasks.protected_groups.memberships import Membership
 from tasks.records.fairness import GroupRates, SubgroupAuc
+from tasks.resampling_units import Units
 from tasks.verdicts import Estimate
 
 
 def class_estimates(
-    member: Membership, answers: ClassAnswers, settings: FairnessSettings
+    member: Membership,
+    answers: ClassAnswers,
+    settings: FairnessSettings,
+    units: Units | None = None,
 ) -> tuple[list[GroupRates], list[Estimate], list[SubgroupAuc]]:
     """Each group's numbers, those between the compared groups, and how each group is ranked.
 
@@ -27,15 +31,16 @@ def class_estimates(
         member: groups of N rows.
         answers: to these rows.
         settings: compared groups, told labels, least rows, repeats and seed.
+        units: what the rows are drawn in; None for one by one.
 
     """
     labels = answers.labels
     outcomes = collapse_outcomes(
-        member.groups, member.rows, answers.truth, answers.predicted, len(labels)
+        member.groups, member.rows, answers.truth, answers.predicted, len(labels), units
     )
     compared = settings.groups.get(member.attribute, member.groups)
     chosen = with_groups(outcomes, compared)
-    calibration, unsure = _calibration(member, answers, settings)
+    calibration, unsure = _calibration(member, answers, settings, units)
     groups = rates_of_groups(member.attribute, outcomes, labels, settings, calibration)
     estimates = gap_estimates(member.attribute, chosen, labels, settings, reason=member.reason)
     unsure = (
@@ -47,12 +52,12 @@ def class_estimates(
     if calibration and not unsure:
         found = calibration.of([member.groups.index(group) for group in compared])
     estimates += calibration_estimates(member.attribute, found, rows_of(chosen), unsure)
-    aucs, more = _rankings(member, answers, settings)
+    aucs, more = _rankings(member, answers, settings, units)
     return groups, estimates + more, aucs
 
 
 def _calibration(
-    member: Membership, answers: ClassAnswers, settings: FairnessSettings
+    member: Membership, answers: ClassAnswers, settings: FairnessSettings, units: Units | None
 ) -> tuple[GroupCalibration | None, str]:
     """Of each group; or why there is none."""
     if answers.probabilities is None:
@@ -63,12 +68,14 @@ def _calibration(
     if not member.groups:
         return None, f"no test row belongs to a group of {member.attribute}"
     correct = answers.truth == answers.predicted
-    found = calibration_of_groups(member.attribute, member.rows, correct, confidence, settings)
+    found = calibration_of_groups(
+        member.attribute, member.rows, correct, confidence, settings, units
+    )
     return found, ""
 
 
 def _rankings(
-    member: Membership, answers: ClassAnswers, settings: FairnessSettings
+    member: Membership, answers: ClassAnswers, settings: FairnessSettings, units: Units | None
 ) -> tuple[list[SubgroupAuc], list[Estimate]]:
     """For each label that the settings tell from the rest."""
     aucs: list[SubgroupAuc] = []
@@ -77,7 +84,8 @@ def _rankings(
         place = answers.labels.index(label)
         nothing = np.full(len(answers.truth), np.nan)
         scores = nothing if answers.probabilities is None else answers.probabilities[:, place]
-        found, over = ranking_estimates(member, answers.truth == place, scores, label, settings)
+        positive = answers.truth == place
+        found, over = ranking_estimates(member, positive, scores, label, settings, units)
         aucs += found
         estimates += over
         for one in found:

@@ -22,7 +22,7 @@ from tasks.task_types.encoding import encode_texts
 from tasks.task_types.examiner import examiner_of
 from tasks.task_types.limits import TokenLimits
 from tasks.task_types.row_shapes import shape_of
-from tasks.task_types.rows import RowShape
+from tasks.task_types.rows import CLUSTER, RowShape
 from tasks.task_types.tokenizers import load_tokenizer
 
 CLASSES = frozenset({"label", "predicted", "probabilities"})
@@ -57,7 +57,8 @@ def add_counterfactuals(
             return fairness
         (column,) = shape.inputs
         clean = store.get_file(data.clean, work / "clean.parquet")
-        columns = ["row_id", column.name]
+        wanted = {"row_id", column.name, *([CLUSTER] if settings.by_cluster else [])}
+        columns = [name for name in pq.read_schema(clean).names if name in wanted]
         rows = pq.read_table(clean, columns=columns, filters=[("split", "=", "test")])
         texts, row_ids = rows[column.name].to_pylist(), rows["row_id"].to_pylist()
         said = dict(zip(scored["row_id"].to_pylist(), _matrix(scored), strict=True))
@@ -67,6 +68,7 @@ def add_counterfactuals(
         found, flips = probe_families(
             list(families_of(texts, row_ids, settings)), known, model.score, model.read,
             scores.labels, settings,
+            rows[CLUSTER].to_pylist() if CLUSTER in rows.column_names else None,
         )  # fmt: skip
     estimates = [e for f in found for e in (f.flip_rate, f.score_shift, f.largest_shift)]
     return replace(

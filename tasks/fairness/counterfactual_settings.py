@@ -39,6 +39,11 @@ class CounterfactualSettings(BaseModel):
     min_rows: int = Field(
         default=30, ge=5, description="Rows with a word to swap below which nothing is judged."
     )
+    by_cluster: bool = Field(
+        default=True,
+        description="Whether whole clusters (documents, authors) are drawn where rows have them, "
+        "and not rows.",
+    )
     repeats: int = Field(
         default=10_000,
         ge=4_000,

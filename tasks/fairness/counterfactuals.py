@@ -17,11 +17,13 @@ from tasks.resampling import (
     estimate_from_draws,
     estimate_of_proportion,
     generator,
-    resample,
 )
+from tasks.resampling_units import MIN_CLUSTERS, Units, units_of_rows
 from tasks.verdicts import Estimate, undetermined
 
 FLIPS_SHOWN: Final = 5
+# The kind of a family whose pairs are test rows.
+SWAPPED: Final = "swapped words"
 # Characters of a text shown around the first changed word.
 EXCERPT_BEFORE, EXCERPT_AFTER = 60, 120
 
@@ -76,7 +78,7 @@ def families_of(
     for name in settings.swaps:
         listed = read_swaps(swap_file(name))
         pairs = _pairs_of_rows(listed, order, texts, row_ids, share)
-        yield Family(listed.name, "swapped words", tuple(pairs))
+        yield Family(listed.name, SWAPPED, tuple(pairs))
     for name in settings.templates:
         path = template_file(name)
         filled = _pairs_of_templates(read_templates(path))
@@ -114,6 +116,7 @@ def probe_families(
     seen: Callable[[list[str]], list[bytes]],
     labels: Sequence[str],
     settings: CounterfactualSettings,
+    clusters: Sequence[str | None] | None = None,
 ) -> tuple[tuple[CounterfactualFamily, ...], tuple[Flip, ...]]:
     """Every family judged, all texts scored in one go and each distinct one once.
 
@@ -125,6 +128,7 @@ def probe_families(
             is the same to the model, and is left out.
         labels: names of the classes.
         settings: least rows, repeats and seed.
+        clusters: of the N test rows; None to draw rows.
 
     """
     families = [_where_the_model_reads(family, seen) for family in families]
@@ -139,7 +143,7 @@ def probe_families(
             np.array([found[text] for text in side]).reshape(-1, len(labels))
             for side in zip(*((p.text, p.changed) for p in family.pairs), strict=True)
         ] or [np.zeros((0, len(labels)))] * 2
-        kept, most = judge_family(family, sides[0], sides[1], labels, settings)
+        kept, most = judge_family(family, sides[0], sides[1], labels, settings, clusters)
         judged.append(kept)
         flips += most
     return tuple(judged), tuple(flips)
@@ -158,8 +162,11 @@ def judge_family(
     after: Floats,
     labels: Sequence[str],
     settings: CounterfactualSettings,
+    clusters: Sequence[str | None] | None = None,
 ) -> tuple[CounterfactualFamily, list[Flip]]:
     """Flip rate and score shifts with intervals over the rows, and the pairs that flip most.
+
+    Rows of one cluster are drawn together; a template stands for itself.
 
     Args:
         family: P pairs.
@@ -167,22 +174,25 @@ def judge_family(
         after: probabilities (P, L) of the changed texts.
         labels: names of the classes.
         settings: least rows, repeats and seed.
+        clusters: of the N test rows; None to draw rows.
 
     """
-    rows = np.unique([pair.row for pair in family.pairs], return_inverse=True)[1].astype(np.int64)
+    numbers, place = np.unique([pair.row for pair in family.pairs], return_inverse=True)
+    rows = place.astype(np.int64)
+    units = _units(family, numbers, clusters, settings)
     said, says = before.argmax(axis=1), after.argmax(axis=1)
     every = np.arange(len(said))
     shifts = np.abs(after[every, said] - before[every, said])
     flipped = said != says
-    name, count = f"counterfactual.{family.name}", len(np.unique(rows))
+    name, count = f"counterfactual.{family.name}", len(numbers)
     kept = CounterfactualFamily(
         name=family.name,
         kind=family.kind,
         rows=count,
         pairs=len(family.pairs),
-        flip_rate=_share(f"{name}.flip_rate", _any(flipped, rows, count), settings),
-        score_shift=_mean(f"{name}.score_shift", _mean_by(shifts, rows, count), settings),
-        largest_shift=_mean(f"{name}.largest_shift", _max_by(shifts, rows, count), settings),
+        flip_rate=_share(f"{name}.flip_rate", _any(flipped, rows, count), units, settings),
+        score_shift=_mean(f"{name}.score_shift", _mean_by(shifts, rows, count), units, settings),
+        largest_shift=_mean(f"{name}.largest_shift", _max_by(shifts, rows, count), units, settings),
     )
     most = sorted(np.flatnonzero(flipped), key=lambda pair: -shifts[pair])[:FLIPS_SHOWN]
     return kept, [
@@ -213,7 +223,22 @@ def _max_by(shifts: Floats, rows: Ints, count: int) -> Floats:
     return largest
 
 
-def _share(name: str, hits: Floats, settings: CounterfactualSettings) -> Estimate:
+def _units(
+    family: Family,
+    rows: Ints,
+    clusters: Sequence[str | None] | None,
+    settings: CounterfactualSettings,
+) -> Units:
+    """What these rows of a family are drawn in."""
+    names = [f"{int(row):09d}" for row in rows]
+    of_rows = clusters is not None and family.kind == SWAPPED
+    together = [clusters[int(row)] for row in rows] if clusters is not None and of_rows else None
+    return units_of_rows(names, together, seed=settings.seed)
+
+
+def _share(name: str, hits: Floats, units: Units, settings: CounterfactualSettings) -> Estimate:
+    if units.clustered:
+        return _mean(name, hits, units, settings)
     reason = _too_few(len(hits), settings)
     return (
         undetermined(name, len(hits), reason)
@@ -222,18 +247,29 @@ def _share(name: str, hits: Floats, settings: CounterfactualSettings) -> Estimat
     )
 
 
-def _mean(name: str, values: Floats, settings: CounterfactualSettings) -> Estimate:
+def _mean(name: str, values: Floats, units: Units, settings: CounterfactualSettings) -> Estimate:
     """A mean of values from 0 to 1, with a pseudo-row half at either end (tasks.resampling)."""
-    if reason := _too_few(len(values), settings):
+    reason = _too_few(len(values), settings)
+    if not reason and units.clustered and units.atoms < MIN_CLUSTERS:
+        reason = f"its rows are of {units.atoms} clusters, and at least {MIN_CLUSTERS} are needed"
+    if reason:
         return undetermined(name, len(values), reason)
-    table = np.concatenate([values, [0.0, 1.0]])
-    masses = np.concatenate([np.ones(len(values)), [0.5, 0.5]])
+    parts = np.stack([values, 1 - values], axis=1)
+    by_unit = np.stack(
+        [np.bincount(units.of_row, part, units.count) for part in parts.T], axis=1
+    )  # (U, 2)
 
-    def mean(weights: Floats) -> Floats:
-        return np.asarray(weights @ table / weights.sum(axis=1))
+    def mean(factors: Floats, pseudo: Floats) -> Floats:
+        sums = factors @ by_unit + pseudo * units.rows_per_atom
+        return np.asarray(sums[:, 0] / sums.sum(axis=1))
 
     random = generator(settings.seed, name)
-    draws = resample(masses, mean, settings.repeats, random)
+    draws = np.concatenate(
+        [
+            mean(factors, random.standard_gamma(0.5, (len(factors), 2)))
+            for factors in units.factors(settings.repeats, random)
+        ]
+    )
     return estimate_from_draws(name, float(values.mean()), draws, len(values))
 
 

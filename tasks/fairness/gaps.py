@@ -1,6 +1,9 @@
 """How far the groups of an attribute lie apart in the rates of their predictions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tasks.fairness.disparities import Spread
 from tasks.fairness.rates import (
@@ -18,7 +21,8 @@ from tasks.fairness.rates import (
     true_positive_rate,
 )
 from tasks.fairness.settings import LEAST_GROUPS, FairnessSettings
-from tasks.resampling import generator
+from tasks.resampling import Floats, generator
+from tasks.resampling_units import MIN_CLUSTERS, Units, clusters_of_groups
 from tasks.verdicts import Estimate, undetermined
 
 LabelRate = Callable[[Outcomes, int], Rate]
@@ -147,7 +151,9 @@ def why_no_comparison(attribute: str, outcomes: Outcomes, min_rows: int) -> str:
     """Why the groups of an attribute cannot be compared; empty where they can."""
     sizes = by_group(outcomes.counts.sum(axis=(1, 2)), outcomes)
     cells = list(zip(outcomes.groups, map(int, sizes), strict=True))
-    return why_no_groups(attribute, cells, min_rows)
+    return why_no_groups(attribute, cells, min_rows) or why_few_clusters(
+        accuracy_rate(outcomes), outcomes
+    )
 
 
 def why_no_groups(attribute: str, sizes: Sequence[tuple[str, int]], min_rows: int) -> str:
@@ -169,7 +175,40 @@ def why_no_rates(
         which = f"{BASES[rate.kind]} {labels[rate.label]!r}" if rate.label is not None else ""
         for group, base in zip(outcomes.groups, by_group(rate.base, outcomes), strict=True):
             cells.append((f"{group} {which}".strip(), int(base)))
-    return why_too_small(cells, min_rows)
+    few = (why_few_clusters(rate, outcomes) for rate in rates)
+    return why_too_small(cells, min_rows) or next(filter(None, few), "")
+
+
+def clusters_by_group(rate: Rate, outcomes: Outcomes) -> Floats:
+    """Clusters that hold base rows of each group, (G,); infinitely many where none are drawn."""
+    if rate.of_clusters is None:
+        return np.full(len(outcomes.groups), np.inf)
+    _, base = rate.of_clusters
+    held: Floats = ((base @ outcomes.membership) > 0).sum(axis=0).astype(np.float64)
+    return held
+
+
+def why_few_clusters(rate: Rate, outcomes: Outcomes) -> str:
+    """Which group's rows come from too few clusters; empty where none do."""
+    counts = clusters_by_group(rate, outcomes)
+    fewest = int(counts.argmin())
+    return few_clusters(outcomes.groups[fewest], counts[fewest])
+
+
+def why_few_clusters_of(parts: Mapping[str, NDArray[np.bool_]], units: Units | None) -> str:
+    """The same of parts of the N rows by name, each (N,)."""
+    if units is None or not units.clustered:
+        return ""
+    counts = clusters_of_groups(units, np.stack(list(parts.values()), axis=1))
+    fewest = int(counts.argmin())
+    return few_clusters(list(parts)[fewest], int(counts[fewest]))
+
+
+def few_clusters(who: str, clusters: float) -> str:
+    """Why rows of so few clusters tell nothing; empty where they are enough."""
+    if clusters >= MIN_CLUSTERS:
+        return ""
+    return f"{who} has rows of {int(clusters)} clusters, and at least {MIN_CLUSTERS} are needed"
 
 
 def why_too_small(cells: Sequence[tuple[str, int]], min_rows: int) -> str:

@@ -6,7 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tasks.fairness.calibration import GroupCalibration, error_of_group
-from tasks.fairness.gaps import numbers_of, told_labels, why_too_small
+from tasks.fairness.gaps import (
+    clusters_by_group,
+    few_clusters,
+    numbers_of,
+    told_labels,
+    why_few_clusters,
+    why_too_small,
+)
 from tasks.fairness.rates import (
     Outcomes,
     Rate,
@@ -14,6 +21,7 @@ from tasks.fairness.rates import (
     by_group,
     f1_score,
     false_positive_rate,
+    group_draws,
     group_values,
     precision,
     selection_rate,
@@ -22,6 +30,7 @@ from tasks.fairness.rates import (
 from tasks.fairness.settings import FairnessSettings
 from tasks.records.fairness import GroupRates
 from tasks.resampling import (
+    Floats,
     estimate_from_draws,
     estimate_of_proportion,
     generator,
@@ -106,26 +115,47 @@ def _own_estimates(
         rates += [share(outcomes, label) for share in SHARES]
     found: list[list[Estimate]] = [[] for _ in outcomes.groups]
     for rate in rates:
+        if outcomes.clusters:
+            _add_drawn(found, attribute, rate, outcomes, labels, settings)
+            continue
         for index, group in enumerate(outcomes.groups):
             name = _name(attribute, rate, group, labels)
             hits, rows = (int(by_group(part, outcomes)[index]) for part in (rate.hits, rate.base))
             found[index].append(estimate_of_proportion(name, hits, rows))
     for label in told_labels(labels, settings):
-        rate = f1_score(outcomes, label)
-        numbers, bases = (
-            numbers_of(attribute, rate, outcomes, settings),
-            by_group(rate.base, outcomes),
-        )
-        for index, group in enumerate(outcomes.groups):
-            name = _name(attribute, rate, group, labels)
-            value, draws = float(numbers.values[index]), numbers.draws[:, index]
-            found[index].append(estimate_from_draws(name, value, draws, int(bases[index])))
+        _add_drawn(found, attribute, f1_score(outcomes, label), outcomes, labels, settings)
     if calibration:
-        sizes = by_group(outcomes.counts.sum(axis=(1, 2)), outcomes)
+        everyone = accuracy_rate(outcomes)
+        sizes, clusters = by_group(everyone.base, outcomes), clusters_by_group(everyone, outcomes)
         for index, group in enumerate(outcomes.groups):
             name, rows = f"fairness.{attribute}.calibration_error.{group}", int(sizes[index])
-            found[index].append(error_of_group(name, calibration, index, rows))
+            reason = few_clusters(group, clusters[index])
+            found[index].append(
+                undetermined(name, rows, reason)
+                if reason
+                else error_of_group(name, calibration, index, rows)
+            )
     return [tuple(own) for own in found]
+
+
+def _add_drawn(
+    found: list[list[Estimate]],
+    attribute: str,
+    rate: Rate,
+    outcomes: Outcomes,
+    labels: tuple[str, ...],
+    settings: FairnessSettings,
+) -> None:
+    """Add each group's rate with the interval of its draws."""
+    numbers, bases = numbers_of(attribute, rate, outcomes, settings), by_group(rate.base, outcomes)
+    clusters = clusters_by_group(rate, outcomes)
+    for index, group in enumerate(outcomes.groups):
+        name, rows = _name(attribute, rate, group, labels), int(bases[index])
+        if reason := few_clusters(group, clusters[index]):
+            found[index].append(undetermined(name, rows, reason))
+            continue
+        value, draws = float(numbers.values[index]), numbers.draws[:, index]
+        found[index].append(estimate_from_draws(name, value, draws, rows))
 
 
 def _name(attribute: str, rate: Rate, group: str, labels: tuple[str, ...]) -> str:
@@ -142,25 +172,39 @@ def _group_rates(
     counts = _accuracy_counts(outcomes, index)
     name = f"fairness.{attribute}.accuracy_gap.{group}"
     metrics = group_metrics(outcomes, index)
+    sides = _group_and_rest(outcomes, index)
     reason = why_too_small(
         [(group, counts.rows), (f"all but {group}", counts.rows_elsewhere)],
         settings.min_group_rows,
-    )
+    ) or why_few_clusters(accuracy_rate(sides), sides)
     if reason:
         gap = undetermined(name, counts.rows, reason)
         return GroupRates(attribute, group, counts.rows, metrics, gap, None, reason)
-    # Two disjoint sets of rows with one pseudo-row each: their shares are drawn from two Betas.
     random, repeats = generator(settings.seed, name), settings.repeats
-    draws = random.beta(
-        counts.right + 0.5, counts.rows - counts.right + 0.5, repeats
-    ) - random.beta(
+    value = counts.right / counts.rows - counts.right_elsewhere / counts.rows_elsewhere
+    draws = (
+        np.subtract(*group_draws(accuracy_rate(sides), sides, repeats, random).T)
+        if outcomes.clusters
+        else _draws_of_two_shares(counts, repeats, random)
+    )
+    gap = estimate_from_draws(name, value, draws, counts.rows)
+    return GroupRates(attribute, group, counts.rows, metrics, gap, two_sided_p(draws), "")
+
+
+def _draws_of_two_shares(counts: _Counts, repeats: int, random: np.random.Generator) -> Floats:
+    """Two disjoint sets of rows with one pseudo-row each: their shares are drawn from two Betas."""
+    return random.beta(counts.right + 0.5, counts.rows - counts.right + 0.5, repeats) - random.beta(
         counts.right_elsewhere + 0.5,
         counts.rows_elsewhere - counts.right_elsewhere + 0.5,
         repeats,
     )
-    value = counts.right / counts.rows - counts.right_elsewhere / counts.rows_elsewhere
-    gap = estimate_from_draws(name, value, draws, counts.rows)
-    return GroupRates(attribute, group, counts.rows, metrics, gap, two_sided_p(draws), "")
+
+
+def _group_and_rest(outcomes: Outcomes, index: int) -> Outcomes:
+    """The outcomes of a group and of all other rows."""
+    group, inside = outcomes.groups[index], outcomes.membership[:, index]
+    names = (group, f"all but {group}")
+    return replace(outcomes, groups=names, membership=np.stack([inside, ~inside], axis=1))
 
 
 def _accuracy_counts(outcomes: Outcomes, index: int) -> _Counts:

@@ -5,12 +5,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.fairness.gaps import why_no_groups, why_too_small
+from tasks.fairness.gaps import why_few_clusters_of, why_no_groups, why_too_small
 from tasks.fairness.settings import FairnessSettings
 from tasks.fairness.subgroup_auc import MEASURES, GroupRanking, generalised_mean, rank_groups
 from tasks.protected_groups.memberships import Membership
 from tasks.records.fairness import SubgroupAuc
 from tasks.resampling import Floats, Largest, estimate_from_draws
+from tasks.resampling_units import Units
 from tasks.verdicts import Estimate, undetermined
 
 # Of these the generalised mean over groups, and of the gaps the largest, whatever its sign.
@@ -24,6 +25,7 @@ def ranking_estimates(
     scores: Floats,
     label: str,
     settings: FairnessSettings,
+    units: Units | None = None,
 ) -> tuple[list[SubgroupAuc], list[Estimate]]:
     """Each group's measures, and those over the compared groups.
 
@@ -36,16 +38,19 @@ def ranking_estimates(
         scores: probability of the label, shape (N,).
         label: its name.
         settings: compared groups, least rows, repeats and seed.
+        units: what the rows are drawn in; None for one by one.
 
     """
     reason = why_no_ranking(scores)
     ranking = None
     if not reason and member.groups:
         draws = f"fairness.{member.attribute} ranking {label}"
-        ranking = rank_groups(draws, member.rows, positive, scores, settings)
+        ranking = rank_groups(draws, member.rows, positive, scores, settings, units)
     found = []
     for place in range(len(member.groups)):
-        why = reason or _why_no_group(member, place, positive, label, settings.min_group_rows)
+        why = reason or _why_no_group(
+            member, place, positive, label, settings.min_group_rows, units
+        )
         found.append(_subgroup(member, place, positive, label, ranking, why))
     compared = settings.groups.get(member.attribute, member.groups)
     reason = reason or _why_no_comparison(member, compared, found, settings.min_group_rows)
@@ -59,15 +64,21 @@ def why_no_ranking(scores: Floats) -> str:
 
 
 def _why_no_group(
-    member: Membership, place: int, positive: NDArray[np.bool_], label: str, min_rows: int
+    member: Membership,
+    place: int,
+    positive: NDArray[np.bool_],
+    label: str,
+    min_rows: int,
+    units: Units | None,
 ) -> str:
     here, group = member.rows[:, place], member.groups[place]
-    cells = [
-        (f"{who} {what} {label!r}", int((side & sign).sum()))
+    parts = {
+        f"{who} {what} {label!r}": side & sign
         for who, side in ((group, here), (f"all but {group}", ~here))
         for what, sign in (("labelled", positive), ("not labelled", ~positive))
-    ]
-    return why_too_small(cells, min_rows)
+    }
+    cells = [(name, int(rows.sum())) for name, rows in parts.items()]
+    return why_too_small(cells, min_rows) or why_few_clusters_of(parts, units)
 
 
 def _subgroup(

@@ -4,8 +4,33 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
-from tasks.resampling import Floats, Ints, collapse, resample
+from tasks.resampling import Floats, Ints, collapse
+from tasks.resampling_units import Clustered, Units, for_groups, resample_cells, rows_per_cluster
+
+
+@dataclass(frozen=True)
+class RowsOfClusters:
+    """Rows collapsed to the cluster, pattern of membership, true and predicted label.
+
+    Attributes:
+        units: clusters that are drawn.
+        columns: unit, pattern, truth and predicted of each combination, shape (M,) each.
+        counts: rows of each combination, shape (M,).
+
+    """
+
+    units: Units
+    columns: tuple[Ints, Ints, Ints, Ints]
+    counts: Ints
+
+    def rows_where(self, counted: NDArray[np.bool_], patterns: int) -> Floats:
+        """Rows by unit and pattern, (U, S), whose truth and predicted label count, (L, L)."""
+        unit, pattern, truth, predicted = self.columns
+        cell, size = unit * patterns + pattern, self.units.count * patterns
+        found = np.bincount(cell, self.counts * counted[truth, predicted], size)
+        return found.reshape(self.units.count, patterns).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -15,12 +40,14 @@ class Outcomes:
     Attributes:
         membership: the distinct patterns, shape (S, G).
         counts: rows by pattern, true and predicted label, shape (S, L, L).
+        clusters: the same by cluster; None where rows are drawn one by one.
 
     """
 
     groups: tuple[str, ...]
     membership: NDArray[np.bool_]
     counts: Ints
+    clusters: RowsOfClusters | None = None
 
 
 @dataclass(frozen=True)
@@ -33,6 +60,7 @@ class Rate:
         hits: rows that count, shape (S,).
         base: rows of which they are a share, shape (S,).
         hit_weight: how often a hit counts: F1 counts it twice, in the precision and in the recall.
+        of_clusters: hits and base by unit, shape (U, S) each; None where rows are drawn one by one.
 
     """
 
@@ -41,6 +69,7 @@ class Rate:
     hits: Ints
     base: Ints
     hit_weight: float = 1.0
+    of_clusters: tuple[Floats, Floats] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +92,7 @@ def collapse_outcomes(
     truth: Ints,
     predicted: Ints,
     size: int,
+    units: Units | None = None,
 ) -> Outcomes:
     """Count rows by membership pattern, true and predicted label.
 
@@ -72,13 +102,20 @@ def collapse_outcomes(
         truth: class ids, shape (N,).
         predicted: class ids, shape (N,).
         size: labels L.
+        units: what the rows are drawn in; None for one by one.
 
     """
     patterns, pattern = distinct_patterns(membership)
     cells = collapse([pattern, truth, predicted])
     counts = np.zeros((len(patterns), size, size), dtype=np.int64)
     counts[cells.columns] = cells.counts
-    return Outcomes(groups, patterns, counts)
+    clusters = None
+    if units and units.clustered:
+        units = for_groups(units, membership)
+        apart = collapse([units.of_row, pattern, truth, predicted])
+        unit, of_pattern, true, called = apart.columns
+        clusters = RowsOfClusters(units, (unit, of_pattern, true, called), apart.counts)
+    return Outcomes(groups, patterns, counts, clusters)
 
 
 def with_groups(outcomes: Outcomes, groups: tuple[str, ...]) -> Outcomes:
@@ -87,7 +124,7 @@ def with_groups(outcomes: Outcomes, groups: tuple[str, ...]) -> Outcomes:
     for place, group in enumerate(groups):
         if group in outcomes.groups:
             membership[:, place] = outcomes.membership[:, outcomes.groups.index(group)]
-    return Outcomes(groups, membership, outcomes.counts)
+    return Outcomes(groups, membership, outcomes.counts, outcomes.clusters)
 
 
 def distinct_patterns(membership: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Ints]:
@@ -115,44 +152,65 @@ def _renumber(code: Ints) -> Ints:
 
 def accuracy_rate(outcomes: Outcomes) -> Rate:
     """Share of right predictions."""
-    base = outcomes.counts.sum(axis=(1, 2))
-    return Rate("accuracy", None, np.trace(outcomes.counts, axis1=1, axis2=2), base)
+    true, called = _labels(outcomes)
+    return _rate("accuracy", None, outcomes, true == called, true >= 0)
 
 
 def selection_rate(outcomes: Outcomes, label: int) -> Rate:
     """Share of rows predicted as the label."""
-    base = outcomes.counts.sum(axis=(1, 2))
-    return Rate("selection rate", label, outcomes.counts[:, :, label].sum(axis=1), base)
+    true, called = _labels(outcomes)
+    return _rate("selection rate", label, outcomes, called == label, true >= 0)
 
 
 def true_positive_rate(outcomes: Outcomes, label: int) -> Rate:
     """Share of the label's rows predicted as it."""
-    base = outcomes.counts[:, label].sum(axis=1)
-    return Rate("true positive rate", label, outcomes.counts[:, label, label], base)
+    true, called = _labels(outcomes)
+    return _rate("true positive rate", label, outcomes, called == label, true == label)
 
 
 def false_positive_rate(outcomes: Outcomes, label: int) -> Rate:
     """Share of the other labels' rows predicted as the label."""
-    others = np.delete(outcomes.counts, label, axis=1)
-    return Rate(
-        "false positive rate",
-        label,
-        others[:, :, label].sum(axis=1),
-        others.sum(axis=(1, 2)),
-    )
+    true, called = _labels(outcomes)
+    return _rate("false positive rate", label, outcomes, called == label, true != label)
 
 
 def precision(outcomes: Outcomes, label: int) -> Rate:
     """Share of the label's rows among those predicted as it."""
-    base = outcomes.counts[:, :, label].sum(axis=1)
-    return Rate("precision", label, outcomes.counts[:, label, label], base)
+    true, called = _labels(outcomes)
+    return _rate("precision", label, outcomes, true == label, called == label)
 
 
 def f1_score(outcomes: Outcomes, label: int) -> Rate:
     """Twice the hits among those twice, the misses and the false alarms of a label."""
-    hits = outcomes.counts[:, label, label]
-    base = outcomes.counts[:, label].sum(axis=1) + outcomes.counts[:, :, label].sum(axis=1) - hits
-    return Rate("F1", label, hits, base, hit_weight=2.0)
+    true, called = _labels(outcomes)
+    here, there = true == label, called == label
+    return _rate("F1", label, outcomes, here & there, here | there, hit_weight=2.0)
+
+
+def _labels(outcomes: Outcomes) -> tuple[Ints, Ints]:
+    """True and predicted label of each cell of a confusion matrix, (L, 1) and (1, L)."""
+    ids = np.arange(outcomes.counts.shape[1])
+    return ids[:, None], ids[None, :]
+
+
+def _rate(
+    kind: str,
+    label: int | None,
+    outcomes: Outcomes,
+    hit: NDArray[np.bool_],
+    base: NDArray[np.bool_],
+    hit_weight: float = 1.0,
+) -> Rate:
+    """The rate of the hits among the base; both say which cells of the confusion matrix count."""
+    counts, clusters = outcomes.counts, outcomes.clusters
+    base = np.broadcast_to(base, counts.shape[1:])
+    hit = base & hit
+    of_clusters = None
+    if clusters:
+        rows_of_hits, rows = (clusters.rows_where(one, len(counts)) for one in (hit, base))
+        of_clusters = rows_of_hits, rows
+    hits, total = (counts[:, one].sum(axis=1) for one in (hit, base))
+    return Rate(kind, label, hits, total, hit_weight, of_clusters)
 
 
 def by_group(counts: Ints, outcomes: Outcomes) -> Ints:
@@ -172,19 +230,32 @@ def group_draws(
 ) -> Floats:
     """Bayesian bootstrap draws of the rate of each group, shape (R, G).
 
-    Rows in several groups move all of them together. Each group gets at least one pseudo-row, half
-    hit and half miss, spread over its patterns as its rows are (see tasks/resampling.py).
+    Rows in several groups move all of them together, as do rows of a cluster. Each group gets at
+    least one pseudo-row, half hit and half miss, spread over its patterns as its rows are (see
+    tasks/resampling.py).
     """
     member = outcomes.membership.astype(np.float64)  # (S, G)
-    pseudo = pseudo_rows(rate.base, outcomes.membership)
-    masses = np.concatenate([rate.hits + pseudo / 2, rate.base - rate.hits + pseudo / 2])
+    pseudo = np.tile(pseudo_rows(rate.base, outcomes.membership) / 2, 2)
+    counts = np.concatenate([rate.hits, rate.base - rate.hits]).astype(np.float64)
     patterns = len(rate.base)
 
     def statistic(weights: Floats) -> Floats:
         hits = rate.hit_weight * (weights[:, :patterns] @ member)
         return np.asarray(hits / (hits + weights[:, patterns:] @ member))
 
-    return resample(masses, statistic, repeats, random)
+    clustered = _clustered(rate, outcomes)
+    return resample_cells(counts, pseudo, clustered, statistic, repeats, random)
+
+
+def _clustered(rate: Rate, outcomes: Outcomes) -> Clustered | None:
+    """The clusters of the hits (S,) and misses (S,) of a rate."""
+    if not (outcomes.clusters and rate.of_clusters):
+        return None
+    units = outcomes.clusters.units
+    hits, base = rate.of_clusters
+    rows = rows_per_cluster(sparse.csr_array(base), units)
+    by_unit = sparse.csr_array(np.concatenate([hits, base - hits], axis=1))
+    return Clustered(units, by_unit, np.tile(rows, 2))
 
 
 def pseudo_rows(rows: Ints, membership: NDArray[np.bool_]) -> Floats:

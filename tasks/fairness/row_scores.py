@@ -1,18 +1,26 @@
 """How groups fare in the score of each row, for task types without classes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.fairness.disparities import Spread
-from tasks.fairness.gaps import why_no_groups, why_too_small
+from tasks.fairness.gaps import why_few_clusters_of, why_no_groups, why_too_small
 from tasks.fairness.group_rates import correct_groups
 from tasks.fairness.rates import GroupNumbers, distinct_patterns, pseudo_rows
 from tasks.fairness.settings import FairnessSettings
 from tasks.protected_groups.memberships import Membership
 from tasks.records.fairness import GroupRates
-from tasks.resampling import Floats, estimate_from_draws, generator, resample, two_sided_p
+from tasks.resampling import Floats, Ints, estimate_from_draws, generator, two_sided_p
+from tasks.resampling_units import (
+    Clustered,
+    Units,
+    cells_by_unit,
+    for_groups,
+    resample_cells,
+    rows_per_cluster,
+)
 from tasks.task_types.labels.calibration import equal_mass_bins
 from tasks.verdicts import Estimate, undetermined
 
@@ -45,19 +53,25 @@ class _Cells:
     """Rows and pseudo-rows of like membership and score.
 
     Attributes:
-        masses: shape (C,).
+        counts: rows, shape (C,).
+        pseudo: mass of pseudo-rows, shape (C,).
         scores: shape (C,).
         membership: shape (C, G).
+        of_row: the cell of each row, shape (N,).
+        pattern: of membership, of each cell, shape (C,).
 
     """
 
-    masses: Floats
+    counts: Floats
+    pseudo: Floats
     scores: Floats
     membership: Floats
+    of_row: Ints
+    pattern: Ints
 
 
 def score_estimates(
-    member: Membership, scores: Floats, settings: FairnessSettings
+    member: Membership, scores: Floats, settings: FairnessSettings, units: Units | None = None
 ) -> tuple[list[GroupRates], list[Estimate]]:
     """Each group's numbers, and the estimates ``fairness.<attribute>.row_score_...``.
 
@@ -65,15 +79,17 @@ def score_estimates(
         member: groups of N rows.
         scores: shape (N,), from 0 to 1, how right each answer is; NaN where that cannot be told.
         settings: compared groups, least rows, repeats and seed.
+        units: what the rows are drawn in; None for one by one.
 
     """
     if reason := why_no_scores(member.rows, scores):
         return _undetermined_groups(member, reason), undetermined_scores(member, reason)
-    draws = draw_scores(member.attribute, member.rows, scores, settings)
+    draws = draw_scores(member.attribute, member.rows, scores, settings, units)
     groups = [
-        _group(member, place, draws, settings.min_group_rows) for place in range(len(member.groups))
+        _group(member, place, draws, settings.min_group_rows, units)
+        for place in range(len(member.groups))
     ]
-    return correct_groups(groups), gap_estimates(member, draws, settings)
+    return correct_groups(groups), gap_estimates(member, draws, settings, units)
 
 
 def why_no_scores(membership: NDArray[np.bool_], scores: Floats) -> str:
@@ -89,7 +105,7 @@ def undetermined_scores(member: Membership, reason: str) -> list[Estimate]:
 
 
 def gap_estimates(
-    member: Membership, draws: ScoreDraws, settings: FairnessSettings
+    member: Membership, draws: ScoreDraws, settings: FairnessSettings, units: Units | None = None
 ) -> list[Estimate]:
     """Largest difference, smallest ratio and worst group of the compared groups."""
     compared = settings.groups.get(member.attribute, member.groups)
@@ -99,6 +115,9 @@ def gap_estimates(
     if reason:
         return undetermined_scores(member, reason)
     places = [member.groups.index(group) for group in compared]
+    parts = {member.groups[place]: member.rows[:, place] for place in places}
+    if reason := why_few_clusters_of(parts, units):
+        return undetermined_scores(member, reason)
     spread = Spread()
     spread.add(GroupNumbers(draws.inside[places], draws.draws_inside[:, places]), "the row score")
     rows = int(member.rows[:, places].any(axis=1).sum())
@@ -106,9 +125,13 @@ def gap_estimates(
 
 
 def draw_scores(
-    name: str, membership: NDArray[np.bool_], scores: Floats, settings: FairnessSettings
+    name: str,
+    membership: NDArray[np.bool_],
+    scores: Floats,
+    settings: FairnessSettings,
+    units: Units | None = None,
 ) -> ScoreDraws:
-    """Mean scores of the groups, and bootstrap draws of them over rows.
+    """Mean scores of the groups, and bootstrap draws of them over rows or clusters.
 
     Each group has one pseudo-row in all, half of it at 0 and half of it at 1.
 
@@ -117,6 +140,7 @@ def draw_scores(
         membership: shape (N, G).
         scores: shape (N,); those of rows in no group may be NaN.
         settings: repeats and seed.
+        units: what the rows are drawn in; None for one by one.
 
     """
     known = np.isfinite(scores)
@@ -128,7 +152,8 @@ def draw_scores(
         return np.asarray(((weights * cells.scores) @ apart) / (weights @ apart))
 
     random = generator(settings.seed, f"fairness.{name} row score")
-    draws = resample(cells.masses, means, settings.repeats, random)
+    clustered = _clustered(cells, units, known, membership)
+    draws = resample_cells(cells.counts, cells.pseudo, clustered, means, settings.repeats, random)
     rows = np.concatenate([membership[known], ~membership[known]], axis=1).astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         values = (scores[known] @ rows) / rows.sum(axis=0)
@@ -145,22 +170,42 @@ def _collapse(membership: NDArray[np.bool_], scores: Floats) -> _Cells:
     rows = np.bincount(pattern, minlength=len(patterns))
     # Rows of no group, which the others are compared with, have a pseudo-row of their own.
     pseudo = np.where(patterns.any(axis=1), pseudo_rows(rows, patterns), 1.0)
-    ends = np.zeros(len(patterns))
+    ends, every = np.zeros(len(patterns)), np.arange(len(patterns))
     return _Cells(
-        masses=np.concatenate([counts[held], pseudo / 2, pseudo / 2]),
+        counts=np.concatenate([counts[held], ends, ends]),
+        pseudo=np.concatenate([np.zeros(len(held)), pseudo / 2, pseudo / 2]),
         scores=np.concatenate([means[held], ends, ends + 1]),
         membership=np.concatenate([patterns[held // STEPS], patterns, patterns]).astype(np.float64),
+        of_row=np.searchsorted(held, code).astype(np.int64),
+        pattern=np.concatenate([held // STEPS, every, every]),
     )
 
 
-def _group(member: Membership, place: int, draws: ScoreDraws, min_rows: int) -> GroupRates:
+def _clustered(
+    cells: _Cells, units: Units | None, known: NDArray[np.bool_], membership: NDArray[np.bool_]
+) -> Clustered | None:
+    """The clusters of the cells; None where rows are drawn one by one."""
+    if units is None or not units.clustered:
+        return None
+    spread = for_groups(units, membership)
+    units = replace(spread, of_row=spread.of_row[known])
+    patterns = cells_by_unit(cells.pattern[cells.of_row], int(cells.pattern.max()) + 1, units)
+    rows = np.maximum(rows_per_cluster(patterns, units)[cells.pattern], 1.0)
+    return Clustered(units, cells_by_unit(cells.of_row, len(cells.counts), units), rows)
+
+
+def _group(
+    member: Membership, place: int, draws: ScoreDraws, min_rows: int, units: Units | None
+) -> GroupRates:
     """One group, with p as it is before the correction."""
     group, rows = member.groups[place], int(member.rows[:, place].sum())
     name = f"fairness.{member.attribute}.row_score_gap.{group}"
     sizes = [(group, rows), (f"all but {group}", len(member.rows) - rows)]
     inside = draws.inside[place]
     metrics = {"row_score": float(inside)} if np.isfinite(inside) else {}
-    if reason := why_too_small(sizes, min_rows):
+    here = member.rows[:, place]
+    parts = {group: here, f"all but {group}": ~here}
+    if reason := why_too_small(sizes, min_rows) or why_few_clusters_of(parts, units):
         gap = undetermined(name, rows, reason)
         return GroupRates(member.attribute, group, rows, metrics, gap, None, reason)
     apart = draws.draws_inside[:, place] - draws.draws_outside[:, place]

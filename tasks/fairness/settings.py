@@ -51,6 +51,11 @@ class FairnessSettings(BaseModel):
         description="Bins of confidence that the calibration error of a group is summed over; "
         "each holds as many test rows as any other, all groups taken together.",
     )
+    by_cluster: bool = Field(
+        default=True,
+        description="Whether whole clusters (documents, authors) are drawn where rows have them, "
+        "and not rows.",
+    )
     repeats: int = Field(
         default=10_000,
         ge=4_000,

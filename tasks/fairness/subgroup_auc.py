@@ -14,7 +14,15 @@ from scipy import sparse
 
 from tasks.fairness.rates import distinct_patterns, pseudo_rows
 from tasks.fairness.settings import FairnessSettings
-from tasks.resampling import Floats, Ints, collapse, generator, resample
+from tasks.resampling import Cells, Floats, Ints, collapse, generator
+from tasks.resampling_units import (
+    Clustered,
+    Units,
+    cells_by_unit,
+    for_groups,
+    resample_cells,
+    rows_per_cluster,
+)
 
 # Places of the measures in the last axis of values and draws.
 MEASURES: Final = ("subgroup_auc", "bpsn_auc", "bnsp_auc", "positive_aeg", "negative_aeg")
@@ -52,6 +60,8 @@ class _Cells:
         pseudo: pseudo-rows, shape (C,).
         to_everyone: sums a cell into its class and bin, shape (C, 2 * B).
         to_groups: sums a cell into these of each of its groups, shape (C, G * 2 * B).
+        of_row: the cell of each row, shape (N,).
+        part: pattern of membership and class of each cell, as one number, shape (C,).
 
     """
 
@@ -59,6 +69,17 @@ class _Cells:
     pseudo: Floats
     to_everyone: "sparse.csr_array"
     to_groups: "sparse.csr_array"
+    of_row: Ints
+    part: Ints
+
+    def clustered(self, units: Units | None, membership: NDArray[np.bool_]) -> Clustered | None:
+        """The clusters of the cells; None where rows are drawn one by one."""
+        if units is None or not units.clustered:
+            return None
+        units = for_groups(units, membership)
+        of_part = cells_by_unit(self.part[self.of_row], int(self.part.max()) + 1, units)
+        rows = np.maximum(rows_per_cluster(of_part, units)[self.part], 1.0)
+        return Clustered(units, cells_by_unit(self.of_row, len(self.counts), units), rows)
 
     def measures(self, weights: Floats) -> Floats:
         """The measures (r, G, 5) of weights (r, C)."""
@@ -74,8 +95,9 @@ def rank_groups(
     positive: NDArray[np.bool_],
     scores: Floats,
     settings: FairnessSettings,
+    units: Units | None = None,
 ) -> GroupRanking:
-    """The measures of each group, with bootstrap draws over rows.
+    """The measures of each group, with bootstrap draws over rows or clusters.
 
     In each group, positives and negatives have a part of a pseudo-row each, half of it with the
     lowest score of all and half of it with the highest.
@@ -86,17 +108,21 @@ def rank_groups(
         positive: shape (N,).
         scores: shape (N,), finite.
         settings: repeats and seed.
+        units: what the rows are drawn in; None for one by one.
 
     """
     values = exact_measures(membership, positive, scores)
     cells = _collapse(membership, positive, scores)
     random = generator(settings.seed, name)
-    draws = resample(cells.counts + cells.pseudo, cells.measures, settings.repeats, random)
+    clustered = cells.clustered(units, membership)
+    draws = resample_cells(
+        cells.counts, cells.pseudo, clustered, cells.measures, settings.repeats, random
+    )
     # What the bins lose of the order of the scores is made good.
     with np.errstate(divide="ignore", invalid="ignore"):
         lost = values - cells.measures(cells.counts[None])[0]
     least = np.array([0.0, 0.0, 0.0, -0.5, -0.5])
-    wide = _widened(draws, membership, positive)
+    wide = draws if clustered else _widened(draws, membership, positive)
     return GroupRanking(values, np.clip(wide + lost, least, least + 1))
 
 
@@ -173,6 +199,7 @@ def _collapse(membership: NDArray[np.bool_], positive: NDArray[np.bool_], scores
         if len(cells.counts) <= MAX_CELLS:
             break
     of_pattern, of_class, of_bin = cells.columns
+    of_row = _place(cells, (pattern, positive.astype(np.int64), bins))
     rows = np.zeros((len(patterns), 2), dtype=np.int64)
     np.add.at(rows, (of_pattern, of_class), cells.counts)
     # Rows of no group are background to all: they too have a pseudo-row of each class.
@@ -180,6 +207,7 @@ def _collapse(membership: NDArray[np.bool_], positive: NDArray[np.bool_], scores
     pseudo = np.where(in_any, pseudo_rows(rows, patterns), rows > 0)
     held = np.nonzero(pseudo)
     of_pattern = np.concatenate([of_pattern, held[0], held[0]])
+    part = of_pattern * 2 + np.concatenate([of_class, held[1], held[1]])
     places = np.concatenate([of_class, held[1], held[1]]) * width + np.concatenate(
         [of_bin, np.zeros(len(held[0]), np.int64), np.full(len(held[0]), width - 1)]
     )
@@ -193,7 +221,17 @@ def _collapse(membership: NDArray[np.bool_], positive: NDArray[np.bool_], scores
         to_groups=_sums(
             cell, group * 2 * width + places[cell], len(masses), patterns.shape[1] * 2 * width
         ),
+        of_row=of_row,
+        part=part,
     )
+
+
+def _place(cells: Cells, columns: tuple[Ints, Ints, Ints]) -> Ints:
+    """The cell of each row, (N,)."""
+    spans = tuple(int(column.max(initial=0)) + 1 for column in columns)
+    codes = np.ravel_multi_index(cells.columns, spans)
+    found: Ints = np.searchsorted(codes, np.ravel_multi_index(columns, spans)).astype(np.int64)
+    return found
 
 
 def _sums(rows: Ints, columns: Ints, height: int, width: int) -> "sparse.csr_array":

@@ -15,9 +15,7 @@ from tasks.sources.settings import (
     SqlSource,
     TableSource,
 )
-from tasks.task_types.rows import FILE_FORMATS, Kind, RowShape
-
-CLUSTER = "cluster"
+from tasks.task_types.rows import CLUSTER, FILE_FORMATS, Kind, RowShape
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,9 +58,6 @@ class Measure:
         rests_on: rows that it is a rate of, where not all of them count.
         greater_is_better: whether a gain is a higher value.
         by_token: whether it counts tokens, so that it compares models of one tokenizer only.
-        pseudo_apart: whether the bad pseudo-rows bear on the bad end of an interval alone, and the
-            good ones on the good end: of a metric in which one row may outweigh all sampling
-            error, so that both together would move the whole interval.
 
     """
 
@@ -76,7 +73,6 @@ class Measure:
     rests_on: int | None = None
     greater_is_better: bool = True
     by_token: bool = False
-    pseudo_apart: bool = False
 
     @property
     def value(self) -> float:

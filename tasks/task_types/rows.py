@@ -24,10 +24,12 @@ COLUMNS_OF_FORMAT: Final[Mapping[FileFormat, frozenset[str]]] = {
     "conll": frozenset({"tokens", "tags"}),
     "squad": frozenset({"question", "context", "answer", "answer_start"}),
 }
+# The column that names the author, document or conversation of a row.
+CLUSTER: Final = "cluster"
 # Names that the snapshot, the quarantine file or a check gives to a column of its own.
 OWN_COLUMNS: Final = frozenset(
     {
-        "row_id", "split", "cluster", "file", "row", "reasons", "values", "raw", "position",
+        "row_id", "split", CLUSTER, "file", "row", "reasons", "values", "raw", "position",
         "text_length", "token_length", "splits_of_text", "language", "conflict",
         "equal_text", "near_duplicate", "overlap", "personal_data", "control_token",
     }

@@ -141,7 +141,7 @@ def measure_texts(texts: WrittenTexts, leading: tuple[str, ...]) -> Measured:
         _bleu(texts.bleu_counts),
         _chrf(texts.chrf_counts),
         *(mean_of(name, scores) for name, scores in texts.rouge.items()),
-        _length_ratio(texts.bleu_counts),
+        length_ratio(texts.bleu_counts),
         _repetition(texts.repetitions),
     )
     if not texts.targets:
@@ -232,7 +232,7 @@ def _chrf(counts: Floats) -> Measure:
     return ratio_of_sums("chrf", list(counts.T), chrf_of_sums, pseudo_rows=[worst, best])
 
 
-def _length_ratio(counts: Floats) -> Measure:
+def length_ratio(counts: Floats) -> Measure:
     """Words written by words of the targets; the pseudo-rows are empty, and twice as long."""
     length = _mean(counts[:, 1])
     found = ratio_of_sums(

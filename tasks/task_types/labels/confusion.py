@@ -90,7 +90,7 @@ def overall_measures(truth: Ints, predicted: Ints, labels: Sequence[str]) -> lis
         ("macro_f1", macro_f1, absent),
         ("matthews_correlation", matthews, one_sided),
     ]
-    sums, masses = _sums_by_label(truth, predicted, size), (0.5 / size,) * (2 * size)
+    sums, masses = _sums_by_label(truth, predicted, size), masses_of_labels(matrix.sum(axis=1))
     return [
         of_sums(
             name,
@@ -136,6 +136,17 @@ def why_no_macro(matrix: Ints, labels: Sequence[str], *, of_predicted: bool = Fa
 
 def _named(labels: Sequence[str], counts: Ints) -> str:
     return ", ".join(repr(labels[int(index)]) for index in np.flatnonzero(counts == 0))
+
+
+def masses_of_labels(rows: Ints) -> tuple[float, ...]:
+    """Masses (2 L,) of one wrong and one right pseudo-row of each label, 1 in all.
+
+    A mean over labels errs most by its rarest ones, so these need the pseudo-rows (compare the
+    prior of Takahashi et al. 2022, doi:10.1007/s10489-021-02635-5): each label has the share that
+    it has in the variance of the mean, which falls with its rows, (L,).
+    """
+    variances = 1 / np.maximum(rows, 1)
+    return tuple(float(share) for share in np.tile(variances / variances.sum() / 2, 2))
 
 
 def _value_of(metric: Metric) -> Callable[[Floats], Floats]:

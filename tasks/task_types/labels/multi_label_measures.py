@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.resampling import Floats, Ints, exact_ladder
+from tasks.task_types.labels.confusion import masses_of_labels
 from tasks.task_types.measures import Measure, Measured, Sums, mean_of, of_sums, ratio_of_sums
 
 Flags = NDArray[np.bool_]
@@ -128,7 +129,8 @@ def _micro_measures(counts: Floats) -> list[Measure]:
 def _macro_measures(counts: Floats, labels: Sequence[str]) -> list[Measure]:
     """Means over the labels, each of equal weight.
 
-    One wrong and one right decision of each label share the mass of a pseudo-row.
+    One wrong and one right decision of each label share the mass of a pseudo-row, as
+    `masses_of_labels` says.
 
     Args:
         counts: hits, predicted and true, (N, 3, L).
@@ -153,7 +155,7 @@ def _macro_measures(counts: Floats, labels: Sequence[str]) -> list[Measure]:
             f"macro_{name}",
             Sums(by_unit, np.concatenate(pseudo).reshape(2 * size, -1), value_of(metric)),
             rows,
-            pseudo_masses=(0.5 / size,) * (2 * size),
+            pseudo_masses=masses_of_labels(counts[:, 2].sum(axis=0).astype(np.int64)),
             reason=_why_no_mean(counts, labels, of_predicted=name == "precision"),
             alike=np.unique(flat, axis=0, return_inverse=True)[1].reshape(-1),
         )

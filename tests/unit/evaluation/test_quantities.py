@@ -15,6 +15,7 @@ from tasks.evaluation.intervals import (
     level_of,
     levels,
 )
+from tasks.resampling import exact_ladder
 from tasks.resampling_units import Units, units_of_rows
 from tasks.task_types.measures import Measure, Sums, mean_of, of_sums, ratio_of_sums
 from tasks.verdicts import Estimate
@@ -86,32 +87,35 @@ def test_only_rows_that_are_drawn_one_by_one_are_drawn_as_cells() -> None:
 
 
 @pytest.mark.parametrize("greater", [True, False])
-def test_pseudo_rows_apart_bear_on_their_own_end(*, greater: bool) -> None:
+def test_pseudo_rows_bear_on_their_own_end(*, greater: bool) -> None:
     """Of weights of one row, the two bad pseudo-rows and the two good ones."""
     one = Measure(
         "x", lambda weights: weights @ np.array([1.0, 10, 100, 1_000, 10_000]), 1, (1.0,) * 4,
         gather=lambda _units, _count: lambda weights: weights @ np.array([1.0, 10, 100, 1e3, 1e4]),
-        greater_is_better=greater, pseudo_apart=True,
+        greater_is_better=greater,
     )  # fmt: skip
     made = level_of("a", one, units_for(1))
     weights = np.ones((1, 5))
-    assert made.upper is not None
-    ends = (made.statistic(weights)[0], made.upper(weights)[0])
-    assert ends == ((111, 11_001) if greater else (11_001, 111))
+    low, high = (end(weights)[0] for end in made.ends)
+    assert (low, high) == ((111, 11_001) if greater else (11_001, 111))
     assert (weights == 1).all()
-    together = level_of("a", replace(one, pseudo_apart=False), units_for(1))
-    assert together.upper is None
-    assert together.statistic(weights)[0] == 11_111
 
 
-def test_the_upper_end_is_that_of_the_upper_statistic() -> None:
-    one = replace(mean_of("x", SCORES), pseudo_apart=True, alike=None)
-    apart, together = estimate_of(one, units_for(60)), estimate_of(
-        replace(one, pseudo_apart=False), units_for(60)
-    )  # fmt: skip
-    # Without good pseudo-rows the lower end is lower, and without bad ones the upper is higher.
-    assert apart.low < together.low  # type: ignore[operator]
-    assert apart.high > together.high  # type: ignore[operator]
+def test_pseudo_rows_of_a_metric_with_a_distance_bear_on_both_ends() -> None:
+    made = level_of("a", mean_of("x", SCORES), units_for(60))
+    both = replace(made, distance=made.statistic)
+    assert both.ends == (made.statistic, made.statistic)
+    assert made.ends[0] is not made.ends[1]
+
+
+@pytest.mark.parametrize("hits", [0, 3, 40, 60])
+def test_ends_of_a_share_are_the_exact_ones(hits: int) -> None:
+    """Drawn, and by Clopper and Pearson's formula."""
+    scores = (np.arange(60) < hits).astype(float)
+    drawn = estimate_of(replace(mean_of("x", scores), closed_form=()), units_for(60))
+    for found, exact in zip(drawn.ladder, exact_ladder(hits, 60), strict=True):
+        assert found == pytest.approx(exact, abs=0.03)
+    assert drawn.ladder[0] == pytest.approx(exact_ladder(hits, 60)[0], abs=0.012)
 
 
 def test_the_lower_end_of_a_metric_with_a_distance_is_the_value_less_its_upper_percentile() -> None:

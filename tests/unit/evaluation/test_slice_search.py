@@ -172,22 +172,24 @@ def test_as_many_rows_on_either_side_as_are_asked_for_are_enough(
 ) -> None:
     """Of twenty rows that may judge, and ten that may not."""
     among = np.arange(30) < 20
-    one = _judge(part("a", np.arange(30) < inside), among, 5)
+    units = units_of_rows([f"{row:02d}" for row in range(30)])
+    one = _judge(part("a", np.arange(30) < inside), among, 5, units)
     assert (one.reason == "") == judged
     assert (one.inside.sum(), one.outside.sum()) == (inside, 20 - inside)
-    broken = _judge(part("a", np.arange(30) < inside, "it is broken"), among, 5)
+    broken = _judge(part("a", np.arange(30) < inside, "it is broken"), among, 5, units)
     assert broken.reason == "it is broken"
 
 
 def test_a_gap_has_a_good_and_a_bad_pseudo_row_on_either_side() -> None:
     scores = np.array([1.0, 0.5, 0.0, np.nan, 0.25, 1.0])
     units = units_of_rows([*"abcdef"])
-    one = _judge(part("a", np.arange(6) < 2), np.isfinite(scores), 1)
+    one = _judge(part("a", np.arange(6) < 2), np.isfinite(scores), 1, units)
     gap = _gap(one, scores, units, "slice.a.score_gap")
     assert (gap.name, gap.n, gap.pseudo_masses) == ("slice.a.score_gap", 2, (0.5,) * 4)
     assert gap.value == pytest.approx(0.75 - 1.25 / 3)
     rows, weights = np.arange(1.0, 7), np.array([0.3, 0.2, 0.7, 0.4])
     drawn = gap.statistic(np.concatenate([rows, weights])[None])[0]
-    mean_inside = (1 * 1.0 + 2 * 0.5 + 0.2) / (1 + 2 + 0.3 + 0.2)
-    mean_outside = (3 * 0.0 + 5 * 0.25 + 6 * 1.0 + 0.4) / (3 + 5 + 6 + 0.7 + 0.4)
+    # The first two pull the gap down, by a bad row inside and a good one outside.
+    mean_inside = (1 * 1.0 + 2 * 0.5 + 0.7) / (1 + 2 + 0.3 + 0.7)
+    mean_outside = (3 * 0.0 + 5 * 0.25 + 6 * 1.0 + 0.2) / (3 + 5 + 6 + 0.2 + 0.4)
     assert drawn == pytest.approx(mean_inside - mean_outside)

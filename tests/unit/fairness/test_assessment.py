@@ -397,3 +397,18 @@ def test_what_does_not_belong_together_is_refused(store: ObjectStore) -> None:
         SettingsError,
         settings=chosen(intersections=[["region", "caste"]]),
     )
+
+
+def test_clusters_of_the_clean_rows_are_drawn_where_the_settings_say_so(store: ObjectStore) -> None:
+    clean, scored = rows()
+    data = clean_rows(store, clean | {"cluster": [f"author {k // 8}" for k in range(ROWS)]})
+    scores = scores_of(store, scored)
+    by_cluster, by_row = (
+        by_name(assess_scores(scores, data, chosen(by_cluster=asked), store=store))
+        for asked in (True, False)
+    )
+    plain = by_name(assess_scores(scores, clean_rows(store, clean), chosen(), store=store))
+    name = "fairness.region.accuracy_difference"
+    assert by_row[name] == plain[name]
+    assert by_cluster[name].value == plain[name].value
+    assert by_cluster[name].ladder != plain[name].ladder

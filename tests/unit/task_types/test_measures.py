@@ -133,8 +133,6 @@ ENDS = {
     "length_ratio": (0.0, 2.0),
 }  # fmt: skip
 WITHOUT_PSEUDO_ROWS = {"bits_per_byte", "perplexity", "pseudo_perplexity"}
-# A positive and a negative pseudo-row of each class, on either side.
-AREAS = {"roc_auc", "pr_auc"}
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY)
@@ -146,18 +144,17 @@ def test_pseudo_rows_are_bad_first_and_good_last_and_as_much_as_one_row(
     if name in WITHOUT_PSEUDO_ROWS:
         assert one.pseudo_masses == ()
         return
-    assert sum(one.pseudo_masses) == pytest.approx(2 if name in AREAS else 1)
+    assert sum(one.pseudo_masses) == pytest.approx(1)
     if name in ENDS:
         assert (value_of(one, 0, bad=1), value_of(one, 0, good=1)) == pytest.approx(ENDS[name])
         if ENDS[name] == SHARE:
             middle = 2 / 3 if name.startswith("f1.") else 1 / 2
-            assert value_of(one, 0, bad=1, good=1) == pytest.approx(middle)
+            assert value_of(one, 0, bad=1, good=1) == pytest.approx(middle, abs=1e-3)
     if "calibration" in name:
         return
     sign = 1 if one.greater_is_better else -1
     worse, as_it_is, better = (value_of(one, 1, *ends) for ends in ((5, 0), (0, 0), (0, 5)))
     assert sign * worse < sign * as_it_is < sign * better
-    assert one.pseudo_apart == (name in AREAS)
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY)

@@ -1,0 +1,1 @@
+"""Worlds whose truth is known, drawn again and again: how often is a false claim let through?"""

@@ -1,0 +1,96 @@
+"""Prints how often each estimate's interval holds the truth, and how often a gate passes falsely.
+
+The last line is one JSON object; the exit code is 1 where a gate at the truth is passed in more
+than 3% of draws (the nominal share is 2.5%), as far as so many draws can tell.
+"""
+
+import argparse
+import json
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from math import sqrt
+
+import numpy as np
+
+from tests.simulation.fairness_worlds import FAIRNESS
+from tests.simulation.quality_worlds import QUALITY
+from tests.simulation.scenarios import Tally, run
+
+SCENARIOS = (*QUALITY, *FAIRNESS)
+MAX_FALSE_PASSES = 0.03
+TRIALS = 2_000
+TRIALS_OF_A_JOB = 100
+PROCESSES = 2
+# Standard errors of a share that the limit is exceeded by before it counts.
+STANDARD_ERRORS = 2
+
+
+def main() -> int:
+    """Run the scenarios whose names hold the given words."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("words", nargs="*", help="only scenarios whose names hold one of these")
+    parser.add_argument("--trials", type=int, default=TRIALS, help="draws of test rows each")
+    asked = parser.parse_args()
+    chosen = [
+        place
+        for place, scenario in enumerate(SCENARIOS)
+        if not asked.words or any(word in scenario.name for word in asked.words)
+    ]
+    started, rows, failed = time.monotonic(), [], 0
+    print(f"{'world, estimate':<78}  covers  too high  too low  untold   width")
+    with ProcessPoolExecutor(PROCESSES) as pool:
+        for place in chosen:
+            seeds = range(0, asked.trials, TRIALS_OF_A_JOB)
+            parts = list(pool.map(_job, [place] * len(seeds), seeds))
+            for name in parts[0]:
+                tally = Tally()
+                for part in parts:
+                    tally = tally.plus(part[name])
+                failed += exceeds(tally)
+                rows.append(_row(SCENARIOS[place].name, name, tally))
+    print(
+        json.dumps(
+            {
+                "trials": asked.trials,
+                "seconds": round(time.monotonic() - started),
+                "failed": failed,
+                "estimates": rows,
+            }
+        )
+    )
+    return int(failed > 0)
+
+
+def _job(place: int, seed: int) -> dict[str, Tally]:
+    return run(SCENARIOS[place], TRIALS_OF_A_JOB, seed)
+
+
+def exceeds(tally: Tally) -> bool:
+    """Whether more false passes were seen than the limit lets expect."""
+    noise = sqrt(MAX_FALSE_PASSES * (1 - MAX_FALSE_PASSES) / max(1, tally.trials))
+    return tally.worst_share > MAX_FALSE_PASSES + STANDARD_ERRORS * noise
+
+
+def _row(world: str, estimate: str, tally: Tally) -> dict[str, object]:
+    told = tally.trials - tally.undetermined
+    high, low = tally.too_high / tally.trials, tally.too_low / tally.trials
+    covers = 1 - (tally.too_high + tally.too_low) / told if told else np.nan
+    width = tally.width / told if told else np.nan
+    mark = "  <-- " if exceeds(tally) else ""
+    print(
+        f"{world + ', ' + estimate:<78}{covers:>8.3f}{high:>10.3f}{low:>9.3f}"
+        f"{tally.undetermined / tally.trials:>8.2f}{width:>8.3f}{mark}",
+        flush=True,
+    )
+    return {
+        "world": world,
+        "estimate": estimate,
+        "too_high": high,
+        "too_low": low,
+        "covers": covers,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
