@@ -63,7 +63,8 @@ class ExpectMulticolumnAnswersToStandAtTheirOffsets(ColumnsRule):
         told = f"the {answer_name}, of length {len(answer):,},"
         if pd.isna(offset):
             return f"{told} has no {offset_name}"
-        return f"{told} {_place(context, answer)}; {offset_name} is {int(offset):,}"
+        unit = _unit_of(context, answer, int(offset))
+        return f"{told} {_place(context, answer)}; {offset_name} is {int(offset):,}{unit}"
 
 
 def _place(context: str, answer: str) -> str:
@@ -75,3 +76,15 @@ def _place(context: str, answer: str) -> str:
         if answer.casefold() in context.casefold()
         else ("is not in the context")
     )
+
+
+def _unit_of(context: str, answer: str, offset: int) -> str:
+    """In which other unit the offset is right: that of JavaScript, or the bytes of a file."""
+    for encoding, width, unit in (
+        ("utf-16-le", 2, "UTF-16 code units, as JavaScript counts"),
+        ("utf-8", 1, "bytes of UTF-8"),
+    ):
+        rest = context.encode(encoding)[width * offset :]
+        if offset >= 0 and rest.startswith(answer.encode(encoding)):
+            return f" in {unit}; count characters"
+    return ""

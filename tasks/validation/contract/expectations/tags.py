@@ -111,6 +111,7 @@ class ExpectMulticolumnValuesToBeValidTagSequences(ColumnsRule):
         tag, before = tags[place], tags[place - 1] if place else None
         if _read(tag)[0] == _BROKEN or kwargs.get("scheme") == "any":
             hint = " (files of BIOES or BILOU: source.tag_scheme)" if _ends_span(tag) else ""
+            hint = " (numbers of tags: write their names)" if (tag or "").isdecimal() else hint
             return f"tag {place + 1:,} is {excerpt(tag)}, neither O nor B-TYPE nor I-TYPE{hint}"
         after = f"after {excerpt(before)}" if place else "at the start"
         return (

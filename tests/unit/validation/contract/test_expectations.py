@@ -119,6 +119,7 @@ def test_another_scheme_admits_every_tag_but_a_missing_one() -> None:
         (["a"], ["I-PER"], "tag 1 is 'I-PER' at the start, so that it goes on with no span"),
         (["a", "b"], ["B-LOC", "I-PER"], "tag 2 is 'I-PER' after 'B-LOC', so that"),
         (["a"], ["PER"], "tag 1 is 'PER', neither O nor B-TYPE nor I-TYPE"),
+        (["a"], ["3"], "neither O nor B-TYPE nor I-TYPE (numbers of tags: write their names)"),
         (["a", "b"], ["O"], "1 of the tags stand beside 2 of the tokens"),
         (["a", None], ["O", "O"], "token 2 is empty"),
     ],
@@ -188,6 +189,20 @@ def test_a_lost_answer_is_told_without_its_text(
     row = {"context": "Paris is a city", "answer": answer, "answer_start": start}
     assert told in fault(offsets(), row)
     assert not answer or answer not in fault(offsets(), row)
+
+
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        (5, "stands at 4; answer_start is 5 in UTF-16 code units, as JavaScript counts"),
+        (9, "stands at 4; answer_start is 9 in bytes of UTF-8; count characters"),
+        (3, "stands at 4; answer_start is 3"),
+    ],
+)
+def test_an_offset_in_another_unit_is_told(start: int, told: str) -> None:
+    """What annotates in a browser counts an emoji as two (argilla-io/argilla#5729)."""
+    row = {"context": "é😀é rocket", "answer": "rocket", "answer_start": start}
+    assert fault(offsets(), row).endswith(told) or f"{told}; count" in fault(offsets(), row)
 
 
 # Chats
