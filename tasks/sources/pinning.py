@@ -1,5 +1,6 @@
 """Which files a source is made of, and what is in them at this moment."""
 
+import logging
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
@@ -21,7 +22,9 @@ from tasks.sources.settings import (
 )
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
+_NAMED: Final = 5
 _WILDCARDS: Final = frozenset("*?[")
 # How the files of a folder that is named as a whole end, where not as their format is called.
 _ENDING_OF_FORMAT: Final = {"text_files": "txt", "squad": "json"}
@@ -79,8 +82,9 @@ def _find_objects(settings: FilesSource, store: ObjectStore) -> list[str]:
     if store.exists(pattern):  # whatever its name holds, as with a local file
         return [pattern]
     if not _has_wildcard(pattern):
-        below = [uri for uri in store.list(f"{pattern}/") if _stands_in(uri, pattern, settings)]
-        return _not_empty(below, settings)
+        listed = list(store.list(f"{pattern}/"))
+        below = [uri for uri in listed if _stands_in(uri, pattern, settings)]
+        return _not_empty(below, settings, (uri.removeprefix(f"{pattern}/") for uri in listed))
     fixed = pattern[: min(pattern.index(mark) for mark in _WILDCARDS if mark in pattern)]
     depth = pattern.count("/")
     found = [
@@ -88,7 +92,7 @@ def _find_objects(settings: FilesSource, store: ObjectStore) -> list[str]:
         for uri in store.list(fixed)
         if uri.count("/") == depth and fnmatchcase(uri, pattern)  # a * stays within its folder
     ]
-    return _not_empty(found, settings)
+    return _not_empty(_without_hidden(found, fixed, pattern.removeprefix(fixed)), settings)
 
 
 def _stands_in(uri: str, folder: str, settings: FilesSource) -> bool:
@@ -104,20 +108,21 @@ def _find_files(settings: FilesSource) -> list[Path]:
     check_regular(path)
     if path.is_dir():
         folder = path
-        found = [file for file in path.iterdir() if _is_of_format(file.name, settings)]
+        listed = list(path.iterdir())
+        found = [file for file in listed if _is_of_format(file.name, settings)]
     else:
         parts = path.parts
         fixed = next((i for i, part in enumerate(parts) if _has_wildcard(part)), None)
         if fixed is None:
             raise DataError(f"source.path: {path} does not exist; correct the path")
-        folder = Path(*parts[:fixed])
-        found = list(folder.glob("/".join(parts[fixed:])))
+        folder, pattern, listed = Path(*parts[:fixed]), "/".join(parts[fixed:]), []
+        found = _without_hidden(list(folder.glob(pattern)), f"{folder}/", pattern)
     files = sorted(file for file in found if not file.is_dir())
     for file in files:
         # What installs packages may link their files from a store of its own.
         follow_links = settings.follow_links or settings.package is not None
         check_found(file, folder, "source.path", follow_links=follow_links)
-    return _not_empty(files, settings)
+    return _not_empty(files, settings, (str(file.relative_to(folder)) for file in listed))
 
 
 def _has_wildcard(text: str) -> bool:
@@ -127,16 +132,40 @@ def _has_wildcard(text: str) -> bool:
 def _is_of_format(name: str, settings: FilesSource) -> bool:
     """Whether a file of a folder that is named as a whole is one to read, packed or not."""
     ending = f".{_ENDING_OF_FORMAT.get(settings.format, settings.format)}"
-    return name.endswith((ending, *(ending + packed for packed in ENDINGS)))
+    endings = (ending, *(ending + packed for packed in ENDINGS))
+    return name.lower().endswith(endings) and not _is_hidden(name)
 
 
-def _not_empty(found: Iterable[T], settings: FilesSource) -> list[T]:
+def _is_hidden(name: str) -> bool:
+    """Whether a file or folder is none that a user sees or meant.
+
+    Such are copies of a notebook's files (.ipynb_checkpoints), what macOS puts beside a file
+    (._NAME) and into a zip archive (__MACOSX), and the unfinished output of Spark (_temporary).
+    """
+    return name.startswith(".") or name in {"__MACOSX", "_temporary"}
+
+
+def _without_hidden(found: list[T], folder: str, pattern: str) -> list[T]:
+    """What a glob found below a folder, less what is hidden, unless the glob spells such names."""
+    if any(_is_hidden(part) for part in pattern.split("/")):
+        return found
+    parts = [str(one).removeprefix(folder).split("/") for one in found]
+    are_hidden = [any(map(_is_hidden, of_one)) for of_one in parts]
+    if any(are_hidden):
+        first = found[are_hidden.index(True)]
+        logger.info("source.path: %s hidden file(s) not read, as %s", sum(are_hidden), first)
+    return [one for one, is_hidden in zip(found, are_hidden, strict=True) if not is_hidden]
+
+
+def _not_empty(found: Iterable[T], settings: FilesSource, seen: Iterable[str] = ()) -> list[T]:
     files = list(found)
     if not files:
         inside = f" in package {settings.package}" if settings.package else ""
+        names = sorted(seen)
+        there = f"; it holds {', '.join(map(repr, names[:_NAMED]))}" if names else ""
         raise DataError(
-            f"source.path: no file matches {settings.path!r}{inside}; correct the path or put "
-            f"{settings.format} files there"
+            f"source.path: no file matches {settings.path!r}{inside}{there}; correct the path (a "
+            f"glob such as FOLDER/*/* reaches below) or put {settings.format} files there"
         )
     return files
 

@@ -54,6 +54,47 @@ def test_glob_stays_within_its_folder(store: ObjectStore, places: list[str]) -> 
         assert names(store, format="csv", path=f"{place}/d.jsonl") == ["d.jsonl"]
 
 
+# What was reported of each: huggingface/datasets#4115, pytorch/vision#109 and #2831,
+# open-edge-platform/anomalib#865.
+HIDDEN = (".ipynb_checkpoints/b.csv", "._a.csv", "__MACOSX/a.csv", "_temporary/part-0.csv")
+
+
+def test_hidden_copies_are_no_files_of_a_folder_or_glob(
+    store: ObjectStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in (*HIDDEN, "a.csv", "sub/b.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+        store.put_bytes(store.uri("hidden", name), name.encode())
+    for place in (str(tmp_path), store.uri("hidden")):
+        assert names(store, format="csv", path=place) == ["a.csv"]
+        assert names(store, format="csv", path=f"{place}/*.csv") == ["a.csv"]
+        with caplog.at_level("INFO"):
+            assert names(store, format="csv", path=f"{place}/*/*.csv") == ["b.csv"]
+        assert "3 hidden file(s) not read" in caplog.text
+        asked = names(store, format="csv", path=f"{place}/.ipynb_*/*.csv")
+        assert asked == ["b.csv"]
+        caplog.clear()
+
+
+def test_endings_in_capitals_are_endings(store: ObjectStore, tmp_path: Path) -> None:
+    """An export of Windows beside others was passed over (huggingface/datasets#5872)."""
+    for name in ("a.CSV", "b.csv", "c.Csv.gz"):
+        (tmp_path / name).write_bytes(name.encode())
+    assert names(store, format="csv", path=str(tmp_path)) == ["a.CSV", "b.csv", "c.Csv.gz"]
+
+
+def test_a_folder_of_partitions_is_told_with_what_it_holds(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    """Partitions hold their files a folder below (dask/fastparquet#182)."""
+    for name in ("label=neg/part-0.parquet", "label=pos/part-0.parquet"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(DataError, match=r"it holds 'label=neg', 'label=pos'; correct the path \(a"):
+        names(store, format="parquet", path=str(tmp_path))
+
+
 @pytest.mark.parametrize(
     "key", ["reviews#2026.csv", "a[1].csv", "a?b.csv", "a*.csv", "a b%20+&=.csv", "тест 测试.csv"]
 )
