@@ -17,6 +17,7 @@ BROKEN_SCHEMA: Final = pa.schema(
         ("row", pa.int64()),
         ("reason", pa.string()),
         ("raw", pa.string()),
+        ("told", pa.string()),
     ]
 )
 _ROW_GROUP_ROWS: Final = 8_192
@@ -68,6 +69,7 @@ class BrokenRows:
             "row": [row.row for row in self._held],
             "reason": [row.reason for row in self._held],
             "raw": [row.raw for row in self._held],
+            "told": [row.told for row in self._held],
         }
         self._writer.write(pa.table(columns, schema=BROKEN_SCHEMA))
         self._held = []

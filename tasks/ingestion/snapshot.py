@@ -18,7 +18,7 @@ from tasks.ingestion.writing import keep_rows
 from tasks.records.data import SPLITS, Snapshot, SourceVersion
 from tasks.sources.reading import read_shards
 from tasks.sources.settings import SourceSettings
-from tasks.sources.shards import Shard
+from tasks.sources.shards import BrokenRow, Shard
 from tasks.task_types.row_shapes import shape_of
 
 
@@ -85,11 +85,16 @@ def _check_not_empty(source: SourceVersion, intake: Intake) -> None:
     if not intake.rows_read:
         raise DataError(f"{_name_files(source)} hold(s) no rows; put rows of text there")
     if not intake.spill.rows:
-        first = "; ".join(f"{b.file}: row {b.row}: {b.reason}" for b in intake.broken.first)
+        first = "; ".join(_tell(row) for row in intake.broken.first)
         raise DataError(
             f"{_name_files(source)} hold(s) no row that can be read, and {intake.rows_read:,} that "
             f"cannot. The first: {first}. Mend them, or what source says of them (format, encoding)"
         )
+
+
+def _tell(row: BrokenRow) -> str:
+    more = f" ({row.told})" if row.told else ""
+    return f"{row.file}: row {row.row}: {row.reason}{more}"
 
 
 def _name_files(source: SourceVersion) -> str:

@@ -9,8 +9,10 @@ import pyarrow.compute as pc
 
 from infra.errors import DataError
 from tasks.sources.columns import ReadColumn, shard_table
+from tasks.sources.nested_names import column_at, type_at
 from tasks.sources.shards import (
     FIELD_TOO_LONG,
+    INEXACT_NUMBER,
     MAX_ROW_BYTES,
     WRONG_TYPE,
     BrokenRow,
@@ -18,12 +20,14 @@ from tasks.sources.shards import (
     broken_row,
     invalid_encoding,
 )
-from tasks.sources.values import WrongValueError, convert
+from tasks.sources.values import INEXACT_TOLD, MUST_BE, WrongValueError, convert_named
 from tasks.task_types.rows import Kind, arrow_type
 
 _LISTS: Final = frozenset({"labels", "texts", "tags"})
 _NAMES: Final = frozenset({"label", "labels", "tags", "groups"})
 _NARROW_FLOATS: Final = (pa.types.is_float16, pa.types.is_float32)
+# Up to here such a float tells each whole number from the next (IEEE 754).
+_EXACT_UP_TO: Final = {pa.float16(): 2**11, pa.float32(): 2**24}
 _LIST_TYPES: Final = (
     pa.types.is_list,
     pa.types.is_large_list,
@@ -35,26 +39,15 @@ _TEXT_TYPES: Final = (pa.types.is_string, pa.types.is_large_string, pa.types.is_
 _PLAIN_TYPES: Final = (*_TEXT_TYPES, pa.types.is_integer, pa.types.is_boolean, pa.types.is_date32)
 _NUMBER_TYPES: Final = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
 _LABEL_TYPES: Final = (*_PLAIN_TYPES, *_NUMBER_TYPES, pa.types.is_date64, pa.types.is_timestamp)
-_MUST_BE: Final[dict[Kind, str]] = {
-    "text": "text",
-    "label": "text, a number, a truth value or a date",
-    "groups": "text, a number, a truth value or a date, or lists of these",
-    "labels": "lists of text",
-    "texts": "lists of text",
-    "tags": "lists of text",
-    "number": "numbers",
-    "integer": "whole numbers",
-    "turns": "lists of turns, each with role and content",
-}
 
 
 def check_types(uri: str, schema: pa.Schema, columns: Sequence[ReadColumn]) -> None:
     """Raise DataError where a column of typed data cannot hold values of its kind."""
     for column in columns:
-        kind = schema.field(column.source).type
-        if not _fits(kind, column.kind):
+        kind = type_at(schema, column.source)
+        if kind is not None and not _fits(kind, column.kind):
             raise DataError(
-                f"{uri}: column {column.source!r} holds {kind}; it must be {_MUST_BE[column.kind]}"
+                f"{uri}: column {column.source!r} holds {kind}; it must be {MUST_BE[column.kind]}"
             )
 
 
@@ -62,8 +55,8 @@ def shard_of_batch(
     uri: str, batch: pa.RecordBatch, columns: Sequence[ReadColumn], first_row: int
 ) -> Shard:
     """The rows of a batch whose column types were checked, numbered from `first_row` on."""
-    reasons: dict[int, str] = {}
-    values = [_typed(batch.column(column.source), column.kind, reasons) for column in columns]
+    reasons: dict[int, WrongValueError] = {}
+    values = [_typed(column_at(batch, column.source), column, reasons) for column in columns]
     table = shard_table(columns, values, uri, range(first_row, first_row + len(batch)))
     if not reasons:
         return Shard(table, ())
@@ -94,29 +87,46 @@ def _is_turn(kind: pa.DataType) -> bool:
         return False
     fields = [kind.field(place) for place in range(kind.num_fields)]
     texts = [field.name for field in fields if _fits(field.type, "text")]
-    return texts.count("role") == texts.count("content") == 1
+    return any(
+        texts.count(role) == texts.count(content) == 1
+        for role, content in (("role", "content"), ("from", "value"))
+    )
 
 
 def _is_any(kind: pa.DataType, types: Sequence[object]) -> bool:
     return any(is_type(kind) for is_type in types if callable(is_type))
 
 
-def _typed(array: pa.Array, kind: Kind, reasons: dict[int, str]) -> pa.Array:
+def _typed(array: pa.Array, column: ReadColumn, reasons: dict[int, WrongValueError]) -> pa.Array:
     """Values of one kind, and by their place the reasons of those that are none."""
+    kind = column.kind
     if pa.types.is_null(array.type):
         return pa.nulls(len(array), arrow_type(kind))
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if kind in _NAMES:
+        _note_inexact(array, column, reasons)
         array = _as_written(array)
     typed = _cast(array, kind)
     if typed is None:
-        typed = _converted(array, kind, reasons)
+        typed = _converted(array, column, reasons)
     if typed.nbytes > MAX_ROW_BYTES:
         for at in range(len(typed)):
             if typed.slice(at, 1).nbytes > MAX_ROW_BYTES:
-                reasons.setdefault(at, FIELD_TOO_LONG)
+                reasons.setdefault(at, WrongValueError(FIELD_TOO_LONG))
     return typed
+
+
+def _note_inexact(array: pa.Array, column: ReadColumn, reasons: dict[int, WrongValueError]) -> None:
+    """Note where a narrow float stands for several whole numbers; of a wide one `convert` tells."""
+    limit = _EXACT_UP_TO.get(array.type)
+    if limit is None:
+        return
+    sizes = pc.abs(array.cast(pa.float64()))
+    found = pc.and_(pc.greater(sizes, limit), pc.is_finite(sizes))
+    told = f"column {column.source!r} {INEXACT_TOLD}"
+    for at in pc.indices_nonzero(found).to_pylist():
+        reasons.setdefault(at, WrongValueError(INEXACT_NUMBER, told))
 
 
 def _as_written(array: pa.Array) -> pa.Array:
@@ -144,20 +154,22 @@ def _cast(array: pa.Array, kind: Kind) -> pa.Array | None:
     return typed if finite else None
 
 
-def _converted(array: pa.Array, kind: Kind, reasons: dict[int, str]) -> pa.Array:
+def _converted(
+    array: pa.Array, column: ReadColumn, reasons: dict[int, WrongValueError]
+) -> pa.Array:
     values: list[object] = []
     for at, scalar in enumerate(array):
         try:
-            values.append(convert(scalar.as_py(), kind))
+            values.append(convert_named(scalar.as_py(), column.source, column.kind))
             continue
         except WrongValueError as error:
-            reasons.setdefault(at, str(error))
+            reasons.setdefault(at, error)
         except UnicodeDecodeError:
-            reasons.setdefault(at, invalid_encoding("utf-8"))
+            reasons.setdefault(at, WrongValueError(invalid_encoding("utf-8")))
         except (ValueError, OverflowError, pa.ArrowException):  # a time beyond Python's years
-            reasons.setdefault(at, WRONG_TYPE)
+            reasons.setdefault(at, WrongValueError(WRONG_TYPE))
         values.append(None)
-    return pa.array(values, arrow_type(kind))
+    return pa.array(values, arrow_type(column.kind))
 
 
 def _broken(
@@ -166,12 +178,12 @@ def _broken(
     columns: Sequence[ReadColumn],
     at: int,
     row: int,
-    reason: str,
+    error: WrongValueError,
 ) -> BrokenRow:
     """A row by the JSON of its values, since it has no bytes of its own."""
-    values = {column.source: _shown(batch.column(column.source)[at]) for column in columns}
+    values = {column.source: _shown(column_at(batch, column.source)[at]) for column in columns}
     text = json.dumps(values, ensure_ascii=False, default=str)
-    return broken_row(uri, row, reason, text.encode(errors="replace"))
+    return broken_row(uri, row, str(error), text.encode(errors="replace"), error.told)
 
 
 def _shown(scalar: pa.Scalar) -> object:

@@ -32,6 +32,16 @@ _WIDE_MARKS: Final = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+# Where NUL bytes stand in the first characters of a text of ASCII, and what it is written in then.
+_WIDE_WITHOUT_MARK: Final[dict[tuple[bool, ...], str]] = {
+    (False, True, False, True): "utf-16-le",
+    (True, False, True, False): "utf-16-be",
+    (False, True, True, True): "utf-32-le",
+    (True, True, True, False): "utf-32-be",
+}
+_FIRST_BYTES: Final = 4
+# In which a line feed must show, if lines end in them.
+_BYTES_WITH_AN_END: Final = 8 << 20
 _MARK_ERRORS: Final = "assayline-mark"
 
 
@@ -117,20 +127,24 @@ def lines_of(data: bytes) -> Iterator[bytes]:
 def read_blocks(uri: str, stream: ByteStream, settings: FilesSource) -> Iterator[Block | LongLine]:
     """The lines of a file, in order, in blocks of some 8 MB, without a byte order mark.
 
+    Where its start holds carriage returns and no line feed, they end its lines, as Excel writes
+    them for a Macintosh.
+
     Raises:
         DataError: the file starts as UTF-16 or UTF-32, and the settings name another encoding.
 
     """
     if not keeps_lines(settings.encoding):
         stream = as_utf8(uri, stream, settings.encoding)
-    for block in _cut_at_lines(stream):
+    for block in _cut_at_lines(_FedStream(stream)):
         if isinstance(block, LongLine):
             yield block
             continue
         data = block.data
         if block.first_line == 1:
             check_mark(uri, data, settings.encoding)
-            data = data.removeprefix(codecs.BOM_UTF8)
+            while data.startswith(codecs.BOM_UTF8):  # two, where a tool put one before another
+                data = data.removeprefix(codecs.BOM_UTF8)
         if keeps_lines(settings.encoding):
             data = _to_utf8(data, settings)
         same = data is block.data
@@ -156,6 +170,12 @@ def check_mark(uri: str, start: bytes, encoding: str) -> None:
     """Raise DataError where a file starts as UTF-16 or UTF-32 and another encoding is set."""
     if not keeps_lines(encoding):
         return
+    first = start[:_FIRST_BYTES]
+    if wide := _WIDE_WITHOUT_MARK.get(tuple(not byte for byte in first)):
+        raise DataError(
+            f"{uri} starts with NUL bytes as {wide} does; set source.encoding to {wide}, or save "
+            f"the file as {encoding}"
+        )
     for mark, wide in _WIDE_MARKS.items():
         if start.startswith(mark):
             raise DataError(
@@ -191,6 +211,24 @@ class _Utf8Stream:
                 f"{self._uri} is not valid {self._encoding} (source.encoding): {error}; if it has "
                 "no byte order mark, name the order too: utf-16-le or utf-16-be"
             ) from error
+
+
+class _FedStream:
+    """A stream whose lines end in line feeds: its carriage returns become such, if it has no other.
+
+    It has no other where there is none in what is read first.
+    """
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+        self._start = read_fully(stream, _BYTES_WITH_AN_END)
+        self._is_fed = b"\n" in self._start or b"\r" not in self._start
+
+    def read(self, size: int, /) -> bytes:
+        """At most this many bytes; none at the end."""
+        data, self._start = self._start[:size], self._start[size:]
+        data = data or self._stream.read(size)
+        return data if self._is_fed else data.replace(b"\r", b"\n")
 
 
 def _mark_invalid(error: UnicodeError) -> tuple[str, int]:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from infra.errors import DataError
 from tasks.sources.arrow_values import check_types, shard_of_batch
 from tasks.sources.columns import ReadColumn, find_columns
+from tasks.sources.nested_names import names_of, top_names
 from tasks.sources.pinned import PinnedFile
 from tasks.sources.settings import TableSource
 from tasks.sources.shards import Shard
@@ -55,7 +56,7 @@ def _parquet_batches(
         rows = file.metadata.num_rows
         groups = range(file.metadata.num_row_groups)
         size = sum(file.metadata.row_group(group).total_byte_size for group in groups)
-        names = list(dict.fromkeys(column.source for column in columns))
+        names = top_names(file.schema_arrow.names, columns)
         yield from file.iter_batches(_batch_rows(rows, size), columns=names)
 
 
@@ -65,7 +66,8 @@ def _arrow_batches(uri: str, path: Path, columns: Sequence[ReadColumn]) -> Itera
         source.seek(0)
         reader = pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
         _check(uri, reader.schema, columns)
-        places = sorted({reader.schema.get_field_index(column.source) for column in columns})
+        names = top_names(reader.schema.names, columns)
+        places = sorted(reader.schema.get_field_index(name) for name in names)
         options = pa.ipc.IpcReadOptions(included_fields=places)
         source.seek(0)
         if is_file:
@@ -80,7 +82,7 @@ def _arrow_batches(uri: str, path: Path, columns: Sequence[ReadColumn]) -> Itera
 
 
 def _check(uri: str, schema: pa.Schema, columns: Sequence[ReadColumn]) -> None:
-    find_columns(uri, schema.names, columns)
+    find_columns(uri, names_of(schema, columns), columns)
     check_types(uri, schema, columns)
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from infra.errors import DataError, SettingsError
+from tasks.sources.known_forms import mend_of_form
 from tasks.sources.settings import (
     HubSource,
     SourceSettings,
@@ -110,7 +111,10 @@ def find_columns(uri: str, present: Sequence[str], columns: Sequence[ReadColumn]
     for name in wanted:
         if name not in present:
             names = ", ".join(repr(column) for column in present)
-            hint = did_you_mean(name, present)
+            lacking = next(column.name for column in columns if column.source == name)
+            hint = mend_of_form(lacking, present) or did_you_mean(name, present)
+            if f"/{name}=" in uri:
+                hint = "; its folder holds it, as a partition; write the column into the files"
             raise DataError(f"{uri} has no column {name!r}; it has {names}{hint}")
         if (times := list(present).count(name)) > 1:
             raise DataError(f"{uri} has the column {name!r} {times} times; keep one")

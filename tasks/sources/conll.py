@@ -19,6 +19,7 @@ from tasks.sources.shards import (
     FIELD_TOO_LONG,
     MAX_ROW_BYTES,
     NUL_BYTE,
+    STRAY_RETURN,
     WRONG_NUMBER_OF_FIELDS,
     Shard,
     broken_row,
@@ -27,7 +28,8 @@ from tasks.sources.shards import (
 from tasks.sources.tag_schemes import as_bio
 from tasks.sources.typed_rows import ShardBuilder
 
-# Tells documents apart in the files of CoNLL-2003; it is no sentence.
+# Tells documents apart in the files of CoNLL-2003; it is no token, though in the Dutch ones a
+# sentence follows at once.
 _DOCUMENT_START: Final = "-DOCSTART-"
 _BLANKS: Final = re.compile(r"[ \t]+")
 _MIN_FIELDS: Final = 2
@@ -73,7 +75,10 @@ class _Sentence:
             text = line.decode().strip(" \t\r\n")
         except UnicodeDecodeError:
             return invalid_encoding(encoding)
-        if not self.tokens and _is_comment(text, by_name=bool(self.columns)):
+        if "\r" in text:
+            return STRAY_RETURN
+        is_comment = not self.tokens and _is_comment(text, by_name=bool(self.columns))
+        if is_comment or _BLANKS.split(text, maxsplit=1)[0] == _DOCUMENT_START:
             return ""
         fields = _fields_of(text, keep_empty=bool(self.columns))
         if _is_conll_u(fields) and not self.columns:
@@ -89,6 +94,8 @@ class _Sentence:
             return WRONG_NUMBER_OF_FIELDS
         if len(fields) < _MIN_FIELDS or not token or not tag:
             return WRONG_NUMBER_OF_FIELDS
+        if token == _DOCUMENT_START:
+            return ""
         self.tokens.append(token)
         self.tags.append(tag)
         return ""
@@ -99,7 +106,8 @@ class _NotNamedError(Exception):
 
 
 def _fields_of(text: str, *, keep_empty: bool) -> list[str]:
-    fields = [part for part in text.split("\t") if part or keep_empty]
+    fields = [part.strip(" ") for part in text.split("\t")]
+    fields = [part for part in fields if part or keep_empty]
     return fields if len(fields) >= _MIN_FIELDS else _BLANKS.split(text)
 
 
@@ -132,7 +140,7 @@ def read_conll(
         if sentence.reason:
             raw = bytes(sentence.raw)
             shard.put_aside(broken_row(file.uri, sentence.row, sentence.reason, raw))
-        elif sentence.tokens and sentence.tokens[0] != _DOCUMENT_START:
+        elif sentence.tokens:
             tags = as_bio(sentence.tags, settings.tag_scheme)
             values = {"tokens": sentence.tokens, "tags": tags}
             row_values = [values[column.name] for column in columns]

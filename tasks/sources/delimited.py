@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from infra.errors import DataError
@@ -29,12 +30,19 @@ from tasks.sources.blocks import (
     read_blocks,
 )
 from tasks.sources.columns import ReadColumn, find_columns, shard_table
-from tasks.sources.dialect import Dialect, LongestRecord, quotes_are_characters
+from tasks.sources.dialect import (
+    Dialect,
+    LongestRecord,
+    quotes_are_characters,
+    separator_line,
+    where_columns_are,
+)
 from tasks.sources.pinned import PinnedFile
 from tasks.sources.settings import TableSource
 from tasks.sources.shards import (
     BROKEN_CSV,
     FIELD_TOO_LONG,
+    HEADER_AGAIN,
     MAX_ROW_BYTES,
     NUL_BYTE,
     OPEN_QUOTE,
@@ -44,7 +52,7 @@ from tasks.sources.shards import (
     invalid_encoding,
 )
 from tasks.sources.typed_rows import no_rows
-from tasks.sources.values import WrongValueError, convert_field, has_half_surrogate
+from tasks.sources.values import WrongValueError, convert_named_field, has_half_surrogate
 from tasks.task_types.rows import arrow_type
 
 logger = logging.getLogger(__name__)
@@ -56,6 +64,7 @@ Fields: TypeAlias = "Sequence[str] | pa.ChunkedArray"
 
 _ARROW_BLOCK_BYTES: Final = 2 << 20
 _QUOTE, _LINE_FEED, _RETURN = b'"\n\r'
+_DEFAULT_DELIMITER: Final = ","
 _UNFINISHED: Final = "unexpected end of data"  # as Python's csv says it
 _FIELD_LIMIT: Final = "field larger than field limit"
 
@@ -99,6 +108,7 @@ class _Record:
     Attributes:
         fields: none where the line is blank, or broken.
         reason: why it is broken; empty where it is not.
+        told: what of it was found, and what would be right.
 
     """
 
@@ -106,6 +116,7 @@ class _Record:
     stop: int
     fields: list[str]
     reason: str = ""
+    told: str = ""
 
     def bytes_in(self, lines: list[bytes]) -> bytes:
         """The record as it stands in the file."""
@@ -126,7 +137,7 @@ class _DelimitedReader:
         self._longest = LongestRecord()
         self._encoding = settings.encoding
         self._held, self._line = b"", 1
-        self._width = 0
+        self._header: list[str] = []
         self._places: list[int] = []
 
     def read(self, block: Block) -> Iterator[Shard]:
@@ -196,6 +207,7 @@ class _DelimitedReader:
 
     def _read_header(self, data: bytes) -> bytes:
         """Find the columns in the first record that is not blank; what stands behind it."""
+        data = self._pass_separator(data)
         lines = (line.decode(errors="surrogateescape") for line in lines_of(data))
         reader = self._dialect.reader(lines)
         try:
@@ -204,10 +216,28 @@ class _DelimitedReader:
             where = f"{self._uri}: line 1, the header, is broken CSV: {error}"
             raise DataError(f"{where}; is a quote left open, or a line feed missing?") from error
         self._check_header(header)
-        self._places = find_columns(self._uri, header, self._columns)
-        self._width = len(header)
-        self._line = reader.line_num + 1
+        try:
+            self._places = find_columns(self._uri, header, self._columns)
+        except DataError as error:
+            names = [column.source for column in self._columns]
+            hint = where_columns_are(data, self._dialect, names) if header else ""
+            raise DataError(f"{error}{hint}") from None
+        self._header = header
+        self._line += reader.line_num
         return data[sum(map(len, islice(lines_of(data), reader.line_num))) :]
+
+    def _pass_separator(self, data: bytes) -> bytes:
+        """What stands behind Excel's line ``sep=;``, whose delimiter counts if none is set."""
+        mark, size = separator_line(data)
+        if size:
+            self._line += 1
+            if self._dialect.delimiter == _DEFAULT_DELIMITER:
+                self._dialect = replace(self._dialect, delimiter=mark)
+            logger.info(
+                "%s: fields are parted by %r, as its first line says", self._uri,
+                self._dialect.delimiter,
+            )  # fmt: skip
+        return data[size:]
 
     def _check_header(self, header: list[str]) -> None:
         text = "".join(header)
@@ -244,7 +274,7 @@ class _DelimitedReader:
         return _Records(self._typed(table.columns, rows, lambda i: data[starts[i] : ends[i]]), size)
 
     def _parse_by_arrow(self, data: bytes) -> pa.Table | None:
-        names = [str(place) for place in range(self._width)]
+        names = [str(place) for place in range(len(self._header))]
         wanted = [names[place] for place in self._places]
         once = list(dict.fromkeys(wanted))
         try:
@@ -281,6 +311,7 @@ class _DelimitedReader:
                 block.first_line + record.start,
                 record.reason,
                 record.bytes_in(lines).rstrip(b"\r\n"),
+                record.told,
             )
             for record in records
             if record.reason
@@ -316,22 +347,27 @@ class _DelimitedReader:
     def _judge(self, record: _Record, lines: list[bytes]) -> _Record:
         """The record with the reason why it is broken, if it is."""
         data = record.bytes_in(lines)
-        reason = ""
+        reason = told = ""
         if len(data) > MAX_ROW_BYTES:
             reason = FIELD_TOO_LONG
         elif b"\0" in data:
             reason = NUL_BYTE
         elif not (data.isascii() or is_utf8(data)):
             reason = invalid_encoding(self._encoding)
-        elif record.fields and len(record.fields) != self._width:
+        elif record.fields and len(record.fields) != len(self._header):
             reason = WRONG_NUMBER_OF_FIELDS
-        return replace(record, reason=reason) if reason else record
+            told = f"{len(record.fields):,} fields, where the header has {len(self._header):,}"
+        return replace(record, reason=reason, told=told) if reason else record
 
     def _typed(
         self, fields: Sequence[Fields], rows: Positions, bytes_of: Callable[[int], bytes]
     ) -> Shard:
         """Fields of each column as values of its kind; rows where one has another are broken."""
-        reasons: dict[int, str] = {}
+        reasons: dict[int, WrongValueError] = {}
+        for at in self._repeats_of_header(fields, bytes_of):
+            reasons[at] = WrongValueError(
+                HEADER_AGAIN, "the header stands among the rows; remove it"
+            )
         values = [
             _convert_fields(column, of_column, reasons)
             for column, of_column in zip(self._columns, fields, strict=True)
@@ -340,14 +376,33 @@ class _DelimitedReader:
         if reasons:
             table = table.filter(pa.array(at not in reasons for at in range(len(rows))))
         broken = (
-            broken_row(self._uri, int(rows[at]), reason, bytes_of(at).rstrip(b"\r\n"))
-            for at, reason in sorted(reasons.items())
-        )
+            broken_row(
+                self._uri, int(rows[at]), str(reasons[at]), bytes_of(at).rstrip(b"\r\n"),
+                reasons[at].told,
+            )
+            for at in sorted(reasons)
+        )  # fmt: skip
         return Shard(table, tuple(broken))
+
+    def _repeats_of_header(
+        self, fields: Sequence[Fields], bytes_of: Callable[[int], bytes]
+    ) -> list[int]:
+        """Which records are the header once more, as in files that were put one behind another."""
+        names = [self._header[place] for place in self._places]
+        column = fields[-1]  # the first may begin with a byte order mark
+        if isinstance(column, pa.ChunkedArray):
+            found = pc.indices_nonzero(pc.equal(column, names[-1])).to_pylist()
+        else:
+            found = [at for at, text in enumerate(column) if text == names[-1]]
+        return [at for at in found if self._is_header(bytes_of(at))]
+
+    def _is_header(self, data: bytes) -> bool:
+        text = data.removeprefix(codecs.BOM_UTF8).decode(errors="replace")
+        return next(self._dialect.reader(text.splitlines(keepends=True)), []) == self._header
 
 
 def _convert_fields(
-    column: ReadColumn, fields: Fields, reasons: dict[int, str]
+    column: ReadColumn, fields: Fields, reasons: dict[int, WrongValueError]
 ) -> pa.Array | pa.ChunkedArray:
     if column.kind in {"text", "label", "groups"}:
         return fields if isinstance(fields, pa.ChunkedArray) else pa.array(fields, pa.string())
@@ -355,9 +410,9 @@ def _convert_fields(
     values: list[object] = []
     for at, text in enumerate(texts):
         try:
-            values.append(convert_field(text, column.kind))
+            values.append(convert_named_field(text, column.source, column.kind))
         except WrongValueError as error:
-            reasons.setdefault(at, str(error))
+            reasons.setdefault(at, error)
             values.append(None)
     return pa.array(values, arrow_type(column.kind))
 

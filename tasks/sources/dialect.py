@@ -5,9 +5,10 @@ knows no quotes, but pandas and spreadsheets write them there too.
 """
 
 import csv
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,11 @@ from tasks.sources.settings import TableSource
 
 if TYPE_CHECKING:
     from _csv import Reader
+
+# Excel's own first line, which names the delimiter.
+_SEPARATOR_LINE: Final = re.compile(rb"(?i)sep=([^\r\n\"])\r?\n")
+_DELIMITERS: Final = (",", ";", "\t", "|")
+_LINES_LOOKED_AT: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +104,38 @@ def quotes_are_characters(data: bytes, delimiter: str) -> bool:
 def _is_enclosed(field: bytes) -> bool:
     inner = field[1:-1].replace(b'""', b"")
     return len(field) > 1 and field.endswith(b'"') and b'"' not in inner
+
+
+def separator_line(data: bytes) -> tuple[str, int]:
+    """The delimiter that a first line ``sep=;`` names, and how many bytes it takes; else 0."""
+    found = _SEPARATOR_LINE.match(data)
+    return (found[1].decode(errors="replace"), found.end()) if found else ("", 0)
+
+
+def where_columns_are(data: bytes, dialect: Dialect, wanted: Sequence[str]) -> str:
+    """What would be right of a file whose header lacks columns: another delimiter or first line.
+
+    Args:
+        data: the file from its header on.
+        dialect: that the header was read in.
+        wanted: names of the columns.
+
+    """
+    lines = [line.rstrip(b"\r").decode(errors="replace") for line in data.split(b"\n")]
+    lines = lines[:_LINES_LOOKED_AT]
+    others = [mark for mark in _DELIMITERS if mark != dialect.delimiter]
+    for number, line in enumerate(lines):
+        for mark in (dialect.delimiter, *others):
+            fields = [field.strip().strip('"') for field in line.split(mark)]
+            if len(fields) > 1 and set(wanted) <= set(fields):
+                return _said_of(mark, dialect, number)
+    alone = dialect.delimiter not in lines[0]
+    mark = next((mark for mark in others if alone and mark in lines[0]), "")
+    return _said_of(mark, dialect, 0) if mark else ""
+
+
+def _said_of(mark: str, dialect: Dialect, lines_before: int) -> str:
+    setting = "source.format: tsv" if mark == "\t" else f"source.format: csv, delimiter: {mark!r}"
+    parted = f"; fields are parted by {mark!r}: set {setting}" if mark != dialect.delimiter else ""
+    more = f"; remove {lines_before:,} line(s) before the header" if lines_before else ""
+    return parted + more

@@ -20,6 +20,7 @@ from tasks.records.data import SourceFile, SourceVersion
 from tasks.sources.arrow_values import check_types, shard_of_batch
 from tasks.sources.columns import ReadColumn, columns_to_read, did_you_mean, find_columns
 from tasks.sources.folders import check_found
+from tasks.sources.nested_names import names_of, top_names
 from tasks.sources.settings import HubSource
 from tasks.sources.shards import Shard
 from tasks.sources.typed_rows import join_shards
@@ -151,7 +152,7 @@ def _read_shards(
     with tempfile.TemporaryDirectory(prefix="hub-") as cache, _quiet():
         for table, features in _tables(settings, folder, cache):
             if row == 1:
-                find_columns(where, table.column_names, columns)
+                find_columns(where, names_of(table.schema, columns), columns)
             batch = _batch_of(table, features or {}, columns)
             check_types(where, batch.schema, columns)
             yield shard_of_batch(where, batch, columns, row)
@@ -207,7 +208,7 @@ def _batch_of(
     table: pa.Table, features: Mapping[str, object], columns: Sequence[ReadColumn]
 ) -> pa.RecordBatch:
     """The columns that are read, labels by their names; null where JSON has none of them."""
-    names = list(dict.fromkeys(column.source for column in columns))
+    names = top_names(table.column_names, columns)
     arrays = [
         _named(table[name].combine_chunks(), features.get(name))
         if name in table.column_names

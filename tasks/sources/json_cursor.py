@@ -118,11 +118,11 @@ class JsonCursor:
         """Bytes of the value that was read last."""
         return len(self._raw)
 
-    def broken_row(self, row: int, reason: str) -> BrokenRow:
+    def broken_row(self, row: int, error: WrongValueError) -> BrokenRow:
         """The value that was read last, as a broken row."""
         if self._too_long:
-            return BrokenRow(self._uri, row, reason, start_of(self._raw), self._too_long)
-        return broken_row(self._uri, row, reason, self._raw)
+            return BrokenRow(self._uri, row, str(error), start_of(self._raw), self._too_long)
+        return broken_row(self._uri, row, str(error), self._raw, error.told)
 
     def _value_up_to_its_end(self) -> Value:
         text = self._take_text()

@@ -2,15 +2,23 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from infra.errors import DataError
 from tasks.sources.columns import ReadColumn, find_columns
 from tasks.sources.json_cursor import JsonCursor
+from tasks.sources.nested_names import object_of, value_at
 from tasks.sources.pinned import PinnedFile
 from tasks.sources.settings import AnnotatedSource, TableSource
-from tasks.sources.shards import NO_OBJECT, WRONG_TYPE, BrokenRow, Shard, broken_row
+from tasks.sources.shards import WRONG_TYPE, BrokenRow, Shard, broken_row
 from tasks.sources.typed_rows import ShardBuilder
-from tasks.sources.values import JsonObject, Value, WrongValueError, convert
+from tasks.sources.values import JsonObject, Value, WrongValueError, convert, convert_named, what_is
+
+_NO_LIST: Final = (
+    "for one object a line, set source.format: jsonl; of a list within an object, save the list "
+    "alone"
+)
+_NO_SQUAD: Final = "for one list of objects, set source.format: json"
 
 
 def read_json(
@@ -23,25 +31,27 @@ def read_json(
 
     """
     cursor, shard = JsonCursor(file, settings), ShardBuilder(file.uri, columns)
-    _enter(cursor, file.uri, "[", "one list of objects", "for one object a line, set jsonl")
+    _enter(cursor, file.uri, "[", "one list of objects", _NO_LIST)
     names: dict[str, None] = {}
-    kinds = [column.kind for column in columns]
     row = 0
     while cursor.has_next("]", is_first=not row):
         row += 1
         try:
-            entry = _object(cursor.value())
+            entry = object_of(cursor.value())
             names.update(dict.fromkeys(entry))
-            found = [_value_at(entry, column.source) for column in columns]
+            found = [value_at(entry, column.source) for column in columns]
             names.update(
                 (column.source, None)
                 for column, value in zip(columns, found, strict=True)
                 if value is not None
             )
-            values = [convert(*pair) for pair in zip(found, kinds, strict=True)]
+            values = [
+                convert_named(value, column.source, column.kind)
+                for column, value in zip(columns, found, strict=True)
+            ]
             shard.add(row, values, cursor.size)
         except WrongValueError as error:
-            shard.put_aside(cursor.broken_row(row, str(error)))
+            shard.put_aside(cursor.broken_row(row, error))
         if shard.is_full:
             yield shard.take()
     _check_end(cursor, file.uri)
@@ -65,15 +75,15 @@ def read_squad(
     row = 0
     for _ in _articles(cursor, file.uri):
         try:
-            article = _object(cursor.value())
+            article = object_of(cursor.value())
             questions = list(_questions(article))
         except WrongValueError as error:
             row += 1
-            shard.put_aside(cursor.broken_row(row, str(error)))
+            shard.put_aside(cursor.broken_row(row, error))
             continue
         for raw, values in questions:
             row += 1
-            if isinstance(values, str):
+            if isinstance(values, WrongValueError):
                 shard.put_aside(_broken(file.uri, row, values, raw))
             else:
                 shard.add(row, [values[column.name] for column in columns], cursor.size)
@@ -98,24 +108,15 @@ def _check_end(cursor: JsonCursor, uri: str) -> None:
         )
 
 
-def _object(value: Value) -> JsonObject:
-    if not isinstance(value, JsonObject):
-        raise WrongValueError(NO_OBJECT)
-    return value
-
-
-def _value_at(entry: JsonObject, name: str) -> Value:
-    """The value of a name; ``a.b`` is that of b in the object a, unless one is named so itself."""
-    first, dot, rest = name.partition(".")
-    if name in entry or not dot:
-        return entry.value(name)
-    inner = entry.value(first)
-    return None if inner is None else _value_at(_object(inner), rest)
-
-
 def _articles(cursor: JsonCursor, uri: str) -> Iterator[None]:
     """Stop before each article of the list `data` of the outermost object."""
-    _enter(cursor, uri, "{", "an object with a list 'data'", "for one list of objects, set json")
+    _enter(
+        cursor,
+        uri,
+        "{",
+        "an object with a list 'data'",
+        "for one list of objects, set source.format: json",
+    )
     is_first, found = True, False
     while cursor.has_next("}", is_first=is_first):
         is_first = False
@@ -158,42 +159,42 @@ def _pass_over(cursor: JsonCursor, uri: str) -> None:
 Question = dict[str, Value]
 
 
-def _questions(article: JsonObject) -> Iterator[tuple[Value, Question | str]]:
+def _questions(article: JsonObject) -> Iterator[tuple[Value, Question | WrongValueError]]:
     """Each question as it stands in an article, with its columns or why it is broken."""
     title = convert(article.value("title"), "label")
-    for paragraph in _list(article.value("paragraphs")):
+    for paragraph in _list(article, "paragraphs"):
         try:
-            context = convert(_object(paragraph).value("context"), "text")
-            entries = _list(_object(paragraph).value("qas"))
+            context = convert(object_of(paragraph).value("context"), "text")
+            entries = _list(object_of(paragraph), "qas")
         except WrongValueError as error:
-            yield paragraph, str(error)
+            yield paragraph, error
             continue
         for entry in entries:
             try:
-                yield entry, {"context": context, "cluster": title, **_question(_object(entry))}
+                yield entry, {"context": context, "cluster": title, **_question(object_of(entry))}
             except WrongValueError as error:
-                yield entry, str(error)
+                yield entry, error
 
 
 def _question(entry: JsonObject) -> Question:
-    answers = entry.value("answers")
-    is_impossible = entry.value("is_impossible") is True
     answer = JsonObject([])
-    if answers is not None and not is_impossible and (given := _list(answers)):
-        answer = _object(given[0])
+    # A question without the list is one of a test set, and not one that has no answer.
+    if entry.value("is_impossible") is not True and (given := _list(entry, "answers")):
+        answer = object_of(given[0])
     return {
-        "question": convert(entry.value("question"), "text"),
-        "answer": convert(answer.value("text"), "text"),
-        "answer_start": convert(answer.value("answer_start"), "integer"),
+        "question": convert_named(entry.value("question"), "question", "text"),
+        "answer": convert_named(answer.value("text"), "text", "text"),
+        "answer_start": convert_named(answer.value("answer_start"), "answer_start", "integer"),
     }
 
 
-def _list(value: Value) -> list[Value]:
+def _list(entry: JsonObject, name: str) -> list[Value]:
+    value = entry.value(name)
     if not isinstance(value, list):
-        raise WrongValueError(WRONG_TYPE)
+        raise WrongValueError(WRONG_TYPE, f"{name!r} is {what_is(value)}; a SQuAD file has a list")
     return value
 
 
-def _broken(uri: str, row: int, reason: str, value: Value) -> BrokenRow:
+def _broken(uri: str, row: int, error: WrongValueError, value: Value) -> BrokenRow:
     text = json.dumps(value, ensure_ascii=False)
-    return broken_row(uri, row, reason, text.encode(errors="replace"))
+    return broken_row(uri, row, str(error), text.encode(errors="replace"), error.told)

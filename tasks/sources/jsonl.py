@@ -1,5 +1,6 @@
 """JSON Lines: one object a line. Read by pyarrow where it can be, else line by line."""
 
+import codecs
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -11,19 +12,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
+from infra.errors import DataError
 from tasks.sources.blocks import Block, LongLine, lines_of, read_blocks
 from tasks.sources.columns import ReadColumn, find_columns, shard_table
+from tasks.sources.nested_names import object_of, value_at
 from tasks.sources.pinned import PinnedFile
 from tasks.sources.settings import TableSource
 from tasks.sources.shards import (
-    NO_OBJECT,
     NUL_BYTE,
     Shard,
     broken_row,
     invalid_encoding,
 )
 from tasks.sources.typed_rows import TypedRows, no_rows
-from tasks.sources.values import JsonObject, WrongValueError, convert, parse_json
+from tasks.sources.values import (
+    TOOL_KEYS,
+    JsonObject,
+    WrongValueError,
+    convert_named,
+    parse_json,
+)
 from tasks.task_types.rows import arrow_type
 
 _SAMPLE_LINES: Final = 20
@@ -31,6 +39,7 @@ _ARROW_BLOCK_BYTES: Final = 1 << 20
 _OPEN, _CLOSE, _RETURN = b"{}\r"
 _SURE_DEPTH: Final = 100  # to which Python parses a nested value wherever it is called from
 _WHITE_SPACE: Final = b" \t\r\n"
+_TOOL_NAMES: Final = tuple(f'"{key}"'.encode() for key in TOOL_KEYS)
 
 
 def read_jsonl(
@@ -39,7 +48,7 @@ def read_jsonl(
     """Rows of a JSON Lines file; a name that an object lacks is a missing value.
 
     Raises:
-        DataError: no object has a column.
+        DataError: no object has a column, or the first line is a bracket alone.
 
     """
     reader = _JsonlReader(file.uri, settings.encoding, columns)
@@ -61,6 +70,8 @@ class _JsonlReader:
 
     def read(self, block: Block) -> Iterator[Shard]:
         """Rows of a block: all at once, else by the megabyte, and the odd ones line by line."""
+        if block.first_line == 1:
+            self._check_start(block.data)
         table = self._read_fast(block)
         if table is not None:
             yield Shard(table, ())
@@ -74,10 +85,19 @@ class _JsonlReader:
         if self._names and self._unseen:
             find_columns(self._uri, list(self._names), self._columns)
 
+    def _check_start(self, data: bytes) -> None:
+        """Refuse a file whose objects take several lines each, or stand in one list."""
+        first = data.lstrip().partition(b"\n")[0].strip()
+        if first in {b"[", b"{"}:
+            raise DataError(
+                f"{self._uri} begins with {first.decode()!r} alone on its line; it should hold "
+                "one object a line; if it is one list of objects, set source.format: json"
+            )
+
     def _read_fast(self, block: Block) -> pa.Table | None:
         """Rows as pyarrow reads them; None where a line may be one that Python must judge."""
         ends = _ends_of_objects(block)
-        if ends is None or not _is_clean(block):
+        if ends is None or not _is_clean(block) or self._may_call_tools(block.data):
             return None
         schema = self._schema_of(block.data)
         if schema is None:
@@ -92,6 +112,11 @@ class _JsonlReader:
         rows = np.arange(block.first_line, block.first_line + len(ends))
         return shard_table(self._columns, values, self._uri, rows)
 
+    def _may_call_tools(self, data: bytes) -> bool:
+        """Whether a turn may hold what pyarrow would pass over, and Python judges."""
+        has_turns = any(column.kind == "turns" for column in self._columns)
+        return has_turns and any(name in data for name in _TOOL_NAMES)
+
     def _read_lines(self, block: Block) -> Shard:
         rows, broken = TypedRows(self._uri, self._columns), []
         for number, line in enumerate(block.data.split(b"\n"), start=block.first_line):
@@ -100,7 +125,8 @@ class _JsonlReader:
             try:
                 rows.add(number, self._values_of(line))
             except WrongValueError as error:
-                broken.append(broken_row(self._uri, number, str(error), line.rstrip(b"\r")))
+                data = line.rstrip(b"\r")
+                broken.append(broken_row(self._uri, number, str(error), data, error.told))
         return Shard(rows.table(), tuple(broken))
 
     def _values_of(self, line: bytes) -> list[object]:
@@ -114,7 +140,10 @@ class _JsonlReader:
         if self._unseen:
             self._names.update(dict.fromkeys(entry))
             self._unseen -= entry.keys()
-        return [convert(entry.value(column.source), column.kind) for column in self._columns]
+        found = [value_at(entry, column.source) for column in self._columns]
+        pairs = list(zip(self._columns, found, strict=True))
+        self._unseen -= {column.source for column, value in pairs if value is not None}
+        return [convert_named(value, column.source, column.kind) for column, value in pairs]
 
     def _parse_by_arrow(self, line: bytes) -> JsonObject | None:
         """The columns of an object that Python refuses for a value of another column.
@@ -122,6 +151,8 @@ class _JsonlReader:
         pyarrow passes over values that are nested too deep for Python, or the number Inf. A row
         must not depend on who reads its block, so here they are passed over too.
         """
+        if any(_reaches_in(column, line) for column in self._columns):
+            return None
         is_odd = line.count(b"[") + line.count(b"{") > _SURE_DEPTH or b"Inf" in line
         block = Block(line, 1, is_last=True)
         if not is_odd or _ends_of_objects(block) is None or not _is_clean(block):
@@ -141,6 +172,8 @@ class _JsonlReader:
             except WrongValueError:
                 return None
         self._names.update(dict.fromkeys(name for entry in sample for name in entry))
+        if any(_reaches_in(column, data) for column in self._columns):
+            return None
         fields = {}
         for column in self._columns:
             values = [entry.get(column.source) for entry in sample]
@@ -159,6 +192,11 @@ class _JsonlReader:
                 self._unseen -= _object_of(line, self._encoding).keys()
 
 
+def _reaches_in(column: ReadColumn, data: bytes) -> bool:
+    """Whether the name of a column leads into a value, and is none itself."""
+    return "." in column.source and f'"{column.source}"'.encode() not in data
+
+
 def _may_name(data: bytes, names: Iterable[str]) -> bool:
     return b"\\" in data or any(f'"{name}"'.encode() in data for name in names)
 
@@ -173,13 +211,12 @@ def _object_of(line: bytes, encoding: str) -> JsonObject:
     if b"\0" in line:
         raise WrongValueError(NUL_BYTE)
     try:
-        text = line.decode()
+        text = line.removeprefix(
+            codecs.BOM_UTF8
+        ).decode()  # where files were put one behind another
     except UnicodeDecodeError as error:
         raise WrongValueError(invalid_encoding(encoding)) from error
-    entry = parse_json(text)
-    if not isinstance(entry, JsonObject):
-        raise WrongValueError(NO_OBJECT)
-    return entry
+    return object_of(parse_json(text))
 
 
 def parse_by_arrow(data: bytes, schema: pa.Schema) -> pa.Table | None:
@@ -241,6 +278,13 @@ def _plain(values: pa.ChunkedArray, column: ReadColumn) -> pa.ChunkedArray | Non
     """Values in the type of their kind; None where a row among them holds a wrong one."""
     if column.kind == "number":
         return values if pc.all(pc.is_finite(values)).as_py() in {True, None} else None
-    if pa.types.is_list(values.type) and any(chunk.flatten().null_count for chunk in values.chunks):
+    if pa.types.is_list(values.type) and any(_lacks_some(chunk) for chunk in values.chunks):
         return None
     return values.cast(arrow_type(column.kind))
+
+
+def _lacks_some(lists: pa.ListArray) -> bool:
+    """Whether an item of these lists is missing, or a value of a turn, which may be named other."""
+    items = lists.flatten()
+    fields = items.flatten() if pa.types.is_struct(items.type) else []
+    return bool(items.null_count or any(field.null_count for field in fields))

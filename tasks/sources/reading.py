@@ -7,6 +7,7 @@ from infra.catalogue import Catalogue
 from infra.store import ObjectStore
 from tasks.records.data import SourceVersion
 from tasks.sources.columns import ReadColumn, columns_to_read
+from tasks.sources.file_kinds import check_kind
 from tasks.sources.pinned import open_pinned
 from tasks.sources.read_ahead import read_ahead
 from tasks.sources.settings import (
@@ -73,6 +74,7 @@ def _read_files(
     read = FILE_READERS.load(settings.format)
     for file in source.files:
         with open_pinned(file, store) as pinned:
+            check_kind(pinned, settings.format)
             yield from read(pinned, settings, columns)
 
 

@@ -106,8 +106,8 @@ class _NamedColumns(BaseModel):
     columns: dict[str, str] = Field(
         default_factory=dict,
         description="The source's column for each column of the task type, where the names differ: "
-        "{text: body, label: topic}. In json files, translation.en is the value en of the object "
-        "translation.",
+        "{text: body, label: topic}. But in CSV, TSV and SQL, translation.en is the value en of "
+        "the object translation, and answers.text.0 the first of the list text of answers.",
     )
     group_columns: tuple[str, ...] = Field(
         default=(),

@@ -18,11 +18,15 @@ BROKEN_CSV: Final = "broken CSV"
 BROKEN_JSON: Final = "broken JSON"
 FIELD_TOO_LONG: Final = "field too long"
 HALF_SURROGATE: Final = "half of a surrogate pair"
+HEADER_AGAIN: Final = "header repeated"
+INEXACT_NUMBER: Final = "inexact number"
 NAMED_TWICE: Final = "a column given twice"
 NESTED_TOO_DEEP: Final = "nested too deep"
 NO_OBJECT: Final = "no JSON object"
 NUL_BYTE: Final = "NUL byte"
 OPEN_QUOTE: Final = "quote left open"
+STRAY_RETURN: Final = "carriage return within a line"
+TOOL_CALL: Final = "tool call in a turn"
 WRONG_NUMBER_OF_FIELDS: Final = "wrong number of fields"
 WRONG_TYPE: Final = "wrong type"
 
@@ -43,6 +47,8 @@ class BrokenRow:
         reason: for example ``broken JSON``.
         raw: its start, at most 500 characters.
         sha256: of its bytes.
+        told: what was found where, and what would be right, in words that quote no value; empty
+            where the reason says it all.
 
     """
 
@@ -51,12 +57,13 @@ class BrokenRow:
     reason: str
     raw: str
     sha256: str
+    told: str = ""
 
 
-def broken_row(file: str, row: int, reason: str, data: bytes) -> BrokenRow:
+def broken_row(file: str, row: int, reason: str, data: bytes, told: str = "") -> BrokenRow:
     """A broken row by its bytes."""
     digest = hashlib.sha256(data).hexdigest()
-    return BrokenRow(file, row, reason, start_of(data), digest)
+    return BrokenRow(file, row, reason, start_of(data), digest, told)
 
 
 def start_of(data: bytes) -> str:

@@ -32,7 +32,7 @@ from tasks.sources.shards import (
     invalid_encoding,
 )
 from tasks.sources.typed_rows import TypedRows
-from tasks.sources.values import WrongValueError, convert, convert_field
+from tasks.sources.values import WrongValueError, convert_named, convert_named_field
 from tasks.task_types.rows import RowShape
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class _Reader:
             self._rows.add(self._row, self._typed(values, size_bytes))
         except WrongValueError as error:
             data = _as_json(values, self._columns)
-            self._broken.append(broken_row(self._uri, self._row, str(error), data))
+            self._broken.append(broken_row(self._uri, self._row, str(error), data, error.told))
 
     def _typed(self, values: Sequence[object], size_bytes: int) -> list[object]:
         if size_bytes > MAX_ROW_BYTES:
@@ -182,8 +182,8 @@ def _typed(value: object, column: ReadColumn) -> object:
         if "\0" in value:
             raise WrongValueError(NUL_BYTE)
         if column.kind in _LISTS:
-            return convert_field(value, column.kind)
-    return convert(value, column.kind)
+            return convert_named_field(value, column.source, column.kind)
+    return convert_named(value, column.source, column.kind)
 
 
 def _not_text(value: bytes) -> bytes:

@@ -12,8 +12,10 @@ from tasks.protected_groups.group_names import join_groups
 from tasks.sources.shards import (
     BROKEN_JSON,
     HALF_SURROGATE,
+    INEXACT_NUMBER,
     NAMED_TWICE,
     NESTED_TOO_DEEP,
+    TOOL_CALL,
     WRONG_TYPE,
 )
 from tasks.task_types.rows import Kind
@@ -23,10 +25,50 @@ _INT64 = range(-(2**63), 2**63)
 _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _WHOLE_NUMBER: Final = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 _LISTS: Final = frozenset({"labels", "texts", "tags", "turns"})
+# Up to here a double tells each whole number from the next (IEEE 754).
+_EXACT: Final = 2**53
+INEXACT_TOLD: Final = (
+    "is a floating-point number so large that its last digits are lost; keep the column as whole "
+    "numbers or as text"
+)
+_NAMES_SHOWN: Final = 5
+# Keys of a turn in the form of ShareGPT, and how that calls the two who speak.
+_SHAREGPT_KEYS: Final = ("from", "value")
+_SHAREGPT_ROLES: Final = {"human": "user", "gpt": "assistant"}
+# Keys of a turn that calls a tool (OpenAI's form of messages).
+TOOL_KEYS: Final = ("tool_calls", "function_call")
+MUST_BE: Final[dict[Kind, str]] = {
+    "text": "text",
+    "label": "text, a number, a truth value or a date",
+    "groups": "text, a number, a truth value or a date, or lists of these",
+    "labels": "lists of text",
+    "texts": "lists of text",
+    "tags": "lists of text",
+    "number": "numbers",
+    "integer": "whole numbers",
+    "turns": "lists of turns, each with role and content",
+}
+_FIELD_MUST_BE: Final[dict[Kind, str]] = {
+    "labels": 'a list in JSON, such as ["a", "b"]',
+    "texts": 'a list in JSON, such as ["a", "b"]',
+    "tags": 'a list in JSON, such as ["O", "B-PER"]',
+    "number": "digits with a decimal point, such as 1234.5",
+    "integer": "a whole number in digits",
+    "turns": 'a list in JSON, such as [{"role": "user", "content": "..."}, ...]',
+}
 
 
 class WrongValueError(ValueError):
-    """A value that its column cannot hold; its text is the reason why the row breaks."""
+    """A value that its column cannot hold; its text is the reason why the row breaks.
+
+    Attributes:
+        told: what was found and what would be right, without the value; may be empty.
+
+    """
+
+    def __init__(self, reason: str, told: str = "") -> None:
+        super().__init__(reason)
+        self.told = told
 
 
 class JsonObject(dict[str, Value]):
@@ -49,7 +91,7 @@ class JsonObject(dict[str, Value]):
 
         """
         if name in self.twice:
-            raise WrongValueError(NAMED_TWICE)
+            raise WrongValueError(NAMED_TWICE, f"{name!r} is there twice; keep one")
         return self.get(name)
 
 
@@ -74,6 +116,42 @@ def convert(value: Value, kind: Kind) -> Value:
     if kind == "number":
         return _number(value)
     return _whole_number(value) if kind == "integer" else _text_or_label(value, kind)
+
+
+def convert_named(value: Value, name: str, kind: Kind) -> Value:
+    """As `convert`; where it is of another kind, the error tells the column and what it must be."""
+    try:
+        return convert(value, kind)
+    except WrongValueError as error:
+        if str(error) == INEXACT_NUMBER:
+            raise WrongValueError(INEXACT_NUMBER, f"column {name!r} {INEXACT_TOLD}") from None
+        raise _told_of(error, f"column {name!r} holds {what_is(value)}", MUST_BE[kind]) from None
+
+
+def convert_named_field(text: str, name: str, kind: Kind) -> Value:
+    """As `convert_field`; the error tells the column and how it must be written."""
+    try:
+        return convert_field(text, kind)
+    except WrongValueError as error:
+        raise _told_of(error, f"column {name!r} holds other text", _FIELD_MUST_BE[kind]) from None
+
+
+def _told_of(error: WrongValueError, found: str, must_be: str) -> WrongValueError:
+    if str(error) not in {WRONG_TYPE, BROKEN_JSON} or error.told.startswith("turn"):
+        return error
+    return WrongValueError(str(error), f"{found}; it must be {must_be}")
+
+
+def what_is(value: Value) -> str:
+    """What kind of value this is, in words that do not quote it."""
+    if isinstance(value, Mapping):
+        names = ", ".join(repr(str(name)[:20]) for name in list(value)[:_NAMES_SHOWN])
+        return f"an object with {names}" if names else "an empty object"
+    if isinstance(value, list):
+        return f"a list that begins with {what_is(value[0])}" if value else "an empty list"
+    words = {bool: "a truth value", str: "text", type(None): "nothing", bytes: "bytes"}
+    return words.get(type(value), "a number" if isinstance(value, int | float | Decimal) else "a "
+                     f"value of type {type(value).__name__}")  # fmt: skip
 
 
 def convert_field(text: str, kind: Kind) -> Value:
@@ -107,6 +185,10 @@ def parse_json(text: str) -> Value:
         return _load(text)
     except RecursionError:
         raise WrongValueError(NESTED_TOO_DEEP) from None
+    except json.JSONDecodeError as error:
+        said = f"{error.msg[:1].lower()}{error.msg[1:]}".removesuffix(" at")
+        told = f"{said} at character {error.pos + 1:,}"
+        raise WrongValueError(BROKEN_JSON, told) from error
     except ValueError as error:
         raise WrongValueError(BROKEN_JSON) from error
 
@@ -136,7 +218,27 @@ def _turn(value: Value) -> dict[str, Value]:
     if not isinstance(value, Mapping):
         raise WrongValueError(WRONG_TYPE)
     turn = value if isinstance(value, JsonObject) else JsonObject(list(value.items()))
-    return {name: _text_or_label(turn.value(name), "text") for name in ("role", "content")}
+    if any(turn.value(key) for key in TOOL_KEYS):
+        raise WrongValueError(
+            TOOL_CALL, "turns that call a tool are not read; write what is said, or leave them out"
+        )
+    keys = ("role", "content")
+    if not turn.keys() & set(keys) and turn.keys() >= set(_SHAREGPT_KEYS):
+        keys = _SHAREGPT_KEYS
+    role, content = (_text_of_turn(turn, key) for key in keys)
+    return {"role": _SHAREGPT_ROLES.get(role or "", role), "content": content}
+
+
+def _text_of_turn(turn: JsonObject, key: str) -> str | None:
+    value = turn.value(key)
+    try:
+        return _text_or_label(value, "text")
+    except WrongValueError as error:
+        if str(error) != WRONG_TYPE:
+            raise
+        raise WrongValueError(
+            WRONG_TYPE, f"turns with {what_is(value)} as {key!r} are not read; it must be text"
+        ) from None
 
 
 def _text_or_label(value: Value, kind: Kind) -> str | None:
@@ -169,11 +271,14 @@ def label_text(value: Value) -> str:
     1.0. So a number is the same in all types, and so is a day that a database calls its midnight.
 
     Raises:
-        WrongValueError: it is none of these.
+        WrongValueError: it is none of these, or a double so large that it stands for several whole
+            numbers, as an id does that pandas kept beside a missing one.
 
     """
     if isinstance(value, bool):
         return json.dumps(value)
+    if isinstance(value, float) and math.isfinite(value) and abs(value) > _EXACT:
+        raise WrongValueError(INEXACT_NUMBER, INEXACT_TOLD)
     if isinstance(value, int | float | Decimal):
         return number_text(value)
     if isinstance(value, datetime) and value.timetz() == time():

@@ -62,6 +62,12 @@ _MENDS: Final = {
     "source.quoting: none; where a backslash stands before them, source.escape: '\\'",
     shards.OPEN_QUOTE: "open quote: close it, or set source.quoting: none where quotes are "
     "characters like any other",
+    shards.HEADER_AGAIN: "header repeated: files were put one behind another; remove the header of "
+    "each but the first, or name their folder in source.path",
+    shards.INEXACT_NUMBER: "inexact number: keep the column as whole numbers or as text; pandas "
+    "makes it floating-point where one is missing (dtype Int64 does not)",
+    shards.TOOL_CALL: "tool call in a turn: leave such chats out, or write what is said as turns "
+    "of user and assistant",
     "missing label": "missing label: contract.missing_labels lists the words that stand for one",
 }
 

@@ -153,8 +153,8 @@ BROKEN_ROWS: dict[str, tuple[str, str, str | bytes, list[tuple[int, str]], int]]
         [(2, "broken JSON")], 2,
     ),
     "jsonl: an object over three lines": (
-        "jsonl", "classification", '{\n"text": "a"\n}\n{"text": "b", "label": "c"}\n',
-        [(1, "broken JSON"), (2, "broken JSON"), (3, "broken JSON")], 1,
+        "jsonl", "classification", '{"text": "b", "label": "c"}\n{\n"text": "a"\n}\n',
+        [(2, "broken JSON"), (3, "broken JSON"), (4, "broken JSON")], 1,
     ),
     "jsonl: two objects on a line": (
         "jsonl", "classification",
@@ -214,10 +214,6 @@ BROKEN_ROWS: dict[str, tuple[str, str, str | bytes, list[tuple[int, str]], int]]
         "jsonl", "classification",
         '{"text": "a", "label": "b"}\n{"text": "' + "x" * 50_000_000 + '"}\n\n{"text": \n',
         [(2, "field too long"), (4, "broken JSON")], 1,
-    ),
-    "jsonl: a byte order mark in the middle": (
-        "jsonl", "classification", '\ufeff{"text": "a", "label": "b"}\n\ufeff{"text": "b"}\n',
-        [(2, "broken JSON")], 1,
     ),
     "jsonl: numbers that are none": (
         "jsonl", "regression",
@@ -407,10 +403,6 @@ REFUSED: dict[str, tuple[str, str, str | bytes, str, str]] = {
         "csv", "classification", "text;label\na;b\n", "f.csv",
         "no column 'text'; it has 'text;label'",
     ),
-    "csv: lines that end in a carriage return alone": (
-        "csv", "classification", "text,label\ra,b\rc,d\r", "f.csv",
-        "line 1, the header, is broken CSV: .*or a line feed missing",
-    ),
     "csv: UTF-16 with its mark": (
         "csv", "classification", "text,label\na,b\n".encode("utf-16"), "f.csv",
         r"f\.csv starts with the byte order mark of utf-16; set source\.encoding to utf-16",
@@ -421,7 +413,7 @@ REFUSED: dict[str, tuple[str, str, str | bytes, str, str]] = {
     ),
     "csv: UTF-16 without its mark": (
         "csv", "classification", "text,label\na,b\n".encode("utf-16-le"), "f.csv",
-        "header, holds NUL bytes; if the file is UTF-16, set source.encoding to utf-16-le",
+        "starts with NUL bytes as utf-16-le does; set source.encoding to utf-16-le",
     ),
     "csv: a header in another encoding": (
         "csv", "classification", b"text,label," + LATIN + b"\na,b,c\n", "f.csv",
@@ -444,7 +436,7 @@ REFUSED: dict[str, tuple[str, str, str | bytes, str, str]] = {
     ),
     "json: one object": (
         "json", "classification", '{"text": "a"}\n{"text": "b"}', "f.json",
-        r"f\.json starts with '\{'; it should hold one list of objects \(.*set jsonl\)",
+        r"f\.json starts with '\{'; it should hold one list of objects \(.*format: jsonl",
     ),
     "json: a list cut short": (
         "json", "classification", '[{"text": "a"},\n{"text": "b', "f.json",
@@ -523,7 +515,7 @@ REFUSED: dict[str, tuple[str, str, str | bytes, str, str]] = {
     ),
     "squad: a list": (
         "squad", "question_answering", "[]", "f.json",
-        r"starts with '\['; it should hold an object with a list 'data' \(.*set json\)",
+        r"starts with '\['; it should hold an object with a list 'data' \(.*format: json\)",
     ),
     "squad: an object without data": (
         "squad", "question_answering", '{"version": 1}', "f.json", "f.json has no list 'data'",

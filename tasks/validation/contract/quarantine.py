@@ -63,7 +63,7 @@ def rows_not_read(broken: pa.Table, redact: Callable[[str], str], schema: pa.Sch
         "file": broken["file"],
         "row": broken["row"],
         "reasons": pa.array(
-            [[f"{row['reason']}: row {row['row']:,} cannot be read (reading)"] for row in found],
+            [[f"{row['reason']}: {_told_of(row)} (reading)"] for row in found],
             _STRINGS,
         ),
         "values": pa.array([[write_value(start)] for start in raw], _STRINGS),
@@ -71,6 +71,10 @@ def rows_not_read(broken: pa.Table, redact: Callable[[str], str], schema: pa.Sch
     }
     filled = [columns.get(field.name, pa.nulls(broken.num_rows, field.type)) for field in schema]
     return pa.table(filled, names=schema.names).cast(schema)
+
+
+def _told_of(row: dict[str, Any]) -> str:
+    return row["told"] or f"row {row['row']:,} cannot be read"
 
 
 def write_value(value: Any) -> str:

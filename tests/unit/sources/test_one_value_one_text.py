@@ -58,8 +58,9 @@ def test_equal_numbers_have_equal_texts_and_others_have_not(one: Decimal, places
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(1e2, "100"), (-0.0, "0"), (1e22, "1" + "0" * 22), (1e-7, "0.0000001"), (0.1, "0.1"),
-     (Decimal("1E+2"), "100"), (2.50, "2.5"), (True, "true"), (10**30, "1" + "0" * 30)],
+    [(1e2, "100"), (-0.0, "0"), (Decimal("1e22"), "1" + "0" * 22), (1e-7, "0.0000001"),
+     (0.1, "0.1"), (Decimal("1E+2"), "100"), (2.50, "2.5"), (True, "true"),
+     (10**30, "1" + "0" * 30)],
 )  # fmt: skip
 def test_numbers_are_written_in_digits(value: object, text: str) -> None:
     assert convert(value, "label") == text
@@ -102,3 +103,16 @@ def test_a_day_is_the_same_as_date_and_as_its_midnight(tmp_path: Path) -> None:
         values = pa.array([date(2024, 1, 31)]).cast(kind)
         assert labels_of(tmp_path / "a.parquet", values) == ["2024-01-31"], kind
     assert convert(datetime(2024, 1, 31, 0, 0, 1), "label") == "2024-01-31T00:00:01"  # noqa: DTZ001
+
+
+@pytest.mark.parametrize(
+    ("kind", "exact"), [(pa.float16(), 2**11), (pa.float32(), 2**24), (pa.float64(), 2**53)]
+)
+def test_a_float_that_stands_for_several_whole_numbers_is_no_name(
+    tmp_path: Path, kind: pa.DataType, exact: int
+) -> None:
+    values = pa.array([float(exact), 2.0 * exact, None, 1.0], pa.float64()).cast(kind)
+    pq.write_table(pa.table({"text": list("abcd"), "label": values}), tmp_path / "a.parquet")
+    found = read_file(tmp_path / "a.parquet", format="parquet")
+    assert found.column("label") == [str(exact), None, "1"]
+    assert found.reasons() == [(2, "inexact number")]
