@@ -4,6 +4,8 @@ A pointer of Git LFS is two lines of good text, and a page that a server gave in
 is text as well: read as rows they would be learnt from without a word.
 """
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
 from infra.errors import DataError
@@ -13,9 +15,12 @@ from tasks.sources.pinned import PinnedFile
 # How many bytes tell; a tar archive's name stands behind its first header.
 _LOOKED_AT: Final = 512
 _TAR_NAME: Final = slice(257, 262)
+_POINTER: Final = b"version https://git-lfs.github.com/spec/"
+# How files of data in a folder of a hub's data set end.
+_DATA_ENDINGS: Final = frozenset({".csv", ".tsv", ".json", ".jsonl", ".parquet", ".arrow", ".txt"})
 _BINARY: Final[tuple[tuple[bytes, str, str], ...]] = (
     (
-        b"version https://git-lfs.github.com/spec/",
+        _POINTER,
         "a pointer of Git LFS and not the data",
         "fetch the data with `git lfs pull`",
     ),
@@ -62,3 +67,21 @@ def check_kind(file: PinnedFile, format_: str) -> None:
             f"{file.uri} is a web page and no {format_} file, such as a server gives in place of "
             "a file that needs a login; fetch the file again"
         )
+
+
+def check_no_pointers(paths: Iterable[Path]) -> None:
+    """Make sure that no file of data is a pointer of Git LFS, as in a clone without `git lfs`.
+
+    Raises:
+        DataError: one is.
+
+    """
+    for path in paths:
+        if path.suffix.lower() not in _DATA_ENDINGS:
+            continue
+        with path.open("rb") as file:
+            if file.read(len(_POINTER)) == _POINTER:
+                raise DataError(
+                    f"{path} is a pointer of Git LFS and not the data; fetch the data with "
+                    "`git lfs pull`"
+                )

@@ -19,6 +19,7 @@ from infra.store import sha256_of_file
 from tasks.records.data import SourceFile, SourceVersion
 from tasks.sources.arrow_values import check_types, shard_of_batch
 from tasks.sources.columns import ReadColumn, columns_to_read, did_you_mean, find_columns
+from tasks.sources.file_kinds import check_no_pointers
 from tasks.sources.folders import check_found
 from tasks.sources.nested_names import names_of, top_names
 from tasks.sources.settings import HubSource
@@ -45,12 +46,14 @@ def pin_hub(settings: HubSource) -> tuple[SourceFile, ...]:
 
     Raises:
         SettingsError: the revision is missing, or the name is no id of the hub.
-        DataError: the folder does not exist, or holds no files.
+        DataError: the folder does not exist, or holds no files, or pointers of Git LFS.
 
     """
     folder = _local_folder(settings)
     if folder is not None:
-        return _files_of(folder, follow_links=settings.follow_links)
+        files = _files_of(folder, follow_links=settings.follow_links)
+        check_no_pointers(Path(file.uri) for file in files)
+        return files
     if not _HUB_ID.fullmatch(settings.dataset):
         raise SettingsError(
             f"source.dataset: {settings.dataset!r} is no id on the hub such as ag_news or "

@@ -222,6 +222,11 @@ def test_of_several_configurations_one_must_be_named(folder: Path) -> None:
         ("train.xml", "<a><b>c</b></a>", "rows are read from csv, json, parquet, arrow, text"),
         ("notes.rst", "no data", "cannot be read"),
         ("README.md", "# only a card", "cannot be read"),
+        (
+            "train.csv",
+            "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1\n",
+            "is a pointer of Git LFS and not the data; fetch the data with `git lfs pull`",
+        ),
     ],
 )
 def test_files_that_cannot_be_read_are_one_message(
