@@ -211,9 +211,8 @@ def _object_of(line: bytes, encoding: str) -> JsonObject:
     if b"\0" in line:
         raise WrongValueError(NUL_BYTE)
     try:
-        text = line.removeprefix(
-            codecs.BOM_UTF8
-        ).decode()  # where files were put one behind another
+        # A mark may stand here where files were put one behind another.
+        text = line.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError as error:
         raise WrongValueError(invalid_encoding(encoding)) from error
     return object_of(parse_json(text))
