@@ -9,17 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Self, TypeVar
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from infra.errors import SettingsError
 from infra.settings import explain_validation
+from infra.settings_models import SettingsModel, WrongSetting, are_valid, items_of, refuse
 from infra.yaml_files import parse_yaml
 from tasks.drift.settings import DriftSettings
 from tasks.evaluation.settings import EvaluationSettings
@@ -48,10 +42,8 @@ LINE_PATTERN: Final = rf"^[a-z0-9][a-z0-9-]{{0,{MAX_LINE_CHARACTERS - 1}}}$"
 Config = TypeVar("Config", bound="DataConfig")
 
 
-class DataConfig(BaseModel):
+class DataConfig(SettingsModel):
     """What the data of a line is and must be; the form of a check in the Prefect UI."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     line: str = Field(
         pattern=LINE_PATTERN,
@@ -100,14 +92,22 @@ class DataConfig(BaseModel):
     @model_validator(mode="after")
     def _tokens_can_be_counted(self) -> Self:
         """A tokenizer that is yet to be trained on the clean rows cannot choose them."""
-        for name in ("min_tokens", "max_tokens"):
-            value = getattr(self.contract, name)
-            if self.base_model.scratch and value is not None:
-                raise ValueError(
-                    f"contract.{name} is {value}, and counts tokens of a pretrained base model, "
-                    "but base_model.scratch builds one from the clean rows; set "
-                    f"contract.{name.replace('tokens', 'text_length')} (characters) instead"
-                )
+        counted = {
+            name: getattr(self.contract, name)
+            for name in ("min_tokens", "max_tokens")
+            if self.base_model.scratch and are_valid(self.contract, name)
+        }
+        refuse(
+            WrongSetting(
+                ("contract", name),
+                f"contract.{name} is {value}, and counts tokens of a pretrained base model, but "
+                "base_model.scratch builds one from the clean rows; set "
+                f"contract.{name.replace('tokens', 'text_length')} (characters) instead",
+                value,
+            )
+            for name, value in counted.items()
+            if value is not None
+        )
         return self
 
     @model_validator(mode="after")
@@ -160,37 +160,52 @@ class RetrainConfig(DataConfig):
         return self
 
     @model_validator(mode="after")
+    def _comparisons_name_assessed_groups(self) -> Self:
+        groups = self.source.group_columns
+        if unknown := self.fairness.unassessed(groups):
+            raise ValueError(
+                f"fairness.intersections or fairness.groups name {unknown}, which nothing "
+                f"assesses; assessed are {sorted(self.fairness.attributes(groups))}: add it to "
+                "fairness.identity_attributes or source.group_columns"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _gates_name_assessed_groups(self) -> Self:
         """A gate on groups that nobody assesses would stay undetermined after hours of training."""
         assessed = set(self.fairness.attributes(self.source.group_columns))
-        if unknown := self.fairness.unassessed(self.source.group_columns):
-            raise ValueError(
-                f"fairness.intersections or fairness.groups name {unknown}, which nothing "
-                f"assesses; assessed are {sorted(assessed)}: add it to "
-                "fairness.identity_attributes or source.group_columns"
+        named = {
+            place: (gate.metric, *gate.metric.split("."))
+            for place, gate in items_of(self.policy, "gates", "metric")
+        }
+        refuse(
+            WrongSetting(
+                ("policy", "gates", place, "metric"),
+                f"it names the attribute {attribute!r}, which is not assessed; assessed are "
+                f"{sorted(assessed)}: add it to fairness.identity_attributes or "
+                "source.group_columns, and a pair of two to fairness.intersections",
+                metric,
             )
-        for gate in self.policy.gates:
-            family, attribute, *_ = gate.metric.split(".")
-            if family == "fairness" and attribute not in assessed:
-                raise ValueError(
-                    f"policy.gates: {gate.metric} names the attribute {attribute!r}, which is not "
-                    f"assessed; assessed are {sorted(assessed)}: add it to "
-                    "fairness.identity_attributes or source.group_columns, and a pair of two to "
-                    "fairness.intersections"
-                )
+            for place, (metric, family, attribute, *_) in named.items()
+            if family == "fairness" and attribute not in assessed
+        )
         return self
 
     @model_validator(mode="after")
     def _gates_name_swaps(self) -> Self:
         """A gate on words that nobody swaps would stay undetermined, too."""
         made = self.counterfactuals.estimates
-        for gate in self.policy.gates:
-            if gate.family == "counterfactual" and gate.metric not in made:
-                raise ValueError(
-                    f"policy.gates: {gate.metric} is not measured; of counterfactuals are "
-                    f"{list(made)}: correct the name, or add the list to counterfactuals.swaps or "
-                    "the file to counterfactuals.templates"
-                )
+        refuse(
+            WrongSetting(
+                ("policy", "gates", place, "metric"),
+                f"{gate.metric} is not measured; of counterfactuals are {list(made)}: correct the "
+                "name, or add the list to counterfactuals.swaps or the file to "
+                "counterfactuals.templates",
+                gate.metric,
+            )
+            for place, gate in items_of(self.policy, "gates", "metric")
+            if gate.family == "counterfactual" and gate.metric not in made
+        )
         return self
 
 
@@ -219,7 +234,7 @@ def load_data_config(path: Path) -> DataConfig:
 
 def _read_settings(path: Path) -> dict[str, Any]:
     try:
-        content = parse_yaml(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"), keep_misread=True)
     except FileNotFoundError as error:
         raise SettingsError(f"no settings file at {path.absolute()}") from error
     except (UnicodeDecodeError, yaml.YAMLError, OSError) as error:

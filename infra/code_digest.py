@@ -39,6 +39,7 @@ CANNOT_SHAPE: Final[Mapping[str, str]] = {
     "infra.module_source": "makes the keys",
     "infra.model_registry": "speaks with MLflow; what it sends and finds are arguments and results",
     "infra.settings": "says where the servers are",
+    "infra.settings_models": "refuses wrong settings; those that it admits are arguments",
     "infra.store": "moves bytes, which are checked by their digest",
     "infra.tracking": "shows curves and metrics in MLflow; what is read back completes them there",
     "infra.write_once": "keeps in MLflow which ledger entries count; promotion is never kept",

@@ -16,8 +16,10 @@ prefect   PREFECT_API_URL
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import date
+from math import isfinite
 from pathlib import Path
 from string import Template
 from typing import Self
@@ -29,7 +31,10 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from infra.errors import SettingsError
+from infra.settings_models import SettingsModel
+from infra.yaml_files import Misread, misread_in
 
+EXACT = 1e6  # a hint writes no number from here on, since six digits do not tell it
 STACK_ENV_FILE = "stack.env"
 USER_ENV_FILE = ".env"
 ENDPOINT_VARIABLE = "ASSAYLINE_STORE_ENDPOINT_URL"
@@ -54,7 +59,7 @@ NAMING_VARIABLES = frozenset(
 )
 
 
-class Settings(BaseSettings):
+class Settings(SettingsModel, BaseSettings):
     """The addresses and keys of the object store, MLflow and Prefect."""
 
     model_config = SettingsConfigDict(
@@ -174,7 +179,7 @@ class Settings(BaseSettings):
         return environment
 
 
-class StackSettings(BaseSettings):
+class StackSettings(SettingsModel, BaseSettings):
     """How `assayline up` starts the local servers."""
 
     model_config = SettingsConfigDict(
@@ -348,23 +353,31 @@ def explain_validation(error: ValidationError, source: str, prefix: str = "") ->
         prefix: what turns a field's name into the variable that sets it.
 
     """
-    lines = []
-    for item in _own_errors(error):
-        key = ".".join(str(part) for part in item["loc"])
-        if prefix and key.islower():
-            key = f"{prefix}{key}".upper()
-        if item["type"] == "extra_forbidden":
-            lines.append(f"  {key}: unknown setting; remove it or correct its spelling")
-        elif item["type"] == "missing":
-            lines.append(f"  {key}: missing; add it")
-        elif not key:  # the input is then the whole source, which may hold secrets
-            lines.append(f"  {item['msg']}")
-        else:
-            seen = _without_passwords(repr(item["input"]))
-            hint = _hint_at_quotes(item)
-            told = item["msg"].removeprefix("Value error, ")
-            lines.append(f"  {key}: {told} (value seen: {seen}{hint})")
+    lines = dict.fromkeys(line for item in _own_errors(error) for line in _told(item, prefix))
     return f"{source} has {len(lines)} wrong setting(s):\n" + "\n".join(lines)
+
+
+def _told(item: ErrorDetails, prefix: str) -> Iterator[str]:
+    """One error: the key, what is wrong, the value, the mend; and what YAML misread in it."""
+    key, seen = ".".join(str(part) for part in item["loc"]), item["input"]
+    if prefix and key.islower():
+        key = f"{prefix}{key}".upper()
+    if not isinstance(seen, Misread) or item["type"] == "extra_forbidden":
+        yield f"  {key}: {_wrong(item)}" if key else f"  {_wrong(item)}"
+    if item["loc"] and item["type"] not in {"missing", "value_error"}:  # of these it is the whole
+        yield from (f"  {key}: {one.why} (line {one.line})" for one in misread_in(seen))
+
+
+def _wrong(item: ErrorDetails) -> str:
+    seen = item["input"]
+    told = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "extra_forbidden":
+        return "unknown setting; remove it or correct its spelling"
+    if item["type"] == "missing":
+        return "missing; add it"
+    if item["type"] == "value_error" and isinstance(seen, dict):  # several settings, and secrets
+        return told
+    return f"{told} (value seen: {_without_passwords(repr(seen))}{_hint(item)})"
 
 
 def _own_errors(error: ValidationError) -> list[ErrorDetails]:
@@ -386,16 +399,45 @@ def _own_errors(error: ValidationError) -> list[ErrorDetails]:
     ]
 
 
-def _hint_at_quotes(item: ErrorDetails) -> str:
-    """What to do where YAML made something else of a word."""
-    if item["type"] != "string_type":
+def _hint(item: ErrorDetails) -> str:
+    """What to do where YAML made something else of a value than was meant."""
+    kind, seen = item["type"], item["input"]
+    if kind == "string_type":
+        return _hint_at_quotes(seen)
+    if not kind.startswith(("int_", "float_")):
         return ""
-    seen = item["input"]
+    if isinstance(seen, date):
+        return "; YAML reads it as a date: write a number"
+    if seen is None:
+        return "; YAML reads ~, null and an empty value as none: write a number, or leave it out"
+    meant = _number_meant(seen) if isinstance(seen, str) else None
+    is_right = meant is not None and (kind.startswith("float_") or meant == int(meant))
+    return f"; write {meant:g}" if is_right and abs(meant or 0) < EXACT else ""
+
+
+def _hint_at_quotes(seen: object) -> str:
     if isinstance(seen, bool):
         return "; YAML reads yes, no, on, off, true and false so: quote the word, as in 'yes'"
+    if seen is None:
+        return "; YAML reads ~, null and an empty value so: quote the word, as in 'null'"
     if isinstance(seen, int | float | date):
         return "; quote it, so that it is read as text"
     return ""
+
+
+def _number_meant(text: str) -> float | None:
+    """The number that somebody means by a text which is none to YAML or pydantic."""
+    share = 100 if text.endswith("%") else 1
+    plain = text.removesuffix("%").strip()
+    if re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?", plain):
+        plain = plain.replace(",", "")
+    if re.fullmatch(r"[-+]?0[xob][0-9a-fA-F]+", plain):
+        with suppress(ValueError):
+            return int(plain, 0)
+    with suppress(ValueError):
+        number = float(plain.replace(",", ".")) / share
+        return number if isfinite(number) else None
+    return None
 
 
 def _without_passwords(shown: str) -> str:

@@ -7,7 +7,8 @@ somebody walks over them (CWE-776).
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
@@ -15,30 +16,50 @@ import yaml
 MAX_BYTES: Final = 1_000_000
 MAX_DEPTH: Final = 64
 MAX_VALUES: Final = 100_000
+SHOWN: Final = 40  # characters of a value that cannot be read
 
 # Octal numbers, and those of base 60.
 _READ_OTHERWISE: Final = re.compile(r"[-+]?(0[0-7_]+|[0-9_]+(:[0-5]?[0-9])+)")
 _MERGE_TAG: Final = "tag:yaml.org,2002:merge"
 
 
-def parse_yaml(text: str) -> Any:
+@dataclass(frozen=True)
+class Misread:
+    """What stands in the place of a value that YAML 1.1 reads otherwise than a person, or not.
+
+    Attributes:
+        text: as it stands in the file.
+        why: what would become of it, and what would be right.
+        line: of the file, from 1.
+    """
+
+    text: str
+    why: str
+    line: int
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def parse_yaml(text: str, *, keep_misread: bool = False) -> Any:
     """The value of one YAML document.
 
     Args:
         text: of at most `MAX_BYTES`, nested at most `MAX_DEPTH` deep, standing for at most
             `MAX_VALUES` values with its aliases written out.
+        keep_misread: put a `Misread` in the place of a value that is read otherwise than a person
+            would, for who refuses it together with all else that is wrong.
 
     Raises:
-        yaml.YAMLError: it is no YAML, is beyond a limit, or gives a key twice; with the line.
+        yaml.YAMLError: it is no YAML, is beyond a limit, gives a key twice, or holds a value that
+            is read otherwise than a person would; with the line.
 
     """
     if (size := len(text.encode(errors="surrogatepass"))) > MAX_BYTES:
         raise yaml.YAMLError(f"it has {size:,} bytes; right are at most {MAX_BYTES:,}")
-    try:
-        # Derives from SafeLoader, and only refuses more.
-        return yaml.load(text, Loader=_LimitedLoader)  # noqa: S506  # nosec B506
-    except (ValueError, OverflowError) as error:  # such as the 13th month of a date
-        raise yaml.YAMLError(f"it holds a value that cannot be read: {error}") from error
+    # Both derive from SafeLoader, and only refuse more.
+    loader = _KeepingLoader if keep_misread else _LimitedLoader
+    return yaml.load(text, Loader=loader)  # noqa: S506  # nosec B506
 
 
 class _LimitedLoader(yaml.SafeLoader):
@@ -65,20 +86,77 @@ class _LimitedLoader(yaml.SafeLoader):
                 raise _refused(f"with its aliases it has more than {MAX_VALUES:,} values", event)
         return node
 
-    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+    def misread(self, node: yaml.ScalarNode, why: str) -> Any:
+        """Refuse a value, which a person did not mean as it is read."""
+        raise yaml.constructor.ConstructorError(None, None, why, node.start_mark)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> Any:
         """A whole number, but none that YAML 1.1 reads otherwise than a person: 012 as 10."""
+        value = int(super().construct_yaml_int(node))
         if _READ_OTHERWISE.fullmatch(node.value):
-            value = super().construct_yaml_int(node)
-            raise yaml.constructor.ConstructorError(
-                None, None,
+            return self.misread(
+                node,
                 f"{node.value} would be read as the number {value} (YAML 1.1); write the number "
                 "without a zero or colon in it, or quote it where it is text",
-                node.start_mark,
-            )  # fmt: skip
-        return int(super().construct_yaml_int(node))
+            )
+        return value
+
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> Any:
+        """A number with a point, but none of base 60: 1:30.5 as 90.5."""
+        value = float(super().construct_yaml_float(node))
+        if ":" in node.value:
+            return self.misread(
+                node,
+                f"{node.value} would be read as the number {value:g} (YAML 1.1); write the number "
+                "without a colon in it, or quote it where it is text",
+            )
+        return value
 
 
-_LimitedLoader.add_constructor("tag:yaml.org,2002:int", _LimitedLoader.construct_yaml_int)
+class _KeepingLoader(_LimitedLoader):
+    def misread(self, node: yaml.ScalarNode, why: str) -> Misread:
+        return Misread(_short(node.value), why, node.start_mark.line + 1)
+
+
+def _scalar(construct: Callable[[Any, Any], Any]) -> Callable[[Any, yaml.ScalarNode], Any]:
+    """Take a value that cannot be made, such as the 13th month of a date, for misread."""
+
+    def constructed(loader: _LimitedLoader, node: yaml.ScalarNode) -> Any:
+        try:
+            return construct(loader, node)
+        except (ValueError, OverflowError) as error:
+            return loader.misread(
+                node,
+                f"{_short(node.value)} cannot be read: {error}; correct it, or quote it where it "
+                "is text",
+            )
+
+    return constructed
+
+
+for _kind, _construct in {
+    "int": _LimitedLoader.construct_yaml_int,
+    "float": _LimitedLoader.construct_yaml_float,
+    "timestamp": _LimitedLoader.construct_yaml_timestamp,
+}.items():
+    _LimitedLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", _scalar(_construct))
+    _KeepingLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", _scalar(_construct))
+
+
+def misread_in(value: Any) -> Iterator[Misread]:
+    """All that was misread in a value as `parse_yaml` keeps it."""
+    if isinstance(value, Misread):
+        yield value
+    elif isinstance(value, dict):
+        for pair in value.items():
+            yield from misread_in(list(pair))
+    elif isinstance(value, list):
+        for item in value:
+            yield from misread_in(item)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _inside(node: yaml.Node) -> Iterator[yaml.Node]:

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import Field, FiniteFloat, model_validator
+
+from infra.settings_models import SettingsModel
 
 ALPHA = 0.05
 # Holm's procedure judges the k-th of m gates at ALPHA / (m - k + 1), so an estimate carries an
@@ -79,10 +81,8 @@ def undetermined(name: str, n: int, reason: str) -> Estimate:
     return Estimate(name, None, n, method="none", reason=reason)
 
 
-class Gate(BaseModel):
+class Gate(SettingsModel):
     """A rule over one estimate: its interval must lie wholly on the right side of a threshold."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     metric: str = Field(
         # After the family anything may follow: a label or a group may be called "R&D" or "3.5+".

@@ -3,21 +3,21 @@
 from math import ceil
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from infra.settings_models import SettingsModel
 
 # drift.label_shares, text_length, vocabulary, unknown_tokens, domain_classifier and embeddings.
 _CHECKS = 6
 
 
-class DriftSettings(BaseModel):
+class DriftSettings(SettingsModel):
     """When the data of a run counts as drifted from that of the champion.
 
     A check calls drift only if its p-value, corrected over all checks by Benjamini and Hochberg,
     is below ``false_discovery_rate``, and its effect size reaches its own limit: with many rows
     any difference is significant, with few any is large.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     on_drift: Literal["report", "refuse"] = Field(
         default="report",

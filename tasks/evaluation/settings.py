@@ -2,16 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
+from pydantic import Field, FiniteFloat, field_validator
 
+from infra.settings_models import SettingsModel
 from tasks.evaluation.expressions import check_expression
 from tasks.verdicts import MAX_FAMILY
 
 
-class SliceSettings(BaseModel):
+class SliceSettings(SettingsModel):
     """Which parts of the test rows are looked at on their own."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     by: tuple[str, ...] = Field(
         default=("length", "unknown_share", "label", "language"),
@@ -56,10 +55,8 @@ class SliceSettings(BaseModel):
         return where
 
 
-class EvaluationSettings(BaseModel):
+class EvaluationSettings(SettingsModel):
     """How quality is measured."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     repeats: int = Field(
         default=10_000,

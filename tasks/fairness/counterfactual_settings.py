@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from infra.settings_models import SettingsModel
 from tasks.protected_groups.swapping import shipped_swaps
 from tasks.protected_groups.templates import shipped_templates
 from tasks.verdicts import MAX_FAMILY
@@ -13,10 +14,8 @@ from tasks.verdicts import MAX_FAMILY
 MEASURES = ("flip_rate", "score_shift", "largest_shift")
 
 
-class CounterfactualSettings(BaseModel):
+class CounterfactualSettings(SettingsModel):
     """Which words of the test rows are swapped for those of another group."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     swaps: tuple[str, ...] = Field(
         default=("gendered_words", "names_by_gender"),

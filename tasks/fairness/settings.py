@@ -1,7 +1,8 @@
 """Settings of the fairness assessment."""
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from infra.settings_models import SettingsModel
 from tasks.protected_groups.group_names import AND, MAX_GROUPS
 from tasks.protected_groups.term_lists import check_attributes
 from tasks.verdicts import MAX_FAMILY
@@ -9,10 +10,8 @@ from tasks.verdicts import MAX_FAMILY
 LEAST_GROUPS = 2
 
 
-class FairnessSettings(BaseModel):
+class FairnessSettings(SettingsModel):
     """Which groups are assessed, and on how many rows at least."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     identity_attributes: tuple[str, ...] = Field(
         default=("gender",),

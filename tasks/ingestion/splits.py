@@ -3,8 +3,9 @@
 import math
 from typing import TYPE_CHECKING, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from infra.settings_models import SettingsModel
 from tasks.records.data import SPLITS
 
 if TYPE_CHECKING:
@@ -15,10 +16,8 @@ if TYPE_CHECKING:
 _HASH_RANGE = 2**64
 
 
-class SplitSettings(BaseModel):
+class SplitSettings(SettingsModel):
     """Shares of the splits. Each label is split alike, in expectation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     train: float = Field(default=0.6, gt=0, lt=1, description="Share of texts to train on.")
     validation: float = Field(

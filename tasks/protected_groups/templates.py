@@ -8,11 +8,12 @@ from string import Formatter
 from typing import Annotated, Final, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from infra.errors import SettingsError
 from infra.local_files import check_regular
 from infra.settings import explain_validation
+from infra.settings_models import SettingsModel
 from infra.yaml_files import parse_yaml
 
 TEMPLATES_FOLDER: Final = Path(__file__).parent / "template_files"
@@ -34,7 +35,7 @@ class Filled:
     texts: dict[str, str]
 
 
-class TemplateFile(BaseModel):
+class TemplateFile(SettingsModel):
     """Sentences with slots in braces, and what fills them.
 
     Attributes:
@@ -44,11 +45,9 @@ class TemplateFile(BaseModel):
 
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     templates: Terms
     groups: dict[str, dict[str, str]] = Field(min_length=2)
-    neutral: dict[str, Terms] = {}
+    neutral: dict[str, Terms] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _slots_have_terms(self) -> Self:

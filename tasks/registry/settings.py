@@ -3,8 +3,9 @@
 from collections import Counter
 from typing import Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from infra.settings_models import SettingsModel, WrongSetting, items_of, refuse
 from tasks.verdicts import CORRECTED_FAMILIES, MAX_FAMILY, Gate
 
 SAME_PREDICTIONS: Final = "staging.same_predictions"
@@ -19,10 +20,8 @@ LEAST_LATENCY_REQUESTS: Final = 72
 OnOutsideMove = Literal["refuse", "restore", "accept"]
 
 
-class RegistrySettings(BaseModel):
+class RegistrySettings(SettingsModel):
     """How the line stands to what is done in MLflow's registry past it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     on_outside_move: OnOutsideMove = Field(
         default="refuse",
@@ -33,10 +32,8 @@ class RegistrySettings(BaseModel):
     )
 
 
-class StagingSettings(BaseModel):
+class StagingSettings(SettingsModel):
     """How the registered artifact is tried in a process of its own."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     rows: int = Field(
         default=64,
@@ -69,10 +66,8 @@ class StagingSettings(BaseModel):
     )
 
 
-class PolicySettings(BaseModel):
+class PolicySettings(SettingsModel):
     """The gates that a candidate must all pass before it takes over production."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     gates: tuple[Gate, ...] = Field(
         description="Every gate of the line; a list of your own replaces the one of the task type "
@@ -81,13 +76,17 @@ class PolicySettings(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _leaves_no_door_open(self) -> Self:
+    def _proves_quality(self) -> Self:
         proven = any(g.family in PROVING_FAMILIES and g.at_least is not None for g in self.gates)
         if not proven:
             raise ValueError(
                 "the policy proves no quality; add an at_least gate on quality.* or baseline.*, "
                 "for example {metric: quality.macro_f1, at_least: 0.5}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _asks_for_what_was_evaluated(self) -> Self:
         thresholds = [g.at_least for g in self.gates if g.metric == SAME_PREDICTIONS]
         if not any(t is not None and LEAST_SAME_PREDICTIONS <= t <= 1 for t in thresholds):
             raise ValueError(
@@ -99,21 +98,30 @@ class PolicySettings(BaseModel):
 
     @model_validator(mode="after")
     def _each_gate_once(self) -> Self:
-        seen = Counter((g.metric, g.at_least is not None) for g in self.gates)
-        for (metric, lower), count in seen.items():
-            if count > 1:
-                side = "at_least" if lower else "at_most"
-                raise ValueError(f"{metric} has {count} gates with {side}; keep the strictest")
+        gates = [gate for _, gate in items_of(self, "gates", *Gate.model_fields)]
+        seen = Counter((g.metric, "at_most" if g.at_least is None else "at_least") for g in gates)
+        refuse(
+            WrongSetting(
+                ("gates",), f"{metric} has {count} gates with {side}; keep the strictest", metric
+            )
+            for (metric, side), count in seen.items()
+            if count > 1
+        )
         return self
 
     @model_validator(mode="after")
     def _families_can_be_corrected(self) -> Self:
-        for family, count in Counter(g.family for g in self.gates).items():
-            if family in CORRECTED_FAMILIES and count > MAX_FAMILY:
-                raise ValueError(
-                    f"the family {family} has {count} gates, and Holm's correction is made for at "
-                    f"most {MAX_FAMILY}; gate what has meaning and rows, and report the rest"
-                )
+        counted = Counter(gate.family for _, gate in items_of(self, "gates", "metric"))
+        refuse(
+            WrongSetting(
+                ("gates",),
+                f"the family {family} has {count} gates, and Holm's correction is made for at "
+                f"most {MAX_FAMILY}; gate what has meaning and rows, and report the rest",
+                count,
+            )
+            for family, count in counted.items()
+            if family in CORRECTED_FAMILIES and count > MAX_FAMILY
+        )
         return self
 
 

@@ -1,14 +1,13 @@
 """Settings of the look at who and what the rows stand for."""
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from infra.settings_models import SettingsModel
 from tasks.protected_groups.term_lists import check_attributes
 
 
-class RepresentationSettings(BaseModel):
+class RepresentationSettings(SettingsModel):
     """Which groups are looked at before training, and how."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     identity_attributes: tuple[str, ...] = Field(
         default=("gender", "religion", "age"),

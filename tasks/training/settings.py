@@ -2,18 +2,17 @@
 
 from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from infra.errors import SettingsError
+from infra.settings_models import SettingsModel
 
 if TYPE_CHECKING:
     from tasks.task_types.learner import Learner
 
 
-class TrainingSettings(BaseModel):
+class TrainingSettings(SettingsModel):
     """How a base model is fine-tuned."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     epochs: int = Field(default=2, ge=1, le=1000, description="Passes over the training split.")
     learning_rate: float = Field(
@@ -150,22 +149,34 @@ class TrainingSettings(BaseModel):
         )
 
     @model_validator(mode="after")
-    def _methods_agree(self) -> Self:
+    def _layers_decay_where_they_learn(self) -> Self:
         if self.method in {"frozen", "lora"} and self.layer_decay < 1:
             raise ValueError(
                 f"layer_decay {self.layer_decay:g} has no effect with method {self.method}; set "
                 "it to 1"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _shards_are_shared(self) -> Self:
         if self.sharding == "fsdp" and self.workers == 1:
             raise ValueError(
                 "sharding fsdp shares a model between workers, and workers is 1; set workers to "
                 "the number of GPUs"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _adapters_are_not_sharded(self) -> Self:
         if self.sharding == "fsdp" and self.method == "lora":
             raise ValueError(
                 "sharding fsdp is not for method lora, whose adapters are small; set sharding to "
                 "none"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _plateaus_need_no_warm_up(self) -> Self:
         if self.schedule == "on_plateau" and self.warmup_ratio > 0:
             raise ValueError(
                 f"warmup_ratio {self.warmup_ratio:g} has no effect with schedule on_plateau; set "

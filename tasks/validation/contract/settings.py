@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from infra.settings_models import SettingsModel, WrongSetting, are_valid, refuse
 from tasks.sources import shards
 from tasks.validation.contract.language_codes import LANGUAGES, SCRIPTS
 from tasks.validation.contract.messages import excerpt, nearest
@@ -60,10 +61,8 @@ TagScheme = Literal["BIO", "any"]
 ControlTokenPolicy = Literal["text", "quarantine", "fail"]
 
 
-class ContractSettings(BaseModel):
+class ContractSettings(SettingsModel):
     """What is asked of each row, and of the rows that are left."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     labels: tuple[str, ...] | None = Field(
         default=None,
@@ -205,21 +204,30 @@ class ContractSettings(BaseModel):
         return scripts
 
     @model_validator(mode="after")
+    def _shares_by_reason_are_shares(self) -> Self:
+        refuse(
+            WrongSetting(
+                ("max_quarantine_share_by_reason", reason),
+                f"{share:g} for {reason!r} is no share; name one from 0 to 1",
+                share,
+            )
+            for reason, share in self.max_quarantine_share_by_reason.items()
+            if not 0 <= share <= 1
+        )
+        return self
+
+    @model_validator(mode="after")
     def _reasons_are_known(self) -> Self:
         known = tuple(self._reasons())
-        for reason, share in self.max_quarantine_share_by_reason.items():
-            if not 0 <= share <= 1:
-                raise ValueError(
-                    f"max_quarantine_share_by_reason: {share:g} for {reason!r} is no share; "
-                    "name one from 0 to 1"
-                )
-            if reason not in known and not reason.startswith((_MISSING, _INVALID_ENCODING)):
-                near = nearest(reason, known)
-                meant = f"; did you mean {near!r}?" if near else f": {', '.join(known)}"
-                raise ValueError(
-                    f"max_quarantine_share_by_reason: {reason!r} is no reason for which a row is "
-                    f"put aside{meant}"
-                )
+        refuse(
+            WrongSetting(
+                ("max_quarantine_share_by_reason", reason),
+                f"{reason!r} is no reason for which a row is put aside{_meant(reason, known)}",
+                share,
+            )
+            for reason, share in self.max_quarantine_share_by_reason.items()
+            if reason not in known and not reason.startswith((_MISSING, _INVALID_ENCODING))
+        )
         return self
 
     def check_columns(self, columns: Sequence[str]) -> None:
@@ -232,15 +240,16 @@ class ContractSettings(BaseModel):
             ValueError: there is such a reason.
 
         """
-        for reason in self.max_quarantine_share_by_reason:
-            name = reason.removeprefix(_MISSING)
-            if name != reason and name not in columns:
-                near = nearest(name, columns)
-                meant = f"; did you mean {_MISSING + near!r}?" if near else f": {_list(columns)}"
-                raise ValueError(
-                    f"contract.max_quarantine_share_by_reason: {reason!r} names no column of the "
-                    f"task type{meant}"
-                )
+        known = tuple(f"{_MISSING}{column}" for column in columns)
+        refuse(
+            WrongSetting(
+                ("contract", "max_quarantine_share_by_reason", reason),
+                f"{reason!r} names no column of the task type{_meant(reason, known)}",
+                share,
+            )
+            for reason, share in self.max_quarantine_share_by_reason.items()
+            if reason.startswith(_MISSING) and reason not in known
+        )
 
     def _reasons(self) -> Iterator[str]:
         """All reasons for which a row can be put aside."""
@@ -249,17 +258,29 @@ class ContractSettings(BaseModel):
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:
-        for low, high in (
+        bounds = (
             ("min_text_length", "max_text_length"),
             ("min_tokens", "max_tokens"),
             ("min_length_ratio", "max_length_ratio"),
             ("min_target", "max_target"),
             ("min_label_share", "max_label_share"),
-        ):
-            least, most = getattr(self, low), getattr(self, high)
-            if least is not None and most is not None and least > most:
-                raise ValueError(f"{low} {least} exceeds {high} {most}")
+        )
+        valid = [
+            (low, getattr(self, low), high, getattr(self, high))
+            for low, high in bounds
+            if are_valid(self, low, high)
+        ]
+        refuse(
+            WrongSetting((low,), f"{low} {least} exceeds {high} {most}", least)
+            for low, least, high, most in valid
+            if least is not None and most is not None and least > most
+        )
         return self
+
+
+def _meant(word: str, known: Sequence[str]) -> str:
+    near = nearest(word, known)
+    return f"; did you mean {near!r}?" if near else f": {', '.join(known)}"
 
 
 def _list(values: Sequence[str] | dict[str, str]) -> str:

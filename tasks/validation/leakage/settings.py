@@ -2,13 +2,13 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from infra.settings_models import SettingsModel
 
 
-class BenchmarkSettings(BaseModel):
+class BenchmarkSettings(SettingsModel):
     """A public or private held-out set that no training row may overlap."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9-]*$", description="What the report calls the benchmark."
@@ -21,10 +21,8 @@ class BenchmarkSettings(BaseModel):
     column: str = Field(default="text", min_length=1, description="Column of the text in a table.")
 
 
-class LeakageSettings(BaseModel):
+class LeakageSettings(SettingsModel):
     """Which likeness of two rows counts, and what becomes of such rows."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     across_splits: Literal["quarantine", "report"] = Field(
         default="quarantine",

@@ -2,7 +2,9 @@
 
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
+
+from infra.settings_models import SettingsModel
 
 Action = Literal["allow", "redact", "quarantine", "fail"]
 PersonalDataKind = Literal[
@@ -11,10 +13,8 @@ PersonalDataKind = Literal[
 _NEVER_ALLOWED: Final = "secret"
 
 
-class PrivacySettings(BaseModel):
+class PrivacySettings(SettingsModel):
     """What becomes of each kind of personal data that a text holds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     policy: dict[PersonalDataKind, Action] = Field(
         default_factory=dict,
