@@ -4,7 +4,7 @@
 """
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,16 +12,39 @@ from typing import Any, NamedTuple
 import yaml
 
 from infra.errors import AssaylineError, StackError
-from infra.local.deployments import PREFECT_FILE, Registration, read_prefect_file
+from infra.local.deployments import PREFECT_FILE, Registration, read_prefect_file, record_of
 from infra.local.prefect_setup import register_deployments
-from infra.prefect_api import PrefectApi
+from infra.prefect_api import Deployment, PrefectApi
 from infra.settings import Settings, load_stack_settings
 from infra.yaml_files import parse_yaml
 
 TAG = "assayline"
 LINE_FILE_ENDING = ".prefect.yaml"
+# Of a flow run that has not ended. Scheduled is also one that waits for its turn.
+GOING_ON = ("RUNNING", "PENDING", "PAUSED", "CANCELLING", "SCHEDULED")
 
 Entry = Mapping[str, Any]
+
+
+class Removed(NamedTuple):
+    """What `remove_line` has removed, and where the line's settings are.
+
+    Attributes:
+        deployments: as `flow/name`.
+        files: of the home folder.
+        config: the settings file of a line of the user's own, if it was registered here.
+        named_in: the prefect.yaml that names the line still; None for a line of the user's own.
+    """
+
+    deployments: tuple[str, ...]
+    files: tuple[str, ...]
+    config: str | None
+    named_in: str | None
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether nothing was there to be removed."""
+        return not self.deployments and not self.files
 
 
 class Definitions(NamedTuple):
@@ -164,6 +187,56 @@ def ensure_deployments(settings: Settings, line: str, config: Path) -> Registrat
     own = line_file(content, line, config.absolute())
     path.write_text(yaml.safe_dump(own, sort_keys=False), encoding="utf-8")
     return register_deployments(prefect_api, settings, project, path)
+
+
+def remove_line(settings: Settings, line: str) -> Removed:
+    """Remove the deployments of a line with their schedules, and what is kept here to renew them.
+
+    Args:
+        settings: of the servers.
+        line: its name.
+
+    Raises:
+        StackError: a run of the line is going on or waits, or Prefect is not up.
+    """
+    prefect_file = load_stack_settings().project / PREFECT_FILE
+    content = read_prefect_file(prefect_file)
+    entrypoints = {flow["entrypoint"] for flow in definitions_of(content).flows}
+    prefect_api = PrefectApi(settings)
+    standing = {
+        name: deployment
+        for name, deployment in sorted(prefect_api.deployments().items())
+        if deployment.name == line and deployment.entrypoint in entrypoints
+    }
+    _refuse_while_it_runs(prefect_api, line, standing.values())
+    own = _folder(settings) / f"{line}{LINE_FILE_ENDING}"
+    config = str(_config_in(own)) if own.is_file() else None
+    for deployment in standing.values():
+        prefect_api.delete_deployment(deployment)
+    files = [path for path in (own, record_of(own, settings.home.absolute())) if path.is_file()]
+    for path in files:
+        path.unlink()
+    is_named = line in {entry["name"] for entry in content.get("deployments") or ()}
+    return Removed(
+        tuple(standing), tuple(map(str, files)), config, str(prefect_file) if is_named else None
+    )
+
+
+def _refuse_while_it_runs(
+    prefect_api: PrefectApi, line: str, deployments: Iterable[Deployment]
+) -> None:
+    """With a deployment Prefect removes the runs that wait; one that runs would go on unseen."""
+    under_way = [
+        run
+        for run in prefect_api.runs_of(deployments, GOING_ON)
+        if run.state.type != "SCHEDULED" or not run.auto_scheduled
+    ]
+    if under_way:
+        named = ", ".join(f"{run.name} ({run.state.type.lower()})" for run in under_way)
+        raise StackError(
+            f"{line} is not forgotten while a run of it is going on or waits: {named}; wait for "
+            "its end, or cancel it"
+        )
 
 
 def renew_own_lines(

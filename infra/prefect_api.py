@@ -59,6 +59,7 @@ class FlowRun(BaseModel):
     state: FlowRunState
     tags: tuple[str, ...] = ()
     labels: Mapping[str, Any] = {}
+    auto_scheduled: bool = False
     infrastructure_pid: str | None = None
 
 
@@ -144,6 +145,18 @@ class PrefectApi:
         """One flow run; None where there is none of this id."""
         found = self._get_or_none(f"/flow_runs/{run_id}")
         return None if found is None else FlowRun.model_validate(found)
+
+    def runs_of(self, deployments: Iterable[Deployment], states: Iterable[str]) -> list[FlowRun]:
+        """The flow runs of these deployments that are in one of these types of states."""
+        ids = sorted(str(deployment.id) for deployment in deployments)
+        if not ids:
+            return []
+        body = {
+            "deployments": {"id": {"any_": ids}},
+            "flow_runs": {"state": {"type": {"any_": sorted(states)}}},
+        }
+        found = self._pages("/flow_runs/filter", body)
+        return TypeAdapter(list[FlowRun]).validate_python(found)
 
     def end_flow_run(self, run_id: UUID, state: str, message: str) -> None:
         """Put a flow run that cannot report itself any more into a final state."""

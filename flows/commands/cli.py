@@ -51,6 +51,8 @@ for command, summary in {
     "verify_command:verify": "Read back every version, the ledger and all kept results of a line, "
     "and say what is not as it was written.",
     "line_commands:why": "Show what made each stage of a line run when it last did, by name.",
+    "forget_command:forget": "Remove a line's deployments and schedules; its versions, ledger and "
+    "reports are kept.",
     "line_commands:report": "Fetch the HTML report of a judged version, and say where it is.",
 }.items():
     app.command(

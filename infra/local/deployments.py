@@ -44,7 +44,7 @@ def register(
     """Register every deployment of a prefect.yaml, unless nothing that shapes them has changed.
 
     A deployment that this file named at the last registration, and no longer does, is removed with
-    its schedule.
+    its schedule. A schedule of Prefect's UI stays where the file gives none, as with `prefect deploy`.
 
     Args:
         prefect_file: the file.
@@ -57,7 +57,7 @@ def register(
         StackError: the file cannot be read, or Prefect refuses it.
 
     """
-    record = home / f"deployments-{prefect_file.stem}.json"
+    record = record_of(prefect_file, home)
     digest = _digest(prefect_file, project, prefect_api.url)
     last = _read_record(record)
     standing = prefect_api.deployments()
@@ -74,6 +74,11 @@ def register(
     entry = {"digest": digest, "names": current, "url": prefect_api.url}
     write_private(record, json.dumps(entry, indent=1))
     return Registration(current, renewed=True)
+
+
+def record_of(prefect_file: Path, home: Path) -> Path:
+    """Where the home folder keeps what was registered of a prefect.yaml."""
+    return home / f"deployments-{prefect_file.stem}.json"
 
 
 def _run_prefect_deploy(
