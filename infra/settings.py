@@ -1,7 +1,8 @@
 """Where the servers are and how to reach them: the only reader of the environment.
 
-A variable of the environment wins over ``.env`` in the working directory, and that over
-``stack.env``, which `assayline up` writes for the servers that it starts itself.
+A variable of the environment wins over ``.env`` in the working directory, that over ``.env`` beside
+the stack's home folder, and that over ``stack.env``, which `assayline up` writes for the servers
+that it starts itself. Which home folder that is, `home_folder` says.
 
 A server is *external*, so that `assayline up` checks it and does not start it, as soon as the
 environment or ``.env`` names it with another value than ``stack.env`` does:
@@ -31,10 +32,14 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from infra.errors import SettingsError
+from infra.running_stacks import RunningStack, running_stacks
 from infra.settings_models import SettingsModel
 from infra.yaml_files import Misread, misread_in
 
 EXACT = 1e6  # a hint writes no number from here on, since six digits do not tell it
+PROJECT = Path(__file__).resolve().parents[1]
+HOME_VARIABLE = "ASSAYLINE_HOME"
+HOME_NAME = ".assayline"
 STACK_ENV_FILE = "stack.env"
 USER_ENV_FILE = ".env"
 ENDPOINT_VARIABLE = "ASSAYLINE_STORE_ENDPOINT_URL"
@@ -71,7 +76,7 @@ class Settings(SettingsModel, BaseSettings):
     )
 
     home: Path = Field(
-        default=Path(".assayline"), description="Folder of the local servers' data, logs and keys."
+        default=Path(HOME_NAME), description="Folder of the local servers' data, logs and keys."
     )
     store_endpoint_url: str | None = Field(
         default=None, description="S3 endpoint, for example http://127.0.0.1:19000; None is AWS."
@@ -219,8 +224,7 @@ class StackSettings(SettingsModel, BaseSettings):
         "prefect; None is SQLite in the home folder.",
     )
     project: Path = Field(
-        default=Path(__file__).resolve().parents[1],
-        description="Folder that holds prefect.yaml and the flows.",
+        default=PROJECT, description="Folder that holds prefect.yaml and the flows."
     )
 
     @model_validator(mode="after")
@@ -258,8 +262,58 @@ class StackSettings(SettingsModel, BaseSettings):
 
 
 def home_folder() -> Path:
-    """Where the local servers keep their data, as an absolute path (ASSAYLINE_HOME)."""
-    return Path(_given().get("ASSAYLINE_HOME") or ".assayline").expanduser().absolute()
+    """Where the local servers keep their data, as an absolute path.
+
+    ASSAYLINE_HOME (or the option --home, which sets it), else ``.assayline`` in the working
+    directory or in the nearest parent that has one of this user's, else that of the one stack of
+    this project that runs, else ``.assayline`` in the working directory.
+
+    Raises:
+        SettingsError: several stacks of this project run, and nothing says which is meant.
+
+    """
+    given = _named()
+    if home := given.get(HOME_VARIABLE):
+        return Path(home).expanduser().absolute()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError as error:
+        raise SettingsError("the working directory is gone; change to another one") from error
+    for folder in (here, *here.parents):
+        if _is_ours(folder / HOME_NAME):
+            return folder / HOME_NAME
+    running = running_stacks(Path(given.get("ASSAYLINE_PROJECT") or PROJECT).absolute())
+    if len(running) > 1:
+        raise SettingsError(_which_is_meant(running))
+    return running[0].home if running else here / HOME_NAME
+
+
+def choose_home(home: Path) -> None:
+    """Take a home folder for this process and those that it starts, whatever else names one.
+
+    Raises:
+        SettingsError: it is a file.
+
+    """
+    if home.expanduser().is_file():
+        raise SettingsError(f"--home {home} is a file; name the folder of a stack")
+    os.environ[HOME_VARIABLE] = str(home.expanduser().absolute())
+
+
+def _is_ours(home: Path) -> bool:
+    """Whether this user has a home folder there; that of another could send us to their servers."""
+    try:
+        return home.is_dir() and home.stat().st_uid == os.getuid()
+    except OSError:
+        return False
+
+
+def _which_is_meant(running: list[RunningStack]) -> str:
+    listed = "\n".join(
+        f"  --home {stack.home}  (since {stack.since.astimezone():%Y-%m-%d %H:%M})"
+        for stack in running
+    )
+    return f"{len(running)} stacks run, and nothing here says which one is meant; say it:\n{listed}"
 
 
 def expand_variables(text: str) -> str:
@@ -271,7 +325,7 @@ def expand_variables(text: str) -> str:
 
     """
     try:
-        return Template(text).substitute(_given())
+        return Template(text).substitute(_given(home_folder()))
     except KeyError as error:
         raise SettingsError(
             f"the variable {error.args[0]}, which a setting names as ${error.args[0]}, is not set; "
@@ -285,7 +339,7 @@ def expand_variables(text: str) -> str:
 
 def external_parts(home: Path) -> frozenset[str]:
     """Which of `store`, `mlflow` and `prefect` the user runs elsewhere; the module says when."""
-    given, ours = _given(), _read_env_file(home / STACK_ENV_FILE)
+    given, ours = _given(home), _read_env_file(home / STACK_ENV_FILE)
 
     def named_by_user(variable: str) -> bool:
         value = given.get(variable)
@@ -315,7 +369,7 @@ def load_settings(home: Path | None = None) -> Settings:
         if variable in ours
     }
     try:
-        return Settings(home=home, _env_file=USER_ENV_FILE, **local)  # type: ignore[arg-type]
+        return Settings(home=home, _env_file=_env_files(home), **local)  # type: ignore[arg-type]
     except ValidationError as error:
         raise SettingsError(explain_validation(error, "the environment", "ASSAYLINE_")) from error
 
@@ -328,13 +382,25 @@ def load_stack_settings() -> StackSettings:
 
     """
     try:
-        return StackSettings(_env_file=USER_ENV_FILE)
+        return StackSettings(_env_file=_env_files(home_folder()))
     except ValidationError as error:
         raise SettingsError(explain_validation(error, "the environment", "ASSAYLINE_")) from error
 
 
-def _given() -> dict[str, str]:
+def _given(home: Path) -> dict[str, str]:
+    files = [_read_env_file(path) for path in _env_files(home)]
+    return {name: value for named in (*files, os.environ) for name, value in named.items()}
+
+
+def _named() -> dict[str, str]:
+    """As `_given`, before it is known which home folder is meant."""
     return {**_read_env_file(Path(USER_ENV_FILE)), **os.environ}
+
+
+def _env_files(home: Path) -> tuple[Path, ...]:
+    """The user's own settings beside the home folder, and those in the working directory."""
+    beside = (home.parent / USER_ENV_FILE,) if home.name == HOME_NAME else ()
+    return (*beside, Path(USER_ENV_FILE))
 
 
 def _read_env_file(path: Path) -> dict[str, str]:

@@ -77,6 +77,8 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A home folder of the tests' own, and not that of a stack which somebody works with."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ASSAYLINE_HOME", str(tmp_path_factory.mktemp("home")))
+        # Where it is recorded which stacks run.
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
 
 

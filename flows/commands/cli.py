@@ -7,14 +7,22 @@ found a part that does not run; 4 `run` ended with a refused candidate; 130 inte
 import sys
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
 from flows.commands import console
+from flows.commands.stacks import say_what_runs
 from infra.errors import AssaylineError
 from infra.local.status import PartStatus
-from infra.settings import Settings, external_parts, load_settings, load_stack_settings
+from infra.settings import (
+    Settings,
+    choose_home,
+    external_parts,
+    load_settings,
+    load_stack_settings,
+)
 
 ALIASES = ("candidate", "staging", "production", "previous")
 EXIT_ERROR = 1
@@ -22,6 +30,14 @@ EXIT_USAGE = 2
 EXIT_NOT_ALL_UP = 3
 EXIT_INTERRUPTED = 130
 
+Words = Annotated[str, Parameter(show=False, allow_leading_hyphen=True)]
+Home = Annotated[
+    Path | None,
+    Parameter(
+        help="Home folder of the stack. Else: ASSAYLINE_HOME; .assayline in this folder or in a "
+        "parent that has one; the one stack that runs; .assayline in this folder."
+    ),
+]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for a script.")]
 
 app = App(
@@ -63,7 +79,7 @@ for command, summary in {
 def main(words: Sequence[str] | None = None) -> None:
     """Run a command, that of this process's command line if left out, and exit with its code."""
     try:
-        result = app(words, exit_on_error=False)
+        result = app.meta(words, exit_on_error=False)
     except CycloptsError:  # which has printed itself
         sys.exit(EXIT_USAGE)
     except AssaylineError as error:
@@ -72,6 +88,14 @@ def main(words: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+@app.meta.default
+def in_stack(*words: Words, home: Home = None) -> object:
+    """Call a command on the stack of a home folder; its options are those of every command."""
+    if home is not None:
+        choose_home(home)
+    return app(words, exit_on_error=False)
 
 
 @app.command
@@ -99,6 +123,8 @@ def up(*, as_json: AsJson = False) -> int:
             console.say(f"{arrival.name:<8} {arrival.how:<9} {seconds}  {arrival.address}", "good")
 
     whole = Stack(settings, stack)
+    if not as_json:
+        say_what_runs(whole.home, stack.project)
     running = whole.up(progress)
     registration = running.registration
     names = registration.names if registration else ()
@@ -117,6 +143,7 @@ def up(*, as_json: AsJson = False) -> int:
             what = "registered" if registration.renewed else "unchanged"
             console.say(f"deployments {what}: {', '.join(names)}")
         _show_login(running.settings, whole.external)
+        console.say(f"{'home':<8} {whole.home}")
     return 0
 
 

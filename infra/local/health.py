@@ -10,6 +10,7 @@ import httpx
 
 from infra.errors import StackError, TrackingError
 from infra.local.parts import HOST, Part
+from infra.running_stacks import stack_of
 from infra.settings import Settings
 
 ANSWER_TIMEOUT_S = 5.0
@@ -95,7 +96,9 @@ def _listener(port: int | None) -> str:
         for entry in psutil.net_connections(kind="tcp"):
             listens = entry.status == psutil.CONN_LISTEN and entry.laddr.port == port
             if listens and entry.pid:
-                return f" (pid {entry.pid}, {psutil.Process(entry.pid).name()})"
+                home = stack_of(entry.pid)
+                ours = f"; `assayline down --home {home}` stops that stack of yours" if home else ""
+                return f" (pid {entry.pid}, {psutil.Process(entry.pid).name()}{ours})"
     return ""
 
 

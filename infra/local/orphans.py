@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from infra.local.parts import MARK
+from infra.running_stacks import MARK
 
 
 def sweep(home: Path, patience_s: float = 10.0) -> int:

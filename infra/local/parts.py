@@ -25,9 +25,6 @@ from infra.settings import Settings, StackSettings
 
 HOST = "127.0.0.1"
 WORK_POOL = "assayline"
-# Each process of the stack carries this variable with the home folder as its value, so that what a
-# crash leaves over can be told from everything else on the machine.
-MARK = "ASSAYLINE_STACK_OF"
 OWN_LOGGERS = ("flows", "tasks", "infra")
 # Beside MLflow's database: how it asks for a login.
 LOGIN_CONFIG = Path("mlflow") / "login.ini"

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from infra.errors import StackError
 from infra.local.deployments import PREFECT_FILE, Registration, register
-from infra.local.parts import MARK, WORK_POOL, prefect_environment
+from infra.local.parts import WORK_POOL, prefect_environment
 from infra.prefect_api import GPU_LIMIT, PrefectApi
 from infra.results_block import BLOCK_NAME, BLOCK_TYPE, FORMER_BLOCK, stands
+from infra.running_stacks import MARK
 from infra.settings import Settings
 
 GPU_SLOTS = 1

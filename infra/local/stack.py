@@ -1,8 +1,10 @@
 """Up, down and status of the stack: what this machine runs, and what the user runs elsewhere."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -41,6 +43,7 @@ from infra.local.status import PartStatus, external_status, local_status
 from infra.local.supervision import Supervisor
 from infra.prefect_api import PrefectApi
 from infra.result_signatures import result_key
+from infra.running_stacks import no_longer, remember
 from infra.settings import (
     PART_VARIABLES,
     STACK_ENV_FILE,
@@ -49,6 +52,8 @@ from infra.settings import (
     external_parts,
 )
 from infra.store import ObjectStore
+
+logger = logging.getLogger(__name__)
 
 SERVERS = ("store", "mlflow", "prefect")
 
@@ -81,6 +86,7 @@ class Stack:
 
         """
         with locked(self.home):
+            self._stay_on_its_ports()
             store_keys(self.home)
             self._login()
             settings = self._settings()
@@ -88,6 +94,7 @@ class Stack:
             self._check_external(settings, progress)
             parts = {part.name: part for part in self._plan(settings)}
             self._supervise(parts.values(), settings)
+            self._remember()
             start = Start(self._supervisor, parts, self._stack.start_timeout_s, progress)
             return self._bring_up(start, settings)
 
@@ -101,12 +108,14 @@ class Stack:
             StackError: supervisord refuses to stop a part.
 
         """
+        no_longer(self.home)
         if not self.home.is_dir():
             return 0
         with locked(self.home):
             self._supervisor.shut_down()
             left = sweep(self.home)
             self._supervisor.socket.unlink(missing_ok=True)
+            no_longer(self.home)  # where an `up` was waited for
             return left
 
     def status(self) -> list[PartStatus]:
@@ -223,6 +232,37 @@ class Stack:
         processes = (self._supervisor.states() or {}).values()
         alive = {process.name for process in processes if process.is_alive}
         health.check_ports(part for part in parts if part.name not in alive)
+
+    def _stay_on_its_ports(self) -> None:
+        """A stack that runs stays where it is, unless the user says now where it is to be.
+
+        The ports may have been set in another shell, or in the `.env` of another folder.
+        """
+        if self._supervisor.states() is None:
+            return
+        runs_at = {
+            "store_port": self._given.store_endpoint_url,
+            "mlflow_port": self._given.mlflow_url,
+            "prefect_port": self._given.prefect_url,
+        }
+        ports = {
+            name: urlsplit(address or "").port
+            for name, address in runs_at.items()
+            if name not in self._stack.model_fields_set
+            and name.removesuffix("_port") not in self.external
+        }
+        known = {name: port for name, port in ports.items() if port is not None}
+        self._stack = self._stack.model_copy(update=known)
+
+    def _remember(self) -> None:
+        """Let commands in other folders find this stack; that they cannot ends no `up`."""
+        pid = self._supervisor.pid()
+        if pid is None:
+            return
+        try:
+            remember(self.home, self._stack.project.absolute(), pid)
+        except StackError as error:
+            logger.warning("%s", error)
 
     def _stack_env(self, settings: Settings) -> str:
         everything = settings.as_environment()

@@ -18,8 +18,9 @@ from typing import Any
 
 from infra.errors import StackError
 from infra.local.orphans import wait_for_end
-from infra.local.parts import MARK, Part
+from infra.local.parts import Part
 from infra.local.private_files import FOLDER_MODE, make_folder, write_private
+from infra.running_stacks import MARK
 
 # A unix socket's path has at most 108 bytes, and supervisord first makes it with its pid behind.
 SOCKET_PATH_BYTES = 95
@@ -137,6 +138,14 @@ class Supervisor:
             )
             for entry in found
         }
+
+    def pid(self) -> int | None:
+        """Of supervisord itself; None where it does not run."""
+        try:
+            with self._rpc() as rpc:
+                return int(rpc.getPID())
+        except (OSError, HTTPException):
+            return None
 
     def configure(self, parts: Iterable[Part]) -> None:
         """Write what is to be supervised; stop what is no longer, or what has changed."""
