@@ -13,6 +13,7 @@ PAGES = (
     ),
 )
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_MAKE = re.compile(r"`(make [a-z][^`]*)`")
 _COMMAND = re.compile(r"`(assayline [^`]+)`")
 
 
@@ -42,6 +43,13 @@ def shell_lines() -> list[str]:
         for line in snippet.text.splitlines()
     ]
     return [line for line in lines if line and not line.startswith("#")]
+
+
+def make_commands() -> list[str]:
+    """Every ``make`` command in a shell block or in the running text, once."""
+    inline = [found for page in PAGES for found in _MAKE.findall(page.read_text(encoding="utf-8"))]
+    block = [line for line in shell_lines() if line.startswith("make ")]
+    return list(dict.fromkeys([*block, *inline]))
 
 
 def commands() -> list[str]:

@@ -14,15 +14,16 @@ import yaml
 from flows.commands.cli import app
 from flows.config import load_config
 from infra.settings import load_settings, load_stack_settings
-from tests.conftest import RunningStack
+from tests.conftest import SCRIPTS, RunningStack
 from tests.integration.test_retrain import write_config, write_reviews
-from tests.pages import ROOT, commands, shell_lines, snippets
+from tests.pages import ROOT, commands, make_commands, shell_lines, snippets
 
-LANGUAGES = {"sh", "yaml", "python", "toml", "mermaid"}
+# Text is what a command prints.
+LANGUAGES = {"sh", "yaml", "python", "toml", "mermaid", "text"}
 # What a page writes where a user has something of their own.
 PLACEHOLDERS = {
     "CONFIG": "reviews.yaml", "path/to/reviews.yaml": "reviews.yaml", "LINE": "reviews",
-    "bbc-news": "reviews", "VERSION": "1", "FILE": "mended.parquet",
+    "bbc-news": "reviews", "FOLDER": ".assayline", "VERSION": "1", "FILE": "mended.parquet",
 }  # fmt: skip
 OPTIONS = {"--reason": "tried", "--by": "Ada", "--at": "2026-01-01"}
 # They would end the servers of this test; tests/integration/test_stack.py runs them.
@@ -35,7 +36,7 @@ def test_every_snippet_says_what_it_is_in() -> None:
     assert {snippet.language for snippet in snippets()} <= LANGUAGES
 
 
-@pytest.mark.parametrize("line", [one for one in shell_lines() if one.startswith("make ")])
+@pytest.mark.parametrize("line", make_commands())
 def test_make_knows_the_target(line: str) -> None:
     words = shlex.split(line)
     words = [re.sub(r"CONFIG=.*", "CONFIG=reviews.yaml", word) for word in words]
@@ -110,8 +111,9 @@ def test_the_commands_do_what_the_pages_say(stack: RunningStack, folder: Path) -
     assert first.returncode == 0, first.stdout + first.stderr
     told = {tuple(filled(command)) for command in commands() if command not in OF_THE_STACK}
     whole = [words for words in told if len(words) > 2 or words[1] == "status"]
-    # A row that is taken back in changes the data, so that comes last.
-    for words in sorted(whole, key=lambda words: (words[1] == "readmit", words)):
+    # A row that is taken back in changes the data, and a line that is forgotten cannot be run.
+    last = ("forget", "readmit")
+    for words in sorted(whole, key=lambda words: (*(words[1] == name for name in last), words)):
         done = stack.assayline(*words[1:])
         said = done.stdout + done.stderr
         assert "Traceback" not in said, words
@@ -135,3 +137,14 @@ def test_the_model_is_used_as_the_readme_shows(stack: RunningStack) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "label" in done.stdout
+    (line,) = [one for one in shell_lines() if "get_model_dependencies" in one]
+    line = line.replace("http://127.0.0.1:15000", str(stack.settings.mlflow_url))
+    needs = subprocess.run(
+        ["bash", "-c", line.replace("models:/bbc-news@", "models:/reviews@")], cwd=stack.folder,
+        env={**stack.service_environment, "PATH": f"{SCRIPTS}:/usr/bin:/bin"},
+        capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+    assert needs.returncode == 0, needs.stderr
+    named = Path(needs.stdout.strip().splitlines()[-1]).read_text(encoding="utf-8")
+    assert "mlflow==" in named
+    assert "transformers==" in named
