@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, FiniteFloat, field_validator
 
-from infra.settings_models import SettingsModel
+from infra.settings_models import SettingsModel, WrongSetting, refuse
 from tasks.evaluation.expressions import check_expression
 from tasks.verdicts import MAX_FAMILY
 
@@ -47,11 +47,13 @@ class SliceSettings(SettingsModel):
     @field_validator("where")
     @classmethod
     def _readable(cls, where: dict[str, str]) -> dict[str, str]:
+        wrong = []
         for name, text in where.items():
             try:
                 check_expression(text)
             except ValueError as error:
-                raise ValueError(f"slice {name!r}: {error}") from error
+                wrong.append(WrongSetting((name,), f"slice {name!r}: {error}", text))
+        refuse(wrong)
         return where
 
 

@@ -186,21 +186,28 @@ class ContractSettings(SettingsModel):
     @classmethod
     def _languages_are_known(cls, codes: tuple[str, ...] | None) -> tuple[str, ...] | None:
         code_of = {code: code for code in LANGUAGES} | {LANGUAGES[one]: one for one in LANGUAGES}
-        for code in codes or ():
+        wrong = []
+        for place, code in enumerate(codes or ()):
             if code not in LANGUAGES:
                 near = nearest(code, tuple(code_of))
                 meant = f"; did you mean {code_of[near]!r}?" if near else f": {_list(LANGUAGES)}"
-                raise ValueError(f"{code!r} is no ISO 639-1 code of a known language{meant}")
+                told = f"{code!r} is no ISO 639-1 code of a known language{meant}"
+                wrong.append(WrongSetting((place,), told, code))
+        refuse(wrong)
         return codes
 
     @field_validator("scripts")
     @classmethod
     def _scripts_are_known(cls, scripts: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        for script in scripts or ():
-            if script not in SCRIPTS:
-                near = nearest(script, SCRIPTS)
-                meant = f"; did you mean {near!r}?" if near else f": {_list(SCRIPTS)}"
-                raise ValueError(f"{script!r} is no Unicode script that is known{meant}")
+        refuse(
+            WrongSetting(
+                (place,),
+                f"{script!r} is no Unicode script that is known{_meant(script, sorted(SCRIPTS))}",
+                script,
+            )
+            for place, script in enumerate(scripts or ())
+            if script not in SCRIPTS
+        )
         return scripts
 
     @model_validator(mode="after")

@@ -74,6 +74,17 @@ FAULTS = {
         setting("contract.labels", [YES, not YES]),
         (r"contract\.labels\.0: .*quote the word", r"contract\.labels\.1: .*quote the word"),
     ),
+    "languages": Fault(
+        setting("contract.languages", ["english", "en", "zz"]),
+        (r"contract\.languages\.0: 'english' is no", r"contract\.languages\.2: 'zz' is no"),
+    ),
+    "slices": Fault(
+        setting("evaluation.slices.where", {"long": "length >", "far": "near("}),
+        (
+            r"evaluation\.slices\.where\.long: slice 'long'",
+            r"evaluation\.slices\.where\.far: slice 'far'",
+        ),
+    ),
     "yes for a number": Fault(
         setting("training.learning_rate", YES), (r"training\.learning_rate: a number is needed",)
     ),
