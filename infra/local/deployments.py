@@ -44,7 +44,8 @@ def register(
     """Register every deployment of a prefect.yaml, unless nothing that shapes them has changed.
 
     A deployment that this file named at the last registration, and no longer does, is removed with
-    its schedule. A schedule of Prefect's UI stays where the file gives none, as with `prefect deploy`.
+    its schedule. A schedule of Prefect's UI stays where the file gives none: `prefect deploy`
+    leaves it.
 
     Args:
         prefect_file: the file.
