@@ -17,6 +17,7 @@ from tasks.training.background_writes import BackgroundWriter
 from tasks.training.checkpoints import Checkpoints
 from tasks.training.curves import Curves
 from tasks.training.memory import peak_memory_mb
+from tasks.training.pace import Pace, in_words
 from tasks.training.ranks import Ranks
 from tasks.training.termination import StoppedError, StopSignal
 
@@ -175,30 +176,45 @@ class CurveCallback(TrainerCallback):  # type: ignore[misc]
 class ProgressCallback(TrainerCallback):  # type: ignore[misc]
     """Says how far training is, every couple of seconds."""
 
-    def __init__(self, progress: Progress, curves: Curves) -> None:
+    def __init__(self, progress: Progress, curves: Curves, tokens_an_epoch: int) -> None:
+        """`tokens_an_epoch`: real tokens of all training rows."""
         self._progress, self._curves = progress, curves
-        self._begin_s = self._last_s = time.monotonic()
-        self._first_step = 0
+        self._tokens_an_epoch = tokens_an_epoch
+        self._counted = curves.tokens
+        self._said_s = time.monotonic()
+        self._pace = Pace(self._said_s)
 
-    def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
-        """Start the clock."""
-        self._begin_s, self._first_step = time.monotonic(), state.global_step
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        """Start the clock with the first step, when a resumed epoch has found its place."""
+        if not self._pace.token_s:
+            self._pace.skip_to(time.monotonic())
 
     def on_step_end(self, args: Any, state: Any, _control: Any, **_: Any) -> None:
         """Say how far it is."""
-        now = time.monotonic()
-        if now - self._last_s < PROGRESS_EVERY_S:
+        now_s, tokens = time.monotonic(), self._curves.tokens
+        self._pace.end_step(now_s, tokens - self._counted)
+        self._counted = tokens
+        if now_s - self._said_s < PROGRESS_EVERY_S:
             return
-        self._last_s = now
-        done, total = state.global_step, state.max_steps
-        left_s = (total - done) * (now - self._begin_s) / max(done - self._first_step, 1)
-        epoch = min(math.floor(state.epoch) + 1, int(args.num_train_epochs))
+        self._said_s = now_s
+        done, total, epochs = state.global_step, state.max_steps, int(args.num_train_epochs)
+        left_s = self._pace.left_s(
+            max(epochs * self._tokens_an_epoch - tokens, 0), epochs - len(self._curves.epochs)
+        )
         self._progress(
             100 * done / total,
-            f"epoch {epoch} of {int(args.num_train_epochs)}, step {done} of {total}: "
-            f"loss {self._curves.train_loss:.3f}, {self._curves.tokens_per_s:,.0f} tokens a "
-            f"second, {left_s // 60:.0f} min {left_s % 60:.0f} s left",
+            f"epoch {min(math.floor(state.epoch) + 1, epochs)} of {epochs}, step {done} of "
+            f"{total}: loss {self._curves.train_loss:.3f}, {self._pace.tokens_per_s:,.0f} tokens "
+            f"a second, {in_words(left_s)} left",
         )
+
+    def on_evaluate(self, *_: Any, **__: Any) -> None:
+        """Time the validation, whose like come after the epochs that are left."""
+        self._pace.end_validation(time.monotonic())
+
+    def on_save(self, *_: Any, **__: Any) -> None:
+        """Leave out what a checkpoint held the training up."""
+        self._pace.skip_to(time.monotonic())
 
 
 def _validation(metrics: Mapping[str, float]) -> tuple[float, dict[str, float]]:

@@ -157,7 +157,8 @@ def add_callbacks(
         CheckpointCallback(trainer.writer, curves, settings.checkpoint_every_s, stop, workers)
     )
     if workers.is_first:
-        trainer.add_callback(ProgressCallback(progress, curves))
+        tokens_an_epoch = int(trainer.train_dataset.lengths.sum())
+        trainer.add_callback(ProgressCallback(progress, curves, tokens_an_epoch))
 
 
 def _put_weights(job: Job, model: Any, place: WorkingFolder) -> Artifact:
