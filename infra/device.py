@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 import torch
 
+from infra.cores import available_cores
 from infra.errors import SettingsError
 
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
@@ -41,8 +42,12 @@ def pick_device() -> Device:
 
     A CUDA device runs bfloat16 where its hardware has it, else float16. A CPU runs float32: its
     bfloat16 autocast was measured slower. MPS runs float32, since its autocast lacks operators.
+    An operation takes no more threads than this process may use cores: torch knows of the affinity,
+    and of no quota.
     """
-    threads = torch.get_num_threads()
+    threads = min(torch.get_num_threads(), available_cores())
+    if threads < torch.get_num_threads():
+        torch.set_num_threads(threads)
     if torch.cuda.is_available():
         return Device("cuda", "bfloat16" if torch.cuda.is_bf16_supported() else "float16", threads)
     if torch.backends.mps.is_available():

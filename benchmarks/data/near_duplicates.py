@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.corpus import short_texts
 from benchmarks.local_store import peak_memory_mb
+from infra.cores import available_cores
 from infra.store import open_store
 from tasks.ingestion.row_ids import digests_of
 from tasks.ingestion.splits import SplitSettings, splits_of
@@ -47,7 +48,7 @@ def measure(rows: int = ROWS, planted: int = PLANTED) -> dict[str, float]:
         path = Path(name) / "rows.parquet"
         _say(f"writing {rows:,} short texts, {planted:,} of them edited copies of others")
         sample = _write(path, rows, planted)
-        _say(f"searching; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+        _say(f"searching; load {os.getloadavg()[0]:.1f} on {available_cores()} cores")
         # In a process of its own, so that its peak memory is its own too.
         run = subprocess.run(
             [sys.executable, "-m", "benchmarks.data.near_duplicates", str(path)],

@@ -26,6 +26,7 @@ import hypothesis
 import pytest
 import yaml
 
+from infra.cores import available_cores
 from tests.mutation.mutants import Mutant, mutants_of
 from tests.mutation.targets import TARGETS
 
@@ -154,7 +155,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="which mutants are drawn")
     parser.add_argument("--of-each", type=int, default=10, help="mutants of each module")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--processes", type=int, default=available_cores())
     parser.add_argument(
         "--only", action="append", help="all mutants whose name holds this text, instead of a draw"
     )
