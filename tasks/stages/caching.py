@@ -31,6 +31,7 @@ from infra.result_signatures import UnsignedResultError
 from infra.settings import load_settings
 from infra.signed_results import KeptResults
 from infra.store import open_store
+from infra.thread_waits import short_waits_under_load
 from tasks.stages.reasons import StageRun, keep_run, now
 from tasks.stages.slots import gpu_slot
 
@@ -76,7 +77,8 @@ def cached_stage(*, gpu: bool = False) -> Callable[[Callable[P, R]], Task[P, R]]
             _refuse_a_changed_result(name)
             slot = gpu_slot() if gpu else nullcontext()
             _keep_reason(module, name, inspect.signature(function).bind(*args, **kwargs).arguments)
-            with slot, _explain_full_disk(), _explain_lost_artifact():
+            waits = short_waits_under_load() if gpu else nullcontext()
+            with slot, waits, _explain_full_disk(), _explain_lost_artifact():
                 return function(*args, **kwargs)
 
         as_task = task(

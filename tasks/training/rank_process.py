@@ -10,6 +10,7 @@ import torch.distributed as dist
 from infra.device import deterministic_algorithms
 from infra.errors import AssaylineError
 from infra.store import ObjectStore, open_store
+from infra.thread_waits import short_waits_under_load
 from infra.torchrun import end_with_parent
 from infra.tracking import Tracking, open_tracking
 from infra.transformers_logs import quiet_transformers
@@ -45,7 +46,12 @@ def train_as_rank(folder: Path, store: ObjectStore, tracking: Tracking) -> None:
 
 def _train(job: Job, place: WorkingFolder, workers: Ranks, folder: Path) -> None:
     progress = _speak(folder) if workers.is_first else _silent
-    with explain_full_disk(folder), deterministic_algorithms(), quiet_transformers():
+    with (
+        short_waits_under_load(),
+        explain_full_disk(folder),
+        deterministic_algorithms(),
+        quiet_transformers(),
+    ):
         choice = workers.from_first(choose(job, place) if workers.is_first else None)
         assert choice is not None  # noqa: S101  # the first worker has chosen
         weights = run_training(job, place, choice, progress)
