@@ -116,6 +116,18 @@ class DataConfig(SettingsModel):
         self.contract.check_columns(shape_of(self.task_type).names)
         return self
 
+    @model_validator(mode="after")
+    def _source_makes_such_rows(self) -> Self:
+        """What no row of the task type can have is refused before anything is read."""
+        from tasks.sources.preparation import check_preparation
+
+        try:
+            labels = check_preparation(self.source, shape_of(self.task_type))
+            labels.check_labels(self.contract.labels)
+        except SettingsError as error:
+            raise ValueError(str(error)) from error
+        return self
+
 
 class RetrainConfig(DataConfig):
     """All settings of a retraining; the form of a run in the Prefect UI."""

@@ -1,6 +1,6 @@
 """Files of a source in a test: written, pinned and read as a run does it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from infra.settings import load_settings
 from infra.store import ObjectStore, sha256_of_file
-from tasks.records.data import SourceFile, SourceVersion
+from tasks.records.data import SourceChanges, SourceFile, SourceVersion
 from tasks.sources.reading import read_shards
 from tasks.sources.settings import SourceSettings
 from tasks.sources.shards import BrokenRow
@@ -23,6 +23,7 @@ class Read:
 
     rows: list[dict[str, object]]
     broken: list[BrokenRow]
+    changes: SourceChanges = field(default_factory=SourceChanges)
 
     def column(self, name: str) -> list[object]:
         """The values of one column."""
@@ -51,11 +52,13 @@ def read_version(
     """All rows of a pinned source."""
     rows: list[dict[str, object]] = []
     broken: list[BrokenRow] = []
+    changes = SourceChanges()
     for shard in read_shards(source, settings, shape_of(task_type), store):
         shard.rows.validate(full=True)
         rows += shard.rows.to_pylist()
         broken += shard.broken
-    return Read(rows, broken)
+        changes = changes.plus(shard.changes)
+    return Read(rows, broken, changes)
 
 
 def read_file(path: Path, task_type: str = "classification", /, **settings: object) -> Read:

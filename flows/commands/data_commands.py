@@ -9,7 +9,7 @@ from rich.console import Console
 from flows.commands import console
 from flows.commands.line_commands import AsJson
 from infra.settings import Settings, load_settings
-from tasks.records.data import ControlTokens, DataPage, Readmission
+from tasks.records.data import ControlTokens, DataPage, Readmission, SourceChanges
 from tasks.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -87,10 +87,21 @@ def _spelled(found: ControlTokens) -> list[tuple[str, str, str]]:
     return [("spell a control token", f"{found.rows:,}", what_becomes)] if found.rows else []
 
 
+def _changed(changes: SourceChanges) -> list[tuple[str, str, str]]:
+    """What the settings of the source made of the rows."""
+    from tasks.reporting.source_changes import change_rows
+
+    return [
+        (one.name, one.number, f"{one.setting}: {one.note}" if one.note else one.setting)
+        for one in change_rows(changes)
+    ]
+
+
 def _show_data(page: DataPage) -> None:
     console.say()
     rows = [
         ("read", f"{page.rows_read:,}", ""),
+        *_changed(page.changes),
         ("exact duplicates", f"{page.duplicates_dropped:,}", "dropped"),
         *(
             (reason, f"{number:,}", "quarantined")

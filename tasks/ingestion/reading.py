@@ -1,7 +1,7 @@
 """A source's rows on their way to the disk, each with its digest and its split."""
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +19,7 @@ from tasks.ingestion.row_ids import (
 )
 from tasks.ingestion.spilling import Spill
 from tasks.ingestion.splits import SplitSettings
+from tasks.records.data import SourceChanges
 from tasks.sources.read_ahead import read_ahead
 from tasks.sources.shards import Shard
 
@@ -41,6 +42,7 @@ class Intake:
     Attributes:
         rows_read: all that came, broken and repaired ones included.
         superseded: those left out, since a later repaired row stands for them.
+        changes: what the settings of the source made of its rows.
 
     """
 
@@ -50,6 +52,7 @@ class Intake:
     broken: BrokenRows
     rows_read: int = 0
     superseded: int = 0
+    changes: SourceChanges = field(default_factory=SourceChanges)
 
     def take_source(self, shards: Iterator[Shard], replaced: pa.Array) -> None:
         """Take the rows of a source, but those whose row_id is among `replaced`.
@@ -65,6 +68,7 @@ class Intake:
         for shard in shards:
             self.rows_read += shard.rows.num_rows + len(shard.broken)
             self.broken.add(shard.broken)
+            self.changes = self.changes.plus(shard.changes)
             rows = identify(shard.rows, self.layout, self.splits)
             if len(replaced):
                 rows = self._without(rows, _are_in(rows, replaced))

@@ -78,6 +78,7 @@ def freeze(
             rows_sampled_out=kept.dropped.sampled_out,
             rows_by_split={split: kept.by_split[split] for split in SPLITS},
             group_columns=layout.group_columns,
+            changes=intake.changes,
         )
 
 

@@ -1,5 +1,6 @@
 """From a source to clean rows, and what is known of them."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -40,6 +41,32 @@ class SourceVersion:
 
 
 @dataclass(frozen=True)
+class SourceChanges:
+    """What the settings of a source made of its rows as they were read.
+
+    Attributes:
+        labels_normalised: labels, of all rows, that source.normalise_labels writes otherwise.
+        labels_mapped: by key of source.label_map the labels, of all rows, that it replaced.
+        labels_unmapped: labels that the map does not name and that are to be put aside for it.
+
+    """
+
+    labels_normalised: int = 0
+    labels_mapped: dict[str, int] = field(default_factory=dict)
+    labels_unmapped: tuple[str, ...] = ()
+
+    def plus(self, other: "SourceChanges") -> "SourceChanges":
+        """Both together."""
+        mapped = Counter(self.labels_mapped)
+        mapped.update(other.labels_mapped)
+        return SourceChanges(
+            labels_normalised=self.labels_normalised + other.labels_normalised,
+            labels_mapped=dict(sorted(mapped.items())),
+            labels_unmapped=tuple(sorted({*self.labels_unmapped, *other.labels_unmapped})),
+        )
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """An immutable copy of the source's rows.
 
@@ -59,6 +86,7 @@ class Snapshot:
         rows_sampled_out: distinct rows beyond source.max_rows.
         rows_by_split: kept rows of train, validation and test.
         group_columns: columns that hold protected attributes.
+        changes: what source.label_map and its like made of the rows.
 
     """
 
@@ -75,6 +103,7 @@ class Snapshot:
     group_columns: tuple[str, ...]
     # The same rows in another order, or from another path, are the same snapshot.
     origins: Artifact = field(metadata=NOT_IDENTITY)
+    changes: SourceChanges = field(default_factory=SourceChanges)
 
     @property
     def rows_broken(self) -> int:
@@ -381,6 +410,7 @@ class DataPage:
     Attributes:
         html: the report on the data alone.
         drift: None where there is no champion to compare with.
+        changes: what source.label_map and its like made of the rows.
 
     """
 
@@ -394,3 +424,4 @@ class DataPage:
     personal_data: tuple[PersonalData, ...]
     drift: Verdict | None
     control_tokens: ControlTokens = field(default_factory=ControlTokens)
+    changes: SourceChanges = field(default_factory=SourceChanges)

@@ -26,6 +26,7 @@ from tasks.reporting.number_format import (
     share,
     words_of,
 )
+from tasks.reporting.source_changes import ChangeRow, change_rows
 from tasks.verdicts import Verdict
 
 _READING: Final = {
@@ -120,6 +121,7 @@ class DataSection:
     """All that the data templates show beside the records."""
 
     funnel: list[FunnelStep]
+    changes: list[ChangeRow]
     lengths: list[tuple[str, HistogramPlot]]
     likeness: list[SimilarityRow]
     drift: list[DriftRow]
@@ -136,6 +138,7 @@ def build_data_section(evidence: DataEvidence) -> DataSection:
     plots = [(unit, histogram_plot({"rows": one})) for unit, one in data.lengths.items()]
     return DataSection(
         funnel=data_funnel(evidence.snapshot, data),
+        changes=change_rows(evidence.snapshot.changes),
         lengths=[(unit, plot) for unit, plot in plots if plot],
         likeness=list(_likeness(data.leakage, sum(evidence.snapshot.rows_by_split.values()))),
         drift=[drift_row(check) for check in drift.checks] if drift else [],

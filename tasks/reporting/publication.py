@@ -59,6 +59,7 @@ def publish_data_page(evidence: DataEvidence, *, store: ObjectStore) -> DataPage
         personal_data=data.personal_data,
         drift=evidence.drift.verdict if evidence.drift else None,
         control_tokens=data.control_tokens,
+        changes=snapshot.changes,
     )
 
 

@@ -13,6 +13,7 @@ from tasks.reporting.funnel import data_funnel
 from tasks.reporting.gates import gate_table
 from tasks.reporting.groups import group_tables
 from tasks.reporting.number_format import count, number
+from tasks.reporting.source_changes import change_rows
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
 # An interval of numbers holds no markup, and reads better as it is.
@@ -74,12 +75,15 @@ def funnel_markdown(evidence: DataEvidence) -> str:
         for one in evidence.data.personal_data
     ]
     tables = [table]
+    if changes := change_rows(evidence.snapshot.changes):
+        rows = [(one.name, one.number, one.setting, one.note) for one in changes]
+        tables.append(markdown_table(("changed by a setting", "number", "setting", "note"), rows))
     if found:
         tables.append(markdown_table(("personal data", "policy", "rows", "findings"), found))
     if spelled := evidence.data.control_tokens.rows_by_token:
         policy = evidence.data.control_tokens.action
-        rows = [(one, policy, count(number)) for one, number in spelled.items()]
-        tables.append(markdown_table(("control token in texts", "policy", "rows"), rows))
+        counted = [(one, policy, count(number)) for one, number in spelled.items()]
+        tables.append(markdown_table(("control token in texts", "policy", "rows"), counted))
     return "\n\n".join(tables)
 
 

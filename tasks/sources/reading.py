@@ -9,6 +9,7 @@ from tasks.records.data import SourceVersion
 from tasks.sources.columns import ReadColumn, columns_to_read
 from tasks.sources.file_kinds import check_kind
 from tasks.sources.pinned import open_pinned
+from tasks.sources.preparation import prepare
 from tasks.sources.read_ahead import read_ahead
 from tasks.sources.settings import (
     FilesSource,
@@ -48,7 +49,7 @@ _SHARD_BROKEN_ROWS: Final = 50_000
 def read_shards(
     source: SourceVersion, settings: SourceSettings, shape: RowShape, store: ObjectStore
 ) -> Iterator[Shard]:
-    """All rows of a source in order, each value as it stands there; the next shard is read ahead.
+    """All rows of a source in order, as its settings want them; the next shard is read ahead.
 
     What was taken back in (`source.readmitted`) is not among them.
 
@@ -59,6 +60,12 @@ def read_shards(
             fit it.
 
     """
+    return prepare(_read(source, settings, shape, store), settings, shape)
+
+
+def _read(
+    source: SourceVersion, settings: SourceSettings, shape: RowShape, store: ObjectStore
+) -> Iterator[Shard]:
     if isinstance(settings, HubSource | SqlSource):
         return QUERY_READERS.load(settings.format)(source, settings, shape)
     columns = columns_to_read(settings, shape)

@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -9,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from infra.settings_models import SettingsModel
 from tasks.sources.tag_schemes import TagSchemeOfFiles
+from tasks.sources.values import WrongValueError, label_text
 from tasks.task_types.rows import OWN_COLUMNS, RowShape
 
 S3_SCHEME: Final = "s3://"
@@ -28,6 +30,7 @@ _SECRET_IN_QUERY: Final = re.compile(r"(?i)(passw\w*|pwd|secret\w*|token\w*)(=|%
 _HAS_SCHEME: Final = re.compile(r"[\w+]+://|\$\w|\$\{\w")
 # Words that make a statement write although it begins with SELECT or WITH.
 _WRITING: Final = frozenset({"INTO", "INSERT", "UPDATE", "DELETE", "MERGE"})
+LabelForm = Literal["strip", "lower", "casefold", "nfc", "nfkc"]
 
 
 class _RowsBase(SettingsModel):
@@ -39,6 +42,58 @@ class _RowsBase(SettingsModel):
         description="Keep at most this many distinct rows, chosen by the hash of their text, so "
         "the same ones each time; None keeps all.",
     )
+    normalise_labels: tuple[LabelForm, ...] = Field(
+        default=(),
+        description="In which form labels are written before anything compares them. strip: "
+        "without characters that cannot be seen, and with one blank for white space in a label "
+        "(that around it always goes). lower or casefold: in small letters. nfc or nfkc: in that "
+        "Unicode form. Of a tag only its type is changed: PER of B-PER.",
+    )
+    label_map: dict[str, str | None] = Field(
+        default_factory=dict,
+        description="The line's label for labels of the source: {pos: positive, n/a: null}. null "
+        "takes the label away, so that the row counts as one without. Of tags a key may be a type "
+        "alone: {PER: PERSON, MISC: O}. Applied after normalise_labels, whose forms the keys are "
+        "in too, and before contract.labels and contract.missing_labels.",
+    )
+    unmapped_labels: Literal["keep", "quarantine"] = Field(
+        default="keep",
+        description="What becomes of labels that label_map neither names nor gives: keep leaves "
+        "them as they are, quarantine puts their rows aside as `unknown label`.",
+    )
+
+    @field_validator("normalise_labels")
+    @classmethod
+    def _forms_do_not_differ(cls, forms: tuple[LabelForm, ...]) -> tuple[LabelForm, ...]:
+        for both in (("lower", "casefold"), ("nfc", "nfkc")):
+            if set(both) <= set(forms):
+                raise ValueError(f"{both[0]} and {both[1]} are two forms; name one of them")
+        if len(set(forms)) < len(forms):
+            raise ValueError(f"a form is named twice in {list(forms)}")
+        return forms
+
+    @field_validator("label_map", mode="before")
+    @classmethod
+    def _labels_are_texts(cls, given: Any) -> Any:
+        """Numbers as labels have them; what YAML made of a word is refused."""
+        if not isinstance(given, Mapping):
+            return given
+        read: dict[str, str | None] = {}
+        for key, label in given.items():
+            name = _label_text(key)
+            if name in read:
+                raise ValueError(f"the label {name!r} is named twice; keep one line of it")
+            read[name] = None if label is None else _label_text(label)
+        return read
+
+    @model_validator(mode="after")
+    def _unmapped_needs_a_map(self) -> Self:
+        if self.unmapped_labels != "keep" and not self.label_map:
+            raise ValueError(
+                "unmapped_labels is quarantine and there is no label_map, so that every row would "
+                "be put aside; name labels in label_map, or in contract.labels those to admit"
+            )
+        return self
 
 
 class _FilesBase(_RowsBase):
@@ -328,6 +383,29 @@ def _kinds_of_statements(query: str) -> tuple[list[str], set[str]]:
             kinds.append(statement.get_type())  # type: ignore[no-untyped-call]
             keywords |= {token.normalized for token in tokens if token.is_keyword}
     return kinds, keywords
+
+
+def _label_text(value: object) -> str:
+    """A label of the settings as one of the data.
+
+    Raises:
+        ValueError: YAML did not read it as text or a number, or nothing is there.
+
+    """
+    if isinstance(value, bool):
+        raise ValueError(  # noqa: TRY004 - pydantic gathers these
+            f"{value} is no label; YAML reads yes, no, on, off, true and false so: quote the word, "
+            "as in 'yes'"
+        )
+    if value is not None and not isinstance(value, str | int | float):
+        raise ValueError(f"{value} is no label; quote it, so that it is read as text")
+    try:
+        text = value.strip() if isinstance(value, str) else label_text(value)
+    except WrongValueError:
+        text = ""
+    if not text:
+        raise ValueError(f"{value!r} is no label; quote it if it is a word, or remove it")
+    return text
 
 
 def _one_of_any(schema: dict[str, Any]) -> None:

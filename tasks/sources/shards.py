@@ -1,8 +1,10 @@
 """What a reader hands on: some MB of rows as they stand in the source, and those that broke."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from tasks.records.data import SourceChanges
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,8 +81,10 @@ class Shard:
     Attributes:
         rows: the columns of the row shape, each group column, cluster (null where the source has
             none), file and row.
+        changes: what the settings of the source made of the rows.
 
     """
 
     rows: "pa.Table"
     broken: tuple[BrokenRow, ...]
+    changes: SourceChanges = field(default_factory=SourceChanges)

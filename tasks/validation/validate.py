@@ -68,6 +68,8 @@ _MENDS: Final = {
     "makes it floating-point where one is missing (dtype Int64 does not)",
     shards.TOOL_CALL: "tool call in a turn: leave such chats out, or write what is said as turns "
     "of user and assistant",
+    "unknown label": "unknown label: mend the source, or map the label to one of the line's in "
+    "source.label_map",
     "missing label": "missing label: contract.missing_labels lists the words that stand for one",
 }
 
@@ -128,7 +130,8 @@ def validate_snapshot(
         rows = open_table(snapshot.artifact, store, Path(name))
         origins = open_table(snapshot.origins, store, Path(name))
         broken = open_table(snapshot.broken, store, Path(name))
-        labels = labels_of(contract, shape, _label_shards(rows, shape))
+        unmapped = snapshot.changes.labels_unmapped
+        labels = labels_of(contract, shape, _label_shards(rows, shape), unmapped)
         leaks = find_leaks(
             Path(name) / f"{snapshot.artifact.sha256}.parquet", shape, leakage, store
         )

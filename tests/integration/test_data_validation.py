@@ -637,3 +637,28 @@ def test_a_refusal_names_the_setting_that_helps(line: Line, bad: str, said: str)
         check(line.snapshot(source=source), line.store, **settings)
     path.write_text("\n".join(good), encoding="cp1252")
     check(line.snapshot(source=source), line.store, **settings)
+
+
+def test_labels_of_the_source_become_those_of_the_line_before_the_contract(line: Line) -> None:
+    words_for = {"a": "a", "pos": "a", "b": "b", "B ": "b", "n/a": "a"}
+    rows = [{"text": words(number), "label": label} for number, label in
+            enumerate([*(list(words_for) * 20), "?", *["other"] * 20])]  # fmt: skip
+    line.write(rows)
+    source = line.source(
+        normalise_labels=["lower"], label_map={"pos": "a", "b": "b", "n/a": "a", "gone": "b"}
+    )
+    report = check(line.snapshot(source=source), line.store, **LOOSE)
+    # A word for a missing label that the map names is a label; another is still a missing one.
+    assert report.rows_by_label == {"a": 60, "b": 40, "other": 20}
+    assert report.quarantined_by_reason == {"missing label": 1}
+    strict = line.source(**source.model_dump(include={"normalise_labels", "label_map"}),
+                         unmapped_labels="quarantine")  # fmt: skip
+    snapshot = line.snapshot(source=strict)
+    assert snapshot.changes.labels_mapped == {"b": 40, "gone": 0, "n/a": 20, "pos": 20}
+    report = check(snapshot, line.store, **LOOSE)
+    assert report.rows_by_label == {"a": 60, "b": 40}
+    assert report.quarantined_by_reason == {"missing label": 1, "unknown label": 20}
+    aside = [row for row in quarantined(report, line.store) if row["label"] == "other"]
+    assert "'other'" in aside[0]["reasons"][0]
+    with pytest.raises(DataError, match=r"map the label to one of the line's in source.label_map"):
+        check(snapshot, line.store, min_rows=1, max_quarantine_share=0.01)

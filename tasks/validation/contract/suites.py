@@ -68,11 +68,15 @@ class SetRule:
 
 
 def labels_of(
-    contract: ContractSettings, shape: RowShape, shards: "Iterable[pa.Table]"
+    contract: ContractSettings,
+    shape: RowShape,
+    shards: "Iterable[pa.Table]",
+    unmapped: Iterable[str] = (),
 ) -> tuple[str, ...]:
     """The label set, sorted: that of the contract, or all labels that the shards hold.
 
-    What stands for a missing label is none.
+    What stands for a missing label is none, nor is a label that source.label_map should have named
+    (`unmapped`).
 
     Raises:
         DataError: there are too many of them to be labels.
@@ -84,8 +88,9 @@ def labels_of(
         return tuple(sorted(contract.labels))
     found: set[str] = set()
     missing = contract.words_for_missing if shape.has_one_class else frozenset()
+    others = missing.union(unmapped)
     for rows in shards:
-        found |= _labels_in(rows[shape.label_column]) - missing
+        found |= _labels_in(rows[shape.label_column]) - others
         if len(found) > MAX_LABELS:
             raise DataError(
                 f"column {shape.label_column!r} holds more than {MAX_LABELS:,} different values, "

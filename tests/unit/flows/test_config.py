@@ -172,6 +172,39 @@ def test_word_lists_are_relative_to_the_file(tmp_path: Path) -> None:
         load_config(written(tmp_path, MINIMAL | {"counterfactuals": words}))
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("label_map: {yes: good, no: bad}", r"label_map: True is no label; .*quote the word"),
+        ("label_map: {2020-01-01: good}", "2020-01-01 is no label; quote it"),
+        ("label_map: {pos: good, pos: bad}", "the key 'pos' stands here"),
+        ("labl_map: {pos: good}", "did you mean label_map"),
+        ("label_map: {pos: goood}", "gives 'goood', which contract.labels does not name; did you"),
+        ("normalise_labels: lower", "valid tuple"),
+    ],
+)
+def test_a_wrong_label_map_is_refused_before_anything_is_read(
+    settings: str, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "line.yaml"
+    path.write_text(
+        "line: reviews\nsource:\n  format: csv\n  path: rows.csv\n"
+        f"  {settings}\ncontract: {{labels: [good, bad]}}\n"
+    )
+    with pytest.raises(SettingsError, match=said):
+        load_config(path)
+
+
+def test_a_label_map_of_numbers_is_the_same_as_a_deployment_has_it(tmp_path: Path) -> None:
+    path = tmp_path / "line.yaml"
+    path.write_text(
+        "line: reviews\nsource: {format: csv, path: a.csv, label_map: {1: bad, 5.0: 4, x: null}}\n"
+    )
+    config = load_config(path)
+    assert config.source.label_map == {"1": "bad", "5": "4", "x": None}
+    assert RetrainConfig.model_validate(load_line(str(path), "reviews")["config"]) == config
+
+
 def test_the_settings_page_is_that_of_the_models() -> None:
     assert PAGE.read_text(encoding="utf-8") == render_settings_page(), (
         "write it anew: python -m flows.settings_page"

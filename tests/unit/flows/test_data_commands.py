@@ -1,10 +1,12 @@
 """What the console says of a line's data."""
 
+from dataclasses import replace
+
 import pytest
 
 from flows.commands.data_commands import _show_data
 from infra.store import Artifact
-from tasks.records.data import ControlTokens, DataPage
+from tasks.records.data import ControlTokens, DataPage, SourceChanges
 
 PAGE = Artifact("s3://assayline-artifacts/reports/0f1e.html", "0f1e", 1)
 
@@ -43,3 +45,15 @@ def test_rows_that_spell_a_control_token_are_said(
 def test_without_such_rows_nothing_is_said_of_them(capsys: pytest.CaptureFixture[str]) -> None:
     _show_data(page(ControlTokens("text", 5)))
     assert "spell" not in capsys.readouterr().out
+
+
+def test_a_label_of_the_map_that_never_occurs_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    changes = SourceChanges(3, {"pos": 12, "psitive": 0}, ("?", "old"))
+    _show_data(replace(page(ControlTokens()), changes=changes))
+    lines = capsys.readouterr().out.splitlines()
+    (mapped,) = [line for line in lines if "'pos'" in line]
+    (unused,) = [line for line in lines if "'psitive'" in line]
+    assert "12" in mapped
+    assert "no label of the source is written so" in unused
+    assert any("source.unmapped_labels: put aside: '?', 'old'" in line for line in lines)
+    assert any("source.normalise_labels" in line and " 3 " in line for line in lines)

@@ -1,0 +1,39 @@
+"""The rows of a source as its settings want them, before any stage sees them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from tasks.sources.label_map import LabelMap
+from tasks.sources.settings import SourceSettings
+from tasks.sources.shards import Shard
+from tasks.task_types.rows import RowShape
+
+
+def check_preparation(settings: SourceSettings, shape: RowShape) -> LabelMap:
+    """What the settings make of labels.
+
+    Raises:
+        SettingsError: they ask for what rows of the task type cannot have.
+
+    """
+    return LabelMap(settings, shape)
+
+
+def prepare(shards: Iterator[Shard], settings: SourceSettings, shape: RowShape) -> Iterator[Shard]:
+    """The same rows with the labels of the line.
+
+    Raises:
+        SettingsError: the settings ask for what rows of the task type cannot have.
+
+    """
+    labels = check_preparation(settings, shape)
+    return (_with_labels(shard, labels, shape) for shard in shards) if labels.is_needed else shards
+
+
+def _with_labels(shard: Shard, labels: LabelMap, shape: RowShape) -> Shard:
+    assert shape.label_column is not None  # noqa: S101 - else no label map is needed
+    rows, changes = shard.rows, shard.changes
+    values, mapped = labels.apply(rows[shape.label_column])
+    place = rows.schema.get_field_index(shape.label_column)
+    rows = rows.set_column(place, rows.field(place), values)
+    return replace(shard, rows=rows, changes=changes.plus(mapped))
