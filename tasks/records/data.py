@@ -48,12 +48,14 @@ class SourceChanges:
         labels_normalised: labels, of all rows, that source.normalise_labels writes otherwise.
         labels_mapped: by key of source.label_map the labels, of all rows, that it replaced.
         labels_unmapped: labels that the map does not name and that are to be put aside for it.
+        rows_with_html: rows of which source.strip_html changed a text.
 
     """
 
     labels_normalised: int = 0
     labels_mapped: dict[str, int] = field(default_factory=dict)
     labels_unmapped: tuple[str, ...] = ()
+    rows_with_html: int = 0
 
     def plus(self, other: "SourceChanges") -> "SourceChanges":
         """Both together."""
@@ -63,6 +65,7 @@ class SourceChanges:
             labels_normalised=self.labels_normalised + other.labels_normalised,
             labels_mapped=dict(sorted(mapped.items())),
             labels_unmapped=tuple(sorted({*self.labels_unmapped, *other.labels_unmapped})),
+            rows_with_html=self.rows_with_html + other.rows_with_html,
         )
 
 

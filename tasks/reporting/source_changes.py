@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from tasks.records.data import SourceChanges
 from tasks.reporting.number_format import count
+
+_STRIP_HTML: Final = "source.strip_html"
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,12 @@ class ChangeRow:
 
 def change_rows(changes: SourceChanges) -> list[ChangeRow]:
     """All that was changed; none where no setting asked for it."""
-    return list(_of_labels(changes))
+    return [*_of_texts(changes), *_of_labels(changes)]
+
+
+def _of_texts(changes: SourceChanges) -> Iterator[ChangeRow]:
+    if changes.rows_with_html:
+        yield ChangeRow("rows with HTML, stripped", count(changes.rows_with_html), _STRIP_HTML)
 
 
 def _of_labels(changes: SourceChanges) -> Iterator[ChangeRow]:

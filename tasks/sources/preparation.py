@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from tasks.records.data import SourceChanges
 from tasks.sources.label_map import LabelMap
 from tasks.sources.settings import SourceSettings
 from tasks.sources.shards import Shard
@@ -16,18 +17,36 @@ def check_preparation(settings: SourceSettings, shape: RowShape) -> LabelMap:
         SettingsError: they ask for what rows of the task type cannot have.
 
     """
+    if settings.strip_html:
+        from tasks.sources.html_text import check_html
+
+        check_html(shape)
     return LabelMap(settings, shape)
 
 
 def prepare(shards: Iterator[Shard], settings: SourceSettings, shape: RowShape) -> Iterator[Shard]:
-    """The same rows with the labels of the line.
+    """The same rows, their texts without HTML where that is asked, with the labels of the line.
 
     Raises:
         SettingsError: the settings ask for what rows of the task type cannot have.
 
     """
     labels = check_preparation(settings, shape)
-    return (_with_labels(shard, labels, shape) for shard in shards) if labels.is_needed else shards
+    for shard in shards:
+        prepared = shard
+        if settings.strip_html:
+            prepared = _without_html(prepared, shape)
+        if labels.is_needed:
+            prepared = _with_labels(prepared, labels, shape)
+        yield prepared
+
+
+def _without_html(shard: Shard, shape: RowShape) -> Shard:
+    from tasks.sources.html_text import strip_columns
+
+    rows, changed = strip_columns(shard.rows, shape)
+    changes = shard.changes.plus(SourceChanges(rows_with_html=changed))
+    return replace(shard, rows=rows, changes=changes)
 
 
 def _with_labels(shard: Shard, labels: LabelMap, shape: RowShape) -> Shard:

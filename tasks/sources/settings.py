@@ -42,6 +42,13 @@ class _RowsBase(SettingsModel):
         description="Keep at most this many distinct rows, chosen by the hash of their text, so "
         "the same ones each time; None keeps all.",
     )
+    strip_html: bool = Field(
+        default=False,
+        description="Take the tags of HTML, comments, scripts and styles out of all texts, and "
+        "decode character references such as &amp;. Tags of paragraphs, list items and table rows "
+        "become line ends. Not for question answering and tagging, whose rows count characters or "
+        "tokens.",
+    )
     normalise_labels: tuple[LabelForm, ...] = Field(
         default=(),
         description="In which form labels are written before anything compares them. strip: "
