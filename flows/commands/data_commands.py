@@ -97,10 +97,17 @@ def _changed(changes: SourceChanges) -> list[tuple[str, str, str]]:
     ]
 
 
+def _left_out(changes: SourceChanges) -> list[tuple[str, str, str]]:
+    """The rows that the source's filter does not keep; none where it has none."""
+    number = f"{changes.rows_left_out:,}"
+    return [("not kept", number, "source.keep_rows")] if changes.rows_left_out else []
+
+
 def _show_data(page: DataPage) -> None:
     console.say()
     rows = [
         ("read", f"{page.rows_read:,}", ""),
+        *_left_out(page.changes),
         *_changed(page.changes),
         ("exact duplicates", f"{page.duplicates_dropped:,}", "dropped"),
         *(

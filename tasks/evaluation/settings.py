@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, FiniteFloat, field_validator
 
 from infra.settings_models import SettingsModel, WrongSetting, refuse
-from tasks.evaluation.expressions import check_expression
+from tasks.row_expressions import check_expression
 from tasks.verdicts import MAX_FAMILY
 
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tasks.evaluation.expressions import rows_that_match
 from tasks.evaluation.settings import SliceSettings
+from tasks.row_expressions import rows_that_match
 
 Bools = NDArray[np.bool_]
 # Features that a line's rows may well lack, so that their absence is no mistake of the settings.

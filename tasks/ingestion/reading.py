@@ -66,7 +66,7 @@ class Intake:
         self, shards: Iterator[Shard], replaced: pa.Array
     ) -> Generator[pa.Table, None, None]:
         for shard in shards:
-            self.rows_read += shard.rows.num_rows + len(shard.broken)
+            self.rows_read += shard.rows.num_rows + len(shard.broken) + shard.changes.rows_left_out
             self.broken.add(shard.broken)
             self.changes = self.changes.plus(shard.changes)
             rows = identify(shard.rows, self.layout, self.splits)

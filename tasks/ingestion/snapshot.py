@@ -85,6 +85,11 @@ def freeze(
 def _check_not_empty(source: SourceVersion, intake: Intake) -> None:
     if not intake.rows_read:
         raise DataError(f"{_name_files(source)} hold(s) no rows; put rows of text there")
+    if not intake.spill.rows and not intake.broken.first:
+        raise DataError(
+            f"source.keep_rows keeps none of the {intake.rows_read:,} rows of "
+            f"{_name_files(source)}; correct the expression"
+        )
     if not intake.spill.rows:
         first = "; ".join(_tell(row) for row in intake.broken.first)
         raise DataError(

@@ -49,6 +49,7 @@ class SourceChanges:
         labels_mapped: by key of source.label_map the labels, of all rows, that it replaced.
         labels_unmapped: labels that the map does not name and that are to be put aside for it.
         rows_with_html: rows of which source.strip_html changed a text.
+        rows_left_out: rows that source.keep_rows does not keep.
 
     """
 
@@ -56,6 +57,7 @@ class SourceChanges:
     labels_mapped: dict[str, int] = field(default_factory=dict)
     labels_unmapped: tuple[str, ...] = ()
     rows_with_html: int = 0
+    rows_left_out: int = 0
 
     def plus(self, other: "SourceChanges") -> "SourceChanges":
         """Both together."""
@@ -66,6 +68,7 @@ class SourceChanges:
             labels_mapped=dict(sorted(mapped.items())),
             labels_unmapped=tuple(sorted({*self.labels_unmapped, *other.labels_unmapped})),
             rows_with_html=self.rows_with_html + other.rows_with_html,
+            rows_left_out=self.rows_left_out + other.rows_left_out,
         )
 
 

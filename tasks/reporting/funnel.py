@@ -52,6 +52,8 @@ def data_funnel(snapshot: Snapshot, data: DataReport) -> list[FunnelStep]:
 
 def _losses(snapshot: Snapshot, data: DataReport) -> Iterator[tuple[str, int]]:
     """What was left behind, in the order in which it was; the quarantine last."""
+    if snapshot.changes.rows_left_out:
+        yield "not kept by source.keep_rows", snapshot.changes.rows_left_out
     yield "exact duplicates, dropped", snapshot.duplicates_dropped
     if snapshot.rows_superseded:
         yield "replaced by repaired rows", snapshot.rows_superseded

@@ -1,14 +1,16 @@
 """Which columns of a source are read, and as what."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from infra.errors import DataError, SettingsError
+from tasks.row_expressions import comparisons_of
 from tasks.sources.known_forms import mend_of_form
 from tasks.sources.settings import (
     HubSource,
@@ -17,6 +19,12 @@ from tasks.sources.settings import (
     TableSource,
 )
 from tasks.task_types.rows import CLUSTER, FILE_FORMATS, Kind, RowShape
+
+# How the name of a column begins that only source.keep_rows reads.
+FILTER_COLUMN: Final = "keep_rows: "
+COMPARABLE_KINDS: Final[frozenset[Kind]] = frozenset(
+    {"text", "label", "groups", "number", "integer"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,46 @@ def columns_to_read(settings: SourceSettings, shape: RowShape) -> tuple[ReadColu
     ]
     if settings.cluster_column:
         columns.append(ReadColumn(CLUSTER, settings.cluster_column, "label"))
+    if settings.keep_rows:
+        columns += _columns_of_filter(settings, settings.keep_rows, columns)
     return tuple(columns)
+
+
+def _columns_of_filter(
+    settings: SourceSettings, keep_rows: str, columns: Sequence[ReadColumn]
+) -> Iterator[ReadColumn]:
+    """Columns that the filter reads beside those of the row, as the text that a label would be.
+
+    Raises:
+        SettingsError: it names one that there cannot be, or compares one otherwise than it can be.
+
+    """
+    read = {column.source: column for column in columns}
+    for name in dict.fromkeys(one.column for one in comparisons_of(keep_rows)):
+        if name in read:
+            _check_comparable(read[name], keep_rows)
+        elif settings.format in FILE_FORMATS:
+            raise SettingsError(
+                f"source.keep_rows: rows of {settings.format} files have no column {name!r}; they "
+                f"have {', '.join(read)}{did_you_mean(name, list(read))}"
+            )
+        else:
+            yield ReadColumn(f"{FILTER_COLUMN}{name}", name, "label")
+
+
+def _check_comparable(column: ReadColumn, keep_rows: str) -> None:
+    if column.kind not in COMPARABLE_KINDS:
+        raise SettingsError(
+            f"source.keep_rows: the column {column.source!r} holds {column.kind}, and only single "
+            "values are compared; name another column"
+        )
+    values = [value for one in comparisons_of(keep_rows) if one.column == column.source
+              for value in one.values]  # fmt: skip
+    if column.kind in {"number", "integer"} and any(isinstance(one, str) for one in values):
+        raise SettingsError(
+            f"source.keep_rows: the column {column.source!r} holds numbers; compare it with a "
+            "number, without quotes"
+        )
 
 
 def check_format(settings: SourceSettings, shape: RowShape) -> None:

@@ -2,12 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tasks.records.data import SourceChanges
+from tasks.sources.columns import columns_to_read
 from tasks.sources.label_map import LabelMap
 from tasks.sources.settings import SourceSettings
 from tasks.sources.shards import Shard
 from tasks.task_types.rows import RowShape
+
+if TYPE_CHECKING:
+    from tasks.sources.row_filter import RowFilter
 
 
 def check_preparation(settings: SourceSettings, shape: RowShape) -> LabelMap:
@@ -21,24 +26,34 @@ def check_preparation(settings: SourceSettings, shape: RowShape) -> LabelMap:
         from tasks.sources.html_text import check_html
 
         check_html(shape)
+    columns_to_read(settings, shape)
     return LabelMap(settings, shape)
 
 
 def prepare(shards: Iterator[Shard], settings: SourceSettings, shape: RowShape) -> Iterator[Shard]:
-    """The same rows, their texts without HTML where that is asked, with the labels of the line.
+    """The rows that are kept, their texts without HTML where that is asked, with the line's labels.
 
     Raises:
         SettingsError: the settings ask for what rows of the task type cannot have.
 
     """
     labels = check_preparation(settings, shape)
+    keep = _filter(settings, shape)
     for shard in shards:
-        prepared = shard
+        prepared = keep.apply(shard) if keep else shard
         if settings.strip_html:
             prepared = _without_html(prepared, shape)
         if labels.is_needed:
             prepared = _with_labels(prepared, labels, shape)
         yield prepared
+
+
+def _filter(settings: SourceSettings, shape: RowShape) -> "RowFilter | None":
+    if settings.keep_rows is None:
+        return None
+    from tasks.sources.row_filter import RowFilter
+
+    return RowFilter(settings.keep_rows, columns_to_read(settings, shape))
 
 
 def _without_html(shard: Shard, shape: RowShape) -> Shard:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from infra.settings_models import SettingsModel
+from tasks.row_expressions import comparisons_of
 from tasks.sources.tag_schemes import TagSchemeOfFiles
 from tasks.sources.values import WrongValueError, label_text
 from tasks.task_types.rows import OWN_COLUMNS, RowShape
@@ -42,6 +43,15 @@ class _RowsBase(SettingsModel):
         description="Keep at most this many distinct rows, chosen by the hash of their text, so "
         "the same ones each time; None keeps all.",
     )
+    keep_rows: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Keep only the rows for which this expression over the source's columns holds: "
+        '`stars != 3 and language == "en"`. Operators are == != < <= > >= in, not in, and, or, '
+        "not; a name that is no name of Python stands in backticks. A row without a value that "
+        "decides is left out; one whose value cannot be compared is broken. Rows that are taken "
+        "back in by readmit are always kept.",
+    )
     strip_html: bool = Field(
         default=False,
         description="Take the tags of HTML, comments, scripts and styles out of all texts, and "
@@ -68,6 +78,20 @@ class _RowsBase(SettingsModel):
         description="What becomes of labels that label_map neither names nor gives: keep leaves "
         "them as they are, quarantine puts their rows aside as `unknown label`.",
     )
+
+    @field_validator("keep_rows")
+    @classmethod
+    def _is_an_expression(cls, text: str | None) -> str | None:
+        kinds: dict[str, type] = {}
+        for one in comparisons_of(text) if text else ():
+            for value in one.values:
+                kind = float if type(value) is int else type(value)
+                if kinds.setdefault(one.column, kind) is not kind:
+                    raise ValueError(
+                        f"{text!r} compares {one.column!r} with values of two kinds; compare it "
+                        "with texts, with numbers or with True and False"
+                    )
+        return text
 
     @field_validator("normalise_labels")
     @classmethod

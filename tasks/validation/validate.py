@@ -68,6 +68,9 @@ _MENDS: Final = {
     "makes it floating-point where one is missing (dtype Int64 does not)",
     shards.TOOL_CALL: "tool call in a turn: leave such chats out, or write what is said as turns "
     "of user and assistant",
+    shards.NOT_COMPARABLE: "not comparable in keep_rows: source.keep_rows compares a column with a "
+    "number or truth value, and these rows hold another word there; mend them, or compare it with "
+    "a text in quotes",
     "unknown label": "unknown label: mend the source, or map the label to one of the line's in "
     "source.label_map",
     "missing label": "missing label: contract.missing_labels lists the words that stand for one",

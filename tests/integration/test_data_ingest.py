@@ -10,6 +10,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from infra.digests import digest_of
+from infra.errors import DataError
 from infra.store import ObjectStore
 from tasks.ingestion.snapshot import write_snapshot
 from tasks.ingestion.splits import SplitSettings
@@ -165,3 +166,15 @@ def test_other_encodings_are_read_where_they_are_named(store: ObjectStore, tmp_p
     for setting in ({"encoding": "latin-1"}, {"fallback_encoding": "latin-1"}):
         snapshot = ingest(store, format="csv", path=str(path), **setting)
         assert get_table(snapshot.artifact, store)["text"].to_pylist() == ["café"]
+
+
+def test_rows_that_are_not_kept_are_counted_and_none_is_refused(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(encode("csv", [*RECORDS, RECORDS[1]]))
+    snapshot = ingest(store, format="csv", path=str(path), keep_rows='gender == "f"')
+    assert (snapshot.rows_read, snapshot.changes.rows_left_out) == (61, 30)
+    assert (sum(snapshot.rows_by_split.values()), snapshot.duplicates_dropped) == (30, 1)
+    with pytest.raises(DataError, match=r"keep_rows keeps none of the 61 rows of .*rows\.csv"):
+        ingest(store, format="csv", path=str(path), keep_rows='gender == "x"')

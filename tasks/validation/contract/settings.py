@@ -48,6 +48,7 @@ BROKEN_ROW_REASONS: Final = (
     shards.NAMED_TWICE,
     shards.NESTED_TOO_DEEP,
     shards.NO_OBJECT,
+    shards.NOT_COMPARABLE,
     shards.NUL_BYTE,
     shards.OPEN_QUOTE,
     shards.STRAY_RETURN,

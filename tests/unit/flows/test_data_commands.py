@@ -57,3 +57,10 @@ def test_a_label_of_the_map_that_never_occurs_is_said(capsys: pytest.CaptureFixt
     assert "no label of the source is written so" in unused
     assert any("source.unmapped_labels: put aside: '?', 'old'" in line for line in lines)
     assert any("source.normalise_labels" in line and " 3 " in line for line in lines)
+
+
+def test_rows_that_are_not_kept_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    _show_data(replace(page(ControlTokens()), changes=SourceChanges(rows_left_out=1234)))
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "not kept" in line]
+    assert "1,234" in line
+    assert "source.keep_rows" in line

@@ -8,8 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.evaluation.expressions import check_expression, rows_that_match
 from tasks.evaluation.settings import EvaluationSettings
+from tasks.row_expressions import (
+    Comparison,
+    check_expression,
+    comparisons_of,
+    holds_for,
+    rows_that_match,
+)
 
 ROWS = pa.table(
     {
@@ -35,6 +41,10 @@ ROWS = pa.table(
         ('not (region == "north" or length < 150)', []),
         ('region in ("north", "west")', [0, 3]),
         ('region not in ["north"]', [1]),
+        ('not region in ("north", "west")', [1]),
+        ('not (region not in ["north"])', [0, 3]),
+        ('`region` == "north" and `length` == 1', [0]),
+        ('region == "`length`" or length == 200', [2]),
         ("length > -1 and share <= 0.25", [0, 1]),
         ("share < 1 and (length == 1 or length == 200)", [0, 2]),
     ],
@@ -51,12 +61,36 @@ def test_what_it_means(text: str, rows: list[int]) -> None:
         "length > 1 if True else False", "[x for x in (1,)]", "lambda: 1", "(length := 1) > 0",
         "length is None", "length > None", "length in 5", "region in (length,)", "length >",
         "length > 1; length", "length > 1" + " and length > 1" * 60,
-        "length[0] > 1", "'a' 'b'", "length == {1: 2}",
+        "length[0] > 1", "'a' 'b'", "length == {1: 2}", "length > 9 ** 9 ** 9", "`length > 1",
+        "`a` `b` > 1", "length.__class__ == 1", "length in (1, 2) ** 9", "length > 10 ** 3",
     ],
 )  # fmt: skip
 def test_what_it_refuses(text: str) -> None:
     with pytest.raises(ValueError, match=r"no comparison|cannot be read|at most 500"):
         check_expression(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("length > 9223372036854775808", "too many digits"),
+        ("length > " + "9" * 400, "too many digits"),
+        ("length > 1e999", "too many digits"),
+        ('region in ("a", 1)', "mixes texts and numbers"),
+    ],
+)
+def test_values_that_no_column_is_compared_with(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        check_expression(text)
+
+
+def test_a_column_may_have_any_name() -> None:
+    rows = pa.table({"Review text": ["a", "b"], "meta.lang": ["en", None]})
+    assert rows_that_match(rows, '`Review text` == "a"').tolist() == [True, False]
+    assert holds_for(rows, '`meta.lang` == "en"').to_pylist() == [True, None]
+    assert comparisons_of('`meta.lang` in ("en", "fr") or stars > 3') == (
+        Comparison("meta.lang", ("en", "fr")), Comparison("stars", (3,)),
+    )  # fmt: skip
 
 
 def test_a_mistake_says_what_would_be_right() -> None:
