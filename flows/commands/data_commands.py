@@ -119,6 +119,8 @@ def _show_data(page: DataPage) -> None:
         ("keep the contract", f"{page.rows_clean:,}", ""),
     ]
     console.show_table(("", "rows", ""), rows)
+    for doubtful in page.doubtful_labels:
+        console.say(doubtful.sentence, "bad")
     console.say()
     if page.drift is not None:
         words = {"pass": "no drift shown", "fail": "drift", "undetermined": "undetermined"}

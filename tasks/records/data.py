@@ -164,6 +164,32 @@ class ControlTokens:
 
 
 @dataclass(frozen=True)
+class DoubtfulLabel:
+    """A rare label that looks like noise.
+
+    Attributes:
+        rows: clean rows that bear it.
+        reason: what it looks like.
+        resembles: the frequent label that it may be a misspelling of; empty where there is none.
+        mend: the settings that would mend it.
+
+    """
+
+    label: str
+    rows: int
+    reason: str
+    resembles: str
+    mend: str
+
+    @property
+    def sentence(self) -> str:
+        """What a person should know of it."""
+        near = f" of {self.resembles!r}" if self.resembles else ""
+        rows = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
+        return f"the label {self.label!r} ({rows}) looks {self.reason}{near}; {self.mend}"
+
+
+@dataclass(frozen=True)
 class SimilarPair:
     """Two rows that are alike.
 
@@ -240,6 +266,7 @@ class DataReport:
         personal_data: one entry a kind that was found.
         verdict: pass, since a broken contract raises; kept for the report.
         control_tokens: that texts spell.
+        doubtful_labels: rare ones that look like noise.
 
     """
 
@@ -259,6 +286,7 @@ class DataReport:
     checks: tuple[Check, ...]
     verdict: Verdict
     control_tokens: ControlTokens = field(default_factory=ControlTokens)
+    doubtful_labels: tuple[DoubtfulLabel, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -417,6 +445,7 @@ class DataPage:
         html: the report on the data alone.
         drift: None where there is no champion to compare with.
         changes: what source.label_map and its like made of the rows.
+        doubtful_labels: rare ones that look like noise.
 
     """
 
@@ -431,3 +460,4 @@ class DataPage:
     drift: Verdict | None
     control_tokens: ControlTokens = field(default_factory=ControlTokens)
     changes: SourceChanges = field(default_factory=SourceChanges)
+    doubtful_labels: tuple[DoubtfulLabel, ...] = ()

@@ -60,6 +60,7 @@ def publish_data_page(evidence: DataEvidence, *, store: ObjectStore) -> DataPage
         drift=evidence.drift.verdict if evidence.drift else None,
         control_tokens=data.control_tokens,
         changes=snapshot.changes,
+        doubtful_labels=data.doubtful_labels,
     )
 
 

@@ -1,6 +1,7 @@
 """A snapshot held against the data contract, shard by shard."""
 
 import hashlib
+import logging
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,15 @@ from infra.base_models import Fingerprint, locate_pinned
 from infra.errors import DataError, SettingsError
 from infra.parquet_tables import TableWriter, open_table
 from infra.store import Artifact, ObjectStore
-from tasks.records.data import SPLITS, Check, DataReport, Histogram, Leakage, Snapshot
+from tasks.records.data import (
+    SPLITS,
+    Check,
+    DataReport,
+    DoubtfulLabel,
+    Histogram,
+    Leakage,
+    Snapshot,
+)
 from tasks.records.training import BaseModel
 from tasks.sources import shards
 from tasks.task_types.control_tokens import control_tokens
@@ -25,6 +34,7 @@ from tasks.task_types.tokenizers import load_tokenizer
 from tasks.validation.contract.checking import CheckedSet, check_set
 from tasks.validation.contract.counts import RowCounts
 from tasks.validation.contract.data_docs import render_page
+from tasks.validation.contract.doubtful_labels import doubtful_labels
 from tasks.validation.contract.expectations.language import languages_of
 from tasks.validation.contract.frames import FrameMaker
 from tasks.validation.contract.lengths import LengthCounts
@@ -47,6 +57,8 @@ from tasks.verdicts import Verdict
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
+
+logger = logging.getLogger(__name__)
 
 _BATCH_ROWS: Final = 65_536
 _TOKENIZED_AT_ONCE: Final = 1_024
@@ -270,8 +282,12 @@ def _judge(
         *_breaches_of_privacy(sorter),
         *_breaches_of_control_tokens(contract, sorter),
     ]
+    rows_by_label = {label: figures.rows_by_label.get(label, 0) for label in sorter.labels}
+    doubtful = doubtful_labels(contract, sorter.shape, rows_by_label, figures.rows)
     if breaches:
-        raise DataError(_explain(breaches, found, docs_uri))
+        raise DataError(_explain(breaches, found, docs_uri, doubtful))
+    for one in doubtful:
+        logger.warning("%s", one.sentence)
     return DataReport(
         clean=clean.close(),
         quarantine=found.quarantine,
@@ -280,7 +296,7 @@ def _judge(
         labels=tuple(sorter.labels),
         group_columns=snapshot.group_columns,
         rows_by_split={split: figures.rows_by_split.get(split, 0) for split in SPLITS},
-        rows_by_label={label: figures.rows_by_label.get(label, 0) for label in sorter.labels},
+        rows_by_label=rows_by_label,
         rows_quarantined=found.rows_quarantined,
         quarantined_by_reason=found.by_reason,
         lengths=found.lengths,
@@ -289,6 +305,7 @@ def _judge(
         checks=(*_all_checks(sorter, shares, left),),
         verdict=Verdict.PASS,
         control_tokens=sorter.controls.counted(contract.control_tokens),
+        doubtful_labels=doubtful,
     )
 
 
@@ -335,7 +352,12 @@ def _breaches_of_control_tokens(
         )
 
 
-def _explain(breaches: Sequence[str], found: PartitionedSnapshot, docs_uri: str) -> str:
+def _explain(
+    breaches: Sequence[str],
+    found: PartitionedSnapshot,
+    docs_uri: str,
+    doubtful: Sequence[DoubtfulLabel],
+) -> str:
     counts = ", ".join(f"{reason} {count:,}" for reason, count in found.by_reason.items())
     points = "".join(f"\n  - {breach}" for breach in breaches[:_LISTED_BREACHES])
     more = len(breaches) - _LISTED_BREACHES
@@ -344,6 +366,7 @@ def _explain(breaches: Sequence[str], found: PartitionedSnapshot, docs_uri: str)
         + (f"  - and {more:,} more\n" if more > 0 else "")
         + f"rows put aside, by reason: {counts or 'none'}\n"
         + "".join(f"  {mend}\n" for reason, mend in _MENDS.items() if reason in found.by_reason)
+        + "".join(f"{one.sentence}\n" for one in doubtful[:_LISTED_BREACHES])
         + f"they are in {found.quarantine.uri}; all checks are in {docs_uri}"
     )
 

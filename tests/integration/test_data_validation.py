@@ -662,3 +662,19 @@ def test_labels_of_the_source_become_those_of_the_line_before_the_contract(line:
     assert "'other'" in aside[0]["reasons"][0]
     with pytest.raises(DataError, match=r"map the label to one of the line's in source.label_map"):
         check(snapshot, line.store, min_rows=1, max_quarantine_share=0.01)
+
+
+def test_a_rare_misspelling_is_warned_of_and_named_where_the_run_ends(
+    line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [
+        {"text": words(number), "label": "sport" if number % 2 else "politics"}
+        for number in range(3_000)
+    ]
+    rows += [{"text": words(number), "label": "politcs"} for number in range(3_000, 3_020)]
+    report = line.validate(rows)
+    said = "the label 'politcs' (20 rows) looks like a misspelling of 'politics'; source.label_map"
+    assert [one.sentence.split(":")[0] for one in report.doubtful_labels] == [said]
+    assert said in caplog.text
+    with pytest.raises(DataError, match=re.escape(said)):
+        check(line.snapshot(), line.store, min_rows_per_label=50)

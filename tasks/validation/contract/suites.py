@@ -388,7 +388,8 @@ def _rules_of_labels(
     if contract.labels is None:
         yield _rule(
             ours.ExpectCountsToDifferInSpelling(kind="label"),
-            "mend the source, or name the labels in contract.labels",
+            "set source.normalise_labels, such as [strip, casefold], map one to the other in "
+            "source.label_map, or name the labels in contract.labels",
         )
     judged = _judged_labels(contract, shape, labels)
     if judged:

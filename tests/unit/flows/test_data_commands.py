@@ -6,7 +6,7 @@ import pytest
 
 from flows.commands.data_commands import _show_data
 from infra.store import Artifact
-from tasks.records.data import ControlTokens, DataPage, SourceChanges
+from tasks.records.data import ControlTokens, DataPage, DoubtfulLabel, SourceChanges
 
 PAGE = Artifact("s3://assayline-artifacts/reports/0f1e.html", "0f1e", 1)
 
@@ -64,3 +64,9 @@ def test_rows_that_are_not_kept_are_said(capsys: pytest.CaptureFixture[str]) -> 
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "not kept" in line]
     assert "1,234" in line
     assert "source.keep_rows" in line
+
+
+def test_a_label_that_looks_like_noise_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    doubtful = DoubtfulLabel("postive", 3, "like a misspelling", "positive", "source.label_map")
+    _show_data(replace(page(ControlTokens()), doubtful_labels=(doubtful,)))
+    assert doubtful.sentence in capsys.readouterr().out

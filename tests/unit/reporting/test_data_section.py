@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tasks.records.data import ControlTokens, Histogram
+from tasks.records.data import ControlTokens, DoubtfulLabel, Histogram, SourceChanges
 from tasks.reporting.data_section import DataEvidence, build_data_section
 from tasks.reporting.evidence import Evidence
 from tasks.reporting.histograms import histogram_plot
@@ -56,6 +56,28 @@ def test_every_number_of_the_records_stands_on_the_page(drifted: DataEvidence) -
         "s3://assayline-artifacts/quarantine/",
     ):  # fmt: skip
         assert said in text, said
+
+
+def test_what_the_settings_of_the_source_changed_stands_on_the_page(drifted: DataEvidence) -> None:
+    changes = SourceChanges(7, {"pos": 12, "old": 0}, ("?",), rows_with_html=5, rows_left_out=31)
+    doubtful = DoubtfulLabel("tehc", 3, "like a misspelling", "tech", "source.label_map")
+    changed = replace(
+        drifted,
+        snapshot=replace(drifted.snapshot, changes=changes, rows_read=2258),
+        data=replace(drifted.data, doubtful_labels=(doubtful,)),
+    )
+    text = Words(render_data_page(changed)).text
+    for said in (
+        "not kept by source.keep_rows 31", "rows with HTML, stripped 5 source.strip_html",
+        "labels in another form 7 source.normalise_labels", "labels 'pos', mapped 12",
+        "labels 'old', mapped 0 source.label_map no label of the source is written so",
+        "different labels that are not mapped 1 source.unmapped_labels put aside: '?'",
+        "The label 'tehc' (3 rows) looks like a misspelling of 'tech'; source.label_map.",
+    ):  # fmt: skip
+        assert said in text, said
+    assert "missing for no recorded reason" not in text
+    assert "| labels 'pos', mapped | 12 |" in funnel_markdown(changed)
+    assert "What the settings of the source changed" not in Words(render_data_page(drifted)).text
 
 
 def test_a_page_without_a_champion_or_findings_says_so(drifted: DataEvidence) -> None:
