@@ -53,7 +53,10 @@ class DataConfig(SettingsModel):
     task_type: TaskTypeName = Field(
         default="classification", description="What the model is for, and so what a row is."
     )
-    source: SourceSettings = Field(description="Where the rows come from.")
+    source: SourceSettings = Field(
+        description="Where the rows come from. Several sources are named under `sources`, which "
+        "stands in place of this: {shop: {format: csv, path: a.csv, weight: 0.7}, forum: {...}}."
+    )
     splits: SplitSettings = Field(
         default=SplitSettings(), description="Shares of training, validation and test rows."
     )
@@ -116,14 +119,27 @@ class DataConfig(SettingsModel):
         self.contract.check_columns(shape_of(self.task_type).names)
         return self
 
+    @model_validator(mode="before")
+    @classmethod
+    def _sources_are_a_source(cls, given: Any) -> Any:
+        """`sources`, which people write, as the source that it is short for."""
+        if not isinstance(given, dict) or "sources" not in given:
+            return given
+        if "source" in given:
+            raise ValueError(
+                "both source and sources are given; put the one source among the others, under a "
+                "name of its own"
+            )
+        others = {name: value for name, value in given.items() if name != "sources"}
+        return others | {"source": {"format": "mixed", "sources": given["sources"]}}
+
     @model_validator(mode="after")
     def _source_makes_such_rows(self) -> Self:
         """What no row of the task type can have is refused before anything is read."""
-        from tasks.sources.preparation import check_preparation
+        from tasks.sources.preparation import check_source
 
         try:
-            labels = check_preparation(self.source, shape_of(self.task_type))
-            labels.check_labels(self.contract.labels)
+            check_source(self.source, shape_of(self.task_type), self.contract.labels)
         except SettingsError as error:
             raise ValueError(str(error)) from error
         return self
@@ -240,7 +256,8 @@ def load_data_config(path: Path) -> DataConfig:
     """As `load_config`, of what a line's data is alone; a wrong setting anywhere is refused."""
     content = _read_settings(path)
     _validated(RetrainConfig, content, path)
-    own = {name: value for name, value in content.items() if name in DataConfig.model_fields}
+    known = {*DataConfig.model_fields, "sources"}
+    own = {name: value for name, value in content.items() if name in known}
     return _validated(DataConfig, own, path)
 
 
@@ -297,9 +314,10 @@ def load_line(path: str, line: str) -> dict[str, Any]:
 
 def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
     """Make the local paths of source, benchmarks, word lists and base model absolute."""
-    source, leakage = content.get("source"), content.get("leakage")
-    if isinstance(source, dict) and "package" not in source:
-        _anchor(source, "path", folder)
+    leakage = content.get("leakage")
+    for source in _sources_in(content):
+        if "package" not in source:
+            _anchor(source, "path", folder)
         if str(source.get("dataset", "")).startswith("."):
             _anchor(source, "dataset", folder)
     for benchmark in (leakage.get("benchmarks") or []) if isinstance(leakage, dict) else []:
@@ -311,6 +329,14 @@ def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
         local = folder / Path(base_model["reference"]).expanduser()
         if ":" not in base_model["reference"] and local.is_dir():
             base_model["reference"] = str(local)
+
+
+def _sources_in(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """The source, or each of several, as the file has them."""
+    source = content.get("source")
+    several = source.get("sources") if isinstance(source, dict) else content.get("sources")
+    all_ = [source, *(several.values() if isinstance(several, dict) else ())]
+    return [one for one in all_ if isinstance(one, dict)]
 
 
 def _anchor_word_files(settings: Any, folder: Path) -> None:

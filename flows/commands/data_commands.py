@@ -119,6 +119,11 @@ def _show_data(page: DataPage) -> None:
         ("keep the contract", f"{page.rows_clean:,}", ""),
     ]
     console.show_table(("", "rows", ""), rows)
+    if page.by_source:
+        from tasks.reporting.source_changes import SOURCE_HEADS, source_rows
+
+        console.show_table(SOURCE_HEADS, [one.cells for one in source_rows(page.by_source)])
+        console.say()
     for doubtful in page.doubtful_labels:
         console.say(doubtful.sentence, "bad")
     console.say()

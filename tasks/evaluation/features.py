@@ -62,8 +62,9 @@ def token_counts(texts: Any, tokenizer: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_sources(snapshot: Snapshot, store: ObjectStore, work: Path) -> pa.Table:
-    """Columns row_id and file of all rows of a snapshot."""
+    """Columns row_id and file of all rows of a snapshot; of several sources their names as file."""
     rows = store.get_file(snapshot.artifact, work / "snapshot.parquet")
     origins = store.get_file(snapshot.origins, work / "origins.parquet")
-    files = pq.read_table(origins, columns=["file"])["file"]
+    column = "source_name" if snapshot.by_source else "file"
+    files = pq.read_table(origins, columns=[column])[column]
     return pq.read_table(rows, columns=["row_id"]).append_column("file", files)

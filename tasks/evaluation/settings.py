@@ -15,8 +15,8 @@ class SliceSettings(SettingsModel):
     by: tuple[str, ...] = Field(
         default=("length", "unknown_share", "label", "language"),
         description="Features whose values, or ranges of values, are slices: length (tokens), "
-        "characters, unknown_share (of the tokens), label, source (file), or any column of the "
-        "clean rows.",
+        "characters, unknown_share (of the tokens), label, source (file; of several sources the "
+        "name), or any column of the clean rows.",
     )
     where: dict[Annotated[str, Field(pattern=r"^\S(.*\S)?$")], str] = Field(
         default={},

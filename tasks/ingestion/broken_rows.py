@@ -9,6 +9,7 @@ import pyarrow as pa
 from infra.parquet_tables import TableWriter
 from infra.store import Artifact
 from tasks.sources.shards import BrokenRow
+from tasks.sources.source_names import SOURCE_NAME
 
 BROKEN_SCHEMA: Final = pa.schema(
     [
@@ -20,6 +21,7 @@ BROKEN_SCHEMA: Final = pa.schema(
         ("told", pa.string()),
     ]
 )
+BROKEN_OF_SOURCES: Final = BROKEN_SCHEMA.insert(1, pa.field(SOURCE_NAME, pa.string()))
 _ROW_GROUP_ROWS: Final = 8_192
 _NAMED: Final = 3
 
@@ -29,12 +31,15 @@ class BrokenRows:
 
     Attributes:
         first: a few of them, to be named in a message.
+        by_source: how many each of several sources has.
         superseded: how many were left out, since a repaired row stands for them.
 
     """
 
-    def __init__(self, writer: TableWriter, replaced: pa.Array) -> None:
+    def __init__(self, writer: TableWriter, replaced: pa.Array, schema: pa.Schema) -> None:
         self.by_reason: Counter[str] = Counter()
+        self.by_source: Counter[str] = Counter()
+        self._schema = schema
         self.first: list[BrokenRow] = []
         self.superseded = 0
         self._writer = writer
@@ -56,6 +61,7 @@ class BrokenRows:
 
     def _keep(self, row: BrokenRow) -> None:
         self.by_reason[row.reason] += 1
+        self.by_source[row.source] += 1
         if len(self.first) < _NAMED:
             self.first.append(row)
         self._held.append(row)
@@ -65,11 +71,13 @@ class BrokenRows:
     def _write(self) -> None:
         columns = {
             "row_id": [row.sha256 for row in self._held],
+            SOURCE_NAME: [row.source for row in self._held],
             "file": [row.file for row in self._held],
             "row": [row.row for row in self._held],
             "reason": [row.reason for row in self._held],
             "raw": [row.raw for row in self._held],
             "told": [row.told for row in self._held],
         }
-        self._writer.write(pa.table(columns, schema=BROKEN_SCHEMA))
+        chosen = {name: columns[name] for name in self._schema.names}
+        self._writer.write(pa.table(chosen, schema=self._schema))
         self._held = []

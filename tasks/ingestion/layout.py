@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from tasks.ingestion.row_ids import DIGEST_BYTES, as_hex
+from tasks.sources.source_names import SOURCE_NAME
 from tasks.task_types.rows import RowShape, arrow_type
 
 ORIGINS = pa.schema([("file", pa.string()), ("row", pa.int64())])
@@ -16,21 +17,30 @@ class Layout:
 
     Attributes:
         group_columns: columns that hold protected attributes.
+        has_sources: whether the rows are of several sources, whose names are among their origins.
 
     """
 
     shape: RowShape
     group_columns: tuple[str, ...]
+    has_sources: bool = False
+
+    @property
+    def origins(self) -> pa.Schema:
+        """Columns that say where each row came from."""
+        name = [pa.field(SOURCE_NAME, pa.string())] if self.has_sources else []
+        return pa.schema([*name, *ORIGINS])
 
     @property
     def shard(self) -> pa.Schema:
         """Columns of the rows as a reader hands them on."""
-        return pa.schema([*self._own, *self._told, *ORIGINS])
+        return pa.schema([*self._own, *self._told, *self.origins])
 
     @property
     def spill(self) -> pa.Schema:
         """Columns of the rows on their way: digest for row_id, and where each came from."""
-        return pa.schema([("digest", pa.binary(DIGEST_BYTES)), *self._values, *ORIGINS])
+        digest = ("digest", pa.binary(DIGEST_BYTES))
+        return pa.schema([digest, *self._values, *self.origins])
 
     @property
     def snapshot(self) -> pa.Schema:

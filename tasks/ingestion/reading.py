@@ -1,5 +1,6 @@
 """A source's rows on their way to the disk, each with its digest and its split."""
 
+from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 
@@ -21,7 +22,9 @@ from tasks.ingestion.spilling import Spill
 from tasks.ingestion.splits import SplitSettings
 from tasks.records.data import SourceChanges
 from tasks.sources.read_ahead import read_ahead
+from tasks.sources.settings import READMITTED
 from tasks.sources.shards import Shard
+from tasks.sources.source_names import SOURCE_NAME
 
 
 def identify(rows: pa.Table, layout: Layout, splits: SplitSettings) -> pa.Table:
@@ -43,6 +46,8 @@ class Intake:
         rows_read: all that came, broken and repaired ones included.
         superseded: those left out, since a later repaired row stands for them.
         changes: what the settings of the source made of its rows.
+        read_of_source: all that came, by the name of their source where there are several.
+        left_out_of_source: those that source.keep_rows does not keep, likewise.
 
     """
 
@@ -53,6 +58,8 @@ class Intake:
     rows_read: int = 0
     superseded: int = 0
     changes: SourceChanges = field(default_factory=SourceChanges)
+    read_of_source: Counter[str] = field(default_factory=Counter)
+    left_out_of_source: Counter[str] = field(default_factory=Counter)
 
     def take_source(self, shards: Iterator[Shard], replaced: pa.Array) -> None:
         """Take the rows of a source, but those whose row_id is among `replaced`.
@@ -66,18 +73,30 @@ class Intake:
         self, shards: Iterator[Shard], replaced: pa.Array
     ) -> Generator[pa.Table, None, None]:
         for shard in shards:
-            self.rows_read += shard.rows.num_rows + len(shard.broken) + shard.changes.rows_left_out
+            self._count(shard)
             self.broken.add(shard.broken)
-            self.changes = self.changes.plus(shard.changes)
             rows = identify(shard.rows, self.layout, self.splits)
             if len(replaced):
                 rows = self._without(rows, _are_in(rows, replaced))
             yield rows
 
+    def _count(self, shard: Shard) -> None:
+        left_out = shard.changes.rows_left_out
+        read = shard.rows.num_rows + len(shard.broken) + left_out
+        self.rows_read += read
+        self.changes = self.changes.plus(shard.changes)
+        self.read_of_source[shard.source] += read
+        self.left_out_of_source[shard.source] += left_out
+
     def take_repaired(self, file: RepairedFile, replaced: pa.Array) -> None:
         """Take repaired rows, but those that a later file repairs once more."""
-        self.rows_read += file.rows.num_rows
-        rows = identify(file.rows, self.layout, self.splits)
+        read = file.rows
+        self.rows_read += read.num_rows
+        self.read_of_source[READMITTED] += read.num_rows
+        if self.layout.has_sources:
+            name = pa.repeat(pa.scalar(READMITTED, pa.string()), read.num_rows)
+            read = read.append_column(SOURCE_NAME, name)
+        rows = identify(read, self.layout, self.splits)
         again = pc.or_(_are_in(rows, replaced), pc.is_in(file.stand_for, value_set=replaced))
         self.spill.add(self._without(rows, again))
 

@@ -8,16 +8,18 @@ from pathlib import Path
 from infra.errors import DataError
 from infra.parquet_tables import TableWriter
 from infra.store import ObjectStore
-from tasks.ingestion.broken_rows import BROKEN_SCHEMA, BrokenRows
+from tasks.ingestion.broken_rows import BROKEN_OF_SOURCES, BROKEN_SCHEMA, BrokenRows
 from tasks.ingestion.layout import Layout
+from tasks.ingestion.mixing import Mix
 from tasks.ingestion.reading import Intake
 from tasks.ingestion.readmitted import read_readmitted, superseded_by
 from tasks.ingestion.spilling import Spill
 from tasks.ingestion.splits import SplitSettings
-from tasks.ingestion.writing import keep_rows
-from tasks.records.data import SPLITS, Snapshot, SourceVersion
+from tasks.ingestion.writing import Kept, keep_rows
+from tasks.records.data import SPLITS, Snapshot, SourceRows, SourceVersion
+from tasks.sources.mixed import read_mixed
 from tasks.sources.reading import read_shards
-from tasks.sources.settings import SourceSettings
+from tasks.sources.settings import READMITTED, MixedSource, SourceSettings
 from tasks.sources.shards import BrokenRow, Shard
 from tasks.task_types.row_shapes import shape_of
 
@@ -37,9 +39,21 @@ def write_snapshot(
         DataError: the source is empty, changed, or not what the settings say.
 
     """
-    layout = Layout(shape_of(task_type), settings.group_columns)
-    shards = read_shards(source, settings, layout.shape, store)
-    return freeze(shards, source, layout, splits, settings.max_rows, store)
+    shape, groups = shape_of(task_type), settings.group_columns
+    if isinstance(settings, MixedSource):
+        mixed = read_mixed(source, settings, shape, store)
+        layout = Layout(shape, groups, has_sources=True)
+        return freeze(mixed, source, layout, splits, _mix_of(settings), store)
+    shards = read_shards(source, settings, shape, store)
+    return freeze(shards, source, Layout(shape, groups), splits, settings.max_rows, store)
+
+
+def _mix_of(settings: MixedSource) -> Mix:
+    parts = settings.parts.items()
+    return Mix(
+        {name: one.weight for name, one in parts if one.weight is not None},
+        {name: one.max_rows for name, one in parts if one.max_rows is not None},
+    )
 
 
 def freeze(
@@ -47,16 +61,19 @@ def freeze(
     source: SourceVersion,
     layout: Layout,
     splits: SplitSettings,
-    max_rows: int | None,
+    chosen: int | Mix | None,
     store: ObjectStore,
 ) -> Snapshot:
     """Write the rows of some shards, and the repaired rows of their source, as a snapshot."""
     repaired = read_readmitted(source.readmitted, layout.shape, layout.group_columns, store)
     replaced, *replaced_later = superseded_by(repaired)
     with ExitStack() as files:
+        broken_schema = BROKEN_OF_SOURCES if layout.has_sources else BROKEN_SCHEMA
         folder = Path(files.enter_context(tempfile.TemporaryDirectory(prefix="assayline-")))
         broken = BrokenRows(
-            files.enter_context(TableWriter("broken", BROKEN_SCHEMA, store)), replaced
+            files.enter_context(TableWriter("broken", broken_schema, store)),
+            replaced,
+            broken_schema,
         )
         with Spill(folder / "rows", layout.spill, sum(f.size_bytes for f in source.files)) as spill:
             intake = Intake(layout, splits, spill, broken)
@@ -64,7 +81,7 @@ def freeze(
             for file, later in zip(repaired, replaced_later, strict=True):
                 intake.take_repaired(file, later)
         _check_not_empty(source, intake)
-        kept = keep_rows(spill, layout, max_rows, store)
+        kept = keep_rows(spill, layout, chosen, store)
         return Snapshot(
             artifact=kept.rows,
             origins=kept.origins,
@@ -79,10 +96,36 @@ def freeze(
             rows_by_split={split: kept.by_split[split] for split in SPLITS},
             group_columns=layout.group_columns,
             changes=intake.changes,
+            by_source=_by_source(source, chosen, intake, kept),
         )
 
 
+def _by_source(
+    source: SourceVersion, chosen: int | Mix | None, intake: Intake, kept: Kept
+) -> tuple[SourceRows, ...]:
+    """What each of several sources gave; none where there is one."""
+    weights = chosen.weights if isinstance(chosen, Mix) else {}
+    names = [part.name for part in source.parts]
+    if names and intake.read_of_source[READMITTED]:
+        names.append(READMITTED)
+    return tuple(
+        SourceRows(
+            name=name,
+            weight=weights.get(name),
+            rows_read=intake.read_of_source[name],
+            rows_broken=intake.broken.by_source[name],
+            rows_left_out=intake.left_out_of_source[name],
+            rows_outweighed=kept.dropped.outweighed[name],
+            rows_by_split={split: kept.by_source[name, split] for split in SPLITS},
+        )
+        for name in names
+    )
+
+
 def _check_not_empty(source: SourceVersion, intake: Intake) -> None:
+    for part in source.parts:
+        if not intake.read_of_source[part.name]:
+            raise DataError(f"sources.{part.name} holds no rows; put rows of text there")
     if not intake.rows_read:
         raise DataError(f"{_name_files(source)} hold(s) no rows; put rows of text there")
     if not intake.spill.rows and not intake.broken.first:

@@ -2,18 +2,20 @@
 
 from collections import Counter
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from infra.parquet_tables import TableWriter
 from infra.store import Artifact, ObjectStore
 from tasks.ingestion.deduplication import distinct_rows
-from tasks.ingestion.layout import ORIGINS, Layout
+from tasks.ingestion.layout import Layout
+from tasks.ingestion.mixing import Chosen, Mix, choose
 from tasks.ingestion.row_groups import RowGroups
-from tasks.ingestion.sampling import choose_sample
+from tasks.ingestion.sampling import Sample, choose_sample
 from tasks.ingestion.spilling import Spill
 from tasks.sources.read_ahead import read_ahead
+from tasks.sources.source_names import SOURCE_NAME
 
 
 @dataclass
@@ -22,6 +24,7 @@ class Dropped:
 
     duplicates: int = 0
     sampled_out: int = 0
+    outweighed: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Kept:
 
     Attributes:
         origins: file and row of each of them, in the same row groups.
+        by_source: of several sources, rows by source and split.
 
     """
 
@@ -37,36 +41,50 @@ class Kept:
     origins: Artifact
     by_split: Counter[str]
     dropped: Dropped
+    by_source: Counter[tuple[str, str]]
 
 
-def keep_rows(spill: Spill, layout: Layout, max_rows: int | None, store: ObjectStore) -> Kept:
-    """Sort the rows, drop the equal ones, and write all or a sample of them."""
+def keep_rows(spill: Spill, layout: Layout, chosen: int | Mix | None, store: ObjectStore) -> Kept:
+    """Sort the rows, drop the equal ones, and write all, a sample or a mix of them."""
     dropped = Dropped()
+    by_source: Counter[tuple[str, str]] = Counter()
     by_split: Counter[str] = Counter()
     with (
         TableWriter("snapshots", layout.snapshot, store) as rows,
-        TableWriter("origins", ORIGINS, store) as origins,
+        TableWriter("origins", layout.origins, store) as origins,
     ):
-        for group in read_ahead(_row_groups(_chosen_rows(spill, layout, max_rows, dropped))):
+        for group in read_ahead(_row_groups(_chosen_rows(spill, layout, chosen, dropped))):
             rows.write(layout.as_snapshot(group))
-            origins.write(group.select(ORIGINS.names))
+            origins.write(group.select(layout.origins.names))
             for entry in group["split"].value_counts().to_pylist():
                 by_split[entry["values"]] += entry["counts"]
-        return Kept(rows.close(), origins.close(), by_split, dropped)
+            if layout.has_sources:
+                by_source.update(_rows_of_sources(group))
+        return Kept(rows.close(), origins.close(), by_split, dropped, by_source)
+
+
+def _rows_of_sources(rows: pa.Table) -> dict[tuple[str, str], int]:
+    counted = rows.group_by([SOURCE_NAME, "split"]).aggregate([([], "count_all")])
+    return {(one[SOURCE_NAME], one["split"]): one["count_all"] for one in counted.to_pylist()}
 
 
 def _chosen_rows(
-    spill: Spill, layout: Layout, max_rows: int | None, dropped: Dropped
+    spill: Spill, layout: Layout, chosen: int | Mix | None, dropped: Dropped
 ) -> Iterator[pa.Table]:
-    sample = None
-    if max_rows is not None and spill.rows > max_rows:
-        distinct = distinct_rows(spill, layout.told_by)
-        sample = choose_sample((found.rows for found in distinct), max_rows)
+    sample: Sample | Chosen | None = None
+    distinct = (found.rows for found in distinct_rows(spill, layout.told_by))
+    if isinstance(chosen, Mix) and chosen.leaves_out:
+        sample = choose(distinct, chosen)
+    elif isinstance(chosen, int) and spill.rows > chosen:
+        sample = choose_sample(distinct, chosen)
     for found in distinct_rows(spill, layout.told_by):
-        chosen = sample.take(found.rows) if sample else found.rows
+        kept = sample.take(found.rows) if sample else found.rows
         dropped.duplicates += found.duplicates
-        dropped.sampled_out += found.rows.num_rows - chosen.num_rows
-        yield chosen
+        dropped.sampled_out += found.rows.num_rows - kept.num_rows
+        yield kept
+    if isinstance(sample, Chosen):
+        dropped.outweighed = sample.outweighed
+        dropped.sampled_out -= sample.outweighed.total()
 
 
 def _row_groups(tables: Iterator[pa.Table]) -> Generator[pa.Table, None, None]:

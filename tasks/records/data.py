@@ -27,17 +27,27 @@ class SourceFile:
 
 
 @dataclass(frozen=True)
+class SourcePart:
+    """What one of several sources is made of."""
+
+    name: str
+    files: tuple[SourceFile, ...]
+
+
+@dataclass(frozen=True)
 class SourceVersion:
     """All that a source is made of, in the order in which it is read.
 
     Attributes:
         files: of a query or a hub data set, its address with a digest of its rows or its commit.
         readmitted: repaired quarantine files (Parquet) that were taken back in, oldest first.
+        parts: of several sources, the files of each; none where there is one.
 
     """
 
     files: tuple[SourceFile, ...]
     readmitted: tuple[SourceFile, ...] = ()
+    parts: tuple[SourcePart, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,27 @@ class SourceChanges:
 
 
 @dataclass(frozen=True)
+class SourceRows:
+    """What one of several sources gave.
+
+    Attributes:
+        weight: share of the training rows that it was to have; None where sources have no weight.
+        rows_read: broken ones included, and those that source.keep_rows does not keep.
+        rows_outweighed: training rows that were left out, since the source has more than its share.
+        rows_by_split: rows of the snapshot; of a row that several sources have, the first by name.
+
+    """
+
+    name: str
+    weight: float | None
+    rows_read: int
+    rows_broken: int
+    rows_left_out: int
+    rows_outweighed: int
+    rows_by_split: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """An immutable copy of the source's rows.
 
@@ -83,7 +114,8 @@ class Snapshot:
             stand in one row group.
         broken: Parquet with a row for each that could not be read: row_id (SHA-256 of its bytes),
             file, row (its number in the file, from 1), reason, raw (the start of it).
-        origins: Parquet with file and row of each row of ``artifact``, in the same order.
+        origins: Parquet with file and row of each row of ``artifact``, in the same order; of
+            several sources with source_name too.
         rows_read: rows of the source, broken ones included, and those that were taken back in.
         broken_by_reason: broken rows by reason.
         rows_readmitted: repaired rows that were taken back in.
@@ -93,6 +125,7 @@ class Snapshot:
         rows_by_split: kept rows of train, validation and test.
         group_columns: columns that hold protected attributes.
         changes: what source.label_map and its like made of the rows.
+        by_source: of several sources, what each gave; the repaired rows last.
 
     """
 
@@ -110,6 +143,12 @@ class Snapshot:
     # The same rows in another order, or from another path, are the same snapshot.
     origins: Artifact = field(metadata=NOT_IDENTITY)
     changes: SourceChanges = field(default_factory=SourceChanges)
+    by_source: tuple[SourceRows, ...] = ()
+
+    @property
+    def rows_outweighed(self) -> int:
+        """Training rows that were left out for the weights of the sources."""
+        return sum(one.rows_outweighed for one in self.by_source)
 
     @property
     def rows_broken(self) -> int:
@@ -446,6 +485,7 @@ class DataPage:
         drift: None where there is no champion to compare with.
         changes: what source.label_map and its like made of the rows.
         doubtful_labels: rare ones that look like noise.
+        by_source: of several sources, what each gave.
 
     """
 
@@ -461,3 +501,4 @@ class DataPage:
     control_tokens: ControlTokens = field(default_factory=ControlTokens)
     changes: SourceChanges = field(default_factory=SourceChanges)
     doubtful_labels: tuple[DoubtfulLabel, ...] = ()
+    by_source: tuple[SourceRows, ...] = ()

@@ -26,7 +26,13 @@ from tasks.reporting.number_format import (
     share,
     words_of,
 )
-from tasks.reporting.source_changes import ChangeRow, change_rows
+from tasks.reporting.source_changes import (
+    SOURCE_HEADS,
+    ChangeRow,
+    SourceRow,
+    change_rows,
+    source_rows,
+)
 from tasks.verdicts import Verdict
 
 _READING: Final = {
@@ -122,6 +128,8 @@ class DataSection:
 
     funnel: list[FunnelStep]
     changes: list[ChangeRow]
+    sources: list[SourceRow]
+    source_heads: tuple[str, ...]
     lengths: list[tuple[str, HistogramPlot]]
     likeness: list[SimilarityRow]
     drift: list[DriftRow]
@@ -139,6 +147,8 @@ def build_data_section(evidence: DataEvidence) -> DataSection:
     return DataSection(
         funnel=data_funnel(evidence.snapshot, data),
         changes=change_rows(evidence.snapshot.changes),
+        sources=source_rows(evidence.snapshot.by_source),
+        source_heads=SOURCE_HEADS,
         lengths=[(unit, plot) for unit, plot in plots if plot],
         likeness=list(_likeness(data.leakage, sum(evidence.snapshot.rows_by_split.values()))),
         drift=[drift_row(check) for check in drift.checks] if drift else [],

@@ -57,6 +57,8 @@ def _losses(snapshot: Snapshot, data: DataReport) -> Iterator[tuple[str, int]]:
     yield "exact duplicates, dropped", snapshot.duplicates_dropped
     if snapshot.rows_superseded:
         yield "replaced by repaired rows", snapshot.rows_superseded
+    if snapshot.rows_outweighed:
+        yield "beyond the weights of the sources, left out", snapshot.rows_outweighed
     if snapshot.rows_sampled_out:
         yield "beyond source.max_rows, left out", snapshot.rows_sampled_out
     yield "quarantined", data.rows_quarantined

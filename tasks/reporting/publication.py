@@ -61,6 +61,7 @@ def publish_data_page(evidence: DataEvidence, *, store: ObjectStore) -> DataPage
         control_tokens=data.control_tokens,
         changes=snapshot.changes,
         doubtful_labels=data.doubtful_labels,
+        by_source=snapshot.by_source,
     )
 
 

@@ -1,11 +1,11 @@
 """What the settings of a source made of its rows, in words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tasks.records.data import SourceChanges
-from tasks.reporting.number_format import count
+from tasks.records.data import SPLITS, SourceChanges, SourceRows
+from tasks.reporting.number_format import count, share
 
 _STRIP_HTML: Final = "source.strip_html"
 
@@ -18,6 +18,51 @@ class ChangeRow:
     number: str
     setting: str
     note: str = ""
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """What one of several sources gave, as text."""
+
+    name: str
+    read: str
+    broken: str
+    left_out: str
+    outweighed: str
+    weight: str
+    train_share: str
+    by_split: tuple[str, ...]
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """In the order of `SOURCE_HEADS`."""
+        counts = (self.read, self.broken, self.left_out, self.outweighed, *self.by_split)
+        return (self.name, *counts, self.weight, self.train_share)
+
+
+SOURCE_HEADS: Final = (
+    "source", "read", "broken", "not kept", "beyond its weight", *SPLITS, "weight",
+    "share of train",
+)  # fmt: skip
+
+
+def source_rows(by_source: Sequence[SourceRows]) -> list[SourceRow]:
+    """A row for each of several sources; none where there is one."""
+    weights = sum(one.weight or 0 for one in by_source)
+    training = sum(one.rows_by_split.get("train", 0) for one in by_source)
+    return [
+        SourceRow(
+            name=one.name,
+            read=count(one.rows_read),
+            broken=count(one.rows_broken),
+            left_out=count(one.rows_left_out),
+            outweighed=count(one.rows_outweighed),
+            weight="" if one.weight is None else f"{100 * one.weight / weights:.1f}%",
+            train_share=share(one.rows_by_split.get("train", 0), training),
+            by_split=tuple(count(one.rows_by_split.get(split, 0)) for split in SPLITS),
+        )
+        for one in by_source
+    ]
 
 
 def change_rows(changes: SourceChanges) -> list[ChangeRow]:

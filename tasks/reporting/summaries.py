@@ -13,7 +13,7 @@ from tasks.reporting.funnel import data_funnel
 from tasks.reporting.gates import gate_table
 from tasks.reporting.groups import group_tables
 from tasks.reporting.number_format import count, number
-from tasks.reporting.source_changes import change_rows
+from tasks.reporting.source_changes import SOURCE_HEADS, change_rows, source_rows
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
 # An interval of numbers holds no markup, and reads better as it is.
@@ -75,6 +75,8 @@ def funnel_markdown(evidence: DataEvidence) -> str:
         for one in evidence.data.personal_data
     ]
     tables = [table]
+    if sources := source_rows(evidence.snapshot.by_source):
+        tables.append(markdown_table(SOURCE_HEADS, [one.cells for one in sources]))
     if changes := change_rows(evidence.snapshot.changes):
         rows = [(one.name, one.number, one.setting, one.note) for one in changes]
         tables.append(markdown_table(("changed by a setting", "number", "setting", "note"), rows))

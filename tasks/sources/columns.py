@@ -14,7 +14,7 @@ from tasks.row_expressions import comparisons_of
 from tasks.sources.known_forms import mend_of_form
 from tasks.sources.settings import (
     HubSource,
-    SourceSettings,
+    SingleSource,
     SqlSource,
     TableSource,
 )
@@ -43,7 +43,7 @@ class ReadColumn:
     kind: Kind
 
 
-def columns_to_read(settings: SourceSettings, shape: RowShape) -> tuple[ReadColumn, ...]:
+def columns_to_read(settings: SingleSource, shape: RowShape) -> tuple[ReadColumn, ...]:
     """The columns of the shape, then the groups, then the cluster if the source has one.
 
     Raises:
@@ -73,7 +73,7 @@ def columns_to_read(settings: SourceSettings, shape: RowShape) -> tuple[ReadColu
 
 
 def _columns_of_filter(
-    settings: SourceSettings, keep_rows: str, columns: Sequence[ReadColumn]
+    settings: SingleSource, keep_rows: str, columns: Sequence[ReadColumn]
 ) -> Iterator[ReadColumn]:
     """Columns that the filter reads beside those of the row, as the text that a label would be.
 
@@ -109,7 +109,7 @@ def _check_comparable(column: ReadColumn, keep_rows: str) -> None:
         )
 
 
-def check_format(settings: SourceSettings, shape: RowShape) -> None:
+def check_format(settings: SingleSource, shape: RowShape) -> None:
     """Raise SettingsError where files of this format hold no rows of this task type."""
     if settings.format in FILE_FORMATS and settings.format not in shape.file_formats:
         held = ", ".join(sorted(shape.file_formats))

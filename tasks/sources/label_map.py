@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from infra.errors import DataError, SettingsError
 from tasks.records.data import SourceChanges
 from tasks.sources.columns import did_you_mean
-from tasks.sources.settings import LabelForm, SourceSettings
+from tasks.sources.settings import LabelForm, SingleSource
 from tasks.sources.visible import without_invisible
 from tasks.task_types.rows import RowShape
 
@@ -29,7 +29,7 @@ class LabelMap:
     source.normalise_labels; a number that some file wrote as 1.0 is the key 1.
     """
 
-    def __init__(self, settings: SourceSettings, shape: RowShape) -> None:
+    def __init__(self, settings: SingleSource, shape: RowShape) -> None:
         """Read the settings.
 
         Raises:
@@ -106,16 +106,8 @@ class LabelMap:
             )
         return SourceChanges(normalised, mapped, tuple(sorted(self._unmapped)))
 
-    def check_labels(self, labels: Sequence[str] | None) -> None:
-        """Hold the map against the labels that a contract admits.
-
-        Raises:
-            SettingsError: it gives a label that is not admitted, or one is admitted that no row
-                can bear.
-
-        """
-        if labels is None or not self.is_needed:
-            return
+    def check_given(self, labels: Sequence[str]) -> None:
+        """Raise SettingsError where the map gives a label that a contract does not admit."""
         types = {match[2] for label in labels if (match := _TAG.fullmatch(label))}
         known = set(labels) | (types if self._has_tags else set())
         for label in sorted(self._given - known):
@@ -123,14 +115,13 @@ class LabelMap:
                 f"source.label_map gives {label!r}, which contract.labels does not name"
                 f"{did_you_mean(label, sorted(known))}: {', '.join(map(repr, labels))}"
             )
-        for label in labels:
-            new, _ = self._tell(label)
-            if new != label and not self._is_given(label):
-                raise SettingsError(
-                    f"contract.labels names {label!r}, and no row can bear it: "
-                    f"source.normalise_labels and source.label_map make {new!r} of it; name that, "
-                    "or map to it"
-                )
+
+    def out_of_reach(self, labels: Sequence[str]) -> dict[str, str | None]:
+        """Labels that no row of the source can bear, each with what is made of it."""
+        told = {label: self._tell(label)[0] for label in labels}
+        return {
+            label: new for label, new in told.items() if new != label and not self._is_given(label)
+        }
 
     def _is_given(self, label: str) -> bool:
         """Whether some key is mapped to the label."""

@@ -10,16 +10,19 @@ from typing import Final, TypeVar
 from infra.errors import DataError
 from infra.local_files import check_regular
 from infra.store import ObjectStore, sha256_of_file
-from tasks.records.data import SourceFile, SourceVersion
+from tasks.records.data import SourceFile, SourcePart, SourceVersion
 from tasks.sources.folders import check_found
 from tasks.sources.pinned import ENDINGS
 from tasks.sources.settings import (
     S3_SCHEME,
     FilesSource,
     HubSource,
+    MixedSource,
+    SingleSource,
     SourceSettings,
     SqlSource,
 )
+from tasks.sources.source_names import naming_source
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -37,10 +40,19 @@ def pin(line: str, settings: SourceSettings, store: ObjectStore) -> SourceVersio
         DataError: a file or package is missing, or the path matches nothing.
 
     """
-    return SourceVersion(_pin_files(settings, store), _pin_readmitted(line, store))
+    readmitted = _pin_readmitted(line, store)
+    if not isinstance(settings, MixedSource):
+        return SourceVersion(_pin_files(settings, store), readmitted)
+    parts = []
+    for name, one in settings.parts.items():
+        with naming_source(name):
+            parts.append(SourcePart(name, _pin_files(one, store)))
+    return SourceVersion(
+        tuple(file for part in parts for file in part.files), readmitted, tuple(parts)
+    )
 
 
-def _pin_files(settings: SourceSettings, store: ObjectStore) -> tuple[SourceFile, ...]:
+def _pin_files(settings: SingleSource, store: ObjectStore) -> tuple[SourceFile, ...]:
     if isinstance(settings, HubSource):
         from tasks.sources.hub import pin_hub
 

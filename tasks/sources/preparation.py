@@ -1,21 +1,55 @@
 """The rows of a source as its settings want them, before any stage sees them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from infra.errors import SettingsError
 from tasks.records.data import SourceChanges
 from tasks.sources.columns import columns_to_read
 from tasks.sources.label_map import LabelMap
-from tasks.sources.settings import SourceSettings
+from tasks.sources.settings import MixedSource, SingleSource, SourceSettings
 from tasks.sources.shards import Shard
+from tasks.sources.source_names import naming_source
 from tasks.task_types.rows import RowShape
 
 if TYPE_CHECKING:
     from tasks.sources.row_filter import RowFilter
 
 
-def check_preparation(settings: SourceSettings, shape: RowShape) -> LabelMap:
+def check_source(settings: SourceSettings, shape: RowShape, labels: Sequence[str] | None) -> None:
+    """Hold a source, or each of several, against the task type and the labels of the contract.
+
+    Raises:
+        SettingsError: no row can be what the settings ask for.
+
+    """
+    if isinstance(settings, MixedSource):
+        maps = []
+        for name, one in settings.parts.items():
+            with naming_source(name):
+                maps.append(_check_one(one, shape, labels))
+    elif settings.weight is not None:
+        raise SettingsError("source.weight is of several sources, and there is one; remove it")
+    else:
+        maps = [_check_one(settings, shape, labels)]
+    found = [one_map.out_of_reach(labels or ()) for one_map in maps]
+    for label, new in found[0].items():
+        if all(label in others for others in found):
+            raise SettingsError(
+                f"contract.labels names {label!r}, and no row can bear it: source.normalise_labels "
+                f"and source.label_map make {new!r} of it; name that, or map to it"
+            )
+
+
+def _check_one(settings: SingleSource, shape: RowShape, labels: Sequence[str] | None) -> LabelMap:
+    label_map = check_preparation(settings, shape)
+    if labels is not None:
+        label_map.check_given(labels)
+    return label_map
+
+
+def check_preparation(settings: SingleSource, shape: RowShape) -> LabelMap:
     """What the settings make of labels.
 
     Raises:
@@ -30,7 +64,7 @@ def check_preparation(settings: SourceSettings, shape: RowShape) -> LabelMap:
     return LabelMap(settings, shape)
 
 
-def prepare(shards: Iterator[Shard], settings: SourceSettings, shape: RowShape) -> Iterator[Shard]:
+def prepare(shards: Iterator[Shard], settings: SingleSource, shape: RowShape) -> Iterator[Shard]:
     """The rows that are kept, their texts without HTML where that is asked, with the line's labels.
 
     Raises:
@@ -48,7 +82,7 @@ def prepare(shards: Iterator[Shard], settings: SourceSettings, shape: RowShape) 
         yield prepared
 
 
-def _filter(settings: SourceSettings, shape: RowShape) -> "RowFilter | None":
+def _filter(settings: SingleSource, shape: RowShape) -> "RowFilter | None":
     if settings.keep_rows is None:
         return None
     from tasks.sources.row_filter import RowFilter

@@ -14,7 +14,7 @@ from tasks.sources.read_ahead import read_ahead
 from tasks.sources.settings import (
     FilesSource,
     HubSource,
-    SourceSettings,
+    SingleSource,
     SqlSource,
 )
 from tasks.sources.shards import Shard
@@ -47,7 +47,7 @@ _SHARD_BROKEN_ROWS: Final = 50_000
 
 
 def read_shards(
-    source: SourceVersion, settings: SourceSettings, shape: RowShape, store: ObjectStore
+    source: SourceVersion, settings: SingleSource, shape: RowShape, store: ObjectStore
 ) -> Iterator[Shard]:
     """All rows of a source in order, as its settings want them; the next shard is read ahead.
 
@@ -64,7 +64,7 @@ def read_shards(
 
 
 def _read(
-    source: SourceVersion, settings: SourceSettings, shape: RowShape, store: ObjectStore
+    source: SourceVersion, settings: SingleSource, shape: RowShape, store: ObjectStore
 ) -> Iterator[Shard]:
     if isinstance(settings, HubSource | SqlSource):
         return QUERY_READERS.load(settings.format)(source, settings, shape)

@@ -43,6 +43,14 @@ class _RowsBase(SettingsModel):
         description="Keep at most this many distinct rows, chosen by the hash of their text, so "
         "the same ones each time; None keeps all.",
     )
+    weight: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Of several sources: the share of the training rows that come from this one, "
+        "over the sum of all weights. Rows are left out by the hash of their text where a source "
+        "has too many, and none is repeated; validation and test rows are all kept.",
+    )
     keep_rows: str | None = Field(
         default=None,
         min_length=1,
@@ -445,7 +453,65 @@ def _one_of_any(schema: dict[str, Any]) -> None:
 
 
 FilesSource = TableSource | TextFilesSource | AnnotatedSource
+SingleSource = FilesSource | HubSource | SqlSource
+SourceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
+# What the rows are from that were taken back in, and so no name of a source.
+READMITTED: Final = "readmitted"
+
+
+class MixedSource(BaseModel):
+    """Several sources, whose training rows are mixed by weight."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["mixed"] = Field(description="Rows of several sources.")
+    sources: dict[
+        SourceName,
+        Annotated[SingleSource, Field(discriminator="format", json_schema_extra=_one_of_any)],
+    ] = Field(
+        min_length=2,
+        description="The sources by name, each as it would stand alone, all with a weight or none. "
+        "A line may also say `sources: {...}` in place of `source`.",
+    )
+
+    @model_validator(mode="after")
+    def _all_are_weighed_or_none(self) -> Self:
+        without = [name for name, one in self.sources.items() if one.weight is None]
+        if without and len(without) < len(self.sources):
+            raise ValueError(
+                f"sources {', '.join(sorted(without))} have no weight and others have one; give "
+                "each a weight, or none"
+            )
+        if READMITTED in self.sources:
+            raise ValueError(
+                f"{READMITTED!r} names the rows that were taken back in; choose another"
+            )
+        if len({one.unmapped_labels for one in self.sources.values()}) > 1:
+            raise ValueError(
+                "unmapped_labels differs between the sources, whose labels are one set; let it be "
+                "quarantine in all or in none"
+            )
+        return self
+
+    @property
+    def parts(self) -> dict[str, SingleSource]:
+        """The sources in the order in which they are read, whatever that of the settings."""
+        return dict(sorted(self.sources.items()))
+
+    @property
+    def group_columns(self) -> tuple[str, ...]:
+        """The group columns of all sources; rows of a source without one have no group of it."""
+        return tuple(
+            dict.fromkeys(name for one in self.parts.values() for name in one.group_columns)
+        )
+
+    @property
+    def cluster_column(self) -> str | None:
+        """A column that names clusters, where any source has one."""
+        return next((one.cluster_column for one in self.parts.values() if one.cluster_column), None)
+
+
 SourceSettings = Annotated[
-    TableSource | TextFilesSource | AnnotatedSource | HubSource | SqlSource,
+    TableSource | TextFilesSource | AnnotatedSource | HubSource | SqlSource | MixedSource,
     Field(discriminator="format", json_schema_extra=_one_of_any),
 ]

@@ -52,6 +52,7 @@ class BrokenRow:
         sha256: of its bytes.
         told: what was found where, and what would be right, in words that quote no value; empty
             where the reason says it all.
+        source: name of its source where there are several, else empty.
 
     """
 
@@ -61,6 +62,7 @@ class BrokenRow:
     raw: str
     sha256: str
     told: str = ""
+    source: str = ""
 
 
 def broken_row(file: str, row: int, reason: str, data: bytes, told: str = "") -> BrokenRow:
@@ -83,9 +85,12 @@ class Shard:
         rows: the columns of the row shape, each group column, cluster (null where the source has
             none), file and row.
         changes: what the settings of the source made of the rows.
+        source: name of its source where there are several, else empty; then the rows have a
+            column source_name.
 
     """
 
     rows: "pa.Table"
     broken: tuple[BrokenRow, ...]
     changes: SourceChanges = field(default_factory=SourceChanges)
+    source: str = ""

@@ -29,8 +29,8 @@ CLUSTER: Final = "cluster"
 # Names that the snapshot, the quarantine file or a check gives to a column of its own.
 OWN_COLUMNS: Final = frozenset(
     {
-        "row_id", "split", CLUSTER, "file", "row", "reasons", "values", "raw", "position",
-        "text_length", "token_length", "splits_of_text", "language", "conflict",
+        "row_id", "split", CLUSTER, "source_name", "file", "row", "reasons", "values", "raw",
+        "position", "text_length", "token_length", "splits_of_text", "language", "conflict",
         "equal_text", "near_duplicate", "overlap", "personal_data", "control_token",
     }
 )  # fmt: skip

@@ -154,7 +154,9 @@ def validate_snapshot(
         spelled = control_tokens(tokenizer) if tokenizer else scratch_tokens
         maker = make_frames(shape, labels, snapshot.group_columns, tokenizer, contract)
         rules = row_rules(contract, shape, labels, snapshot.group_columns)
-        sorter = RowPartitioner(maker, rules, leaks, privacy, tuple(spelled))
+        sorter = RowPartitioner(
+            maker, rules, leaks, privacy, tuple(spelled), has_sources=bool(snapshot.by_source)
+        )
         with TableWriter("clean", rows.schema_arrow, store) as clean:
             found = partition_snapshot(sorter, snapshot, rows, origins, broken, clean, store)
             return _judge(snapshot, contract, found, leaks.record, clean, store)

@@ -85,6 +85,8 @@ class RowPartitioner:
         marks: Marks,
         privacy: PrivacySettings,
         control_tokens: Sequence[str] = (),
+        *,
+        has_sources: bool = False,
     ) -> None:
         self.suite = RowSuite(rules)
         self.by_reason: Counter[str] = Counter()
@@ -101,7 +103,7 @@ class RowPartitioner:
         self._texts = frozenset(name for name, is_text in by_kind.items() if is_text)
         self._named = [name for name in (*by_kind, *maker.group_columns) if name not in self._texts]
         self._shown = _NOTHING_QUOTED.union(by_kind, maker.group_columns) - self._texts
-        self.schema = quarantine_schema(maker.shape, maker.group_columns)
+        self.schema = quarantine_schema(maker.shape, maker.group_columns, has_sources=has_sources)
 
     def sort(self, shard: SnapshotShard) -> PartitionedShard:
         """Part the rows, protect those that go on, and say of the others why they do not."""

@@ -7,10 +7,14 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from tasks.sources.source_names import SOURCE_NAME
 from tasks.task_types.rows import RowShape, arrow_type
 
 _MAX_VALUE_CHARACTERS: Final = 200
 _STRINGS: Final = pa.list_(pa.string())
+
+
+_ORIGINS: Final = frozenset({SOURCE_NAME, "file", "row"})
 
 
 @dataclass(frozen=True)
@@ -21,8 +25,10 @@ class Fault:
     value: str
 
 
-def quarantine_schema(shape: RowShape, group_columns: Sequence[str]) -> pa.Schema:
-    """Columns of the quarantine file of a line."""
+def quarantine_schema(
+    shape: RowShape, group_columns: Sequence[str], *, has_sources: bool = False
+) -> pa.Schema:
+    """Columns of the quarantine file of a line; source_name where it has several sources."""
     return pa.schema(
         [
             ("row_id", pa.string()),
@@ -30,6 +36,7 @@ def quarantine_schema(shape: RowShape, group_columns: Sequence[str]) -> pa.Schem
             ("split", pa.string()),
             *((name, pa.string()) for name in group_columns),
             ("cluster", pa.string()),
+            *([(SOURCE_NAME, pa.string())] if has_sources else []),
             ("file", pa.string()),
             ("row", pa.int64()),
             ("reasons", _STRINGS),
@@ -45,8 +52,7 @@ def rows_put_aside(
     """Rows of the snapshot with their places in the source and their faults."""
     columns = {name: rows[name] for name in schema.names if name in rows.column_names}
     columns |= {
-        "file": origins["file"],
-        "row": origins["row"],
+        **{name: origins[name] for name in origins.column_names},
         "reasons": pa.array([[one.reason for one in found] for found in faults], _STRINGS),
         "values": pa.array([[one.value for one in found] for found in faults], _STRINGS),
         "raw": pa.nulls(rows.num_rows, pa.string()),
@@ -60,8 +66,7 @@ def rows_not_read(broken: pa.Table, redact: Callable[[str], str], schema: pa.Sch
     raw = [None if row["raw"] is None else redact(row["raw"]) for row in found]
     columns = {
         "row_id": broken["row_id"],
-        "file": broken["file"],
-        "row": broken["row"],
+        **{name: broken[name] for name in broken.column_names if name in _ORIGINS},
         "reasons": pa.array(
             [[f"{row['reason']}: {_told_of(row)} (reading)"] for row in found],
             _STRINGS,

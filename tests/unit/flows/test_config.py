@@ -205,6 +205,53 @@ def test_a_label_map_of_numbers_is_the_same_as_a_deployment_has_it(tmp_path: Pat
     assert RetrainConfig.model_validate(load_line(str(path), "reviews")["config"]) == config
 
 
+SHOP = {"format": "csv", "path": "shop.csv"}
+FORUM = {"format": "jsonl", "path": "forum.jsonl", "weight": 0.3}
+
+
+def test_several_sources_stand_in_place_of_one(tmp_path: Path) -> None:
+    several = {"shop": SHOP | {"weight": 0.7}, "forum": FORUM}
+    path = written(tmp_path, {"line": "reviews", "sources": several})
+    config = load_config(path)
+    assert config.source.sources["forum"].path == str(tmp_path / "forum.jsonl")  # type: ignore[union-attr]
+    assert load_data_config(path).source == config.source
+    given = load_line(str(path), "reviews")["config"]
+    assert RetrainConfig.model_validate(given) == config
+    as_source = {"line": "reviews", "source": {"format": "mixed", "sources": several}}
+    assert load_config(written(tmp_path, as_source)) == config
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"sources": {"shop": SHOP, "forum": FORUM}}, "sources shop have no weight"),
+        ({"sources": {"shop": SHOP}}, "at least 2"),
+        ({"sources": [SHOP, FORUM]}, "valid dictionary"),
+        ({"sources": {"my shop": SHOP, "forum": SHOP}}, "should match pattern"),
+        ({"sources": {"readmitted": SHOP, "forum": SHOP}}, "names the rows that were taken back"),
+        ({"source": SHOP, "sources": {"a": SHOP, "b": SHOP}}, "both source and sources are given"),
+        ({"source": SHOP | {"weight": 0.5}}, "source.weight is of several sources"),
+        ({"sources": {"a": SHOP, "b": SHOP | {"columns": {"txt": "x"}}}},
+         r"sources\.b: source\.columns: classification has no column 'txt'"),
+        ({"sources": {"a": SHOP, "b": SHOP | {"label_map": {"x": "goood"}}},
+          "contract": {"labels": ["good", "bad"]}}, r"sources\.b: .*gives 'goood'"),
+        ({"sources": {"a": SHOP | {"unmapped_labels": "quarantine", "label_map": {"x": "y"}},
+                      "b": SHOP}}, "unmapped_labels differs"),
+    ],
+)  # fmt: skip
+def test_wrong_sources_are_refused(content: dict[str, object], said: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=said):
+        load_config(written(tmp_path, {"line": "reviews"} | content))
+
+
+def test_a_label_that_one_of_several_sources_can_bear_is_within_reach(tmp_path: Path) -> None:
+    lower = SHOP | {"normalise_labels": ["lower"]}
+    content = {"line": "reviews", "contract": {"labels": ["Good", "bad"]}}
+    assert load_config(written(tmp_path, content | {"sources": {"a": lower, "b": SHOP}}))
+    with pytest.raises(SettingsError, match="'Good', and no row can bear it"):
+        load_config(written(tmp_path, content | {"sources": {"a": lower, "b": lower}}))
+
+
 def test_the_settings_page_is_that_of_the_models() -> None:
     assert PAGE.read_text(encoding="utf-8") == render_settings_page(), (
         "write it anew: python -m flows.settings_page"

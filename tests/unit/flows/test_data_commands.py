@@ -6,7 +6,7 @@ import pytest
 
 from flows.commands.data_commands import _show_data
 from infra.store import Artifact
-from tasks.records.data import ControlTokens, DataPage, DoubtfulLabel, SourceChanges
+from tasks.records.data import ControlTokens, DataPage, DoubtfulLabel, SourceChanges, SourceRows
 
 PAGE = Artifact("s3://assayline-artifacts/reports/0f1e.html", "0f1e", 1)
 
@@ -70,3 +70,12 @@ def test_a_label_that_looks_like_noise_is_said(capsys: pytest.CaptureFixture[str
     doubtful = DoubtfulLabel("postive", 3, "like a misspelling", "positive", "source.label_map")
     _show_data(replace(page(ControlTokens()), doubtful_labels=(doubtful,)))
     assert doubtful.sentence in capsys.readouterr().out
+
+
+def test_rows_of_several_sources_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    split = {"train": 6, "validation": 1, "test": 3}
+    by_source = tuple(SourceRows(name, 0.5, 20, 1, 2, 7, split) for name in ("forum", "shop"))
+    _show_data(replace(page(ControlTokens()), by_source=by_source))
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if line.startswith("forum")]
+    assert line.split() == ["forum", "20", "1", "2", "7", "6", "1", "3", "50.0%", "50.0%"]

@@ -6,7 +6,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tasks.records.data import ControlTokens, DoubtfulLabel, Histogram, SourceChanges
+from tasks.records.data import (
+    ControlTokens,
+    DoubtfulLabel,
+    Histogram,
+    SourceChanges,
+    SourceRows,
+)
 from tasks.reporting.data_section import DataEvidence, build_data_section
 from tasks.reporting.evidence import Evidence
 from tasks.reporting.histograms import histogram_plot
@@ -78,6 +84,24 @@ def test_what_the_settings_of_the_source_changed_stands_on_the_page(drifted: Dat
     assert "missing for no recorded reason" not in text
     assert "| labels 'pos', mapped | 12 |" in funnel_markdown(changed)
     assert "What the settings of the source changed" not in Words(render_data_page(drifted)).text
+
+
+def test_rows_of_several_sources_stand_on_the_page(drifted: DataEvidence) -> None:
+    by_source = (
+        SourceRows("forum", 1.0, 500, 2, 30, 0, {"train": 273, "validation": 14, "test": 40}),
+        SourceRows("shop", 3.0, 1727, 0, 0, 17, {"train": 819, "validation": 400, "test": 400}),
+    )
+    snapshot = replace(drifted.snapshot, by_source=by_source, rows_read=2244)
+    several = replace(drifted, snapshot=snapshot)
+    text = Words(render_data_page(several)).text
+    for said in (
+        "beyond the weights of the sources, left out 17",
+        "forum 500 2 30 0 273 14 40 25.0% 25.0%",
+        "shop 1,727 0 0 17 819 400 400 75.0% 75.0%",
+    ):
+        assert said in text, said
+    assert "| forum | 500 | 2 | 30 |" in funnel_markdown(several)
+    assert "Rows by source" not in Words(render_data_page(drifted)).text
 
 
 def test_a_page_without_a_champion_or_findings_says_so(drifted: DataEvidence) -> None:

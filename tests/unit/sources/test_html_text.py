@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.errors import SettingsError
@@ -59,6 +59,7 @@ def test_the_text_of_a_page(page: str, text: str) -> None:
     assert text_of_html(page) == text
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES, max_size=12).map("".join))
 def test_no_word_of_a_text_is_lost(page: str) -> None:
     """What the standard library's parser takes for text outside of scripts is there."""
@@ -79,6 +80,7 @@ def test_no_word_of_a_text_is_lost(page: str) -> None:
     assert len(found) >= len(letters)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_a_text_that_is_escaped_comes_back(text: str) -> None:
     if "\r" in text or "\0" in text or not text.isprintable():

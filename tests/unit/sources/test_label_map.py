@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from infra.errors import DataError, SettingsError
 from tasks.sources.label_map import MAX_UNMAPPED, LabelMap, in_form
+from tasks.sources.preparation import check_source
 from tasks.task_types.row_shapes import shape_of
 from tests.source_files import Read, read_file, settings_of
 
@@ -197,17 +198,17 @@ def test_a_map_that_rows_of_the_task_type_cannot_have_is_refused(
 def test_a_map_is_held_against_the_labels_of_the_contract(
     labels: list[str], settings: dict[str, Any], said: str
 ) -> None:
-    mapped = LabelMap(settings_of(format="csv", path="a", **settings), shape_of("classification"))
+    source, shape = settings_of(format="csv", path="a", **settings), shape_of("classification")
     with pytest.raises(SettingsError, match=said):
-        mapped.check_labels(labels)
-    mapped.check_labels(None)
+        check_source(source, shape, labels)
+    check_source(source, shape, None)
 
 
 def test_types_of_tags_are_held_against_the_tags_of_the_contract() -> None:
     source = settings_of(format="conll", path="a", label_map={"PER": "PERSON", "MISC": "O"})
-    mapped = LabelMap(source, shape_of("tagging"))
-    mapped.check_labels(["O", "B-PERSON", "I-PERSON"])
+    shape = shape_of("tagging")
+    check_source(source, shape, ["O", "B-PERSON", "I-PERSON"])
     with pytest.raises(SettingsError, match="gives 'PERSON'"):
-        mapped.check_labels(["O", "B-PLACE", "I-PLACE"])
+        check_source(source, shape, ["O", "B-PLACE", "I-PLACE"])
     with pytest.raises(SettingsError, match="'B-MISC', and no row can bear it"):
-        mapped.check_labels(["O", "B-PERSON", "I-PERSON", "B-MISC"])
+        check_source(source, shape, ["O", "B-PERSON", "I-PERSON", "B-MISC"])

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -133,6 +133,7 @@ def test_whole_numbers_of_many_digits_are_told_apart(tmp_path: Path) -> None:
     assert kept(read_file(path, format="csv", keep_rows="id == 9007199254740993")) == "a"
 
 
+@settings(deadline=None, max_examples=40)
 @given(
     st.lists(st.integers(0, 9) | st.none(), min_size=1, max_size=12),
     st.sampled_from(["<", "<=", "==", "!=", ">", ">="]),
