@@ -10,7 +10,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from pydantic import TypeAdapter
 
+from flows.config import load_data_config
 from infra.digests import digest_of
 from infra.errors import DataError
 from infra.store import ObjectStore
@@ -18,7 +20,9 @@ from tasks.evaluation.features import read_sources
 from tasks.ingestion.readmission import readmit_file
 from tasks.ingestion.snapshot import write_snapshot
 from tasks.ingestion.splits import SplitSettings
-from tasks.records.data import Snapshot
+from tasks.records.data import DataPage, Representation, Snapshot
+from tasks.reporting.data_section import DataEvidence
+from tasks.reporting.publication import publish_data_page
 from tasks.sources.pinning import pin
 from tasks.sources.settings import SourceSettings
 from tasks.validation.contract.settings import ContractSettings
@@ -227,3 +231,45 @@ def test_a_source_without_rows_is_refused(sources: Sources) -> None:
     sources.shop([])
     with pytest.raises(DataError, match=r"sources\.shop holds no rows"):
         sources.snapshot()
+
+
+def test_a_settings_file_of_several_sources_comes_to_a_page_that_shows_each(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    for name, rows in (("shop", 300), ("forum", 90)):
+        with (tmp_path / f"{name}.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["text", "label", "stars"])
+            writer.writerows(
+                [f"<p>{words(name, n)} &amp; more</p>", ["Pos", "neg "][n % 2], n % 5 + 1]
+                for n in range(rows)
+            )
+    one = "{format: csv, keep_rows: stars != 3, strip_html: true, normalise_labels: [lower]"
+    path = tmp_path / "mixed.yaml"
+    path.write_text(
+        "line: mixed\nsources:\n"
+        f"  shop: {one}, path: shop.csv, label_map: {{pos: good, neg: bad, x: bad}}, weight: 1}}\n"
+        f"  forum: {one}, path: forum.csv, label_map: {{pos: good, neg: bad}}, weight: 1}}\n"
+        "contract: {labels: [good, bad]}\n"
+    )
+    config = load_data_config(path)
+    source = pin("mixed", config.source, store)
+    snapshot = write_snapshot(source, config.source, config.splits, config.task_type, store)
+    report = validate_snapshot(
+        snapshot, None, config.contract, config.leakage, config.privacy, store
+    )
+    evidence = DataEvidence("mixed", snapshot, report, Representation({}, (), (), ""), None)
+    page = publish_data_page(evidence, store=store)
+    forum, shop = page.by_source
+    assert (shop.rows_read, shop.rows_left_out) == (300, 60)
+    assert shop.rows_by_split["train"] == forum.rows_by_split["train"]
+    assert page.changes.rows_with_html == 312
+    assert page.changes.labels_mapped["shop: x"] == 0
+    assert page.rows_clean == 312 - shop.rows_outweighed
+    assert report.rows_by_label.keys() == {"good", "bad"}
+    shown = store.get_bytes(page.html.uri).decode()
+    assert "Rows by source" in shown
+    assert "no label of the source is written so" in shown
+    for kind, record in ((Snapshot, snapshot), (DataPage, page)):
+        adapter: TypeAdapter[Any] = TypeAdapter(kind)
+        assert adapter.validate_json(adapter.dump_json(record)) == record
