@@ -459,10 +459,8 @@ SourceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
 READMITTED: Final = "readmitted"
 
 
-class MixedSource(BaseModel):
+class MixedSource(SettingsModel):
     """Several sources, whose training rows are mixed by weight."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal["mixed"] = Field(description="Rows of several sources.")
     sources: dict[
