@@ -22,6 +22,7 @@ from tasks.stages.registry import (
 )
 from tasks.stages.reporting import write_report
 from tasks.stages.representation import represent
+from tasks.stages.slots import keep_gpu_slot
 from tasks.stages.tokenization import (
     build_base_model,
     name_scratch_tokens,
@@ -66,14 +67,15 @@ def retrain(config: RetrainConfig, *, dry_run: bool = False) -> Decision | Train
     tokens = tokenize(data, base_model, task_type, config.tokenization)
     if dry_run:
         return plan(line, tokens, base_model, task_type, config.training)
-    weights = train(line, tokens, base_model, task_type, config.training)
+    with keep_gpu_slot():
+        weights = train(line, tokens, base_model, task_type, config.training)
 
-    champion = find_champion(line, weights)
-    scores = evaluate(weights, data, champion, task_type, config.evaluation, snapshot)
-    assessed = assess(scores, data, config.fairness)
-    fairness = score_counterfactuals(
-        assessed, scores, weights, data, task_type, config.counterfactuals, swaps
-    )
+        champion = find_champion(line, weights)
+        scores = evaluate(weights, data, champion, task_type, config.evaluation, snapshot)
+        assessed = assess(scores, data, config.fairness)
+        fairness = score_counterfactuals(
+            assessed, scores, weights, data, task_type, config.counterfactuals, swaps
+        )
     version = register(
         line, snapshot, data, tokens, base_model, weights, scores, fairness, task_type
     )

@@ -9,7 +9,7 @@ import base64
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +20,11 @@ from tenacity import retry, retry_if_result, stop_after_attempt, wait_random_exp
 from infra.errors import StackError
 from infra.settings import Settings
 
-GPU_LIMIT = "gpu"  # the concurrency limit that a stage on a GPU holds a slot of
+GPU_LIMIT = "gpu"  # the concurrency limit that a run holds a slot of while it trains and scores
+# Prefect's own name for the state of a run that waits for a slot.
+AWAITS_SLOT = "AwaitingConcurrencySlot"
+# A run that waits for another of its deployment is planned anew, half a minute ahead.
+DUE_WITHIN = timedelta(minutes=2)
 PAGE = 200  # the server's own limit for one answer
 TRIES = 6
 BUSY = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE})
@@ -36,6 +40,14 @@ class Deployment(BaseModel):
     entrypoint: str | None = None
 
 
+class WorkPool(BaseModel):
+    """A work pool, and how many of its runs may be under way at once (None: any number)."""
+
+    name: str
+    is_paused: bool = False
+    concurrency_limit: int | None = None
+
+
 class Worker(BaseModel):
     """A worker as the server knows it."""
 
@@ -49,6 +61,8 @@ class FlowRunState(BaseModel):
 
     type: str
     timestamp: datetime
+    name: str = ""
+    message: str | None = None
 
 
 class FlowRun(BaseModel):
@@ -61,6 +75,28 @@ class FlowRun(BaseModel):
     labels: Mapping[str, Any] = {}
     auto_scheduled: bool = False
     infrastructure_pid: str | None = None
+    deployment_id: UUID | None = None
+    created: datetime | None = None
+    start_time: datetime | None = None
+    parameters: Mapping[str, Any] = {}
+
+
+class TaskRun(BaseModel):
+    """A task run as the server knows it."""
+
+    id: UUID
+    name: str
+    flow_run_id: UUID
+    start_time: datetime | None = None
+
+
+class Progress(BaseModel):
+    """The bar on a run's page that shows how far one of its task runs is, in per cent."""
+
+    flow_run_id: UUID
+    task_run_id: UUID | None = None
+    data: float
+    description: str | None = None
 
 
 class Limit(BaseModel):
@@ -68,6 +104,7 @@ class Limit(BaseModel):
 
     id: UUID
     name: str
+    limit: int = 0
     active_slots: int
     slot_decay_per_second: float = 0.0
 
@@ -116,6 +153,17 @@ class PrefectApi:
             body = {"name": name, "limit": slots, "active": True}
             self._post("/v2/concurrency_limits/", body, may_exist=True)
 
+    def resize_limit(self, name: str, slots: int) -> None:
+        """Give a global concurrency limit another number of slots."""
+        with self._explained("the size of a concurrency limit"):
+            path = f"/v2/concurrency_limits/{name}"
+            self._send("PATCH", path, {"limit": slots}).raise_for_status()
+
+    def limit(self, name: str) -> Limit | None:
+        """One concurrency limit; None where there is none of this name."""
+        found = self._get_or_none(f"/v2/concurrency_limits/{name}")
+        return None if found is None else Limit.model_validate(found)
+
     def limits(self) -> list[Limit]:
         """All concurrency limits."""
         found = self._pages("/v2/concurrency_limits/filter", {})
@@ -140,6 +188,71 @@ class PrefectApi:
         }
         found = self._pages("/flow_runs/filter", body)
         return TypeAdapter(list[FlowRun]).validate_python(found)
+
+    def flow_runs_named(self, name: str) -> list[FlowRun]:
+        """The runs of this name, the latest first; a flow may give all of its runs one name."""
+        return self._latest_flow_runs({"flow_runs": {"name": {"any_": [name]}}})
+
+    def flow_runs_tagged(self, *tags: str) -> list[FlowRun]:
+        """The runs that carry all of these tags and have begun or wait to, the latest first."""
+        due = (datetime.now(UTC) + DUE_WITHIN).isoformat()
+        wanted = {"tags": {"all_": list(tags)}, "expected_start_time": {"before_": due}}
+        return self._latest_flow_runs({"flow_runs": wanted})
+
+    def _latest_flow_runs(self, wanted: Mapping[str, Any]) -> list[FlowRun]:
+        latest = {"sort": "EXPECTED_START_TIME_DESC", "limit": PAGE}
+        return TypeAdapter(list[FlowRun]).validate_python(
+            self._post("/flow_runs/filter", {**wanted, **latest})
+        )
+
+    def due_flow_runs(self, pool: str) -> list[FlowRun]:
+        """The flow runs of a work pool that should have begun and have not."""
+        due = (datetime.now(UTC) + DUE_WITHIN).isoformat()
+        body = {
+            "work_pools": {"name": {"any_": [pool]}},
+            "flow_runs": {
+                "state": {"type": {"any_": ["SCHEDULED"]}},
+                "next_scheduled_start_time": {"before_": due},
+            },
+        }
+        found = self._pages("/flow_runs/filter", body)
+        return TypeAdapter(list[FlowRun]).validate_python(found)
+
+    def running_task_runs(self, runs: Iterable[FlowRun]) -> list[TaskRun]:
+        """What these flow runs do now."""
+        body = {
+            "flow_runs": {"id": {"any_": [str(run.id) for run in runs]}},
+            "task_runs": {"state": {"type": {"any_": ["RUNNING"]}}},
+        }
+        return TypeAdapter(list[TaskRun]).validate_python(self._pages("/task_runs/filter", body))
+
+    def progress(self, runs: Iterable[FlowRun]) -> list[Progress]:
+        """How far these flow runs are, where they show it."""
+        wanted = {
+            "flow_run_id": {"any_": [str(run.id) for run in runs]},
+            "type": {"any_": ["progress"]},
+        }
+        found = self._pages("/artifacts/filter", {"artifacts": wanted})
+        return TypeAdapter(list[Progress]).validate_python(found)
+
+    def cancel_flow_run(self, run_id: UUID) -> None:
+        """Ask for the end of a flow run; one that has not begun is cancelled at once.
+
+        Raises:
+            StackError: it has ended, or the server refuses.
+
+        """
+        wanted = {"type": "CANCELLING", "name": "Cancelling"}
+        answer = self._post(f"/flow_runs/{run_id}/set_state", {"state": wanted})
+        if answer["status"] == "ABORT":
+            raise StackError(
+                f"Prefect cancels the run {run_id} no more: {answer['details'].get('reason')}"
+            )
+
+    def work_pool(self, name: str) -> WorkPool | None:
+        """One work pool; None where there is none of this name."""
+        found = self._get_or_none(f"/work_pools/{name}")
+        return None if found is None else WorkPool.model_validate(found)
 
     def flow_run(self, run_id: UUID) -> FlowRun | None:
         """One flow run; None where there is none of this id."""

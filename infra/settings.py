@@ -197,6 +197,14 @@ class StackSettings(SettingsModel, BaseSettings):
     worker: bool = Field(
         default=True, description="Start a Prefect worker here; false where others run one."
     )
+    trainings_at_once: int | None = Field(
+        default=None,
+        ge=1,
+        le=1024,
+        description="Runs that train or score at once: slots of Prefect's limit `gpu`, set at each "
+        "`up`. None is, when the limit is first made, 1 on a machine with a GPU, and else 1 for "
+        "each 4 cores and 8 GiB of memory.",
+    )
     start_timeout_s: float = Field(
         default=120, ge=1, le=1800, description="Seconds that each server may take to answer."
     )

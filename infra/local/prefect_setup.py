@@ -8,24 +8,23 @@ from pathlib import Path
 
 from infra.errors import StackError
 from infra.local.deployments import PREFECT_FILE, Registration, register
+from infra.local.machine_slots import slots_of_this_machine
 from infra.local.parts import WORK_POOL, prefect_environment
 from infra.prefect_api import GPU_LIMIT, PrefectApi
 from infra.results_block import BLOCK_NAME, BLOCK_TYPE, FORMER_BLOCK, stands
 from infra.running_stacks import MARK
-from infra.settings import Settings
-
-GPU_SLOTS = 1
+from infra.settings import Settings, StackSettings
 
 
 def set_up_prefect(
-    prefect_api: PrefectApi, settings: Settings, project: Path, *, is_shared: bool
+    prefect_api: PrefectApi, settings: Settings, stack: StackSettings, *, is_shared: bool
 ) -> None:
     """Make the work pool, the concurrency limit and the results block, where they are missing.
 
     Args:
         prefect_api: the Prefect server.
         settings: what the results block is to say.
-        project: folder of prefect.yaml.
+        stack: how many trainings run at once, and the folder of prefect.yaml.
         is_shared: others may use this server too, so that a block that says something else stays.
 
     Raises:
@@ -33,7 +32,7 @@ def set_up_prefect(
 
     """
     prefect_api.ensure_work_pool(WORK_POOL)
-    prefect_api.ensure_limit(GPU_LIMIT, GPU_SLOTS)
+    ensure_slots(prefect_api, stack)
     if not is_shared:
         prefect_api.delete_block(*FORMER_BLOCK)
     block = prefect_api.block(BLOCK_TYPE, BLOCK_NAME)
@@ -46,7 +45,22 @@ def set_up_prefect(
             "ASSAYLINE_STORE_* and ASSAYLINE_RESULTS_BUCKET, or delete the block in Prefect's UI, "
             "and `assayline up` writes it anew"
         )
-    _save_block(settings, project)
+    _save_block(settings, stack.project)
+
+
+def ensure_slots(prefect_api: PrefectApi, stack: StackSettings) -> None:
+    """Make the limit, and give it the size that the settings name, if they do.
+
+    One that the settings leave open is measured once, so that a size set in Prefect's UI stays.
+    """
+    limit = prefect_api.limit(GPU_LIMIT)
+    wanted = stack.trainings_at_once
+    if limit is None:
+        # Where others run the worker, nothing here tells what their machines can do.
+        slots = wanted or (slots_of_this_machine() if stack.worker else 1)
+        prefect_api.ensure_limit(GPU_LIMIT, slots)
+    elif wanted and limit.limit != wanted:
+        prefect_api.resize_limit(GPU_LIMIT, wanted)
 
 
 def _save_block(settings: Settings, project: Path) -> None:

@@ -145,7 +145,7 @@ class Stack:
         prefect_api = PrefectApi(settings)
         start.wait("prefect", prefect_api.is_healthy)
         is_shared = "prefect" in self.external
-        set_up_prefect(prefect_api, settings, self._stack.project, is_shared=is_shared)
+        set_up_prefect(prefect_api, settings, self._stack, is_shared=is_shared)
         start.launch("worker")
         registration = register_deployments(prefect_api, settings, self._stack.project)
 
