@@ -1,7 +1,8 @@
 """The console command `assayline`: it starts things and shows them, and decides nothing.
 
 Exit codes: 0 well done; 1 an error, told on standard error; 2 a wrong command line; 3 `status`
-found a part that does not run; 4 `run` ended with a refused candidate; 130 interrupted.
+found a part that does not run; 4 `run` ended with a refused candidate; 5 the run was cancelled;
+130 interrupted by Ctrl-C: a run that was begun goes on with its worker.
 """
 
 import sys
@@ -13,6 +14,8 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from flows.commands import console
+from flows.commands.run_tables import as_rows, runs_now, show_runs
+from flows.commands.runs import RunCancelledError
 from flows.commands.stacks import say_what_runs
 from infra.errors import AssaylineError
 from infra.local.status import PartStatus
@@ -28,6 +31,7 @@ ALIASES = ("candidate", "staging", "production", "previous")
 EXIT_ERROR = 1
 EXIT_USAGE = 2
 EXIT_NOT_ALL_UP = 3
+EXIT_CANCELLED = 5
 EXIT_INTERRUPTED = 130
 
 Words = Annotated[str, Parameter(show=False, allow_leading_hyphen=True)]
@@ -44,7 +48,8 @@ app = App(
     name="assayline",
     help="Retrain language models, prove each candidate, and promote only a proven one.",
     help_epilogue="Exit codes: 0 well done; 1 an error; 2 a wrong command line; 3 `status` found a "
-    "part that does not run; 4 `run` ended with a refused candidate.",
+    "part that does not run; 4 `run` ended with a refused candidate; 5 the run was cancelled; 130 "
+    "interrupted, and a run that was begun goes on.",
     version=lambda: version("assayline"),
     result_action="return_value",
 )
@@ -56,6 +61,8 @@ for command, summary in {
     "data_commands:check_data": "Check the data of a settings file, and show what was left out "
     "and why.",
     "data_commands:readmit": "Take repaired rows back in from quarantine; the next run reads them.",
+    "run_commands:watch": "Show a run that goes on, up to its end and what came of it.",
+    "run_commands:cancel": "Cancel a run; a training keeps a checkpoint first.",
     "line_commands:promote": "Put a version in production by a person's word; it is load-tested, "
     "and recorded as such.",
     "line_commands:rollback": "Put the version that was in production before back, after a load "
@@ -82,6 +89,9 @@ def main(words: Sequence[str] | None = None) -> None:
         result = app.meta(words, exit_on_error=False)
     except CycloptsError:  # which has printed itself
         sys.exit(EXIT_USAGE)
+    except RunCancelledError as error:
+        console.show_error(error, "cancelled")
+        sys.exit(EXIT_CANCELLED)
     except AssaylineError as error:
         console.show_error(error)
         sys.exit(EXIT_ERROR)
@@ -178,7 +188,7 @@ def down() -> int:
 
 @app.command
 def status(*, as_json: AsJson = False) -> int:
-    """Show what runs, and who is candidate, staging, production and previous of each line.
+    """Show what runs or waits, and who is candidate, staging, production and previous of each line.
 
     Exit code 3 where a part does not run.
     """
@@ -189,15 +199,25 @@ def status(*, as_json: AsJson = False) -> int:
     parts = stack.status()
     tracked = next(part for part in parts if part.name == "mlflow").is_well
     lines = _aliases_of_lines(settings) if tracked else None
+    runs = runs_now(settings, parts)
     differ = _disagreements(settings, lines or {})
     if as_json:
         rows: list[console.Json] = [{**vars(part), "well": part.is_well} for part in parts]
         where = str(stack.home)
-        console.show_json({"parts": rows, "lines": lines, "disagreements": differ, "home": where})
+        console.show_json(
+            {
+                "parts": rows,
+                "lines": lines,
+                "runs": as_rows(runs),
+                "disagreements": differ,
+                "home": where,
+            }
+        )
     else:
         _show_parts(parts)
         _show_login(settings, stack.external)
         _show_lines(lines)
+        show_runs(runs)
         for line, what in differ.items():
             console.say(f"{line}: {what}", "bad")
     return 0 if all(part.is_well for part in parts) else EXIT_NOT_ALL_UP

@@ -40,6 +40,6 @@ def show_json(value: Json) -> None:
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
-def show_error(error: Exception) -> None:
+def show_error(error: Exception, what: str = "error") -> None:
     """Print an error's message on standard error, in one piece."""
-    sys.stderr.write(f"error: {error}\n")
+    sys.stderr.write(f"{what}: {error}\n")

@@ -13,6 +13,7 @@ from tasks.records.data import ControlTokens, DataPage, Readmission, SourceChang
 from tasks.verdicts import Verdict
 
 if TYPE_CHECKING:
+    from flows.commands.runs import Outcome
     from flows.config import DataConfig
 
 
@@ -25,14 +26,22 @@ def check_data(config: Path, *, as_json: AsJson = False) -> int:
         config: the line's YAML file, for example configs/bbc-news.yaml.
     """
     from flows.commands.runs import run_deployment
-    from infra.store import ObjectStore
 
     settings = load_settings()
     checked, parameters = _data_parameters(settings, config)
     progress = Console(stderr=as_json, highlight=False)
     outcome = run_deployment(settings, f"check-data/{checked.line}", parameters, DataPage, progress)
+    return show_checked(settings, checked.line, outcome, as_json=as_json)
+
+
+def show_checked(
+    settings: Settings, line: str, outcome: "Outcome[DataPage]", *, as_json: bool
+) -> int:
+    """Fetch and show what a check of a line's data found; returns the exit code."""
+    from infra.store import ObjectStore
+
     page = outcome.result
-    path = settings.home.absolute() / "reports" / f"{checked.line}-data.html"
+    path = settings.home.absolute() / "reports" / f"{line}-data.html"
     ObjectStore(settings).get_file(page.html, path)
     if as_json:
         console.show_json(asdict(page) | {"file": str(path), "run_url": outcome.url})

@@ -18,6 +18,7 @@ from tasks.records.registry import Decision, LedgerEntry, Reconciliation
 from tasks.records.training import TrainingPlan
 
 if TYPE_CHECKING:
+    from flows.commands.runs import Outcome
     from infra.tracking import Tracking
     from tasks.stages.reasons import StageReason
 
@@ -66,7 +67,8 @@ def run(
 ) -> int:
     """Retrain the line of a settings file through the worker, and show what comes of it.
 
-    Exit code 0: production stands proven; 1: an error; 4: the candidate was refused.
+    Ctrl-C leaves the run to its worker, and a second one cancels it. Exit code 0: production stands
+    proven; 1: an error; 4: the candidate was refused; 5: the run was cancelled.
 
     Args:
         config: the line's YAML file, for example configs/bbc-news.yaml.
@@ -86,11 +88,21 @@ def run(
         planned = run_deployment(
             settings, deployment, asked, TrainingPlan, progress, refresh=refresh
         ).result
-        console.show_json(asdict(planned)) if as_json else _show_plan(planned)
-        return 0
+        return show_planned(planned, as_json=as_json)
     outcome = run_deployment(settings, deployment, parameters, Decision, progress, refresh=refresh)
+    return show_decided(settings, outcome, as_json=as_json)
+
+
+def show_planned(plan: TrainingPlan, *, as_json: bool) -> int:
+    """Show what a dry run estimated; returns the exit code."""
+    console.show_json(asdict(plan)) if as_json else _show_plan(plan)
+    return 0
+
+
+def show_decided(settings: Settings, outcome: "Outcome[Decision]", *, as_json: bool) -> int:
+    """Show what a retraining came to; returns the exit code."""
     decision = outcome.result
-    production = _registry(settings).aliases(checked.line).get("production")
+    production = _registry(settings).aliases(decision.line).get("production")
     if as_json:
         console.show_json(
             asdict(decision)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
     ArtifactFilter,
@@ -20,7 +21,14 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.client.schemas.sorting import LogSort, TaskRunSort
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from rich.console import Console
+
+from infra.errors import StackError
+from infra.local.parts import WORK_POOL
+from infra.prefect_api import AWAITS_SLOT, PrefectApi
+from infra.run_queue import Reason, pool_state, waits_for
+from tasks.stages.slot_queue import WAITS
 
 POLL_S = 0.5
 # Task states reach the server as events, somewhat after the flow's own state.
@@ -30,6 +38,11 @@ LOG_DELAY_S = 1.0
 PROGRESS_EVERY_S = 10.0
 # A worker takes a run within seconds; after this long one wants to know why it does not.
 BEGINS_WITHIN_S = 30.0
+LOOK_WHY_EVERY_S = 5.0
+REMIND_EVERY_S = 60.0
+# supervisord starts a killed server again in seconds; a machine takes minutes.
+AWAY_FOR_S = 600.0
+TELL_AWAY_AFTER_S = 5.0
 OUR_LOGGERS = ("tasks", "infra", "flows")
 
 
@@ -38,30 +51,78 @@ class Follower:
     """Prints what is new of a flow run since the last look."""
 
     client: SyncPrefectClient
+    api: PrefectApi
     flow_run_id: UUID
     console: Console
     _printed: set[UUID] = field(default_factory=set)
     _logs_since: datetime = field(default_factory=lambda: datetime.now(UTC) - timedelta(seconds=5))
     _seen_logs: set[UUID] = field(default_factory=set)
     _began: float = field(default_factory=time.monotonic)
-    _told_that_it_waits: bool = False
+    _look_why_at: float = 0.0
+    _waits: str = ""
+    _remind_at: float = 0.0
+    _away_since: float | None = None
+    _told_away: bool = False
     _progress_due: float = 0.0
     _progress: str = ""
 
     def follow(self) -> FlowRun:
-        """Print until the run has ended, and return it as it ended."""
-        while True:
+        """Print until the run has ended, and return it as it ended.
+
+        A server that is away is waited for: the run goes on without it for a while.
+
+        Raises:
+            httpx.HTTPError: it refuses something, or is away for longer than `AWAY_FOR_S`.
+
+        """
+        # What is asked here is asked again anyway; Prefect's client would be silent for a minute.
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+            while (run := self._look()) is None:
+                time.sleep(POLL_S)
+        return run
+
+    def _look(self) -> FlowRun | None:
+        """Print what is new; the run, once it has ended and all of it is printed."""
+        try:
             run = self.client.read_flow_run(self.flow_run_id)
             self._print_news()
             if run.state is not None and run.state.is_final():
-                break
+                self._settle()
+                self._server_is_back()
+                return run
             self._tell_if_it_waits(run)
-            time.sleep(POLL_S)
+        except httpx.HTTPError as error:
+            self._server_is_away(error)
+        else:
+            self._server_is_back()
+        return None
+
+    def _settle(self) -> None:
+        """Print what reaches the server after the run's last state."""
         deadline = time.monotonic() + SETTLE_S
         time.sleep(LOG_DELAY_S)
         while self._print_news() and time.monotonic() < deadline:
             time.sleep(POLL_S)
-        return run
+
+    def _server_is_away(self, error: httpx.HTTPError) -> None:
+        """Say that the server is away; raise what is no matter of waiting."""
+        if isinstance(error, httpx.HTTPStatusError) and not error.response.is_server_error:
+            raise error
+        now = time.monotonic()
+        self._away_since = self._away_since or now
+        if now - self._away_since > AWAY_FOR_S:
+            raise error
+        if not self._told_away and now - self._away_since >= TELL_AWAY_AFTER_S:
+            self._told_away = True
+            self._say(
+                "Prefect's server does not answer; the run goes on with its worker, and is shown "
+                "again when the server is back (`assayline up` starts it)"
+            )
+
+    def _server_is_back(self) -> None:
+        if self._told_away:
+            self._say("Prefect's server answers again")
+        self._away_since, self._told_away = None, False
 
     def task_runs(self) -> list[TaskRun]:
         """The run's stages, in the order in which they began."""
@@ -71,23 +132,43 @@ class Follower:
         )
 
     def _tell_if_it_waits(self, run: FlowRun) -> None:
-        """Say once that a run has not begun, and where to look."""
-        begins = run.state is not None and not (run.state.is_scheduled() or run.state.is_pending())
-        waited_s = time.monotonic() - self._began
-        if begins or self._told_that_it_waits or waited_s < BEGINS_WITHIN_S:
-            return
-        self._told_that_it_waits = True
-        state = run.state.name if run.state else "without a state"
-        self._say(
-            f"the run has not begun for {waited_s:.0f} s (Prefect says: {state}). Another run of "
-            "the line may hold it back; or its worker is not up, or Prefect's server cannot write: "
-            "see `assayline status` and the logs that it names"
-        )
+        """Say what a run waits for, at once when that changes, and from time to time."""
+        state = run.state
+        stands = state is None or state.is_scheduled() or state.is_pending()
+        now = time.monotonic()
+        if not stands and state is not None and state.name != AWAITS_SLOT:
+            self._waits = ""
+        elif now >= self._look_why_at:
+            self._look_why_at = now + LOOK_WHY_EVERY_S
+            reason = self._why(run)
+            waited_s = now - self._began
+            if reason and (reason.is_sure or waited_s >= BEGINS_WITHIN_S):
+                told = f"the run has not begun for {waited_s:.0f} s: " if stands else ""
+                self._tell_wait(told, reason.words)
+
+    def _why(self, run: FlowRun) -> Reason | None:
+        """What the run waits for; None where it waits no more."""
+        try:
+            now = self.api.flow_run(run.id)
+            if now is None:
+                return None
+            return waits_for(now, pool_state(self.api, run.work_pool_name or WORK_POOL))
+        except StackError as error:
+            return Reason(str(error), is_sure=False)
+
+    def _tell_wait(self, before: str, words: str) -> None:
+        if words != self._waits or time.monotonic() >= self._remind_at:
+            self._waits = words
+            self._remind_at = time.monotonic() + REMIND_EVERY_S
+            self._say(f"{before}{words}")
 
     def _print_news(self) -> bool:
         """Print what is new of logs, progress and stages; whether a stage is still open."""
         for message in self._new_logs():
-            self._say(message)
+            if message.startswith(WAITS):  # the run's state says the same, sooner or later
+                self._tell_wait("", message)
+            else:
+                self._say(message)
         if time.monotonic() >= self._progress_due:
             self._progress_due = time.monotonic() + PROGRESS_EVERY_S
             self._print_progress()

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from flows.commands.cli import EXIT_CANCELLED
 from infra.prefect_api import GPU_LIMIT
 from infra.store import MANIFEST, ObjectStore
 from tasks.stages.slots import GPU_LEASE_S
@@ -76,7 +77,8 @@ def test_a_cancelled_run_keeps_its_steps_and_frees_its_slot(
         time.sleep(0.5)
     cancelled_s = time.monotonic() - told_s
     shown, error = run.communicate(timeout=PATIENCE_S)
-    assert run.returncode != 0
+    assert run.returncode == EXIT_CANCELLED
+    assert error.startswith("cancelled: the run retrain cancelled was cancelled")
     assert "Traceback" not in shown + error
     steps = steps_in(store)
     print(f"slot free after {freed_s:.1f} s, cancelled after {cancelled_s:.1f} s; steps {steps}")

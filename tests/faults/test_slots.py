@@ -1,27 +1,35 @@
 """Slots whose holder is gone, runs whose process is gone, and a run that waits for a slot."""
 
+import json
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
+from flows.commands.cli import EXIT_CANCELLED
 from infra.errors import StackError
 from infra.local import abandoned
 from infra.local.abandoned import AbandonedWork, free_slots_without_holder
+from infra.local.machine_slots import slots_of_this_machine
 from infra.local.parts import WORK_POOL, worker_name
-from infra.prefect_api import GPU_LIMIT, PrefectApi
+from infra.local.prefect_setup import ensure_slots
+from infra.prefect_api import AWAITS_SLOT, GPU_LIMIT, PrefectApi
+from infra.run_queue import open_runs
+from infra.settings import StackSettings
 from infra.store import ObjectStore
 from infra.tracking import Tracking
-from tasks.stages.slots import GPU_LEASE_S, gpu_slot
+from tasks.stages.slots import GPU_LEASE_S, Wait, gpu_slot, keep_gpu_slot
 from tests.conftest import SCRIPTS, RunningStack
 from tests.faults.test_killed_flow import PATIENCE_S, flow_processes, wait_for_checkpoint
 from tests.faults.test_stack_faults import pid_of
@@ -77,10 +85,10 @@ def lease(prefect: httpx.Client, limit: str, run_id: str) -> str:
     return str(answer.json()["lease_id"])
 
 
-def make_run(prefect: httpx.Client, state: str) -> str:
+def make_run(prefect: httpx.Client, state: str, after: timedelta = timedelta(days=1)) -> str:
     """A run of the line's deployment in some state, which no process belongs to."""
     found = prefect.get("/deployments/name/rollback/bbc-news").json()
-    later = {"scheduled_time": (datetime.now(UTC) + timedelta(days=1)).isoformat()}
+    later = {"scheduled_time": (datetime.now(UTC) + after).isoformat()}
     body = {"state": {"type": "SCHEDULED", "state_details": later}}
     run = prefect.post(f"/deployments/{found['id']}/create_flow_run", json=body).json()
     if state == "CANCELLING":
@@ -153,27 +161,23 @@ def test_slots_without_a_lease_are_freed_and_leased_ones_are_kept(
     put(prefect, run_id, "CANCELLED")
 
 
+@pytest.mark.usefixtures("in_stack")
 def test_a_stage_that_waits_says_for_whom_and_gives_up(
-    stack: RunningStack, prefect: httpx.Client, monkeypatch: pytest.MonkeyPatch,
+    prefect: httpx.Client, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     run_id = make_run(prefect, "SCHEDULED")
     name = prefect.get(f"/flow_runs/{run_id}").json()["name"]
     held = lease(prefect, GPU_LIMIT, run_id)
-    monkeypatch.chdir(stack.folder)
-    monkeypatch.setenv("ASSAYLINE_HOME", str(stack.settings.home))
     monkeypatch.setenv("ASSAYLINE_GPU_WAIT_S", "1")
-    changed = {PREFECT_API_URL: stack.settings.prefect_url,
-               PREFECT_API_AUTH_STRING: ":".join(stack.login)}  # fmt: skip
     caplog.set_level("INFO", logger="tasks.stages.slots")
     try:
-        with temporary_settings(changed):
-            with pytest.raises(StackError) as refused, gpu_slot():
-                pytest.fail("there is no slot")
-            prefect.post("/v2/concurrency_limits/decrement-with-lease", json={"lease_id": held})
-            with gpu_slot():
-                assert taken(prefect, GPU_LIMIT) == 1
-            assert taken(prefect, GPU_LIMIT) == 0
+        with pytest.raises(StackError) as refused, gpu_slot():
+            pytest.fail("there is no slot")
+        prefect.post("/v2/concurrency_limits/decrement-with-lease", json={"lease_id": held})
+        with gpu_slot():
+            assert taken(prefect, GPU_LIMIT) == 1
+        assert taken(prefect, GPU_LIMIT) == 0
     finally:
         prefect.post("/v2/concurrency_limits/decrement-with-lease", json={"lease_id": held})
         put(prefect, run_id, "CANCELLED")
@@ -181,6 +185,136 @@ def test_a_stage_that_waits_says_for_whom_and_gives_up(
     for said in (str(refused.value), caplog.text):
         assert f"held by the run {name} (assayline, bbc-news, rollback; scheduled; " in said
         assert f"/runs/flow-run/{run_id}" in said
+
+
+@pytest.fixture
+def in_stack(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process as one of the stack's: the servers' addresses, and Prefect's client."""
+    PrefectApi(stack.settings).resize_limit(GPU_LIMIT, 1)  # other tests may have changed it
+    monkeypatch.chdir(stack.folder)
+    monkeypatch.setenv("ASSAYLINE_HOME", str(stack.settings.home))
+    changed = {PREFECT_API_URL: stack.settings.prefect_url,
+               PREFECT_API_AUTH_STRING: ":".join(stack.login)}  # fmt: skip
+    with temporary_settings(changed):
+        yield
+
+
+def waits(client: SyncPrefectClient, stack: RunningStack, run_id: str) -> Wait:
+    return Wait(client, stack.settings, UUID(run_id))
+
+
+def queue_up(wait: Wait) -> None:
+    """Have a run look for a slot once, and say that it waits."""
+    limit = wait._limit()
+    assert limit
+    assert not wait._is_my_turn(limit)
+    wait._tell_or_give_up(limit)
+
+
+@pytest.mark.usefixtures("in_stack")
+def test_the_run_that_began_first_is_given_the_slot_whoever_asks_first(
+    stack: RunningStack, prefect: httpx.Client
+) -> None:
+    holder, first, second = (make_run(prefect, "RUNNING") for _ in range(3))
+    held = lease(prefect, GPU_LIMIT, holder)
+    try:
+        with get_client(sync_client=True) as client, ExitStack() as stays:
+            early, late = waits(client, stack, first), waits(client, stack, second)
+            queue_up(late)
+            queue_up(early)
+            queue_up(late)
+            seen = prefect.get(f"/flow_runs/{second}").json()["state"]
+            assert (seen["type"], seen["name"]) == ("RUNNING", AWAITS_SLOT)
+            assert "place 2 of 2 in the queue" in seen["message"]
+            assert f"/runs/flow-run/{holder}) since " in seen["message"]
+            prefect.post("/v2/concurrency_limits/decrement-with-lease", json={"lease_id": held})
+            limit = late._limit()
+            assert limit
+            assert not late._is_my_turn(limit)
+            early.take(stays)
+            assert prefect.get(f"/flow_runs/{first}").json()["state"]["name"] == "Running"
+            queue_up(late)
+            assert "place 1 of 1" in prefect.get(f"/flow_runs/{second}").json()["state"]["message"]
+        assert taken(prefect, GPU_LIMIT) == 0
+    finally:
+        prefect.post("/v2/concurrency_limits/decrement-with-lease", json={"lease_id": held})
+        for run_id in (holder, first, second):
+            put(prefect, run_id, "CANCELLED")
+
+
+@pytest.mark.usefixtures("in_stack")
+def test_a_run_that_was_killed_while_it_waited_is_in_no_queue(
+    stack: RunningStack, prefect: httpx.Client
+) -> None:
+    holder, killed, second = (make_run(prefect, "RUNNING") for _ in range(3))
+    held = lease(prefect, GPU_LIMIT, holder)
+    try:
+        with get_client(sync_client=True) as client:
+            queue_up(waits(client, stack, killed))
+            put(prefect, killed, "CRASHED")
+            prefect.post("/v2/concurrency_limits/decrement-with-lease", json={"lease_id": held})
+            with ExitStack() as stays:
+                waits(client, stack, second).take(stays)
+                assert taken(prefect, GPU_LIMIT) == 1
+    finally:
+        prefect.post("/v2/concurrency_limits/decrement-with-lease", json={"lease_id": held})
+        for run_id in (holder, killed, second):
+            put(prefect, run_id, "CANCELLED")
+
+
+@pytest.mark.usefixtures("in_stack")
+def test_the_stages_of_a_block_keep_one_slot_between_them(prefect: httpx.Client) -> None:
+    with keep_gpu_slot():
+        assert taken(prefect, GPU_LIMIT) == 0  # stages that are skipped need none
+        for _ in range(2):
+            with gpu_slot():
+                assert taken(prefect, GPU_LIMIT) == 1
+            assert taken(prefect, GPU_LIMIT) == 1
+    assert taken(prefect, GPU_LIMIT) == 0
+
+
+def test_the_limit_is_measured_once_and_set_where_the_settings_name_its_size(
+    stack: RunningStack, prefect: httpx.Client
+) -> None:
+    api = PrefectApi(stack.settings)
+
+    def size_after(**given: int | None) -> int:
+        ensure_slots(api, StackSettings.model_validate(given))
+        found = api.limit(GPU_LIMIT)
+        assert found
+        return found.limit
+
+    try:
+        assert size_after(trainings_at_once=3) == 3
+        assert size_after() == 3  # also where somebody set it in the UI
+        assert prefect.delete(f"/v2/concurrency_limits/{GPU_LIMIT}").is_success
+        assert size_after() == slots_of_this_machine()
+    finally:
+        assert size_after(trainings_at_once=1) == 1
+
+
+def test_a_run_that_has_not_begun_says_for_whom_and_can_be_cancelled(
+    stack: RunningStack, prefect: httpx.Client
+) -> None:
+    api = PrefectApi(stack.settings)
+    running = make_run(prefect, "RUNNING")
+    waiting = make_run(prefect, "SCHEDULED", after=timedelta(seconds=90))
+    try:
+        (seen,) = [run for run in open_runs(api, WORK_POOL) if str(run.id) == waiting]
+        assert seen.deployment == "rollback/bbc-news"
+        assert seen.waits
+        assert f"/runs/flow-run/{running}), of the same deployment" in seen.waits
+        cancelled = stack.assayline("cancel", seen.page, "--json")
+        assert cancelled.returncode == 0, cancelled.stderr
+        assert json.loads(cancelled.stdout)["state"] == "Cancelled"
+        again = stack.assayline("cancel", waiting)
+        assert again.returncode == 1
+        assert "has ended already: Cancelled" in again.stderr
+        watched = stack.assayline("watch", waiting)
+        assert watched.returncode == EXIT_CANCELLED
+        assert watched.stderr.startswith("cancelled: the run ")
+    finally:
+        put(prefect, running, "CANCELLED")
 
 
 @pytest.fixture
@@ -300,7 +434,7 @@ def test_sigterm_ends_a_run_as_such_and_frees_its_slot(
     wait_until(lambda: state_of(prefect, run_id) in ended, WITHIN_S + GPU_LEASE_S)
     wait_until(lambda: taken(prefect, GPU_LIMIT) == 0, GPU_LEASE_S)
     _, error = run.communicate(timeout=PATIENCE_S)
-    assert run.returncode == 1
+    assert run.returncode in {1, EXIT_CANCELLED}
     assert "Traceback" not in error
     assert Tracking(stack.settings).aliases(line) == {}
     assert stack.assayline("up").returncode == 0

@@ -24,12 +24,18 @@ LANGUAGES = {"sh", "yaml", "python", "toml", "mermaid", "text"}
 PLACEHOLDERS = {
     "CONFIG": "reviews.yaml", "path/to/reviews.yaml": "reviews.yaml", "LINE": "reviews",
     "bbc-news": "reviews", "FOLDER": ".assayline", "VERSION": "1", "FILE": "mended.parquet",
+    "RUN": "retrain reviews",
 }  # fmt: skip
 OPTIONS = {"--reason": "tried", "--by": "Ada", "--at": "2026-01-01"}
 # They would end the servers of this test; tests/integration/test_stack.py runs them.
 OF_THE_STACK = {"assayline up", "assayline down", "assayline open"}
-# The line's one version is in production, and there is none to go back to: the message says so.
-REFUSED = {"promote": "is in production already", "rollback": "has no previous version"}
+# The line's one version is in production, there is none to go back to, and no run goes on: the
+# message says so.
+REFUSED = {
+    "promote": "is in production already",
+    "rollback": "has no previous version",
+    "cancel": "has ended already",
+}
 
 
 def test_every_snippet_says_what_it_is_in() -> None:

@@ -1,0 +1,54 @@
+"""What is said of a run at Ctrl-C, and when it was cancelled or crashed."""
+
+from uuid import UUID
+
+import pytest
+
+from flows.commands.run_commands import _as_id
+from flows.commands.runs import told_at_interrupt, told_of_cancelled, told_of_crashed
+
+ID = UUID("eae91a8f-e76b-4877-af74-5b9addc2b598")
+PAGE = f"http://127.0.0.1:14200/runs/flow-run/{ID}"
+
+
+def test_ctrl_c_says_that_the_run_goes_on_and_both_commands() -> None:
+    said = told_at_interrupt(ID)
+    assert "the run goes on" in said
+    assert f"assayline watch {ID}" in said
+    assert f"assayline cancel {ID}" in said
+    assert "press Ctrl-C again" in said
+
+
+def test_a_cancelled_run_is_not_called_failed() -> None:
+    said = told_of_cancelled("retrain reviews", PAGE)
+    assert said.startswith("the run retrain reviews was cancelled, and production stays")
+    assert "fail" not in said
+    assert PAGE in said
+
+
+@pytest.mark.parametrize(
+    ("message", "by_memory"),
+    [
+        ("Flow run process exited with non-zero status code -9.", True),
+        ("Process exited with status code: -9. Killed", True),
+        ("Flow run process exited with non-zero status code -15.", False),
+        ("Flow run process exited with non-zero status code 19.", False),
+        ("its process is gone, and so is the worker that would have told", False),
+    ],
+)
+def test_a_crashed_run_says_what_is_known_and_what_to_do(message: str, *, by_memory: bool) -> None:
+    said = told_of_crashed("retrain reviews", message, PAGE)
+    assert said.startswith(f"the run retrain reviews crashed: {message.rstrip('.')}")
+    assert ("memory runs out" in said) is by_memory
+    assert "The same command begins again" in said
+    assert "the worker's log, which `assayline status` names" in said
+
+
+@pytest.mark.parametrize("text", [str(ID), str(ID).upper(), PAGE, f"{PAGE}/"])
+def test_a_run_is_named_by_its_id_or_its_page(text: str) -> None:
+    assert _as_id(text) == ID
+
+
+@pytest.mark.parametrize("text", ["retrain reviews", "amber-fox", "", "eae91a8f"])
+def test_all_else_is_a_name(text: str) -> None:
+    assert _as_id(text) is None
