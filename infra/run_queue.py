@@ -73,11 +73,17 @@ class PoolState:
 
     def why_not_begun(self, run: FlowRun) -> Reason:
         """Why a run that is to begin does not run."""
-        if not self.has_worker:
-            return Reason(
-                f"no worker of the work pool {self.pool.name} is up; `assayline up` starts one, "
-                "and `assayline status` names its log"
-            )
+        held = self._held_back(run)
+        if self.has_worker:
+            return held
+        missing = (
+            f"no worker of the work pool {self.pool.name} is up; `assayline up` starts one, and "
+            "`assayline status` names its log"
+        )
+        return Reason(f"{held.words}; and {missing}" if held.is_sure else missing)
+
+    def _held_back(self, run: FlowRun) -> Reason:
+        """The same where a worker is up."""
         if run.state.type == "PENDING":
             return Reason("the worker has taken it, and its process starts", is_sure=False)
         if self.pool.is_paused:

@@ -50,11 +50,16 @@ def test_a_run_without_a_deployment_waits_for_none() -> None:
     assert not pool(run("RUNNING", None), waiting).why_not_begun(waiting).is_sure
 
 
-def test_a_worker_that_is_down_comes_first() -> None:
+def test_a_worker_that_is_down_is_said_beside_what_else_holds_the_run_back() -> None:
+    down = "no worker of the work pool assayline is up; `assayline up`"
     for waiting in (run("SCHEDULED", name="Late"), run("PENDING")):
-        reason = pool(run("RUNNING"), waiting, worker=False).why_not_begun(waiting)
+        reason = pool(waiting, worker=False).why_not_begun(waiting)
         assert reason.is_sure
-        assert "no worker of the work pool assayline is up; `assayline up`" in reason.words
+        assert reason.words.startswith(down)
+    waiting = run("SCHEDULED")
+    both = pool(run("RUNNING"), waiting, worker=False).why_not_begun(waiting)
+    assert "waits for the run retrain reviews" in both.words
+    assert f"; and {down}" in both.words
 
 
 def test_a_pool_that_is_paused_or_full_says_so() -> None:
