@@ -152,6 +152,8 @@ def _follow(
     console.print(f"{name}  {url}", soft_wrap=True)
     follower = Follower(client, api, run_id, console)
     ended = _follow_until_interrupted(follower, console)
+    if follower.was_cancelled(ended):
+        raise RunCancelledError(told_of_cancelled(ended.name, url))
     stages = [task for task in follower.task_runs() if LOOK_UP_TAG not in task.tags]
     unchanged = bool(stages) and all(is_cached(task.state) for task in stages)
     return Outcome(_result(ended, settings, url), unchanged, url)
@@ -244,8 +246,6 @@ def _result(run: "FlowRun", settings: Settings, url: str) -> Any:
     state = run.state
     if state is None or not state.is_completed():
         message = (state.message if state else None) or "no message"
-        if state is not None and state.is_cancelled():
-            raise RunCancelledError(told_of_cancelled(run.name, url))
         if state is not None and state.is_crashed():
             raise RunCrashedError(told_of_crashed(run.name, message, url))
         raise RunFailedError(_own_words(message))

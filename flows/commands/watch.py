@@ -124,6 +124,16 @@ class Follower:
             self._say("Prefect's server answers again")
         self._away_since, self._told_away = None, False
 
+    def was_cancelled(self, run: FlowRun) -> bool:
+        """Whether somebody cancelled a run that ended.
+
+        Its process reports that a signal ended it (Crashed), before its worker says Cancelled.
+        """
+        if run.state is not None and run.state.is_crashed():
+            states = self.client.read_flow_run_states(run.id)
+            return any(state.is_cancelling() for state in states)
+        return run.state is not None and run.state.is_cancelled()
+
     def task_runs(self) -> list[TaskRun]:
         """The run's stages, in the order in which they began."""
         return self.client.read_task_runs(

@@ -20,6 +20,7 @@ from infra.store import ObjectStore
 from tests.conftest import SCRIPTS, RunningStack
 from tests.faults.test_cancelled_flow import ask, slots_taken, state_of, steps_in
 from tests.faults.test_killed_flow import flow_processes, wait_for_checkpoint
+from tests.faults.test_slots import wait_until
 from tests.faults.test_stack_faults import pid_of
 from tests.integration.test_retrain import write_config, write_reviews
 
@@ -221,8 +222,8 @@ def test_ctrl_c_leaves_the_run_and_a_second_one_cancels_it(
     watch.wait_for_text("Prefect is asked to cancel the run")
     watch.ends_with(EXIT_CANCELLED)
     assert watch.error.startswith("cancelled: the run retrain interrupted was cancelled")
-    assert state_of(stack, run_id) == "CANCELLED"
-    assert slots_taken(stack) == 0
+    wait_until(lambda: state_of(stack, run_id) == "CANCELLED", PATIENCE_S)
+    wait_until(lambda: slots_taken(stack) == 0, PATIENCE_S)
     assert steps_in(store)
 
     again = console("run", config)
