@@ -4,11 +4,13 @@ from prefect import flow
 
 from flows.config import DataConfig
 from tasks.records.data import DataPage, Readmission
+from tasks.reporting.data_section import DataEvidence
 from tasks.stages.drift import measure_drift
 from tasks.stages.ingestion import ingest, pin_source, readmit_rows
 from tasks.stages.registry import find_reference
 from tasks.stages.reporting import write_data_report
 from tasks.stages.representation import represent
+from tasks.stages.run_page import broken_contract_shown, show_checked_data
 from tasks.stages.tokenization import name_scratch_tokens, pin_base_model
 from tasks.stages.validation import pin_benchmarks, validate
 
@@ -26,13 +28,16 @@ def check_data(config: DataConfig) -> DataPage:
     pretrained = pin_base_model(config.base_model)
     snapshot = ingest(source, config.source, config.splits, config.task_type)
     benchmarks = pin_benchmarks(config.leakage)
-    data = validate(
-        snapshot, pretrained, benchmarks, config.contract, config.leakage, config.privacy,
-        name_scratch_tokens(config.base_model),
-    )  # fmt: skip
+    with broken_contract_shown(line, snapshot):
+        data = validate(
+            snapshot, pretrained, benchmarks, config.contract, config.leakage, config.privacy,
+            name_scratch_tokens(config.base_model),
+        )  # fmt: skip
     representation = represent(data, config.representation)
     drift = measure_drift(data, find_reference(line, data), pretrained, config.drift)
-    return write_data_report(line, snapshot, data, representation, drift)
+    page = write_data_report(line, snapshot, data, representation, drift)
+    show_checked_data(DataEvidence(line, snapshot, data, representation, drift))
+    return page
 
 
 @flow(

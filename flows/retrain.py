@@ -22,6 +22,7 @@ from tasks.stages.registry import (
 )
 from tasks.stages.reporting import write_report
 from tasks.stages.representation import represent
+from tasks.stages.run_page import broken_contract_shown, show_decision
 from tasks.stages.slots import keep_gpu_slot
 from tasks.stages.tokenization import (
     build_base_model,
@@ -56,10 +57,11 @@ def retrain(config: RetrainConfig, *, dry_run: bool = False) -> Decision | Train
     snapshot = ingest(source, config.source, config.splits, task_type)
     benchmarks = pin_benchmarks(config.leakage)
     swaps = pin_swaps(config.counterfactuals)
-    data = validate(
-        snapshot, pretrained, benchmarks, config.contract, config.leakage, config.privacy,
-        name_scratch_tokens(config.base_model),
-    )  # fmt: skip
+    with broken_contract_shown(line, snapshot):
+        data = validate(
+            snapshot, pretrained, benchmarks, config.contract, config.leakage, config.privacy,
+            name_scratch_tokens(config.base_model),
+        )  # fmt: skip
     representation = represent(data, config.representation)
     drift = measure_drift(data, find_reference(line, data), pretrained, config.drift)
 
@@ -92,4 +94,6 @@ def retrain(config: RetrainConfig, *, dry_run: bool = False) -> Decision | Train
         line, snapshot, data, representation, drift, tokens, base_model, weights, scores, fairness,
         version, staged, judgement,
     )  # fmt: skip
-    return promote(version, judgement, report, champion, staged)
+    decision = promote(version, judgement, report, champion, staged)
+    show_decision(decision)
+    return decision

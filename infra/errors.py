@@ -5,6 +5,7 @@
     AssaylineError
     ├── SettingsError      a setting is unknown, out of bounds or contradicts another
     ├── DataError          the source, a column, a row or a label is not what the settings say
+    │   └── BrokenContractError  the checked data breaks its contract (tasks.records.data)
     ├── BaseModelError     the base model is missing, broken or does not fit the task type
     ├── TrainingError      training cannot go on
     ├── StoreError         the object store is unreachable, refuses the keys or lacks an object

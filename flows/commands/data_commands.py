@@ -1,8 +1,9 @@
 """The commands on the data of a line: check-data and readmit."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
@@ -15,6 +16,8 @@ from tasks.verdicts import Verdict
 if TYPE_CHECKING:
     from flows.commands.runs import Outcome
     from flows.config import DataConfig
+
+LABELS_SHOWN: Final = 30
 
 
 def check_data(config: Path, *, as_json: AsJson = False) -> int:
@@ -31,24 +34,24 @@ def check_data(config: Path, *, as_json: AsJson = False) -> int:
     checked, parameters = _data_parameters(settings, config)
     progress = Console(stderr=as_json, highlight=False)
     outcome = run_deployment(settings, f"check-data/{checked.line}", parameters, DataPage, progress)
-    return show_checked(settings, checked.line, outcome, as_json=as_json)
+    return show_checked(settings, outcome, as_json=as_json)
 
 
-def show_checked(
-    settings: Settings, line: str, outcome: "Outcome[DataPage]", *, as_json: bool
-) -> int:
+def show_checked(settings: Settings, outcome: "Outcome[DataPage]", *, as_json: bool) -> int:
     """Fetch and show what a check of a line's data found; returns the exit code."""
     from infra.store import ObjectStore
+    from tasks.reporting.local_pages import fetch_data_page
 
     page = outcome.result
-    path = settings.home.absolute() / "reports" / f"{line}-data.html"
-    ObjectStore(settings).get_file(page.html, path)
+    path, aside = fetch_data_page(page, settings.home, ObjectStore(settings))
     if as_json:
-        console.show_json(asdict(page) | {"file": str(path), "run_url": outcome.url})
+        files = {"file": str(path), "quarantine_file": str(aside) if aside else None}
+        console.show_json(asdict(page) | files | {"run_url": outcome.url})
         return 0
     _show_data(page)
-    console.say(f"{'run':<8} {outcome.url}")
-    console.say(f"{'report':<8} {path}")
+    for what, where in (("run", outcome.url), ("to mend", aside), ("report", path)):
+        if where:
+            console.say(f"{what:<8} {where}")
     return 0
 
 
@@ -112,6 +115,14 @@ def _left_out(changes: SourceChanges) -> list[tuple[str, str, str]]:
     return [("not kept", number, "source.keep_rows")] if changes.rows_left_out else []
 
 
+def _labels(rows_by_label: Mapping[str, int]) -> list[tuple[str, str, str]]:
+    """The clean rows of each label, the first of very many."""
+    rows = [(f"  label {name}", f"{number:,}", "") for name, number in rows_by_label.items()]
+    more = sum(list(rows_by_label.values())[LABELS_SHOWN:])
+    others = (f"  {len(rows) - LABELS_SHOWN:,} more labels", f"{more:,}", "see the report")
+    return [*rows[:LABELS_SHOWN], *([others] if len(rows) > LABELS_SHOWN else [])]
+
+
 def _show_data(page: DataPage) -> None:
     console.say()
     rows = [
@@ -126,6 +137,7 @@ def _show_data(page: DataPage) -> None:
         *((found.kind, f"{found.findings:,}", found.action) for found in page.personal_data),
         *_spelled(page.control_tokens),
         ("keep the contract", f"{page.rows_clean:,}", ""),
+        *_labels(page.rows_by_label),
     ]
     console.show_table(("", "rows", ""), rows)
     if page.by_source:

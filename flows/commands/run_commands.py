@@ -124,7 +124,7 @@ def _show(settings: Settings, deployment: str, outcome: "Outcome[Any]", *, as_js
     if flow == "retrain":
         return show_planned(outcome.read_as(TrainingPlan).result, as_json=as_json)
     if flow == "check-data":
-        return show_checked(settings, line, outcome.read_as(DataPage), as_json=as_json)
+        return show_checked(settings, outcome.read_as(DataPage), as_json=as_json)
     if as_json:
         console.show_json(outcome.result)
     else:

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
+from infra.errors import DataError
 from infra.store import Artifact
 from tasks.records.identity import NOT_IDENTITY
 from tasks.verdicts import Estimate, Verdict
@@ -291,7 +292,8 @@ class DataReport:
 
     Attributes:
         clean: Parquet as in Snapshot, personal data replaced as the policy says; nothing is null
-            that may not be. A row_id is still that of the row as it was read.
+            that may not be. A row_id is still that of the row as it was read. Without an address
+            where the contract is broken: such rows are not kept as clean.
         quarantine: Parquet with the failing rows: row_id, the shape's columns, split, groups,
             cluster, file, row, reasons and values (lists of strings, one value a reason), raw
             (the start of a row that could not be read). Secrets are replaced here too.
@@ -303,9 +305,11 @@ class DataReport:
         quarantined_by_reason: a row with two reasons counts in both; broken rows are among them.
         lengths: of clean texts, by unit: characters, and tokens where the contract counts them.
         personal_data: one entry a kind that was found.
-        verdict: pass, since a broken contract raises; kept for the report.
+        verdict: pass, or fail where the contract is broken: then the stage raises
+            `BrokenContractError`, and the record goes to the data report alone.
         control_tokens: that texts spell.
         doubtful_labels: rare ones that look like noise.
+        breaches: each way in which the contract is broken, in words; none where verdict is pass.
 
     """
 
@@ -326,6 +330,20 @@ class DataReport:
     verdict: Verdict
     control_tokens: ControlTokens = field(default_factory=ControlTokens)
     doubtful_labels: tuple[DoubtfulLabel, ...] = ()
+    breaches: tuple[str, ...] = ()
+
+
+class BrokenContractError(DataError):
+    """The data was checked whole and breaks its contract.
+
+    Attributes:
+        found: what the check saw, with verdict fail.
+
+    """
+
+    def __init__(self, message: str, found: DataReport) -> None:
+        super().__init__(message)
+        self.found = found
 
 
 @dataclass(frozen=True)
@@ -482,6 +500,8 @@ class DataPage:
 
     Attributes:
         html: the report on the data alone.
+        quarantine: the rows that were put aside, as in DataReport.
+        rows_by_label: clean rows of each label; empty for a task type without labels.
         drift: None where there is no champion to compare with.
         changes: what source.label_map and its like made of the rows.
         doubtful_labels: rare ones that look like noise.
@@ -491,9 +511,11 @@ class DataPage:
 
     line: str
     html: Artifact
+    quarantine: Artifact
     rows_read: int
     duplicates_dropped: int
     rows_clean: int
+    rows_by_label: dict[str, int]
     rows_quarantined: int
     quarantined_by_reason: dict[str, int]
     personal_data: tuple[PersonalData, ...]

@@ -15,7 +15,7 @@ from tasks.records.data import (
 )
 from tasks.reporting.charts import Bar, Tick, plain_bar, scale_of
 from tasks.reporting.funnel import FunnelStep, data_funnel
-from tasks.reporting.gates import SYMBOLS
+from tasks.reporting.gates import SYMBOLS, Headline
 from tasks.reporting.histograms import HistogramPlot, histogram_plot
 from tasks.reporting.number_format import (
     count,
@@ -55,12 +55,18 @@ MEASURES: Final = {
 
 @dataclass(frozen=True)
 class DataEvidence:
-    """The records that the data section is written from."""
+    """The records that the data section is written from.
+
+    Attributes:
+        representation: None where the contract is broken, since there are no clean rows then.
+        drift: None there too, and where there is no champion.
+
+    """
 
     line: str
     snapshot: Snapshot
     data: DataReport
-    representation: Representation
+    representation: Representation | None
     drift: Drift | None
 
 
@@ -140,6 +146,30 @@ class DataSection:
     terms: TermTable
 
 
+def data_headline(evidence: DataEvidence) -> Headline:
+    """What the check of the data comes to; drift is told, and breaks no contract."""
+    data, drift = evidence.data, evidence.drift
+    clean = sum(data.rows_by_split.values())
+    rows = f"{count(clean)} of {count(evidence.snapshot.rows_read)} rows"
+    if data.verdict is not Verdict.PASS:
+        breaches = len(data.breaches)
+        title = "Breaks its contract"
+        sentence = (
+            f"The data of {evidence.line} breaks its contract in {count(breaches)} "
+            f"{'way' if breaches == 1 else 'ways'}, so nothing is trained on it; {rows} are well "
+            "one by one."
+        )
+    else:
+        title = "Keeps its contract"
+        reading = (
+            f"Against the data of version {drift.reference.version}: {_READING[drift.verdict]}."
+            if drift
+            else "There is no champion whose data it could have drifted from."
+        )
+        sentence = f"{rows} of {evidence.line} are clean. {reading}"
+    return Headline(data.verdict.value, SYMBOLS[data.verdict], title, sentence)
+
+
 def build_data_section(evidence: DataEvidence) -> DataSection:
     """Put the data records into words and marks."""
     data, drift = evidence.data, evidence.drift
@@ -158,7 +188,7 @@ def build_data_section(evidence: DataEvidence) -> DataSection:
         label_shares=_label_shares(drift),
         measures=tuple(MEASURES.values()),
         presence=_presence(evidence.representation),
-        terms=_terms(evidence.representation.terms),
+        terms=_terms(evidence.representation.terms if evidence.representation else ()),
     )
 
 
@@ -212,7 +242,7 @@ def _label_shares(drift: Drift | None) -> list[tuple[str, str, str, float, float
     ]  # fmt: skip
 
 
-def _presence(representation: Representation) -> list[GroupPresence]:
+def _presence(representation: Representation | None) -> list[GroupPresence]:
     return [
         GroupPresence(
             attribute=one.attribute,
@@ -222,7 +252,7 @@ def _presence(representation: Representation) -> list[GroupPresence]:
             measures=tuple(number(one.measures.get(name)) for name in MEASURES),
             reason=one.reason,
         )
-        for one in representation.groups
+        for one in (representation.groups if representation else ())
     ]
 
 

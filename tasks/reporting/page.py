@@ -16,7 +16,12 @@ from tasks.reporting.charts import Bar, Plane, calibration_plane, gate_bar
 from tasks.reporting.comparison import RIVALS, ModelComparison, versus
 from tasks.reporting.counterfactuals import Counterfactuals, counterfactuals_of
 from tasks.reporting.curves import Curve, training_curves
-from tasks.reporting.data_section import DataEvidence, DataSection, build_data_section
+from tasks.reporting.data_section import (
+    DataEvidence,
+    DataSection,
+    build_data_section,
+    data_headline,
+)
 from tasks.reporting.estimates import EstimateRow, EstimateTable, estimate_row, tables_apart
 from tasks.reporting.evidence import Evidence, Source, check_evidence, sources_of
 from tasks.reporting.gates import SYMBOLS, GateRow, Headline, gate_table, headline
@@ -137,12 +142,15 @@ def render_data_page(evidence: DataEvidence) -> str:
     artifacts = {
         "Snapshot": snapshot.artifact,
         "Rows that could not be read": snapshot.broken,
-        "Clean rows": data.clean,
+        **({"Clean rows": data.clean} if data.clean.uri else {}),
         "Quarantine": data.quarantine,
     }
     section = build_data_section(evidence)
     template = _environment().get_template(DATA_TEMPLATE)
-    return template.render(section=section, evidence=evidence, artifacts=artifacts, links=None)
+    return template.render(
+        section=section, evidence=evidence, artifacts=artifacts, links=None,
+        headline=data_headline(evidence),
+    )  # fmt: skip
 
 
 def _gates(judgement: Judgement) -> Gates:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from tasks.records.data import Drift
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
-from tasks.records.registry import Judgement
-from tasks.reporting.data_section import DataEvidence, drift_row
+from tasks.records.registry import Decision, Judgement
+from tasks.reporting.data_section import DataEvidence, data_headline, drift_row
 from tasks.reporting.funnel import data_funnel
-from tasks.reporting.gates import gate_table
+from tasks.reporting.gates import SYMBOLS, gate_table
 from tasks.reporting.groups import group_tables
 from tasks.reporting.number_format import count, number
 from tasks.reporting.source_changes import SOURCE_HEADS, change_rows, source_rows
+from tasks.verdicts import Verdict
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
 # An interval of numbers holds no markup, and reads better as it is.
@@ -62,6 +63,46 @@ def groups_markdown(fairness: Fairness) -> str:
         ]  # fmt: skip
         tables.append(markdown_table((*heads, "p (Holm)", "reading"), rows))
     return "\n\n".join(tables) or "No group was assessed."
+
+
+def verdict_markdown(decision: Decision) -> str:
+    """What a run came to: the verdict, each gate, and where more is to be seen."""
+    promoted = decision.action == "promoted"
+    # A candidate that passes every gate may be refused: somebody rolled the same weights back.
+    stopped = decision.judgement.verdict if decision.judgement.verdict is not Verdict.PASS else None
+    symbol = SYMBOLS[Verdict.PASS if promoted else stopped or Verdict.FAIL]
+    name = f"{decision.line} version {decision.version}"
+    links = {
+        "Report with all evidence": decision.report_url,
+        f"{name} in MLflow": decision.version_url,
+    }
+    parts = (
+        f"## {symbol} {plain(name)} {decision.action}",
+        f"{plain(decision.reason)}.",
+        gates_markdown(decision.judgement),
+        "\n".join(f"- [{plain(what)}]({where})" for what, where in links.items()),
+    )
+    return "\n\n".join(parts)
+
+
+def data_verdict_markdown(evidence: DataEvidence, where: Sequence[str] = ()) -> str:
+    """What a check of the data came to: the verdict, what breaks it, the labels and the funnel.
+
+    Args:
+        evidence: of the check.
+        where: to look further, a line each.
+
+    """
+    head, data = data_headline(evidence), evidence.data
+    labels = [(label, count(rows)) for label, rows in data.rows_by_label.items()]
+    parts = (
+        f"## {head.symbol} {head.title}",
+        plain(head.sentence),
+        "\n".join(f"- {plain(breach)}" for breach in (*data.breaches, *where)),
+        markdown_table(("label", "clean rows"), labels) if labels else "",
+        funnel_markdown(evidence),
+    )
+    return "\n\n".join(part for part in parts if part)
 
 
 def funnel_markdown(evidence: DataEvidence) -> str:

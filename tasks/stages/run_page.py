@@ -1,11 +1,27 @@
 """Tables and links on the page of the Prefect run, where there is one."""
 
-from prefect.artifacts import create_link_artifact, create_markdown_artifact
-from prefect.context import TaskRunContext
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
 
-from tasks.records.registry import Report
+import httpx
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.context import FlowRunContext, TaskRunContext
+
+from infra.errors import AssaylineError, DataError
+from infra.settings import load_settings
+from infra.store import open_store
+from tasks.records.data import BrokenContractError, Snapshot
+from tasks.records.registry import Decision, Report
 from tasks.reporting.data_section import DataEvidence
 from tasks.reporting.evidence import Evidence
+
+_log = logging.getLogger(__name__)
+
+# Artifacts of a run as a whole, which Prefect lists before those of its tasks.
+VERDICT: Final = "verdict"
+DATA_VERDICT: Final = "data-verdict"
 
 
 def show_data(evidence: DataEvidence) -> None:
@@ -50,11 +66,92 @@ def show_report(evidence: Evidence, report: Report) -> None:
     for kind, (markdown, title) in tables.items():
         described = f"{title} of {line} version {version.version}"
         create_markdown_artifact(markdown, key=artifact_key(kind, line), description=described)
-    create_link_artifact(
-        report.url, link_text=f"Report of {line} version {version.version}",
-        key=artifact_key("report", line),
+    links = {
+        "report": (report.url, f"Report of {line} version {version.version}", "All evidence"),
+        "version": (version.url, f"{line} version {version.version} in MLflow", "What is served"),
+    }
+    for kind, (url, text, what) in links.items():
+        create_link_artifact(
+            url, link_text=text, key=artifact_key(kind, line), description=f"{what}: {text}"
+        )
+
+
+def show_decision(decision: Decision) -> None:
+    """Put what a run came to on its page, as an artifact of the run as a whole."""
+    from tasks.reporting.summaries import verdict_markdown
+
+    _show_verdict(
+        VERDICT, decision.line, verdict_markdown(decision),
+        f"{decision.line} version {decision.version} {decision.action}: {decision.reason}",
     )  # fmt: skip
-    create_link_artifact(
-        version.url, link_text=f"{line} version {version.version} in MLflow",
-        key=artifact_key("version", line),
-    )  # fmt: skip
+
+
+def show_checked_data(evidence: DataEvidence, where: Sequence[str] = ()) -> str | None:
+    """Put the verdict over a line's data on the run's page, as an artifact of the run as a whole.
+
+    Args:
+        evidence: of the check.
+        where: to look further, a line each.
+
+    Returns:
+        The artifact's page; None where there is none.
+
+    """
+    from tasks.reporting.data_section import data_headline
+    from tasks.reporting.summaries import data_verdict_markdown
+
+    described = f"The data of {evidence.line}: {data_headline(evidence).title.lower()}"
+    return _show_verdict(
+        DATA_VERDICT, evidence.line, data_verdict_markdown(evidence, where), described
+    )
+
+
+def _show_verdict(kind: str, line: str, markdown: str, described: str) -> str | None:
+    """Of a flow run, not of one of its tasks; what is decided stands even if it cannot be shown."""
+    from tasks.reporting.summaries import artifact_key
+
+    server = load_settings().prefect_url
+    if not FlowRunContext.get() or not server:
+        return None
+    try:
+        made = create_markdown_artifact(
+            markdown, key=artifact_key(kind, line), description=described
+        )
+    except httpx.HTTPError as error:
+        _log.warning("Prefect does not show the verdict on the page of this run: %s", error)
+        return None
+    return f"{server.removesuffix('/api')}/artifacts/artifact/{made}"
+
+
+@contextmanager
+def broken_contract_shown(line: str, snapshot: Snapshot) -> Iterator[None]:
+    """Write the data report of data that breaks its contract, as of data that keeps it.
+
+    Raises:
+        DataError: the contract is broken; with the addresses of the report, on the page of the
+            Prefect run and in the home folder of the machine that the flow runs on.
+
+    """
+    try:
+        yield
+    except BrokenContractError as error:
+        where = _write_broken(DataEvidence(line, snapshot, error.found, None, None))
+        raise DataError("\n".join([str(error), *where])) from error
+
+
+def _write_broken(evidence: DataEvidence) -> list[str]:
+    """Where the report on broken data is to be seen; what cannot be written hides no breach."""
+    from tasks.reporting.local_pages import fetch_data_page
+    from tasks.reporting.publication import publish_data_page
+
+    where = []
+    try:
+        store = open_store()
+        page = publish_data_page(evidence, store=store)
+        report, rows = fetch_data_page(page, load_settings().home, store)
+        where = [f"the same rows, to be mended: {rows}"] if rows else []
+        where.append(f"data report: {report}")
+    except (AssaylineError, OSError) as error:
+        _log.warning("the report on the data of %s is not written: %s", evidence.line, error)
+    shown = show_checked_data(evidence, where)
+    return [*where, f"on the run's page: {shown}"] if shown else where

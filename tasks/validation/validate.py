@@ -4,7 +4,7 @@ import hashlib
 import logging
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,9 +18,9 @@ from infra.parquet_tables import TableWriter, open_table
 from infra.store import Artifact, ObjectStore
 from tasks.records.data import (
     SPLITS,
+    BrokenContractError,
     Check,
     DataReport,
-    DoubtfulLabel,
     Histogram,
     Leakage,
     Snapshot,
@@ -62,8 +62,11 @@ logger = logging.getLogger(__name__)
 
 _BATCH_ROWS: Final = 65_536
 _TOKENIZED_AT_ONCE: Final = 1_024
-# A message lists at most this many breaches; Data Docs show all.
+# A message lists at most this many breaches, and counts; the data report shows all.
 _LISTED_BREACHES: Final = 30
+_LISTED_COUNTS: Final = 30
+# In place of the clean rows where the contract is broken.
+NOT_KEPT: Final = Artifact("", "", 0)
 # What helps most often where many rows are put aside for one reason.
 _MENDS: Final = {
     shards.invalid_encoding("utf-8"): "invalid utf-8: what Excel or Windows saved is often cp1252; "
@@ -134,8 +137,10 @@ def validate_snapshot(
         scratch_tokens: control tokens of a base model that is yet to be built.
 
     Raises:
-        DataError: too many rows were put aside, those that are left break the contract, or a
-            kind of personal data was found with which the run may not go on.
+        BrokenContractError: too many rows were put aside, those that are left break the contract,
+            or a kind of personal data was found with which the run may not go on; with what the
+            check found.
+        DataError: the contract names a group column that the source has not.
         BaseModelError: tokens are to be counted and the base model cannot be loaded.
 
     """
@@ -270,7 +275,12 @@ def _judge(
     clean: TableWriter,
     store: ObjectStore,
 ) -> DataReport:
-    """Judge what is left; only rows that keep the contract reach the store as clean."""
+    """Judge what is left; only rows that keep the contract reach the store as clean.
+
+    Raises:
+        BrokenContractError: they do not.
+
+    """
     figures, sorter = found.figures, found.sorter
     rules = set_rules(contract, sorter.shape, sorter.labels, sorter.snapshot_columns)
     left = check_set(rules, figures.frame()) if figures.rows else None
@@ -286,12 +296,8 @@ def _judge(
     ]
     rows_by_label = {label: figures.rows_by_label.get(label, 0) for label in sorter.labels}
     doubtful = doubtful_labels(contract, sorter.shape, rows_by_label, figures.rows)
-    if breaches:
-        raise DataError(_explain(breaches, found, docs_uri, doubtful))
-    for one in doubtful:
-        logger.warning("%s", one.sentence)
-    return DataReport(
-        clean=clean.close(),
+    report = DataReport(
+        clean=NOT_KEPT if breaches else clean.close(),
         quarantine=found.quarantine,
         docs_uri=docs_uri,
         task_type=snapshot.task_type,
@@ -305,10 +311,16 @@ def _judge(
         personal_data=sorter.protector.findings(),
         leakage=leakage,
         checks=(*_all_checks(sorter, shares, left),),
-        verdict=Verdict.PASS,
+        verdict=Verdict.FAIL if breaches else Verdict.PASS,
         control_tokens=sorter.controls.counted(contract.control_tokens),
         doubtful_labels=doubtful,
+        breaches=tuple(breaches),
     )
+    if breaches:
+        raise BrokenContractError(_explain(report), report)
+    for one in doubtful:
+        logger.warning("%s", one.sentence)
+    return report
 
 
 def _all_checks(
@@ -354,23 +366,25 @@ def _breaches_of_control_tokens(
         )
 
 
-def _explain(
-    breaches: Sequence[str],
-    found: PartitionedSnapshot,
-    docs_uri: str,
-    doubtful: Sequence[DoubtfulLabel],
-) -> str:
-    counts = ", ".join(f"{reason} {count:,}" for reason, count in found.by_reason.items())
-    points = "".join(f"\n  - {breach}" for breach in breaches[:_LISTED_BREACHES])
-    more = len(breaches) - _LISTED_BREACHES
+def _explain(report: DataReport) -> str:
+    points = "".join(f"\n  - {breach}" for breach in report.breaches[:_LISTED_BREACHES])
+    more = len(report.breaches) - _LISTED_BREACHES
+    reasons = report.quarantined_by_reason
     return (
         f"the data breaks its contract:{points}\n"
         + (f"  - and {more:,} more\n" if more > 0 else "")
-        + f"rows put aside, by reason: {counts or 'none'}\n"
-        + "".join(f"  {mend}\n" for reason, mend in _MENDS.items() if reason in found.by_reason)
-        + "".join(f"{one.sentence}\n" for one in doubtful[:_LISTED_BREACHES])
-        + f"they are in {found.quarantine.uri}; all checks are in {docs_uri}"
+        + f"rows put aside, by reason: {_counts(reasons) or 'none'}\n"
+        + "".join(f"  {mend}\n" for reason, mend in _MENDS.items() if reason in reasons)
+        + "".join(f"{one.sentence}\n" for one in report.doubtful_labels[:_LISTED_BREACHES])
+        + (f"rows left, by label: {_counts(report.rows_by_label)}\n" if report.labels else "")
+        + f"the rows put aside are in {report.quarantine.uri}"
     )
+
+
+def _counts(rows: Mapping[str, int]) -> str:
+    some = [f"{name} {number:,}" for name, number in list(rows.items())[:_LISTED_COUNTS]]
+    more = len(rows) - _LISTED_COUNTS
+    return ", ".join([*some, f"and {more:,} more"] if more > 0 else some)
 
 
 def _put_docs(

@@ -21,7 +21,7 @@ from infra.store import ObjectStore, split_uri
 from tasks.ingestion.readmission import readmit_file
 from tasks.ingestion.snapshot import write_snapshot
 from tasks.ingestion.splits import SplitSettings
-from tasks.records.data import DataReport, Snapshot
+from tasks.records.data import BrokenContractError, DataReport, Snapshot
 from tasks.records.training import BaseModel
 from tasks.sources.pinning import pin
 from tasks.sources.settings import SourceSettings, TableSource, TextFilesSource
@@ -232,6 +232,22 @@ def test_broken_rows_are_put_aside_and_counted_with_the_others(line: Line) -> No
     assert sum(report.quarantined_by_reason.values()) == 2
     share = next(c for c in report.checks if c.expectation.startswith("at most 90.00%"))
     assert share.observed == "2 of 62 rows, 3.23%"
+
+
+def test_what_was_found_of_broken_data_is_told_with_the_error(line: Line) -> None:
+    rows = [*good_rows(60), *({"text": f"no label {number}"} for number in range(40))]
+    with pytest.raises(BrokenContractError) as caught:
+        line.validate(rows, max_quarantine_share=0.05)
+    found = caught.value.found
+    assert found.verdict is Verdict.FAIL
+    assert found.quarantined_by_reason == {"missing label": 40}
+    assert sum(found.rows_by_label.values()) == 60
+    assert [breach for breach in found.breaches if "40 of 100 rows" in breach]
+    assert all(
+        f"{label} {rows}" in str(caught.value) for label, rows in found.rows_by_label.items()
+    )
+    assert len(quarantined(found, line.store)) == 40
+    assert found.clean.uri == ""
 
 
 def test_same_snapshot_and_settings_give_the_same_report(line: Line) -> None:

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -164,6 +165,56 @@ def test_the_data_can_be_checked_alone_and_what_was_done_is_not_repeated(
     assert refused.returncode == 1
     assert "Traceback" not in refused.stdout + refused.stderr
     assert "repaired.parquet" in refused.stderr
+
+
+def artifacts_of_run(stack: RunningStack, page: str) -> dict[str, dict[str, str]]:
+    """Artifacts of a flow run as a whole, by key; those of its tasks are left out."""
+    run = page.rpartition("/")[2]
+    wanted = {"artifacts": {"flow_run_id": {"any_": [run]}}}
+    url = f"{stack.settings.prefect_url}/artifacts/filter"
+    found = httpx.post(url, json=wanted, auth=stack.login).raise_for_status().json()
+    assert all(one["description"] for one in found if one["type"] in {"markdown", "link"})
+    return {one["key"]: one for one in found if one["key"] and not one["task_run_id"]}
+
+
+@pytest.mark.usefixtures("first_run")
+def test_the_verdict_is_an_artifact_of_the_run_itself(stack: RunningStack, reviews: Path) -> None:
+    again = json.loads(stack.assayline("run", str(reviews / "reviews.yaml"), "--json").stdout)
+    shown = artifacts_of_run(stack, again["run_url"])
+    assert set(shown) == {"verdict-reviews"}
+    table = shown["verdict-reviews"]["data"]
+    assert table.startswith("## ✓ reviews version 1 promoted")
+    assert table.index("promoted") < table.index("quality.macro") < table.index(again["report_url"])
+    assert again["version_url"] in table
+
+
+@pytest.mark.parametrize("command", ["check-data", pytest.param("run", marks=pytest.mark.slow)])
+def test_data_that_breaks_its_contract_has_a_page_too(
+    stack: RunningStack, tmp_path: Path, command: str
+) -> None:
+    header, *rows = ["review,stars_label,country", *(f"good film {n},,uk" for n in range(50))]
+    (tmp_path / "reviews.csv").write_text("\n".join([header, *rows, "so good,tech,uk"]))
+    config = write_config(tmp_path, line=f"broken-{command}")
+    failed = stack.assayline(command, str(config))
+    assert failed.returncode == 1
+    assert "Traceback" not in failed.stderr
+    assert "rows left, by label: tech 1" in failed.stderr
+    report, aside, page = (
+        re.search(rf"^{what}: (\S+)$", failed.stderr, re.MULTILINE)
+        for what in ("data report", "the same rows, to be mended", "on the run's page")
+    )
+    assert report and aside and page  # noqa: PT018 - one sentence
+    text = Path(report[1]).read_text(encoding="utf-8")
+    assert text.index("Breaks its contract") < text.index("Where the rows went")
+    assert pq.read_metadata(aside[1]).num_rows == 50
+    artifact = page[1].rpartition("/")[2]
+    url = f"{stack.settings.prefect_url}/artifacts/{artifact}"
+    shown = httpx.get(url, auth=stack.login).raise_for_status().json()
+    assert shown["data"].startswith("## ✗ Breaks its contract")
+    assert report[1] in shown["data"]
+    assert shown["task_run_id"] is None
+    of_run = failed.stdout.splitlines()[0].split()[-1]
+    assert set(artifacts_of_run(stack, of_run)) == {f"data-verdict-broken-{command}"}
 
 
 @pytest.mark.usefixtures("first_run")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from flows.commands.data_commands import _show_data
+from flows.commands.data_commands import LABELS_SHOWN, _show_data
 from infra.store import Artifact
 from tasks.records.data import ControlTokens, DataPage, DoubtfulLabel, SourceChanges, SourceRows
 
@@ -15,9 +15,11 @@ def page(found: ControlTokens) -> DataPage:
     return DataPage(
         line="chat",
         html=PAGE,
+        quarantine=PAGE,
         rows_read=70,
         duplicates_dropped=0,
         rows_clean=68,
+        rows_by_label={"praise": 40, "complaint": 28},
         rows_quarantined=2,
         quarantined_by_reason={"control token": 2},
         personal_data=(),
@@ -79,3 +81,22 @@ def test_rows_of_several_sources_are_shown(capsys: pytest.CaptureFixture[str]) -
     lines = capsys.readouterr().out.splitlines()
     (line,) = [line for line in lines if line.startswith("forum")]
     assert line.split() == ["forum", "20", "1", "2", "7", "6", "1", "3", "50.0%", "50.0%"]
+
+
+def test_the_rows_of_each_label_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    _show_data(page(ControlTokens("text", 5)))
+    said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "label praise 40" in said
+    assert "label complaint 28" in said
+
+
+def test_of_very_many_labels_the_first_are_said_and_the_rest_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    many = {f"class-{number:04}": 2 for number in range(LABELS_SHOWN + 5)}
+    _show_data(replace(page(ControlTokens("text", 5)), rows_by_label=many))
+    said = capsys.readouterr().out
+    assert f"class-{LABELS_SHOWN - 1:04}" in said
+    assert f"class-{LABELS_SHOWN:04}" not in said
+    assert "5 more labels" in said
+    assert " 10 " in said

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from infra.store import Artifact
 from tasks.records.data import (
     ControlTokens,
     DoubtfulLabel,
@@ -17,7 +18,8 @@ from tasks.reporting.data_section import DataEvidence, build_data_section
 from tasks.reporting.evidence import Evidence
 from tasks.reporting.histograms import histogram_plot
 from tasks.reporting.page import render_data_page
-from tasks.reporting.summaries import drift_markdown, funnel_markdown
+from tasks.reporting.summaries import data_verdict_markdown, drift_markdown, funnel_markdown
+from tasks.verdicts import Verdict
 
 
 class Words(HTMLParser):
@@ -104,7 +106,39 @@ def test_rows_of_several_sources_stand_on_the_page(drifted: DataEvidence) -> Non
     assert "Rows by source" not in Words(render_data_page(drifted)).text
 
 
+BREACH = "94 of 358 rows, 26.26%, were put aside; contract.max_quarantine_share is 0.05"
+
+
+@pytest.fixture
+def broken(drifted: DataEvidence) -> DataEvidence:
+    data = replace(
+        drifted.data, clean=Artifact("", "", 0), verdict=Verdict.FAIL, breaches=(BREACH,)
+    )
+    return replace(drifted, data=data, representation=None, drift=None)
+
+
+def test_the_verdict_stands_at_the_head_of_the_page(
+    drifted: DataEvidence, broken: DataEvidence
+) -> None:
+    kept, text = (Words(render_data_page(one)).text for one in (drifted, broken))
+    assert kept.index("Keeps its contract") < kept.index("Where the rows went")
+    assert "Against the data of version" in kept
+    assert text.index("Breaks its contract") < text.index(BREACH) < text.index("Where the rows")
+    assert "Representation" not in text
+    assert "Clean rows " not in text.rpartition("Provenance")[2]
+
+
+def test_the_verdict_on_the_prefect_run_comes_before_its_tables(broken: DataEvidence) -> None:
+    shown = data_verdict_markdown(broken, ["data report: /home/ada/reports/chat-data.html"])
+    first, breach, report, labels, funnel = (
+        shown.index(one)
+        for one in ("✗ Breaks its contract", "94 of 358", "chat-data.html", "| label |", "| step |")
+    )
+    assert first < breach < report < labels < funnel
+
+
 def test_a_page_without_a_champion_or_findings_says_so(drifted: DataEvidence) -> None:
+    assert drifted.representation
     bare = replace(
         drifted,
         drift=None,
