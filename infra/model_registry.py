@@ -249,6 +249,18 @@ class Registry:
             for name, value in _short(tags).items():
                 _met(self._client.set_model_version_tag, line, str(version), name, value)
 
+    def delete_tags(self, line: str, version: int, names: Sequence[str]) -> None:
+        """Remove tags of a version; one that is gone already is no error."""
+        from mlflow.exceptions import MlflowException
+
+        with self._explained():
+            for name in names:
+                try:
+                    self._client.delete_model_version_tag(line, str(version), name)
+                except MlflowException as error:
+                    if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                        raise
+
     def set_description(self, line: str, version: int, text: str) -> None:
         """Set a version's description (Markdown)."""
         with self._explained():

@@ -15,6 +15,8 @@ class Version:
         version: number in the MLflow registry, under the line's name.
         weights_sha256: digest of the weights that it was made of.
         manifest_sha256: digest of the list of its registered files, each with its own digest.
+        provenance_sha256: digest of the record of what it was made of; empty where an earlier
+            release registered it, with all of that in tags.
 
     """
 
@@ -24,6 +26,7 @@ class Version:
     manifest_sha256: str
     run_id: str = field(metadata=NOT_IDENTITY)
     url: str = field(metadata=NOT_IDENTITY)
+    provenance_sha256: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from tasks.registry.ledger import MOVED_OUTSIDE, OVERRIDDEN, PROMOTED
 from tasks.registry.line_state import LineState
 from tasks.registry.outside_moves import refusal
 from tasks.registry.proof import proof_of
+from tasks.registry.provenance import facts_of
 from tasks.registry.version_tags import DATA_TAG, DATA_URI_TAG, WEIGHTS_TAG, WEIGHTS_URI_TAG
 
 # A move outside of the ledger is one where it was accepted, and else was taken back.
@@ -33,10 +34,12 @@ def champion_for(
     state = LineState(line, store, tracking)
     if state.in_doubt:
         raise PromotionError(refusal(state, tracking))
-    return champion_of(state, weights_sha256, tracking)
+    return champion_of(state, weights_sha256, store, tracking)
 
 
-def champion_of(state: LineState, weights_sha256: str, tracking: Tracking) -> Champion | None:
+def champion_of(
+    state: LineState, weights_sha256: str, store: ObjectStore, tracking: Tracking
+) -> Champion | None:
     """As `champion_for`, of a line that was read already.
 
     A version with the candidate's own weights is no comparator: the run repeats itself. The
@@ -45,7 +48,8 @@ def champion_of(state: LineState, weights_sha256: str, tracking: Tracking) -> Ch
     cache.
 
     Raises:
-        IntegrityError: the version's tag names another manifest than the ledger.
+        IntegrityError: the version's tag names another manifest than the ledger, or its tags say
+            otherwise than the record of what it was made of.
 
     """
     version, tags = _last_other_than(state, WEIGHTS_TAG, weights_sha256, tracking)
@@ -57,7 +61,7 @@ def champion_of(state: LineState, weights_sha256: str, tracking: Tracking) -> Ch
         version,
         tags.get(WEIGHTS_TAG, ""),
         proof_of(state.line, version, history, tags).manifest_sha256,
-        tags.get(WEIGHTS_URI_TAG, ""),
+        facts_of(f"version {version} of {state.line}", tags, store).get(WEIGHTS_URI_TAG, ""),
     )
 
 
@@ -79,7 +83,8 @@ def reference_for(
     if version is None:
         return None
     # A version that others registered says nothing of its rows: a comparison is undetermined.
-    clean = Artifact(tags.get(DATA_URI_TAG, ""), tags.get(DATA_TAG, ""), 0)
+    facts = facts_of(f"version {version} of {line}", tags, store)
+    clean = Artifact(facts.get(DATA_URI_TAG, ""), facts.get(DATA_TAG, ""), 0)
     return DataReference(line, version, clean)
 
 

@@ -18,6 +18,7 @@ from tasks.registry.proof import (
     make_manifest,
     proof_of,
 )
+from tasks.registry.provenance import facts_of
 from tasks.registry.reconciliation import settle_by_setting
 from tasks.registry.settings import OnOutsideMove
 from tasks.registry.staging import load_test
@@ -69,6 +70,7 @@ def roll_back_line(
     proof = _proof(state, state.previous, tags)
     if not proof.manifest_sha256:
         raise IntegrityError(NO_MANIFEST.format(line=line, version=state.previous))
+    facts = facts_of(f"version {state.previous} of {line}", tags, store)
     load_test(line, state.previous, proof, store=store, tracking=tracking)
     return record(
         store,
@@ -80,7 +82,7 @@ def roll_back_line(
         verdict=None,
         reason=reason.strip(),
         by=by.strip(),
-        evidence=_evidence(tags, proof),
+        evidence=_evidence(facts, proof),
     ).entry
 
 
@@ -118,6 +120,7 @@ def override_promotion_of(
     proof = _proof(state, version, tags)
     if not proof.manifest_sha256:
         proof = replace(proof, manifest_sha256=make_manifest(line, version, tags, store, tracking))
+    facts = facts_of(f"version {version} of {line}", tags, store)
     load_test(line, version, proof, store=store, tracking=tracking)
     verdict = tags.get(VERDICT_TAG)
     return record(
@@ -130,7 +133,7 @@ def override_promotion_of(
         verdict=Verdict(verdict) if verdict else None,
         reason=reason.strip(),
         by=by.strip(),
-        evidence=_evidence(tags, proof),
+        evidence=_evidence(facts, proof),
     ).entry
 
 
@@ -138,9 +141,9 @@ def _proof(state: LineState, version: int, tags: Mapping[str, str]) -> Proof:
     return proof_of(state.line, version, [recorded.entry for recorded in state.history], tags)
 
 
-def _evidence(tags: Mapping[str, str], proof: Proof) -> dict[str, str]:
+def _evidence(facts: Mapping[str, str], proof: Proof) -> dict[str, str]:
     answers = {ANSWERS: proof.answers_sha256} if proof.answers_sha256 else {}
-    return evidence_of(tags) | {MANIFEST: proof.manifest_sha256} | answers
+    return evidence_of(facts) | {MANIFEST: proof.manifest_sha256} | answers
 
 
 def _somebody_elses(finished: Recorded) -> str:

@@ -22,6 +22,7 @@ from tasks.registry.line_state import LineState
 from tasks.registry.outcomes import moves
 from tasks.registry.policy import NO_CHAMPION
 from tasks.registry.proof import ANSWERS, MANIFEST
+from tasks.registry.provenance import facts_of
 from tasks.registry.settings import SAME_PREDICTIONS
 from tasks.registry.transitions import evidence_of, record, settle
 from tasks.registry.version_tags import WEIGHTS_TAG
@@ -61,14 +62,14 @@ def promote_version(
 
     """
     state, _ = settle(version.line, store, tracking)
-    evidence = _evidence(version, judgement, report, staged, tracking)
+    evidence = _evidence(version, judgement, report, staged, store, tracking)
     known = _decided_before(state, version, evidence)
     if known:
         return _decision(version, judgement, report, known, *_as_of_now(known, state))
     reason = why_refused(judgement, champion) or _why_not_again(state, version, tracking)
     action, to_version = REFUSED, state.production
     if not reason:
-        _check_champion(state, version, champion, tracking)
+        _check_champion(state, version, champion, store, tracking)
         action, to_version = PROMOTED, version.version
         reason = f"all {len(judgement.gates)} gates pass"
     made = record(
@@ -111,11 +112,13 @@ def _evidence(
     judgement: Judgement,
     report: Report,
     staged: Staged | None,
+    store: ObjectStore,
     tracking: Tracking,
 ) -> dict[str, str]:
     """Digests of all that the decision rests on; by the records, where they have them.
 
     Raises:
+        IntegrityError: its tags say otherwise than the record of what it was made of.
         PromotionError: the registered version is of other weights than those that were judged.
 
     """
@@ -127,7 +130,7 @@ def _evidence(
         )
     answers = {ANSWERS: staged.answers_sha256} if staged else {}
     return (
-        evidence_of(tags)
+        evidence_of(facts_of(f"version {version.version} of {version.line}", tags, store))
         | answers
         | {
             MANIFEST: version.manifest_sha256,
@@ -182,9 +185,13 @@ def _why_not_again(state: LineState, version: Version, tracking: Tracking) -> st
 
 
 def _check_champion(
-    state: LineState, version: Version, champion: Champion | None, tracking: Tracking
+    state: LineState,
+    version: Version,
+    champion: Champion | None,
+    store: ObjectStore,
+    tracking: Tracking,
 ) -> None:
-    found = champion_of(state, version.weights_sha256, tracking)
+    found = champion_of(state, version.weights_sha256, store, tracking)
     if found != champion:
         compared, now = (f"version {c.version}" if c else "no version" for c in (champion, found))
         raise PromotionError(

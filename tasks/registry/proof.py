@@ -21,13 +21,17 @@ from tasks.registry.ledger import ACCEPTED, MOVED_OUTSIDE, RESTORED
 from tasks.registry.version_tags import (
     ANSWERS_TAG,
     MANIFEST_TAG,
+    PROVENANCE_TAG,
     WEIGHTS_TAG,
     WEIGHTS_URI_TAG,
 )
 
 MANIFEST: Final = "manifest"
 ANSWERS: Final = "answers"
-_NAMES: Final = frozenset({MANIFEST, ANSWERS})
+PROVENANCE: Final = "provenance"
+# Evidence of the ledger that a tag of the version names too, and must name alike.
+_IN_A_TAG: Final = {MANIFEST: MANIFEST_TAG, PROVENANCE: PROVENANCE_TAG}
+_NAMES: Final = frozenset({*_IN_A_TAG, ANSWERS})
 NO_MANIFEST: Final = (
     "version {version} of {line} has no manifest: it was registered before there were manifests, "
     "and nothing shows whether its files are those that were proven. A run registers the line "
@@ -62,7 +66,8 @@ def proof_of(
         tags: of the version.
 
     Raises:
-        IntegrityError: ledger and tag name two manifests, or the tag is gone.
+        IntegrityError: ledger and tag name two manifests, or two records of what the version was
+            made of, or the tag is gone.
 
     """
     # The oldest entry counts: what a later one copied from the tags may have been changed there.
@@ -71,15 +76,14 @@ def proof_of(
         # What a hand in MLflow put there was taken from the tags, and held against nothing.
         if entry.candidate_version == version and entry.action != MOVED_OUTSIDE:
             recorded |= {name: entry.evidence[name] for name in _NAMES & entry.evidence.keys()}
-    manifest = tags.get(MANIFEST_TAG, "")
-    if MANIFEST in recorded and recorded[MANIFEST] != manifest:
-        raise IntegrityError(
-            f"the ledger of {line} has version {version} with the manifest "
-            f"{recorded[MANIFEST]}, and the version's tag {MANIFEST_TAG} names "
-            f"{manifest or 'none'}: somebody changed it. Nothing was moved; set the tag back "
-            "once it is clear who did"
-        )
-    return Proof(manifest, recorded.get(ANSWERS) or tags.get(ANSWERS_TAG, ""))
+    for name, tag in _IN_A_TAG.items():
+        if name in recorded and recorded[name] != tags.get(tag, ""):
+            raise IntegrityError(
+                f"the ledger of {line} has version {version} with the {name} {recorded[name]}, "
+                f"and the version's tag {tag} names {tags.get(tag, 'none')}: somebody changed it. "
+                "Nothing was moved; set the tag back once it is clear who did"
+            )
+    return Proof(tags.get(MANIFEST_TAG, ""), recorded.get(ANSWERS) or tags.get(ANSWERS_TAG, ""))
 
 
 def check_before_move(

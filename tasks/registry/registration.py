@@ -19,12 +19,17 @@ from tasks.records.fairness import Fairness
 from tasks.records.registry import Version
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.registry.answers import evaluated_answers
+from tasks.registry.provenance import keep_provenance
 from tasks.registry.training_run import complete_run
 from tasks.registry.version_tags import (
+    BASE_MODEL_TAG,
     CANDIDATE,
     DATA_URI_TAG,
     EVIDENCE_TAGS,
+    LOOKED_UP,
     MANIFEST_TAG,
+    METRIC_TAG,
+    PROVENANCE_TAG,
     SCRIPT_TAG,
     TASK_TYPE_TAG,
     WEIGHTS_TAG,
@@ -76,14 +81,18 @@ def register_version(
     key = digest_of(list(made_of))
     number = tracking.find_version(line, key)
     if number is None:
-        tags = script | _tags(snapshot, data, tokens, base, weights, scores, fairness, task_type)
+        facts = script | _facts(snapshot, data, tokens, base, weights, scores, fairness, task_type)
+        provenance = keep_provenance(facts, store)
+        tags = {PROVENANCE_TAG: provenance}
+        tags |= {name: facts[name] for name in LOOKED_UP if name in facts}
         with tempfile.TemporaryDirectory(prefix="assayline-register-") as name:
             folder = _write(line, server, shape_of(task_type), weights, scores, Path(name), store)
             keep = partial(keep_manifest, store=store)
             number = tracking.register_model(line, key, weights.run_id, folder, tags, keep)
         manifest = tracking.version_tags(line, number)[MANIFEST_TAG]
     else:
-        manifest = tracking.version_tags(line, number).get(MANIFEST_TAG, "")
+        held = tracking.version_tags(line, number)
+        manifest, provenance = held.get(MANIFEST_TAG, ""), held.get(PROVENANCE_TAG, "")
         check_version(line, number, manifest, store, tracking)
     tracking.set_alias(line, CANDIDATE, number)
     complete_run(line, data, weights, scores, tracking)
@@ -94,6 +103,7 @@ def register_version(
         manifest_sha256=manifest,
         run_id=weights.run_id,
         url=tracking.version_url(line, number),
+        provenance_sha256=provenance,
     )
 
 
@@ -135,7 +145,8 @@ def check_registered(version: Version, tracking: Tracking) -> None:
     """Make sure that the registry still holds a version that an earlier run may have registered.
 
     Raises:
-        IntegrityError: the version's tag names another manifest than it was registered with.
+        IntegrityError: the version's tags name another manifest, or other provenance, than it was
+            registered with.
         TrackingError: it does not, or holds another model under this number.
 
     """
@@ -147,16 +158,17 @@ def check_registered(version: Version, tracking: Tracking) -> None:
             f"the registry at {tracking.url} no longer holds it; restore the registry, or delete "
             "Prefect's results together with it, so that the stages run anew"
         )
-    if tags.get(MANIFEST_TAG) != version.manifest_sha256:
-        raise IntegrityError(
-            f"version {version.version} of {version.line} was registered with the manifest "
-            f"{version.manifest_sha256}, and its tag {MANIFEST_TAG} names "
-            f"{tags.get(MANIFEST_TAG, 'none')}: somebody changed it; set it back once it is clear "
-            "who did"
-        )
+    registered = {MANIFEST_TAG: version.manifest_sha256, PROVENANCE_TAG: version.provenance_sha256}
+    for tag, sha256 in registered.items():
+        if tags.get(tag, "") != sha256:
+            raise IntegrityError(
+                f"version {version.version} of {version.line} was registered with the tag {tag} "
+                f"{sha256 or 'not set'}, and it names {tags.get(tag, 'none')}: somebody changed "
+                "it; set it back once it is clear who did"
+            )
 
 
-def _tags(
+def _facts(
     snapshot: Snapshot,
     data: DataReport,
     tokens: Tokens,
@@ -176,8 +188,9 @@ def _tags(
         "fairness": digest_of(fairness),
     }
     return {EVIDENCE_TAGS[name]: digest for name, digest in digests.items()} | {
-        "assayline.base_model": base.reference,
+        BASE_MODEL_TAG: base.reference,
         TASK_TYPE_TAG: task_type,
+        **_leading_metric(scores, task_type),
         **({"assayline.labels": ", ".join(weights.labels)} if weights.labels else {}),
         **{
             f"assayline.{name}": str(tokens)
@@ -194,3 +207,15 @@ def _tags(
         )
         or "none",
     }
+
+
+def _leading_metric(scores: Scores, task_type: str) -> dict[str, str]:
+    """The metric that models of a task type are compared in first; none where none was measured."""
+    wanted = f"quality.{shape_of(task_type).leading}"
+    for found in scores.estimates:
+        if found.name == wanted and found.value is not None:
+            metric = f"{wanted.partition('.')[2]} {found.value:.4g}"
+            if found.low is None or found.high is None:
+                return {METRIC_TAG: metric}
+            return {METRIC_TAG: f"{metric} [{found.low:.4g}, {found.high:.4g}]"}
+    return {}

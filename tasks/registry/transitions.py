@@ -50,10 +50,12 @@ from tasks.verdicts import Verdict
 
 VERDICT_TAG: Final = "assayline.verdict"
 ACTION_TAG: Final = "assayline.action"
-REASON_TAG: Final = "assayline.reason"
-BY_TAG: Final = "assayline.by"
-AT_TAG: Final = "assayline.decided_at"
-PROMOTED_AT_TAG: Final = "assayline.promoted_at"
+# When, by whom and why, in one sentence.
+DECIDED_TAG: Final = "assayline.decided"
+# Those of earlier releases, which would go on telling of an older entry.
+FORMER_TAGS: Final = frozenset(
+    {"assayline.reason", "assayline.by", "assayline.decided_at", "assayline.promoted_at"}
+)
 
 _log = logging.getLogger(__name__)
 
@@ -188,13 +190,18 @@ def carry_out(history: Sequence[Recorded], store: ObjectStore, tracking: Trackin
     end_moving(line, mark, tracking)
 
 
-def evidence_of(tags: Mapping[str, str]) -> dict[str, str]:
-    """The digests of a version's evidence, by name."""
-    return {name: tags[tag] for name, tag in EVIDENCE_TAGS.items() if tag in tags}
+def evidence_of(facts: Mapping[str, str]) -> dict[str, str]:
+    """The digests of a version's evidence, by name.
+
+    Args:
+        facts: as `tasks.registry.provenance.facts_of` gives them.
+
+    """
+    return {name: facts[tag] for name, tag in EVIDENCE_TAGS.items() if tag in facts}
 
 
 def evidence_of_version(line: str, version: int | None, tracking: Tracking) -> dict[str, str]:
-    """As `evidence_of`, of a version that MLflow may not have."""
+    """As `evidence_of`, by the tags alone, of a version that MLflow may not have."""
     known = tracking.known_version(line, version) if version is not None else None
     return evidence_of(known.tags) if known else {}
 
@@ -277,7 +284,10 @@ def _move(recorded: Recorded, outcome: Outcome, tracking: Tracking) -> None:
                 tracking.delete_alias(entry.line, alias)
             elif version is not None and named.get(alias) != version:
                 tracking.set_alias(entry.line, alias, version)
-    if tracking.known_version(entry.line, entry.candidate_version):
+    if known := tracking.known_version(entry.line, entry.candidate_version):
+        tracking.delete_tags(
+            entry.line, entry.candidate_version, sorted(FORMER_TAGS & known.tags.keys())
+        )
         tracking.set_tags(entry.line, entry.candidate_version, _tags(recorded))
 
 
@@ -292,9 +302,8 @@ def _takes_staging(entry: LedgerEntry, outcome: Outcome, named: Mapping[str, int
 def _tags(recorded: Recorded) -> dict[str, str]:
     """In the order in which they are set: the entry's address is the last."""
     entry = recorded.entry
-    tags = {ACTION_TAG: entry.action, REASON_TAG: entry.reason, BY_TAG: entry.by, AT_TAG: entry.at}
+    decided = f"{entry.at[:19]}Z by {entry.by}: {entry.reason}"
+    tags = {ACTION_TAG: entry.action, DECIDED_TAG: decided}
     if entry.verdict is not None:
         tags[VERDICT_TAG] = entry.verdict.value
-    if moves(entry):
-        tags[PROMOTED_AT_TAG] = entry.at
     return {**tags, ENTRY_TAG: recorded.uri}

@@ -1,6 +1,7 @@
 """Whether a line is still what was written: ledger, versions, and what they were proven by."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +13,8 @@ from tasks.records.registry import LedgerEntry
 from tasks.registry.answers import kept_answers
 from tasks.registry.audit import audit_ledger
 from tasks.registry.proof import proof_of
+from tasks.registry.provenance import FOLDER, read_provenance
+from tasks.registry.transitions import evidence_of
 from tasks.registry.version_tags import MANIFEST_TAG
 
 PROVEN: Final = "as registered"
@@ -22,6 +25,7 @@ EVIDENCE_PLACES: Final[Mapping[str, tuple[str, str]]] = {
     "scores": ("scores", "parquet"),
     "report": ("reports", "html"),
     "card": ("cards", "md"),
+    "provenance": (FOLDER, "json"),
 }
 
 
@@ -136,6 +140,7 @@ def _check(
 def _lost_evidence(entries: Sequence[LedgerEntry], store: ObjectStore) -> Iterator[str]:
     """What ledger entries name as evidence and the store no longer has, or has otherwise."""
     named = {(name, sha256) for entry in entries for name, sha256 in entry.evidence.items()}
+    named |= set(_made_of(entries, store))
     for name, sha256 in sorted(named):
         try:
             if name == "answers":
@@ -145,3 +150,10 @@ def _lost_evidence(entries: Sequence[LedgerEntry], store: ObjectStore) -> Iterat
                 read_by_digest(store, folder, sha256, ending)
         except AssaylineError as error:
             yield f"the {name} of a ledger entry: {error}"
+
+
+def _made_of(entries: Sequence[LedgerEntry], store: ObjectStore) -> Iterator[tuple[str, str]]:
+    """Evidence that the records of what versions were made of name, by name and digest."""
+    for sha256 in {one.evidence["provenance"] for one in entries if "provenance" in one.evidence}:
+        with suppress(AssaylineError):  # a record that is gone or changed is a fault itself
+            yield from evidence_of(read_provenance(sha256, store)).items()

@@ -4,6 +4,7 @@ from typing import Final
 
 from infra import model_registry
 
+PREFIX: Final = "assayline."
 CANDIDATE: Final = "candidate"
 STAGING: Final = "staging"
 MANIFEST_TAG: Final = model_registry.MANIFEST_TAG
@@ -17,7 +18,20 @@ WEIGHTS_URI_TAG: Final = "assayline.weights_uri"
 DATA_TAG: Final = "assayline.data_sha256"
 DATA_URI_TAG: Final = "assayline.data_uri"
 TASK_TYPE_TAG: Final = "assayline.task_type"
+BASE_MODEL_TAG: Final = "assayline.base_model"
+# The metric that models of the line are compared in first, with its interval.
+METRIC_TAG: Final = "assayline.leading_metric"
+# Of the record of what the version was made of; see tasks.registry.provenance.
+PROVENANCE_TAG: Final = "assayline.provenance_sha256"
 SCRIPT_TAG: Final = "assayline.script_sha256"
+# Of all that a version was made of, what people and scripts look up in MLflow.
+LOOKED_UP: Final[tuple[str, ...]] = (
+    BASE_MODEL_TAG,
+    TASK_TYPE_TAG,
+    METRIC_TAG,
+    DATA_TAG,
+    WEIGHTS_TAG,
+)
 # Digests of a version's tags that a ledger entry names as its evidence.
 EVIDENCE_TAGS: Final = {
     "snapshot": "assayline.snapshot_sha256",
@@ -28,5 +42,6 @@ EVIDENCE_TAGS: Final = {
     "scores": "assayline.scores_sha256",
     "fairness": "assayline.fairness_sha256",
     "manifest": MANIFEST_TAG,
+    "provenance": PROVENANCE_TAG,
     "answers": ANSWERS_TAG,
 }

@@ -29,6 +29,7 @@ from tasks.ingestion.snapshot import write_snapshot
 from tasks.ingestion.splits import SplitSettings
 from tasks.records.data import DataReport, Snapshot
 from tasks.records.training import BaseModel
+from tasks.registry.provenance import facts_of
 from tasks.registry.registration import register_version
 from tasks.registry.settings import StagingSettings
 from tasks.registry.staging import load_test, stage_version
@@ -149,7 +150,7 @@ def test_a_model_goes_all_the_way_to_a_served_version(
         "pairs", snapshot, report, tokens, base, weights, scores, fairness, NAME,
         store=store, tracking=tracking,
     )  # fmt: skip
-    tags = tracking.version_tags("pairs", version.version)
+    tags = facts_of("pairs", tracking.version_tags("pairs", version.version), store)
     assert tags["assayline.task_type"] == NAME
     assert len(tags["assayline.script_sha256"]) == 64
     staged = stage_version(

@@ -17,6 +17,7 @@ from infra.registered_artifacts import keep_manifest
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.registry import Version
+from tasks.registry.provenance import facts_of
 from tasks.registry.registration import check_registered, register_version
 
 
@@ -29,9 +30,19 @@ def register(candidate: Any, store: ObjectStore, tracking: Tracking) -> Version:
 
 
 def test_a_version_carries_its_evidence(
-    registered: Version, candidate: Any, tracking: Tracking
+    registered: Version, candidate: Any, store: ObjectStore, tracking: Tracking
 ) -> None:
-    tags = tracking.version_tags("topics", registered.version)
+    held = tracking.version_tags("topics", registered.version)
+    assert {name.removeprefix("assayline.") for name in held} - {"answers_sha256"} == {
+        "base_model", "data_sha256", "key", "leading_metric", "manifest_sha256",
+        "provenance_sha256", "task_type", "weights_sha256",
+    }  # fmt: skip
+    assert held["assayline.provenance_sha256"] == registered.provenance_sha256
+    (leading,) = [e for e in candidate.scores.estimates if e.name == "quality.macro_f1"]
+    assert held["assayline.leading_metric"] == (
+        f"macro_f1 {leading.value:.4g} [{leading.low:.4g}, {leading.high:.4g}]"
+    )
+    tags = facts_of("version 1 of topics", held, store)
     assert tracking.aliases("topics")["candidate"] == registered.version
     assert tags["assayline.weights_sha256"] == candidate.weights.artifact.sha256
     assert tags["assayline.scores_sha256"] == candidate.scores.artifact.sha256

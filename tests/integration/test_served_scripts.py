@@ -23,6 +23,7 @@ from tasks.records.registry import Version
 from tasks.records.training import Weights
 from tasks.registry import registration
 from tasks.registry.answers import evaluated_answers, held_out_rows
+from tasks.registry.provenance import facts_of
 from tasks.registry.registration import register_version
 from tasks.registry.settings import StagingSettings
 from tasks.registry.staging import load_test, stage_version
@@ -105,7 +106,7 @@ def test_the_script_serves_what_was_evaluated(
     same = next(e for e in staged.estimates if e.name == "staging.same_predictions")
     assert (same.value, same.n) == (1.0, 12)
     assert tracking.aliases("turns")["staging"] == line.version.version
-    tags = tracking.version_tags("turns", line.version.version)
+    tags = facts_of("turns", tracking.version_tags("turns", line.version.version), store)
     assert tags["assayline.task_type"] == "chat"
     assert tags["assayline.stride"] == "3"
     assert len(tags["assayline.script_sha256"]) == 64

@@ -4,12 +4,13 @@ The faults are made on real servers in tests/faults.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from infra.artifact_manifest import ListedFile, to_bytes
 from infra.errors import MissingObjectError
 from infra.model_registry import KnownVersion
+from infra.store import Artifact
 from infra.write_once import OnceRecord
 from tasks.records.registry import Reconciliation
 from tasks.registry.ledger import REFUSED, Recorded
@@ -68,9 +69,10 @@ class Store:
     def uri(self, *parts: str) -> str:
         return "/".join(["s3://artifacts", *parts])
 
-    def put_bytes(self, uri: str, data: bytes) -> None:
+    def put_bytes(self, uri: str, data: bytes) -> Artifact:
         self.writes.add("entry", uri)
         self.objects[uri] = data
+        return Artifact(uri, hashlib.sha256(data).hexdigest(), len(data))
 
     def get_bytes(self, uri: str) -> bytes:
         found = self.manifests.get(uri) or self.objects.get(uri)
@@ -151,6 +153,12 @@ class Registry:
         assert line == LINE
         self.writes.add(alias, version)
         self.by_alias[alias] = version
+
+    def delete_tags(self, line: str, version: int, names: Sequence[str]) -> None:
+        assert line == LINE
+        for name in names:
+            self.writes.add(f"no {name}", None)
+            del self.tags[version][name]
 
     def set_tags(self, line: str, version: int, tags: Mapping[str, str]) -> None:
         assert line == LINE

@@ -84,9 +84,9 @@ def test_the_entry_is_written_first_and_its_address_on_the_version_last(line: Li
     assert line.writes.done == [
         ("entry", made.uri), ("once 00000003", made.sha256),
         ("mark", "assayline.moving.00000003"), ("previous", 2), ("production", 3), ("staging", 3),
-        ("assayline.action", "promoted"), ("assayline.reason", "as seen"),
-        ("assayline.by", "policy"), ("assayline.decided_at", entry.at),
-        ("assayline.verdict", "pass"), ("assayline.promoted_at", entry.at),
+        ("assayline.action", "promoted"),
+        ("assayline.decided", f"{entry.at[:19]}Z by policy: as seen"),
+        ("assayline.verdict", "pass"),
         ("assayline.ledger", made.uri), ("unmark", "assayline.moving.00000003"),
     ]  # fmt: skip
 
@@ -94,9 +94,16 @@ def test_the_entry_is_written_first_and_its_address_on_the_version_last(line: Li
 def test_tags_of_what_does_not_move_and_of_what_has_no_verdict(line: Line) -> None:
     line.move(REFUSED, 3, Verdict.FAIL)
     assert line.registry.tags[3]["assayline.verdict"] == "fail"
-    assert "assayline.promoted_at" not in line.registry.tags[3]
     line.move(OVERRIDDEN, 4, None)
     assert "assayline.verdict" not in line.registry.tags[4]
+
+
+def test_what_an_earlier_release_tagged_tells_of_no_older_entry(line: Line) -> None:
+    former = {"assayline.by": "Ada", "assayline.reason": "so", "assayline.promoted_at": "then"}
+    line.registry.tags[3] |= former
+    made = line.move(PROMOTED, 3)
+    assert not former.keys() & line.registry.tags[3].keys()
+    assert line.registry.tags[3]["assayline.ledger"] == made.uri
 
 
 @pytest.mark.parametrize(

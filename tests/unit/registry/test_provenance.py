@@ -1,0 +1,51 @@
+"""The record of what a version was made of, beside its tags."""
+
+import pytest
+
+from infra.errors import IntegrityError, MissingObjectError
+from tasks.registry.provenance import facts_of, keep_provenance, read_provenance
+from tasks.registry.version_tags import DATA_TAG, PROVENANCE_TAG, WEIGHTS_TAG
+from tests.unit.registry.held_in_memory import Store, Writes
+
+FACTS = {WEIGHTS_TAG: "w1", DATA_TAG: "d1", "assayline.labels": "a, 的, \U0001f600"}
+NAME = "version 3 of bbc-news"
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store(Writes())
+
+
+@pytest.fixture
+def tags(store: Store) -> dict[str, str]:
+    sha256 = keep_provenance(FACTS, store)  # type: ignore[arg-type]
+    return {WEIGHTS_TAG: "w1", DATA_TAG: "d1", PROVENANCE_TAG: sha256, "team": "news"}
+
+
+def test_the_record_and_the_tags_are_read_together(store: Store, tags: dict[str, str]) -> None:
+    assert facts_of(NAME, tags, store) == {**tags, **FACTS}  # type: ignore[arg-type]
+
+
+def test_a_version_of_an_earlier_release_has_all_in_its_tags(store: Store) -> None:
+    old = {**FACTS, "assayline.weights_uri": "s3://artifacts/weights/w1"}
+    assert facts_of(NAME, old, store) == old  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("tag", [WEIGHTS_TAG, DATA_TAG])
+@pytest.mark.parametrize("seen", ["other", None])
+def test_a_tag_that_says_otherwise_than_the_record_is_refused(
+    store: Store, tags: dict[str, str], tag: str, seen: str | None
+) -> None:
+    changed = {**tags, tag: seen} if seen else {k: v for k, v in tags.items() if k != tag}
+    with pytest.raises(IntegrityError, match=f"the tag {tag} of {NAME} is {seen or 'gone'}"):
+        facts_of(NAME, changed, store)  # type: ignore[arg-type]
+
+
+def test_a_record_that_was_changed_or_lost_is_refused(store: Store, tags: dict[str, str]) -> None:
+    (uri,) = store.objects
+    store.objects[uri] = store.objects[uri].replace(b"w1", b"w2")
+    with pytest.raises(IntegrityError, match="was changed after it was written"):
+        read_provenance(tags[PROVENANCE_TAG], store)  # type: ignore[arg-type]
+    store.objects.clear()
+    with pytest.raises(MissingObjectError):
+        facts_of(NAME, tags, store)  # type: ignore[arg-type]
