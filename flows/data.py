@@ -3,6 +3,7 @@
 from prefect import flow
 
 from flows.config import DataConfig
+from flows.own_line import check_own_line
 from tasks.records.data import DataPage, Readmission
 from tasks.reporting.data_section import DataEvidence
 from tasks.stages.drift import measure_drift
@@ -24,6 +25,7 @@ from tasks.stages.validation import pin_benchmarks, validate
 def check_data(config: DataConfig) -> DataPage:
     """Take a snapshot of a line's data, prove it, and report on it; nothing is trained."""
     line = config.line
+    check_own_line(line)
     source = pin_source(line, config.source)
     pretrained = pin_base_model(config.base_model)
     snapshot = ingest(source, config.source, config.splits, config.task_type)
@@ -48,4 +50,5 @@ def check_data(config: DataConfig) -> DataPage:
 )
 def readmit(config: DataConfig, path: str) -> Readmission:
     """Take a repaired quarantine file back in; the next run reads its rows."""
+    check_own_line(config.line)
     return readmit_rows(config.line, path, config.source, config.task_type)

@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from flows.own_line import check_own_line
 from tasks.records.registry import LedgerEntry, Reconciliation
 from tasks.registry.settings import OnOutsideMove
 from tasks.stages.registry import override_promotion, reconcile_aliases, roll_back
@@ -20,6 +21,7 @@ def rollback(
     on_outside_move: OnOutsideMove = "refuse",
 ) -> LedgerEntry:
     """Put the version that was in production before back, after a load test."""
+    check_own_line(line)
     return roll_back(line, by, reason, on_outside_move)
 
 
@@ -33,6 +35,7 @@ def promote(
     line: str, version: int, by: str, reason: str, on_outside_move: OnOutsideMove = "refuse"
 ) -> LedgerEntry:
     """Put a version in production by the word of a person, with name and reason."""
+    check_own_line(line)
     return override_promotion(line, version, by, reason, on_outside_move)
 
 
@@ -44,4 +47,5 @@ def promote(
 )
 def reconcile(line: str, on_outside_move: OnOutsideMove, by: str, reason: str) -> Reconciliation:
     """Restore or accept aliases that somebody moved in MLflow, with name and reason."""
+    check_own_line(line)
     return reconcile_aliases(line, on_outside_move, by, reason)

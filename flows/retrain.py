@@ -4,6 +4,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.config import RetrainConfig
+from flows.own_line import check_own_line
 from tasks.records.registry import Decision
 from tasks.records.training import TrainingPlan
 from tasks.stages.drift import measure_drift
@@ -41,14 +42,15 @@ def _run_name() -> str:
 
 
 @flow(name="retrain", flow_run_name=_run_name, persist_result=True, result_serializer="json")
-def retrain(config: RetrainConfig, *, dry_run: bool = False) -> Decision | TrainingPlan:
+def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | TrainingPlan:
     """Retrain a model line, prove the candidate, and promote it if every gate passes.
 
     Args:
-        config: the line.
         dry_run: check the settings and the data, and only estimate what the training would take.
+        config: the line's settings; its name is that of the deployment.
     """
     line, task_type = config.line, config.task_type
+    check_own_line(line)
 
     if not dry_run:
         confirm_production(line, config.registry.on_outside_move)

@@ -38,6 +38,7 @@ class Deployment(BaseModel):
     name: str
     flow_id: UUID
     entrypoint: str | None = None
+    parameter_openapi_schema: Mapping[str, Any] = {}
 
 
 class WorkPool(BaseModel):
@@ -313,6 +314,12 @@ class PrefectApi:
             answer = self._send("DELETE", f"/deployments/{deployment.id}")
             if answer.status_code != httpx.codes.NOT_FOUND:
                 answer.raise_for_status()
+
+    def set_parameter_schema(self, deployment: Deployment, schema: Mapping[str, Any]) -> None:
+        """Say what parameters a deployment admits, by which its form is made, too."""
+        with self._explained("the parameters of a deployment"):
+            body = {"parameter_openapi_schema": schema}
+            self._send("PATCH", f"/deployments/{deployment.id}", body).raise_for_status()
 
     def _get_or_none(self, path: str) -> Any:
         with self._explained(path):

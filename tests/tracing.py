@@ -82,7 +82,7 @@ def main(config: Path, out: Path) -> None:
     sys.addaudithook(tracer.audit)
     threading.settrace(tracer.trace)
     sys.settrace(tracer.trace)
-    decision = retrain(settings)
+    decision = retrain(config=settings)
     sys.settrace(None)
     noted = {
         name: {

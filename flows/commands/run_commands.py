@@ -118,7 +118,7 @@ def _show(settings: Settings, deployment: str, outcome: "Outcome[Any]", *, as_js
     from tasks.records.registry import Decision
     from tasks.records.training import TrainingPlan
 
-    flow, _, line = deployment.partition("/")
+    flow = deployment.partition("/")[0]
     if flow == "retrain" and "judgement" in outcome.result:
         return show_decided(settings, outcome.read_as(Decision), as_json=as_json)
     if flow == "retrain":

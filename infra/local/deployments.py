@@ -3,7 +3,7 @@
 import hashlib
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from infra.errors import StackError
+from infra.local.line_forms import with_fixed_line
 from infra.local.parts import script
 from infra.local.private_files import write_private
 from infra.prefect_api import PrefectApi
@@ -68,6 +69,7 @@ def register(
 
     _run_prefect_deploy(prefect_file, project, environment, home / "logs" / LOG_FILE)
     current = _names(prefect_file, prefect_api)
+    _fix_lines(current, prefect_api)
     if last.get("url") == prefect_api.url:
         for name in sorted(set(names) - set(current)):
             if name in standing:
@@ -142,6 +144,16 @@ def _names(prefect_file: Path, prefect_api: PrefectApi) -> tuple[str, ...]:
             f"Prefect server: {', '.join(found) or 'none'}"
         )
     return found
+
+
+def _fix_lines(names: Iterable[str], prefect_api: PrefectApi) -> None:
+    """Have Prefect's forms show the line of a deployment, which is its name, and not change it."""
+    standing = prefect_api.deployments()
+    for name in names:
+        schema = standing[name].parameter_openapi_schema
+        fixed = with_fixed_line(schema, standing[name].name)
+        if fixed != schema:
+            prefect_api.set_parameter_schema(standing[name], fixed)
 
 
 def _digest(prefect_file: Path, project: Path, url: str) -> str:

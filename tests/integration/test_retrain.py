@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -133,6 +134,30 @@ def test_deployments_are_found_by_their_tags(stack: RunningStack) -> None:
         assert tags_by_name(stack, line) == {
             f"{flow}/{line}": ["assayline", line, flow] for flow in flows
         }
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_run_for_another_line_is_refused(stack: RunningStack) -> None:
+    server = stack.settings.prefect_url
+    standing = PrefectApi(stack.settings).deployments()
+    url = f"{server}/deployments/{standing['rollback/reviews'].id}/create_flow_run"
+    asked: dict[str, object] = {"parameters": {"line": "bbc-news"}}
+    refused = httpx.post(url, json=asked, auth=stack.login)
+    assert refused.status_code == httpx.codes.CONFLICT
+    assert "Validation failed for field 'line'" in refused.text
+    assert "'reviews' was expected" in refused.text
+    # Whoever has the server look away is refused by the flow itself.
+    forced = httpx.post(url, json={**asked, "enforce_parameter_schema": False}, auth=stack.login)
+    run = forced.raise_for_status().json()["id"]
+    deadline = time.monotonic() + 120
+    while True:
+        state = httpx.get(f"{server}/flow_runs/{run}", auth=stack.login).json()["state"]
+        if state["type"] in {"FAILED", "COMPLETED", "CRASHED"} or time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    assert state["type"] == "FAILED"
+    assert "this run was asked for the line 'bbc-news'" in state["message"]
+    assert "start rollback/bbc-news" in state["message"]
 
 
 @pytest.mark.usefixtures("first_run")
