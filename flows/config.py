@@ -26,8 +26,9 @@ from tasks.registry.settings import (
     StagingSettings,
     default_policy,
 )
+from tasks.reporting.settings import CardSettings
 from tasks.representation.settings import RepresentationSettings
-from tasks.sources.settings import SourceSettings
+from tasks.sources.settings import HubSource, SourceSettings
 from tasks.task_types.names import TaskTypeName
 from tasks.task_types.row_shapes import shape_of
 from tasks.tokenization.settings import BaseModelSettings, TokenizationSettings
@@ -175,6 +176,24 @@ class RetrainConfig(DataConfig):
         description="The gates that a candidate must pass; a line that names none must beat the "
         "baseline in its task type's leading metric and not fall behind the champion.",
     )
+
+    card: CardSettings = Field(
+        default=CardSettings(), description="What the model card says that nothing measures."
+    )
+
+    @property
+    def described_card(self) -> CardSettings:
+        """What the card says, with what source and contract say where it is left open."""
+        card, source = self.card, self.source
+        named = None
+        if isinstance(source, HubSource) and not source.dataset.startswith((".", "/")):
+            named = (source.dataset,)
+        return card.model_copy(
+            update={
+                "languages": card.languages or self.contract.languages,
+                "datasets": card.datasets or named,
+            }
+        )
 
     @model_validator(mode="after")
     def _loss_knows_the_settings(self) -> Self:

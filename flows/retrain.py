@@ -81,8 +81,9 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
             assessed, scores, weights, data, task_type, config.counterfactuals, swaps
         )
     version = register(
-        line, snapshot, data, tokens, base_model, weights, scores, fairness, task_type
-    )
+        line, snapshot, data, tokens, base_model, weights, scores, fairness, task_type,
+        config.described_card,
+    )  # fmt: skip
 
     confirm_registered(version)
 
@@ -94,7 +95,7 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
 
     report = write_report(
         line, snapshot, data, representation, drift, tokens, base_model, weights, scores, fairness,
-        version, staged, judgement,
+        version, staged, judgement, config.described_card,
     )  # fmt: skip
     decision = promote(version, judgement, report, champion, staged)
     show_decision(decision)

@@ -1,9 +1,10 @@
 """What a registered version holds: an MLflow model that loads without this project.
 
 Of a task type with a transformers pipeline, the folder is what ``mlflow.transformers`` writes: the
-checkpoint's own configuration and safetensors in ``model/``, the tokenizer in
-``components/tokenizer/``, and beside them the signature, an example and the pinned requirements.
-Nothing is pickled and no code is shipped. Of any other, see `infra.script_format`.
+checkpoint's own configuration and safetensors in ``model/`` with the tokenizer, so that plain
+transformers loads that folder, the tokenizer once more in ``components/tokenizer/``, where MLflow
+looks for it, and beside them the signature, an example and the pinned requirements. Nothing is
+pickled and no code is shipped. Of any other, see `infra.script_format`.
 """
 
 import json
@@ -76,6 +77,8 @@ def write_pipeline_model(
             model_card=ModelCard(f"---\nlibrary_name: transformers\n---\n# {line}\n"),
         )
     _keep_the_checkpoint_bytes(checkpoint, folder / "model")
+    # MLflow loads the tokenizer from its own folder; whoever has transformers alone needs one.
+    shutil.copytree(folder / "components" / "tokenizer", folder / "model", dirs_exist_ok=True)
     _forget_the_local_path(folder, line)
     return requirements
 

@@ -28,6 +28,11 @@ _CLIENT_DEFAULTS = {
 }
 KEY_TAG: Final = "assayline.key"
 MANIFEST_TAG: Final = "assayline.manifest_sha256"
+# Of a version's tags those that its registered model has too.
+MODEL_TAGS: Final = ("assayline.task_type", "assayline.base_model")
+# Of MLflow's two kinds of pages those for models that are trained.
+MODEL_TRAINING: Final = "workflowType=machine_learning"
+_LOGGED_MODEL: Final = re.compile(r"models:/(m-[0-9a-f]+)")
 # As its client says it, once it has asked again; a database that cannot write is a 503.
 _SERVER_ERRORS: Final = re.compile(r"too many (5\d\d) error responses")
 
@@ -143,12 +148,13 @@ class Registry:
         from mlflow.exceptions import MlflowException
 
         with self._explained():
-            model_id, manifest_sha256 = self._upload_model(key, run_id, folder, keep)
+            model_id, manifest_sha256 = self._upload_model(line, key, run_id, folder, keep)
             try:
                 self._client.create_registered_model(line)
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
+            self._describe_model(line, run_id, tags)
             version = self._client.create_model_version(
                 name=line,
                 source=f"models:/{model_id}",
@@ -160,8 +166,39 @@ class Registry:
         # another one; so do two runs at the same moment. The first is the one that is found later.
         return self.find_version(line, key) or int(version.version)
 
+    def _describe_model(self, line: str, run_id: str, tags: Mapping[str, str]) -> None:
+        """Say what a registered model is, where nobody has said it; a person's words stay."""
+        model = self._client.get_registered_model(line)
+        if not model.description:
+            experiment = self._client.get_run(run_id).info.experiment_id
+            self._client.update_registered_model(line, self._model_text(line, experiment))
+        for name in MODEL_TAGS:
+            if name in tags and model.tags.get(name) != tags[name]:
+                self._client.set_registered_model_tag(line, name, tags[name])
+
+    def _model_text(self, line: str, experiment: str) -> str:
+        return (
+            f"The model line **{line}**: retrained, proven and promoted by Assayline.\n\n"
+            f"- `{self.model_uri(line, 'production')}` is the version that passed every gate; load "
+            "it with `mlflow.pyfunc.load_model`.\n"
+            f"- Who put which version there, and why: `assayline ledger {line}`.\n"
+            f"- [All candidates with their metrics]({self.models_url(experiment)})"
+        )
+
+    def models_url(self, experiment: str) -> str:
+        """The page of an experiment's models; MLflow opens on prompts and traces unless told."""
+        return f"{self.url}/#/experiments/{experiment}/models?{MODEL_TRAINING}"
+
+    def model_id(self, line: str, version: int) -> str | None:
+        """MLflow's id of the logged model behind a version; None where others registered it."""
+        with self._explained():
+            # The server does not answer the id under its own name.
+            source = str(self._client.get_model_version(line, str(version)).source)
+        found = _LOGGED_MODEL.fullmatch(source)
+        return found[1] if found else None
+
     def _upload_model(
-        self, key: str, run_id: str, folder: Path, keep: Callable[[bytes], str]
+        self, line: str, key: str, run_id: str, folder: Path, keep: Callable[[bytes], str]
     ) -> tuple[str, str]:
         """Id of the uploaded model, and the digest of its manifest."""
         from mlflow.entities import LoggedModelOutput
@@ -174,7 +211,7 @@ class Registry:
             if known.status == "READY" and MANIFEST_TAG in known.tags:
                 return str(known.model_id), str(known.tags[MANIFEST_TAG])
         logged = self._client.create_logged_model(
-            experiment, name="model", source_run_id=run_id, tags={KEY_TAG: key}
+            experiment, name=line, source_run_id=run_id, tags={KEY_TAG: key}
         )
         description = Model.load(str(folder))
         description.run_id, description.model_id = run_id, logged.model_id

@@ -1,10 +1,12 @@
 """The MLflow tracking server. With model_registry.py and write_once.py sole importer of MLflow."""
 
+import getpass
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from infra.mlflow_names import (
     MAX_METRICS_PER_REQUEST,
@@ -18,10 +20,23 @@ from infra.model_registry import KEY_TAG
 from infra.settings import load_settings
 from infra.write_once import WriteOnceRecords
 
+# The flow that runs belong to.
+SOURCE: Final = "flows/retrain.py"
 # Longest dataset digest that MLflow's database holds.
 _DATASET_DIGEST_CHARS: Final = 36
 
+# MLflow's pages tell by it that an experiment holds models, and not prompts and traces.
+_EXPERIMENT_TAGS: Final = {"mlflow.experimentKind": "custom_model_development"}
+
 T = TypeVar("T")
+
+
+class Measured(NamedTuple):
+    """What a metric was measured of: MLflow's id of the model, name and SHA-256 of its rows."""
+
+    model_id: str
+    dataset: str
+    sha256: str
 
 
 class Tracking(WriteOnceRecords):
@@ -31,7 +46,9 @@ class Tracking(WriteOnceRecords):
         """The experiment of a line, created at first use."""
         with self._explained():
             found = self._client.get_experiment_by_name(line)
-            return str(found.experiment_id if found else self._client.create_experiment(line))
+            if found:
+                return str(found.experiment_id)
+            return str(self._client.create_experiment(line, tags=_EXPERIMENT_TAGS))
 
     def open_run(self, line: str, key: str, tags: Mapping[str, str]) -> str:
         """The run with this key, made at first use, so that a resumed stage goes on in it.
@@ -50,15 +67,46 @@ class Tracking(WriteOnceRecords):
             if found:
                 return str(found[0].info.run_id)
             short = {name: shortened(value, MAX_RUN_TAG_CHARS) for name, value in tags.items()}
-            run = self._client.create_run(experiment, tags={**short, KEY_TAG: key})
+            run = self._client.create_run(
+                experiment,
+                tags={**source_tags(), **short, KEY_TAG: key},
+                run_name=f"{line} training",
+            )
             return str(run.info.run_id)
 
-    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Add one point to each of these metrics, under the names that `mlflow_name` gives them."""
+    def name_run(self, run_id: str, name: str) -> None:
+        """Give a run another name."""
+        with self._explained():
+            self._client.update_run(run_id, name=name)
+
+    def log_metrics(
+        self,
+        run_id: str,
+        metrics: Mapping[str, float],
+        step: int = 0,
+        measured: Measured | None = None,
+    ) -> None:
+        """Add one point to each of these metrics, under the names that `mlflow_name` gives them.
+
+        Args:
+            run_id: the run.
+            metrics: value by name.
+            step: of the training.
+            measured: the model and the rows that they were measured on, where there are both.
+
+        """
         from mlflow.entities import Metric
 
         now_ms = int(time.time() * 1000)
-        points = [Metric(mlflow_name(name), value, now_ms, step) for name, value in metrics.items()]
+        model_id, dataset, sha256 = measured or (None, None, None)
+        digest = sha256[:_DATASET_DIGEST_CHARS] if sha256 else None
+        points = [
+            Metric(
+                mlflow_name(name), value, now_ms, step,
+                model_id=model_id, dataset_name=dataset, dataset_digest=digest, run_id=run_id,
+            )
+            for name, value in metrics.items()
+        ]  # fmt: skip
         with self._explained():
             for some in batched(points, MAX_METRICS_PER_REQUEST):
                 self._client.log_batch(run_id, metrics=some)
@@ -130,6 +178,19 @@ class Tracking(WriteOnceRecords):
         with self._explained():
             experiment = self._client.get_run(run_id).info.experiment_id
         return f"{self.url}/#/experiments/{experiment}/runs/{run_id}"
+
+
+def source_tags() -> dict[str, str]:
+    """Who made a run, and of which state of which code, as MLflow's own client tells it."""
+    from mlflow.utils.git_utils import get_git_commit
+
+    project = Path(__file__).resolve().parents[1]
+    tags = {"mlflow.source.name": SOURCE, "mlflow.source.type": "LOCAL"}
+    if commit := get_git_commit(str(project)):
+        tags["mlflow.source.git.commit"] = commit
+    with suppress(OSError, KeyError):  # a container may run as a user of no name
+        tags["mlflow.user"] = getpass.getuser()
+    return tags
 
 
 def batched(points: Sequence[T], size: int) -> Iterator[Sequence[T]]:

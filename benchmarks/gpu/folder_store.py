@@ -14,7 +14,7 @@ from typing import Final
 from infra.errors import StoreError
 from infra.settings import Settings
 from infra.store import MANIFEST, Artifact, ObjectStore, sha256_of_file, split_uri
-from infra.tracking import Tracking
+from infra.tracking import Measured, Tracking
 
 NOWHERE: Final = "http://127.0.0.1:9"
 
@@ -101,7 +101,13 @@ class NoTracking(Tracking):
         """No run."""
         return ""
 
-    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int = 0) -> None:
+    def log_metrics(
+        self,
+        run_id: str,
+        metrics: Mapping[str, float],
+        step: int = 0,
+        measured: Measured | None = None,
+    ) -> None:
         """Nothing is kept."""
 
     def log_params(self, run_id: str, params: Mapping[str, object]) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from infra.errors import StackError
 from infra.local.private_files import make_folder, write_private
+from infra.model_registry import MODEL_TRAINING
 from infra.settings import Settings
 
 FOLDER = "open"
@@ -66,7 +67,8 @@ def _prefect_page(address: str, login: str) -> str:
 def _mlflow_page(address: str, login: Mapping[str, str]) -> str:
     user, password = (quote(one, safe="") for one in login.values())
     parts = urlsplit(address)
-    whole = parts._replace(netloc=f"{user}:{password}@{parts.netloc}").geturl()
+    netloc = f"{user}:{password}@{parts.netloc}"
+    whole = parts._replace(netloc=netloc, fragment=f"/experiments?{MODEL_TRAINING}").geturl()
     return _LINK.format(address=html.escape(whole))
 
 

@@ -10,7 +10,7 @@ from infra.digests import digest_of
 from infra.errors import IntegrityError, TrackingError
 from infra.model_format import write_pipeline_model
 from infra.registered_artifacts import check_version, keep_manifest
-from infra.script_format import write_script_model
+from infra.script_format import MODEL_FOLDER, write_script_model
 from infra.store import ObjectStore, sha256_of_file
 from infra.tracking import Tracking
 from tasks.records.data import DataReport, Snapshot
@@ -43,6 +43,7 @@ from tasks.task_types.server import Server, server_of
 
 # Answers that a version's signature is read off.
 SIGNATURE_ROWS: Final = 64
+README: Final = "README.md"
 # Tells versions with a manifest from those of before, which are not registered once more.
 FORM: Final = "with a manifest"
 
@@ -60,12 +61,14 @@ def register_version(
     *,
     store: ObjectStore,
     tracking: Tracking,
+    readme: str = "",
 ) -> Version:
     """Register the weights with their evidence under the alias ``candidate``.
 
-    The same weights with the same evidence are registered once: the version carries the digest of
-    all that it was made of, and is looked for by it first; what the registry holds is then read
-    back. The training's MLflow run is completed.
+    ``readme`` is the model card that goes into the model's own folder, where it is one of the files
+    that the manifest lists. The same weights with the same evidence are registered once: the
+    version carries the digest of all that it was made of, and is looked for by it first; what the
+    registry holds is then read back. The training's MLflow run is completed.
 
     Raises:
         IntegrityError: the registry holds other files than were uploaded.
@@ -87,6 +90,8 @@ def register_version(
         tags |= {name: facts[name] for name in LOOKED_UP if name in facts}
         with tempfile.TemporaryDirectory(prefix="assayline-register-") as name:
             folder = _write(line, server, shape_of(task_type), weights, scores, Path(name), store)
+            if readme:
+                (model_folder(folder) / README).write_text(readme, encoding="utf-8")
             keep = partial(keep_manifest, store=store)
             number = tracking.register_model(line, key, weights.run_id, folder, tags, keep)
         manifest = tracking.version_tags(line, number)[MANIFEST_TAG]
@@ -95,7 +100,7 @@ def register_version(
         manifest, provenance = held.get(MANIFEST_TAG, ""), held.get(PROVENANCE_TAG, "")
         check_version(line, number, manifest, store, tracking)
     tracking.set_alias(line, CANDIDATE, number)
-    complete_run(line, data, weights, scores, tracking)
+    complete_run(line, number, data, weights, scores, tracking)
     return Version(
         line=line,
         version=number,
@@ -139,6 +144,12 @@ def _write(
             examples=[str(example[column.name]) for example in examples],
         )
     return work / "mlflow"
+
+
+def model_folder(folder: Path) -> Path:
+    """The folder of a written MLflow model that transformers loads, with the tokenizer in it."""
+    pipeline = folder / "model"
+    return pipeline if pipeline.is_dir() else folder / MODEL_FOLDER
 
 
 def check_registered(version: Version, tracking: Tracking) -> None:

@@ -7,7 +7,7 @@ sees to it that nothing is missing there.
 
 from collections.abc import Sequence
 
-from infra.tracking import Tracking
+from infra.tracking import Measured, Tracking
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
 from tasks.records.metric_names import mlflow_metric
@@ -16,9 +16,18 @@ from tasks.verdicts import Estimate
 
 
 def complete_run(
-    line: str, data: DataReport, weights: Weights, scores: Scores, tracking: Tracking
+    line: str,
+    version: int,
+    data: DataReport,
+    weights: Weights,
+    scores: Scores,
+    tracking: Tracking,
 ) -> None:
-    """Show the rows and the test metrics, and what training could not show at its end.
+    """Show the rows and the metrics of a version, and what training could not show at its end.
+
+    Metrics are logged with the model and the rows that they were measured on, so that MLflow shows
+    them on the model's page and compares models by them. The curves of the training are older than
+    the model and stand on the run alone.
 
     Raises:
         TrackingError: MLflow does not answer.
@@ -33,10 +42,25 @@ def complete_run(
         context="training",
         rows=data.rows_by_split,
     )
-    tracking.log_metrics(run_id, metrics_of(scores.estimates))
+    test_rows = f"{line} test"
+    tracking.log_dataset(
+        run_id,
+        name=test_rows,
+        sha256=data.clean.sha256,
+        uri=data.clean.uri,
+        context="evaluation",
+        rows={"test": scores.rows},
+    )
+    tracking.name_run(run_id, f"{line} v{version}")
+    model_id = tracking.model_id(line, version)
+    measured = Measured(model_id, test_rows, data.clean.sha256) if model_id else None
+    tracking.log_metrics(run_id, metrics_of(scores.estimates), measured=measured)
     if not tracking.is_finished(run_id):
         _complete_curves(weights, tracking)
         tracking.finish_run(run_id)
+    if model_id:
+        validated = Measured(model_id, line, data.clean.sha256)
+        _show_kept_epoch(weights, validated, tracking)
 
 
 def _complete_curves(weights: Weights, tracking: Tracking) -> None:
@@ -56,6 +80,17 @@ def _complete_curves(weights: Weights, tracking: Tracking) -> None:
         if step > validated:
             metrics = {f"validation_{name}": v for name, v in epoch.validation_metrics.items()}
             tracking.log_metrics(run_id, metrics | {"validation_loss": epoch.validation_loss}, step)
+
+
+def _show_kept_epoch(weights: Weights, measured: Measured, tracking: Tracking) -> None:
+    """The losses and metrics of the epoch whose weights the model has, as of the model."""
+    steps = weights.curve[-1].step if weights.curve else 0
+    for epoch in weights.epochs:
+        if epoch.number == weights.best_epoch:
+            metrics = {f"validation_{name}": v for name, v in epoch.validation_metrics.items()}
+            metrics |= {"validation_loss": epoch.validation_loss}
+            step = steps * epoch.number // len(weights.epochs)
+            tracking.log_metrics(weights.run_id, metrics, step, measured)
 
 
 def metrics_of(estimates: Sequence[Estimate]) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """The model card: a README.md as Hugging Face reads it, each number with the artifact behind it.
 
-Metadata: https://huggingface.co/docs/hub/model-cards. What no record says (the base model's
+Metadata: https://huggingface.co/docs/hub/model-cards. What neither a record nor a setting says (the
 licence, the language) is left out rather than guessed.
 """
 
@@ -16,6 +16,9 @@ from markupsafe import Markup
 
 from infra.errors import SettingsError
 from infra.mlflow_names import MAX_DESCRIPTION_CHARS
+from tasks.records.data import DataReport
+from tasks.records.evaluation import Scores
+from tasks.records.training import BaseModel, Weights
 from tasks.reporting import number_format as figures
 from tasks.reporting.estimates import estimate_row
 from tasks.reporting.evidence import Evidence, EvidenceError, Source
@@ -24,6 +27,7 @@ from tasks.reporting.groups import undetermined_groups
 from tasks.reporting.metrics import hub_name
 from tasks.reporting.page import Page, build_page
 from tasks.reporting.quality import overall_estimates, weakest_class
+from tasks.reporting.settings import CardSettings
 from tasks.reporting.summaries import markdown_table, plain
 from tasks.task_types.model_card_texts import ModelCardTexts, card_texts_of
 from tasks.task_types.requests import example_requests
@@ -31,6 +35,7 @@ from tasks.task_types.row_shapes import shape_of
 from tasks.verdicts import Estimate
 
 TEMPLATE: Final = "card.md.jinja"
+README_TEMPLATE: Final = "model_readme.md.jinja"
 _SHOWN_GATES: Final = 8
 # The artifacts that the estimates of a family are computed from.
 _BEHIND: Final = {
@@ -52,16 +57,7 @@ def render_card(evidence: Evidence) -> str:
 
     """
     page, purpose = build_page(evidence), purpose_of(evidence)
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        # Not HTML: the finalizer escapes every value, for Markdown and for HTML in it.
-        autoescape=False,  # noqa: S701  # nosec B701
-        finalize=_finalized,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = _environment()
     environment.globals.update(_words(page))
     return environment.get_template(TEMPLATE).render(
         evidence=evidence,
@@ -72,6 +68,47 @@ def render_card(evidence: Evidence) -> str:
         call=Markup(call_of(evidence.data.task_type, purpose)),  # noqa: S704 - code  # nosec B704
         weakest=weakest_class(evidence.scores),
         rows={estimate.name: estimate_row(estimate) for estimate in evidence.estimates},
+    )
+
+
+def render_model_readme(
+    line: str,
+    data: DataReport,
+    base: BaseModel,
+    weights: Weights,
+    scores: Scores,
+    card: CardSettings,
+) -> str:
+    """The card that lies in the model's own folder; the same records give the same bytes.
+
+    It says what is known when the version is registered: its bytes are then listed with those of
+    all other files, and nothing is written there any more.
+
+    Raises:
+        EvidenceError: the data are of a task type that nobody describes.
+
+    """
+    environment = _environment()
+    environment.globals.update({"count": figures.count, "code": _code})
+    metadata = metadata_of(line, data, base, scores, card)
+    return environment.get_template(README_TEMPLATE).render(
+        line=line, data=data, base=base, weights=weights, scores=scores,
+        purpose=_purpose(data.task_type),
+        metadata=Markup(metadata),  # noqa: S704 - YAML, no Markdown  # nosec B704
+        rows=[estimate_row(estimate) for estimate in overall_estimates(scores)],
+    )  # fmt: skip
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        # Not HTML: the finalizer escapes every value, for Markdown and for HTML in it.
+        autoescape=False,  # noqa: S701  # nosec B701
+        finalize=_finalized,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
 
 
@@ -90,14 +127,28 @@ def cited(metric: str, sources: dict[str, Source]) -> str:
 
 def front_matter(evidence: Evidence) -> str:
     """The card's YAML metadata, without its fences, as huggingface_hub writes it."""
+    return metadata_of(
+        evidence.line, evidence.data, evidence.base_model, evidence.scores, evidence.card
+    )
+
+
+def metadata_of(
+    line: str, data: DataReport, base: BaseModel, scores: Scores, card: CardSettings
+) -> str:
+    """As `front_matter`, from the records that stand when a version is registered."""
+    purpose = _purpose(data.task_type)
     results = [
-        _result(evidence, estimate)
-        for estimate in overall_estimates(evidence.scores)
+        _result(line, data, scores, purpose, estimate)
+        for estimate in overall_estimates(scores)
         if _is_finite(estimate)
     ]
     metadata = ModelCardData(
-        model_name=evidence.line,
-        pipeline_tag=purpose_of(evidence).hub_task,
+        model_name=line,
+        base_model=card.base_model or _base_name(base),
+        license=card.license,
+        language=list(card.languages) if card.languages else None,
+        datasets=list(card.datasets) if card.datasets else None,
+        pipeline_tag=purpose.hub_task,
         library_name="transformers",
         metrics=sorted({result.metric_type for result in results}),
         eval_results=results,
@@ -105,21 +156,27 @@ def front_matter(evidence: Evidence) -> str:
     return metadata.to_yaml() + "\n"
 
 
-def _result(evidence: Evidence, estimate: Estimate) -> EvalResult:
-    purpose, scores = purpose_of(evidence), evidence.scores.artifact
+def _base_name(base: BaseModel) -> str:
+    """The reference without what says where it lay on some machine."""
+    return Path(base.reference).name if Path(base.reference).is_absolute() else base.reference
+
+
+def _result(
+    line: str, data: DataReport, scores: Scores, purpose: ModelCardTexts, estimate: Estimate
+) -> EvalResult:
     return EvalResult(
         task_type=purpose.hub_task,
         task_name=purpose.title,
-        dataset_type=evidence.line,
-        dataset_name=f"{evidence.line}, held-out rows",
+        dataset_type=line,
+        dataset_name=f"{line}, held-out rows",
         dataset_split="test",
-        dataset_revision=evidence.data.clean.sha256,
+        dataset_revision=data.clean.sha256,
         metric_type=hub_name(estimate.name.partition(".")[2]),
         metric_name=figures.words_of(estimate.name),
         metric_value=estimate.value,
         metric_args={"n": estimate.n, "low_95": estimate.low, "high_95": estimate.high},
-        source_name=f"scores {scores.sha256}",
-        source_url=scores.uri,
+        source_name=f"scores {scores.artifact.sha256}",
+        source_url=scores.artifact.uri,
     )
 
 
@@ -142,8 +199,12 @@ def purpose_of(evidence: Evidence) -> ModelCardTexts:
         EvidenceError: the data are of a task type that nobody describes.
 
     """
+    return _purpose(evidence.data.task_type)
+
+
+def _purpose(task_type: str) -> ModelCardTexts:
     try:
-        return card_texts_of(evidence.data.task_type)
+        return card_texts_of(task_type)
     except SettingsError as error:
         raise EvidenceError(f"the task type of the data is not described: {error}") from error
 
@@ -176,18 +237,19 @@ def _words(page: Page) -> dict[str, Callable[..., object]]:
     def behind(metric: str) -> Markup:
         return Markup("{}").format(cited(metric, page.sources))
 
-    def code(text: str) -> Markup:
-        return Markup("`" + text.replace("`", "'").replace("|", "\\|").replace("\n", " ") + "`")  # noqa: S704  # nosec B704
-
     return {
         "cite": cite,
         "behind": behind,
-        "code": code,
+        "code": _code,
         "number": figures.number,
         "count": figures.count,
         "share": figures.share,
         "duration": figures.duration,
     }
+
+
+def _code(text: str) -> Markup:
+    return Markup("`" + text.replace("`", "'").replace("|", "\\|").replace("\n", " ") + "`")  # noqa: S704  # nosec B704
 
 
 def _finalized(value: object) -> object:

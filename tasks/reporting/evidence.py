@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from infra.store import Artifact
@@ -13,6 +13,7 @@ from tasks.records.registry import Judgement, Staged, Version
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.reporting.claims import unsupported_claims
 from tasks.reporting.data_section import DataEvidence
+from tasks.reporting.settings import CardSettings
 from tasks.verdicts import Estimate, GateResult, Verdict
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -40,6 +41,7 @@ class Evidence:
     version: Version
     staged: Staged | None
     judgement: Judgement
+    card: CardSettings = field(default_factory=CardSettings)
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:

@@ -16,6 +16,7 @@ from tasks.records.registry import (
 )
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.registry.settings import OnOutsideMove, PolicySettings, StagingSettings
+from tasks.reporting.settings import CardSettings
 from tasks.stages.caching import cached_stage, look_up
 
 
@@ -46,13 +47,16 @@ def register(
     scores: Scores,
     fairness: Fairness,
     task_type: str,
+    card: CardSettings,
 ) -> Version:
     """Register the weights with their evidence as the line's candidate."""
     from tasks.registry.registration import register_version
+    from tasks.reporting.card import render_model_readme
 
     return register_version(
         line, snapshot, data, tokens, base, weights, scores, fairness, task_type,
         store=open_store(), tracking=open_tracking(),
+        readme=render_model_readme(line, data, base, weights, scores, card),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
 from tasks.records.registry import Judgement, Report, Staged, Version
 from tasks.records.training import BaseModel, Tokens, Weights
+from tasks.reporting.settings import CardSettings
 from tasks.stages.caching import cached_stage
 
 
@@ -25,6 +26,7 @@ def write_report(
     version: Version,
     staged: Staged | None,
     judgement: Judgement,
+    card: CardSettings,
 ) -> Report:
     """Write the report and the model card of a candidate, from its records alone."""
     from tasks.reporting.evidence import Evidence
@@ -33,7 +35,7 @@ def write_report(
 
     evidence = Evidence(
         line, snapshot, data, representation, drift, tokens, base_model, weights, scores, fairness,
-        version, staged, judgement,
+        version, staged, judgement, card,
     )  # fmt: skip
     report = publish_report(evidence, store=open_store(), tracking=open_tracking())
     show_report(evidence, report)

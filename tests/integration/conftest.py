@@ -21,6 +21,8 @@ from tasks.records.fairness import Fairness
 from tasks.records.registry import Version
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.registry.registration import register_version
+from tasks.reporting.card import render_model_readme
+from tasks.reporting.settings import CardSettings
 
 
 @dataclass(frozen=True)
@@ -123,4 +125,8 @@ def registered(candidate: Candidate, store: ObjectStore, tracking: Tracking) -> 
         candidate.line, candidate.snapshot, candidate.data, candidate.tokens, candidate.base,
         candidate.weights, candidate.scores, candidate.fairness, "classification",
         store=store, tracking=tracking,
+        readme=render_model_readme(
+            candidate.line, candidate.data, candidate.base, candidate.weights, candidate.scores,
+            CardSettings(license="mit", languages=("en",)),
+        ),
     )  # fmt: skip

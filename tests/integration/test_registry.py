@@ -1,5 +1,6 @@
 """Registration on a real registry and a real store."""
 
+import getpass
 import json
 import subprocess
 import sys
@@ -11,14 +12,17 @@ from typing import Any
 
 import pytest
 
-from infra.errors import BaseModelError, TrackingError
+from infra.artifact_manifest import from_bytes
+from infra.errors import BaseModelError, IntegrityError, TrackingError
 from infra.model_format import pinned_requirements, write_pipeline_model
-from infra.registered_artifacts import keep_manifest
+from infra.registered_artifacts import keep_manifest, read_manifest
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.registry import Version
-from tasks.registry.provenance import facts_of
+from tasks.registry.provenance import facts_of, keep_provenance
 from tasks.registry.registration import check_registered, register_version
+from tasks.registry.version_tags import DATA_TAG, PROVENANCE_TAG, WEIGHTS_TAG
+from tests.pages import ROOT
 
 
 def register(candidate: Any, store: ObjectStore, tracking: Tracking) -> Version:
@@ -61,6 +65,92 @@ def test_a_version_carries_its_evidence(
     assert source in {f"models:/{output.model_id}" for output in run.outputs.model_outputs}
 
 
+def test_mlflow_shows_the_metrics_on_the_model_with_the_rows_that_they_are_of(
+    registered: Version, candidate: Any, tracking: Tracking
+) -> None:
+    client, run_id = tracking._client, candidate.weights.run_id
+    run = client.get_run(run_id)
+    used = {
+        found.dataset.name: {tag.key: tag.value for tag in found.tags}["mlflow.data.context"]
+        for found in run.inputs.dataset_inputs
+    }
+    assert used == {"topics": "training", "topics test": "evaluation"}
+    model_id = tracking.model_id("topics", registered.version)
+    model = client.get_logged_model(model_id)
+    shown = {metric.key: metric for metric in model.metrics}
+    assert set(shown) == set(run.data.metrics)
+    for name, value in run.data.metrics.items():
+        assert shown[name].value == pytest.approx(value)
+        assert shown[name].dataset_name == "topics test"
+        assert candidate.data.clean.sha256.startswith(shown[name].dataset_digest)
+    assert model.name == "topics"
+
+
+def test_mlflow_says_what_a_run_and_a_registered_model_are(
+    registered: Version, candidate: Any, tracking: Tracking
+) -> None:
+    client = tracking._client
+    run = client.get_run(candidate.weights.run_id)
+    newest = max(tracking.versions("topics"))  # of the same weights with other evidence
+    assert run.info.run_name == f"topics v{newest}"
+    assert newest >= registered.version
+    tags = run.data.tags
+    assert (ROOT / tags["mlflow.source.name"]).is_file()
+    assert tags["mlflow.source.type"] == "LOCAL"
+    assert tags["mlflow.user"] == getpass.getuser()
+    asked = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+    head = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert tags.get("mlflow.source.git.commit", "") == head.stdout.strip()
+    experiment = client.get_experiment(run.info.experiment_id)
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    model = client.get_registered_model("topics")
+    assert "models:/topics@production" in model.description
+    assert f"/#/experiments/{experiment.experiment_id}/models?" in model.description
+    assert model.tags["assayline.task_type"] == "classification"
+    assert model.tags["assayline.base_model"] == candidate.base.reference
+
+
+def test_plain_transformers_loads_one_folder_of_a_version(
+    registered: Version, candidate: Any, store: ObjectStore, tracking: Tracking, tmp_path: Path
+) -> None:
+    """Its model, its tokenizer and the card, which the manifest lists; weights lie there once."""
+    import torch
+    from huggingface_hub import ModelCard
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    artifact = tracking.download_artifact("topics", registered.version, tmp_path / "registered")
+    folder = artifact / "model"
+    trained = store.get_folder(candidate.weights.artifact, tmp_path / "trained")
+    texts = ["a late goal", "the bank raised rates"]
+    logits = []
+    for place in (folder, trained):
+        tokenizer = AutoTokenizer.from_pretrained(place)
+        model = AutoModelForSequenceClassification.from_pretrained(place)
+        with torch.no_grad():
+            logits.append(model(**tokenizer(texts, padding=True, return_tensors="pt")).logits)
+    assert torch.equal(*logits)
+    assert len(list(artifact.rglob("*.safetensors"))) == 1
+    listed = from_bytes(read_manifest(registered.manifest_sha256, store))
+    assert "model/README.md" in {file.path for file in listed}
+    assert ModelCard.load(folder / "README.md").data.license == "mit"
+
+
+def test_other_provenance_cannot_be_passed_off(
+    registered: Version, store: ObjectStore, tracking: Tracking
+) -> None:
+    other = keep_provenance({WEIGHTS_TAG: registered.weights_sha256, DATA_TAG: "other"}, store)
+    tracking.set_tags("topics", registered.version, {PROVENANCE_TAG: other})
+    with pytest.raises(
+        IntegrityError, match=f"{registered.provenance_sha256}, and it names {other}"
+    ):
+        check_registered(registered, tracking)
+    tags = tracking.version_tags("topics", registered.version)
+    with pytest.raises(IntegrityError, match="is other: somebody changed one of them"):
+        facts_of("version 1 of topics", tags, store)
+    tracking.set_tags("topics", registered.version, {PROVENANCE_TAG: registered.provenance_sha256})
+    check_registered(registered, tracking)
+
+
 def test_the_same_evidence_is_registered_once(
     registered: Version, candidate: Any, store: ObjectStore, tracking: Tracking
 ) -> None:
@@ -95,7 +185,7 @@ def test_an_upload_that_never_became_a_version_is_used_again(
     )  # fmt: skip
     run = candidate.weights.run_id
     keep = partial(keep_manifest, store=store)
-    uploaded, manifest = tracking._upload_model("some-key", run, tmp_path / "out", keep)
+    uploaded, manifest = tracking._upload_model("topics", "some-key", run, tmp_path / "out", keep)
     number = tracking.register_model("twice", "some-key", run, tmp_path / "out", {}, keep)
     assert tracking.version_tags("twice", number)["assayline.manifest_sha256"] == manifest
     source = tracking._client.get_model_version("twice", str(number)).source
@@ -200,3 +290,15 @@ def test_importing_the_tasks_is_light() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                           check=True, timeout=120)  # fmt: skip
     assert done.stdout.strip() == "[]"
+
+
+def test_a_persons_own_description_of_a_model_stays(
+    registered: Version, candidate: Any, store: ObjectStore, tracking: Tracking
+) -> None:
+    assert registered.version
+    before = tracking._client.get_registered_model("topics").description
+    tracking._client.update_registered_model("topics", "ours")
+    other = replace(candidate, fairness=replace(candidate.fairness, min_group_rows=31))
+    register(other, store, tracking)
+    assert tracking._client.get_registered_model("topics").description == "ours"
+    tracking._client.update_registered_model("topics", before)

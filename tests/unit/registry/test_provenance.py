@@ -1,11 +1,16 @@
 """The record of what a version was made of, beside its tags."""
 
+from dataclasses import replace
+
 import pytest
 
 from infra.errors import IntegrityError, MissingObjectError
+from tasks.registry.ledger import PROMOTED
+from tasks.registry.proof import proof_of
 from tasks.registry.provenance import facts_of, keep_provenance, read_provenance
-from tasks.registry.version_tags import DATA_TAG, PROVENANCE_TAG, WEIGHTS_TAG
-from tests.unit.registry.held_in_memory import Store, Writes
+from tasks.registry.verification import _lost_evidence
+from tasks.registry.version_tags import DATA_TAG, MANIFEST_TAG, PROVENANCE_TAG, WEIGHTS_TAG
+from tests.unit.registry.held_in_memory import LINE, Line, Store, Writes
 
 FACTS = {WEIGHTS_TAG: "w1", DATA_TAG: "d1", "assayline.labels": "a, 的, \U0001f600"}
 NAME = "version 3 of bbc-news"
@@ -49,3 +54,32 @@ def test_a_record_that_was_changed_or_lost_is_refused(store: Store, tags: dict[s
     store.objects.clear()
     with pytest.raises(MissingObjectError):
         facts_of(NAME, tags, store)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seen", ["other", None])
+def test_ledger_and_tag_must_name_the_same_record(tags: dict[str, str], seen: str | None) -> None:
+    line = Line()
+    recorded = line.move(PROMOTED, 3).entry
+    entry = replace(recorded, evidence={**recorded.evidence, "provenance": tags[PROVENANCE_TAG]})
+    named = {**line.registry.tags[3], PROVENANCE_TAG: tags[PROVENANCE_TAG]}
+    assert proof_of(LINE, 3, [entry], named).manifest_sha256 == named[MANIFEST_TAG]
+    changed = {name: value for name, value in named.items() if name != PROVENANCE_TAG}
+    changed |= {PROVENANCE_TAG: seen} if seen else {}
+    with pytest.raises(IntegrityError, match=f"tag {PROVENANCE_TAG} names {seen or 'none'}"):
+        proof_of(LINE, 3, [entry], changed)
+
+
+def test_evidence_of_a_lost_record_is_told(store: Store, tags: dict[str, str]) -> None:
+    entry = replace(Line().move(PROMOTED, 3).entry, evidence={"provenance": tags[PROVENANCE_TAG]})
+    assert list(_lost_evidence([entry], store)) == []  # type: ignore[arg-type]
+    store.objects.clear()
+    (fault,) = _lost_evidence([entry], store)  # type: ignore[arg-type]
+    assert "the provenance of a ledger entry" in fault
+    assert tags[PROVENANCE_TAG] in fault
+
+
+def test_what_a_record_names_is_looked_for_too(store: Store) -> None:
+    sha256 = keep_provenance({**FACTS, "assayline.scores_sha256": "5c0e"}, store)  # type: ignore[arg-type]
+    entry = replace(Line().move(PROMOTED, 3).entry, evidence={"provenance": sha256})
+    (fault,) = _lost_evidence([entry], store)  # type: ignore[arg-type]
+    assert "the scores of a ledger entry" in fault

@@ -11,15 +11,19 @@ from tasks.reporting.card import (
     cited,
     front_matter,
     render_card,
+    render_model_readme,
     short_card,
 )
 from tasks.reporting.evidence import Evidence, EvidenceError, sources_of
-from tasks.reporting.number_format import number
+from tasks.reporting.number_format import number, words_of
+from tasks.reporting.quality import overall_estimates
+from tasks.reporting.settings import CardSettings
 from tasks.reporting.summaries import (
     artifact_key,
     confusion_markdown,
     gates_markdown,
     groups_markdown,
+    plain,
 )
 from tasks.verdicts import exact, undetermined
 
@@ -52,6 +56,53 @@ def test_the_metadata_is_what_hugging_face_writes(passed: Evidence, escaped: Evi
     for evidence in (passed, escaped):
         front = render_card(evidence).split("---\n", 2)[1]
         assert front == ModelCard(render_card(evidence)).data.to_yaml() + "\n"
+
+
+FULL = CardSettings(
+    license="apache-2.0", languages=("en", "de"), datasets=("bbc-news",),
+    base_model="sentence-transformers/all-MiniLM-L6-v2",
+)  # fmt: skip
+
+
+def test_what_the_settings_say_stands_in_the_head(passed: Evidence) -> None:
+    for text in (
+        render_card(replace(passed, card=FULL)),
+        render_model_readme(
+            passed.line, passed.data, passed.base_model, passed.weights, passed.scores, FULL
+        ),
+    ):
+        data = ModelCard(text).data
+        assert (data.license, data.language, data.datasets) == (
+            "apache-2.0", ["en", "de"], ["bbc-news"],
+        )  # fmt: skip
+        assert data.base_model == "sentence-transformers/all-MiniLM-L6-v2"
+        assert data.pipeline_tag == "text-classification"
+        assert {result.metric_type for result in data.eval_results} == set(data.metrics)
+
+
+@pytest.mark.parametrize(
+    ("reference", "named"),
+    [("package:gt_minilm/model", "package:gt_minilm/model"), ("/home/ada/minilm", "minilm")],
+)
+def test_the_base_model_is_named_without_the_machine_it_lay_on(
+    passed: Evidence, reference: str, named: str
+) -> None:
+    base = replace(passed.base_model, reference=reference)
+    card = ModelCard(f"---\n{front_matter(replace(passed, base_model=base))}---\n")
+    assert card.data.base_model == named
+
+
+def test_the_card_in_the_models_folder_says_what_is_known_then(escaped: Evidence) -> None:
+    records = (escaped.data, escaped.base_model, escaped.weights, escaped.scores)
+    text = render_model_readme(escaped.line, *records, CardSettings())
+    assert text == render_model_readme(escaped.line, *records, CardSettings())
+    for estimate in overall_estimates(escaped.scores):
+        (row,) = (
+            x for x in text.splitlines() if x.startswith(f"| {plain(words_of(estimate.name))} |")
+        )
+        assert f"| {number(estimate.value)} |" in row
+    assert "<script" not in text
+    assert escaped.data.clean.sha256 in text
 
 
 def test_a_model_without_a_number_has_no_results(passed: Evidence) -> None:
