@@ -8,8 +8,8 @@ from typing import Any, Final, Literal
 
 import torch
 
-from infra.cores import available_cores
 from infra.errors import SettingsError
+from infra.machine import available_cores
 
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 

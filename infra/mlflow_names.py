@@ -1,11 +1,11 @@
 """What MLflow admits in names and values, and how other texts are written there.
 
 MLflow refuses a metric whose name holds characters beyond letters, digits and ``/ _ . - :`` and
-space, or that is no plain path (``a//b``, ``a/../b``), or that is longer than 250 characters
-(`mlflow.utils.validation`). Names are made of what users bring, such as a label that is a URL, and
-a refusal would come after training. So a name that MLflow admits stays as it is, and any other is
-written in a form that it admits, with a digest of the whole at its end, so that two names that
-differ never become one.
+space, or that is no plain path (``a//b``, ``a/../b``) or begins with two dots, or that is longer
+than 250 characters (`mlflow.utils.validation`). Names are made of what users bring, such as a label
+that is a URL, and a refusal would come after training. So a name that MLflow admits stays as it is,
+and any other is written in a form that it admits, with a digest of the whole at its end, so that
+two names that differ never become one.
 """
 
 import hashlib
@@ -35,6 +35,7 @@ def mlflow_name(name: str) -> str:
     """
     parts = _NOT_ADMITTED.sub("_", name).split("/")
     plain = "/".join("_" if part in {"", ".", ".."} else part for part in parts)
+    plain = f"_{plain[2:]}" if plain.startswith("..") else plain
     if plain == name and len(name) <= MAX_NAME_CHARS:
         return name
     digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:_DIGEST_CHARS]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.corpus import short_texts
 from benchmarks.local_store import peak_memory_mb
-from infra.cores import available_cores
+from infra.machine import available_cores
 from infra.store import open_store
 from tasks.ingestion.row_ids import digests_of
 from tasks.ingestion.splits import SplitSettings, splits_of

@@ -26,7 +26,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, Final
 
-from infra.cores import available_cores
+from infra.machine import available_cores
 from infra.thread_waits import short_waits_under_load
 
 BUSY_A_CORE: Final = 5

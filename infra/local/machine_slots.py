@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from infra.machine import usable_cores, usable_memory_bytes
+from infra.machine import available_cores, available_memory_bytes
 
 # Rules of thumb, so that trainings neither crawl nor run out of memory; what one needs is known
 # only once its data is. ASSAYLINE_TRAININGS_AT_ONCE says what is right for lines of one's own.
@@ -31,7 +31,7 @@ def slots_of(device: str, cores: float, memory_bytes: int) -> int:
 
 def slots_of_this_machine() -> int:
     """The same of what this process may use of this machine."""
-    cores, memory = usable_cores(), usable_memory_bytes()
+    cores, memory = available_cores(), available_memory_bytes()
     if slots_of("cpu", cores, memory) == 1:  # then a GPU changes nothing
         return 1
     return slots_of(_device(), cores, memory)

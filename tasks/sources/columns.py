@@ -61,7 +61,7 @@ def columns_to_read(settings: SingleSource, shape: RowShape) -> tuple[ReadColumn
     if isinstance(settings, TableSource | HubSource | SqlSource):
         named = settings.source_columns(shape)
         _check_names(settings.columns, shape)
-        _check_distinct(named)
+        _check_distinct(named, {*settings.columns, *settings.group_columns})
     columns = [
         ReadColumn(name, source, kinds.get(name, "groups")) for name, source in named.items()
     ]
@@ -129,10 +129,13 @@ def _check_names(columns: dict[str, str], shape: RowShape) -> None:
             )
 
 
-def _check_distinct(named: dict[str, str]) -> None:
+def _check_distinct(named: dict[str, str], given: set[str]) -> None:
+    """That one column is given twice is refused by the settings; here it meets a default name."""
     sources = list(named.values())
     for name, source in named.items():
-        if sources.count(source) > 1:
+        if sources.count(source) > 1 and any(
+            other == source and meets not in given for meets, other in named.items()
+        ):
             raise SettingsError(
                 f"source.columns: the source's column {source!r} would be {name!r} and another "
                 "column as well; name one column for each"

@@ -26,7 +26,7 @@ import hypothesis
 import pytest
 import yaml
 
-from infra.cores import available_cores
+from infra.machine import available_cores
 from tests.mutation.mutants import Mutant, mutants_of
 from tests.mutation.targets import TARGETS
 

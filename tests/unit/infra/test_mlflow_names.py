@@ -24,6 +24,7 @@ NAMES = st.text(st.sampled_from("ab/._-: \n\t\\\0R&Dé中😀\u202e\u0301"), max
 @given(NAMES)
 @example("https://example.org/a//b/../c")
 @example("..")
+@example("..:")
 @example("")
 @example("a\n")
 @example("中" * 10_000)

@@ -31,7 +31,8 @@ def idle_ms():
         values.mul_(1.0)
         time.sleep(0.02)
     after = times_of_threads()
-    used = sum(after[thread][0] - before[thread][0] for thread in before)
+    # A thread of the team before may have ended between.
+    used = sum(after[one][0] - before[one][0] for one in before.keys() & after.keys())
     return used / 30 / 1e6
 
 def bits():

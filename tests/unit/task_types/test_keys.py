@@ -15,7 +15,7 @@ REACHED_BY = {
     "learner": {"tokenize", "train", "plan"},
     "examiner": {"evaluate", "score_counterfactuals"},
     "server": {"register"},
-    "model_card": {"write_report", "write_data_report"},
+    "model_card": {"register", "write_report", "write_data_report"},
 }
 
 
@@ -89,6 +89,7 @@ def test_no_stage_asks_which_task_type_it_is() -> None:
     allowed = {
         ("flows/config.py", "classification"),  # the default of the setting
         ("tasks/registry/staging.py", "classification"),  # of versions without a tag
+        ("tasks/sources/known_forms.py", "translation"),  # a column of many data sets
     }
     found = set()
     for path in [*(ROOT / "tasks").rglob("*.py"), *(ROOT / "flows").rglob("*.py")]:
