@@ -37,6 +37,7 @@ class Quantity:
         pseudo_name: the pseudo-rows of quantities that share it are drawn alike.
         distance: of a metric that resampling biases upward; see `Sums`.
         reason: why there is no such number; empty where there is.
+        least_rows: with fewer, there is no interval.
 
     """
 
@@ -49,6 +50,7 @@ class Quantity:
     pseudo_name: str
     distance: Statistic | None = None
     reason: str = ""
+    least_rows: int = 0
 
     @property
     def ends(self) -> tuple[Statistic, Statistic]:
@@ -105,6 +107,7 @@ def level_of(
         pseudo_name=measure.name,
         distance=measure.distance_over(of_row, units.count),
         reason=measure.reason if where is None else "",
+        least_rows=measure.least_rows,
     )
 
 
@@ -145,6 +148,7 @@ def gain_of(family: str, ours: Measure, theirs: Measure, units: Units) -> Quanti
         pseudo_masses=ours.pseudo_masses,
         pseudo_name=ours.name,
         reason=ours.reason or theirs.reason,
+        least_rows=ours.least_rows,
     )
 
 
@@ -200,8 +204,9 @@ def _why_not(quantity: Quantity) -> str:
     units = quantity.units
     if units.clustered and units.atoms < MIN_CLUSTERS:
         return f"{units.atoms} clusters say too little of how clusters differ; {MIN_CLUSTERS} would"
-    if not quantity.pseudo_masses and quantity.n < MIN_ROWS_WITHOUT_PSEUDO:
-        return f"{quantity.n} rows are too few for an interval; {MIN_ROWS_WITHOUT_PSEUDO} would do"
+    least = max(quantity.least_rows, 0 if quantity.pseudo_masses else MIN_ROWS_WITHOUT_PSEUDO)
+    if quantity.n < least:
+        return f"{quantity.n} rows are too few for an interval; {least} would do"
     return ""
 
 

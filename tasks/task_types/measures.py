@@ -5,7 +5,7 @@ candidate and its comparators, and any slice of the rows.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from tasks.resampling import CHUNK_WEIGHTS, Floats, Ints, Ladder, exact_ladder
 
 # From weights of rows and pseudo-rows (r, N + P) to the metric (r,); NaN where it is undefined.
 Statistic = Callable[[Floats], Floats]
+# Of metrics without bounds: mass of the pseudo-rows, and rows below which there is no interval.
+UNBOUNDED_MASS = 1.5
+LEAST_UNBOUNDED_ROWS = 100
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Measure:
         rests_on: rows that it is a rate of, where not all of them count.
         greater_is_better: whether a gain is a higher value.
         by_token: whether it counts tokens, so that it compares models of one tokenizer only.
+        least_rows: with fewer, there is no interval.
 
     """
 
@@ -73,6 +77,7 @@ class Measure:
     rests_on: int | None = None
     greater_is_better: bool = True
     by_token: bool = False
+    least_rows: int = 0
 
     @property
     def value(self) -> float:
@@ -199,6 +204,7 @@ def ratio_of_sums(
     by_token: bool = False,
     alike: Ints | None = None,
     closed_form: Ladder = (),
+    pseudo_mass: float = 1.0,
 ) -> Measure:
     """A metric that follows from sums over the rows: F1, BLEU, perplexity, RMSE.
 
@@ -206,12 +212,12 @@ def ratio_of_sums(
         name: of the metric.
         columns: K statistics of each row, (N,) each.
         value: from their weighted sums (r, K) to the metric (r,).
-        pseudo_rows: rows that might as well have been seen, the worst and the best, K values each;
-            they share a mass of 1.
+        pseudo_rows: rows that might as well have been seen, the worst and the best, K values each.
         greater_is_better: see `Measure`.
         by_token: see `Measure`.
         alike: see `Measure`.
         closed_form: see `Measure`.
+        pseudo_mass: that the pseudo-rows share.
 
     """
     table = np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
@@ -227,12 +233,63 @@ def ratio_of_sums(
         name,
         Sums(by_unit, pseudo, value),
         len(table),
-        pseudo_masses=(1.0 / len(pseudo_rows),) * len(pseudo_rows) if pseudo_rows else (),
+        pseudo_masses=(pseudo_mass / max(len(pseudo_rows), 1),) * len(pseudo_rows),
         greater_is_better=greater_is_better,
         by_token=by_token,
         alike=alike,
         closed_form=closed_form,
     )
+
+
+def unbounded_ratio(
+    name: str,
+    above: Floats,
+    below: Floats,
+    *,
+    of_ratio: Callable[[Floats], Floats] = np.asarray,
+    might_be: Sequence[tuple[float, float]] = (),
+    greater_is_better: bool = False,
+    by_token: bool = False,
+) -> Measure:
+    """A ratio of sums that no row's bound holds: perplexity, log loss, a ratio of lengths.
+
+    How far a row may lie out cannot be told, and means of such rows are skewed: the percentiles of
+    their draws miss the truth on the better side three times as often as they say. So the
+    pseudo-rows are the rows that lie out farthest of those that were seen, on either side, with a
+    mass of one and a half at the end that each bears on; less leaves too many misses in
+    tests/simulation. Of few rows none may be of those that weigh most, so they tell nothing.
+
+    Args:
+        name: of the metric.
+        above: numerator of each row, (N,).
+        below: denominator of each row, (N,).
+        of_ratio: from the ratio (r,) to the metric (r,), rising.
+        might_be: numerator and denominator of rows that are to be reckoned with, seen or not.
+        greater_is_better: see `Measure`.
+        by_token: see `Measure`.
+
+    """
+
+    def value(sums: Floats) -> Floats:
+        return of_ratio(sums[..., 0] / np.where(sums[..., 1] > 0, sums[..., 1], np.nan))
+
+    total, ends = float(below.sum()), list[tuple[float, float]]()
+    if total > 0:
+        table = np.concatenate(
+            [np.stack([above, below], axis=1), *np.reshape(might_be, (-1, 1, 2))]
+        )
+        out = table[:, 0] - table[:, 1] * (float(above.sum()) / total)
+        ends = [(float(one), float(other)) for one, other in table[[out.argmin(), out.argmax()]]]
+    found = ratio_of_sums(
+        name,
+        [above, below],
+        value,
+        pseudo_rows=ends if greater_is_better else ends[::-1],
+        greater_is_better=greater_is_better,
+        by_token=by_token,
+        pseudo_mass=UNBOUNDED_MASS,
+    )
+    return replace(found, least_rows=LEAST_UNBOUNDED_ROWS)
 
 
 def of_sums(

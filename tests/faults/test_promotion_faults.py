@@ -94,8 +94,8 @@ def fuse(
     monkeypatch.undo()
 
 
-# One ledger entry, three aliases, seven tags.
-WRITES = 11
+# One ledger entry, three aliases, four tags.
+WRITES = 8
 
 
 @pytest.mark.parametrize("at", range(WRITES + 1))

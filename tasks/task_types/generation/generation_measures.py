@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from tasks.resampling import Floats
-from tasks.task_types.measures import Measure, Measured, mean_of, ratio_of_sums
+from tasks.task_types.measures import Measure, Measured, mean_of, ratio_of_sums, unbounded_ratio
 from tasks.task_types.unspaced import UNSPACED, UNSPACED_SHARE, unspaced_share
 
 if TYPE_CHECKING:
@@ -233,13 +233,13 @@ def _chrf(counts: Floats) -> Measure:
 
 
 def length_ratio(counts: Floats) -> Measure:
-    """Words written by words of the targets; the pseudo-rows are empty, and twice as long."""
+    """Words written by words of the targets; a text may be empty, or twice as long."""
     length = _mean(counts[:, 1])
-    found = ratio_of_sums(
-        "length_ratio", [counts[:, 0], counts[:, 1]], _ratio,
-        pseudo_rows=[(0.0, length), (2 * length, length)],
-    )  # fmt: skip
-    return found if length else replace(found, reason="the targets have no words")
+    might_be = [(0.0, length), (2 * length, length)]
+    found = unbounded_ratio(
+        "length_ratio", counts[:, 0], counts[:, 1], might_be=might_be, greater_is_better=True
+    )
+    return found if counts[:, 1].any() else replace(found, reason="the targets have no words")
 
 
 def _repetition(counts: Floats) -> Measure:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tasks.resampling import Floats, Ints
-from tasks.task_types.measures import Measure, Sums, mean_of, of_sums, ratio_of_sums
+from tasks.task_types.measures import Measure, Sums, mean_of, of_sums, unbounded_ratio
 
 BINS = 15
 # A probability of 0 for the true label would be an infinite loss; float32 knows no smaller step.
@@ -26,13 +26,14 @@ def probability_measures(truth: Ints, probabilities: Floats) -> list[Measure]:
     squares = (probabilities**2).sum(axis=1) - 2 * of_truth + 1
     confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     return [
-        ratio_of_sums(
+        unbounded_ratio(
             "log_loss",
-            [-np.log(np.clip(of_truth, LEAST_PROBABILITY, None)), np.ones(rows)],
-            lambda sums: np.asarray(sums[..., 0] / sums[..., 1]),
-            # The loss is unbounded; a row that is guessed stands for the worst.
-            pseudo_rows=[(float(np.log(size)), 1.0), (0.0, 1.0)],
-            greater_is_better=False,
+            -np.log(np.clip(of_truth, LEAST_PROBABILITY, None)),
+            np.ones(rows),
+            might_be=[
+                (0.0, 1.0),
+                (float(np.log(size)), 1.0),
+            ],  # a sure row, and one that is guessed
         ),
         mean_of("brier", squares / 2, greater_is_better=False),
         calibration_error(

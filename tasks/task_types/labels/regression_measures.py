@@ -27,7 +27,8 @@ def measure_predictions(targets: Floats, predicted: Floats) -> Measured:
     centred, shifted = targets - targets.mean(), predicted - targets.mean()
     errors = np.abs(predicted - targets)
     spread = float(centred.std())
-    pseudo_targets, pseudo_errors = (spread, -spread), (spread, 0.0)
+    largest = max(spread, float(errors.max(initial=0.0)))
+    pseudo_targets, pseudo_errors = (spread, -spread), (largest, 0.0)
     sums = np.stack([errors, errors**2, centred, centred**2, np.ones(len(targets))], axis=1)
     pseudo = [
         (error, error**2, target, target**2, 1.0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.resampling import Floats
-from tasks.task_types.measures import Measure, Measured, ratio_of_sums
+from tasks.task_types.measures import Measure, Measured, unbounded_ratio
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,24 +63,13 @@ def perplexity(name: str, nll: Floats, tokens: Floats) -> Measure:
         tokens: of each row, (N,).
 
     """
-    found = ratio_of_sums(
-        name,
-        [nll, tokens],
-        lambda sums: np.exp(sums[..., 0] / _positive(sums[..., 1])),
-        greater_is_better=False,
-        by_token=True,
-    )
+    found = unbounded_ratio(name, nll, tokens, of_ratio=np.exp, by_token=True)
     return found if tokens.sum() > 0 else replace(found, reason="no token was predicted")
 
 
 def bits_per_byte(nll: Floats, size: Floats) -> Measure:
     """Negative log-likelihood of the texts in bits, by byte of their UTF-8 form."""
-    found = ratio_of_sums(
-        "bits_per_byte",
-        [nll / math.log(2), size],
-        lambda sums: np.asarray(sums[..., 0] / _positive(sums[..., 1])),
-        greater_is_better=False,
-    )
+    found = unbounded_ratio("bits_per_byte", nll / math.log(2), size)
     return found if size.sum() > 0 else replace(found, reason="the texts have no bytes")
 
 
@@ -111,7 +100,3 @@ def character_baseline(train: Iterable[str], texts: Sequence[str]) -> "pa.Table"
 
     nll = character_likelihood(train, texts)
     return pa.table(likelihood_table(nll, np.zeros(len(texts)), texts))
-
-
-def _positive(values: Floats) -> Floats:
-    return np.where(values > 0, values, np.nan)

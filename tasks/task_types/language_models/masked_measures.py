@@ -49,12 +49,16 @@ def measure_masked(answers: "pa.Table") -> Measured:
 
 
 def share_of(name: str, right: Floats, asked: Floats, *, by_token: bool = False) -> Measure:
-    """Share of what was asked that is right, over all rows together."""
+    """Share of what was asked that is right, over all rows together.
+
+    The pseudo-rows are asked as much as a row is on average, with nothing or all of it right.
+    """
+    of_a_row = float(asked.mean()) if len(asked) else 0.0
     found = ratio_of_sums(
         name,
         [right, asked],
         lambda sums: np.asarray(sums[..., 0] / np.where(sums[..., 1] > 0, sums[..., 1], np.nan)),
-        pseudo_rows=[(0.0, 1.0), (1.0, 1.0)],
+        pseudo_rows=[(0.0, of_a_row), (of_a_row, of_a_row)],
         by_token=by_token,
     )
     return found if asked.sum() > 0 else replace(found, reason="nothing was asked of these rows")

@@ -236,7 +236,7 @@ def test_measures_follow_from_the_sums(model: Path) -> None:
     assert not any(measure.greater_is_better for measure in measured.measures)
     assert [measure.name for measure in measured.measures if measure.by_token] == ["perplexity"]
     assert measured.row_scores == pytest.approx(np.exp(-nll / size))
-    weights = np.array([[1.0, 0, 2, 0]])
+    weights = np.array([[1.0, 0, 2, 0, 0, 0]])  # four rows and two pseudo-rows
     by_name = {measure.name: measure.statistic(weights)[0] for measure in measured.measures}
     expected = math.exp((nll[0] + 2 * nll[2]) / (tokens[0] + 2 * tokens[2]))
     assert by_name["perplexity"] == pytest.approx(expected)

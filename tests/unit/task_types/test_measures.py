@@ -19,7 +19,7 @@ from tasks.task_types.language_models.language_measures import (
 )
 from tasks.task_types.language_models.masked_words import SUMS
 from tasks.task_types.language_models.pair_measures import measure_pairs
-from tasks.task_types.measures import Measure, Measured, mean_of, ratio_of_sums
+from tasks.task_types.measures import Measure, Measured, mean_of, ratio_of_sums, unbounded_ratio
 from tasks.task_types.questions.question_answering_measures import measure_answers
 from tasks.task_types.tags.tagging_measures import measure_tags
 from tasks.verdicts import ALPHA
@@ -129,10 +129,10 @@ ENDS = {
          "entity_f1.x", "entity_precision.y"), SHARE,
     ),
     "matthews_correlation": (-0.5, 1.0), "brier": ERROR, "hamming_loss": ERROR, "repetition": ERROR,
-    "log_loss": (np.log(3), 0.0), "bleu": (0.0, 100.0), "chrf": (0.0, 100.0),
-    "length_ratio": (0.0, 2.0),
+    "bleu": (0.0, 100.0), "chrf": (0.0, 100.0),
 }  # fmt: skip
-WITHOUT_PSEUDO_ROWS = {"bits_per_byte", "perplexity", "pseudo_perplexity"}
+# Whose pseudo-rows are the rows that lie out farthest.
+UNBOUNDED = {"bits_per_byte", "perplexity", "pseudo_perplexity", "log_loss", "length_ratio"}
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY)
@@ -141,10 +141,8 @@ def test_pseudo_rows_are_bad_first_and_good_last_and_as_much_as_one_row(
 ) -> None:
     one = measure(kind, name)
     assert one.rows == ROWS
-    if name in WITHOUT_PSEUDO_ROWS:
-        assert one.pseudo_masses == ()
-        return
-    assert sum(one.pseudo_masses) == pytest.approx(1)
+    assert sum(one.pseudo_masses) == pytest.approx(1.5 if name in UNBOUNDED else 1)
+    assert one.least_rows == (100 if name in UNBOUNDED else 0)
     if name in ENDS:
         assert (value_of(one, 0, bad=1), value_of(one, 0, good=1)) == pytest.approx(ENDS[name])
         if ENDS[name] == SHARE:
@@ -300,3 +298,19 @@ def test_a_ratio_without_pseudo_rows_is_spread_in_parts_that_memory_holds(
     assert Measure("x", counted, 5).over(units, 2)(weights) == pytest.approx(expected)
     assert seen == [2, 2, 2, 1]
     assert bare.distance_over(units, 2) is None
+
+
+def test_of_an_unbounded_ratio_the_rows_that_lie_out_farthest_may_be_seen_again() -> None:
+    above, below = np.array([10.0, 90.0, 30.0, 2.0]), np.array([10.0, 30.0, 30.0, 10.0])
+    one = unbounded_ratio("x", above, below)
+    assert one.value == pytest.approx(132 / 80)
+    bad, good = (one.statistic(np.eye(6)[[place]])[0] for place in (4, 5))
+    # By their residuals: 90 of 30 is 40.5 above the ratio, and 30 of 30 is 19.5 below it.
+    assert (bad, good) == (3.0, 1.0)
+    assert (one.pseudo_masses, one.least_rows) == ((0.75, 0.75), 100)
+    rising = unbounded_ratio("x", above, below, greater_is_better=True)
+    assert rising.statistic(np.eye(6)[[4]])[0] == 1.0
+    told = unbounded_ratio("x", above, below, might_be=[(0.0, 50.0)], of_ratio=np.exp)
+    assert told.statistic(np.eye(6)[[5]])[0] == np.exp(0.0)
+    nothing = unbounded_ratio("x", np.zeros(3), np.zeros(3))
+    assert nothing.pseudo_masses == ()
