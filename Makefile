@@ -24,7 +24,7 @@ GPU_WHEELS := benchmarks/gpu/wheels
 GPU_PACKAGES := pydantic pydantic-core annotated-types typing-inspection pydantic-settings python-dotenv
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down status test test-all attack mutants audit sbom check check-gpu gpu-wheels \
+.PHONY: help run up down status test test-all attack mutants simulate audit sbom check check-gpu gpu-wheels \
 	bench-data bench-training bench-evaluation
 MAKEFLAGS += --no-print-directory
 
@@ -55,6 +55,9 @@ attack: $(READY_DEV)  ## Run every attack and fault of docs/security.md and docs
 
 mutants: $(READY_DEV)  ## Plant 350 mistakes where models are judged: do fast tests see them? (a quarter of an hour)
 	@$(BIN)/python -m tests.mutation
+
+simulate: $(READY_DEV)  ## Draw test rows from known worlds: how often does a gate pass falsely? (a quarter of an hour)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.simulation
 
 audit: $(AUDIT_READY)  ## Audit the code and the pinned packages (ADVISORIES=all.zip: OSV's list).
 	@$(AUDIT_BIN)/python -m tests.audit --tools $(AUDIT_BIN) \

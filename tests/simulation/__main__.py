@@ -19,7 +19,7 @@ from tests.simulation.scenarios import Tally, run
 
 SCENARIOS = (*QUALITY, *FAIRNESS)
 MAX_FALSE_PASSES = 0.03
-TRIALS = 2_000
+TRIALS = 1_000
 TRIALS_OF_A_JOB = 100
 PROCESSES = 2
 # Standard errors of a share that the limit is exceeded by before it counts.
