@@ -14,9 +14,10 @@ from tasks.records.fairness import CounterfactualFamily, Flip
 from tasks.resampling import (
     Floats,
     Ints,
-    estimate_from_draws,
     estimate_of_proportion,
     generator,
+    ladder_around,
+    tail_quantiles,
 )
 from tasks.resampling_units import MIN_CLUSTERS, Units, units_of_rows
 from tasks.verdicts import Estimate, undetermined
@@ -248,29 +249,30 @@ def _share(name: str, hits: Floats, units: Units, settings: CounterfactualSettin
 
 
 def _mean(name: str, values: Floats, units: Units, settings: CounterfactualSettings) -> Estimate:
-    """A mean of values from 0 to 1, with a pseudo-row half at either end (tasks.resampling)."""
+    """A mean of values from 0 to 1: Gaffke's interval, as of all bounded means (decision 0030).
+
+    Behind the lower end stands a pseudo-row of 0, and behind the upper end one of 1.
+    """
     reason = _too_few(len(values), settings)
     if not reason and units.clustered and units.atoms < MIN_CLUSTERS:
         reason = f"its rows are of {units.atoms} clusters, and at least {MIN_CLUSTERS} are needed"
     if reason:
         return undetermined(name, len(values), reason)
-    parts = np.stack([values, 1 - values], axis=1)
-    by_unit = np.stack(
-        [np.bincount(units.of_row, part, units.count) for part in parts.T], axis=1
-    )  # (U, 2)
-
-    def mean(factors: Floats, pseudo: Floats) -> Floats:
-        sums = factors @ by_unit + pseudo * units.rows_per_atom
-        return np.asarray(sums[:, 0] / sums.sum(axis=1))
-
-    random = generator(settings.seed, name)
-    draws = np.concatenate(
-        [
-            mean(factors, random.standard_gamma(0.5, (len(factors), 2)))
-            for factors in units.factors(settings.repeats, random)
-        ]
+    summed = np.bincount(units.of_row, values, units.count)
+    rows = np.bincount(units.of_row, minlength=units.count).astype(np.float64)
+    random, lows, highs = generator(settings.seed, name), [], []
+    for factors in units.factors(settings.repeats, random):
+        pseudo = random.standard_exponential(len(factors)) * units.rows_per_atom
+        total, weight = factors @ summed, factors @ rows + pseudo
+        lows.append(total / weight)
+        highs.append((total + pseudo) / weight)
+    ladder = ladder_around(
+        float(values.mean()),
+        tail_quantiles(np.concatenate(lows))[0],
+        tail_quantiles(np.concatenate(highs))[1],
     )
-    return estimate_from_draws(name, float(values.mean()), draws, len(values))
+    method = units.method(settings.repeats)
+    return Estimate(name, float(values.mean()), len(values), ladder, method)
 
 
 def _too_few(rows: int, settings: CounterfactualSettings) -> str:
