@@ -1,5 +1,6 @@
 """The commands on one run: watch and cancel."""
 
+from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -118,15 +119,20 @@ def _show(settings: Settings, deployment: str, outcome: "Outcome[Any]", *, as_js
     from tasks.records.registry import Decision
     from tasks.records.training import TrainingPlan
 
-    flow = deployment.partition("/")[0]
-    if flow == "retrain" and "judgement" in outcome.result:
+    flow, result = deployment.partition("/")[0], plain(outcome.result)
+    if flow == "retrain" and "judgement" in result:
         return show_decided(settings, outcome.read_as(Decision), as_json=as_json)
     if flow == "retrain":
         return show_planned(outcome.read_as(TrainingPlan).result, as_json=as_json)
     if flow == "check-data":
         return show_checked(settings, outcome.read_as(DataPage), as_json=as_json)
     if as_json:
-        console.show_json(outcome.result)
+        console.show_json(result)
     else:
         console.say(f"{deployment} completed  {outcome.url}", "good")
     return 0
+
+
+def plain(result: Any) -> Any:
+    """A result as a mapping: Prefect gives a record back as one, or as what it was."""
+    return asdict(result) if is_dataclass(result) and not isinstance(result, type) else result

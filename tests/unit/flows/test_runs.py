@@ -4,8 +4,9 @@ from uuid import UUID
 
 import pytest
 
-from flows.commands.run_commands import _as_id
+from flows.commands.run_commands import _as_id, plain
 from flows.commands.runs import told_at_interrupt, told_of_cancelled, told_of_crashed
+from tasks.records.data import ControlTokens
 
 ID = UUID("eae91a8f-e76b-4877-af74-5b9addc2b598")
 PAGE = f"http://127.0.0.1:14200/runs/flow-run/{ID}"
@@ -52,3 +53,11 @@ def test_a_run_is_named_by_its_id_or_its_page(text: str) -> None:
 @pytest.mark.parametrize("text", ["retrain reviews", "amber-fox", "", "eae91a8f"])
 def test_all_else_is_a_name(text: str) -> None:
     assert _as_id(text) is None
+
+
+def test_a_result_is_read_whether_prefect_gives_a_record_or_a_mapping() -> None:
+    as_mapping = {"action": "text", "looked_for": 5, "rows": 0, "rows_by_token": {}}
+    assert plain(ControlTokens("text", 5)) == as_mapping
+    assert plain(as_mapping) == as_mapping
+    assert plain(None) is None
+    assert plain("done") == "done"
