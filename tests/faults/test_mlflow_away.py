@@ -85,6 +85,7 @@ def registered(weights: Weights, scores: Scores, parts: Any, **servers: Any) -> 
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_stopped_mlflow_costs_neither_training_nor_evaluation(
     store: ObjectStore, tracking: Tracking, server: MlflowServer, tokens: Tokens,
     topics: tuple[DataReport, BaseModel], caplog: pytest.LogCaptureFixture,

@@ -132,6 +132,7 @@ def test_wrong_keys_are_refused_by_the_store(stack: RunningStack, fresh: Running
     assert "wrong-too" not in message
 
 
+@pytest.mark.slow
 def test_a_part_that_cannot_start_shows_its_log(fresh: RunningStack) -> None:
     message = refusal(fresh, "up", RCLONE_TRANSFERS="many")
     assert "error: store d" in message  # does not start, or dies again and again

@@ -243,7 +243,7 @@ def written() -> Evidence:
 @cache
 def modelled() -> Evidence:
     """A language model: lower is better, and its baseline counts no tokens."""
-    draw, size = random(), 80
+    draw, size = random(), 330
     said = texts(size)
     tokens = np.array([len(text.split()) for text in said], dtype=np.float64)
 
