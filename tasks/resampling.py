@@ -6,11 +6,12 @@ weight with the cell's count as its shape, which is a Dirichlet draw of the cell
 metric here is a ratio of sums, so the weights need not sum to one.
 
 Why not multinomial counts: a plain bootstrap of thirty right rows never draws a wrong one, says
-[1, 1], and passes any gate. So callers add one pseudo-row, half of it right and half of it wrong.
-It also leaves no metric undefined because a rare label was drawn zero times. For one proportion
-this would be the interval of Jeffreys, which is right on average over many truths and not at each
-of them: its upper end after no hits lies below the truth in 8% of samples where 2.5% may. So a
-proportion of rows that are drawn one by one has the exact interval in its place (`exact_ladder`).
+[1, 1], and passes any gate. So callers add pseudo-rows, which also leaves no metric undefined
+because a rare label was drawn zero times. Half a right and half a wrong one give a proportion the
+interval of Jeffreys, which is right on average over many truths and not at each of them: its upper
+end after no hit lies below the truth in up to 8% of samples where 2.5% may. A whole one at the end
+that it pulls outwards alone is right at each (docs/decisions/0030); of a proportion of rows that
+are drawn one by one that is the exact interval, which needs no draws (`exact_ladder`).
 
 Draws are not stratified by label: the label mix of future rows is as random as the rows are, and
 holding it fixed would understate the uncertainty of accuracy and precision.
@@ -85,6 +86,13 @@ def collapse(columns: Sequence[NDArray[np.integer]]) -> Cells:
     else:
         distinct, counts = np.unique(codes, return_counts=True)
     return Cells(tuple(np.unravel_index(distinct, spans)), counts)
+
+
+def places_in(cells: Cells, columns: Sequence[NDArray[np.integer]]) -> Ints:
+    """The cell of each row, (N,), of columns that were collapsed to these cells."""
+    spans = tuple(int(column.max(initial=0)) + 1 for column in columns)
+    numbers = np.ravel_multi_index(tuple(columns), spans)
+    return np.searchsorted(np.ravel_multi_index(cells.columns, spans), numbers).astype(np.int64)
 
 
 def generator(seed: int, name: str) -> np.random.Generator:

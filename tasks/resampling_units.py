@@ -24,7 +24,16 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import ndtri, stdtrit
 
-from tasks.resampling import CHUNK_WEIGHTS, TAILS, Floats, Ints, collapse, generator, resample
+from tasks.resampling import (
+    CHUNK_WEIGHTS,
+    TAILS,
+    Floats,
+    Ints,
+    collapse,
+    generator,
+    places_in,
+    resample,
+)
 
 MAX_UNITS = 4_096
 # Cells of like rows are drawn instead where they are no more than these.
@@ -199,7 +208,27 @@ def resample_cells(
     return np.concatenate(found)
 
 
-def cells_by_unit(of_row: Ints, size: int, units: Units) -> "sparse.csr_array":
+def in_clusters(
+    units: Units | None, membership: NDArray[np.bool_], of_row: Ints, part_of_cell: Ints
+) -> Clustered | None:
+    """In which clusters the rows of cells lie; None where they are drawn one by one.
+
+    Args:
+        units: of the N rows; None for one by one.
+        membership: groups of the rows, (N, G), which say how far the clusters spread.
+        of_row: the cell of each row, (N,).
+        part_of_cell: by which part of the rows a cell's pseudo-rows go, (C,), from 0 up.
+
+    """
+    if units is None or not units.clustered:
+        return None
+    units = for_groups(units, membership)
+    parts = _by_unit(part_of_cell[of_row], int(part_of_cell.max()) + 1, units)
+    rows = np.maximum(rows_per_cluster(parts, units)[part_of_cell], 1.0)
+    return Clustered(units, _by_unit(of_row, len(part_of_cell), units), rows)
+
+
+def _by_unit(of_row: Ints, size: int, units: Units) -> "sparse.csr_array":
     """Rows of each unit in each cell, (U, C), from the cell (N,) of each row."""
     ones = np.ones(len(of_row))
     return sparse.csr_array((ones, (units.of_row, of_row)), shape=(units.count, size))
@@ -225,8 +254,5 @@ def units_of_cells(columns: Sequence[Ints]) -> Units | None:
     cells = collapse(columns)
     if len(cells.counts) > MAX_CELLS:
         return None
-    spans = [int(column.max(initial=0)) + 1 for column in columns]
-    codes = np.ravel_multi_index(tuple(columns), spans)
-    found = np.searchsorted(np.ravel_multi_index(cells.columns, spans), codes)
-    counts = cells.counts.astype(np.float64)
-    return Units(found.astype(np.int64), counts, len(codes))
+    found = places_in(cells, columns)
+    return Units(found, cells.counts.astype(np.float64), len(found))

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from infra.base_models import fingerprint
@@ -28,6 +29,10 @@ os.environ["DO_NOT_TRACK"] = "1"
 # Several processes train at once here; with more threads than cores all of them crawl.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+
+# How long one example takes says how busy the machine is, and nothing of the code.
+hypothesis.settings.register_profile("whatever the load", deadline=None)
+hypothesis.settings.load_profile("whatever the load")
 
 # Of rows that nobody looked at for likeness.
 NO_LEAKS = Leakage(0, 0, 0, 0, 0, {}, 0, 0.8, 13, ())

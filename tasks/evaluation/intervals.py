@@ -56,9 +56,9 @@ class Quantity:
     def ends(self) -> tuple[Statistic, Statistic]:
         """The statistics for the lower and the upper end of the interval.
 
-        Each has only the pseudo-rows that pull it outwards, with a mass of 1. Of zeros and ones its
-        quantiles are then the exact ends of Clopper and Pearson, and of other bounded scores those
-        of Gaffke (2005; Learned-Miller and Thomas 2019, arXiv:1905.06208). Of a metric with a
+        Each has only the pseudo-rows that pull it outwards. With a mass of 1 the quantiles of zeros
+        and ones are then the exact ends of Clopper and Pearson, and those of other bounded scores
+        Gaffke's (2005; Learned-Miller and Thomas 2019, arXiv:1905.06208). Of a metric with a
         distance, both ends have all of them.
         """
         if self.distance or not self.pseudo_masses:
@@ -226,11 +226,7 @@ def _drawn(group: Sequence[Quantity], repeats: int, seed: int) -> Iterator[_Draw
         quantity.pseudo_name: generator(seed, f"pseudo-rows {quantity.pseudo_name}")
         for quantity in group
     }
-    # Of twice the mass, since one half of them is left out at either end.
-    masses = {
-        quantity.pseudo_name: np.array(quantity.pseudo_masses) * (1 if quantity.distance else 2)
-        for quantity in group
-    }
+    masses = {quantity.pseudo_name: np.array(quantity.pseudo_masses) for quantity in group}
     wanted = [
         (*quantity.ends, *([quantity.distance] if quantity.distance else [])) for quantity in group
     ]

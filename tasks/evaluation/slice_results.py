@@ -140,7 +140,7 @@ def _gap(one: _Judged, scores: Floats, units: Units, name: str) -> Quantity:
     reason = one.reason
     value = float(scores[one.inside].mean() - scores[one.outside].mean()) if not reason else np.nan
     n = int(one.inside.sum())
-    return Quantity(name, value, n, units, statistic, (0.5,) * 4, name, reason=reason)
+    return Quantity(name, value, n, units, statistic, (1.0,) * 4, name, reason=reason)
 
 
 def _results(

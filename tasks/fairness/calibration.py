@@ -10,12 +10,9 @@ from tasks.fairness.rates import distinct_patterns, pseudo_rows
 from tasks.fairness.settings import FairnessSettings
 from tasks.resampling import Floats, Ints, generator, ladder_around, method_of, tail_quantiles
 from tasks.resampling_units import (
-    Clustered,
     Units,
-    cells_by_unit,
-    for_groups,
+    in_clusters,
     resample_cells,
-    rows_per_cluster,
 )
 from tasks.task_types.labels.calibration import equal_mass_bins
 from tasks.verdicts import Estimate, undetermined
@@ -67,16 +64,6 @@ class _Bins:
     membership: Floats
     of_row: Ints
 
-    def clustered(self, units: Units | None, membership: NDArray[np.bool_]) -> Clustered | None:
-        """The clusters of the cells; None where rows are drawn one by one."""
-        if units is None or not units.clustered:
-            return None
-        units = for_groups(units, membership)
-        by_unit = cells_by_unit(self.of_row, self.counts.size, units)
-        of_pattern = self.of_row // self.counts[0].size
-        rows = rows_per_cluster(cells_by_unit(of_pattern, len(self.counts), units), units)
-        return Clustered(units, by_unit, np.repeat(rows, self.counts[0].size))
-
     def by_group(self, sums: Floats) -> Floats:
         """Sums by pattern and bin (r, S, B), summed over each group's patterns: (r, B, G)."""
         return np.tensordot(sums, self.membership, axes=(1, 0))
@@ -122,7 +109,7 @@ def calibration_of_groups(
     draws = resample_cells(
         bins.counts.reshape(-1).astype(np.float64),
         _pseudo_rows(bins).reshape(-1),
-        bins.clustered(units, membership),
+        in_clusters(units, membership, bins.of_row, np.repeat(np.arange(patterns), 2 * width)),
         errors_and_distances,
         settings.repeats,
         random,

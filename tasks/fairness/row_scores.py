@@ -14,12 +14,9 @@ from tasks.protected_groups.memberships import Membership
 from tasks.records.fairness import GroupRates
 from tasks.resampling import Floats, Ints, estimate_from_draws, generator, two_sided_p
 from tasks.resampling_units import (
-    Clustered,
     Units,
-    cells_by_unit,
-    for_groups,
+    in_clusters,
     resample_cells,
-    rows_per_cluster,
 )
 from tasks.task_types.labels.calibration import equal_mass_bins
 from tasks.verdicts import Estimate, undetermined
@@ -152,7 +149,8 @@ def draw_scores(
         return np.asarray(((weights * cells.scores) @ apart) / (weights @ apart))
 
     random = generator(settings.seed, f"fairness.{name} row score")
-    clustered = _clustered(cells, units, known, membership)
+    known_units = units and replace(units, of_row=units.of_row[known])
+    clustered = in_clusters(known_units, membership[known], cells.of_row, cells.pattern)
     draws = resample_cells(cells.counts, cells.pseudo, clustered, means, settings.repeats, random)
     rows = np.concatenate([membership[known], ~membership[known]], axis=1).astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -179,19 +177,6 @@ def _collapse(membership: NDArray[np.bool_], scores: Floats) -> _Cells:
         of_row=np.searchsorted(held, code).astype(np.int64),
         pattern=np.concatenate([held // STEPS, every, every]),
     )
-
-
-def _clustered(
-    cells: _Cells, units: Units | None, known: NDArray[np.bool_], membership: NDArray[np.bool_]
-) -> Clustered | None:
-    """The clusters of the cells; None where rows are drawn one by one."""
-    if units is None or not units.clustered:
-        return None
-    spread = for_groups(units, membership)
-    units = replace(spread, of_row=spread.of_row[known])
-    patterns = cells_by_unit(cells.pattern[cells.of_row], int(cells.pattern.max()) + 1, units)
-    rows = np.maximum(rows_per_cluster(patterns, units)[cells.pattern], 1.0)
-    return Clustered(units, cells_by_unit(cells.of_row, len(cells.counts), units), rows)
 
 
 def _group(

@@ -14,14 +14,11 @@ from scipy import sparse
 
 from tasks.fairness.rates import distinct_patterns, pseudo_rows
 from tasks.fairness.settings import FairnessSettings
-from tasks.resampling import Cells, Floats, Ints, collapse, generator
+from tasks.resampling import Floats, Ints, collapse, generator, places_in
 from tasks.resampling_units import (
-    Clustered,
     Units,
-    cells_by_unit,
-    for_groups,
+    in_clusters,
     resample_cells,
-    rows_per_cluster,
 )
 
 # Places of the measures in the last axis of values and draws.
@@ -72,15 +69,6 @@ class _Cells:
     of_row: Ints
     part: Ints
 
-    def clustered(self, units: Units | None, membership: NDArray[np.bool_]) -> Clustered | None:
-        """The clusters of the cells; None where rows are drawn one by one."""
-        if units is None or not units.clustered:
-            return None
-        units = for_groups(units, membership)
-        of_part = cells_by_unit(self.part[self.of_row], int(self.part.max()) + 1, units)
-        rows = np.maximum(rows_per_cluster(of_part, units)[self.part], 1.0)
-        return Clustered(units, cells_by_unit(self.of_row, len(self.counts), units), rows)
-
     def measures(self, weights: Floats) -> Floats:
         """The measures (r, G, 5) of weights (r, C)."""
         bins = self.to_everyone.shape[1] // 2
@@ -114,7 +102,7 @@ def rank_groups(
     values = exact_measures(membership, positive, scores)
     cells = _collapse(membership, positive, scores)
     random = generator(settings.seed, name)
-    clustered = cells.clustered(units, membership)
+    clustered = in_clusters(units, membership, cells.of_row, cells.part)
     draws = resample_cells(
         cells.counts, cells.pseudo, clustered, cells.measures, settings.repeats, random
     )
@@ -199,7 +187,7 @@ def _collapse(membership: NDArray[np.bool_], positive: NDArray[np.bool_], scores
         if len(cells.counts) <= MAX_CELLS:
             break
     of_pattern, of_class, of_bin = cells.columns
-    of_row = _place(cells, (pattern, positive.astype(np.int64), bins))
+    of_row = places_in(cells, [pattern, positive.astype(np.int64), bins])
     rows = np.zeros((len(patterns), 2), dtype=np.int64)
     np.add.at(rows, (of_pattern, of_class), cells.counts)
     # Rows of no group are background to all: they too have a pseudo-row of each class.
@@ -224,14 +212,6 @@ def _collapse(membership: NDArray[np.bool_], positive: NDArray[np.bool_], scores
         of_row=of_row,
         part=part,
     )
-
-
-def _place(cells: Cells, columns: tuple[Ints, Ints, Ints]) -> Ints:
-    """The cell of each row, (N,)."""
-    spans = tuple(int(column.max(initial=0)) + 1 for column in columns)
-    codes = np.ravel_multi_index(cells.columns, spans)
-    found: Ints = np.searchsorted(codes, np.ravel_multi_index(columns, spans)).astype(np.int64)
-    return found
 
 
 def _sums(rows: Ints, columns: Ints, height: int, width: int) -> "sparse.csr_array":

@@ -48,8 +48,9 @@ class Measure:
         rows: N.
         pseudo_masses: mass (P,) of the pseudo-rows behind the rows, which keep an interval from
             closing where all rows agree (see `tasks.resampling`); the point value has them at 0.
-            The first half of them is bad and the second is good: where two models are compared,
-            the comparator has the halves exchanged, so that each is right where the other is wrong.
+            The first half of them is bad and the second is good, and each half bears on its own
+            end of the interval; where two models are compared, the comparator has the halves
+            exchanged, so that each is right where the other is wrong.
         reason: why the metric is undefined over these rows; empty where it is defined.
         sums: what the statistic follows from; None where it does not follow from sums.
         gather: from units as in `Sums.by_unit` to the statistic of factors of units and weights of
@@ -217,7 +218,7 @@ def ratio_of_sums(
         by_token: see `Measure`.
         alike: see `Measure`.
         closed_form: see `Measure`.
-        pseudo_mass: that the pseudo-rows share.
+        pseudo_mass: of the bad pseudo-rows, and of the good ones.
 
     """
     table = np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
@@ -233,7 +234,7 @@ def ratio_of_sums(
         name,
         Sums(by_unit, pseudo, value),
         len(table),
-        pseudo_masses=(pseudo_mass / max(len(pseudo_rows), 1),) * len(pseudo_rows),
+        pseudo_masses=(2 * pseudo_mass / max(len(pseudo_rows), 1),) * len(pseudo_rows),
         greater_is_better=greater_is_better,
         by_token=by_token,
         alike=alike,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import beta, norm
 
 from tasks.fairness.classes import class_estimates
 from tasks.fairness.counterfactual_settings import CounterfactualSettings
@@ -123,15 +123,9 @@ def calibration(name: str, clusters: int, rows: int, *, alike: bool) -> Scenario
         author = np.repeat(np.arange(2 * clusters), rows)
         group = author % 2
         confidence = random.choice(claimed, len(author))
-        chance = (
-            random.beta(ALIKE * confidence, ALIKE * (1 - confidence)) if not alike else confidence
-        )
-        if alike:  # an author's rows are easier or harder than they look
-            ease = random.beta(3, 3, 2 * clusters)[author]
-            chance = np.where(
-                ease < 0.5, confidence * 2 * ease, 1 - (1 - confidence) * 2 * (1 - ease)
-            )
-            chance = chance + confidence - _mean_chance(confidence)
+        # Rows of an author are all easier or all harder than they look, and as right on average.
+        ease = random.random(2 * clusters)[author] if alike else random.random(len(author))
+        chance = beta.ppf(ease, ALIKE * confidence, ALIKE * (1 - confidence))
         truth = random.integers(0, 2, len(author))
         said = np.where(random.random(len(author)) < chance, truth, 1 - truth)
         score = np.where(said == 1, confidence, 1 - confidence)
@@ -140,15 +134,6 @@ def calibration(name: str, clusters: int, rows: int, *, alike: bool) -> Scenario
         return class_estimates(_member(group, 2), answers, ASSESSED, units)[1]
 
     return Scenario(name, {"fairness.x.calibration_error_difference": 0.0}, drawn)
-
-
-def _mean_chance(confidence: Floats) -> Floats:
-    """Mean of the chances that `calibration` gives rows of a confidence: Beta(3, 3) is even."""
-    return 0.5 * (confidence * 2 * _HALF_MEAN) + 0.5 * (1 - (1 - confidence) * 2 * _HALF_MEAN)
-
-
-# Mean of Beta(3, 3) below one half: (6! / (2! 2! 1!)) ... = 11 / 32.
-_HALF_MEAN = 11 / 32
 
 
 def row_scores(name: str, sides: tuple[Side, ...], *, alike: bool) -> Scenario:

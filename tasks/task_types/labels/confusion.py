@@ -139,14 +139,14 @@ def _named(labels: Sequence[str], counts: Ints) -> str:
 
 
 def masses_of_labels(rows: Ints) -> tuple[float, ...]:
-    """Masses (2 L,) of one wrong and one right pseudo-row of each label, 1 in all.
+    """Masses (2 L,) of one wrong and one right pseudo-row of each label, 1 of either kind in all.
 
     A mean over labels errs most by its rarest ones, so these need the pseudo-rows (compare the
     prior of Takahashi et al. 2022, doi:10.1007/s10489-021-02635-5): each label has the share that
     it has in the variance of the mean, which falls with its rows, (L,).
     """
     variances = 1 / np.maximum(rows, 1)
-    return tuple(float(share) for share in np.tile(variances / variances.sum() / 2, 2))
+    return tuple(float(share) for share in np.tile(variances / variances.sum(), 2))
 
 
 def _value_of(metric: Metric) -> Callable[[Floats], Floats]:
@@ -176,7 +176,7 @@ def _sums_by_label(truth: Ints, predicted: Ints, size: int) -> Callable[[Ints, i
 
 
 def _pseudo_rows(size: int) -> Floats:
-    """One wrong and one right row of each label, which share a mass of 1, as (2 L, 3 L).
+    """One wrong and one right row of each label, as (2 L, 3 L).
 
     Each wrong prediction is the next label, so that no label's precision is favoured.
     """
@@ -208,7 +208,7 @@ def _share(
         name,
         Sums(by_unit, np.array([[0.0, 1.0], [1.0, 1.0]]), value),
         len(hits),
-        pseudo_masses=(0.5, 0.5),
+        pseudo_masses=(1.0, 1.0),
         reason=reason,
         alike=concerned.astype(np.int64) + hits,
         closed_form=ladder,

@@ -129,8 +129,7 @@ def _micro_measures(counts: Floats) -> list[Measure]:
 def _macro_measures(counts: Floats, labels: Sequence[str]) -> list[Measure]:
     """Means over the labels, each of equal weight.
 
-    One wrong and one right decision of each label share the mass of a pseudo-row, as
-    `masses_of_labels` says.
+    The pseudo-rows are one wrong and one right decision of each label.
 
     Args:
         counts: hits, predicted and true, (N, 3, L).

@@ -91,7 +91,7 @@ def macro_area(
         name,
         statistic,
         rows,
-        (0.25 / max(size, 2),) * (4 * size),
+        (0.5 / max(size, 2),) * (4 * size),
         reason,
         gather=gather,
     )

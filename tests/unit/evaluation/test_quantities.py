@@ -147,7 +147,7 @@ def test_a_comparator_is_right_where_the_candidate_is_wrong(*, greater: bool) ->
     )
     made = gain_of("champion", ours, theirs, units_for(60))
     assert (made.name, made.n, made.pseudo_name) == ("champion.x_gain", 60, "x")
-    assert made.pseudo_masses == ours.pseudo_masses == (0.5, 0.5)
+    assert made.pseudo_masses == ours.pseudo_masses == (1.0, 1.0)
     sign = 1 if greater else -1
     assert made.value == pytest.approx(sign * (SCORES.mean() - (1 - SCORES).mean()))
     for bad, good, expected in ((1, 0, -1), (0, 1, 1), (1, 1, 0)):

@@ -185,7 +185,7 @@ def test_a_gap_has_a_good_and_a_bad_pseudo_row_on_either_side() -> None:
     units = units_of_rows([*"abcdef"])
     one = _judge(part("a", np.arange(6) < 2), np.isfinite(scores), 1, units)
     gap = _gap(one, scores, units, "slice.a.score_gap")
-    assert (gap.name, gap.n, gap.pseudo_masses) == ("slice.a.score_gap", 2, (0.5,) * 4)
+    assert (gap.name, gap.n, gap.pseudo_masses) == ("slice.a.score_gap", 2, (1.0,) * 4)
     assert gap.value == pytest.approx(0.75 - 1.25 / 3)
     rows, weights = np.arange(1.0, 7), np.array([0.3, 0.2, 0.7, 0.4])
     drawn = gap.statistic(np.concatenate([rows, weights])[None])[0]

@@ -196,7 +196,7 @@ def test_a_wrong_pseudo_row_comes_first_and_pulls_the_metric_down() -> None:
         )
         assert sign * measure.statistic(bad)[0] < sign * measure.value, measure.name
         assert measure.statistic(good)[0] == pytest.approx(measure.value)
-        assert sum(measure.pseudo_masses) == pytest.approx(1)
+        assert sum(measure.pseudo_masses) == pytest.approx(2)
 
 
 def test_counts_of_the_classes(learner: Learner, tiny_model: Path, tmp_path: Path) -> None:

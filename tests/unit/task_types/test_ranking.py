@@ -61,7 +61,7 @@ def test_areas_of_rows_and_pseudo_rows_are_scikit_learns(name: str, classes: int
     expected = [by_scikit_learn(name, one, classes) for one in weights]
     one = made(name, classes)
     assert one.statistic(weights) == pytest.approx(expected)
-    assert one.pseudo_masses == (0.25 / max(classes, 2),) * (4 * classes)
+    assert one.pseudo_masses == (0.5 / max(classes, 2),) * (4 * classes)
 
 
 @pytest.mark.parametrize("name", AREAS)
