@@ -104,7 +104,8 @@ def _find_objects(settings: FilesSource, store: ObjectStore) -> list[str]:
         for uri in store.list(fixed)
         if uri.count("/") == depth and fnmatchcase(uri, pattern)  # a * stays within its folder
     ]
-    return _not_empty(_without_hidden(found, fixed, pattern.removeprefix(fixed)), settings)
+    folder = fixed[: fixed.rindex("/") + 1]  # of `b*`, whose ".csv" of b.csv is no hidden name
+    return _not_empty(_without_hidden(found, folder, pattern.removeprefix(folder)), settings)
 
 
 def _stands_in(uri: str, folder: str, settings: FilesSource) -> bool:

@@ -52,6 +52,8 @@ def test_glob_stays_within_its_folder(store: ObjectStore, places: list[str]) -> 
         ]  # fmt: skip
         assert names(store, format="csv", path=f"{place}/*/*.csv") == ["f.csv"]
         assert names(store, format="csv", path=f"{place}/d.jsonl") == ["d.jsonl"]
+        # What stands for the star is the ending alone, and no hidden file's name.
+        assert names(store, format="csv", path=f"{place}/b*") == ["b.csv"]
 
 
 # What was reported of each: huggingface/datasets#4115, pytorch/vision#109 and #2831,
