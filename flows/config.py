@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails
 
 from infra.errors import SettingsError
 from infra.settings import explain_validation
@@ -39,6 +40,8 @@ from tasks.validation.personal_data.settings import PrivacySettings
 
 MAX_LINE_CHARACTERS: Final = 63
 LINE_PATTERN: Final = rf"^[a-z0-9][a-z0-9-]{{0,{MAX_LINE_CHARACTERS - 1}}}$"
+
+_GATHERING: Final = (tuple, list, dict)
 
 Config = TypeVar("Config", bound="DataConfig")
 
@@ -133,6 +136,14 @@ class DataConfig(SettingsModel):
             )
         others = {name: value for name, value in given.items() if name != "sources"}
         return others | {"source": {"format": "mixed", "sources": given["sources"]}}
+
+    @classmethod
+    def _with_own_key(cls, item: Any) -> InitErrorDetails:
+        """Several sources are named by `sources`, however the file or form has them."""
+        error = super()._with_own_key(item)
+        if error.get("loc", ())[:2] == ("source", "sources"):
+            error["loc"] = error.get("loc", ())[1:]
+        return error
 
     @model_validator(mode="after")
     def _source_makes_such_rows(self) -> Self:
@@ -395,7 +406,7 @@ def _near_names(error: ValidationError) -> str:
 def _fields_at(parents: list[str]) -> list[str]:
     """Names of the settings below a key, for example below ``training``."""
     models: list[type[BaseModel]] = [RetrainConfig]
-    for name in parents:
+    for name in ["source", *parents] if parents[:1] == ["sources"] else parents:
         fields = [model.model_fields[name] for model in models if name in model.model_fields]
         models = [found for field in fields for found in _models_in(field.annotation)] or models
     return sorted({field for model in models for field in model.model_fields})
@@ -405,6 +416,6 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     """The settings models that a field's type admits."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    if typing.get_origin(annotation) in {typing.Union, types.UnionType, Annotated, tuple, list}:
+    if typing.get_origin(annotation) in {typing.Union, types.UnionType, Annotated, *_GATHERING}:
         return [model for part in typing.get_args(annotation) for model in _models_in(part)]
     return []

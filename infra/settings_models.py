@@ -87,7 +87,7 @@ class SettingsModel(BaseModel):
         try:
             model = handler(data)
         except ValidationError as refused:
-            error, model = refused, cls._of_valid_fields(data, validation)
+            error, model = refused, cls._of_valid_fields(data, validation, refused)
         finally:
             _VALIDATION.reset(token)
         if outer is not None:
@@ -102,12 +102,15 @@ class SettingsModel(BaseModel):
         return model
 
     @classmethod
-    def _of_valid_fields(cls, data: Any, validation: _Validation) -> Self:
+    def _of_valid_fields(cls, data: Any, validation: _Validation, error: ValidationError) -> Self:
         given = data if isinstance(data, dict) else {}
         model = typing.cast("Self", cls.model_construct(**validation.valid))
-        for unknown in given.keys() - cls.model_fields.keys():
+        for item in error.errors():
+            if item["type"] != "extra_forbidden" or len(item["loc"]) > 1:
+                continue
             # It may be this one that was meant, which then has no default that checks may read.
-            for meant in get_close_matches(str(unknown), cls.model_fields.keys() - given.keys(), 1):
+            unknown, unset = str(item["loc"][0]), cls.model_fields.keys() - given.keys()
+            for meant in get_close_matches(unknown, unset, 1):
                 model.__dict__.pop(meant, None)
         items: dict[str, list[tuple[int, SettingsModel]]] = {}
         for name in cls.model_fields.keys() & given.keys() - validation.valid.keys():
@@ -133,6 +136,8 @@ class SettingsModel(BaseModel):
         known = cls.model_fields.get(str(name))
         if known is not None and known.discriminator is not None and inside:
             item = {**item, "loc": (name, *inside[1:])}
+        elif known is not None and _items_are_chosen(known.annotation) and len(inside) > 1:
+            item = {**item, "loc": (name, inside[0], *inside[2:])}
         return _as_raised(item)
 
     @classmethod
@@ -189,6 +194,14 @@ def items_of(model: SettingsModel, name: str, *fields: str) -> list[tuple[int, A
 def are_valid(model: SettingsModel, *names: str) -> bool:
     """Whether a check that goes through several groups of fields can read these."""
     return all(name in model.__dict__ for name in names)
+
+
+def _items_are_chosen(annotation: Any) -> bool:
+    """Whether a field is a mapping whose values name the model that they are of."""
+    if typing.get_origin(annotation) is not dict:
+        return False
+    about = getattr(typing.get_args(annotation)[1], "__metadata__", ())
+    return any(getattr(one, "discriminator", None) is not None for one in about)
 
 
 def _is_number(annotation: Any) -> bool:

@@ -1,12 +1,12 @@
 """What a model card says that no measurement tells."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from infra.settings_models import SettingsModel
 
 
-class CardSettings(BaseModel):
+class CardSettings(SettingsModel):
     """The head of the model card, in the words of https://huggingface.co/docs/hub/model-cards."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     license: str | None = Field(
         default=None,

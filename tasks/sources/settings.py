@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from infra.settings_models import SettingsModel
+from infra.settings_models import SettingsModel, WrongSetting, refuse
 from tasks.row_expressions import comparisons_of
 from tasks.sources.tag_schemes import TagSchemeOfFiles
 from tasks.sources.values import WrongValueError, label_text
@@ -46,7 +46,6 @@ class _RowsBase(SettingsModel):
     weight: float | None = Field(
         default=None,
         gt=0,
-        allow_inf_nan=False,
         description="Of several sources: the share of the training rows that come from this one, "
         "over the sum of all weights. Rows are left out by the hash of their text where a source "
         "has too many, and none is repeated; validation and test rows are all kept.",
@@ -118,11 +117,16 @@ class _RowsBase(SettingsModel):
         if not isinstance(given, Mapping):
             return given
         read: dict[str, str | None] = {}
+        wrong: list[str] = []
         for key, label in given.items():
-            name = _label_text(key)
-            if name in read:
-                raise ValueError(f"the label {name!r} is named twice; keep one line of it")
-            read[name] = None if label is None else _label_text(label)
+            try:
+                name = _label_text(key)
+                if name in read:
+                    wrong.append(f"the label {name!r} is named twice; keep one line of it")
+                read[name] = None if label is None else _label_text(label)
+            except ValueError as error:
+                wrong.append(str(error))
+        refuse(WrongSetting((), message, given) for message in wrong)
         return read
 
     @model_validator(mode="after")

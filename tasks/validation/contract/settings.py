@@ -125,12 +125,8 @@ class ContractSettings(SettingsModel):
     max_length_ratio: float | None = Field(
         default=None, gt=0, description="Pairs: greatest length of target over source."
     )
-    min_target: float | None = Field(
-        default=None, allow_inf_nan=False, description="Regression: least target."
-    )
-    max_target: float | None = Field(
-        default=None, allow_inf_nan=False, description="Regression: greatest target."
-    )
+    min_target: float | None = Field(default=None, description="Regression: least target.")
+    max_target: float | None = Field(default=None, description="Regression: greatest target.")
     min_rows: int = Field(default=50, ge=1, description="Least clean rows in all splits together.")
     min_rows_per_label: int = Field(
         default=10, ge=1, description="Least clean rows of each label in all splits together."

@@ -177,6 +177,10 @@ def test_word_lists_are_relative_to_the_file(tmp_path: Path) -> None:
     [
         ("label_map: {yes: good, no: bad}", r"label_map: True is no label; .*quote the word"),
         ("label_map: {2020-01-01: good}", "2020-01-01 is no label; quote it"),
+        (
+            "label_map: {yes: good, 012: bad, ok: off}",
+            r"has 3 wrong setting(?s:.*)True is no label(?s:.*)012 is no label(?s:.*)False is no",
+        ),
         ("label_map: {pos: good, pos: bad}", "the key 'pos' stands here"),
         ("labl_map: {pos: good}", "did you mean label_map"),
         ("label_map: {pos: goood}", "gives 'goood', which contract.labels does not name; did you"),
@@ -242,6 +246,32 @@ def test_several_sources_stand_in_place_of_one(tmp_path: Path) -> None:
 def test_wrong_sources_are_refused(content: dict[str, object], said: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=said):
         load_config(written(tmp_path, {"line": "reviews"} | content))
+
+
+def test_all_that_is_wrong_beside_several_sources_is_said(tmp_path: Path) -> None:
+    gate = {"metric": "fairness.country.accuracy_difference", "at_most": 0.1}
+    content = {
+        "line": "reviews",
+        "sources": {"shop": SHOP, "forum": SHOP | {"format": "conll"}},
+        "training": {"epochs": 0},
+        "policy": {"gates": [gate]},
+    }
+    with pytest.raises(SettingsError) as refused:
+        load_config(written(tmp_path, content))
+    for said in ("training.epochs: ", "policy.gates.0.metric: ", "sources.forum: "):
+        assert f"\n  {said}" in str(refused.value)
+
+
+def test_a_wrong_setting_of_one_of_several_sources_is_named_as_the_file_has_it(
+    tmp_path: Path,
+) -> None:
+    wrong = {"strip_html": 5, "keep_row": "stars > 3"}
+    content = {"line": "reviews", "sources": {"shop": SHOP | wrong, "forum": SHOP}}
+    with pytest.raises(SettingsError) as refused:
+        load_config(written(tmp_path, content))
+    assert "\n  sources.shop.strip_html: " in str(refused.value)
+    assert "\n  sources.shop.keep_row: unknown setting" in str(refused.value)
+    assert "did you mean keep_rows?" in str(refused.value)
 
 
 def test_a_label_that_one_of_several_sources_can_bear_is_within_reach(tmp_path: Path) -> None:
