@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -104,8 +105,10 @@ def console(stack: RunningStack) -> Iterator[Start]:
     store.delete(store.uri("checkpoints") + "/")
 
 
-def settings_of(folder: Path, tiny_model: Path, line: str, epochs: int) -> str:
-    write_reviews(folder / "reviews.csv", rows_per_topic=60)
+def settings_of(
+    folder: Path, tiny_model: Path, line: str, epochs: int, rows_per_topic: int = 60
+) -> str:
+    write_reviews(folder / "reviews.csv", rows_per_topic)
     return str(
         write_config(
             folder,
@@ -193,12 +196,29 @@ def test_a_run_keeps_its_slot_up_to_its_evaluation_while_another_waits(
     assert slots_taken(stack) == 0
 
 
+@contextmanager
+def prefect_killed_and_away(stack: RunningStack) -> Iterator[None]:
+    """kill -9 of Prefect's server, which comes back only when the block ends.
+
+    supervisord starts another within a second; that one is stopped before it listens.
+    """
+    killed = pid_of(stack, "prefect")
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: pid_of(stack, "prefect") not in {0, killed}, PATIENCE_S)
+    restarted = pid_of(stack, "prefect")
+    os.kill(restarted, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(restarted, signal.SIGCONT)
+
+
 def test_ctrl_c_leaves_the_run_and_a_second_one_cancels_it(
     stack: RunningStack, tiny_model: Path, tmp_path: Path, console: Start
 ) -> None:
     store = ObjectStore(stack.settings)
     store.delete(store.uri("checkpoints") + "/")
-    config = settings_of(tmp_path, tiny_model, "interrupted", 900)
+    config = settings_of(tmp_path, tiny_model, "interrupted", 1000, rows_per_topic=240)
     run = console("run", config)
     wait_for_checkpoint(store, run.process)
     run_id = id_in(run.text)
@@ -213,8 +233,8 @@ def test_ctrl_c_leaves_the_run_and_a_second_one_cancels_it(
     watch.wait_for_text(f"retrain/interrupted  {stack.settings.prefect_url}"[:-4])
     assert id_in(watch.text) == run_id
     watch.wait_for_text("epoch ")
-    os.kill(pid_of(stack, "prefect"), signal.SIGKILL)
-    watch.wait_for_text("Prefect's server does not answer; the run goes on")
+    with prefect_killed_and_away(stack):
+        watch.wait_for_text("Prefect's server does not answer; the run goes on")
     watch.wait_for_text("Prefect's server answers again")
     watch.interrupt()
     watch.wait_for_text("press Ctrl-C again")
