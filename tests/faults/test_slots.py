@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import httpx
@@ -211,55 +211,65 @@ def queue_up(wait: Wait) -> None:
     wait._tell_or_give_up(limit)
 
 
+class Rivals(NamedTuple):
+    """Three runs: one holds the slot until it is let go, the others began in this order."""
+
+    holder: str
+    first: str
+    second: str
+    let_go: Callable[[], object]
+
+
+@pytest.fixture
+def rivals(prefect: httpx.Client) -> Iterator[Rivals]:
+    runs = [make_run(prefect, "RUNNING") for _ in range(3)]
+    held = {"lease_id": lease(prefect, GPU_LIMIT, runs[0])}
+
+    def let_go() -> object:
+        return prefect.post("/v2/concurrency_limits/decrement-with-lease", json=held)
+
+    yield Rivals(*runs, let_go)
+    let_go()
+    for run_id in runs:
+        put(prefect, run_id, "CANCELLED")
+
+
 @pytest.mark.usefixtures("in_stack")
 def test_the_run_that_began_first_is_given_the_slot_whoever_asks_first(
-    stack: RunningStack, prefect: httpx.Client
+    stack: RunningStack, prefect: httpx.Client, rivals: Rivals
 ) -> None:
-    holder, first, second = (make_run(prefect, "RUNNING") for _ in range(3))
-    held = lease(prefect, GPU_LIMIT, holder)
-    try:
-        with get_client(sync_client=True) as client, ExitStack() as stays:
-            early, late = waits(client, stack, first), waits(client, stack, second)
-            queue_up(late)
-            queue_up(early)
-            queue_up(late)
-            seen = prefect.get(f"/flow_runs/{second}").json()["state"]
-            assert (seen["type"], seen["name"]) == ("RUNNING", AWAITS_SLOT)
-            assert "place 2 of 2 in the queue" in seen["message"]
-            assert f"/runs/flow-run/{holder}) since " in seen["message"]
-            prefect.post("/v2/concurrency_limits/decrement-with-lease", json={"lease_id": held})
-            limit = late._limit()
-            assert limit
-            assert not late._is_my_turn(limit)
-            early.take(stays)
-            assert prefect.get(f"/flow_runs/{first}").json()["state"]["name"] == "Running"
-            queue_up(late)
-            assert "place 1 of 1" in prefect.get(f"/flow_runs/{second}").json()["state"]["message"]
-        assert taken(prefect, GPU_LIMIT) == 0
-    finally:
-        prefect.post("/v2/concurrency_limits/decrement-with-lease", json={"lease_id": held})
-        for run_id in (holder, first, second):
-            put(prefect, run_id, "CANCELLED")
+    holder, first, second, let_go = rivals
+    with get_client(sync_client=True) as client, ExitStack() as stays:
+        early, late = waits(client, stack, first), waits(client, stack, second)
+        queue_up(late)
+        queue_up(early)
+        queue_up(late)
+        seen = prefect.get(f"/flow_runs/{second}").json()["state"]
+        assert (seen["type"], seen["name"]) == ("RUNNING", AWAITS_SLOT)
+        assert "place 2 of 2 in the queue" in seen["message"]
+        assert f"/runs/flow-run/{holder}) since " in seen["message"]
+        let_go()
+        limit = late._limit()
+        assert limit
+        assert not late._is_my_turn(limit)
+        early.take(stays)
+        assert prefect.get(f"/flow_runs/{first}").json()["state"]["name"] == "Running"
+        queue_up(late)
+        assert "place 1 of 1" in prefect.get(f"/flow_runs/{second}").json()["state"]["message"]
+    assert taken(prefect, GPU_LIMIT) == 0
 
 
 @pytest.mark.usefixtures("in_stack")
 def test_a_run_that_was_killed_while_it_waited_is_in_no_queue(
-    stack: RunningStack, prefect: httpx.Client
+    stack: RunningStack, prefect: httpx.Client, rivals: Rivals
 ) -> None:
-    holder, killed, second = (make_run(prefect, "RUNNING") for _ in range(3))
-    held = lease(prefect, GPU_LIMIT, holder)
-    try:
-        with get_client(sync_client=True) as client:
-            queue_up(waits(client, stack, killed))
-            put(prefect, killed, "CRASHED")
-            prefect.post("/v2/concurrency_limits/decrement-with-lease", json={"lease_id": held})
-            with ExitStack() as stays:
-                waits(client, stack, second).take(stays)
-                assert taken(prefect, GPU_LIMIT) == 1
-    finally:
-        prefect.post("/v2/concurrency_limits/decrement-with-lease", json={"lease_id": held})
-        for run_id in (holder, killed, second):
-            put(prefect, run_id, "CANCELLED")
+    with get_client(sync_client=True) as client:
+        queue_up(waits(client, stack, rivals.first))
+        put(prefect, rivals.first, "CRASHED")
+        rivals.let_go()
+        with ExitStack() as stays:
+            waits(client, stack, rivals.second).take(stays)
+            assert taken(prefect, GPU_LIMIT) == 1
 
 
 @pytest.mark.usefixtures("in_stack")

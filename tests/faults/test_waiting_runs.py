@@ -87,8 +87,13 @@ Start = Callable[..., Console]
 
 @pytest.fixture
 def console(stack: RunningStack) -> Iterator[Start]:
-    """Starts `assayline` processes, which do not outlive the test; the limit has one slot."""
+    """Starts `assayline` processes, which do not outlive the test; the limit has one slot.
+
+    No checkpoint is there at first.
+    """
     PrefectApi(stack.settings).resize_limit(GPU_LIMIT, 1)  # other tests may have changed it
+    store = ObjectStore(stack.settings)
+    store.delete(store.uri("checkpoints") + "/")  # those of other tests
     # Where a shell started the tests in the background, they and what they start ignore Ctrl-C.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     started: list[Console] = []
@@ -101,7 +106,6 @@ def console(stack: RunningStack) -> Iterator[Start]:
     signal.signal(signal.SIGINT, before)
     for one in started:
         one.process.kill()
-    store = ObjectStore(stack.settings)
     store.delete(store.uri("checkpoints") + "/")
 
 
@@ -118,6 +122,13 @@ def settings_of(
             training={"epochs": epochs, "learning_rate": 1e-3},
         )
     )
+
+
+def in_training(stack: RunningStack, console: Start, config: str) -> Console:
+    """A run of a line, up to its first checkpoint."""
+    run = console("run", config)
+    wait_for_checkpoint(ObjectStore(stack.settings), run.process)
+    return run
 
 
 def runs_now(stack: RunningStack) -> dict[str, dict[str, Any]]:
@@ -146,10 +157,7 @@ def ends_of_stages(stack: RunningStack, run_id: str, *stages: str) -> list[datet
 def test_a_killed_run_gives_its_slot_to_the_one_that_waits_and_says_so(
     stack: RunningStack, tiny_model: Path, tmp_path: Path, console: Start
 ) -> None:
-    store = ObjectStore(stack.settings)
-    store.delete(store.uri("checkpoints") + "/")
-    first = console("run", settings_of(tmp_path, tiny_model, "slot-first", 900))
-    wait_for_checkpoint(store, first.process)
+    first = in_training(stack, console, settings_of(tmp_path, tiny_model, "slot-first", 900))
     killed = flow_processes(stack)
     second = console("run", settings_of(tmp_path, tiny_model, "slot-second", 2))
     said = second.wait_for_text("waits for the slot of the limit gpu since ")
@@ -180,10 +188,7 @@ def test_a_killed_run_gives_its_slot_to_the_one_that_waits_and_says_so(
 def test_a_run_keeps_its_slot_up_to_its_evaluation_while_another_waits(
     stack: RunningStack, tiny_model: Path, tmp_path: Path, console: Start
 ) -> None:
-    store = ObjectStore(stack.settings)
-    store.delete(store.uri("checkpoints") + "/")
-    first = console("run", settings_of(tmp_path, tiny_model, "kept-first", 400))
-    wait_for_checkpoint(store, first.process)
+    first = in_training(stack, console, settings_of(tmp_path, tiny_model, "kept-first", 400))
     second = console("run", settings_of(tmp_path, tiny_model, "kept-second", 2))
     second.wait_for_text("held by the run retrain kept-first (")
     for one in (first, second):
@@ -216,11 +221,8 @@ def prefect_killed_and_away(stack: RunningStack) -> Iterator[None]:
 def test_ctrl_c_leaves_the_run_and_a_second_one_cancels_it(
     stack: RunningStack, tiny_model: Path, tmp_path: Path, console: Start
 ) -> None:
-    store = ObjectStore(stack.settings)
-    store.delete(store.uri("checkpoints") + "/")
     config = settings_of(tmp_path, tiny_model, "interrupted", 1000, rows_per_topic=240)
-    run = console("run", config)
-    wait_for_checkpoint(store, run.process)
+    run = in_training(stack, console, config)
     run_id = id_in(run.text)
     run.interrupt()
     run.ends_with(EXIT_INTERRUPTED, 60)
@@ -244,7 +246,7 @@ def test_ctrl_c_leaves_the_run_and_a_second_one_cancels_it(
     assert watch.error.startswith("cancelled: the run retrain interrupted was cancelled")
     wait_until(lambda: state_of(stack, run_id) == "CANCELLED", PATIENCE_S)
     wait_until(lambda: slots_taken(stack) == 0, PATIENCE_S)
-    assert steps_in(store)
+    assert steps_in(ObjectStore(stack.settings))
 
     again = console("run", config)
     again.wait_for_text("training goes on from the checkpoint of step")
