@@ -25,6 +25,8 @@ GPU_LIMIT = "gpu"  # the concurrency limit that a run holds a slot of while it t
 AWAITS_SLOT = "AwaitingConcurrencySlot"
 # A run that waits for another of its deployment is planned anew, half a minute ahead.
 DUE_WITHIN = timedelta(minutes=2)
+# Types of states in which a flow run has ended.
+FINAL_STATES = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 PAGE = 200  # the server's own limit for one answer
 TRIES = 6
 BUSY = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE})
@@ -187,8 +189,7 @@ class PrefectApi:
             "work_pools": {"name": {"any_": [pool]}},
             "flow_runs": {"state": {"type": {"any_": sorted(states)}}},
         }
-        found = self._pages("/flow_runs/filter", body)
-        return TypeAdapter(list[FlowRun]).validate_python(found)
+        return self._all_flow_runs(body)
 
     def flow_runs_named(self, name: str) -> list[FlowRun]:
         """The runs of this name, the latest first; a flow may give all of its runs one name."""
@@ -216,7 +217,10 @@ class PrefectApi:
                 "next_scheduled_start_time": {"before_": due},
             },
         }
-        found = self._pages("/flow_runs/filter", body)
+        return self._all_flow_runs(body)
+
+    def _all_flow_runs(self, wanted: Mapping[str, Any]) -> list[FlowRun]:
+        found = self._pages("/flow_runs/filter", wanted)
         return TypeAdapter(list[FlowRun]).validate_python(found)
 
     def running_task_runs(self, runs: Iterable[FlowRun]) -> list[TaskRun]:
@@ -269,8 +273,7 @@ class PrefectApi:
             "deployments": {"id": {"any_": ids}},
             "flow_runs": {"state": {"type": {"any_": sorted(states)}}},
         }
-        found = self._pages("/flow_runs/filter", body)
-        return TypeAdapter(list[FlowRun]).validate_python(found)
+        return self._all_flow_runs(body)
 
     def end_flow_run(self, run_id: UUID, state: str, message: str) -> None:
         """Put a flow run that cannot report itself any more into a final state."""
@@ -375,6 +378,13 @@ class PrefectApi:
             ) from error
         except httpx.HTTPError as error:
             raise StackError(self._unreachable()) from error
+
+
+def is_away(error: httpx.HTTPError) -> bool:
+    """Whether the server may answer later, and has not refused what it was asked."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.is_server_error
+    return isinstance(error, httpx.TransportError)
 
 
 def no_login(url: str) -> str:

@@ -10,13 +10,11 @@ from rich.console import Console
 from flows.commands import console
 from flows.commands.line_commands import AsJson
 from infra.errors import StackError
-from infra.prefect_api import FlowRun, PrefectApi
+from infra.prefect_api import FINAL_STATES, FlowRun, PrefectApi
 from infra.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from flows.commands.runs import Outcome
-
-TAG = "assayline"  # of every run that a deployment of prefect.yaml makes
 
 Line = Annotated[str | None, Parameter(help="Take the latest run of this line.")]
 
@@ -44,10 +42,10 @@ def cancel(run: str | None = None, /, *, line: Line = None, as_json: AsJson = Fa
     """Cancel a run; a training keeps a checkpoint first.
 
     Args:
-        run: its name, its id or the address of its page; the latest run of the line if left out.
+        run: its name, its id or the address of its page; if left out, a run of the line. Of
+            several that is the latest which has not ended.
     """
     from flows.commands.runs import cancel_run
-    from infra.local.abandoned import FINAL_STATES
 
     if run is None and line is None:
         raise StackError(
@@ -55,7 +53,7 @@ def cancel(run: str | None = None, /, *, line: Line = None, as_json: AsJson = Fa
             "shows it, or `assayline cancel --line LINE`"
         )
     api = PrefectApi(load_settings())
-    found = find_run(api, run, line)
+    found = find_run(api, run, line, open_first=True)
     if found.state.type in FINAL_STATES:
         raise StackError(f"the run {found.name} has ended already: {found.state.name}")
     cancel_run(api, found.id)
@@ -67,18 +65,23 @@ def cancel(run: str | None = None, /, *, line: Line = None, as_json: AsJson = Fa
     return 0
 
 
-def find_run(api: PrefectApi, run: str | None, line: str | None) -> FlowRun:
+def find_run(
+    api: PrefectApi, run: str | None, line: str | None, *, open_first: bool = False
+) -> FlowRun:
     """The run that a person means.
 
     Args:
         api: the Prefect server.
         run: its id, the address of its page, or its name, of which the latest is taken.
         line: of all runs, if `run` is left out, or of those of this name.
+        open_first: take the latest that has not ended, if there is one.
 
     Raises:
         StackError: there is none.
 
     """
+    from flows.deployments import TAG
+
     by_id = _as_id(run) if run else None
     if by_id:
         of_id = api.flow_run(by_id)
@@ -94,7 +97,8 @@ def find_run(api: PrefectApi, run: str | None, line: str | None) -> FlowRun:
             f"Prefect has {which}{of_line}; `assayline status` lists those that run or wait, and "
             f"{api.url.removesuffix('/api')}/runs all of them"
         )
-    return found[0]
+    still_open = [one for one in found if one.state.type not in FINAL_STATES]
+    return (still_open if open_first and still_open else found)[0]
 
 
 def _as_id(text: str) -> UUID | None:

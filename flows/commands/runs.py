@@ -13,8 +13,7 @@ from pydantic import TypeAdapter
 from rich.console import Console
 
 from infra.errors import AssaylineError, StackError
-from infra.local.abandoned import FINAL_STATES
-from infra.prefect_api import PrefectApi, no_login
+from infra.prefect_api import FINAL_STATES, PrefectApi, no_login
 from infra.run_queue import page_of
 from infra.settings import Settings
 

@@ -26,7 +26,7 @@ from rich.console import Console
 
 from infra.errors import StackError
 from infra.local.parts import WORK_POOL
-from infra.prefect_api import AWAITS_SLOT, PrefectApi
+from infra.prefect_api import AWAITS_SLOT, PrefectApi, is_away
 from infra.run_queue import Reason, pool_state, waits_for
 from tasks.stages.slot_queue import WAITS
 
@@ -61,7 +61,7 @@ class Follower:
     _look_why_at: float = 0.0
     _waits: str = ""
     _remind_at: float = 0.0
-    _away_since: float | None = None
+    _answered_at: float = field(default_factory=time.monotonic)
     _told_away: bool = False
     _progress_due: float = 0.0
     _progress: str = ""
@@ -106,13 +106,11 @@ class Follower:
 
     def _server_is_away(self, error: httpx.HTTPError) -> None:
         """Say that the server is away; raise what is no matter of waiting."""
-        if isinstance(error, httpx.HTTPStatusError) and not error.response.is_server_error:
+        # Counted from its last answer: of a server that hangs, one question takes a minute.
+        away_s = time.monotonic() - self._answered_at
+        if not is_away(error) or away_s > AWAY_FOR_S:
             raise error
-        now = time.monotonic()
-        self._away_since = self._away_since or now
-        if now - self._away_since > AWAY_FOR_S:
-            raise error
-        if not self._told_away and now - self._away_since >= TELL_AWAY_AFTER_S:
+        if not self._told_away and away_s >= TELL_AWAY_AFTER_S:
             self._told_away = True
             self._say(
                 "Prefect's server does not answer; the run goes on with its worker, and is shown "
@@ -122,7 +120,7 @@ class Follower:
     def _server_is_back(self) -> None:
         if self._told_away:
             self._say("Prefect's server answers again")
-        self._away_since, self._told_away = None, False
+        self._answered_at, self._told_away = time.monotonic(), False
 
     def was_cancelled(self, run: FlowRun) -> bool:
         """Whether somebody cancelled a run that ended.

@@ -16,7 +16,7 @@ import psutil
 
 from infra.errors import StackError
 from infra.local.leases import Lease, keeps_leases, leases
-from infra.prefect_api import FlowRun, Limit, PrefectApi
+from infra.prefect_api import FINAL_STATES, FlowRun, Limit, PrefectApi
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,6 @@ END_STATES: Mapping[str, str] = {
     "PENDING": "CRASHED",
     "CANCELLING": "CANCELLED",
 }
-FINAL_STATES = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 
 
 @dataclass(frozen=True)

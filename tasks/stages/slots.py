@@ -33,7 +33,7 @@ from prefect.runtime import flow_run
 
 from infra.errors import StackError
 from infra.local.leases import leases
-from infra.prefect_api import AWAITS_SLOT, GPU_LIMIT
+from infra.prefect_api import AWAITS_SLOT, GPU_LIMIT, is_away
 from infra.run_queue import clock, page_of
 from infra.settings import Settings, load_settings
 from tasks.stages.slot_queue import Queue, Waiter, held_by, may_take, told
@@ -113,7 +113,7 @@ class Wait:
                     break
                 self._tell_or_give_up(limit)
             except httpx.HTTPError as error:
-                if not _is_away(error) or self._waited_for_long():
+                if not is_away(error) or self._waited_for_long():
                     raise StackError(f"Prefect gives no slot of {GPU_LIMIT}: {error}") from error
                 logger.warning("Prefect cannot be asked for a slot now: %s", error)
             time.sleep(min(ASK_EVERY_S, self.settings.gpu_wait_s))
@@ -223,13 +223,6 @@ class Wait:
                 if lease.is_live and lease.metadata.holder and limit.id in lease.resource_ids
             ]
         )
-
-
-def _is_away(error: httpx.HTTPError) -> bool:
-    """Whether the server may answer later."""
-    if isinstance(error, httpx.HTTPStatusError):
-        return error.response.is_server_error
-    return isinstance(error, httpx.TransportError)
 
 
 def _is_taken(error: Exception) -> bool:

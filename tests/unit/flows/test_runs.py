@@ -1,11 +1,14 @@
 """What is said of a run at Ctrl-C, and when it was cancelled or crashed."""
 
-from uuid import UUID
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
 
 import pytest
 
-from flows.commands.run_commands import _as_id, plain
+from flows.commands.run_commands import _as_id, find_run, plain
 from flows.commands.runs import told_at_interrupt, told_of_cancelled, told_of_crashed
+from infra.prefect_api import FlowRun, FlowRunState, PrefectApi
+from infra.settings import Settings
 from tasks.records.data import ControlTokens
 
 ID = UUID("eae91a8f-e76b-4877-af74-5b9addc2b598")
@@ -53,6 +56,27 @@ def test_a_run_is_named_by_its_id_or_its_page(text: str) -> None:
 @pytest.mark.parametrize("text", ["retrain reviews", "amber-fox", "", "eae91a8f"])
 def test_all_else_is_a_name(text: str) -> None:
     assert _as_id(text) is None
+
+
+@pytest.mark.parametrize(
+    ("latest_first", "watched", "cancelled"),
+    [
+        (["COMPLETED", "RUNNING", "RUNNING"], 0, 1),
+        (["RUNNING", "COMPLETED"], 0, 0),
+        (["CRASHED", "COMPLETED"], 0, 0),
+    ],
+)
+def test_of_several_runs_one_that_has_not_ended_is_cancelled(
+    latest_first: list[str], watched: int, cancelled: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = PrefectApi(Settings(prefect_url="http://127.0.0.1:9/api"))
+    runs = [
+        FlowRun(id=uuid4(), name="r", state=FlowRunState(type=type_, timestamp=datetime.now(UTC)))
+        for type_ in latest_first
+    ]
+    monkeypatch.setattr(api, "flow_runs_tagged", lambda *_: runs)
+    assert find_run(api, None, "reviews") is runs[watched]
+    assert find_run(api, None, "reviews", open_first=True) is runs[cancelled]
 
 
 def test_a_result_is_read_whether_prefect_gives_a_record_or_a_mapping() -> None:
