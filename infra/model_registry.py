@@ -179,8 +179,8 @@ class Registry:
     def _model_text(self, line: str, experiment: str) -> str:
         return (
             f"The model line **{line}**: retrained, proven and promoted by Assayline.\n\n"
-            f"- `{self.model_uri(line, 'production')}` is the version that passed every gate; load "
-            "it with `mlflow.pyfunc.load_model`.\n"
+            f"- `{self.model_uri(line, 'production')}` is the version that passed every gate, or "
+            "that a person put there; load it with `mlflow.pyfunc.load_model`.\n"
             f"- Who put which version there, and why: `assayline ledger {line}`.\n"
             f"- [All candidates with their metrics]({self.models_url(experiment)})"
         )

@@ -17,7 +17,7 @@ from infra.mlflow_names import (
     shortened,
 )
 from infra.model_registry import KEY_TAG
-from infra.settings import load_settings
+from infra.settings import PROJECT, load_settings
 from infra.write_once import WriteOnceRecords
 
 # The flow that runs belong to.
@@ -184,9 +184,8 @@ def source_tags() -> dict[str, str]:
     """Who made a run, and of which state of which code, as MLflow's own client tells it."""
     from mlflow.utils.git_utils import get_git_commit
 
-    project = Path(__file__).resolve().parents[1]
     tags = {"mlflow.source.name": SOURCE, "mlflow.source.type": "LOCAL"}
-    if commit := get_git_commit(str(project)):
+    if commit := get_git_commit(str(PROJECT)):
         tags["mlflow.source.git.commit"] = commit
     with suppress(OSError, KeyError):  # a container may run as a user of no name
         tags["mlflow.user"] = getpass.getuser()

@@ -108,14 +108,14 @@ class Stack:
             StackError: supervisord refuses to stop a part.
 
         """
-        no_longer(self.home)
         if not self.home.is_dir():
+            no_longer(self.home)
             return 0
         with locked(self.home):
             self._supervisor.shut_down()
             left = sweep(self.home)
             self._supervisor.socket.unlink(missing_ok=True)
-            no_longer(self.home)  # where an `up` was waited for
+            no_longer(self.home)
             return left
 
     def status(self) -> list[PartStatus]:

@@ -9,6 +9,7 @@ import yaml
 
 from flows.deployments import ensure_deployments
 from infra.prefect_api import PrefectApi
+from infra.store import ObjectStore
 from tests.conftest import SCRIPTS, RunningStack, free_port
 
 LINE = "to-be-forgotten"
@@ -79,6 +80,19 @@ def test_a_line_is_forgotten_and_not_while_it_runs(stack: RunningStack, tmp_path
     nothing = call(stack, tmp_path, "forget", LINE)
     assert nothing.returncode == 1
     assert f"there is no line {LINE}" in nothing.stderr
+
+
+def test_a_line_that_has_a_broken_ledger_alone_is_told_so(
+    stack: RunningStack, tmp_path: Path
+) -> None:
+    store = ObjectStore(stack.settings)
+    entry = store.uri("ledger", "broken-ledger", "00000001.json")
+    store.put_bytes(entry, b"{}")
+    done = call(stack, tmp_path, "forget", "broken-ledger")
+    store.delete(entry)
+    assert done.returncode == 0, done.stderr
+    assert "kept     0 version(s), its ledger, and their reports" in done.stdout
+    assert "its ledger is not as it was written: `assayline ledger broken-ledger`" in done.stdout
 
 
 @pytest.mark.slow
