@@ -74,6 +74,7 @@ def reference_for(
     the cache; and data that changed is held against what production learned from.
 
     Raises:
+        IntegrityError: as `champion_of`.
         PromotionError: the ledger is not what was written.
         StoreError, TrackingError: a server is unreachable; that is never taken for "no champion".
 
@@ -82,6 +83,7 @@ def reference_for(
     version, tags = _last_other_than(state, DATA_TAG, data_sha256, tracking)
     if version is None:
         return None
+    proof_of(line, version, [recorded.entry for recorded in state.history], tags)
     # A version that others registered says nothing of its rows: a comparison is undetermined.
     facts = facts_of(f"version {version} of {line}", tags, store)
     clean = Artifact(facts.get(DATA_URI_TAG, ""), facts.get(DATA_TAG, ""), 0)

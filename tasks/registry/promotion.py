@@ -21,7 +21,7 @@ from tasks.registry.ledger import (
 from tasks.registry.line_state import LineState
 from tasks.registry.outcomes import moves
 from tasks.registry.policy import NO_CHAMPION
-from tasks.registry.proof import ANSWERS, MANIFEST
+from tasks.registry.proof import ANSWERS, MANIFEST, check_tags_as_registered
 from tasks.registry.provenance import facts_of
 from tasks.registry.settings import SAME_PREDICTIONS
 from tasks.registry.transitions import evidence_of, record, settle
@@ -118,7 +118,8 @@ def _evidence(
     """Digests of all that the decision rests on; by the records, where they have them.
 
     Raises:
-        IntegrityError: its tags say otherwise than the record of what it was made of.
+        IntegrityError: its tags say otherwise than its registration returned, or than the record
+            of what it was made of.
         PromotionError: the registered version is of other weights than those that were judged.
 
     """
@@ -128,6 +129,7 @@ def _evidence(
             f"version {version.version} of {version.line} in the registry is of the weights "
             f"{tags.get(WEIGHTS_TAG)}, and those with {version.weights_sha256} were judged"
         )
+    check_tags_as_registered(version, tags)
     answers = {ANSWERS: staged.answers_sha256} if staged else {}
     return (
         evidence_of(facts_of(f"version {version.version} of {version.line}", tags, store))

@@ -16,7 +16,7 @@ from infra.errors import IntegrityError
 from infra.registered_artifacts import check_version, check_weights, keep_manifest
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
-from tasks.records.registry import LedgerEntry
+from tasks.records.registry import LedgerEntry, Version
 from tasks.registry.ledger import ACCEPTED, MOVED_OUTSIDE, RESTORED
 from tasks.registry.version_tags import (
     ANSWERS_TAG,
@@ -84,6 +84,23 @@ def proof_of(
                 "Nothing was moved; set the tag back once it is clear who did"
             )
     return Proof(tags.get(MANIFEST_TAG, ""), recorded.get(ANSWERS) or tags.get(ANSWERS_TAG, ""))
+
+
+def check_tags_as_registered(version: Version, tags: Mapping[str, str]) -> None:
+    """Hold a version's tags against the record that its registration returned, which is signed.
+
+    Raises:
+        IntegrityError: the tags name another manifest, or other provenance.
+
+    """
+    registered = {MANIFEST_TAG: version.manifest_sha256, PROVENANCE_TAG: version.provenance_sha256}
+    for tag, sha256 in registered.items():
+        if tags.get(tag, "") != sha256:
+            raise IntegrityError(
+                f"version {version.version} of {version.line} was registered with the tag {tag} "
+                f"{sha256 or 'not set'}, and it names {tags.get(tag, 'none')}: somebody changed "
+                "it; set it back once it is clear who did"
+            )
 
 
 def check_before_move(

@@ -11,11 +11,9 @@ from typing import Final
 
 from infra.errors import IntegrityError
 from infra.store import ObjectStore, keep_by_digest, read_by_digest
-from tasks.registry.version_tags import DATA_TAG, PREFIX, PROVENANCE_TAG, WEIGHTS_TAG
+from tasks.registry.version_tags import LOOKED_UP, PREFIX, PROVENANCE_TAG
 
 FOLDER: Final = "provenance"
-# Tags that the record holds too, and that decisions are taken by.
-_HELD_AGAINST: Final = (WEIGHTS_TAG, DATA_TAG)
 
 
 def provenance_bytes(facts: Mapping[str, str]) -> bytes:
@@ -38,12 +36,19 @@ def read_provenance(sha256: str, store: ObjectStore) -> dict[str, str]:
     """The facts of a record, by name of tag.
 
     Raises:
-        IntegrityError: it was changed since.
+        IntegrityError: it was changed since, or is no such record.
         StoreError: the store lacks it, or is unreachable.
 
     """
-    named = json.loads(read_by_digest(store, FOLDER, sha256))
-    return {PREFIX + name: str(value) for name, value in named.items()}
+    try:
+        named = json.loads(read_by_digest(store, FOLDER, sha256))
+        return {PREFIX + name: str(value) for name, value in named.items()}
+    except (ValueError, AttributeError) as error:
+        # Its digest is right, so somebody wrote it who may also write the tag that names it.
+        raise IntegrityError(
+            f"{store.uri(FOLDER, f'{sha256}.json')} is no record of what a version was made of "
+            f"({error}); find out who named it"
+        ) from error
 
 
 def facts_of(version: str, tags: Mapping[str, str], store: ObjectStore) -> dict[str, str]:
@@ -55,18 +60,18 @@ def facts_of(version: str, tags: Mapping[str, str], store: ObjectStore) -> dict[
         store: holds the record.
 
     Raises:
-        IntegrityError: the record was changed, or a tag says otherwise than the record.
+        IntegrityError: the record was changed, or a tag that it holds says otherwise.
         StoreError: the store lacks it, or is unreachable.
 
     """
     if PROVENANCE_TAG not in tags:
         return dict(tags)
     facts = read_provenance(tags[PROVENANCE_TAG], store)
-    for name in _HELD_AGAINST:
-        if tags.get(name) != facts[name]:
+    for name in LOOKED_UP:
+        if tags.get(name) != facts.get(name):
             raise IntegrityError(
                 f"the tag {name} of {version} is {tags.get(name, 'gone')}, and by what it was made "
-                f"of ({PROVENANCE_TAG}) it is {facts[name]}: somebody changed one of them. Nothing "
-                "was moved; set it back once it is clear who did"
+                f"of ({PROVENANCE_TAG}) it is {facts.get(name, 'not set')}: somebody changed one "
+                "of them. Nothing was moved; set it back once it is clear who did"
             )
     return {**tags, **facts}

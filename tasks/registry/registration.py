@@ -1,6 +1,7 @@
 """From a proven candidate to a version in the registry."""
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,8 @@ from tasks.records.fairness import Fairness
 from tasks.records.registry import Version
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.registry.answers import evaluated_answers
-from tasks.registry.provenance import keep_provenance
+from tasks.registry.proof import check_tags_as_registered
+from tasks.registry.provenance import facts_of, keep_provenance
 from tasks.registry.training_run import complete_run
 from tasks.registry.version_tags import (
     BASE_MODEL_TAG,
@@ -71,7 +73,8 @@ def register_version(
     registry holds is then read back. The training's MLflow run is completed.
 
     Raises:
-        IntegrityError: the registry holds other files than were uploaded.
+        IntegrityError: the registry holds other files than were uploaded, or says that the version
+            was made of something else.
         BaseModelError: the weights would run code when they are loaded.
         TrackingError, StoreError: a server or an artifact is missing.
 
@@ -82,9 +85,9 @@ def register_version(
         line, snapshot, data, tokens, base, weights, scores, fairness, task_type, script, FORM,
     )  # fmt: skip
     key = digest_of(list(made_of))
+    facts = script | _facts(snapshot, data, tokens, base, weights, scores, fairness, task_type)
     number = tracking.find_version(line, key)
     if number is None:
-        facts = script | _facts(snapshot, data, tokens, base, weights, scores, fairness, task_type)
         provenance = keep_provenance(facts, store)
         tags = {PROVENANCE_TAG: provenance}
         tags |= {name: facts[name] for name in LOOKED_UP if name in facts}
@@ -99,6 +102,7 @@ def register_version(
         held = tracking.version_tags(line, number)
         manifest, provenance = held.get(MANIFEST_TAG, ""), held.get(PROVENANCE_TAG, "")
         check_version(line, number, manifest, store, tracking)
+        _check_made_of(f"version {number} of {line}", facts, held, store)
     tracking.set_alias(line, CANDIDATE, number)
     complete_run(line, number, data, weights, scores, tracking)
     return Version(
@@ -169,14 +173,7 @@ def check_registered(version: Version, tracking: Tracking) -> None:
             f"the registry at {tracking.url} no longer holds it; restore the registry, or delete "
             "Prefect's results together with it, so that the stages run anew"
         )
-    registered = {MANIFEST_TAG: version.manifest_sha256, PROVENANCE_TAG: version.provenance_sha256}
-    for tag, sha256 in registered.items():
-        if tags.get(tag, "") != sha256:
-            raise IntegrityError(
-                f"version {version.version} of {version.line} was registered with the tag {tag} "
-                f"{sha256 or 'not set'}, and it names {tags.get(tag, 'none')}: somebody changed "
-                "it; set it back once it is clear who did"
-            )
+    check_tags_as_registered(version, tags)
 
 
 def _facts(
@@ -218,6 +215,27 @@ def _facts(
         )
         or "none",
     }
+
+
+def _check_made_of(
+    version: str, facts: Mapping[str, str], tags: Mapping[str, str], store: ObjectStore
+) -> None:
+    """Hold tags and record of a version that was found against what it was made of by its key.
+
+    The record that its tag names becomes part of a signed result: the tag's word is not enough.
+
+    Raises:
+        IntegrityError: a digest is another one, or none.
+
+    """
+    held = facts_of(version, tags, store)
+    for name, tag in EVIDENCE_TAGS.items():
+        if tag in facts and held.get(tag) != facts[tag]:
+            raise IntegrityError(
+                f"{version} was made of the {name} {facts[tag]}, and its tags with its record "
+                f"({PROVENANCE_TAG}) name {held.get(tag, 'none')}: somebody changed one of them; "
+                "set it back once it is clear who did"
+            )
 
 
 def _leading_metric(scores: Scores, task_type: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from tasks.records.registry import LedgerEntry
 from tasks.registry.answers import kept_answers
 from tasks.registry.audit import audit_ledger
 from tasks.registry.proof import proof_of
-from tasks.registry.provenance import FOLDER, read_provenance
+from tasks.registry.provenance import FOLDER, facts_of, read_provenance
 from tasks.registry.transitions import evidence_of
 from tasks.registry.version_tags import MANIFEST_TAG
 
@@ -130,6 +130,7 @@ def _check(
     try:
         proof = proof_of(line, version, history, tags)
         check_version(line, version, proof.manifest_sha256, store, tracking)
+        facts_of(f"version {version} of {line}", tags, store)
     except (AssaylineError, ValueError) as error:
         faults.append(str(error))
     state = CHANGED if faults else PROVEN

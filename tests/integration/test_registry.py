@@ -21,7 +21,7 @@ from infra.tracking import Tracking
 from tasks.records.registry import Version
 from tasks.registry.provenance import facts_of, keep_provenance
 from tasks.registry.registration import check_registered, register_version
-from tasks.registry.version_tags import DATA_TAG, PROVENANCE_TAG, WEIGHTS_TAG
+from tasks.registry.version_tags import DATA_TAG, PROVENANCE_TAG
 from tests.pages import ROOT
 
 
@@ -138,7 +138,8 @@ def test_plain_transformers_loads_one_folder_of_a_version(
 def test_other_provenance_cannot_be_passed_off(
     registered: Version, store: ObjectStore, tracking: Tracking
 ) -> None:
-    other = keep_provenance({WEIGHTS_TAG: registered.weights_sha256, DATA_TAG: "other"}, store)
+    facts = facts_of("topics", tracking.version_tags("topics", registered.version), store)
+    other = keep_provenance({**facts, DATA_TAG: "other"}, store)
     tracking.set_tags("topics", registered.version, {PROVENANCE_TAG: other})
     with pytest.raises(
         IntegrityError, match=f"{registered.provenance_sha256}, and it names {other}"
@@ -149,6 +150,23 @@ def test_other_provenance_cannot_be_passed_off(
         facts_of("version 1 of topics", tags, store)
     tracking.set_tags("topics", registered.version, {PROVENANCE_TAG: registered.provenance_sha256})
     check_registered(registered, tracking)
+
+
+def test_a_version_that_is_found_again_is_of_the_same_evidence(
+    registered: Version, candidate: Any, store: ObjectStore, tracking: Tracking
+) -> None:
+    """What a tag says then is signed as the result of registration: its word is not enough."""
+    tags = tracking.version_tags("topics", registered.version)
+    facts = facts_of("topics", tags, store)
+    other = keep_provenance({**facts, "assayline.scores_sha256": "other"}, store)
+    tracking.set_tags("topics", registered.version, {PROVENANCE_TAG: other})
+    with pytest.raises(IntegrityError, match=r"was made of the scores .* name other: somebody"):
+        register(candidate, store, tracking)
+    tracking.delete_tags("topics", registered.version, [PROVENANCE_TAG])
+    with pytest.raises(IntegrityError, match=r"was made of the snapshot .* name none: somebody"):
+        register(candidate, store, tracking)
+    tracking.set_tags("topics", registered.version, {PROVENANCE_TAG: registered.provenance_sha256})
+    assert register(candidate, store, tracking) == registered
 
 
 def test_the_same_evidence_is_registered_once(

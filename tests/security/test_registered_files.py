@@ -21,15 +21,23 @@ from tasks.evaluation.evaluation import evaluate_weights
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.records.evaluation import Champion
 from tasks.records.registry import Decision, Judgement, Report, Staged, Version
-from tasks.registry.champion import champion_for
+from tasks.registry.champion import champion_for, reference_for
 from tasks.registry.ledger import read_ledger
 from tasks.registry.manual_promotion import override_promotion_of, roll_back_line
 from tasks.registry.promotion import promote_version
+from tasks.registry.provenance import keep_provenance
 from tasks.registry.registration import check_registered, register_version
 from tasks.registry.settings import StagingSettings
 from tasks.registry.staging import stage_version
-from tasks.registry.verification import verify_line
-from tasks.registry.version_tags import MANIFEST_TAG, WEIGHTS_TAG, WEIGHTS_URI_TAG
+from tasks.registry.verification import VersionCheck, verify_line
+from tasks.registry.version_tags import (
+    DATA_TAG,
+    EVIDENCE_TAGS,
+    MANIFEST_TAG,
+    PROVENANCE_TAG,
+    WEIGHTS_TAG,
+    WEIGHTS_URI_TAG,
+)
 from tasks.verdicts import GateResult, Verdict
 from tests.faults.lines import old_style_line
 from tests.pages import snippets
@@ -176,6 +184,51 @@ def test_another_manifest_cannot_be_passed_off(small: House, tmp_path: Path) -> 
         champion_for(small.line, "w3", **small.both)
     told = verify_line(small.line, small.store, small.tracking, lambda _: None)
     assert "the version's tag" in told.versions[1].faults[0]
+
+
+@pytest.mark.parametrize("other", ["another record", "none"])
+def test_another_record_of_what_a_version_was_made_of_cannot_be_passed_off(
+    small: House, tmp_path: Path, other: str
+) -> None:
+    """Neither before it is promoted, by the signed result, nor after, by the ledger."""
+
+    def record_of(scores: str) -> dict[str, str]:
+        facts = {WEIGHTS_TAG: "w1", DATA_TAG: "d1", EVIDENCE_TAGS["scores"]: scores}
+        return {PROVENANCE_TAG: keep_provenance(facts, small.store)}
+
+    def change() -> None:
+        if other == "none":
+            small.tracking.delete_tags(small.line, 1, [PROVENANCE_TAG])
+        else:
+            small.tracking.set_tags(small.line, 1, record_of("s2"))
+
+    def told() -> VersionCheck:
+        return verify_line(small.line, small.store, small.tracking, lambda _: None).versions[0]
+
+    own = record_of("s1")
+    tags = {WEIGHTS_TAG: "w1", DATA_TAG: "d1", **own}
+    number, manifest = add_version(small.line, tmp_path, tags, **small.both)
+    version = Version(small.line, number, "w1", manifest, "", "", own[PROVENANCE_TAG])
+    assert told().is_well
+    small.tracking.set_tags(small.line, 1, {DATA_TAG: "d2"})
+    assert f"the tag {DATA_TAG} of version 1 of {small.line} is d2" in told().faults[0]
+    small.tracking.set_tags(small.line, 1, {DATA_TAG: "d1"})
+
+    change()
+    with pytest.raises(IntegrityError, match=f"was registered with the tag {PROVENANCE_TAG}"):
+        small.promote(version)
+    assert small.aliases == {}
+    assert read_ledger(small.store, small.line) == ()
+    small.tracking.set_tags(small.line, 1, own)
+    assert small.promote(version).action == "promoted"
+    (entry,) = read_ledger(small.store, small.line)
+    assert (entry.evidence["scores"], entry.evidence["provenance"]) == ("s1", *own.values())
+
+    change()
+    for look_up in (champion_for, reference_for):
+        with pytest.raises(IntegrityError, match=r"with the provenance .* somebody changed it"):
+            look_up(small.line, "of the next run", **small.both)
+    assert "with the provenance" in told().faults[0]
 
 
 def test_a_version_of_before_there_were_manifests_is_told(small: House) -> None:

@@ -5,14 +5,26 @@ from dataclasses import replace
 import pytest
 
 from infra.errors import IntegrityError, MissingObjectError
+from infra.store import keep_by_digest
 from tasks.registry.ledger import PROMOTED
 from tasks.registry.proof import proof_of
-from tasks.registry.provenance import facts_of, keep_provenance, read_provenance
+from tasks.registry.provenance import FOLDER, facts_of, keep_provenance, read_provenance
 from tasks.registry.verification import _lost_evidence
-from tasks.registry.version_tags import DATA_TAG, MANIFEST_TAG, PROVENANCE_TAG, WEIGHTS_TAG
+from tasks.registry.version_tags import (
+    DATA_TAG,
+    LOOKED_UP,
+    MANIFEST_TAG,
+    METRIC_TAG,
+    PROVENANCE_TAG,
+    TASK_TYPE_TAG,
+    WEIGHTS_TAG,
+)
 from tests.unit.registry.held_in_memory import LINE, Line, Store, Writes
 
-FACTS = {WEIGHTS_TAG: "w1", DATA_TAG: "d1", "assayline.labels": "a, 的, \U0001f600"}
+LOOKED_UP_FACTS = {
+    WEIGHTS_TAG: "w1", DATA_TAG: "d1", TASK_TYPE_TAG: "chat", METRIC_TAG: "macro_f1 0.9",
+}  # fmt: skip
+FACTS = {**LOOKED_UP_FACTS, "assayline.labels": "a, 的, \U0001f600"}
 NAME = "version 3 of bbc-news"
 
 
@@ -24,7 +36,7 @@ def store() -> Store:
 @pytest.fixture
 def tags(store: Store) -> dict[str, str]:
     sha256 = keep_provenance(FACTS, store)  # type: ignore[arg-type]
-    return {WEIGHTS_TAG: "w1", DATA_TAG: "d1", PROVENANCE_TAG: sha256, "team": "news"}
+    return {**LOOKED_UP_FACTS, PROVENANCE_TAG: sha256, "team": "news"}
 
 
 def test_the_record_and_the_tags_are_read_together(store: Store, tags: dict[str, str]) -> None:
@@ -36,7 +48,7 @@ def test_a_version_of_an_earlier_release_has_all_in_its_tags(store: Store) -> No
     assert facts_of(NAME, old, store) == old  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("tag", [WEIGHTS_TAG, DATA_TAG])
+@pytest.mark.parametrize("tag", LOOKED_UP_FACTS)
 @pytest.mark.parametrize("seen", ["other", None])
 def test_a_tag_that_says_otherwise_than_the_record_is_refused(
     store: Store, tags: dict[str, str], tag: str, seen: str | None
@@ -54,6 +66,23 @@ def test_a_record_that_was_changed_or_lost_is_refused(store: Store, tags: dict[s
     store.objects.clear()
     with pytest.raises(MissingObjectError):
         facts_of(NAME, tags, store)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("tag", sorted({*LOOKED_UP} - LOOKED_UP_FACTS.keys()))
+def test_a_tag_that_the_record_lacks_is_refused(
+    store: Store, tags: dict[str, str], tag: str
+) -> None:
+    with pytest.raises(IntegrityError, match=f"the tag {tag} of {NAME} is other, .* not set"):
+        facts_of(NAME, {**tags, tag: "other"}, store)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("content", [b"[]", b"1", b"\xff", b"{"])
+def test_an_object_under_its_right_digest_that_is_no_record_is_refused(
+    store: Store, content: bytes
+) -> None:
+    sha256 = keep_by_digest(store, FOLDER, content).sha256  # type: ignore[arg-type]
+    with pytest.raises(IntegrityError, match=f"{sha256}.json is no record of what"):
+        read_provenance(sha256, store)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seen", ["other", None])
