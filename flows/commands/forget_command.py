@@ -63,12 +63,14 @@ def _kept(settings: Settings, line: str) -> Kept:
     from tasks.registry.ledger import read_ledger
 
     tracking = Tracking(settings)
-    if line not in tracking.lines():
-        return Kept((), None, len(read_ledger(ObjectStore(settings), line)))
+    registered = line in tracking.lines()
     try:
-        entries = len(read_ledger(ObjectStore(settings), line, tracking))
+        records = tracking if registered else None
+        entries = len(read_ledger(ObjectStore(settings), line, records))
     except PromotionError:
         entries = None
+    if not registered:
+        return Kept((), None, entries)
     versions = tuple(sorted(tracking.versions(line)))
     return Kept(versions, tracking.aliases(line).get("production"), entries)
 
