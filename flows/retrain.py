@@ -8,7 +8,7 @@ from flows.own_line import check_own_line
 from tasks.records.registry import Decision
 from tasks.records.training import TrainingPlan
 from tasks.stages.drift import measure_drift
-from tasks.stages.evaluation import evaluate
+from tasks.stages.evaluation import evaluate, name_held_out
 from tasks.stages.fairness import assess, pin_swaps, score_counterfactuals
 from tasks.stages.ingestion import ingest, pin_source
 from tasks.stages.registry import (
@@ -18,7 +18,9 @@ from tasks.stages.registry import (
     find_reference,
     judge,
     promote,
+    record_look,
     register,
+    settle_look,
     stage,
 )
 from tasks.stages.reporting import write_report
@@ -75,6 +77,7 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
         weights = train(line, tokens, base_model, task_type, config.training)
 
         champion = find_champion(line, weights)
+        look = record_look(line, weights, name_held_out(data), config.policy)
         scores = evaluate(weights, data, champion, task_type, config.evaluation, snapshot)
         assessed = assess(scores, data, config.fairness)
         fairness = score_counterfactuals(
@@ -88,10 +91,11 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
     confirm_registered(version)
 
     staged = None
-    judgement = judge(config.policy, scores, fairness, staged)
+    judgement = judge(config.policy, scores, fairness, staged, look)
     if judgement.verdict is Verdict.PASS:
         staged = stage(version, weights, data, scores, config.staging)
-        judgement = judge(config.policy, scores, fairness, staged)
+        judgement = judge(config.policy, scores, fairness, staged, look)
+    settle_look(look, judgement)
 
     report = write_report(
         line, snapshot, data, representation, drift, tokens, base_model, weights, scores, fairness,

@@ -18,6 +18,8 @@ ALPHA = 0.05
 MAX_FAMILY = 20
 # Families whose gates are corrected for multiplicity: one gate a group, a swap or a slice.
 CORRECTED_FAMILIES = frozenset({"fairness", "counterfactual", "slice"})
+# Families that do not rest on held-out rows which an earlier look has read: their level is whole.
+UNSPENT_FAMILIES = frozenset({"staging", "fresh"})
 
 
 class Verdict(StrEnum):
@@ -120,7 +122,8 @@ class GateResult:
     """A gate, the estimate that it was judged on, and the verdict with its reason.
 
     Attributes:
-        confidence: of the interval (low, high): 0.95, or higher where Holm's correction asks it.
+        confidence: of the interval (low, high): 0.95, or higher where Holm's correction or the
+            looks at the held-out rows ask it.
 
     """
 
@@ -135,12 +138,64 @@ class GateResult:
     reason: str
 
 
-def judge(gates: Sequence[Gate], estimates: Iterable[Estimate]) -> tuple[GateResult, ...]:
+def look_share(since_pass: int) -> int:
+    """The number k for which a look at held-out rows is judged at the level ALPHA / k.
+
+    The j-th look since a candidate last passed has 1 / (j (j + 1)) of alpha: a half, a sixth, a
+    twelfth and so on, which sum to one however many looks there are (alpha-investing: Foster and
+    Stine 2008, doi:10.1111/j.1467-9868.2007.00643.x; by looks since the last discovery: Javanmard
+    and Montanari 2018, arXiv:1603.09000).
+
+    Args:
+        since_pass: j, from 1.
+
+    Raises:
+        ValueError: it is below 1.
+
+    """
+    if since_pass < 1:
+        raise ValueError(f"looks are counted from 1, and this is look {since_pass}")
+    return since_pass * (since_pass + 1)
+
+
+def ends_at(ladder: Sequence[tuple[float, float]], share: int) -> tuple[float, float] | None:
+    """The interval at confidence ``1 - ALPHA / share``; None where the ladder does not reach it.
+
+    Beyond the last rung an end moves on by as much for each factor of MAX_FAMILY as it does from
+    the first rung to the last: on a straight line over the logarithm of its tail. A logarithm of a
+    tail bends downwards wherever the density is log-concave (normal, Beta and Gamma distributions
+    of shapes from 1 up: Bagnoli and Bergstrom 2005, doi:10.1007/s00199-004-0514-4), so that the
+    true end lies further in. So no tail is asked of a bootstrap which its repeats cannot tell.
+
+    Args:
+        ladder: of an `Estimate`.
+        share: the number k that alpha is divided by, from 1.
+
+    """
+    if share <= len(ladder):
+        return ladder[share - 1]
+    if len(ladder) < MAX_FAMILY:
+        return None
+    steps = math.log(share / MAX_FAMILY) / math.log(MAX_FAMILY)
+    (first_low, first_high), (low, high) = ladder[0], ladder[MAX_FAMILY - 1]
+    return low - steps * max(first_low - low, 0.0), high + steps * max(high - first_high, 0.0)
+
+
+def judge(
+    gates: Sequence[Gate], estimates: Iterable[Estimate], look: int = 1
+) -> tuple[GateResult, ...]:
     """Judge every gate on its estimate, in the order of the gates.
 
     Gates of a corrected family are judged by Holm's step-down procedure (Holm 1979), written on
     intervals: while m gates of the family are unsettled, they are judged at ALPHA / m; those that
     are settled leave the family, and the others are judged again at a larger share.
+
+    Args:
+        gates: of the policy.
+        estimates: what was measured.
+        look: share of alpha of this look at the held-out rows, as `look_share` gives it: all
+            levels are divided by it but those of UNSPENT_FAMILIES.
+
     """
     by_name: dict[str, Estimate] = {}
     for estimate in estimates:
@@ -149,10 +204,13 @@ def judge(gates: Sequence[Gate], estimates: Iterable[Estimate]) -> tuple[GateRes
     results: dict[Gate, GateResult] = {}
     for family in dict.fromkeys(gate.family for gate in gates):
         members = list(dict.fromkeys(gate for gate in gates if gate.family == family))
+        spent = 1 if family in UNSPENT_FAMILIES else look
         if family in CORRECTED_FAMILIES:
-            results |= _judge_by_holm(members, by_name)
+            results |= _judge_by_holm(members, by_name, spent)
         else:
-            results |= {gate: _judge_one(gate, by_name.get(gate.metric), 1) for gate in members}
+            results |= {
+                gate: _judge_one(gate, by_name.get(gate.metric), 1, spent) for gate in members
+            }
     return tuple(results[gate] for gate in gates)
 
 
@@ -161,12 +219,16 @@ def _measured_twice(estimate: Estimate) -> Estimate:
     return undetermined(estimate.name, estimate.n, "two numbers were measured under this name")
 
 
-def _judge_by_holm(gates: list[Gate], by_name: dict[str, Estimate]) -> dict[Gate, GateResult]:
+def _judge_by_holm(
+    gates: list[Gate], by_name: dict[str, Estimate], look: int
+) -> dict[Gate, GateResult]:
     settled: dict[Gate, GateResult] = {}
     open_gates = gates
     while open_gates:
-        share = len(open_gates)
-        judged = {gate: _judge_one(gate, by_name.get(gate.metric), share) for gate in open_gates}
+        among = len(open_gates)
+        judged = {
+            gate: _judge_one(gate, by_name.get(gate.metric), among, look) for gate in open_gates
+        }
         decided = {
             gate: result
             for gate, result in judged.items()
@@ -179,27 +241,38 @@ def _judge_by_holm(gates: list[Gate], by_name: dict[str, Estimate]) -> dict[Gate
     return settled
 
 
-def _judge_one(gate: Gate, estimate: Estimate | None, share: int) -> GateResult:
-    """Judge a gate at confidence ``1 - ALPHA / share``."""
-    confidence = 1 - ALPHA / share
+def _judge_one(gate: Gate, estimate: Estimate | None, among: int, look: int) -> GateResult:
+    """Judge one of so many gates of a family at confidence ``1 - ALPHA / (among * look)``."""
+    confidence = 1 - ALPHA / (among * look)
     if estimate is None:
         reason = "nothing was measured under this name"
         return _result(gate, None, None, confidence, Verdict.UNDETERMINED, reason)
     if estimate.value is None or not estimate.ladder:
         reason = estimate.reason or "no value"
         return _result(gate, estimate, None, confidence, Verdict.UNDETERMINED, reason)
-    if share > len(estimate.ladder):
-        reason = f"a family of {share} gates is larger than {len(estimate.ladder)}"
-        return _result(gate, estimate, None, confidence, Verdict.UNDETERMINED, reason)
-    low, high = estimate.ladder[share - 1]
-    if not all(map(math.isfinite, (estimate.value, low, high))):
-        reason = "the number or its interval is not finite"
-        return _result(gate, estimate, None, confidence, Verdict.UNDETERMINED, reason)
-    if not low <= estimate.value <= high:
-        reason = f"the interval [{low:.4g}, {high:.4g}] does not hold the number itself"
-        return _result(gate, estimate, None, confidence, Verdict.UNDETERMINED, reason)
+    ends = _usable_ends(estimate.value, estimate.ladder, among, look)
+    if isinstance(ends, str):
+        return _result(gate, estimate, None, confidence, Verdict.UNDETERMINED, ends)
+    low, high = ends
     verdict, reason = _compare(gate, low, high)
     return _result(gate, estimate, (low, high), confidence, verdict, reason)
+
+
+def _usable_ends(
+    value: float, ladder: Sequence[tuple[float, float]], among: int, look: int
+) -> tuple[float, float] | str:
+    """The interval that a gate is judged on, or why there is none."""
+    if among > len(ladder):
+        return f"a family of {among} gates is larger than {len(ladder)}"
+    ends = ends_at(ladder, among * look)
+    if ends is None:
+        return f"its interval is made for {len(ladder)} shares of alpha, and not for {among * look}"
+    low, high = ends
+    if not all(map(math.isfinite, (value, low, high))):
+        return "the number or its interval is not finite"
+    if not low <= value <= high:
+        return f"the interval [{low:.4g}, {high:.4g}] does not hold the number itself"
+    return ends
 
 
 def _compare(gate: Gate, low: float, high: float) -> tuple[Verdict, str]:

@@ -339,6 +339,7 @@ def _show_entry(entry: LedgerEntry) -> None:
 
 def _show_decision(decision: Decision, run_url: str, production: int | None, *, same: bool) -> None:
     from tasks.reporting.gates import gate_table
+    from tasks.reporting.looks import look_sentences
 
     line = decision.line
     console.say()
@@ -349,7 +350,7 @@ def _show_decision(decision: Decision, run_url: str, production: int | None, *, 
             for r in gate_table(decision.judgement)
         ],
     )
-    for note in decision.judgement.notes:
+    for note in (*decision.judgement.notes, *look_sentences(decision.judgement)):
         console.say(note, "quiet")
     console.say()
     style: console.Style = "good" if decision.action == "promoted" else "bad"

@@ -1,12 +1,31 @@
 """The rows that a model is trained or tested on, as the evaluation reads them."""
 
+import tempfile
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.errors import DataError
+from infra.row_hashes import hashes_of, to_bytes
+from infra.store import ObjectStore, keep_by_digest
+from tasks.records.data import DataReport
+from tasks.records.looks import HeldOut
 from tasks.task_types.rows import CLUSTER, RowShape
+
+
+def name_held_out(data: DataReport, *, store: ObjectStore) -> HeldOut:
+    """Which rows the test split holds; the same rows have the same record.
+
+    Raises:
+        StoreError: the clean rows are missing, or the store does not answer.
+
+    """
+    with tempfile.TemporaryDirectory(prefix="held-out-") as folder:
+        clean = store.get_file(data.clean, Path(folder) / "clean.parquet")
+        test = pq.read_table(clean, columns=["row_id"], filters=[("split", "=", "test")])
+    content = to_bytes(hashes_of(test["row_id"].to_pylist()))
+    return HeldOut(keep_by_digest(store, "held-out", content, "u64"), len(content) // 8)
 
 
 def read_rows(clean: Path, split: str, shape: RowShape, *, extra: bool = False) -> pa.Table:

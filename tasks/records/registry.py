@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from infra.store import Artifact
 from tasks.records.identity import NOT_IDENTITY
+from tasks.records.looks import Look
 from tasks.verdicts import Estimate, GateResult, Verdict
 
 
@@ -55,12 +56,16 @@ class Judgement:
         gates: each gate with its number, interval, threshold and verdict.
         verdict: pass only if every gate passes.
         notes: what was not judged and why, for example that there is no champion.
+        look: at the held-out rows that the gates are judged on; None where none was recorded.
+        look_share: the number that alpha was divided by for this look; 1 where looks cost nothing.
 
     """
 
     gates: tuple[GateResult, ...]
     verdict: Verdict
     notes: tuple[str, ...] = ()
+    look: Look | None = None
+    look_share: int = 1
 
 
 @dataclass(frozen=True)

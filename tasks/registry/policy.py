@@ -5,9 +5,10 @@ from typing import Final
 
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
+from tasks.records.looks import Look
 from tasks.records.registry import Judgement, Staged
 from tasks.registry.settings import PolicySettings
-from tasks.verdicts import Gate, combine
+from tasks.verdicts import Gate, combine, look_share
 from tasks.verdicts import judge as judge_gates
 
 NO_CHAMPION: Final = (
@@ -17,7 +18,11 @@ NOT_STAGED: Final = "the gates on staging.* are asked when the registered artifa
 
 
 def judge_policy(
-    policy: PolicySettings, scores: Scores, fairness: Fairness, staged: Staged | None
+    policy: PolicySettings,
+    scores: Scores,
+    fairness: Fairness,
+    staged: Staged | None,
+    look: Look | None = None,
 ) -> Judgement:
     """Judge every gate of the policy on what was measured.
 
@@ -27,14 +32,24 @@ def judge_policy(
         fairness: how it treats groups.
         staged: how the registered artifact served; None before that, and then the gates on
             staging.* are left out. A judgement without them promotes nothing.
+        look: at the held-out rows; None where what is judged was not evaluated on any.
 
     """
+    share = share_of_look(policy, look)
     dropped = dict(_not_asked(scores, staged))
     gates = [gate for gate in policy.gates if gate.family not in dropped]
     served = staged.estimates if staged else ()
-    results = judge_gates(gates, (*scores.estimates, *fairness.estimates, *served))
+    results = judge_gates(gates, (*scores.estimates, *fairness.estimates, *served), share)
     left_out = [note for family, note in dropped.items() if _gates_of(policy, family)]
-    return Judgement(results, combine(result.verdict for result in results), tuple(left_out))
+    verdict = combine(result.verdict for result in results)
+    return Judgement(results, verdict, tuple(left_out), look, share)
+
+
+def share_of_look(policy: PolicySettings, look: Look | None) -> int:
+    """The number that alpha is divided by for a look, by the line's setting."""
+    if look is None or policy.looks.spending == "none":
+        return 1
+    return look_share(look.since_pass)
 
 
 def _not_asked(scores: Scores, staged: Staged | None) -> Iterator[tuple[str, str]]:

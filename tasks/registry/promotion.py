@@ -71,7 +71,7 @@ def promote_version(
     if not reason:
         _check_champion(state, version, champion, store, tracking)
         action, to_version = PROMOTED, version.version
-        reason = f"all {len(judgement.gates)} gates pass"
+        reason = f"all {len(judgement.gates)} gates pass{_at_no_cost(judgement)}"
     made = record(
         store,
         tracking,
@@ -101,6 +101,16 @@ def why_refused(judgement: Judgement, champion: Champion | None) -> str:
     if champion and NO_CHAMPION in judgement.notes:
         return f"it was judged as if there were no champion, and version {champion.version} is one"
     return ""
+
+
+def _at_no_cost(judgement: Judgement) -> str:
+    """Said in the ledger where the looks at the held-out rows were not paid for."""
+    if judgement.look is None or judgement.look_share > 1:
+        return ""
+    return (
+        f"; policy.looks.spending is none, and the held-out rows were looked at "
+        f"{judgement.look.earlier} times before"
+    )
 
 
 def _name(gate: GateResult) -> str:

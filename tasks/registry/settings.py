@@ -66,6 +66,18 @@ class StagingSettings(SettingsModel):
     )
 
 
+class LookSettings(SettingsModel):
+    """What the looks at a held-out split cost."""
+
+    spending: Literal["alpha_investing", "none"] = Field(
+        default="alpha_investing",
+        description="How the level of a gate follows from the looks that its held-out rows have "
+        "had. alpha_investing: the j-th look since a candidate last passed is judged at 1 - "
+        "0.05 / (j (j + 1)): 97.5%, then 99.17%, 99.58% and so on. none: each look at 95%, as if "
+        "it were the first; the report and the ledger say so.",
+    )
+
+
 class PolicySettings(SettingsModel):
     """The gates that a candidate must all pass before it takes over production."""
 
@@ -73,6 +85,9 @@ class PolicySettings(SettingsModel):
         description="Every gate of the line; a list of your own replaces the one of the task type "
         "whole. It must hold an at_least gate on quality.* or baseline.*, and "
         f"{SAME_PREDICTIONS}.",
+    )
+    looks: LookSettings = Field(
+        default=LookSettings(), description="What the looks at a held-out split cost."
     )
 
     @model_validator(mode="after")

@@ -14,7 +14,7 @@ from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.reporting.claims import unsupported_claims
 from tasks.reporting.data_section import DataEvidence
 from tasks.reporting.settings import CardSettings
-from tasks.verdicts import Estimate, GateResult, Verdict
+from tasks.verdicts import ALPHA, Estimate, GateResult, Verdict, ends_at
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 SHORT_DIGEST: Final = 12
@@ -158,6 +158,8 @@ def _stands_behind(estimate: Estimate | None, gate: GateResult) -> bool:
     # repr, since a number that is not finite is not equal to itself
     if estimate is None or repr((estimate.value, estimate.n)) != repr((gate.value, gate.n)):
         return False
-    return gate.low is None or (gate.low, gate.high) in {
-        (low, high) for low, high in estimate.ladder
-    }
+    if gate.low is None or (gate.low, gate.high) in set(map(tuple, estimate.ladder)):
+        return True
+    # Of a look beyond the rungs: which share of alpha it had follows from its confidence.
+    share = round(ALPHA / max(1 - gate.confidence, 1e-15))
+    return (gate.low, gate.high) == ends_at(estimate.ladder, max(share, 1))

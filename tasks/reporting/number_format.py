@@ -90,8 +90,10 @@ def p_value(value: float | None) -> str:
 
 
 def percent(confidence: float) -> str:
-    """A confidence level: 95%, 97.5%, 99.75%."""
-    return f"{100 * confidence:.4g}%"
+    """A confidence level: 95%, 97.5%, 99.75%, 99.9982%; never rounded to certainty."""
+    beyond = max(100 * (1 - confidence), 1e-12)
+    places = max(2, 1 - math.floor(math.log10(beyond)))
+    return f"{round(100 * confidence, places):.12g}%"
 
 
 def unit_of(name: str) -> str:

@@ -26,6 +26,7 @@ from tasks.reporting.estimates import EstimateRow, EstimateTable, estimate_row, 
 from tasks.reporting.evidence import Evidence, Source, check_evidence, sources_of
 from tasks.reporting.gates import SYMBOLS, GateRow, Headline, gate_table, headline
 from tasks.reporting.groups import GroupTable, group_tables, other_estimates
+from tasks.reporting.looks import LevelRow, level_rows, look_sentences
 from tasks.reporting.quality import (
     Cell,
     ClassTable,
@@ -89,6 +90,8 @@ class Page:
     data: DataSection
     staging: list[EstimateRow]
     sources: dict[str, Source]
+    looks: list[str]
+    levels: list[LevelRow]
 
 
 def build_page(evidence: Evidence) -> Page:
@@ -122,6 +125,8 @@ def build_page(evidence: Evidence) -> Page:
         data=build_data_section(evidence.data_evidence),
         staging=_staging(evidence.staged),
         sources=sources_of(evidence),
+        looks=look_sentences(evidence.judgement),
+        levels=level_rows(evidence.judgement),
     )
 
 

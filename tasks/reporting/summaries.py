@@ -12,6 +12,7 @@ from tasks.reporting.data_section import DataEvidence, data_headline, drift_row
 from tasks.reporting.funnel import data_funnel
 from tasks.reporting.gates import SYMBOLS, gate_table
 from tasks.reporting.groups import group_tables
+from tasks.reporting.looks import look_sentences
 from tasks.reporting.number_format import count, number
 from tasks.reporting.source_changes import SOURCE_HEADS, change_rows, source_rows
 from tasks.verdicts import Verdict
@@ -45,7 +46,8 @@ def gates_markdown(judgement: Judgement) -> str:
         )
         for gate in gate_table(judgement)
     ]  # fmt: skip
-    notes = "".join(f"\n- {plain(note)}" for note in judgement.notes)
+    said = (*judgement.notes, *look_sentences(judgement))
+    notes = "".join(f"\n- {plain(note)}" for note in said)
     return markdown_table(heads, rows) + (f"\n{notes}" if notes else "")
 
 

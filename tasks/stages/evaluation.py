@@ -5,8 +5,17 @@ from infra.tracking import open_tracking
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.records.data import DataReport, Snapshot
 from tasks.records.evaluation import Champion, Scores
+from tasks.records.looks import HeldOut
 from tasks.records.training import Weights
 from tasks.stages.caching import cached_stage
+
+
+@cached_stage()
+def name_held_out(data: DataReport) -> HeldOut:
+    """Name the rows of the test split."""
+    from tasks.evaluation.held_out import name_held_out as name
+
+    return name(data, store=open_store())
 
 
 @cached_stage(gpu=True)

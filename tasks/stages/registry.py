@@ -1,10 +1,13 @@
 """Registration, the staging check, the policy, promotion and rollback."""
 
+from prefect.runtime import flow_run
+
 from infra.store import open_store
 from infra.tracking import open_tracking
 from tasks.records.data import DataReference, DataReport, Snapshot
 from tasks.records.evaluation import Champion, Scores
 from tasks.records.fairness import Fairness
+from tasks.records.looks import HeldOut, Look
 from tasks.records.registry import (
     Decision,
     Judgement,
@@ -69,13 +72,36 @@ def confirm_registered(version: Version) -> None:
 
 
 @look_up
+def record_look(line: str, weights: Weights, held_out: HeldOut, policy: PolicySettings) -> Look:
+    """Record that the candidate is evaluated on the held-out rows, before it is."""
+    from tasks.registry.looks import record_look as record
+
+    return record(
+        line, weights.artifact.sha256, held_out, policy.gates, str(flow_run.id or ""),
+        store=open_store(), tracking=open_tracking(),
+    )  # fmt: skip
+
+
+@look_up
+def settle_look(look: Look, judgement: Judgement) -> None:
+    """Set what the look came to."""
+    from tasks.registry.looks import settle_look as settle
+
+    settle(look, judgement, open_tracking())
+
+
+@look_up
 def judge(
-    policy: PolicySettings, scores: Scores, fairness: Fairness, staged: Staged | None
+    policy: PolicySettings,
+    scores: Scores,
+    fairness: Fairness,
+    staged: Staged | None,
+    look: Look,
 ) -> Judgement:
     """Judge every gate of the policy; a verdict is never taken from a cache."""
     from tasks.registry.policy import judge_policy
 
-    return judge_policy(policy, scores, fairness, staged)
+    return judge_policy(policy, scores, fairness, staged, look)
 
 
 @cached_stage()

@@ -1,6 +1,7 @@
 """Verdicts fail closed, and Holm's procedure on intervals is Holm's procedure."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from scipy import stats
 
-from tasks.resampling import holm, tail_quantiles
+from tasks.resampling import Ladder, exact_ladder, holm, tail_quantiles
 from tasks.verdicts import (
     ALPHA,
     MAX_FAMILY,
@@ -17,8 +19,10 @@ from tasks.verdicts import (
     Gate,
     Verdict,
     combine,
+    ends_at,
     exact,
     judge,
+    look_share,
     undetermined,
 )
 
@@ -237,3 +241,80 @@ def test_a_gate_may_name_any_label_or_group(name: str) -> None:
 def test_a_gate_that_cannot_judge_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         Gate.model_validate(wrong)
+
+
+def test_however_many_looks_there_are_they_spend_alpha_once() -> None:
+    shares = [1 / look_share(look) for look in range(1, 10_001)]
+    assert shares[:3] == [1 / 2, 1 / 6, 1 / 12]
+    assert sum(shares) == pytest.approx(1 - 1 / 10_001)
+    with pytest.raises(ValueError, match="from 1"):
+        look_share(0)
+
+
+def test_a_look_divides_every_level_but_those_of_rows_it_did_not_read() -> None:
+    names = ["quality.f", "champion.f_gain", "fairness.a.x", "fairness.a.y", "staging.s", "fresh.f"]
+    asked = [Gate(metric=name, at_least=0.0) for name in names]
+    results = judge(asked, [wide(name, 0.0, 0.5) for name in names], look=6)
+    shares = [6, 6, 12, 12, 1, 1]
+    assert [r.confidence for r in results] == pytest.approx([1 - ALPHA / k for k in shares])
+    rungs = wide("quality.f", 0.0, 0.5).ladder
+    assert [(r.low, r.high) for r in results] == [rungs[k - 1] for k in shares]
+
+
+@given(st.lists(gates, max_size=4), st.lists(estimates, max_size=4), st.integers(1, 3_000))
+def test_a_later_look_never_turns_a_non_pass_into_a_pass(
+    asked: list[Gate], measured: list[Estimate], look: int
+) -> None:
+    first, later = judge(asked, measured), judge(asked, measured, look)
+    for one, other in zip(first, later, strict=True):
+        assert other.verdict in {one.verdict, Verdict.UNDETERMINED}
+
+
+def ladder_of(low: Callable[[float], float], high: Callable[[float], float]) -> Ladder:
+    tails = [ALPHA / 2 / k for k in range(1, MAX_FAMILY + 1)]
+    return tuple((low(tail), high(tail)) for tail in tails)
+
+
+@pytest.mark.parametrize(
+    "distribution",
+    [
+        stats.norm(0, 1),
+        stats.gamma(1),
+        stats.gamma(3),
+        stats.beta(1, 208),
+        stats.beta(5, 205),
+        stats.beta(200, 10),
+        stats.gumbel_r(),
+    ],
+    ids=lambda one: f"{one.dist.name}{one.args}",
+)
+@pytest.mark.parametrize("share", [21, 42, 110, 2_756, 55_120])
+def test_ends_beyond_the_ladder_lie_beyond_the_true_ones(
+    distribution: "stats._distn_infrastructure.rv_frozen", share: int
+) -> None:
+    ladder = ladder_of(distribution.ppf, distribution.isf)
+    ends = ends_at(ladder, share)
+    assert ends
+    tail = ALPHA / 2 / share
+    assert ends[0] <= distribution.ppf(tail) + 1e-9
+    assert ends[1] >= distribution.isf(tail) - 1e-9
+    if share <= 110:  # and not by much: what a line's next weeks are judged at
+        reach = distribution.isf(tail) - distribution.median()
+        assert ends[1] - distribution.median() <= 1.06 * reach
+
+
+def test_the_exact_ends_of_a_share_lie_within_those_beyond_the_ladder() -> None:
+    for hits, rows in ((0, 209), (3, 209), (100, 209), (206, 209), (209, 209)):
+        ends = ends_at(exact_ladder(hits, rows), 2_756)
+        assert ends
+        tail = ALPHA / 2 / 2_756
+        assert ends[0] <= (stats.beta(hits, rows - hits + 1).ppf(tail) if hits else 0.0)
+        assert ends[1] >= (stats.beta(hits + 1, rows - hits).isf(tail) if hits < rows else 1.0)
+
+
+def test_of_a_short_ladder_no_further_end_is_made_up() -> None:
+    short = replace(wide("quality.f", 0.6, 0.01), ladder=((0.59, 0.61),) * 3)
+    (result,) = judge([GATE], [short], look=6)
+    assert result.verdict is Verdict.UNDETERMINED
+    assert "3 shares of alpha, and not for 6" in result.reason
+    assert judge([GATE], [exact("quality.f", 0.9, 10)], look=10**6)[0].verdict is Verdict.PASS
