@@ -23,8 +23,8 @@ from tasks.ingestion.row_ids import digests_of
 from tasks.ingestion.splits import SplitSettings, splits_of
 from tasks.records.data import SPLITS
 from tasks.task_types.row_shapes import shape_of
+from tasks.text_normalisation import normalise
 from tasks.validation.leakage.finding import find_leaks
-from tasks.validation.leakage.normalisation import normalise
 from tasks.validation.leakage.settings import LeakageSettings
 
 ROWS = 1_000_000

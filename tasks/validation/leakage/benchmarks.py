@@ -17,13 +17,13 @@ from infra.errors import DataError
 from infra.local_files import check_regular
 from infra.store import HASH_CHUNK_BYTES, ObjectStore
 from tasks.records.data import SourceFile
+from tasks.text_normalisation import normalise
 from tasks.validation.leakage.hashing import (
     Flags,
     Hashes,
     hash_ngrams,
     hash_strings,
 )
-from tasks.validation.leakage.normalisation import normalise
 from tasks.validation.leakage.settings import BenchmarkSettings, LeakageSettings
 
 _S3_SCHEME: Final = "s3://"

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.validation.leakage.normalisation import WORDLESS_SCRIPTS
+from tasks.text_normalisation import WORDLESS_SCRIPTS
 
 Hashes: TypeAlias = NDArray[np.uint64]
 Positions: TypeAlias = NDArray[np.int64]

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from tasks.records.data import SPLITS
 from tasks.task_types.rows import Column, RowShape, texts_of
+from tasks.text_normalisation import normalise
 from tasks.validation.leakage.benchmarks import Benchmark, find_shared
 from tasks.validation.leakage.columns import NumberColumn
 from tasks.validation.leakage.hashing import MISSING, Hashes, Positions, hash_strings
-from tasks.validation.leakage.normalisation import normalise
 from tasks.validation.leakage.settings import LeakageSettings
 from tasks.validation.leakage.signatures import choose_bands, hash_bands, sign, sketch
 

@@ -15,8 +15,8 @@ import pytest
 from benchmarks.corpus import sentences
 from tasks.records.data import SPLITS
 from tasks.task_types.row_shapes import ROW_SHAPES, shape_of
+from tasks.text_normalisation import normalise
 from tasks.validation.leakage.finding import COLUMNS, Leaks, find_leaks
-from tasks.validation.leakage.normalisation import normalise
 from tasks.validation.leakage.settings import LeakageSettings
 from tests.unit.validation.leakage.conftest import Write
 

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.text_normalisation import normalise
 from tasks.validation.leakage.columns import NumberColumn, find_repeated
 from tasks.validation.leakage.hashing import MISSING, hash_ngrams, hash_shingles, hash_strings
-from tasks.validation.leakage.normalisation import normalise
 
 TEXTS = st.lists(st.text(st.sampled_from("ab 物流cd"), max_size=12), max_size=8)
 

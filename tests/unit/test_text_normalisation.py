@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.validation.leakage.normalisation import normalise
+from tasks.text_normalisation import normalise
 
 
 @pytest.mark.parametrize(
