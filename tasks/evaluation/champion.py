@@ -1,4 +1,4 @@
-"""The version in production, asked the candidate's test rows."""
+"""A registered version, in production or the anchor, asked the candidate's test rows."""
 
 import hashlib
 import json
@@ -44,9 +44,13 @@ class ScoringInputs:
 
 
 def fetch_champion(
-    champion: Champion, folder: Path, store: ObjectStore, tracking: Tracking
+    champion: Champion,
+    folder: Path,
+    store: ObjectStore,
+    tracking: Tracking,
+    comparator: str = "champion",
 ) -> Path | Comparator:
-    """Download the champion from the registry.
+    """Download the champion, or the anchor, from the registry.
 
     A champion whose files are not those that were proven is no comparator: a weaker model in its
     place would let a candidate pass that is worse than production was.
@@ -67,7 +71,7 @@ def fetch_champion(
         return tracking.model_of(artifact, champion.line, champion.version)
     except TrackingError as error:
         tracking.aliases(champion.line)  # raises if it is the server that fails
-        return Comparator("champion", reason=f"the champion cannot be fetched: {error}")
+        return Comparator(comparator, reason=f"the {comparator} cannot be fetched: {error}")
 
 
 def _check(champion: Champion, artifact: Path, store: ObjectStore) -> None:
@@ -79,8 +83,13 @@ def _check(champion: Champion, artifact: Path, store: ObjectStore) -> None:
         check_weights(name, artifact, weights, store)
 
 
-def run_champion(champion: Champion, asked: ScoringInputs, folder: Path | Comparator) -> Comparator:
-    """What the champion says of the test rows; texts are cut as they are where it serves.
+def run_champion(
+    champion: Champion,
+    asked: ScoringInputs,
+    folder: Path | Comparator,
+    comparator: str = "champion",
+) -> Comparator:
+    """What the champion, or the anchor, says of test rows; texts are cut as where it serves.
 
     A champion that cannot be compared is a comparator that says nothing, with the reason, so that
     every gate on it is undetermined. One with another tokenizer reads the texts with its own;
@@ -91,6 +100,7 @@ def run_champion(champion: Champion, asked: ScoringInputs, folder: Path | Compar
         asked: the test rows, and what the candidate is.
         folder: the champion's model as transformers saves it, with the tokenizer; or what
             `fetch_champion` gave in its place.
+        comparator: family of the estimates.
 
     """
     if isinstance(folder, Comparator):
@@ -100,7 +110,7 @@ def run_champion(champion: Champion, asked: ScoringInputs, folder: Path | Compar
         known, ours = model_labels(folder), model_labels(asked.candidate)
         if set(known) != set(ours):
             reason = f"{name} knows the labels {sorted(known)}, the candidate {sorted(ours)}"
-            return Comparator("champion", reason=reason)
+            return Comparator(comparator, reason=reason)
         length = longest_text(folder, load_tokenizer(folder))
         limits = replace(asked.limits, max_length=length)
         examiner = examiner_of(asked.task_type, asked.labels, limits)
@@ -108,8 +118,8 @@ def run_champion(champion: Champion, asked: ScoringInputs, folder: Path | Compar
         measured = examiner.measure(asked.rows, answers)
         same = vocabulary_digest(folder) == vocabulary_digest(asked.candidate)
     except (AssaylineError, OSError, ValueError, KeyError, RuntimeError) as error:
-        return Comparator("champion", reason=f"{name} cannot be asked: {error}")
-    return Comparator("champion", answers, measured, same_vocabulary=same)
+        return Comparator(comparator, reason=f"{name} cannot be asked: {error}")
+    return Comparator(comparator, answers, measured, same_vocabulary=same)
 
 
 def model_labels(folder: Path) -> tuple[str, ...]:

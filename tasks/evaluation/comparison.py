@@ -1,10 +1,12 @@
 """The candidate against another model on the same rows."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.evaluation.intervals import Drawn, Quantity, draw, gain_of, levels
 from tasks.evaluation.settings import EvaluationSettings
@@ -17,6 +19,8 @@ from tasks.verdicts import ALPHA, Estimate, Verdict, undetermined
 # More rows than this many times those there are: the gain lies on the threshold, as far as one
 # can tell, and no number of rows is worth naming.
 MAX_TIMES_THE_ROWS = 1_000
+# How the candidate's own metric on the rows of a comparison is named: champion.candidate.accuracy.
+CANDIDATE: Final = "candidate"
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,13 @@ class Comparator:
     """What another model says of the test rows.
 
     Attributes:
-        name: family of the estimates: ``baseline`` or ``champion``.
+        name: family of the estimates: ``baseline``, ``champion`` or ``anchor``.
         answers: Arrow table, as the task type's predict gives it; None where it says nothing.
         measured: of these answers.
         reason: why it says nothing; empty otherwise.
         same_vocabulary: whether its tokenizer has the candidate's tokens.
+        shared: the test rows that it is compared on, where these are not all; answers and measured
+            are of these.
 
     """
 
@@ -37,6 +43,23 @@ class Comparator:
     measured: Measured | None = None
     reason: str = ""
     same_vocabulary: bool = True
+    shared: "Shared | None" = None
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Some of N test rows, and what the candidate comes to on them.
+
+    Attributes:
+        kept: whether each test row is one of them, (N,).
+        ours: the candidate's answers to them, measured.
+        units: what is drawn of them.
+
+    """
+
+    kept: NDArray[np.bool_]
+    ours: Measured
+    units: Units
 
 
 @dataclass(frozen=True)
@@ -45,6 +68,8 @@ class _Pair:
     ours: Measure
     theirs: Measure | None
     reason: str
+    measured: Measured
+    units: Units
 
 
 def compare(
@@ -54,11 +79,9 @@ def compare(
 
     All models are drawn with the same rows, so that what is hard for all of them cancels out.
     """
-    pairs = [pair for comparator in comparators for pair in _pairs(ours, comparator)]
-    gains = _gains(pairs, units, settings)
-    tests = [
-        _test(pair, ours, drawn, units, settings) for pair, drawn in zip(pairs, gains, strict=True)
-    ]
+    pairs = [pair for comparator in comparators for pair in _pairs(ours, comparator, units)]
+    gains = _gains(pairs, settings)
+    tests = [_test(pair, drawn, settings) for pair, drawn in zip(pairs, gains, strict=True)]
     told = [p for _, p in tests if p is not None]
     adjusted = iter(holm(told))
     corrected = [None if p is None else next(adjusted) for _, p in tests]
@@ -73,10 +96,12 @@ def compare(
             pairs, gains, tests, corrected, zip(better, no_worse, strict=True), strict=True
         )
     )
-    return _own_levels(pairs, units, settings) + [d.estimate for d in gains], comparisons
+    return _own_levels(pairs, settings) + [d.estimate for d in gains], comparisons
 
 
-def _pairs(ours: Measured, comparator: Comparator) -> list[_Pair]:
+def _pairs(ours: Measured, comparator: Comparator, units: Units) -> list[_Pair]:
+    if comparator.shared:
+        ours, units = comparator.shared.ours, comparator.shared.units
     by_name = {one.name: one for one in comparator.measured.measures} if comparator.measured else {}
     own = {one.name: one for one in ours.measures}
     pairs = []
@@ -88,27 +113,38 @@ def _pairs(ours: Measured, comparator: Comparator) -> list[_Pair]:
                 f"{name} counts tokens, and the {comparator.name} has another tokenizer; a metric "
                 "by byte or by text would compare them"
             )
-        pairs.append(_Pair(comparator, own[name], theirs, reason))
+        pairs.append(_Pair(comparator, own[name], theirs, reason, ours, units))
     return pairs
 
 
-def _own_levels(
-    pairs: Sequence[_Pair], units: Units, settings: EvaluationSettings
-) -> list[Estimate]:
-    """A comparator's own leading metrics."""
-    told = [(pair.comparator.name, pair.theirs) for pair in pairs if pair.theirs]
-    made = {
-        estimate.name: estimate for estimate in levels(told, units, settings.repeats, settings.seed)
-    }
-    names = [(f"{pair.comparator.name}.{pair.ours.name}", pair) for pair in pairs]
-    return [
-        made.get(name) or undetermined(name, pair.ours.rows, pair.reason) for name, pair in names
-    ]
+def _own_levels(pairs: Sequence[_Pair], settings: EvaluationSettings) -> list[Estimate]:
+    """A comparator's own leading metrics; of some of the rows, the candidate's on these as well."""
+    made: dict[str, Estimate] = {}
+    for units in {id(pair.units): pair.units for pair in pairs}.values():
+        told = [
+            one
+            for pair in pairs
+            if pair.units is units and pair.theirs
+            for one in _told(pair, pair.theirs)
+        ]
+        found = levels(told, units, settings.repeats, settings.seed)
+        made |= {estimate.name: estimate for estimate in found}
+    for pair in pairs:
+        name = f"{pair.comparator.name}.{pair.ours.name}"
+        made.setdefault(name, undetermined(name, pair.ours.rows, pair.reason))
+    return list(made.values())
 
 
-def _gains(pairs: Sequence[_Pair], units: Units, settings: EvaluationSettings) -> list[Drawn]:
+def _told(pair: _Pair, theirs: Measure) -> Iterator[tuple[str, Measure]]:
+    family = pair.comparator.name
+    yield family, theirs
+    if pair.comparator.shared:
+        yield f"{family}.{CANDIDATE}", pair.ours
+
+
+def _gains(pairs: Sequence[_Pair], settings: EvaluationSettings) -> list[Drawn]:
     quantities: list[Quantity] = [
-        gain_of(pair.comparator.name, pair.ours, pair.theirs, units)
+        gain_of(pair.comparator.name, pair.ours, pair.theirs, pair.units)
         for pair in pairs
         if pair.theirs and not pair.reason
     ]
@@ -125,11 +161,10 @@ def _gains(pairs: Sequence[_Pair], units: Units, settings: EvaluationSettings) -
     ]
 
 
-def _test(
-    pair: _Pair, ours: Measured, drawn: Drawn, units: Units, settings: EvaluationSettings
-) -> tuple[str, float | None]:
+def _test(pair: _Pair, drawn: Drawn, settings: EvaluationSettings) -> tuple[str, float | None]:
     """The test that suits the metric, and its p-value."""
-    theirs, comparator = pair.theirs, pair.comparator.measured
+    ours, theirs, comparator = pair.measured, pair.theirs, pair.comparator.measured
+    units = pair.units
     if drawn.estimate.value is None or theirs is None or comparator is None:
         return "", None
     if not units.clustered and _is_share(pair.ours, ours) and _is_share(theirs, comparator):

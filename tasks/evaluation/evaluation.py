@@ -11,7 +11,15 @@ import pyarrow.parquet as pq
 
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
-from tasks.evaluation.champion import ScoringInputs, fetch_champion, run_champion
+from tasks.evaluation.champion import ScoringInputs
+from tasks.evaluation.compared_versions import (
+    CHAMPION,
+    ask_version,
+    fetch_versions,
+    is_champion,
+    on_all_rows,
+    under_both_names,
+)
 from tasks.evaluation.comparison import Comparator, compare
 from tasks.evaluation.features import read_sources, with_features
 from tasks.evaluation.held_out import read_rows
@@ -19,7 +27,7 @@ from tasks.evaluation.intervals import levels
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.evaluation.slice_results import measure_slices
 from tasks.records.data import DataReport, Snapshot
-from tasks.records.evaluation import Champion, Scores
+from tasks.records.evaluation import Champion, ComparedVersion, Scores
 from tasks.records.training import Weights
 from tasks.resampling import Floats
 from tasks.resampling_units import units_of_table
@@ -42,8 +50,9 @@ def evaluate_weights(
     store: ObjectStore,
     tracking: Tracking,
     snapshot: Snapshot | None = None,
+    anchor: Champion | None = None,
 ) -> Scores:
-    """Measure candidate, baseline and champion on the test rows.
+    """Measure candidate, baseline, champion and anchor on the test rows.
 
     Args:
         weights: the candidate.
@@ -54,11 +63,12 @@ def evaluate_weights(
         store: holds the artifacts.
         tracking: holds the champion.
         snapshot: says which file each row came from, for slices by source.
+        anchor: the best version that was ever in production; None where there is none.
 
     Raises:
         DataError: the test or training split is empty, or a label is outside the label set.
         SettingsError: the task type is not known.
-        IntegrityError: the champion's files are not those that were proven.
+        IntegrityError: the champion's or the anchor's files are not those that were proven.
         StoreError, TrackingError: a server does not answer, or an artifact of the candidate is
             missing.
         TrainingError: the candidate's scores are no numbers.
@@ -69,22 +79,27 @@ def evaluate_weights(
     with tempfile.TemporaryDirectory(prefix="evaluate-") as name:
         work = Path(name)
         # Before the hours of scoring, which would be lost if MLflow were away after them.
-        champions_model = champion and fetch_champion(champion, work / "champion", store, tracking)
+        fetched = fetch_versions(champion, anchor, work, store, tracking)
         clean = store.get_file(data.clean, work / "clean.parquet")
         test = read_rows(clean, "test", shape, extra=True)
         model = store.get_folder(weights.artifact, work / "candidate")
         answers = examiner.predict(model, test)
         measured = examiner.measure(test, answers)
-        comparators = [_baseline(examiner, read_rows(clean, "train", shape), test)]
-        if champion and champions_model:
-            asked = ScoringInputs(task_type, test, data.labels, limits, model)
-            comparators.append(run_champion(champion, asked, champions_model))
+        baseline = _baseline(examiner, read_rows(clean, "train", shape), test)
+        asked = ScoringInputs(task_type, test, data.labels, limits, model)
+        told = [
+            ask_version(each, asked, examiner, answers, data, clean, settings, store)
+            for each in fetched
+        ]
         sources = read_sources(snapshot, store, work) if snapshot else None
         features = with_features(test, shape, model, sources)
     units = units_of_table(
         test, cluster=CLUSTER if settings.by_cluster else None, seed=settings.seed
     )
+    comparators, versions = [baseline, *(one for one, _ in told)], [record for _, record in told]
     gains, comparisons = compare(measured, comparators, units, settings)
+    if is_champion(anchor, champion):
+        gains, comparisons, versions = under_both_names(gains, comparisons, versions)
     by_slice, slices = measure_slices(features, shape, measured, units, settings)
     named = [("quality", one) for one in measured.measures]
     estimates = [*levels(named, units, settings.repeats, settings.seed), *gains]
@@ -96,10 +111,16 @@ def evaluate_weights(
         confusion=measured.confusion,
         calibration=measured.calibration,
         champion_version=champion.version if champion else None,
-        champion_note=comparators[-1].reason if champion else NO_CHAMPION,
+        champion_note=_note(versions) if champion else NO_CHAMPION,
         comparisons=comparisons,
         slices=slices,
+        versions=tuple(versions),
+        anchor_version=anchor.version if anchor else None,
     )
+
+
+def _note(versions: Sequence[ComparedVersion]) -> str:
+    return next(one.reason for one in versions if one.comparator == CHAMPION)
 
 
 def _baseline(examiner: Examiner, train: pa.Table, test: pa.Table) -> Comparator:
@@ -133,10 +154,13 @@ def _comparator_columns(comparator: Comparator, answers: pa.Table) -> dict[str, 
     """A comparator's row scores and, where the candidate's answers have such, its predictions."""
     scores: Floats | None = comparator.measured.row_scores if comparator.measured else None
     nothing = pa.nulls(answers.num_rows, pa.float64())
-    columns = {f"{comparator.name}_row_score": nothing if scores is None else pa.array(scores)}
+    told = nothing if scores is None else on_all_rows(pa.array(scores), comparator)
+    columns = {f"{comparator.name}_row_score": told}
     if "predicted" in answers.column_names:
         kind = answers.schema.field("predicted").type
         said = comparator.answers["predicted"] if isinstance(comparator.answers, pa.Table) else None
-        predicted = pa.nulls(answers.num_rows, kind) if said is None else said.cast(kind)
+        predicted = pa.nulls(answers.num_rows, kind)
+        if said is not None:
+            predicted = on_all_rows(said.cast(kind), comparator)
         columns[f"{comparator.name}_predicted"] = predicted
     return columns

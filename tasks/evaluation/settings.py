@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field, FiniteFloat, field_validator
 
 from infra.settings_models import SettingsModel, WrongSetting, refuse
+from tasks.evaluation.comparison_settings import ComparisonSettings
 from tasks.row_expressions import check_expression
 from tasks.verdicts import MAX_FAMILY
 
@@ -84,4 +85,8 @@ class EvaluationSettings(SettingsModel):
     )
     slices: SliceSettings = Field(
         default=SliceSettings(), description="Parts of the test rows that are measured apart."
+    )
+    comparison: ComparisonSettings = Field(
+        default=ComparisonSettings(),
+        description="On which rows the candidate is compared with registered versions.",
     )

@@ -8,12 +8,14 @@ from tasks.verdicts import Estimate, Verdict
 
 @dataclass(frozen=True)
 class Champion:
-    """The version that a candidate is compared with.
+    """A version that a candidate is compared with: the one in production, or the anchor.
 
     Attributes:
         weights_sha256: digest of the weights that it was made of.
         manifest_sha256: digest of the list of its registered files; empty where it has none.
         weights_uri: where its weights lie; empty where no tag says so.
+        data_sha256: digest of the clean rows that it was made with; empty where nothing says so.
+        data_uri: where these rows lie; empty likewise.
 
     """
 
@@ -22,6 +24,29 @@ class Champion:
     weights_sha256: str
     manifest_sha256: str = field(default="", compare=False)
     weights_uri: str = field(default="", compare=False)
+    data_sha256: str = field(default="", compare=False)
+    data_uri: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class ComparedVersion:
+    """A registered version that the candidate was compared with, and on which test rows.
+
+    Attributes:
+        comparator: ``champion`` or ``anchor``.
+        rows: test rows that both were compared on; 0 where they were not.
+        rows_left_out: test rows that the version was trained or selected on.
+        note: what is to be known of these rows; empty where they are all.
+        reason: why it is not compared; empty where it is.
+
+    """
+
+    comparator: str
+    version: int
+    rows: int
+    rows_left_out: int = 0
+    note: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,7 +75,7 @@ class Comparison:
     """The candidate against another model on the same test rows, in one metric.
 
     Attributes:
-        comparator: ``baseline`` or ``champion``.
+        comparator: ``baseline``, ``champion`` or ``anchor``.
         gain: how much better the candidate is.
         test: how the p-value was made; empty where there is none.
         p_value: two-sided, of the hypothesis that both are as good.
@@ -104,14 +129,19 @@ class Scores:
             what the task type's predict gives, answer among it (of classification label and
             predicted as class ids, and probabilities); the same of the comparators that say
             something as baseline_row_score, champion_row_score and, where there are such,
-            baseline_predicted and champion_predicted, null where a comparator says nothing.
-        estimates: quality.*, baseline.*, champion.* and slice.* with intervals.
+            baseline_predicted and champion_predicted, null where a comparator says nothing or was
+            trained on the row.
+        estimates: quality.*, baseline.*, champion.*, anchor.* and slice.* with intervals.
         confusion: counts, confusion[true][predicted]; empty for a task type without classes.
         calibration: (mean confidence, accuracy, rows) of each bin with rows; empty likewise.
         champion_version: None where there is no champion.
         champion_note: why there is no comparison, where there is none.
         comparisons: with each comparator in each leading metric.
         slices: parts of the test rows, those found by searching last.
+        versions: the champion and the anchor, where there are such, with the rows that each was
+            compared on.
+        anchor_version: None where there is none. Where it is the champion, the comparison is made
+            once, and stands under both names.
 
     """
 
@@ -125,3 +155,5 @@ class Scores:
     champion_note: str
     comparisons: tuple[Comparison, ...] = ()
     slices: tuple[SliceResult, ...] = ()
+    versions: tuple[ComparedVersion, ...] = ()
+    anchor_version: int | None = None

@@ -26,11 +26,12 @@ def evaluate(
     task_type: str,
     settings: EvaluationSettings,
     snapshot: Snapshot | None = None,
+    anchor: Champion | None = None,
 ) -> Scores:
-    """Score the test rows with candidate, baseline and champion, and measure all three."""
+    """Score the test rows with candidate, baseline, champion and anchor, and measure all four."""
     from tasks.evaluation.evaluation import evaluate_weights
 
     return evaluate_weights(
         weights, data, champion, task_type, settings,
-        store=open_store(), tracking=open_tracking(), snapshot=snapshot,
+        store=open_store(), tracking=open_tracking(), snapshot=snapshot, anchor=anchor,
     )  # fmt: skip

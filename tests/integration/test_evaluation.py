@@ -5,7 +5,7 @@ import io
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,14 +29,18 @@ from infra.registered_artifacts import keep_manifest
 from infra.settings import Settings
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
+from tasks.evaluation.comparison_settings import ComparisonSettings
 from tasks.evaluation.evaluation import NO_CHAMPION, evaluate_weights
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.fairness.assessment import assess_scores
 from tasks.fairness.settings import FairnessSettings
+from tasks.ingestion.splits import SplitSettings, splits_of
 from tasks.records.data import DataReport, Snapshot
 from tasks.records.evaluation import Champion, Scores
+from tasks.records.fairness import Fairness
 from tasks.records.training import Weights
-from tasks.verdicts import Estimate, Verdict
+from tasks.reporting.claims import unsupported_claims
+from tasks.verdicts import Estimate, Gate, Verdict, judge
 from tests.conftest import NO_LEAKS, free_port
 
 LABELS = ("bad", "good")
@@ -195,11 +199,14 @@ class WithChampion(Tracking):
         return folder
 
 
-def champion_in(folder: Path, store: ObjectStore, tmp_path: Path) -> Champion:
+def champion_in(
+    folder: Path, store: ObjectStore, tmp_path: Path, made_with: Artifact | None = None
+) -> Champion:
     """The champion that this folder is, with the manifest of what is downloaded of it."""
     shutil.copytree(folder, tmp_path / "registered" / "model")
     manifest = keep_manifest(to_bytes(list_files(tmp_path / "registered")), store)
-    return Champion("films", 3, "", manifest)
+    rows = made_with or put_clean(store)
+    return Champion("films", 3, "", manifest, data_sha256=rows.sha256, data_uri=rows.uri)
 
 
 def test_a_champion_is_asked_the_same_rows(
@@ -417,3 +424,127 @@ def test_importing_the_tasks_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def split_by(salt: str, texts: Sequence[str]) -> list[str]:
+    """The split of each text, as the ingestion has it."""
+    digests = [hashlib.sha256((salt + text).encode()).digest() for text in texts]
+    numbers = np.array([list(digest) for digest in digests], dtype=np.uint8)
+    return list(splits_of(numbers, SplitSettings(salt=salt)).to_pylist())
+
+
+@dataclass(frozen=True)
+class Resalted:
+    """Clean rows under another salt than that of the champion, which learned its rows by heart.
+
+    Attributes:
+        now: the candidate's rows.
+        before: the champion's.
+        seen: test rows of now that the champion was trained or selected on.
+        unseen: the others.
+
+    """
+
+    now: Artifact
+    before: Artifact
+    seen: int
+    unseen: int
+
+
+@pytest.fixture(scope="module")
+def resalted(store: ObjectStore) -> Resalted:
+    """The labels of what the champion learned are such as the contrary model says."""
+    table = pq.read_table(io.BytesIO(store.get_bytes(put_clean(store, rows=600).uri)))
+    texts = table["text"].to_pylist()
+    old, new = split_by("", texts), split_by("2027", texts)
+    learnt = [split != "test" for split in old]
+    other = {"good": "bad", "bad": "good"}
+    labels = [
+        other[label] if known else label
+        for label, known in zip(table["label"].to_pylist(), learnt, strict=True)
+    ]
+    table = table.set_column(2, "label", pa.array(labels))
+    stored = []
+    for splits in (new, old):
+        buffer = io.BytesIO()
+        pq.write_table(table.set_column(3, "split", pa.array(splits)), buffer)
+        uri = store.uri("clean", f"{hashlib.sha256(buffer.getvalue()).hexdigest()}.parquet")
+        stored.append(store.put_bytes(uri, buffer.getvalue()))
+    test = [known for known, split in zip(learnt, new, strict=True) if split == "test"]
+    return Resalted(stored[0], stored[1], sum(test), len(test) - sum(test))
+
+
+def test_a_new_salt_takes_the_rows_that_the_champion_learned_out_of_the_comparison(
+    weights: Weights, data: DataReport, store: ObjectStore, mlflow_settings: Settings,
+    contrary: Path, tmp_path: Path, resalted: Resalted,
+) -> None:  # fmt: skip
+    """On rows that it knows the champion is right; on all others the candidate is far better."""
+    assert resalted.seen / (resalted.seen + resalted.unseen) > 0.6
+    chosen = EvaluationSettings.model_validate(
+        {"repeats": 4_000, "comparison": {"min_rows": 30}, "slices": {"search": False}}
+    )
+    scores = evaluate_weights(
+        weights, replace(data, clean=resalted.now),
+        champion_in(contrary, store, tmp_path, resalted.before), "classification", chosen,
+        store=store, tracking=WithChampion(mlflow_settings, contrary),
+    )  # fmt: skip
+    made, rows = by_name(scores), rows_of(scores, store)
+    gain = made["champion.accuracy_gain"]
+    assert (gain.n, scores.rows) == (resalted.unseen, resalted.seen + resalted.unseen)
+    assert gain.low > 0.5  # on all rows it would be below 0
+    assert rows["champion_row_score"].null_count == resalted.seen
+    assert rows["champion_predicted"].null_count == resalted.seen
+    told = [known is not None for known in rows["champion_row_score"].to_pylist()]
+    ours = np.array(rows["row_score"].to_pylist())[told].mean()
+    assert made["champion.candidate.accuracy"].value == pytest.approx(ours)
+    assert made["champion.accuracy"].value == pytest.approx(1 - ours)
+    (version,) = scores.versions
+    assert (version.rows, version.rows_left_out) == (resalted.unseen, resalted.seen)
+    assert f"{resalted.seen} of the {scores.rows} test rows are left out" in version.note
+    judged = judge([Gate(metric="champion.accuracy_gain", at_least=-0.02)], scores.estimates)
+    assert judged[0].verdict is Verdict.PASS
+    assert not list(unsupported_claims(scores, Fairness((), (), 30)))
+
+
+def test_too_few_rows_that_a_champion_did_not_learn_are_undetermined(
+    weights: Weights, data: DataReport, store: ObjectStore, mlflow_settings: Settings,
+    contrary: Path, tmp_path: Path, resalted: Resalted,
+) -> None:  # fmt: skip
+    scores = evaluate_weights(
+        weights, replace(data, clean=resalted.now),
+        champion_in(contrary, store, tmp_path, resalted.before), "classification", QUICK,
+        store=store, tracking=WithChampion(mlflow_settings, contrary),
+    )  # fmt: skip
+    assert f"{resalted.unseen} are left, fewer than evaluation.comparison.min_rows (100)" in (
+        scores.champion_note
+    )
+    assert by_name(scores)["champion.accuracy_gain"].reason == scores.champion_note
+    assert rows_of(scores, store)["champion_row_score"].null_count == scores.rows
+
+
+@pytest.mark.parametrize("lost", ["no tag", "no object"])
+def test_a_champion_that_does_not_tell_its_training_rows_is_not_compared_blindly(
+    weights: Weights, data: DataReport, store: ObjectStore, mlflow_settings: Settings,
+    contrary: Path, tmp_path: Path, lost: str,
+) -> None:  # fmt: skip
+    champion = champion_in(contrary, store, tmp_path)
+    missing = {"data_uri": store.uri("clean", "gone.parquet"), "data_sha256": "0" * 64}
+    silent = {"data_uri": "", "data_sha256": ""} if lost == "no tag" else missing
+    asked = {
+        "unknown": QUICK,
+        "by word": QUICK.model_copy(
+            update={"comparison": ComparisonSettings(unknown_training_rows="compare")}
+        ),
+    }
+    made = {
+        name: evaluate_weights(
+            weights, data, replace(champion, **silent), "classification", chosen,
+            store=store, tracking=WithChampion(mlflow_settings, contrary),
+        )
+        for name, chosen in asked.items()
+    }  # fmt: skip
+    unknown, by_word = made["unknown"], made["by word"]
+    assert by_name(unknown)["champion.accuracy_gain"].value is None
+    assert "evaluation.comparison.unknown_training_rows" in unknown.champion_note
+    assert by_name(by_word)["champion.accuracy_gain"].n == 120
+    assert "it is compared on all test rows" in by_word.versions[0].note

@@ -368,7 +368,8 @@ def test_a_gain_of_nothing_is_no_gain_but_keeps_a_margin(
 
 def claims_of(made: list[Estimate], p_values: list[float | None], margin: float = 0.0) -> list:
     one = mean_of("x", np.ones(3))
-    pair = _Pair(Comparator("champion"), one, one, "")
+    whole = Measured((one,), np.ones(3), ("x",))
+    pair = _Pair(Comparator("champion"), one, one, "", whole, units_for(3))
     kind = "superiority" if margin == 0 else "non-inferiority"
     count = len(made)
     return _claims(kind, [pair] * count, [Drawn(e) for e in made], [margin] * count, p_values)
