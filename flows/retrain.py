@@ -14,6 +14,7 @@ from tasks.stages.ingestion import ingest, pin_source
 from tasks.stages.registry import (
     confirm_production,
     confirm_registered,
+    find_anchor,
     find_champion,
     find_reference,
     judge,
@@ -76,9 +77,9 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
     with keep_gpu_slot():
         weights = train(line, tokens, base_model, task_type, config.training)
 
-        champion = find_champion(line, weights)
+        champion, anchor = find_champion(line, weights), find_anchor(line, weights)
         look = record_look(line, weights, name_held_out(data), config.policy)
-        scores = evaluate(weights, data, champion, task_type, config.evaluation, snapshot)
+        scores = evaluate(weights, data, champion, task_type, config.evaluation, snapshot, anchor)
         assessed = assess(scores, data, config.fairness)
         fairness = score_counterfactuals(
             assessed, scores, weights, data, task_type, config.counterfactuals, swaps
@@ -101,6 +102,6 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
         line, snapshot, data, representation, drift, tokens, base_model, weights, scores, fairness,
         version, staged, judgement, config.described_card,
     )  # fmt: skip
-    decision = promote(version, judgement, report, champion, staged)
+    decision = promote(version, judgement, report, champion, staged, scores)
     show_decision(decision)
     return decision

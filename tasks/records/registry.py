@@ -117,6 +117,8 @@ class LedgerEntry:
         previous_sha256: digest of the entry before; empty in the first.
         previous_version: version that a rollback leads to after; None where there is none, and in
             entries of before it was kept.
+        anchor_version: of a promotion by the policy, the line's anchor after it (see
+            `tasks.registry.anchor`); None in all others, and in entries of before it was kept.
 
     """
 
@@ -132,6 +134,7 @@ class LedgerEntry:
     at: str
     previous_sha256: str
     previous_version: int | None = None
+    anchor_version: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Whom a candidate is compared with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from infra.errors import PromotionError
@@ -52,16 +52,29 @@ def champion_of(
             otherwise than the record of what it was made of.
 
     """
-    version, tags = _last_other_than(state, WEIGHTS_TAG, weights_sha256, tracking)
-    if version is None:
-        return None
+    version, tags, _ = last_other_than(state, WEIGHTS_TAG, weights_sha256, tracking)
+    return None if version is None else comparator_of(state, version, tags, store)
+
+
+def comparator_of(
+    state: LineState, version: int, tags: Mapping[str, str], store: ObjectStore
+) -> Champion:
+    """A version as a candidate is compared with it: what it was made of, by ledger and registry.
+
+    Raises:
+        IntegrityError: as `champion_of`.
+
+    """
     history = [recorded.entry for recorded in state.history]
+    facts = facts_of(f"version {version} of {state.line}", tags, store)
     return Champion(
         state.line,
         version,
         tags.get(WEIGHTS_TAG, ""),
         proof_of(state.line, version, history, tags).manifest_sha256,
-        facts_of(f"version {version} of {state.line}", tags, store).get(WEIGHTS_URI_TAG, ""),
+        facts.get(WEIGHTS_URI_TAG, ""),
+        facts.get(DATA_TAG, ""),
+        facts.get(DATA_URI_TAG, ""),
     )
 
 
@@ -80,7 +93,7 @@ def reference_for(
 
     """
     state = LineState(line, store, tracking)
-    version, tags = _last_other_than(state, DATA_TAG, data_sha256, tracking)
+    version, tags, _ = last_other_than(state, DATA_TAG, data_sha256, tracking)
     if version is None:
         return None
     proof_of(line, version, [recorded.entry for recorded in state.history], tags)
@@ -90,17 +103,22 @@ def reference_for(
     return DataReference(line, version, clean)
 
 
-def _last_other_than(
+def last_other_than(
     state: LineState, tag: str, value: str, tracking: Tracking
-) -> tuple[int | None, dict[str, str]]:
-    """The last version in production whose tag has another value, with its tags."""
+) -> tuple[int | None, dict[str, str], list[LedgerEntry]]:
+    """The last version in production whose tag has another value, with its tags.
+
+    Returns:
+        The version, its tags, and the ledger up to the moment when it was taken over from.
+
+    """
     version, history = state.production, [recorded.entry for recorded in state.history]
     while version is not None:
         tags = tracking.version_tags(state.line, version)
         if tags.get(tag, "") != value:
-            return version, tags
+            return version, tags, history
         version, history = _taken_over_from(history, version)
-    return None, {}
+    return None, {}, history
 
 
 def _taken_over_from(

@@ -14,6 +14,7 @@ from tasks.verdicts import judge as judge_gates
 NO_CHAMPION: Final = (
     "there was no champion to compare with, so the gates on champion.* are not asked"
 )
+NO_ANCHOR: Final = "no version was ever in production, so the gates on anchor.* are not asked"
 NOT_STAGED: Final = "the gates on staging.* are asked when the registered artifact was served"
 
 
@@ -53,9 +54,12 @@ def share_of_look(policy: PolicySettings, look: Look | None) -> int:
 
 
 def _not_asked(scores: Scores, staged: Staged | None) -> Iterator[tuple[str, str]]:
-    measured = any(estimate.name.startswith("champion.") for estimate in scores.estimates)
-    if scores.champion_version is None and not measured:
+    measured = {estimate.name.partition(".")[0] for estimate in scores.estimates}
+    if scores.champion_version is None and "champion" not in measured:
         yield "champion", NO_CHAMPION
+        # Where there is a champion there is an anchor: nothing measured of it is undetermined.
+        if scores.anchor_version is None and "anchor" not in measured:
+            yield "anchor", NO_ANCHOR
     if staged is None:
         yield "staging", NOT_STAGED
 

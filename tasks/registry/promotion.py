@@ -7,8 +7,9 @@ from infra.digests import digest_of
 from infra.errors import PromotionError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
-from tasks.records.evaluation import Champion
+from tasks.records.evaluation import Champion, Scores
 from tasks.records.registry import Decision, Judgement, Report, Staged, Version
+from tasks.registry.anchor import anchor_of, anchor_with
 from tasks.registry.champion import champion_of
 from tasks.registry.ledger import (
     MOVED_OUTSIDE,
@@ -20,7 +21,7 @@ from tasks.registry.ledger import (
 )
 from tasks.registry.line_state import LineState
 from tasks.registry.outcomes import moves
-from tasks.registry.policy import NO_CHAMPION
+from tasks.registry.policy import NO_ANCHOR, NO_CHAMPION
 from tasks.registry.proof import ANSWERS, MANIFEST, check_tags_as_registered
 from tasks.registry.provenance import facts_of
 from tasks.registry.settings import SAME_PREDICTIONS
@@ -37,6 +38,7 @@ def promote_version(
     report: Report,
     champion: Champion | None,
     staged: Staged | None,
+    scores: Scores | None = None,
     *,
     store: ObjectStore,
     tracking: Tracking,
@@ -52,13 +54,14 @@ def promote_version(
         report: what was written of it.
         champion: what it was compared with.
         staged: how it served; None where its evidence did not get that far.
+        scores: how it compares with the anchor; without them the anchor stays as it is.
         store: holds ledger and manifests.
         tracking: holds the version and the aliases.
 
     Raises:
         IntegrityError: the registered files are not those that were staged.
-        PromotionError: the version in production is no longer the one that the candidate was
-            compared with, or the ledger is not what was written.
+        PromotionError: the version in production, or the anchor, is no longer the one that the
+            candidate was compared with, or the ledger is not what was written.
 
     """
     state, _ = settle(version.line, store, tracking)
@@ -67,10 +70,13 @@ def promote_version(
     if known:
         return _decision(version, judgement, report, known, *_as_of_now(known, state))
     reason = why_refused(judgement, champion) or _why_not_again(state, version, tracking)
-    action, to_version = REFUSED, state.production
+    action, to_version, anchor = REFUSED, state.production, None
     if not reason:
         _check_champion(state, version, champion, store, tracking)
+        _check_anchor(state, version, scores, store, tracking)
         action, to_version = PROMOTED, version.version
+        history = [recorded.entry for recorded in state.history]
+        anchor = anchor_with(version.version, history, scores.comparisons if scores else ())
         reason = f"all {len(judgement.gates)} gates pass{_at_no_cost(judgement)}"
     made = record(
         store,
@@ -83,6 +89,7 @@ def promote_version(
         reason=reason,
         by=BY_POLICY,
         evidence=evidence,
+        anchor=anchor,
     )
     return _decision(version, judgement, report, made, action, reason)
 
@@ -100,6 +107,8 @@ def why_refused(judgement: Judgement, champion: Champion | None) -> str:
         return f"the registered artifact was not proven to serve ({SAME_PREDICTIONS})"
     if champion and NO_CHAMPION in judgement.notes:
         return f"it was judged as if there were no champion, and version {champion.version} is one"
+    if champion and NO_ANCHOR in judgement.notes:
+        return f"it was judged as if there were no anchor, and version {champion.version} served"
     return ""
 
 
@@ -210,6 +219,25 @@ def _check_champion(
             f"version {version.version} of {version.line} was compared with {compared}, and by now "
             f"{now} is to be compared with: somebody moved production meanwhile. Nothing was "
             "promoted; start the run again"
+        )
+
+
+def _check_anchor(
+    state: LineState,
+    version: Version,
+    scores: Scores | None,
+    store: ObjectStore,
+    tracking: Tracking,
+) -> None:
+    if scores is None:  # then nothing was measured of an anchor, and no gate on it passes
+        return
+    found = anchor_of(state, version.weights_sha256, store, tracking)
+    if (found.version if found else None) != scores.anchor_version:
+        raise PromotionError(
+            f"version {version.version} of {version.line} was held against the anchor "
+            f"{scores.anchor_version or 'of no version'}, and by now it is "
+            f"{found.version if found else 'of no version'}: somebody moved production meanwhile. "
+            "Nothing was promoted; start the run again"
         )
 
 

@@ -20,6 +20,7 @@ from tasks.records.registry import LedgerEntry, Version
 from tasks.registry.ledger import ACCEPTED, MOVED_OUTSIDE, RESTORED
 from tasks.registry.version_tags import (
     ANSWERS_TAG,
+    DATA_TAG,
     MANIFEST_TAG,
     PROVENANCE_TAG,
     WEIGHTS_TAG,
@@ -29,8 +30,9 @@ from tasks.registry.version_tags import (
 MANIFEST: Final = "manifest"
 ANSWERS: Final = "answers"
 PROVENANCE: Final = "provenance"
+DATA: Final = "data"
 # Evidence of the ledger that a tag of the version names too, and must name alike.
-_IN_A_TAG: Final = {MANIFEST: MANIFEST_TAG, PROVENANCE: PROVENANCE_TAG}
+_IN_A_TAG: Final = {MANIFEST: MANIFEST_TAG, PROVENANCE: PROVENANCE_TAG, DATA: DATA_TAG}
 _NAMES: Final = frozenset({*_IN_A_TAG, ANSWERS})
 NO_MANIFEST: Final = (
     "version {version} of {line} has no manifest: it was registered before there were manifests, "
@@ -66,8 +68,8 @@ def proof_of(
         tags: of the version.
 
     Raises:
-        IntegrityError: ledger and tag name two manifests, or two records of what the version was
-            made of, or the tag is gone.
+        IntegrityError: ledger and tag name two manifests, two sets of rows, or two records of what
+            the version was made of, or the tag is gone.
 
     """
     # The oldest entry counts: what a later one copied from the tags may have been changed there.

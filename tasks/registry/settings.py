@@ -145,13 +145,14 @@ def default_policy(leading: str, margin: float = 0.02) -> PolicySettings:
 
     Args:
         leading: the metric that models of the task type are compared in.
-        margin: how far behind the champion it may lie in that metric.
+        margin: how far behind the champion, and behind the anchor, it may lie in that metric.
 
     """
     return PolicySettings(
         gates=(
             Gate(metric=f"baseline.{leading}_gain", at_least=0.0),
             Gate(metric=f"champion.{leading}_gain", at_least=-margin),
+            Gate(metric=f"anchor.{leading}_gain", at_least=-margin),
             Gate(metric=SAME_PREDICTIONS, at_least=1.0),
             Gate(metric="staging.latency_p95_ms", at_most=1000),
             Gate(metric="staging.size_mb", at_most=2000),

@@ -115,11 +115,13 @@ def record(
     by: str,
     evidence: Mapping[str, str],
     previous: int | None = None,
+    anchor: int | None = None,
 ) -> Recorded:
     """Append an entry to a settled line and carry it out.
 
     ``previous``, the version that a rollback leads to after, is given for a move outside of the
-    ledger and the decision on it; for other transitions it follows.
+    ledger and the decision on it; for other transitions it follows. ``anchor``, the version that
+    candidates are held against after, is given for a promotion by the policy; else it follows.
 
     Raises:
         IntegrityError: the version that it moves production to is not what was proven.
@@ -142,6 +144,7 @@ def record(
         at=now(),
         previous_sha256=head.sha256 if head else "",
         previous_version=previous,
+        anchor_version=anchor,
     )
     history = [recorded.entry for recorded in state.history]
     entry = replace(entry, previous_version=outcome_of([*history, entry]).previous)

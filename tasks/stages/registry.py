@@ -32,6 +32,14 @@ def find_champion(line: str, weights: Weights) -> Champion | None:
 
 
 @look_up
+def find_anchor(line: str, weights: Weights) -> Champion | None:
+    """Look up the best version that was ever in production."""
+    from tasks.registry.anchor import anchor_for
+
+    return anchor_for(line, weights.artifact.sha256, store=open_store(), tracking=open_tracking())
+
+
+@look_up
 def find_reference(line: str, data: DataReport) -> DataReference | None:
     """Look up the rows that the champion was trained on."""
     from tasks.registry.champion import reference_for
@@ -127,12 +135,13 @@ def promote(
     report: Report,
     champion: Champion | None,
     staged: Staged | None,
+    scores: Scores | None = None,
 ) -> Decision:
     """Put the version in production if every gate passes, and write the ledger either way."""
     from tasks.registry.promotion import promote_version
 
     return promote_version(
-        version, judgement, report, champion, staged,
+        version, judgement, report, champion, staged, scores,
         store=open_store(), tracking=open_tracking(),
     )  # fmt: skip
 

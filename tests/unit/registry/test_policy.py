@@ -1,5 +1,7 @@
 """The policy: which settings leave the door open, and which gates are asked."""
 
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
@@ -7,7 +9,7 @@ from infra.store import Artifact
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
 from tasks.records.registry import Judgement, Staged
-from tasks.registry.policy import NO_CHAMPION, NOT_STAGED, judge_policy
+from tasks.registry.policy import NO_ANCHOR, NO_CHAMPION, NOT_STAGED, judge_policy
 from tasks.registry.promotion import why_refused
 from tasks.registry.settings import PolicySettings, StagingSettings, default_policy
 from tasks.verdicts import Estimate, Gate, Verdict, exact, undetermined
@@ -17,6 +19,7 @@ SHIPPED = default_policy("macro_f1")
 GOOD = {
     "baseline.macro_f1_gain": 0.05,
     "champion.macro_f1_gain": 0.01,
+    "anchor.macro_f1_gain": 0.005,
     "staging.same_predictions": 1.0,
     "staging.latency_p95_ms": 20.0,
     "staging.size_mb": 90.0,
@@ -25,7 +28,8 @@ FAIRNESS = Fairness(groups=(), estimates=(), min_group_rows=30)
 
 
 def scores(champion: int | None = 1, **changed: Estimate) -> Scores:
-    families = ("quality", "baseline") if champion is None else ("quality", "baseline", "champion")
+    compared = () if champion is None else ("champion", "anchor")
+    families = ("quality", "baseline", *compared)
     estimates = {
         name: exact(name, value, 600)
         for name, value in GOOD.items()
@@ -98,7 +102,16 @@ def test_without_a_champion_its_gates_are_left_out_and_that_is_said() -> None:
     judgement = judge_policy(SHIPPED, scores(champion=None), FAIRNESS, staged())
     assert judgement.verdict is Verdict.PASS
     assert "champion.macro_f1_gain" not in asked(judgement)
-    assert judgement.notes == (NO_CHAMPION,)
+    assert "anchor.macro_f1_gain" not in asked(judgement)
+    assert judgement.notes == (NO_CHAMPION, NO_ANCHOR)
+
+
+def test_where_there_is_a_champion_an_anchor_that_nobody_measured_is_undetermined() -> None:
+    made = scores()
+    forgotten = tuple(e for e in made.estimates if not e.name.startswith("anchor."))
+    judgement = judge_policy(SHIPPED, replace(made, estimates=forgotten), FAIRNESS, staged())
+    assert judgement.verdict is Verdict.UNDETERMINED
+    assert "anchor.macro_f1_gain" in why_refused(judgement, None)
 
 
 def test_a_champion_that_could_not_be_compared_is_still_asked_for() -> None:
@@ -114,7 +127,7 @@ def test_what_has_no_gates_is_not_said_to_be_left_out() -> None:
     assert judge_policy(bare, scores(champion=None), FAIRNESS, None).notes == (NOT_STAGED,)
     assert judge_policy(bare, scores(champion=None), FAIRNESS, staged()).notes == ()
     both = judge_policy(SHIPPED, scores(champion=None), FAIRNESS, None)
-    assert both.notes == (NO_CHAMPION, NOT_STAGED)
+    assert both.notes == (NO_CHAMPION, NO_ANCHOR, NOT_STAGED)
     assert asked(both) == {"baseline.macro_f1_gain"}
 
 
