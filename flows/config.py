@@ -220,6 +220,8 @@ class RetrainConfig(DataConfig):
     @model_validator(mode="after")
     def _comparisons_name_assessed_groups(self) -> Self:
         groups = self.source.group_columns
+        if clash := self.fairness.why_clash(groups):
+            raise ValueError(clash)
         if unknown := self.fairness.unassessed(groups):
             raise ValueError(
                 f"fairness.intersections or fairness.groups name {unknown}, which nothing "

@@ -9,6 +9,7 @@ from tasks.fairness.calibration import (
 )
 from tasks.fairness.gaps import gap_estimates, rows_of, why_no_comparison
 from tasks.fairness.group_rates import rates_of_groups
+from tasks.fairness.groups import compared_groups
 from tasks.fairness.predictions import ClassAnswers
 from tasks.fairness.rankings import ranking_estimates
 from tasks.fairness.rates import collapse_outcomes, with_groups
@@ -38,7 +39,7 @@ def class_estimates(
     outcomes = collapse_outcomes(
         member.groups, member.rows, answers.truth, answers.predicted, len(labels), units
     )
-    compared = settings.groups.get(member.attribute, member.groups)
+    compared = compared_groups(member, settings)
     chosen = with_groups(outcomes, compared)
     calibration, unsure = _calibration(member, answers, settings, units)
     groups = rates_of_groups(member.attribute, outcomes, labels, settings, calibration)

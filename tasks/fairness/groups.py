@@ -1,10 +1,11 @@
-"""Which groups are assessed: by columns, by mentions, and by two of these at once."""
+"""Which groups are assessed: by columns, by mentions, exclusive, and by two of these at once."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from infra.errors import SettingsError
 from tasks.fairness.settings import FairnessSettings
+from tasks.protected_groups.exclusive_cells import exclusive_cells, exclusive_name, overlaps
 from tasks.protected_groups.memberships import Membership, column_groups, intersection, with_groups
 from tasks.protected_groups.mentions import mentioned_groups, read_terms
 from tasks.protected_groups.term_lists import TERMS_FOLDER
@@ -19,9 +20,10 @@ def memberships(
     group_columns: tuple[str, ...],
     settings: FairnessSettings,
 ) -> Iterator[Membership]:
-    """Groups by column, then by mention, then of two attributes at once.
+    """Groups by column, then by mention, each with its exclusive cells; then of two attributes.
 
     A column stands in for the term list of the same name. Pairs are made of the compared groups.
+    The cells of a column that names one group a row are its groups, and are not repeated.
 
     Args:
         rows: has the group columns, N rows.
@@ -30,26 +32,36 @@ def memberships(
         settings: the attributes.
 
     Raises:
-        SettingsError: `intersections` or `groups` name an attribute that nothing assesses.
+        SettingsError: `intersections` or `groups` name an attribute that nothing assesses, or a
+            column has the name of exclusive cells.
 
     """
     check_attributes(group_columns, settings)
-    single: dict[str, Membership] = {}
-    for attribute in dict.fromkeys((*group_columns, *settings.identity_attributes)):
-        if attribute in group_columns:
-            single[attribute] = _stated_groups(attribute, rows[attribute], settings)
+    found: dict[str, Membership] = {}
+    for attribute in settings.single_attributes(group_columns):
+        stated = attribute in group_columns
+        if stated:
+            member = _stated_groups(attribute, rows[attribute], settings)
         else:
             terms = read_terms(TERMS_FOLDER / f"{attribute}.csv")
-            single[attribute] = mentioned_groups(attribute, texts, terms)
-        yield single[attribute]
-    compared = {
-        attribute: with_groups(member, settings.groups[attribute])
-        if attribute in settings.groups
-        else member
-        for attribute, member in single.items()
-    }
+            member = mentioned_groups(attribute, texts, terms)
+        cells = exclusive_cells(member, settings.groups.get(attribute, ()))
+        found |= {attribute: member, exclusive_name(attribute): cells}
+        yield member
+        if not stated or overlaps(member):
+            yield cells
     for one, other in settings.intersections:
-        yield intersection(compared[one], compared[other])
+        yield intersection(_compared(found[one], settings), _compared(found[other], settings))
+
+
+def compared_groups(member: Membership, settings: FairnessSettings) -> tuple[str, ...]:
+    """The groups of an attribute that are compared, sorted or as the settings name them."""
+    return settings.groups.get(member.attribute) or member.compared or member.groups
+
+
+def _compared(member: Membership, settings: FairnessSettings) -> Membership:
+    groups = compared_groups(member, settings)
+    return member if groups == member.groups else with_groups(member, groups)
 
 
 def _stated_groups(
@@ -62,7 +74,9 @@ def _stated_groups(
 
 
 def check_attributes(group_columns: tuple[str, ...], settings: FairnessSettings) -> None:
-    """Raise SettingsError where `intersections` or `groups` name what nothing assesses."""
+    """Raise SettingsError where attributes are named that nothing assesses, or two alike."""
+    if clash := settings.why_clash(group_columns):
+        raise SettingsError(clash)
     if unknown := settings.unassessed(group_columns):
         known = list(settings.attributes(group_columns))
         raise SettingsError(

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.fairness.gaps import why_few_clusters_of, why_no_groups, why_too_small
+from tasks.fairness.groups import compared_groups
 from tasks.fairness.settings import FairnessSettings
 from tasks.fairness.subgroup_auc import MEASURES, GroupRanking, generalised_mean, rank_groups
 from tasks.protected_groups.memberships import Membership
@@ -52,7 +53,7 @@ def ranking_estimates(
             member, place, positive, label, settings.min_group_rows, units
         )
         found.append(_subgroup(member, place, positive, label, ranking, why))
-    compared = settings.groups.get(member.attribute, member.groups)
+    compared = compared_groups(member, settings)
     reason = reason or _why_no_comparison(member, compared, found, settings.min_group_rows)
     return found, _over_groups(member, compared, label, ranking, reason)
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tasks.fairness.disparities import Spread
 from tasks.fairness.gaps import why_few_clusters_of, why_no_groups, why_too_small
 from tasks.fairness.group_rates import correct_groups
+from tasks.fairness.groups import compared_groups
 from tasks.fairness.rates import GroupNumbers, distinct_patterns, pseudo_rows
 from tasks.fairness.settings import FairnessSettings
 from tasks.protected_groups.memberships import Membership
@@ -105,7 +106,7 @@ def gap_estimates(
     member: Membership, draws: ScoreDraws, settings: FairnessSettings, units: Units | None = None
 ) -> list[Estimate]:
     """Largest difference, smallest ratio and worst group of the compared groups."""
-    compared = settings.groups.get(member.attribute, member.groups)
+    compared = compared_groups(member, settings)
     sizes = dict(zip(member.groups, map(int, member.rows.sum(axis=0)), strict=True))
     cells = [(group, sizes.get(group, 0)) for group in compared]
     reason = member.reason or why_no_groups(member.attribute, cells, settings.min_group_rows)

@@ -3,6 +3,7 @@
 from pydantic import Field, field_validator
 
 from infra.settings_models import SettingsModel
+from tasks.protected_groups.exclusive_cells import EXCLUSIVE, exclusive_name
 from tasks.protected_groups.group_names import AND, MAX_GROUPS
 from tasks.protected_groups.term_lists import check_attributes
 from tasks.verdicts import MAX_FAMILY
@@ -17,18 +18,22 @@ class FairnessSettings(SettingsModel):
         default=("gender",),
         description="Attributes whose groups are told by the words of a text; each names a term "
         "list in tasks/protected_groups/terms. A group column of the same name is used in its "
-        "place.",
+        "place. Since a text may mention several groups, its exclusive cells are assessed as an "
+        "attribute of their own, gender_exclusive: rows that mention one group alone, several, or "
+        "none; of a group column, too, where a row names several groups.",
     )
     intersections: tuple[tuple[str, str], ...] = Field(
         default=(),
         description="Pairs of attributes whose groups are also looked at together, for example "
         "[gender, religion]: the attribute is then called gender+religion and a group "
-        "female+muslim. Each is a group column or one of identity_attributes.",
+        "female+muslim. Each is a group column, one of identity_attributes, or the exclusive cells "
+        "of one of these, such as gender_exclusive.",
     )
     groups: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
         description="The groups of an attribute that are compared, by attribute; of one that is "
-        "not named here, all that the test rows hold. One of too few rows leaves the comparison "
+        "not named here, all that the test rows hold; of exclusive cells, those of the compared "
+        "groups and `several`, and not `none`. One of too few rows leaves the comparison "
         "undetermined, so a rare group is either left out here or the rows are too few.",
     )
     positive_labels: tuple[str, ...] = Field(
@@ -64,17 +69,37 @@ class FairnessSettings(SettingsModel):
     )
     seed: int = Field(default=0, ge=0, description="Seed of the bootstrap.")
 
+    def single_attributes(self, group_columns: tuple[str, ...]) -> tuple[str, ...]:
+        """Group columns, then mentions."""
+        return tuple(dict.fromkeys((*group_columns, *self.identity_attributes)))
+
     def attributes(self, group_columns: tuple[str, ...]) -> tuple[str, ...]:
-        """All that is assessed: group columns, then mentions, then pairs of these."""
-        single = dict.fromkeys((*group_columns, *self.identity_attributes))
-        return (*single, *(AND.join(pair) for pair in self.intersections))
+        """All that is assessed: columns and mentions with their exclusive cells, then pairs."""
+        return (
+            *self._with_cells(group_columns),
+            *(AND.join(pair) for pair in self.intersections),
+        )
+
+    def _with_cells(self, group_columns: tuple[str, ...]) -> tuple[str, ...]:
+        single = self.single_attributes(group_columns)
+        return tuple(name for one in single for name in (one, exclusive_name(one)))
 
     def unassessed(self, group_columns: tuple[str, ...]) -> list[str]:
         """Attributes that `intersections` or `groups` name and nothing assesses."""
-        known = self.attributes(group_columns)
-        single = known[: len(known) - len(self.intersections)]
-        paired = [name for pair in self.intersections for name in pair if name not in single]
+        known, alone = self.attributes(group_columns), self._with_cells(group_columns)
+        paired = [name for pair in self.intersections for name in pair if name not in alone]
         return list(dict.fromkeys([*paired, *(name for name in self.groups if name not in known)]))
+
+    def why_clash(self, group_columns: tuple[str, ...]) -> str:
+        """Which column has the name of another attribute's exclusive cells; empty where none."""
+        single = self.single_attributes(group_columns)
+        for column in single:
+            if column.removesuffix(EXCLUSIVE) in single and column.endswith(EXCLUSIVE):
+                return (
+                    f"source.group_columns names {column!r}, which is the name of the exclusive "
+                    f"cells of {column.removesuffix(EXCLUSIVE)!r}; give the column another name"
+                )
+        return ""
 
     @field_validator("identity_attributes")
     @classmethod

@@ -20,6 +20,7 @@ class Membership:
         groups: sorted.
         rows: shape (N, G).
         reason: why the rows cannot be told apart; empty where they can.
+        compared: groups that are compared where no setting names others; none for all.
 
     """
 
@@ -27,6 +28,7 @@ class Membership:
     groups: tuple[str, ...]
     rows: NDArray[np.bool_]
     reason: str = ""
+    compared: tuple[str, ...] = ()
 
 
 def groups_by_row(

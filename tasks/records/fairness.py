@@ -10,7 +10,8 @@ class GroupRates:
     """One group's own numbers.
 
     Attributes:
-        attribute: for example gender; gender+religion where groups of two are looked at together.
+        attribute: for example gender; gender_exclusive where each row is in one cell, and
+            gender+religion where groups of two are looked at together.
         group: for example female, or female+muslim.
         metrics: accuracy and the macro-averaged rates, or the mean row score where a task type
             has no classes, by name.

@@ -1,13 +1,20 @@
 """How the candidate treats groups, as the page and the Prefect run show it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from tasks.protected_groups.exclusive_cells import EXCLUSIVE, exclusive_name
 from tasks.records.fairness import Fairness, GroupRates
 from tasks.reporting.charts import Bar, Scale, Tick, plain_bar, scale_of
 from tasks.reporting.estimates import EstimateTable, tables_apart
 from tasks.reporting.number_format import count, interval, is_drawable, number, p_value, words_of
 from tasks.verdicts import ALPHA, Estimate
+
+OF_CELLS = (
+    "Each row is in one cell: of one group alone, of several, or of none. Rows of none are the "
+    "background, which is compared with the others only where the settings name it."
+)
+OVERLAPPING = "Rows of several groups count in each of them, so that gaps look smaller: see {}."
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,7 @@ class GroupTable:
         metrics: heads of the columns ``rates``.
         own: the groups' own rates with intervals.
         between: what was measured over all groups of the attribute.
+        note: how the groups relate, where that is not plain.
 
     """
 
@@ -54,6 +62,7 @@ class GroupTable:
     zero: float
     own: list[EstimateTable]
     between: list[EstimateTable]
+    note: str = ""
 
 
 def group_tables(fairness: Fairness) -> list[GroupTable]:
@@ -66,9 +75,18 @@ def group_tables(fairness: Fairness) -> list[GroupTable]:
             [group for group in fairness.groups if group.attribute == attribute],
             scale,
             _between(fairness, attribute.__eq__),
+            _note(attribute, attributes),
         )
         for attribute in attributes
     ]
+
+
+def _note(attribute: str, attributes: Collection[str]) -> str:
+    """How the groups of an attribute relate; empty where each row is in one of them."""
+    if attribute.endswith(EXCLUSIVE) and attribute.removesuffix(EXCLUSIVE) in attributes:
+        return OF_CELLS
+    cells = exclusive_name(attribute)
+    return OVERLAPPING.format(cells) if cells in attributes else ""
 
 
 def gap_of(group: GroupRates) -> str:
@@ -78,7 +96,9 @@ def gap_of(group: GroupRates) -> str:
     return words_of(f"group.{metric}")
 
 
-def _table(groups: Sequence[GroupRates], scale: Scale, between: list[EstimateTable]) -> GroupTable:
+def _table(
+    groups: Sequence[GroupRates], scale: Scale, between: list[EstimateTable], note: str
+) -> GroupTable:
     names = list(dict.fromkeys(name for group in groups for name in group.metrics))
     own = [estimate for group in groups for estimate in group.estimates]
     rows = []
@@ -108,6 +128,7 @@ def _table(groups: Sequence[GroupRates], scale: Scale, between: list[EstimateTab
         zero=scale.at(0.0),
         own=tables_apart(own),
         between=between,
+        note=note,
     )
 
 

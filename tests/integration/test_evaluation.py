@@ -373,6 +373,7 @@ def test_groups_come_from_columns_and_from_mentions(
     fairness = assess_scores(scores, data, chosen, store=store)
     assert [(g.attribute, g.group) for g in fairness.groups] == [
         ("region", "north"), ("region", "south"), ("gender", "female"), ("gender", "male"),
+        *(("gender_exclusive", cell) for cell in ("female", "male", "none")),
     ]  # fmt: skip
     assert [g.rows for g in fairness.groups[:2]] == [40, 40]
     names = {estimate.name for estimate in fairness.estimates}

@@ -14,10 +14,11 @@ from math import sqrt
 import numpy as np
 
 from tests.simulation.fairness_worlds import FAIRNESS
+from tests.simulation.overlap_worlds import OVERLAP
 from tests.simulation.quality_worlds import QUALITY
 from tests.simulation.scenarios import Tally, run
 
-SCENARIOS = (*QUALITY, *FAIRNESS)
+SCENARIOS = (*QUALITY, *FAIRNESS, *OVERLAP)
 MAX_FALSE_PASSES = 0.03
 TRIALS = 1_000
 TRIALS_OF_A_JOB = 100

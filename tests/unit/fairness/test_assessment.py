@@ -140,7 +140,10 @@ def test_classes_are_compared_in_rates_calibration_and_ranking(store: ObjectStor
     assert own["fairness.region.calibration_error.south"].value == pytest.approx(
         south.metrics["calibration_error"]
     )
-    assert len(fairness.aucs) == 2 + 2 + 4
+    cells = [group.group for group in fairness.groups if group.attribute == "gender_exclusive"]
+    assert cells == ["female", "male", "none"]
+    assert not [group for group in fairness.groups if group.attribute == "region_exclusive"]
+    assert len(fairness.aucs) == 2 + 2 + 3 + 4
     again = assess_scores(scores_of(store, scored), clean_rows(store, clean), settings, store=store)
     assert again == fairness
 
@@ -393,7 +396,8 @@ def test_what_does_not_belong_together_is_refused(store: ObjectStore) -> None:
         settings=chosen(positive_labels=["evil"]),
     )
     refused(
-        r"name \['caste'\], which nothing assesses; assessed are \['region', 'gender'",
+        r"name \['caste'\], which nothing assesses; assessed are \['region', 'region_exclusive', "
+        r"'gender'",
         SettingsError,
         settings=chosen(intersections=[["region", "caste"]]),
     )

@@ -14,15 +14,31 @@ def test_pairs_are_assessed_after_single_attributes() -> None:
         intersections=(("gender", "religion"), ("region", "gender")),
     )
     assert chosen.attributes(("region", "gender")) == (
-        "region", "gender", "religion", "gender+religion", "region+gender",
+        "region", "region_exclusive", "gender", "gender_exclusive", "religion",
+        "religion_exclusive", "gender+religion", "region+gender",
     )  # fmt: skip
     assert chosen.unassessed(("region",)) == []
     assert chosen.unassessed(()) == ["region"]
     named = FairnessSettings(groups={"gender": ("a", "b"), "caste": ("a", "b")})
     assert named.unassessed(()) == ["caste"]
+    cells = FairnessSettings(
+        intersections=(("gender_exclusive", "region_exclusive"),),
+        groups={"gender_exclusive": ("female", "male")},
+    )
+    assert cells.unassessed(("region",)) == []
+    assert cells.unassessed(()) == ["region_exclusive"]
     # A pair of pairs is no pair of attributes.
     deep = chosen.model_copy(update={"intersections": (("gender+religion", "gender"),)})
     assert deep.unassessed(()) == ["gender+religion"]
+
+
+def test_a_column_may_not_take_the_name_of_exclusive_cells() -> None:
+    chosen = FairnessSettings()
+    assert chosen.why_clash(("region", "club_exclusive")) == ""
+    assert chosen.why_clash(("gender_exclusive",)) == (
+        "source.group_columns names 'gender_exclusive', which is the name of the exclusive cells "
+        "of 'gender'; give the column another name"
+    )
 
 
 @pytest.mark.parametrize(

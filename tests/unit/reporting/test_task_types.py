@@ -134,7 +134,12 @@ def test_every_slice_has_its_row_and_the_worst_found_come_first(
 
 
 def test_every_group_has_its_row(evidence: Evidence, parsed: Page) -> None:
-    assert {group.group for group in evidence.fairness.groups} == {"female", "male"}
+    assert {(group.attribute, group.group) for group in evidence.fairness.groups} == {
+        *(("gender", group) for group in ("female", "male")),
+        *(("gender_exclusive", cell) for cell in ("female", "male", "several", "none")),
+    }
+    assert "gaps look smaller: see gender_exclusive." in parsed.text
+    assert "Each row is in one cell: of one group alone" in parsed.text
     of = "accuracy" if evidence.scores.confusion else "row score"
     assert f"{of} gap, 95% interval" in parsed.text
     for group in evidence.fairness.groups:
@@ -151,7 +156,7 @@ def test_rankings_and_swaps_are_the_records() -> None:
     fairness = classified().fairness
     html = html_of(classified)
     parsed = page_of(classified)
-    assert len(fairness.aucs) == 2
+    assert len(fairness.aucs) == 2 + 4
     for auc in fairness.aucs:
         rows = [
             row
