@@ -5,13 +5,22 @@ import re
 import types
 import typing
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails
 
+from flows.gate_names import swaps_words, wrong_gates
 from infra.errors import SettingsError
 from infra.settings import explain_validation
 from infra.settings_models import SettingsModel, WrongSetting, are_valid, items_of, refuse
@@ -21,6 +30,7 @@ from tasks.evaluation.settings import EvaluationSettings
 from tasks.fairness.counterfactual_settings import CounterfactualSettings
 from tasks.fairness.settings import FairnessSettings
 from tasks.ingestion.splits import SplitSettings
+from tasks.registry.fairness_gates import default_fairness_gates
 from tasks.registry.settings import (
     PolicySettings,
     RegistrySettings,
@@ -183,9 +193,10 @@ class RetrainConfig(DataConfig):
         default=RegistrySettings(), description="How moves past the ledger are dealt with."
     )
     policy: PolicySettings = Field(
-        default_factory=lambda given: _default_policy(given.get("task_type", "classification")),
+        default_factory=lambda given: _default_policy(given),  # noqa: PLW0108 - it stands below
         description="The gates that a candidate must pass; a line that names none must beat the "
-        "baseline in its task type's leading metric and not fall behind the champion.",
+        "baseline in its task type's leading metric, not fall behind the champion, and treat "
+        "groups alike as far as its test rows can tell.",
     )
 
     card: CardSettings = Field(
@@ -205,6 +216,19 @@ class RetrainConfig(DataConfig):
                 "datasets": card.datasets or named,
             }
         )
+
+    @field_validator("policy", mode="before")
+    @classmethod
+    def _gates_are_there(cls, given: Any, info: ValidationInfo) -> Any:
+        """A policy without a list of gates has the default one, and says what else it says."""
+        if not isinstance(given, dict) or "gates" in given:
+            return given
+        default = _default_policy(info.data)
+        named = {
+            "gates": default.gates,
+            "fairness_where_decidable": default.fairness_where_decidable,
+        }
+        return named | given
 
     @model_validator(mode="after")
     def _loss_knows_the_settings(self) -> Self:
@@ -268,10 +292,31 @@ class RetrainConfig(DataConfig):
         )
         return self
 
+    @model_validator(mode="after")
+    def _gates_name_what_is_measured(self) -> Self:
+        """So would a gate on any other number that no candidate of this line can have."""
+        refuse(wrong_gates(self))
+        return self
 
-def _default_policy(task_type: str) -> PolicySettings:
+
+def _default_policy(given: Mapping[str, Any]) -> PolicySettings:
+    """The policy of a line that names no gates.
+
+    Args:
+        given: its other settings, of which one that is wrong is left out.
+
+    """
+    task_type = given.get("task_type", "classification")
     shape = shape_of(task_type)
-    return default_policy(shape.leading, shape.margin)
+    fairness = given.get("fairness", FairnessSettings())
+    swapped = given.get("counterfactuals", CounterfactualSettings()).families
+    source = given.get("source")
+    gates = default_fairness_gates(
+        fairness.attributes(source.group_columns if source else ()),
+        swapped if swaps_words(task_type) else (),
+        has_one_class=shape.has_one_class,
+    )
+    return default_policy(shape.leading, shape.margin, gates)
 
 
 def load_config(path: Path) -> RetrainConfig:

@@ -9,7 +9,12 @@ from tasks.records.registry import Decision
 from tasks.records.training import TrainingPlan
 from tasks.stages.drift import measure_drift
 from tasks.stages.evaluation import evaluate, name_held_out
-from tasks.stages.fairness import assess, pin_swaps, score_counterfactuals
+from tasks.stages.fairness import (
+    assess,
+    count_gate_rows,
+    pin_swaps,
+    score_counterfactuals,
+)
 from tasks.stages.ingestion import ingest, pin_source
 from tasks.stages.registry import (
     confirm_production,
@@ -17,6 +22,7 @@ from tasks.stages.registry import (
     find_anchor,
     find_champion,
     find_reference,
+    foresee_fairness,
     judge,
     promote,
     record_look,
@@ -73,7 +79,9 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
     base_model = pretrained or build_base_model(data, config.base_model)
     tokens = tokenize(data, base_model, task_type, config.tokenization)
     if dry_run:
-        return plan(line, tokens, base_model, task_type, config.training)
+        counted = count_gate_rows(data, task_type, config.fairness, config.counterfactuals)
+        planned = plan(line, tokens, base_model, task_type, config.training)
+        return foresee_fairness(planned, config.policy, counted)
     with keep_gpu_slot():
         weights = train(line, tokens, base_model, task_type, config.training)
 

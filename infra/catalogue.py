@@ -74,6 +74,21 @@ class Catalogue(Generic[Entry]):
                 "remove it"
             ) from error
 
+    def names_part(self, name: str) -> bool:
+        """Whether there is such an entry: another distribution may leave a part out.
+
+        Raises:
+            SettingsError: its entry point cannot be imported.
+
+        """
+        place = None if name in self._entries else self._added.get(name)
+        if place is None or self._part is None:
+            return name in self.names
+        try:
+            return bool(getattr(_attribute(place), self._part, ""))
+        except (ImportError, AttributeError, ValueError) as error:
+            raise SettingsError(f"{self.chosen_by} {name!r} cannot be loaded: {error}") from error
+
     @property
     def _added(self) -> Mapping[str, str]:
         return entries_of(self._group) if self._group else {}

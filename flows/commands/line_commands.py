@@ -352,6 +352,8 @@ def _show_decision(decision: Decision, run_url: str, production: int | None, *, 
     )
     for note in (*decision.judgement.notes, *look_sentences(decision.judgement)):
         console.say(note, "quiet")
+    if why := decision.judgement.fairness_not_gated:
+        console.say(f"fairness was not gated: {why}", "bad")
     console.say()
     style: console.Style = "good" if decision.action == "promoted" else "bad"
     if same:
@@ -391,6 +393,8 @@ def _show_plan(plan: TrainingPlan) -> None:
             ("measured", ", ".join(rates)),
         ],
     )
+    for note in plan.notes:
+        console.say(note, "bad" if "not gated" in note else "quiet")
     console.say("nothing was trained")
 
 

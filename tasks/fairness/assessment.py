@@ -9,13 +9,14 @@ import pyarrow.parquet as pq
 from infra.errors import DataError, SettingsError
 from infra.store import ObjectStore
 from tasks.fairness.classes import class_estimates
+from tasks.fairness.gate_rows import gate_rows_of_groups
 from tasks.fairness.groups import check_attributes, memberships
 from tasks.fairness.predictions import ClassAnswers, ScoredAnswers, read_answers
 from tasks.fairness.row_scores import score_estimates
 from tasks.fairness.settings import FairnessSettings
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
-from tasks.records.fairness import Fairness, GroupRates, SubgroupAuc
+from tasks.records.fairness import Fairness, GateRows, GroupRates, SubgroupAuc
 from tasks.resampling_units import Units, units_of_table
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import CLUSTER, RowShape, texts_of
@@ -112,6 +113,9 @@ def assess_rows(
     groups: list[GroupRates] = []
     estimates: list[Estimate] = []
     aucs: list[SubgroupAuc] = []
+    counted: list[GateRows] = []
+    truth = None if isinstance(answers, ScoredAnswers) else answers.truth
+    labels = () if isinstance(answers, ScoredAnswers) else answers.labels
     texts = [text or "" for text in texts_of(shape, rows).to_pylist()]
     for member in memberships(rows, texts, group_columns, settings):
         if isinstance(answers, ScoredAnswers):
@@ -121,4 +125,11 @@ def assess_rows(
             aucs += ranked
         groups += found
         estimates += [*between, *(group.accuracy_gap for group in found)]
-    return Fairness(tuple(groups), tuple(estimates), settings.min_group_rows, tuple(aucs))
+        counted += gate_rows_of_groups(member, truth, labels, settings, units)
+    return Fairness(
+        tuple(groups),
+        tuple(estimates),
+        settings.min_group_rows,
+        tuple(aucs),
+        gate_rows=tuple(counted),
+    )

@@ -13,6 +13,7 @@ from infra.transformers_logs import quiet_transformers
 from tasks.fairness.assessment import read_scores
 from tasks.fairness.counterfactual_settings import CounterfactualSettings
 from tasks.fairness.counterfactuals import families_of, probe_families
+from tasks.fairness.gate_rows import gate_rows_of_swaps
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
@@ -76,6 +77,10 @@ def add_counterfactuals(
         estimates=(*fairness.estimates, *estimates),
         counterfactuals=found,
         flips=flips,
+        gate_rows=(
+            *fairness.gate_rows,
+            *(gate_rows_of_swaps(f.name, f.rows, f.units, settings.min_rows) for f in found),
+        ),
     )
 
 

@@ -194,6 +194,7 @@ def judge_family(
         flip_rate=_share(f"{name}.flip_rate", _any(flipped, rows, count), units, settings),
         score_shift=_mean(f"{name}.score_shift", _mean_by(shifts, rows, count), units, settings),
         largest_shift=_mean(f"{name}.largest_shift", _max_by(shifts, rows, count), units, settings),
+        units=units.atoms if units.clustered else count,
     )
     most = sorted(np.flatnonzero(flipped), key=lambda pair: -shifts[pair])[:FLIPS_SHOWN]
     return kept, [

@@ -75,6 +75,7 @@ class CounterfactualFamily:
         flip_rate: share of the rows whose answer changes under at least one swap.
         score_shift: mean over the rows of how far the score moves.
         largest_shift: mean over the rows of the largest move over all swaps of the row.
+        units: clusters that the rows come from where whole clusters are drawn, else the rows.
 
     """
 
@@ -85,6 +86,7 @@ class CounterfactualFamily:
     flip_rate: Estimate
     score_shift: Estimate
     largest_shift: Estimate
+    units: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,26 @@ class Flip:
 
 
 @dataclass(frozen=True)
+class GateRows:
+    """What a gate on groups or swapped words rests on, told without looking at any answer.
+
+    Attributes:
+        metric: name of the estimate, for example ``fairness.gender.accuracy_difference``.
+        rows: test rows of the smallest part that it compares; 0 where there is nothing to compare.
+        units: clusters that these come from where whole clusters are drawn, else the rows.
+        least: rows below which nothing is judged, by the settings.
+        part: the smallest part, in words, or why there is none.
+
+    """
+
+    metric: str
+    rows: int
+    units: int
+    least: int
+    part: str
+
+
+@dataclass(frozen=True)
 class Fairness:
     """How the candidate treats groups.
 
@@ -120,6 +142,7 @@ class Fairness:
         aucs: of each group, for each label that the settings name.
         counterfactuals: what swapped words change; their estimates stand in ``estimates`` too.
         flips: the rows that move most, the farthest first.
+        gate_rows: what gates on groups and on swapped words rest on.
 
     """
 
@@ -129,3 +152,4 @@ class Fairness:
     aucs: tuple[SubgroupAuc, ...] = ()
     counterfactuals: tuple[CounterfactualFamily, ...] = ()
     flips: tuple[Flip, ...] = ()
+    gate_rows: tuple[GateRows, ...] = ()

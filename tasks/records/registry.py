@@ -58,6 +58,7 @@ class Judgement:
         notes: what was not judged and why, for example that there is no champion.
         look: at the held-out rows that the gates are judged on; None where none was recorded.
         look_share: the number that alpha was divided by for this look; 1 where looks cost nothing.
+        fairness_not_gated: why no gate asked how groups are treated; empty where one did.
 
     """
 
@@ -66,6 +67,7 @@ class Judgement:
     notes: tuple[str, ...] = ()
     look: Look | None = None
     look_share: int = 1
+    fairness_not_gated: str = ""
 
 
 @dataclass(frozen=True)

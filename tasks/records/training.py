@@ -81,6 +81,7 @@ class TrainingPlan:
         training_s: seconds, from the rate that was measured.
         choices: what training would take of batching, precision and compile.
         measured: real tokens a second of each choice that was measured.
+        notes: what else is foreseen, for example which gates the rows cannot decide.
 
     """
 
@@ -96,6 +97,7 @@ class TrainingPlan:
     workers: int
     choices: dict[str, str]
     measured: dict[str, float]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

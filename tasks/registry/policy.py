@@ -7,8 +7,15 @@ from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
 from tasks.records.looks import Look
 from tasks.records.registry import Judgement, Staged
+from tasks.registry.fairness_gates import (
+    REMEDY,
+    gates_fairness,
+    not_asked,
+    split_by_rows,
+    why_not_gated,
+)
 from tasks.registry.settings import PolicySettings
-from tasks.verdicts import Gate, combine, look_share
+from tasks.verdicts import Gate, Verdict, combine, look_share
 from tasks.verdicts import judge as judge_gates
 
 NO_CHAMPION: Final = (
@@ -38,12 +45,19 @@ def judge_policy(
     """
     share = share_of_look(policy, look)
     dropped = dict(_not_asked(scores, staged))
-    gates = [gate for gate in policy.gates if gate.family not in dropped]
+    decidable, undecidable = split_by_rows(policy, fairness.gate_rows)
+    gates = [gate for gate in policy.gates if gate.family not in dropped] + decidable
     served = staged.estimates if staged else ()
     results = judge_gates(gates, (*scores.estimates, *fairness.estimates, *served), share)
-    left_out = [note for family, note in dropped.items() if _gates_of(policy, family)]
-    verdict = combine(result.verdict for result in results)
-    return Judgement(results, verdict, tuple(left_out), look, share)
+    verdicts = [result.verdict for result in results]
+    notes = [note for family, note in dropped.items() if _gates_of(policy, family)]
+    not_gated = "" if gates_fairness(gates) else why_not_gated(policy, undecidable)
+    if not_gated and not policy.fairness_not_gated:
+        verdicts.append(Verdict.UNDETERMINED)
+        not_gated = f"{not_gated}; {REMEDY}"
+    else:
+        notes += not_asked(undecidable)
+    return Judgement(results, combine(verdicts), tuple(notes), look, share, not_gated)
 
 
 def share_of_look(policy: PolicySettings, look: Look | None) -> int:

@@ -30,6 +30,7 @@ from tasks.registry.version_tags import WEIGHTS_TAG
 from tasks.verdicts import GateResult, Verdict, combine
 
 BY_POLICY: Final = "policy"
+FAIRNESS_NOT_GATED: Final = "fairness was not gated"
 
 
 def promote_version(
@@ -78,6 +79,8 @@ def promote_version(
         history = [recorded.entry for recorded in state.history]
         anchor = anchor_with(version.version, history, scores.comparisons if scores else ())
         reason = f"all {len(judgement.gates)} gates pass{_at_no_cost(judgement)}"
+        if judgement.fairness_not_gated:
+            reason += f"; {FAIRNESS_NOT_GATED}: {judgement.fairness_not_gated}"
     made = record(
         store,
         tracking,
@@ -96,9 +99,11 @@ def promote_version(
 
 def why_refused(judgement: Judgement, champion: Champion | None) -> str:
     """One sentence that names every gate in the way; empty where the candidate may take over."""
-    blocking = [gate for gate in judgement.gates if gate.verdict is not Verdict.PASS]
+    blocking = [_name(gate) for gate in judgement.gates if gate.verdict is not Verdict.PASS]
+    if judgement.verdict is Verdict.UNDETERMINED and judgement.fairness_not_gated:
+        blocking.append(f"{FAIRNESS_NOT_GATED}: {judgement.fairness_not_gated}")
     if blocking:
-        return "; ".join(_name(gate) for gate in blocking)
+        return "; ".join(blocking)
     if judgement.verdict is not Verdict.PASS or not judgement.gates:
         return f"the judgement is {judgement.verdict.value} over {len(judgement.gates)} gates"
     if combine(g.verdict for g in judgement.gates if g.metric == SAME_PREDICTIONS) is not (

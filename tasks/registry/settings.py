@@ -1,9 +1,9 @@
 """Settings of the staging check and of the policy."""
 
 from collections import Counter
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from infra.settings_models import SettingsModel, WrongSetting, items_of, refuse
 from tasks.verdicts import CORRECTED_FAMILIES, MAX_FAMILY, Gate
@@ -12,6 +12,10 @@ SAME_PREDICTIONS: Final = "staging.same_predictions"
 # A share of equal predictions below this is another model, whatever the line.
 LEAST_SAME_PREDICTIONS: Final = 0.99
 PROVING_FAMILIES: Final = ("quality", "baseline")
+# Families of which one must be asked, or a reason be given why none is.
+FAIRNESS_FAMILIES: Final = ("fairness", "counterfactual")
+# Characters of a reason; a shorter one is none.
+LEAST_REASON: Final = 10
 # Fewest requests whose largest bounds the 95th percentile from above at 95%: 0.95^72 < 0.025.
 LEAST_LATENCY_REQUESTS: Final = 72
 
@@ -89,6 +93,51 @@ class PolicySettings(SettingsModel):
     looks: LookSettings = Field(
         default=LookSettings(), description="What the looks at a held-out split cost."
     )
+    fairness_where_decidable: tuple[Gate, ...] = Field(
+        default=(),
+        description="Gates on fairness.* and counterfactual.* that are asked where the test rows "
+        "could decide them; of the others it is said how many rows they would need. Which ones, is "
+        "told from counts of rows, before an answer is looked at. A policy without a list of gates "
+        "has those of decision 0037 here.",
+    )
+    fairness_not_gated: Annotated[str, StringConstraints(strip_whitespace=True)] | None = Field(
+        default=None,
+        min_length=LEAST_REASON,
+        max_length=500,
+        description="Why no gate asks how groups are treated, in your words. Without it a "
+        "candidate of which no gate on fairness.* or counterfactual.* was asked is undetermined, "
+        "and is not promoted. It stands in the report, in the ledger and on the model card.",
+    )
+
+    @model_validator(mode="after")
+    def _fairness_is_gated_or_is_not(self) -> Self:
+        named = [gate.metric for gate in self.gates if gate.family in FAIRNESS_FAMILIES]
+        if named and self.fairness_not_gated:
+            refuse(
+                [
+                    WrongSetting(
+                        ("fairness_not_gated",),
+                        f"the policy gates {named[0]}, and says why it gates no fairness; leave "
+                        "one of the two out",
+                        self.fairness_not_gated,
+                    )
+                ]
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _only_fairness_waits_for_rows(self) -> Self:
+        refuse(
+            WrongSetting(
+                ("fairness_where_decidable", place, "metric"),
+                f"{gate.metric} is no gate on fairness.* or counterfactual.*; every other gate is "
+                "asked always, and belongs to policy.gates",
+                gate.metric,
+            )
+            for place, gate in items_of(self, "fairness_where_decidable", "metric")
+            if gate.family not in FAIRNESS_FAMILIES
+        )
+        return self
 
     @model_validator(mode="after")
     def _proves_quality(self) -> Self:
@@ -114,6 +163,9 @@ class PolicySettings(SettingsModel):
     @model_validator(mode="after")
     def _each_gate_once(self) -> Self:
         gates = [gate for _, gate in items_of(self, "gates", *Gate.model_fields)]
+        gates += [
+            gate for _, gate in items_of(self, "fairness_where_decidable", *Gate.model_fields)
+        ]
         seen = Counter((g.metric, "at_most" if g.at_least is None else "at_least") for g in gates)
         refuse(
             WrongSetting(
@@ -126,7 +178,11 @@ class PolicySettings(SettingsModel):
 
     @model_validator(mode="after")
     def _families_can_be_corrected(self) -> Self:
-        counted = Counter(gate.family for _, gate in items_of(self, "gates", "metric"))
+        counted = Counter(
+            gate.family
+            for name in ("gates", "fairness_where_decidable")
+            for _, gate in items_of(self, name, "metric")
+        )
         refuse(
             WrongSetting(
                 ("gates",),
@@ -140,12 +196,15 @@ class PolicySettings(SettingsModel):
         return self
 
 
-def default_policy(leading: str, margin: float = 0.02) -> PolicySettings:
+def default_policy(
+    leading: str, margin: float = 0.02, fairness: tuple[Gate, ...] = ()
+) -> PolicySettings:
     """The gates of a line that names none: it beats the baseline, and does not fall behind.
 
     Args:
         leading: the metric that models of the task type are compared in.
         margin: how far behind the champion, and behind the anchor, it may lie in that metric.
+        fairness: gates that are asked where rows can decide them.
 
     """
     return PolicySettings(
@@ -156,5 +215,6 @@ def default_policy(leading: str, margin: float = 0.02) -> PolicySettings:
             Gate(metric=SAME_PREDICTIONS, at_least=1.0),
             Gate(metric="staging.latency_p95_ms", at_most=1000),
             Gate(metric="staging.size_mb", at_most=2000),
-        )
+        ),
+        fairness_where_decidable=fairness,
     )

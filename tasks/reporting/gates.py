@@ -134,7 +134,8 @@ def _tally(judgement: Judgement) -> str:
     seen = [gate.verdict for gate in judgement.gates]
     failed, open_ = seen.count(Verdict.FAIL), seen.count(Verdict.UNDETERMINED)
     if not failed and not open_:
-        return "its one gate passes" if total == 1 else f"all {total} gates pass"
+        passed = "its one gate passes" if total == 1 else f"all {total} gates pass"
+        return f"{passed}, and fairness was not gated" if judgement.fairness_not_gated else passed
     parts = [f"{failed} {'fails' if failed == 1 else 'fail'}"] if failed else []
     parts += [f"{open_} {'is' if open_ == 1 else 'are'} undetermined"] if open_ else []
     first, verb = parts[0].split(" ", 1)

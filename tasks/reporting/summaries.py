@@ -47,6 +47,8 @@ def gates_markdown(judgement: Judgement) -> str:
         for gate in gate_table(judgement)
     ]  # fmt: skip
     said = (*judgement.notes, *look_sentences(judgement))
+    if judgement.fairness_not_gated:
+        said = (f"fairness was not gated: {judgement.fairness_not_gated}", *said)
     notes = "".join(f"\n- {plain(note)}" for note in said)
     return markdown_table(heads, rows) + (f"\n{notes}" if notes else "")
 

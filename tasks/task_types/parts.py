@@ -17,6 +17,8 @@ class TaskTypeParts:
         examiner: a class with those of `tasks.task_types.examiner.Examiner`.
         server: a `tasks.task_types.server.Server`.
         model_card: a `tasks.task_types.model_card_texts.ModelCardTexts`.
+        metrics: a tuple of `tasks.task_types.metrics.Metric`, which gates are checked against
+            before anything runs; left out, a gate on any metric of quality is taken.
 
     """
 
@@ -25,3 +27,4 @@ class TaskTypeParts:
     examiner: str
     server: str
     model_card: str
+    metrics: str = ""

@@ -28,7 +28,7 @@ FILLER = "filler"
 LINE = "small-disks"
 # So low that a tiny model passes; each change of the seed trains anew.
 GATES = [
-    {"metric": "quality.macro_f1", "at_least": 0.0},
+    {"metric": "quality.macro_f1", "at_least": 0.01},
     {"metric": "staging.same_predictions", "at_least": 1.0},
 ]
 
@@ -104,7 +104,7 @@ def settings_of(other: RunningStack, tiny_model: Path, seed: int) -> str:
         line=LINE,
         base_model={"reference": str(tiny_model)},
         training={"epochs": 1, "seed": seed},
-        policy={"gates": GATES},
+        policy={"gates": GATES, "fairness_not_gated": "this is about disks alone"},
     )
     return str(config)
 

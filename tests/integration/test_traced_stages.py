@@ -52,9 +52,10 @@ def noted(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> dict
         "staging": {"rows": 8, "latency_requests": 72, "warm_up_requests": 1},
         "policy": {
             "gates": [
-                {"metric": "quality.accuracy", "at_least": 0.0},
+                {"metric": "quality.accuracy", "at_least": 0.01},
                 {"metric": "staging.same_predictions", "at_least": 0.99},
-            ]
+            ],
+            "fairness_not_gated": "this is about the code that stages reach",
         },
     }  # fmt: skip
     (folder / "traced.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")

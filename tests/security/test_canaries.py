@@ -110,8 +110,8 @@ def watched(
     }
     base = {"reference": str(tiny_model)}
     # So low that the version is staged, which is where a served model is started.
-    gates = [{"metric": "quality.macro_f1", "at_least": 0.0}, SAME_ANSWERS]
-    policy = {"gates": gates}
+    gates = [{"metric": "quality.macro_f1", "at_least": 0.01}, SAME_ANSWERS]
+    policy = {"gates": gates, "fairness_not_gated": "this is about secrets alone"}
     good = write_config(folder, line="canary", base_model=base, source=source, policy=policy)
     wrong = source | {"query": "SELECT * FROM nothing ORDER BY 1"}
     bad = write_config(folder, "bad.yaml", line="canary", base_model=base, source=wrong)

@@ -138,6 +138,26 @@ FAULTS = {
         gate(metric="counterfactual.religion.flip_rate", at_most=0.1),
         (r"policy\.gates\.\d+\.metric: .*flip_rate is not measured",),
     ),
+    "gate of no metric": Fault(
+        gate(metric="quality.macro_f11", at_least=0.5),
+        (r"policy\.gates\.\d+\.metric: .*macro_f11 is not .*did you mean quality\.macro_f1\?",),
+    ),
+    "gate of another task type": Fault(
+        gate(metric="baseline.rmse_gain", at_least=0.5),
+        (r"policy\.gates\.\d+\.metric: .*rmse is a metric of regression",),
+    ),
+    "gate in percent": Fault(
+        gate(metric="quality.balanced_accuracy", at_least=85),
+        (r"policy\.gates\.\d+\.at_least: .*lies between 0 and 1; did you mean 0\.85\?",),
+    ),
+    "gate that all pass": Fault(
+        gate(metric="quality.macro_recall", at_least=0),
+        (r"policy\.gates\.\d+\.at_least: .*every model passes at least 0",),
+    ),
+    "gate on the better side": Fault(
+        gate(metric="quality.pr_auc", at_most=0.5),
+        (r"policy\.gates\.\d+\.at_most: .*higher is better .*did you mean at_least\?",),
+    ),
     "gate twice": Fault(
         gate(metric="quality.macro_f1", at_least=0.1), (r"policy\.gates: quality\.macro_f1 has 2",)
     ),

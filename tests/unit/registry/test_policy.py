@@ -15,7 +15,8 @@ from tasks.registry.settings import PolicySettings, StagingSettings, default_pol
 from tasks.verdicts import Estimate, Gate, Verdict, exact, undetermined
 
 SAME = Gate(metric="staging.same_predictions", at_least=1.0)
-SHIPPED = default_policy("macro_f1")
+WHY = "who the rows are about is of no account here"
+SHIPPED = default_policy("macro_f1").model_copy(update={"fairness_not_gated": WHY})
 GOOD = {
     "baseline.macro_f1_gain": 0.05,
     "champion.macro_f1_gain": 0.01,

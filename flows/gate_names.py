@@ -1,0 +1,326 @@
+"""Which numbers a line can have, and which of its gates ask for another: told before anything runs.
+
+What only the data can tell stays open: labels that the contract does not name, groups, values of a
+slice's feature and slices that are found by searching. A gate on one of these that is not measured
+in the end is undetermined when it is judged.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final
+
+from infra.settings_models import WrongSetting, are_valid, items_of
+from tasks.task_types.metrics import METRICS, Better, Metric, metrics_of
+from tasks.task_types.row_shapes import shape_of
+from tasks.verdicts import Gate
+
+if TYPE_CHECKING:
+    from flows.config import RetrainConfig
+
+NAMES_SHOWN: Final = 12
+PERCENT: Final = 100.0
+# Families that compare the candidate with another model on the same rows.
+COMPARATORS: Final = ("baseline", "champion", "anchor")
+_PLACEHOLDER: Final = re.compile(r"\{([a-z ]+)\}")
+_SCORE_GAP: Final = "score_gap"
+_FALLING: Final[Better] = "lower"
+_GAPS: Final = (
+    "accuracy", "demographic_parity", "equal_opportunity", "false_positive_rate",
+    "equalized_odds", "predictive_parity", "f1",
+)  # fmt: skip
+_WORST: Final = ("accuracy", "f1")
+_AUCS: Final = ("subgroup_auc", "bpsn_auc", "bnsp_auc")
+_AEGS: Final = ("positive_aeg", "negative_aeg")
+
+
+@dataclass(frozen=True)
+class Measurable:
+    """A number that a line can have, or all numbers whose names are of one form.
+
+    Attributes:
+        form: the name; what stands in braces may be anything, or one of the known names.
+        low: the least that it can be.
+        high: the most.
+        better: which side is better.
+        known: names that may stand in the braces; empty where only the data can tell.
+
+    """
+
+    form: str
+    low: float = 0.0
+    high: float = 1.0
+    better: Better = "higher"
+    known: tuple[str, ...] = field(default=())
+
+    @property
+    def family(self) -> str:
+        """The first part of its name."""
+        return self.form.split(".", 1)[0]
+
+    def is_of(self, name: str) -> bool:
+        """Whether a gate of this name is on it."""
+        anything = "|".join(map(re.escape, self.known)) if self.known else ".+"
+        parts = _PLACEHOLDER.split(self.form)
+        pattern = "".join(
+            f"(?:{anything})" if place % 2 else re.escape(part) for place, part in enumerate(parts)
+        )
+        return re.fullmatch(pattern, name) is not None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """How it may be named: with each known name, or as its form."""
+        if not self.known:
+            return (self.form,)
+        before, _, after = _PLACEHOLDER.split(self.form)
+        return tuple(f"{before}{one}{after}" for one in self.known)
+
+
+def wrong_gates(config: "RetrainConfig") -> Iterator[WrongSetting]:
+    """Gates of a line's policy that no candidate of it could be judged by.
+
+    Groups that nobody assesses and words that nobody swaps are told elsewhere.
+
+    Args:
+        config: the line's settings.
+
+    """
+    measurable = tuple(measurable_of(config))
+    for name in ("gates", "fairness_where_decidable"):
+        gates = items_of(config.policy, name, *Gate.model_fields)
+        for place, gate in gates:
+            if (gate.at_least is None) == (gate.at_most is None) or _is_told_elsewhere(
+                gate, config
+            ):
+                continue
+            found = [one for one in measurable if one.is_of(gate.metric)]
+            at = ("policy", name, place)
+            if not found:
+                said = _unknown(gate.metric, measurable, config.task_type)
+                yield WrongSetting((*at, "metric"), said, gate.metric)
+            elif wrong := _wrong_threshold(gate, found[0], [other for _, other in gates]):
+                side = "at_least" if gate.at_most is None else "at_most"
+                yield WrongSetting((*at, side), wrong, getattr(gate, side))
+
+
+def measurable_of(config: "RetrainConfig") -> Iterator[Measurable]:
+    """All numbers that gates of a line may be on, by family."""
+    quality = list(_quality(config))
+    compared = [one for one in quality if one.compared]
+    yield from (one.measurable("quality") for one in quality)
+    for family in COMPARATORS:
+        yield from (one.measurable(family) for one in compared)
+        yield from (one.gain(family) for one in compared)
+    for family in ("recipe", "fresh", "golden.{name}"):
+        yield from (one.measurable(family) for one in quality)
+        yield from (one.gain(family) for one in compared)
+    yield Measurable("behaviour.{name}.{functionality}.pass_rate")
+    yield from _slices(config, compared)
+    yield from _fairness(config)
+    yield from _counterfactuals(config)
+    yield Measurable("staging.same_predictions")
+    for name in ("latency_p95_ms", "size_mb", "load_s", "memory_mb"):
+        yield Measurable(f"staging.{name}", high=math.inf, better=_FALLING)
+
+
+@dataclass(frozen=True)
+class _Quality:
+    """A metric of the task type with the names that may stand behind it."""
+
+    metric: Metric
+    known: tuple[str, ...]
+
+    @property
+    def compared(self) -> bool:
+        return self.metric.compared
+
+    def measurable(self, family: str) -> Measurable:
+        """Itself in a family of names."""
+        one = self.metric
+        form = f"{family}.{one.name}" + (f".{{{one.each}}}" if one.each else "")
+        return Measurable(form, one.low, one.high, one.better, self.known)
+
+    def gain(self, family: str) -> Measurable:
+        """How much better it is than another model's."""
+        span = self.metric.high - self.metric.low
+        return Measurable(f"{family}.{self.metric.name}_gain", -span, span)
+
+
+def _quality(config: "RetrainConfig") -> Iterator[_Quality]:
+    metrics = metrics_of(config.task_type)
+    if metrics is None:
+        metrics = (
+            Metric(name="{metric}", low=-math.inf, high=math.inf, better="neither", compared=True),
+        )
+    for metric in metrics:
+        yield _Quality(metric, _named(metric, config) if metric.each else ())
+
+
+def _named(metric: Metric, config: "RetrainConfig") -> tuple[str, ...]:
+    """The labels, or the types of entities, that the contract names."""
+    labels = tuple(config.contract.labels or ()) if are_valid(config.contract, "labels") else ()
+    if metric.each == "label" or not labels:
+        return labels
+    from tasks.task_types.tags.tag_spans import read_tags
+
+    return read_tags(labels).names
+
+
+def _slices(config: "RetrainConfig", compared: Sequence[_Quality]) -> Iterator[Measurable]:
+    slices = config.evaluation.slices
+    named = [f"slice.{feature}.{{value}}" for feature in slices.by]
+    named += (
+        [f"slice.{name}" for name in slices.where]
+        if are_valid(slices, "where")
+        else ["slice.{expression}"]
+    )
+    for name in named:
+        yield Measurable(f"{name}.{_SCORE_GAP}", -1.0)
+        yield from (one.measurable(name) for one in compared)
+    if slices.search:
+        yield Measurable(f"slice.worst_found.{_SCORE_GAP}", -1.0)
+        yield Measurable(f"slice.{{found}}.{_SCORE_GAP}", -1.0)
+
+
+def _fairness(config: "RetrainConfig") -> Iterator[Measurable]:
+    one_class, unsaid = _tells_classes(config.task_type)
+    for attribute in config.fairness.attributes(config.source.group_columns):
+        for prefix in (f"fairness.{attribute}", f"fairness.{attribute}_exclusive"):
+            if one_class or unsaid:
+                yield from _class_gaps(prefix, config.fairness.positive_labels)
+            if not one_class or unsaid:
+                yield from _score_gaps(prefix)
+
+
+def _tells_classes(task_type: str) -> tuple[bool, bool]:
+    """Whether a row has one class; and whether it is a task type of which that cannot be told."""
+    return shape_of(task_type).has_one_class, not METRICS.names_part(task_type)
+
+
+def _class_gaps(prefix: str, told: tuple[str, ...]) -> Iterator[Measurable]:
+    for name in _GAPS:
+        yield Measurable(f"{prefix}.{name}_difference", better=_FALLING)
+        yield Measurable(f"{prefix}.{name}_ratio")
+    yield from (Measurable(f"{prefix}.worst_group_{name}") for name in _WORST)
+    yield Measurable(f"{prefix}.accuracy_gap.{{group}}", -1.0)
+    yield Measurable(f"{prefix}.calibration_error_difference", better=_FALLING)
+    yield Measurable(f"{prefix}.worst_group_calibration_error", better=_FALLING)
+    if told:
+        yield from (Measurable(f"{prefix}.{auc}_mean.{{label}}", known=told) for auc in _AUCS)
+        yield from (
+            Measurable(f"{prefix}.largest_{gap}.{{label}}", 0.0, 0.5, _FALLING, told)
+            for gap in _AEGS
+        )
+        for label in told:
+            yield from (Measurable(f"{prefix}.{auc}.{{group}}.{label}") for auc in _AUCS)
+            yield from (
+                Measurable(f"{prefix}.{gap}.{{group}}.{label}", -0.5, 0.5, "neither")
+                for gap in _AEGS
+            )
+
+
+def _score_gaps(prefix: str) -> Iterator[Measurable]:
+    yield Measurable(f"{prefix}.row_score_difference", better=_FALLING)
+    yield Measurable(f"{prefix}.row_score_ratio")
+    yield Measurable(f"{prefix}.worst_group_row_score")
+    yield Measurable(f"{prefix}.row_score_gap.{{group}}", -1.0)
+
+
+def swaps_words(task_type: str) -> bool:
+    """Whether models of a task type are asked about swapped words: they put one text in a class."""
+    shape = shape_of(task_type)
+    one_text = [column.kind for column in shape.inputs] == ["text"]
+    return one_text and any(_tells_classes(task_type))
+
+
+def _counterfactuals(config: "RetrainConfig") -> Iterator[Measurable]:
+    if swaps_words(config.task_type):
+        yield from (Measurable(name, better=_FALLING) for name in config.counterfactuals.estimates)
+
+
+def _is_told_elsewhere(gate: Gate, config: "RetrainConfig") -> bool:
+    """Whether another check of the settings says what is wrong with its name."""
+    if gate.family == "counterfactual":
+        return gate.metric not in config.counterfactuals.estimates
+    attribute = gate.metric.split(".")[1].removesuffix("_exclusive")
+    known = config.fairness.attributes(config.source.group_columns)
+    return gate.family == "fairness" and attribute not in known
+
+
+def _unknown(name: str, measurable: Sequence[Measurable], task_type: str) -> str:
+    """That a line has no such number, the nearest name, and what there is."""
+    family = name.split(".", 1)[0]
+    names = [each for one in measurable for each in one.names]
+    own = [each for each in names if each.startswith(f"{family}.")]
+    meant = _of_other_task_types(name)
+    if not meant and (near := get_close_matches(name, names, n=1)):
+        meant = f"did you mean {near[0]}?"
+    if own:
+        there = f"Of {family} there are {_listed(own)}"
+    elif family == "counterfactual":
+        there = "Words are swapped where a model puts one text in a class"
+    else:
+        there = f"There are the families {_listed(sorted({one.family for one in measurable}))}"
+    said = f"{name} is not measured of a line of task type {task_type}"
+    return f"{said}; {meant} {there}" if meant else f"{said}. {there}"
+
+
+def _of_other_task_types(name: str) -> str:
+    """Where a metric is measured, for someone who has taken it from another task type."""
+    metric = name.split(".")[1].removesuffix("_gain") if "." in name else name
+    found = [
+        task_type
+        for task_type in METRICS.names
+        if any(one.name == metric for one in metrics_of(task_type) or ())
+    ]
+    return f"{metric} is a metric of {', '.join(found)}." if found else ""
+
+
+def _listed(names: Iterable[str]) -> str:
+    shown = list(dict.fromkeys(names))
+    more = f" and {len(shown) - NAMES_SHOWN} more" if len(shown) > NAMES_SHOWN else ""
+    return ", ".join(shown[:NAMES_SHOWN]) + more
+
+
+def _wrong_threshold(gate: Gate, one: Measurable, others: Sequence[Gate]) -> str:
+    """Why a threshold says nothing of this number; empty where it does."""
+    threshold = gate.at_least if gate.at_least is not None else gate.at_most
+    assert threshold is not None  # noqa: S101 - a gate has one of the two
+    span = f"{gate.metric} {_between(one)}"
+    if not one.low <= threshold <= one.high:
+        share = threshold / PERCENT
+        is_percent = one.high == 1 and one.low <= share <= one.high
+        return f"{span}" + (f"; did you mean {share:g}?" if is_percent else "")
+    if (gate.at_least is not None and threshold <= one.low) or (
+        gate.at_most is not None and threshold >= one.high
+    ):
+        return (
+            f"{span}, so every model passes {gate.rule}, and the gate proves nothing; name a "
+            "threshold inside, or leave the gate out (what is measured is reported all the same)"
+        )
+    return _wrong_side(gate, one, others)
+
+
+def _between(one: Measurable) -> str:
+    if math.isinf(one.low) or math.isinf(one.high):
+        side = f"{one.low:g} or more" if math.isinf(one.high) else f"{one.high:g} or less"
+        return f"is {side}"
+    return f"lies between {one.low:g} and {one.high:g}"
+
+
+def _wrong_side(gate: Gate, one: Measurable, others: Sequence[Gate]) -> str:
+    """Why a bound on the better side alone is none; one beside a bound on the other may stand."""
+    right = {"higher": "at_least", "lower": "at_most"}.get(one.better)
+    has = "at_least" if gate.at_most is None else "at_most"
+    both = any(
+        other.metric == gate.metric and getattr(other, right or has) is not None for other in others
+    )
+    if right in {None, has} or both:
+        return ""
+    worse = "low" if one.better == "higher" else "high"
+    return (
+        f"{one.better} is better of {gate.metric}, so {gate.rule} refuses the better models and "
+        f"passes those that are too {worse}; did you mean {right}?"
+    )
