@@ -1,5 +1,6 @@
 """The settings of one model line: every stage's under one roof, read from one YAML file."""
 
+import dataclasses
 import difflib
 import re
 import types
@@ -39,7 +40,7 @@ from tasks.registry.settings import (
 )
 from tasks.reporting.settings import CardSettings
 from tasks.representation.settings import RepresentationSettings
-from tasks.sources.settings import HubSource, SourceSettings
+from tasks.sources.settings import HubSource, MixedSource, SourceSettings
 from tasks.task_types.names import TaskTypeName
 from tasks.task_types.row_shapes import shape_of
 from tasks.tokenization.settings import BaseModelSettings, TokenizationSettings
@@ -160,10 +161,29 @@ class DataConfig(SettingsModel):
         """What no row of the task type can have is refused before anything is read."""
         from tasks.sources.preparation import check_source
 
+        shape = dataclasses.replace(shape_of(self.task_type), split_column=self.splits.column)
         try:
-            check_source(self.source, shape_of(self.task_type), self.contract.labels)
+            check_source(self.source, shape, self.contract.labels)
         except SettingsError as error:
             raise ValueError(str(error)) from error
+        return self
+
+    @model_validator(mode="after")
+    def _splits_name_the_sources(self) -> Self:
+        given = self.splits.by_source
+        named = set(self.source.sources) if isinstance(self.source, MixedSource) else set()
+        if given and not named:
+            raise ValueError(
+                "splits.by_source names sources and there is one; name a source for each split "
+                "under sources, or the column that says the split in splits.column"
+            )
+        if given and set(given) != named:
+            unknown, untold = sorted(set(given) - named), sorted(named - set(given))
+            raise ValueError(
+                "splits.by_source must say the split of each of sources"
+                + (f"; it names {', '.join(unknown)}, which is none of them" if unknown else "")
+                + (f"; it lacks {', '.join(untold)}" if untold else "")
+            )
         return self
 
 

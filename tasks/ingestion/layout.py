@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from tasks.ingestion.row_ids import DIGEST_BYTES, as_hex
 from tasks.sources.source_names import SOURCE_NAME
-from tasks.task_types.rows import RowShape, arrow_type
+from tasks.task_types.rows import SPLIT_WORD, RowShape, arrow_type
 
 ORIGINS = pa.schema([("file", pa.string()), ("row", pa.int64())])
 
@@ -18,12 +18,15 @@ class Layout:
     Attributes:
         group_columns: columns that hold protected attributes.
         has_sources: whether the rows are of several sources, whose names are among their origins.
+        splits_given: whether a column or the source says the split of a row; rows that are equal
+            but for it are then kept, since which of them is a leak is told later.
 
     """
 
     shape: RowShape
     group_columns: tuple[str, ...]
     has_sources: bool = False
+    splits_given: bool = False
 
     @property
     def origins(self) -> pa.Schema:
@@ -34,7 +37,8 @@ class Layout:
     @property
     def shard(self) -> pa.Schema:
         """Columns of the rows as a reader hands them on."""
-        return pa.schema([*self._own, *self._told, *self.origins])
+        word = [pa.field(SPLIT_WORD, pa.string())] if self.splits_given else []
+        return pa.schema([*self._own, *self._told, *word, *self.origins])
 
     @property
     def spill(self) -> pa.Schema:
@@ -51,7 +55,8 @@ class Layout:
     def told_by(self) -> tuple[str, ...]:
         """The columns in which rows of one row_id can differ."""
         answers = [column.name for column in self.shape.columns if not column.is_input]
-        return (*answers, *self.group_columns, "cluster")
+        given = ("split",) if self.splits_given else ()
+        return (*answers, *self.group_columns, "cluster", *given)
 
     @property
     def _own(self) -> list[pa.Field]:

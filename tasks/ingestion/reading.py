@@ -8,32 +8,34 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.ingestion.broken_rows import BrokenRows
+from tasks.ingestion.given_splits import Splitter
 from tasks.ingestion.layout import Layout
-from tasks.ingestion.readmitted import RepairedFile
+from tasks.ingestion.readmitted import RepairedFile, keys_of
 from tasks.ingestion.row_ids import (
     as_binary,
     as_hex,
-    assign_splits,
     digests_of,
     identities_of,
     trim,
 )
 from tasks.ingestion.spilling import Spill
-from tasks.ingestion.splits import SplitSettings
 from tasks.records.data import SourceChanges
 from tasks.sources.read_ahead import read_ahead
 from tasks.sources.settings import READMITTED
 from tasks.sources.shards import Shard
 from tasks.sources.source_names import SOURCE_NAME
+from tasks.task_types.rows import SPLIT_WORD
 
 
-def identify(rows: pa.Table, layout: Layout, splits: SplitSettings) -> pa.Table:
+def identify(rows: pa.Table, layout: Layout, splits: Splitter) -> pa.Table:
     """Rows of a shard with trimmed values, and with their digest and split."""
+    if layout.splits_given and SPLIT_WORD not in rows.column_names:
+        rows = rows.append_column(SPLIT_WORD, pa.nulls(rows.num_rows, pa.string()))
     rows = rows.select(layout.shard.names).cast(layout.shard)
     rows = trim(rows, layout.shape, layout.group_columns)
     identities = identities_of(rows, layout.shape)
     digests = digests_of(identities)
-    split = assign_splits(rows["cluster"], identities, digests, splits)
+    split = splits.split(rows, identities, digests)
     rows = rows.append_column("digest", as_binary(digests)).append_column("split", split)
     return rows.select(layout.spill.names)
 
@@ -52,7 +54,7 @@ class Intake:
     """
 
     layout: Layout
-    splits: SplitSettings
+    splits: Splitter
     spill: Spill
     broken: BrokenRows
     rows_read: int = 0
@@ -62,7 +64,10 @@ class Intake:
     left_out_of_source: Counter[str] = field(default_factory=Counter)
 
     def take_source(self, shards: Iterator[Shard], replaced: pa.Array) -> None:
-        """Take the rows of a source, but those whose row_id is among `replaced`.
+        """Take the rows of a source, but those that are among `replaced`.
+
+        These are row_ids, or where the splits are given row_ids with their splits: a text may then
+        stand in two of them, and the repaired row stands for one.
 
         While some rows are written to disk the next ones are read and hashed.
         """
@@ -77,7 +82,7 @@ class Intake:
             self.broken.add(shard.broken)
             rows = identify(shard.rows, self.layout, self.splits)
             if len(replaced):
-                rows = self._without(rows, _are_in(rows, replaced))
+                rows = self._without(rows, self._are_in(rows, replaced))
             yield rows
 
     def _count(self, shard: Shard) -> None:
@@ -97,7 +102,8 @@ class Intake:
             name = pa.repeat(pa.scalar(READMITTED, pa.string()), read.num_rows)
             read = read.append_column(SOURCE_NAME, name)
         rows = identify(read, self.layout, self.splits)
-        again = pc.or_(_are_in(rows, replaced), pc.is_in(file.stand_for, value_set=replaced))
+        stand_for = file.keys if self.layout.splits_given else file.stand_for
+        again = pc.or_(self._are_in(rows, replaced), pc.is_in(stand_for, value_set=replaced))
         self.spill.add(self._without(rows, again))
 
     def _without(self, rows: pa.Table, dropped: pa.Array) -> pa.Table:
@@ -105,6 +111,8 @@ class Intake:
         self.superseded += rows.num_rows - left.num_rows
         return left
 
-
-def _are_in(rows: pa.Table, row_ids: pa.Array) -> pa.Array:
-    return pc.is_in(as_hex(rows["digest"].combine_chunks()), value_set=row_ids)
+    def _are_in(self, rows: pa.Table, replaced: pa.Array) -> pa.Array:
+        keys = as_hex(rows["digest"].combine_chunks())
+        if self.layout.splits_given:
+            keys = keys_of(keys, rows["split"].combine_chunks())
+        return pc.is_in(keys, value_set=replaced)

@@ -26,6 +26,7 @@ from tasks.task_types.rows import Column, Kind, RowShape, arrow_type
 
 _ROW_ID: Final = re.compile(r"[0-9a-f]{64}")
 _CLUSTER: Final = "cluster"
+_SPLIT: Final = Column("split", "label", may_be_missing=True)
 _DIGEST_CHARACTERS: Final = 16
 _WORDS: Final[dict[Kind, str]] = {
     "text": "text",
@@ -45,8 +46,9 @@ def readmit_file(
     """Check a repaired quarantine file and keep it with the line.
 
     The file is read whole: it holds a few percent of the rows at most. Its row_ids say which rows
-    of the source its rows stand for; what it says of reasons, values, file, row, raw and split is
-    dropped, since the next run finds these anew. The path is local, or ``s3://bucket/key``.
+    of the source its rows stand for; what it says of reasons, values, file, row and raw is dropped,
+    since the next run finds these anew, and so it does the split, but where a column or the source
+    says it (settings splits). The path is local, or ``s3://bucket/key``.
 
     Raises:
         DataError: the file is none of that kind, lacks a column or a value, names a row twice, or
@@ -89,6 +91,7 @@ def _check_rows(path: str, table: pa.Table, settings: SourceSettings, shape: Row
     groups = [Column(name, "label", may_be_missing=True) for name in settings.group_columns]
     clusters = [Column(_CLUSTER, "label", may_be_missing=True)] if settings.cluster_column else []
     columns = [Column("row_id", "label"), *shape.columns, *groups, *clusters]
+    columns += [_SPLIT] if _SPLIT.name in table.column_names else []
     _check_names(path, table, columns)
     if not table.num_rows:
         raise DataError(f"{path} holds no rows; there is nothing to take back in")

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from infra.errors import DataError
 from infra.store import ObjectStore
 from tasks.records.data import SourceFile
-from tasks.task_types.rows import RowShape, arrow_type
+from tasks.task_types.rows import SPLIT_WORD, RowShape, arrow_type
 
 
 @dataclass(frozen=True)
@@ -18,13 +19,23 @@ class RepairedFile:
     """A repaired quarantine file.
 
     Attributes:
-        rows: as in a shard of the source.
+        rows: as in a shard of the source; their split as the file says it is their split_word.
         stand_for: for each of them the row_id of the row that it stands for.
 
     """
 
     rows: pa.Table
     stand_for: pa.Array
+
+    @property
+    def keys(self) -> pa.Array:
+        """What each of them stands for where a text may stand in two splits: row_id and split."""
+        return keys_of(self.stand_for, self.rows[SPLIT_WORD].combine_chunks())
+
+
+def keys_of(row_ids: pa.Array, splits: pa.Array) -> pa.Array:
+    """A row_id with its split as one text."""
+    return pc.binary_join_element_wise(row_ids, pc.coalesce(splits, ""), "/")
 
 
 def read_readmitted(
@@ -67,6 +78,7 @@ def _as_shard(
     columns = {
         **{c.name: table[c.name].cast(arrow_type(c.kind)) for c in shape.columns},
         **{name: _string_column(table, name) for name in strings},
+        SPLIT_WORD: _string_column(table, "split"),
         "file": pa.array([uri] * table.num_rows, pa.string()),
         "row": pa.array(range(1, table.num_rows + 1), pa.int64()),
     }
@@ -79,8 +91,14 @@ def _string_column(table: pa.Table, name: str) -> pa.ChunkedArray | pa.Array:
     return table[name].cast(pa.string())
 
 
-def superseded_by(files: list[RepairedFile]) -> Iterator[pa.Array]:
-    """For the source, and then for each repaired file, the row_ids that later files stand for."""
+def superseded_by(files: list[RepairedFile], *, by_split: bool = False) -> Iterator[pa.Array]:
+    """For the source, and then for each repaired file, the row_ids that later files stand for.
+
+    Args:
+        files: oldest first.
+        by_split: give row_id and split in place of row_id, as `keys_of` has them.
+
+    """
     for start in range(len(files) + 1):
-        later = [file.stand_for for file in files[start:]]
+        later = [file.keys if by_split else file.stand_for for file in files[start:]]
         yield pa.concat_arrays([pa.array([], pa.string()), *later])

@@ -3,12 +3,19 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from infra.errors import DataError
 from infra.parquet_tables import TableWriter
 from infra.store import ObjectStore
 from tasks.ingestion.broken_rows import BROKEN_OF_SOURCES, BROKEN_SCHEMA, BrokenRows
+from tasks.ingestion.given_splits import (
+    GivenSplits,
+    Splitter,
+    ValidationFromTrain,
+    splitter_of,
+)
 from tasks.ingestion.layout import Layout
 from tasks.ingestion.mixing import Mix
 from tasks.ingestion.reading import Intake
@@ -16,7 +23,7 @@ from tasks.ingestion.readmitted import read_readmitted, superseded_by
 from tasks.ingestion.spilling import Spill
 from tasks.ingestion.splits import SplitSettings
 from tasks.ingestion.writing import Kept, keep_rows
-from tasks.records.data import SPLITS, Snapshot, SourceRows, SourceVersion
+from tasks.records.data import SPLITS, Snapshot, SourceChanges, SourceRows, SourceVersion
 from tasks.sources.mixed import read_mixed
 from tasks.sources.reading import read_shards
 from tasks.sources.settings import READMITTED, MixedSource, SourceSettings
@@ -39,13 +46,14 @@ def write_snapshot(
         DataError: the source is empty, changed, or not what the settings say.
 
     """
-    shape, groups = shape_of(task_type), settings.group_columns
+    shape = replace(shape_of(task_type), split_column=splits.column)
+    mixed = isinstance(settings, MixedSource)
+    layout = Layout(shape, settings.group_columns, has_sources=mixed, splits_given=splits.are_given)
     if isinstance(settings, MixedSource):
-        mixed = read_mixed(source, settings, shape, store)
-        layout = Layout(shape, groups, has_sources=True)
-        return freeze(mixed, source, layout, splits, _mix_of(settings), store)
+        rows = read_mixed(source, settings, shape, store)
+        return freeze(rows, source, layout, splits, _mix_of(settings), store)
     shards = read_shards(source, settings, shape, store)
-    return freeze(shards, source, Layout(shape, groups), splits, settings.max_rows, store)
+    return freeze(shards, source, layout, splits, settings.max_rows, store)
 
 
 def _mix_of(settings: MixedSource) -> Mix:
@@ -60,28 +68,32 @@ def freeze(
     shards: Iterator[Shard],
     source: SourceVersion,
     layout: Layout,
-    splits: SplitSettings,
+    splits: SplitSettings | Splitter,
     chosen: int | Mix | None,
     store: ObjectStore,
 ) -> Snapshot:
     """Write the rows of some shards, and the repaired rows of their source, as a snapshot."""
+    splitter = splitter_of(splits) if isinstance(splits, SplitSettings) else splits
     repaired = read_readmitted(source.readmitted, layout.shape, layout.group_columns, store)
-    replaced, *replaced_later = superseded_by(repaired)
+    replaced, *replaced_later = superseded_by(repaired, by_split=layout.splits_given)
+    replaced_ids = next(superseded_by(repaired))
     with ExitStack() as files:
         broken_schema = BROKEN_OF_SOURCES if layout.has_sources else BROKEN_SCHEMA
         folder = Path(files.enter_context(tempfile.TemporaryDirectory(prefix="assayline-")))
         broken = BrokenRows(
             files.enter_context(TableWriter("broken", broken_schema, store)),
-            replaced,
+            replaced_ids,
             broken_schema,
         )
         with Spill(folder / "rows", layout.spill, sum(f.size_bytes for f in source.files)) as spill:
-            intake = Intake(layout, splits, spill, broken)
+            intake = Intake(layout, splitter, spill, broken)
             intake.take_source(shards, replaced)
             for file, later in zip(repaired, replaced_later, strict=True):
                 intake.take_repaired(file, later)
         _check_not_empty(source, intake)
-        kept = keep_rows(spill, layout, chosen, store)
+        splitter.check()
+        complete = _completion(splitter)
+        kept = keep_rows(spill, layout, chosen, store, complete)
         return Snapshot(
             artifact=kept.rows,
             origins=kept.origins,
@@ -95,9 +107,23 @@ def freeze(
             rows_sampled_out=kept.dropped.sampled_out,
             rows_by_split={split: kept.by_split[split] for split in SPLITS},
             group_columns=layout.group_columns,
-            changes=intake.changes,
+            changes=_with_given_splits(intake.changes, splitter, kept),
             by_source=_by_source(source, chosen, intake, kept),
         )
+
+
+def _completion(splitter: Splitter) -> ValidationFromTrain | None:
+    if isinstance(splitter, GivenSplits) and splitter.lacks_validation:
+        return ValidationFromTrain(splitter.settings)
+    return None
+
+
+def _with_given_splits(changes: SourceChanges, splitter: Splitter, kept: Kept) -> SourceChanges:
+    if not isinstance(splitter, GivenSplits):
+        return changes
+    given = {split: splitter.rows[split] for split in SPLITS}
+    taken = kept.by_split["validation"] if splitter.lacks_validation else 0
+    return replace(changes, rows_by_given_split=given, validation_by_hash=taken)
 
 
 def _by_source(

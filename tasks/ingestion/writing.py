@@ -1,7 +1,7 @@
 """The distinct rows of a spill as Parquet in the store, sorted, with where each came from."""
 
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -44,8 +44,23 @@ class Kept:
     by_source: Counter[tuple[str, str]]
 
 
-def keep_rows(spill: Spill, layout: Layout, chosen: int | Mix | None, store: ObjectStore) -> Kept:
-    """Sort the rows, drop the equal ones, and write all, a sample or a mix of them."""
+def keep_rows(
+    spill: Spill,
+    layout: Layout,
+    chosen: int | Mix | None,
+    store: ObjectStore,
+    complete: Callable[[pa.Table], pa.Table] | None = None,
+) -> Kept:
+    """Sort the rows, drop the equal ones, and write all, a sample or a mix of them.
+
+    Args:
+        spill: the rows, closed.
+        layout: their columns.
+        chosen: the size of a sample, or a mix; None to write all.
+        store: that they are written to.
+        complete: what is made of the rows that are written, once each.
+
+    """
     dropped = Dropped()
     by_source: Counter[tuple[str, str]] = Counter()
     by_split: Counter[str] = Counter()
@@ -53,7 +68,9 @@ def keep_rows(spill: Spill, layout: Layout, chosen: int | Mix | None, store: Obj
         TableWriter("snapshots", layout.snapshot, store) as rows,
         TableWriter("origins", layout.origins, store) as origins,
     ):
-        for group in read_ahead(_row_groups(_chosen_rows(spill, layout, chosen, dropped))):
+        for group in read_ahead(
+            _row_groups(_chosen_rows(spill, layout, chosen, dropped, complete))
+        ):
             rows.write(layout.as_snapshot(group))
             origins.write(group.select(layout.origins.names))
             for entry in group["split"].value_counts().to_pylist():
@@ -69,18 +86,23 @@ def _rows_of_sources(rows: pa.Table) -> dict[tuple[str, str], int]:
 
 
 def _chosen_rows(
-    spill: Spill, layout: Layout, chosen: int | Mix | None, dropped: Dropped
+    spill: Spill,
+    layout: Layout,
+    chosen: int | Mix | None,
+    dropped: Dropped,
+    complete: Callable[[pa.Table], pa.Table] | None,
 ) -> Iterator[pa.Table]:
     sample: Sample | Chosen | None = None
     distinct = (found.rows for found in distinct_rows(spill, layout.told_by))
     if isinstance(chosen, Mix) and chosen.leaves_out:
-        sample = choose(distinct, chosen)
+        sample = choose(map(complete, distinct) if complete else distinct, chosen)
     elif isinstance(chosen, int) and spill.rows > chosen:
         sample = choose_sample(distinct, chosen)
     for found in distinct_rows(spill, layout.told_by):
-        kept = sample.take(found.rows) if sample else found.rows
+        rows = complete(found.rows) if complete else found.rows
+        kept = sample.take(rows) if sample else rows
         dropped.duplicates += found.duplicates
-        dropped.sampled_out += found.rows.num_rows - kept.num_rows
+        dropped.sampled_out += rows.num_rows - kept.num_rows
         yield kept
     if isinstance(sample, Chosen):
         dropped.outweighed = sample.outweighed

@@ -61,6 +61,10 @@ class SourceChanges:
         labels_unmapped: labels that the map does not name and that are to be put aside for it.
         rows_with_html: rows of which source.strip_html changed a text.
         rows_left_out: rows that source.keep_rows does not keep.
+        rows_by_given_split: where a column or the source says the splits, the rows of each as they
+            were read, before any was dropped; else none.
+        validation_by_hash: rows that it says to be of train and that were taken for validation,
+            since it names no validation rows.
 
     """
 
@@ -69,17 +73,23 @@ class SourceChanges:
     labels_unmapped: tuple[str, ...] = ()
     rows_with_html: int = 0
     rows_left_out: int = 0
+    rows_by_given_split: dict[str, int] = field(default_factory=dict)
+    validation_by_hash: int = 0
 
     def plus(self, other: "SourceChanges") -> "SourceChanges":
         """Both together."""
         mapped = Counter(self.labels_mapped)
         mapped.update(other.labels_mapped)
+        splits = Counter(self.rows_by_given_split)
+        splits.update(other.rows_by_given_split)
         return SourceChanges(
             labels_normalised=self.labels_normalised + other.labels_normalised,
             labels_mapped=dict(sorted(mapped.items())),
             labels_unmapped=tuple(sorted({*self.labels_unmapped, *other.labels_unmapped})),
             rows_with_html=self.rows_with_html + other.rows_with_html,
             rows_left_out=self.rows_left_out + other.rows_left_out,
+            rows_by_given_split=dict(splits),
+            validation_by_hash=self.validation_by_hash + other.validation_by_hash,
         )
 
 

@@ -67,7 +67,7 @@ def source_rows(by_source: Sequence[SourceRows]) -> list[SourceRow]:
 
 def change_rows(changes: SourceChanges) -> list[ChangeRow]:
     """All that was changed; none where no setting asked for it."""
-    return [*_of_texts(changes), *_of_labels(changes)]
+    return [*_of_texts(changes), *_of_labels(changes), *_of_splits(changes)]
 
 
 def _of_texts(changes: SourceChanges) -> Iterator[ChangeRow]:
@@ -89,4 +89,15 @@ def _of_labels(changes: SourceChanges) -> Iterator[ChangeRow]:
         yield ChangeRow(
             "different labels that are not mapped", number, "source.unmapped_labels",
             f"put aside: {first}{more}",
+        )  # fmt: skip
+
+
+def _of_splits(changes: SourceChanges) -> Iterator[ChangeRow]:
+    for split, rows in changes.rows_by_given_split.items():
+        note = "as the source gives them, before any is dropped or put aside"
+        yield ChangeRow(f"{split} rows given", count(rows), "splits", note)
+    if changes.validation_by_hash:
+        yield ChangeRow(
+            "train rows taken for validation, by hash", count(changes.validation_by_hash),
+            "splits.validation", "the source gives no validation rows",
         )  # fmt: skip

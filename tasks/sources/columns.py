@@ -18,7 +18,7 @@ from tasks.sources.settings import (
     SqlSource,
     TableSource,
 )
-from tasks.task_types.rows import CLUSTER, FILE_FORMATS, Kind, RowShape
+from tasks.task_types.rows import CLUSTER, FILE_FORMATS, SPLIT_WORD, Kind, RowShape
 
 # How the name of a column begins that only source.keep_rows reads.
 FILTER_COLUMN: Final = "keep_rows: "
@@ -44,7 +44,7 @@ class ReadColumn:
 
 
 def columns_to_read(settings: SingleSource, shape: RowShape) -> tuple[ReadColumn, ...]:
-    """The columns of the shape, then the groups, then the cluster if the source has one.
+    """The columns of the shape, then the groups, then cluster and split if the source has them.
 
     Raises:
         SettingsError: the settings name a column that the task type lacks, or one twice, or the
@@ -67,9 +67,20 @@ def columns_to_read(settings: SingleSource, shape: RowShape) -> tuple[ReadColumn
     ]
     if settings.cluster_column:
         columns.append(ReadColumn(CLUSTER, settings.cluster_column, "label"))
+    if shape.split_column:
+        _check_names_columns(settings, shape.split_column)
+        columns.append(ReadColumn(SPLIT_WORD, shape.split_column, "label"))
     if settings.keep_rows:
         columns += _columns_of_filter(settings, settings.keep_rows, columns)
     return tuple(columns)
+
+
+def _check_names_columns(settings: SingleSource, column: str) -> None:
+    if settings.format in FILE_FORMATS:
+        raise SettingsError(
+            f"splits.column is {column!r}, and {settings.format} files name no columns of their "
+            "own; name a source for each split under sources, and their splits in splits.by_source"
+        )
 
 
 def _columns_of_filter(

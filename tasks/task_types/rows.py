@@ -26,12 +26,15 @@ COLUMNS_OF_FORMAT: Final[Mapping[FileFormat, frozenset[str]]] = {
 }
 # The column that names the author, document or conversation of a row.
 CLUSTER: Final = "cluster"
+# What the source's column of the splits says of a row, in shards alone.
+SPLIT_WORD: Final = "split_word"
 # Names that the snapshot, the quarantine file or a check gives to a column of its own.
 OWN_COLUMNS: Final = frozenset(
     {
         "row_id", "split", CLUSTER, "source_name", "file", "row", "reasons", "values", "raw",
         "position", "text_length", "token_length", "splits_of_text", "language", "conflict",
-        "equal_text", "near_duplicate", "overlap", "personal_data", "control_token",
+        "equal_text", "near_duplicate", "overlap", "golden_row", "personal_data", "control_token",
+        SPLIT_WORD,
     }
 )  # fmt: skip
 # What a model reads, and a request holds.
@@ -93,6 +96,7 @@ class RowShape:
         passage: where an answer is a passage of another column.
         pair: two columns of texts; the contract may bound the second's length over the first's.
         file_formats: formats without named columns whose files hold such rows.
+        split_column: column of the source that says the split of each row; None where none does.
 
     """
 
@@ -107,6 +111,7 @@ class RowShape:
     passage: Passage | None = None
     pair: tuple[str, str] | None = None
     file_formats: frozenset[FileFormat] = frozenset()
+    split_column: str | None = None
 
     def __post_init__(self) -> None:
         if wrong := next(self._faults(), None):

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.records.data import SPLITS
 from tasks.task_types.rows import Column, RowShape, texts_of
 
 # By kind: values that a message may name. Texts and targets are left out of it.
@@ -75,7 +76,11 @@ class FrameMaker:
         )
 
     def _repetitions(self, rows: pa.Table) -> dict[str, pa.Array]:
-        """splits_of_text and conflict: what rows of one row_id say of each other."""
+        """splits_of_text and conflict: what rows of one row_id say of each other.
+
+        Of a text in several splits, splits_of_text is 1 for the rows of that which is held out from
+        the others, and for these how many they are.
+        """
         usable = usable_rows(self.shape, self.labels, rows)
         splits: list[int | None] = [1 if use else None for use in usable]
         conflicts: list[str | None] = [None] * rows.num_rows
@@ -84,9 +89,12 @@ class FrameMaker:
             if len(group) > 1:
                 twins = rows.take(group)
                 found = _describe(twins, self._compared())
-                for place in group:
-                    splits[place] = len(twins["split"].unique())
-                    conflicts[place] = found
+                held_out = [SPLITS.index(split) for split in twins["split"].to_pylist()]
+                for place, own in zip(group, held_out, strict=True):
+                    # The row that is held out most stays: what was published is tested on.
+                    leaks = own < max(held_out)
+                    splits[place] = len(set(held_out)) if leaks else 1
+                    conflicts[place] = found or None
         return {
             "splits_of_text": pa.array(splits, pa.int64()),
             "conflict": pa.array(conflicts, pa.string()),
@@ -133,14 +141,17 @@ def runs_of_equals(values: pa.ChunkedArray) -> Iterator[tuple[int, int]]:
 
 
 def _describe(twins: pa.Table, columns: Sequence[Column]) -> str:
-    """In which columns rows differ; which values these hold, if they are names or numbers."""
+    """In which columns rows differ; which values these hold, if they are names or numbers.
+
+    Empty where they differ in their split alone, as they do where a column says it.
+    """
     parts = []
     for column in columns:
         values = {str(value): value for value in twins[column.name].to_pylist()}
         if len(values) > 1:
             named = column.kind in _NAMED_KINDS
             parts.append(f"{column.name} ({_name(values.values())})" if named else column.name)
-    return " and ".join(parts) or "split"
+    return " and ".join(parts)
 
 
 def _name(values: Any) -> str:

@@ -69,7 +69,7 @@ def test_repaired_rows_are_kept_with_the_line(
     assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{16}\.parquet", name)
     assert (found.line, found.rows, found.superseding) == (line, 3, 0)
     rows = kept(found, store)
-    assert rows.column_names == ["row_id", "text", "label"]
+    assert rows.column_names == ["row_id", "text", "label", "split"]
     assert rows["row_id"].to_pylist() == sorted(map(row_id, range(3)))
     texts = dict(zip(rows["row_id"].to_pylist(), rows["text"].to_pylist(), strict=True))
     assert texts[row_id(1)] == "text 1"
@@ -124,7 +124,7 @@ def test_group_columns_and_the_cluster_are_kept_where_the_source_names_them(
     source = table_source(group_columns=["gender"], cluster_column="author")
     columns = repaired() | {"gender": ["f", None, "m"], "cluster": ["ann", "bob", None]}
     rows = kept(readmit_rows(columns, line, tmp_path, store, source), store)
-    assert rows.column_names == ["row_id", "text", "label", "gender", "cluster"]
+    assert rows.column_names == ["row_id", "text", "label", "gender", "cluster", "split"]
     assert rows["gender"].null_count == 1
 
 
