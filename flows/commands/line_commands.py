@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from flows.commands import console
+from flows.commands.power_tables import show_power
 from infra.errors import PromotionError
 from infra.settings import Settings, load_settings
 from infra.store import Artifact
@@ -354,6 +355,7 @@ def _show_decision(decision: Decision, run_url: str, production: int | None, *, 
         console.say(note, "quiet")
     if why := decision.judgement.fairness_not_gated:
         console.say(f"fairness was not gated: {why}", "bad")
+    show_power(decision.judgement.power)
     console.say()
     style: console.Style = "good" if decision.action == "promoted" else "bad"
     if same:

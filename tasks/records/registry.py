@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from infra.store import Artifact
 from tasks.records.identity import NOT_IDENTITY
 from tasks.records.looks import Look
+from tasks.records.power import GatePower
 from tasks.verdicts import Estimate, GateResult, Verdict
 
 
@@ -59,6 +60,8 @@ class Judgement:
         look: at the held-out rows that the gates are judged on; None where none was recorded.
         look_share: the number that alpha was divided by for this look; 1 where looks cost nothing.
         fairness_not_gated: why no gate asked how groups are treated; empty where one did.
+        power: with what probability each gate passes an equal and a slightly better candidate, in
+            the order of the gates.
 
     """
 
@@ -68,6 +71,7 @@ class Judgement:
     look: Look | None = None
     look_share: int = 1
     fairness_not_gated: str = ""
+    power: tuple[GatePower, ...] = ()
 
 
 @dataclass(frozen=True)

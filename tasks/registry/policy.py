@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from tasks.power import power_of_gates
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
 from tasks.records.looks import Look
@@ -48,7 +49,8 @@ def judge_policy(
     decidable, undecidable = split_by_rows(policy, fairness.gate_rows)
     gates = [gate for gate in policy.gates if gate.family not in dropped] + decidable
     served = staged.estimates if staged else ()
-    results = judge_gates(gates, (*scores.estimates, *fairness.estimates, *served), share)
+    measured = (*scores.estimates, *fairness.estimates, *served)
+    results = judge_gates(gates, measured, share)
     verdicts = [result.verdict for result in results]
     notes = [note for family, note in dropped.items() if _gates_of(policy, family)]
     not_gated = "" if gates_fairness(gates) else why_not_gated(policy, undecidable)
@@ -57,7 +59,9 @@ def judge_policy(
         not_gated = f"{not_gated}; {REMEDY}"
     else:
         notes += not_asked(undecidable)
-    return Judgement(results, combine(verdicts), tuple(notes), look, share, not_gated)
+    power = power_of_gates(gates, measured, policy.slightly_better, results)
+    verdict = combine(verdicts)
+    return Judgement(results, verdict, tuple(notes), look, share, not_gated, power)
 
 
 def share_of_look(policy: PolicySettings, look: Look | None) -> int:

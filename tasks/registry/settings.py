@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, FiniteFloat, StringConstraints, model_validator
 
 from infra.settings_models import SettingsModel, WrongSetting, items_of, refuse
 from tasks.verdicts import CORRECTED_FAMILIES, MAX_FAMILY, Gate
@@ -107,6 +107,14 @@ class PolicySettings(SettingsModel):
         description="Why no gate asks how groups are treated, in your words. Without it a "
         "candidate of which no gate on fairness.* or counterfactual.* was asked is undetermined, "
         "and is not promoted. It stands in the report, in the ledger and on the model card.",
+    )
+
+    slightly_better: FiniteFloat = Field(
+        default=0.01,
+        gt=0,
+        description="How much better a slightly better candidate is, where it is told with what "
+        "probability each gate passes one: in the metric's own units, or as a share of a threshold "
+        "above 1. It decides nothing.",
     )
 
     @model_validator(mode="after")

@@ -27,6 +27,7 @@ from tasks.reporting.evidence import Evidence, Source, check_evidence, sources_o
 from tasks.reporting.gates import SYMBOLS, GateRow, Headline, gate_table, headline
 from tasks.reporting.groups import GroupTable, group_tables, other_estimates
 from tasks.reporting.looks import LevelRow, level_rows, look_sentences
+from tasks.reporting.power import WHAT_IT_SAYS, PowerRow, power_table
 from tasks.reporting.quality import (
     Cell,
     ClassTable,
@@ -92,6 +93,7 @@ class Page:
     sources: dict[str, Source]
     looks: list[str]
     levels: list[LevelRow]
+    power: list[PowerRow]
 
 
 def build_page(evidence: Evidence) -> Page:
@@ -127,6 +129,7 @@ def build_page(evidence: Evidence) -> Page:
         sources=sources_of(evidence),
         looks=look_sentences(evidence.judgement),
         levels=level_rows(evidence.judgement),
+        power=power_table(evidence.judgement.power),
     )
 
 
@@ -190,5 +193,6 @@ def _environment() -> Environment:
         figures.words_of, figures.as_written, breakable,
     ):  # fmt: skip
         environment.globals[write.__name__] = write
+    environment.globals["power_says"] = WHAT_IT_SAYS
     environment.globals["symbols"] = {verdict.value: sign for verdict, sign in SYMBOLS.items()}
     return environment

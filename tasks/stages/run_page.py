@@ -44,6 +44,7 @@ def show_report(evidence: Evidence, report: Report) -> None:
     """Put tables and links on the page of the Prefect run."""
     if not TaskRunContext.get():
         return
+    from tasks.reporting.power import power_markdown
     from tasks.reporting.summaries import (
         artifact_key,
         calibration_markdown,
@@ -58,6 +59,8 @@ def show_report(evidence: Evidence, report: Report) -> None:
         "gates": (gates_markdown(evidence.judgement), "Gates"),
         "groups": (groups_markdown(evidence.fairness), "Groups"),
     }
+    if evidence.judgement.power:
+        tables["power"] = (power_markdown(evidence.judgement.power), "Power of the gates")
     scores = evidence.scores
     if scores.confusion:
         tables["confusion"] = (confusion_markdown(scores), "Confusion on the test rows")

@@ -208,3 +208,16 @@ def test_a_judgement_is_not_believed_against_its_own_gates() -> None:
     forged = Judgement(honest.gates, Verdict.PASS)
     assert "baseline.macro_f1_gain" in why_refused(forged, None)
     assert why_refused(Judgement((), Verdict.PASS), None)
+
+
+def test_each_gate_that_is_judged_has_its_power() -> None:
+    ladder = tuple((-0.01 * width, 0.03 * width) for width in range(1, 21))
+    gain = Estimate("champion.macro_f1_gain", 0.01, 600, ladder, "drawn")
+    judgement = judge_policy(SHIPPED, scores(gain=gain), FAIRNESS, None)
+    assert [one.metric for one in judgement.power] == [gate.metric for gate in judgement.gates]
+    (of_gain,) = (one for one in judgement.power if one.metric == gain.name)
+    # As good as the champion is a gain of 0, wherever this candidate came out.
+    assert (of_gain.equal_at, of_gain.better_at, of_gain.n) == (0.0, 0.01, 600)
+    assert of_gain.equal is not None
+    assert of_gain.better is not None
+    assert 0 < of_gain.equal < of_gain.better < 1

@@ -1,0 +1,42 @@
+"""With what probability the gates of a line pass."""
+
+from dataclasses import dataclass
+from typing import Final
+
+# The probability that rows are asked for; Cohen's convention.
+TARGET: Final = 0.8
+# Basis of a number that has no sampling error: a size, or an agreement over fixed rows.
+WITHOUT_ERROR: Final = "exact"
+
+
+@dataclass(frozen=True)
+class GatePower:
+    """With what probability a gate passes.
+
+    Attributes:
+        metric: the gate's.
+        rule: the threshold in words.
+        n: held-out rows that the number rests on.
+        equal_at: true number of an equal candidate.
+        equal: probability that it passes; None where it cannot be told.
+        better_at: true number of a slightly better candidate.
+        better: probability that it passes.
+        rows_for_equal: rows with which an equal candidate passes in TARGET of test splits; None
+            where no number of rows would do, or more than are worth naming.
+        rows_for_better: likewise of the slightly better one.
+        basis: what the standard error was taken from.
+        reason: why it cannot be told; empty where it can.
+
+    """
+
+    metric: str
+    rule: str
+    n: int
+    equal_at: float | None = None
+    equal: float | None = None
+    better_at: float | None = None
+    better: float | None = None
+    rows_for_equal: int | None = None
+    rows_for_better: int | None = None
+    basis: str = ""
+    reason: str = ""
