@@ -1,4 +1,7 @@
-"""How groups fare where each row has one label: rates, calibration and ranking."""
+"""How groups fare where each row has one label: rates, disparity, calibration and ranking."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -7,6 +10,7 @@ from tasks.fairness.calibration import (
     calibration_estimates,
     calibration_of_groups,
 )
+from tasks.fairness.conditional_disparity import disparity_estimates
 from tasks.fairness.gaps import gap_estimates, rows_of, why_no_comparison
 from tasks.fairness.group_rates import rates_of_groups
 from tasks.fairness.groups import compared_groups
@@ -44,6 +48,11 @@ def class_estimates(
     calibration, unsure = _calibration(member, answers, settings, units)
     groups = rates_of_groups(member.attribute, outcomes, labels, settings, calibration)
     estimates = gap_estimates(member.attribute, chosen, labels, settings, reason=member.reason)
+    own, disparity = disparity_estimates(
+        member.attribute, chosen, labels, settings, reason=member.reason
+    )
+    groups = _with_estimates(groups, dict(zip(compared, own, strict=True)))
+    estimates.append(disparity)
     unsure = (
         member.reason
         or why_no_comparison(member.attribute, chosen, settings.min_group_rows)
@@ -55,6 +64,15 @@ def class_estimates(
     estimates += calibration_estimates(member.attribute, found, rows_of(chosen), unsure)
     aucs, more = _rankings(member, answers, settings, units)
     return groups, estimates + more, aucs
+
+
+def _with_estimates(
+    groups: Sequence[GroupRates], more: Mapping[str, Sequence[Estimate]]
+) -> list[GroupRates]:
+    """The groups with more numbers of their own, by group."""
+    return [
+        replace(group, estimates=(*group.estimates, *more.get(group.group, ()))) for group in groups
+    ]
 
 
 def _calibration(

@@ -13,6 +13,7 @@ from tasks.fairness.rates import (
     accuracy_rate,
     by_group,
     f1_score,
+    false_negative_share,
     false_positive_rate,
     group_draws,
     group_values,
@@ -34,6 +35,7 @@ ONE_VS_REST: dict[str, tuple[LabelRate, ...]] = {
     "equalized_odds": (true_positive_rate, false_positive_rate),
     "predictive_parity": (precision,),
     "f1": (f1_score,),
+    "treatment_equality": (false_negative_share,),
 }
 # Of these, the worst group as well.
 WORST = ("accuracy", "f1")
@@ -44,6 +46,7 @@ BASES = {
     "false positive rate": "not labelled",
     "precision": "predicted",
     "F1": "labelled or predicted",
+    "false negative share": "missed or wrongly predicted as",
 }
 # Cells named in a reason; the rest is counted.
 CELLS_NAMED = 3
@@ -71,8 +74,9 @@ def gap_estimates(
 
     Values are fairlearn's: the largest minus the smallest group's rate, and the smallest over the
     largest; of several labels, each against the rest, the largest difference and the smallest ratio
-    (equalized odds: over TPR and FPR). Rows in several groups are compared in long form, each row
-    once in each of its groups.
+    (equalized odds: over TPR and FPR). Treatment equality, which fairlearn lacks, compares the
+    share of false negatives among the wrong answers about a label. Rows in several groups are
+    compared in long form, each row once in each of its groups.
 
     Args:
         attribute: for the names.

@@ -20,6 +20,7 @@ from tasks.fairness.rates import (
     accuracy_rate,
     by_group,
     f1_score,
+    false_negative_share,
     false_positive_rate,
     group_draws,
     group_values,
@@ -46,7 +47,13 @@ MACRO_RATES = {
     "f1": f1_score,
 }
 # Shares of rows, whose intervals have a closed form.
-SHARES = (selection_rate, true_positive_rate, false_positive_rate, precision)
+SHARES = (
+    selection_rate,
+    true_positive_rate,
+    false_positive_rate,
+    precision,
+    false_negative_share,
+)
 
 
 @dataclass(frozen=True)

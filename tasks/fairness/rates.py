@@ -187,6 +187,18 @@ def f1_score(outcomes: Outcomes, label: int) -> Rate:
     return _rate("F1", label, outcomes, here & there, here | there, hit_weight=2.0)
 
 
+def false_negative_share(outcomes: Outcomes, label: int) -> Rate:
+    """Share of false negatives among the wrong answers about a label, false positives the others.
+
+    Treatment equality (Berk et al. 2018, doi:10.1177/0049124118782533) compares r, the ratio of
+    false negatives to false positives; r / (1 + r) is this share, which is bounded, and defined
+    where a group has no false positives.
+    """
+    true, called = _labels(outcomes)
+    missed, raised = (true == label) & (called != label), (true != label) & (called == label)
+    return _rate("false negative share", label, outcomes, missed, missed | raised)
+
+
 def _labels(outcomes: Outcomes) -> tuple[Ints, Ints]:
     """True and predicted label of each cell of a confusion matrix, (L, 1) and (1, L)."""
     ids = np.arange(outcomes.counts.shape[1])

@@ -2,7 +2,12 @@
 
 Background are all rows that are not of the group. An AUC is the share of pairs of a positive and a
 negative row in which the positive one has the higher score, a tie counting half. The average
-equality gap is one half less the normalised Mann-Whitney statistic of background against group.
+equality gap (AEG) of the positives, or of the negatives, is one half less the normalised
+Mann-Whitney statistic of background against group: the share of pairs in which the background's row
+has the higher score. So it goes from -0.5 to 0.5, and its sign says which way the scores of a class
+lean: above 0 the group's rows are scored higher than the background's, at 0.5 each one of them
+higher than each of the others; below 0 they are scored lower. For a label that does harm, such as
+toxic, a negative AEG above 0 means that harmless rows about the group are taken for harmful.
 """
 
 from dataclasses import dataclass

@@ -38,11 +38,12 @@ _SHARES: Final = (
     "rouge_l", "mrr", "accuracy_at_1", "masked_accuracy", "masked_token_accuracy",
     "next_sentence_accuracy", "row_score", "score", "selection_rate", "true_positive_rate",
     "false_positive_rate", "subgroup_auc", "bpsn_auc", "bnsp_auc", "demographic_parity",
-    "equal_opportunity", "equalized_odds", "predictive_parity", "same_predictions",
+    "equal_opportunity", "equalized_odds", "predictive_parity", "treatment_equality",
+    "false_negative_share", "same_predictions",
 )  # fmt: skip
 _FALLING_SHARES: Final = ("brier", "hamming_loss", "repetition", "flip_rate", "score_shift")
 # Shares as well, but they run from -1.
-_CORRELATIONS: Final = ("matthews_correlation", "spearman", "r2", "mean_cosine")
+_CORRELATIONS: Final = ("matthews_correlation", "spearman", "r2", "mean_cosine", "cddpl")
 _HUB: Final = {
     "macro_f1": "f1", "micro_f1": "f1", "macro_precision": "precision",
     "micro_precision": "precision", "macro_recall": "recall", "micro_recall": "recall",

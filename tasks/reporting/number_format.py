@@ -33,6 +33,7 @@ _WORDS: Final = {
     "bpsn": "BPSN",
     "bnsp": "BNSP",
     "aeg": "AEG",
+    "cddpl": "CDDPL",
     "matthews": "Matthews",
     "brier": "Brier score",
     "spearman": "Spearman correlation",

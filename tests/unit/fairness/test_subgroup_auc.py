@@ -65,6 +65,25 @@ def test_values_are_those_of_other_libraries(seed: int, decimals: int) -> None:
         assert found[group] == pytest.approx(by_other_libraries(rows, group))
 
 
+@pytest.mark.parametrize("sign", [True, False])
+@pytest.mark.parametrize(("shift", "gap"), [(0.9, 0.5), (0.0, 0.0), (-0.9, -0.5)])
+def test_a_group_that_is_scored_higher_has_a_gap_above_zero(
+    shift: float, gap: float, *, sign: bool
+) -> None:
+    """Positives (or negatives) of the group alone are shifted; only their gap takes a side."""
+    here, positive = np.arange(400) % 2 == 0, np.arange(400) % 4 < 2
+    scores = np.tile(np.linspace(0, 0.5, 100), (4, 1)).T.ravel()
+    moved = scores + shift * (here & (positive == sign))
+    (found,), _ = ranking_estimates(
+        Membership("x", ("g",), here[:, None]), positive, moved, "toxic", QUICK
+    )
+    lean, still = found.positive_aeg, found.negative_aeg
+    lean, still = (lean, still) if sign else (still, lean)
+    assert lean.value == pytest.approx(gap, abs=1e-9)
+    assert still.value == pytest.approx(0, abs=1e-9)
+    assert np.sign(np.round(lean.low + lean.high, 1)) == np.sign(shift)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 4)), min_size=1))
 def test_values_by_brute_force(rows: list[tuple[bool, bool, int]]) -> None:

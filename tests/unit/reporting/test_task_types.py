@@ -168,6 +168,7 @@ def test_rankings_and_swaps_are_the_records() -> None:
             number(e.value) + interval(e.low, e.high) for e in three
         ]
         assert number(auc.positive_aeg.value) in rows[1][6]
+        assert "above 0, the group's rows of that class are scored higher" in parsed.text
         assert number(auc.negative_aeg.value) in rows[2][6]
     (family,) = fairness.counterfactuals
     rows = [row for row in parsed.rows if row[0] == family.name and row[1] == family.kind]
