@@ -87,7 +87,10 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
 
         champion, anchor = find_champion(line, weights), find_anchor(line, weights)
         look = record_look(line, weights, name_held_out(data), config.policy)
-        scores = evaluate(weights, data, champion, task_type, config.evaluation, snapshot, anchor)
+        scores = evaluate(
+            weights, data, champion, task_type, config.evaluation, snapshot, anchor, look.fresh,
+            config.splits.fresh,
+        )  # fmt: skip
         assessed = assess(scores, data, config.fairness)
         fairness = score_counterfactuals(
             assessed, scores, weights, data, task_type, config.counterfactuals, swaps

@@ -50,6 +50,14 @@ At = Annotated[
         "2026-11-01T12:00+01:00. UTC, as the ledger is, where no offset stands.",
     ),
 ]
+Looks = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help="Show the looks at the held-out rows instead: which weights, how many rows, how many "
+        "of them fresh, at which confidence they were judged, and what it came to.",
+    ),
+]
 Restore = Annotated[
     bool, Parameter(negative="", help="Set production and previous as the ledger says.")
 ]
@@ -179,7 +187,7 @@ def reconcile(
     return 0
 
 
-def ledger(line: str, *, at: At = None, as_json: AsJson = False) -> int:
+def ledger(line: str, *, at: At = None, looks: Looks = False, as_json: AsJson = False) -> int:
     """Show who was production when, why, and by whose word; the chain of entries is verified.
 
     Exit code 0: every entry is there and as it was written, and the aliases are what it says; 1:
@@ -193,6 +201,8 @@ def ledger(line: str, *, at: At = None, as_json: AsJson = False) -> int:
     from tasks.registry.ledger import production_at
 
     settings = load_settings()
+    if looks:
+        return _show_looks(settings, line, as_json=as_json)
     audit = audit_ledger(line, store=ObjectStore(settings), tracking=_registry(settings))
     entries = audit.entries
     if at:
@@ -244,6 +254,38 @@ def parse_moment(text: str) -> datetime:
     if moment > datetime.now(UTC):
         raise ValueError(f"{text!r} is yet to come; leave --at out to see who is in production")
     return moment
+
+
+def _show_looks(settings: Settings, line: str, *, as_json: bool) -> int:
+    from infra.store import ObjectStore
+    from tasks.registry.looks import read_looks
+    from tasks.reporting.number_format import percent
+    from tasks.verdicts import ALPHA, look_share
+
+    known = read_looks(line, store=ObjectStore(settings), tracking=_registry(settings))
+    if as_json:
+        console.show_json([asdict(one) for one in known])
+        return 0
+    if not known:
+        console.say(f"no candidate of {line} was evaluated yet")
+        return 0
+    rows = [
+        (
+            str(one.number), look.at[:19].replace("T", " "), look.weights_sha256[:12],
+            f"{look.held_out.rows:,}", f"{look.fresh.rows:,}", str(look.since_pass),
+            percent(1 - ALPHA / look_share(look.since_pass)),
+            ", ".join(one.verdicts) or "not judged",
+        )
+        for one in known
+        if (look := one.look)
+    ]  # fmt: skip
+    console.show_table(
+        ("look", "when", "weights", "rows", "fresh", "since a pass", "confidence", "verdict"), rows
+    )
+    if lost := [str(one.number) for one in known if one.look is None]:
+        told = f"of {', '.join(lost)} the record is missing or was changed"
+        console.say(f"{told}: each counts as a look at every row", "bad")
+    return 0
 
 
 def _show_production_at(line: str, at: datetime, version: int | None, *, as_json: bool) -> None:

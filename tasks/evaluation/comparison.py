@@ -99,6 +99,13 @@ def compare(
     return _own_levels(pairs, settings) + [d.estimate for d in gains], comparisons
 
 
+def gains_over(
+    ours: Measured, comparator: Comparator, units: Units, settings: EvaluationSettings
+) -> list[Estimate]:
+    """The gains over a comparator alone, under its name."""
+    return [drawn.estimate for drawn in _gains(_pairs(ours, comparator, units), settings)]
+
+
 def _pairs(ours: Measured, comparator: Comparator, units: Units) -> list[_Pair]:
     if comparator.shared:
         ours, units = comparator.shared.ours, comparator.shared.units

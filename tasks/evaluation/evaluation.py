@@ -22,6 +22,7 @@ from tasks.evaluation.compared_versions import (
 )
 from tasks.evaluation.comparison import Comparator, compare
 from tasks.evaluation.features import read_sources, with_features
+from tasks.evaluation.fresh import Evaluated, FreshRows, measure_fresh
 from tasks.evaluation.held_out import read_rows
 from tasks.evaluation.intervals import levels
 from tasks.evaluation.settings import EvaluationSettings
@@ -51,6 +52,7 @@ def evaluate_weights(
     tracking: Tracking,
     snapshot: Snapshot | None = None,
     anchor: Champion | None = None,
+    fresh: FreshRows | None = None,
 ) -> Scores:
     """Measure candidate, baseline, champion and anchor on the test rows.
 
@@ -64,6 +66,7 @@ def evaluate_weights(
         tracking: holds the champion.
         snapshot: says which file each row came from, for slices by source.
         anchor: the best version that was ever in production; None where there is none.
+        fresh: the test rows that no earlier look has read; None where that is not told.
 
     Raises:
         DataError: the test or training split is empty, or a label is outside the label set.
@@ -103,6 +106,8 @@ def evaluate_weights(
     by_slice, slices = measure_slices(features, shape, measured, units, settings)
     named = [("quality", one) for one in measured.measures]
     estimates = [*levels(named, units, settings.repeats, settings.seed), *gains]
+    evaluated = Evaluated(test, answers, measured, comparators[1] if champion else None, estimates)
+    estimates += measure_fresh(fresh, evaluated, examiner, settings, store)
     return Scores(
         artifact=write_scores(test, answers, measured, comparators, store),
         labels=data.labels,

@@ -68,6 +68,14 @@ class SplitSettings(SettingsModel):
         "{train: train, dev: validation, test: test}. Several may be of one split.",
     )
 
+    fresh: int = Field(
+        default=100,
+        ge=30,
+        description="Fewest test rows that no earlier look has read, for fresh.METRIC and "
+        "fresh.METRIC_gain (over the champion) to be told of them. They are judged at 95%, "
+        "however many looks the other rows have had.",
+    )
+
     @field_validator("words", mode="before")
     @classmethod
     def _words_are_texts(cls, given: Any) -> Any:

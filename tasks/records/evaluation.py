@@ -131,7 +131,7 @@ class Scores:
             something as baseline_row_score, champion_row_score and, where there are such,
             baseline_predicted and champion_predicted, null where a comparator says nothing or was
             trained on the row.
-        estimates: quality.*, baseline.*, champion.*, anchor.* and slice.* with intervals.
+        estimates: quality.*, baseline.*, champion.*, anchor.*, fresh.* and slice.* with intervals.
         confusion: counts, confusion[true][predicted]; empty for a task type without classes.
         calibration: (mean confidence, accuracy, rows) of each bin with rows; empty likewise.
         champion_version: None where there is no champion.

@@ -47,7 +47,7 @@ def judge_policy(
     share = share_of_look(policy, look)
     dropped = dict(_not_asked(scores, staged))
     decidable, undecidable = split_by_rows(policy, fairness.gate_rows)
-    gates = [gate for gate in policy.gates if gate.family not in dropped] + decidable
+    gates = [gate for gate in policy.gates if _needs(gate) not in dropped] + decidable
     served = staged.estimates if staged else ()
     measured = (*scores.estimates, *fairness.estimates, *served)
     results = judge_gates(gates, measured, share)
@@ -83,4 +83,10 @@ def _not_asked(scores: Scores, staged: Staged | None) -> Iterator[tuple[str, str
 
 
 def _gates_of(policy: PolicySettings, family: str) -> list[Gate]:
-    return [gate for gate in policy.gates if gate.family == family]
+    return [gate for gate in policy.gates if _needs(gate) == family]
+
+
+def _needs(gate: Gate) -> str:
+    """The family without which a gate is not asked: a gain over fresh rows needs a champion too."""
+    gain = gate.family == "fresh" and gate.metric.endswith("_gain")
+    return "champion" if gain else gate.family

@@ -42,6 +42,7 @@ _BEHIND: Final = {
     "quality": ("scores",),
     "baseline": ("scores",),
     "champion": ("scores",),
+    "fresh": ("scores",),
     "slice": ("scores", "data"),
     "fairness": ("scores", "data"),
     "counterfactual": ("weights", "data"),

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final
 
+from tasks.records.evaluation import Scores
 from tasks.records.looks import Look
 from tasks.records.registry import Judgement
 from tasks.reporting.number_format import count, percent
-from tasks.verdicts import ALPHA, MAX_FAMILY, ends_at, look_share
+from tasks.verdicts import ALPHA, MAX_FAMILY, Estimate, ends_at, look_share
 
 # More looks that do not pass: what these rows could tell then.
 LOOKS_AHEAD: Final = (10, 52)
@@ -49,6 +50,13 @@ def level_rows(judgement: Judgement) -> list[LevelRow]:
         (f"after {more} more that do not pass", look.since_pass + more) for more in LOOKS_AHEAD
     ]
     return [_level(name, since) for name, since in [(now, look.since_pass), *ahead]]
+
+
+def fresh_estimates(judgement: Judgement, scores: Scores) -> list[Estimate]:
+    """What was measured on fresh rows; nothing where all rows are fresh, which stands already."""
+    if judgement.look is None or judgement.look.earlier == 0:
+        return []
+    return [one for one in scores.estimates if one.name.startswith("fresh.")]
 
 
 def width_at(share: int) -> float:

@@ -127,6 +127,9 @@ def as_written(name: str) -> str:
 def title_of(name: str) -> str:
     """An estimate's name in words that stand alone: macro F1 gain over the champion."""
     family, words = name.partition(".")[0], words_of(name)
+    if family == "fresh":
+        gain = " over the champion" if name.endswith("_gain") else ""
+        return f"{words}{gain} on fresh rows"
     if family not in {"champion", "baseline"}:
         return words
     return f"{words} over the {family}" if name.endswith("_gain") else f"{words} of the {family}"

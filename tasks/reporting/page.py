@@ -26,7 +26,7 @@ from tasks.reporting.estimates import EstimateRow, EstimateTable, estimate_row, 
 from tasks.reporting.evidence import Evidence, Source, check_evidence, sources_of
 from tasks.reporting.gates import SYMBOLS, GateRow, Headline, gate_table, headline
 from tasks.reporting.groups import GroupTable, group_tables, other_estimates
-from tasks.reporting.looks import LevelRow, level_rows, look_sentences
+from tasks.reporting.looks import LevelRow, fresh_estimates, level_rows, look_sentences
 from tasks.reporting.power import WHAT_IT_SAYS, PowerRow, power_table
 from tasks.reporting.quality import (
     Cell,
@@ -94,6 +94,7 @@ class Page:
     looks: list[str]
     levels: list[LevelRow]
     power: list[PowerRow]
+    fresh: list[EstimateTable]
 
 
 def build_page(evidence: Evidence) -> Page:
@@ -130,6 +131,7 @@ def build_page(evidence: Evidence) -> Page:
         looks=look_sentences(evidence.judgement),
         levels=level_rows(evidence.judgement),
         power=power_table(evidence.judgement.power),
+        fresh=tables_apart(fresh_estimates(evidence.judgement, scores)),
     )
 
 

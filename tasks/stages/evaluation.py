@@ -27,11 +27,15 @@ def evaluate(
     settings: EvaluationSettings,
     snapshot: Snapshot | None = None,
     anchor: Champion | None = None,
+    fresh: HeldOut | None = None,
+    least_fresh: int = 0,
 ) -> Scores:
     """Score the test rows with candidate, baseline, champion and anchor, and measure all four."""
     from tasks.evaluation.evaluation import evaluate_weights
+    from tasks.evaluation.fresh import FreshRows
 
     return evaluate_weights(
         weights, data, champion, task_type, settings,
         store=open_store(), tracking=open_tracking(), snapshot=snapshot, anchor=anchor,
+        fresh=FreshRows(fresh, least_fresh) if fresh else None,
     )  # fmt: skip

@@ -14,6 +14,7 @@ from math import sqrt
 import numpy as np
 
 from tests.simulation.fairness_worlds import FAIRNESS
+from tests.simulation.looks_worlds import YEARS, Year, YearTally, run_years
 from tests.simulation.overlap_worlds import OVERLAP
 from tests.simulation.quality_worlds import QUALITY
 from tests.simulation.scenarios import Tally, run
@@ -22,6 +23,9 @@ SCENARIOS = (*QUALITY, *FAIRNESS, *OVERLAP)
 MAX_FALSE_PASSES = 0.03
 TRIALS = 1_000
 TRIALS_OF_A_JOB = 100
+# A year of candidates takes fifty times as long as one draw of test rows.
+TRIALS_OF_A_YEAR = 5
+YEARS_OF_A_JOB = 10
 PROCESSES = 2
 # Standard errors of a share that the limit is exceeded by before it counts.
 STANDARD_ERRORS = 2
@@ -50,6 +54,8 @@ def main() -> int:
                     tally = tally.plus(part[name])
                 failed += exceeds(tally)
                 rows.append(_row(SCENARIOS[place].name, name, tally))
+        looks, failed_years = _years(pool, asked)
+        failed += failed_years
     print(
         json.dumps(
             {
@@ -57,6 +63,7 @@ def main() -> int:
                 "seconds": round(time.monotonic() - started),
                 "failed": failed,
                 "estimates": rows,
+                "looks": looks,
             }
         )
     )
@@ -69,8 +76,49 @@ def _job(place: int, seed: int) -> dict[str, Tally]:
 
 def exceeds(tally: Tally) -> bool:
     """Whether more false passes were seen than the limit lets expect."""
-    noise = sqrt(MAX_FALSE_PASSES * (1 - MAX_FALSE_PASSES) / max(1, tally.trials))
-    return tally.worst_share > MAX_FALSE_PASSES + STANDARD_ERRORS * noise
+    return _beyond_chance(tally.worst_share, tally.trials)
+
+
+def _beyond_chance(share: float, trials: int) -> bool:
+    noise = sqrt(MAX_FALSE_PASSES * (1 - MAX_FALSE_PASSES) / max(1, trials))
+    return share > MAX_FALSE_PASSES + STANDARD_ERRORS * noise
+
+
+def _years(
+    pool: ProcessPoolExecutor, asked: argparse.Namespace
+) -> tuple[list[dict[str, object]], int]:
+    """Years of weekly candidates: what was printed of each, and how many had too many false ones.
+
+    Of the two ways to judge, the one at 95% each is printed to be compared with, and never counts.
+    """
+    rows, failed, years = [], 0, -(-asked.trials // TRIALS_OF_A_YEAR)
+    for year in YEARS:
+        if asked.words and not any(word in year.name for word in asked.words):
+            continue
+        parts = [
+            range(start, min(start + YEARS_OF_A_JOB, years))
+            for start in range(0, years, YEARS_OF_A_JOB)
+        ]
+        done = list(pool.map(run_years, [year] * len(parts), parts))
+        for way in done[0]:
+            tally = YearTally()
+            for part in done:
+                tally = tally.plus(part[way])
+            failed += way == "by looks" and _beyond_chance(tally.false / tally.years, tally.years)
+            rows.append(_year_row(year, way, tally))
+    return rows, failed
+
+
+def _year_row(year: Year, way: str, tally: YearTally) -> dict[str, object]:
+    shares = {
+        "years_with_a_false_pass": tally.false / tally.years,
+        "years_with_a_true_pass": tally.good / tally.years,
+        "passes_a_year": tally.passes / tally.years,
+        "first_better_one_passes": tally.first_good / tally.years,
+    }
+    told = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in shares.items())
+    print(f"{year.name}, {way}: {told}", flush=True)
+    return {"world": year.name, "judged": way, "years": tally.years} | shares
 
 
 def _row(world: str, estimate: str, tally: Tally) -> dict[str, object]:
