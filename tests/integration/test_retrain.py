@@ -21,6 +21,7 @@ from infra.prefect_api import PrefectApi
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.registry.ledger import read_ledger
+from tasks.registry.looks import read_looks
 from tests.conftest import RunningStack
 
 TOPICS = ("politics", "sports", "tech")
@@ -115,6 +116,8 @@ def test_the_first_run_puts_a_proven_version_in_production(
             assert str(gate["metric"]) in first_run
     assert "models:/reviews@production version 1" in first_run
     assert "there was no champion to compare with" in first_run
+    assert "first look of the line at these" in first_run
+    assert "judged at 97.5%" in first_run
     assert Tracking(stack.settings).aliases("reviews") == {
         "candidate": 1, "staging": 1, "production": 1,
     }  # fmt: skip
@@ -169,6 +172,11 @@ def test_an_unchanged_run_repeats_nothing_and_says_so(stack: RunningStack, revie
     for stage in ("ingest", "validate", "tokenize", "train", "evaluate", "stage"):
         assert f"{stage:<22} unchanged" in shown.stdout
     assert len(read_ledger(ObjectStore(stack.settings), "reviews")) == 1
+    # The same weights on the same rows: the look that was paid for already.
+    looks = read_looks(
+        "reviews", store=ObjectStore(stack.settings), tracking=Tracking(stack.settings)
+    )
+    assert [(look.number, list(look.verdicts)) for look in looks] == [(1, ["pass"])]
     # No stage ran that would have shown anything: the verdict is the run's own.
     where = dict(re.findall(r"^(run|version|report) +(\S+)$", shown.stdout, re.MULTILINE))
     artifacts = artifacts_of_run(stack, where["run"])
