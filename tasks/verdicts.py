@@ -83,6 +83,9 @@ def undetermined(name: str, n: int, reason: str) -> Estimate:
     return Estimate(name, None, n, method="none", reason=reason)
 
 
+_SIDES = ("at_least", "at_most", "at_least_of_champion", "at_most_of_champion")
+
+
 class Gate(SettingsModel):
     """A rule over one estimate: its interval must lie wholly on the right side of a threshold."""
 
@@ -97,24 +100,63 @@ class Gate(SettingsModel):
     at_most: FiniteFloat | None = Field(
         default=None, description="The interval's upper end must not exceed this."
     )
+    at_least_of_champion: FiniteFloat | None = Field(
+        default=None,
+        gt=0,
+        description="Of a quality.* metric that models are compared in: the lower end of its ratio "
+        "to the champion's, on the same rows, must reach this, for example 0.99.",
+    )
+    at_most_of_champion: FiniteFloat | None = Field(
+        default=None,
+        gt=0,
+        description="The same of a metric where less is better: the ratio's upper end must not "
+        "exceed this, for example 1.01.",
+    )
 
     @model_validator(mode="after")
     def _one_side(self) -> "Gate":
-        if (self.at_least is None) == (self.at_most is None):
-            raise ValueError(f"gate {self.metric} needs either at_least or at_most, and not both")
+        given = [side for side in _SIDES if getattr(self, side) is not None]
+        if len(given) != 1:
+            seen = " and ".join(given) or "none"
+            raise ValueError(
+                f"gate {self.metric} needs either at_least or at_most, or one of them of_champion, "
+                f"and has {seen}; keep exactly one"
+            )
+        if given[0].endswith("_of_champion") and not self.metric.startswith("quality."):
+            raise ValueError(
+                f"gate {self.metric}: {given[0]} sets the candidate's own metric beside the "
+                "champion's; write it for quality.METRIC"
+            )
         return self
 
     @property
+    def judged_on(self) -> str:
+        """The estimate's name; of a threshold that is relative, the ratio to the champion's."""
+        if self.at_least_of_champion is None and self.at_most_of_champion is None:
+            return self.metric
+        return f"champion.{self.metric.partition('.')[2]}_ratio"
+
+    @property
     def family(self) -> str:
-        """The first part of the metric's name."""
-        return self.metric.split(".", 1)[0]
+        """The first part of the estimate's name."""
+        return self.judged_on.split(".", 1)[0]
+
+    @property
+    def lowest(self) -> float | None:
+        """What the interval's lower end must reach; None where its upper end is judged."""
+        return self.at_least if self.at_least is not None else self.at_least_of_champion
+
+    @property
+    def highest(self) -> float | None:
+        """What the interval's upper end must not exceed; None where its lower end is judged."""
+        return self.at_most if self.at_most is not None else self.at_most_of_champion
 
     @property
     def rule(self) -> str:
         """The threshold in words."""
-        if self.at_least is not None:
-            return f"at least {self.at_least:g}"
-        return f"at most {self.at_most:g}"
+        if self.lowest is not None:
+            return f"at least {self.lowest:g}"
+        return f"at most {self.highest:g}"
 
 
 @dataclass(frozen=True)
@@ -209,7 +251,7 @@ def judge(
             results |= _judge_by_holm(members, by_name, spent)
         else:
             results |= {
-                gate: _judge_one(gate, by_name.get(gate.metric), 1, spent) for gate in members
+                gate: _judge_one(gate, by_name.get(gate.judged_on), 1, spent) for gate in members
             }
     return tuple(results[gate] for gate in gates)
 
@@ -227,7 +269,7 @@ def _judge_by_holm(
     while open_gates:
         among = len(open_gates)
         judged = {
-            gate: _judge_one(gate, by_name.get(gate.metric), among, look) for gate in open_gates
+            gate: _judge_one(gate, by_name.get(gate.judged_on), among, look) for gate in open_gates
         }
         decided = {
             gate: result
@@ -276,16 +318,16 @@ def _usable_ends(
 
 
 def _compare(gate: Gate, low: float, high: float) -> tuple[Verdict, str]:
-    if gate.at_least is not None:
-        if low >= gate.at_least:
+    if gate.lowest is not None:
+        if low >= gate.lowest:
             return Verdict.PASS, f"all of [{low:.4g}, {high:.4g}] is {gate.rule}"
-        if high < gate.at_least:
-            return Verdict.FAIL, f"all of [{low:.4g}, {high:.4g}] is below {gate.at_least:g}"
-    if gate.at_most is not None:
-        if high <= gate.at_most:
+        if high < gate.lowest:
+            return Verdict.FAIL, f"all of [{low:.4g}, {high:.4g}] is below {gate.lowest:g}"
+    if gate.highest is not None:
+        if high <= gate.highest:
             return Verdict.PASS, f"all of [{low:.4g}, {high:.4g}] is {gate.rule}"
-        if low > gate.at_most:
-            return Verdict.FAIL, f"all of [{low:.4g}, {high:.4g}] is above {gate.at_most:g}"
+        if low > gate.highest:
+            return Verdict.FAIL, f"all of [{low:.4g}, {high:.4g}] is above {gate.highest:g}"
     return Verdict.UNDETERMINED, f"[{low:.4g}, {high:.4g}] spans the threshold: {gate.rule}"
 
 
@@ -299,7 +341,7 @@ def _result(
 ) -> GateResult:
     value = estimate.value if estimate else None
     return GateResult(
-        metric=gate.metric,
+        metric=gate.judged_on,
         rule=gate.rule,
         value=value if value is not None and math.isfinite(value) else None,
         low=interval[0] if interval else None,

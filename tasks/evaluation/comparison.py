@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.evaluation.intervals import Drawn, Quantity, draw, gain_of, levels
+from tasks.evaluation.intervals import Drawn, Quantity, draw, gain_of, levels, ratio_of
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.records.evaluation import Claim, Comparison
 from tasks.resampling import generator, holm
@@ -96,7 +96,8 @@ def compare(
             pairs, gains, tests, corrected, zip(better, no_worse, strict=True), strict=True
         )
     )
-    return _own_levels(pairs, settings) + [d.estimate for d in gains], comparisons
+    estimates = [*_own_levels(pairs, settings), *(d.estimate for d in gains)]
+    return [*estimates, *_ratios(pairs, settings)], comparisons
 
 
 def gains_over(
@@ -166,6 +167,23 @@ def _gains(pairs: Sequence[_Pair], settings: EvaluationSettings) -> list[Drawn]:
         )
         for pair in pairs
     ]
+
+
+def _ratios(pairs: Sequence[_Pair], settings: EvaluationSettings) -> list[Estimate]:
+    """The candidate's metrics over those of registered versions, for relative thresholds."""
+    versions = [pair for pair in pairs if pair.comparator.name != "baseline"]
+    quantities = [
+        ratio_of(pair.comparator.name, pair.ours, pair.theirs, pair.units)
+        for pair in versions
+        if pair.theirs and not pair.reason
+    ]
+    silent = [
+        undetermined(f"{pair.comparator.name}.{pair.ours.name}_ratio", pair.ours.rows, pair.reason)
+        for pair in versions
+        if not pair.theirs or pair.reason
+    ]
+    drawn = draw(quantities, settings.repeats, settings.seed)
+    return [*(one.estimate for one in drawn), *silent]
 
 
 def _test(pair: _Pair, drawn: Drawn, settings: EvaluationSettings) -> tuple[str, float | None]:

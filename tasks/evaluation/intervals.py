@@ -152,6 +152,37 @@ def gain_of(family: str, ours: Measure, theirs: Measure, units: Units) -> Quanti
     )
 
 
+def ratio_of(family: str, ours: Measure, theirs: Measure, units: Units) -> Quantity:
+    """The candidate's metric over a comparator's, on the same draws of the same rows.
+
+    It is told only where the comparator's is above 0, as it is and as it is drawn: near 0 a ratio
+    may be any number, and of a negative one a higher ratio is worse.
+    """
+    units = _cells_or(units, [ours, theirs])
+    our, their = (measure.over(units.of_row, units.count) for measure in (ours, theirs))
+    half, count = len(ours.pseudo_masses) // 2, units.count
+
+    def statistic(weights: Floats) -> Floats:
+        exchanged = _exchange(weights, count, half) if half else weights
+        rises = ours.greater_is_better
+        above, below = (weights, exchanged) if rises else (exchanged, weights)
+        bottom = their(below)
+        return np.asarray(our(above) / np.where(bottom > 0, bottom, np.nan))
+
+    not_above = f"the {family}'s {ours.name} is {theirs.value:.4g}, and must be above 0 for a ratio"
+    return Quantity(
+        name=f"{family}.{ours.name}_ratio",
+        value=ours.value / theirs.value if theirs.value > 0 else np.nan,
+        n=_rests_on(ours),
+        units=units,
+        statistic=statistic,
+        pseudo_masses=ours.pseudo_masses,
+        pseudo_name=ours.name,
+        reason=ours.reason or theirs.reason or ("" if theirs.value > 0 else not_above),
+        least_rows=ours.least_rows,
+    )
+
+
 @dataclass(frozen=True)
 class Drawn:
     """An estimate, and what its draws say of the hypothesis that the number is 0.

@@ -174,7 +174,7 @@ class PolicySettings(SettingsModel):
         gates += [
             gate for _, gate in items_of(self, "fairness_where_decidable", *Gate.model_fields)
         ]
-        seen = Counter((g.metric, "at_most" if g.at_least is None else "at_least") for g in gates)
+        seen = Counter((g.judged_on, "at_most" if g.lowest is None else "at_least") for g in gates)
         refuse(
             WrongSetting(
                 ("gates",), f"{metric} has {count} gates with {side}; keep the strictest", metric

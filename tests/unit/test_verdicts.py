@@ -132,7 +132,7 @@ def test_a_gate_has_one_side_and_a_family() -> None:
     gate = Gate(metric="fairness.gender.x", at_least=0.5)
     assert (gate.family, gate.rule) == ("fairness", "at least 0.5")
     for sides in ({}, {"at_least": 0.1, "at_most": 0.2}):
-        with pytest.raises(ValidationError, match="either at_least or at_most, and not both"):
+        with pytest.raises(ValidationError, match="needs either at_least or at_most"):
             Gate.model_validate({"metric": "quality.f", **sides})
 
 
@@ -318,3 +318,49 @@ def test_of_a_short_ladder_no_further_end_is_made_up() -> None:
     assert result.verdict is Verdict.UNDETERMINED
     assert "3 shares of alpha, and not for 6" in result.reason
     assert judge([GATE], [exact("quality.f", 0.9, 10)], look=10**6)[0].verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("side", "value", "low", "verdict"),
+    [
+        ("at_least_of_champion", 0.99, 0.991, Verdict.PASS),
+        ("at_least_of_champion", 0.99, 0.98, Verdict.UNDETERMINED),
+        ("at_least_of_champion", 0.99, 0.9, Verdict.FAIL),
+        ("at_most_of_champion", 1.01, 0.98, Verdict.PASS),
+        ("at_most_of_champion", 1.01, 1.0, Verdict.UNDETERMINED),
+        ("at_most_of_champion", 1.01, 1.02, Verdict.FAIL),
+    ],
+)
+def test_a_relative_threshold_is_judged_on_the_ratio(
+    side: str, value: float, low: float, verdict: Verdict
+) -> None:
+    gate = Gate.model_validate({"metric": "quality.macro_f1", side: value})
+    assert gate.family == "champion"
+    made = Estimate(
+        "champion.macro_f1_ratio", low + 0.01, 600, ((low, low + 0.02),) * MAX_FAMILY, "drawn"
+    )
+    kind = exact("quality.macro_f1", 1.0, 600)
+    (result,) = judge([gate], [kind, made])
+    assert (result.metric, result.verdict) == ("champion.macro_f1_ratio", verdict)
+    assert result.rule == f"{side[:8].rstrip('_').replace('_', ' ')} {value:g}"
+    (blind,) = judge([gate], [kind])
+    assert blind.verdict is Verdict.UNDETERMINED
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({}, "and has none; keep exactly one"),
+        ({"at_least": 0.9, "at_least_of_champion": 0.99}, "has at_least and at_least_of_champion"),
+        ({"at_least_of_champion": 0.99, "at_most_of_champion": 1.01}, "keep exactly one"),
+        ({"at_least_of_champion": 0}, "greater than 0"),
+    ],
+)
+def test_a_gate_has_exactly_one_side(wrong: dict[str, float], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        Gate.model_validate({"metric": "quality.macro_f1", **wrong})
+
+
+def test_a_relative_threshold_is_of_the_candidates_own_metric() -> None:
+    with pytest.raises(ValidationError, match=r"write it for quality.METRIC"):
+        Gate(metric="fairness.gender.accuracy_difference", at_most_of_champion=1.1)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tasks.evaluation.comparison import (
     Comparator,
+    Shared,
     _claims,
     _is_share,
     _judged,
@@ -24,12 +25,12 @@ from tasks.evaluation.comparison import (
     randomisation,
     step_down,
 )
-from tasks.evaluation.intervals import Drawn
+from tasks.evaluation.intervals import Drawn, draw, ratio_of
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.records.evaluation import Comparison
 from tasks.resampling_units import Units, units_of_rows
 from tasks.task_types.labels.classification_measures import measure_classes
-from tasks.task_types.measures import Measured, mean_of, ratio_of_sums
+from tasks.task_types.measures import Measure, Measured, mean_of, ratio_of_sums
 from tasks.verdicts import MAX_FAMILY, Estimate, Verdict
 from tests.unit.evaluation.conftest import LABELS
 
@@ -75,6 +76,8 @@ def test_a_gain_is_the_difference_of_scikit_learns_values() -> None:
             "champion.accuracy": hits[1],
             "champion.macro_f1_gain": f1[0] - f1[1],
             "champion.accuracy_gain": hits[0] - hits[1],
+            "champion.macro_f1_ratio": f1[0] / f1[1],
+            "champion.accuracy_ratio": hits[0] / hits[1],
         }
     )
     assert list(comparisons) == ["macro_f1", "accuracy"]
@@ -133,7 +136,8 @@ def test_a_silent_rival_leaves_its_claims_undetermined() -> None:
     estimates, comparisons = compare(measured(truth, ours), [comparator], units_for(300), QUICK)
     assert {(e.name, e.value, e.reason) for e in estimates} == {
         (f"champion.{name}", None, "lost")
-        for name in ("macro_f1", "accuracy", "macro_f1_gain", "accuracy_gain")
+        for metric in ("macro_f1", "accuracy")
+        for name in (metric, f"{metric}_gain", f"{metric}_ratio")
     }
     for one in comparisons:
         assert (one.test, one.p_value, one.p_adjusted) == ("", None, None)
@@ -445,3 +449,76 @@ def test_two_models_that_are_never_right_apart_are_as_good() -> None:
     assert mcnemar([True, False], [True, False]) == 1
     assert mcnemar([True] * 6, [False] * 6) == pytest.approx(2 / 2**6)
     assert mcnemar([False] * 6, [True] * 6) == pytest.approx(2 / 2**6)
+
+
+def ratio(ours: Measure, theirs: Measure) -> Estimate:
+    return draw([ratio_of("champion", ours, theirs, units_for(ours.rows))], 4_000, 0)[0].estimate
+
+
+def test_a_ratio_is_drawn_pairwise() -> None:
+    """Against Fieller's interval of a ratio of paired means (1954), which many rows agree on."""
+    random = np.random.default_rng(3)
+    theirs = random.random(2_000)
+    ours = np.clip(0.9 * theirs + random.normal(0, 0.05, 2_000), 0, 1)
+    made = ratio(mean_of("x", ours), mean_of("x", theirs))
+    covariance, mean = np.cov(ours, theirs) / 2_000, (ours.mean(), theirs.mean())
+    t = 1.959964
+    a = mean[1] ** 2 - t**2 * covariance[1, 1]
+    b = -2 * (mean[0] * mean[1] - t**2 * covariance[0, 1])
+    c = mean[0] ** 2 - t**2 * covariance[0, 0]
+    ends = sorted(np.roots([a, b, c]).tolist())
+    assert made.value == pytest.approx(mean[0] / mean[1])
+    # Pseudo-rows stretch it by one row of 2,000 at either end, the models apart.
+    assert [made.low, made.high] == pytest.approx(ends, abs=2e-3)
+    assert made.low < ends[0] < ends[1] < made.high
+
+
+@pytest.mark.parametrize("greater_is_better", [True, False])
+def test_a_ratio_is_no_kinder_where_less_is_better(*, greater_is_better: bool) -> None:
+    """Pseudo-rows pull each end outwards on either side: equal models are not told apart."""
+    scores = np.full(60, 0.5)
+    one = mean_of("x", scores, greater_is_better=greater_is_better)
+    made = ratio(one, one)
+    assert made.value == 1
+    assert made.low < 0.99
+    assert made.high > 1.01
+    assert made.low == pytest.approx(1 / made.high, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "told"), [(np.full(60, -0.5), False), (np.zeros(60), False), (np.ones(60), True)]
+)
+def test_a_ratio_to_what_is_not_above_nothing_is_undetermined(
+    theirs: NDArray[np.float64], *, told: bool
+) -> None:
+    made = ratio(mean_of("x", np.full(60, 0.5), low=-1), mean_of("x", theirs, low=-1))
+    assert (made.value is not None) == told
+    assert told or "must be above 0 for a ratio" in made.reason
+
+
+def test_a_ratio_to_what_may_be_nothing_is_undetermined() -> None:
+    random = np.random.default_rng(0)
+    near = random.normal(0.01, 0.5, 200).clip(-1, 1)
+    near += 0.01 - near.mean()
+    made = ratio(mean_of("x", np.full(200, 0.5), low=-1), mean_of("x", near, low=-1))
+    assert made.value is None
+    assert "is not defined in" in made.reason
+
+
+def test_some_rows_are_compared_as_if_there_were_no_others() -> None:
+    truth, ours = drawn(0)
+    theirs = drawn(1)[1]
+    kept = np.arange(len(truth)) % 3 > 0
+    few = int(kept.sum())
+    shared = Shared(kept, measured(truth[kept], ours[kept]), units_for(few))
+    some = Comparator("champion", None, measured(truth[kept], theirs[kept]), shared=shared)
+    whole = Comparator("baseline", None, measured(truth, theirs))
+    made, comparisons = compare(measured(truth, ours), [whole, some], units_for(len(truth)), QUICK)
+    alone, _ = compared(truth[kept], ours[kept], theirs[kept])
+    by_name = {e.name: e for e in made}
+    assert all(by_name[name] == estimate for name, estimate in alone.items())
+    hits = (ours == truth)[kept].mean()
+    assert by_name["champion.candidate.accuracy"].value == pytest.approx(hits)
+    assert {(c.comparator, c.gain.n) for c in comparisons} == {
+        ("baseline", len(truth)), ("champion", few),
+    }  # fmt: skip
