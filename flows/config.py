@@ -215,8 +215,8 @@ class RetrainConfig(DataConfig):
     policy: PolicySettings = Field(
         default_factory=lambda given: _default_policy(given),  # noqa: PLW0108 - it stands below
         description="The gates that a candidate must pass; a line that names none must beat the "
-        "baseline in its task type's leading metric, not fall behind the champion, and treat "
-        "groups alike as far as its test rows can tell.",
+        "baseline in its task type's leading metric, fall behind neither champion nor anchor, and "
+        "treat groups alike as far as its test rows can tell.",
     )
 
     card: CardSettings = Field(

@@ -197,6 +197,7 @@ def ledger(line: str, *, at: At = None, looks: Looks = False, as_json: AsJson = 
         line: the model line.
     """
     from infra.store import ObjectStore
+    from tasks.registry.anchor import anchor_after
     from tasks.registry.audit import audit_ledger
     from tasks.registry.ledger import production_at
 
@@ -228,6 +229,8 @@ def ledger(line: str, *, at: At = None, looks: Looks = False, as_json: AsJson = 
         )
         whole = f"{len(entries)} of {len(entries)} entries are as they were written"
         console.say(f"the hash chain is whole: {whole}")
+        if anchor := anchor_after(entries):
+            console.say(f"the anchor, which candidates are held against, is version {anchor}")
         for remark in audit.remarks:
             console.say(remark, "quiet")
     if audit.disagreement and not at:

@@ -53,6 +53,8 @@ def judge_policy(
     results = judge_gates(gates, measured, share)
     verdicts = [result.verdict for result in results]
     notes = [note for family, note in dropped.items() if _gates_of(policy, family)]
+    # An anchor that is the champion has its note.
+    notes += dict.fromkeys(version.note for version in scores.versions if version.note)
     not_gated = "" if gates_fairness(gates) else why_not_gated(policy, undecidable)
     if not_gated and not policy.fairness_not_gated:
         verdicts.append(Verdict.UNDETERMINED)

@@ -43,6 +43,7 @@ _BEHIND: Final = {
     "baseline": ("scores",),
     "champion": ("scores",),
     "fresh": ("scores",),
+    "anchor": ("scores",),
     "slice": ("scores", "data"),
     "fairness": ("scores", "data"),
     "counterfactual": ("weights", "data"),

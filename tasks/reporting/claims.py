@@ -27,6 +27,8 @@ def _unsupported_comparison(
     what = f"the comparison with the {comparison.comparator} in {comparison.metric}"
     if comparison.comparator == "champion" and scores.champion_version is None:
         yield f"{what} has no champion"
+    if comparison.comparator == "anchor" and scores.anchor_version is None:
+        yield f"{what} has no anchor"
     if not _is_among(comparison.gain, measured):
         yield f"{what} claims a gain of {comparison.gain.value}, which no record holds"
     told = [claim for claim in comparison.claims if claim.verdict is not Verdict.UNDETERMINED]

@@ -1,6 +1,6 @@
-"""The candidate beside the champion and the baseline, and what may be claimed of it."""
+"""The candidate beside champion, anchor and baseline, and what may be claimed of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,8 +10,14 @@ from tasks.reporting.gates import SYMBOLS
 from tasks.reporting.number_format import p_value, words_of
 from tasks.verdicts import Estimate, Verdict
 
-RIVALS: Final = ("champion", "baseline")
-
+RIVALS: Final = ("champion", "anchor", "baseline")
+# The candidate on the rows of a comparison, where these are not all; see tasks.evaluation.
+_CANDIDATE: Final = "candidate"
+ANCHOR_IS_CHAMPION: Final = (
+    "The anchor, the best version that was ever in production, is the champion itself: its "
+    "comparison stands above."
+)
+NO_ANCHOR: Final = "no version was ever in production"
 
 # What a claim's verdict says of the candidate; an open one says that nothing is shown.
 _SAID: Final = {
@@ -44,21 +50,56 @@ class ClaimRow:
 
 @dataclass(frozen=True)
 class ModelComparison:
-    """One comparator: both models' numbers, the gains, and the claims that rest on them."""
+    """One comparator: both models' numbers, the gains, and the claims that rest on them.
+
+    Attributes:
+        version: of the registry; None for the baseline, and where there is none.
+        notes: what is to be known of the comparison, in sentences.
+
+    """
 
     tables: list[EstimateTable]
     claims: list[ClaimRow]
+    version: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def versus(comparator: str, scores: Scores) -> ModelComparison:
-    """The candidate against ``champion`` or ``baseline``."""
+    """The candidate against ``champion``, ``anchor`` or ``baseline``."""
+    if comparator == "anchor" and _anchor_is_champion(scores):
+        return ModelComparison([], [], scores.anchor_version, (ANCHOR_IS_CHAMPION,))
     claims = [
         _claim_row(comparison, claim)
         for comparison in scores.comparisons
         if comparison.comparator == comparator
         for claim in comparison.claims
     ]
-    return ModelComparison(comparison_tables(comparator, scores.estimates), claims)
+    tables = comparison_tables(comparator, scores.estimates)
+    return ModelComparison(
+        tables, claims, _version(comparator, scores), tuple(_notes(comparator, scores, tables))
+    )
+
+
+def _anchor_is_champion(scores: Scores) -> bool:
+    return scores.anchor_version is not None and scores.anchor_version == scores.champion_version
+
+
+def _version(comparator: str, scores: Scores) -> int | None:
+    versions = {"champion": scores.champion_version, "anchor": scores.anchor_version}
+    return versions.get(comparator)
+
+
+def _notes(comparator: str, scores: Scores, tables: Sequence[EstimateTable]) -> Iterator[str]:
+    """Why there is no comparison, or on which rows it is."""
+    if comparator == "baseline":
+        if not tables:
+            yield "No baseline was measured."
+    elif _version(comparator, scores) is None:
+        why = scores.champion_note if comparator == "champion" else NO_ANCHOR
+        yield f"No comparison: {why or 'no reason was recorded'}."
+    for one in scores.versions:
+        if one.comparator == comparator and one.note:
+            yield f"{one.note[0].upper()}{one.note[1:]}."
 
 
 def _claim_row(comparison: Comparison, claim: Claim) -> ClaimRow:
@@ -78,14 +119,23 @@ def _claim_row(comparison: Comparison, claim: Claim) -> ClaimRow:
 def comparison_tables(comparator: str, estimates: Sequence[Estimate]) -> list[EstimateTable]:
     """The candidate's gains over a comparator, and both models' own numbers one below the other."""
     by_name = {estimate.name: estimate for estimate in estimates}
-    theirs = [e for e in estimates if e.name.startswith(f"{comparator}.")]
+    beside = f"{comparator}.{_CANDIDATE}."
+    theirs = [
+        e
+        for e in estimates
+        if e.name.startswith(f"{comparator}.") and not e.name.startswith(beside)
+    ]
     gains = [e for e in theirs if is_difference(e.name)]
+    # A metric may be called a ratio itself, as length_ratio is.
+    of_levels = {f"{e.name}_ratio" for e in theirs}
+    ratios = [e for e in theirs if e.name in of_levels]
     levels: list[Estimate] = []
     names: list[str] = []
-    for other in (e for e in theirs if not is_difference(e.name)):
+    for other in (e for e in theirs if not is_difference(e.name) and e not in ratios):
         metric = words_of(other.name)
-        ours = by_name.get(other.name.replace(comparator, "quality", 1))
+        plain = other.name.removeprefix(f"{comparator}.")
+        ours = by_name.get(f"{beside}{plain}") or by_name.get(f"quality.{plain}")
         levels += [ours, other] if ours else [other]
         names += [f"{metric}, candidate"] if ours else []
         names.append(f"{metric}, {comparator}")
-    return [*tables_apart(gains), *tables_apart(levels, names)]
+    return [*tables_apart(gains), *tables_apart(ratios), *tables_apart(levels, names)]

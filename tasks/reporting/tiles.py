@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from tasks.reporting.comparison import RIVALS
 from tasks.reporting.estimates import is_difference
 from tasks.reporting.evidence import Evidence
 from tasks.reporting.groups import gap_of, is_decided, undetermined_groups
@@ -41,7 +40,7 @@ def _tiles(evidence: Evidence) -> Iterator[Tile]:
     by_name = {estimate.name: estimate for estimate in evidence.estimates}
     leading = leading_metrics(evidence)
     yield from (_tile(by_name[f"quality.{name}"], words_of(name)) for name in leading)
-    champion, baseline = (_lead(evidence.family(comparator), leading) for comparator in RIVALS)
+    champion, baseline = (_lead(evidence.family(one), leading) for one in ("champion", "baseline"))
     if champion:
         against = f"against version {evidence.scores.champion_version}"
         yield _tile(champion, f"{words_of(champion.name)} {against}")

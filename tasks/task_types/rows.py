@@ -87,7 +87,8 @@ class RowShape:
     Attributes:
         task_type: its name.
         leading: the metric that models are compared in before all others.
-        margin: how far behind the champion a candidate may lie in it, where a line says nothing.
+        margin: how far behind champion and anchor a candidate may lie in it, where a line says
+            nothing.
         label_column: the column whose values are classes, of kind label, labels or tags; None where
             there are none.
         min_labels: labels that the clean rows must hold at least, O left out of tags.

@@ -550,3 +550,31 @@ def test_a_champion_that_does_not_tell_its_training_rows_is_not_compared_blindly
     assert "evaluation.comparison.unknown_training_rows" in unknown.champion_note
     assert by_name(by_word)["champion.accuracy_gain"].n == 120
     assert "it is compared on all test rows" in by_word.versions[0].note
+
+
+def test_an_anchor_is_compared_beside_the_champion_and_only_once_where_it_is_the_champion(
+    weights: Weights, data: DataReport, store: ObjectStore, mlflow_settings: Settings,
+    contrary: Path, tmp_path: Path,
+) -> None:  # fmt: skip
+    champion = champion_in(contrary, store, tmp_path)
+    made = {
+        anchor.version: evaluate_weights(
+            weights, data, champion, "classification", QUICK, store=store,
+            tracking=WithChampion(mlflow_settings, contrary), anchor=anchor,
+        )
+        for anchor in (champion, replace(champion, version=1))
+    }  # fmt: skip
+    for version, scores in made.items():
+        estimates = by_name(scores)
+        assert scores.anchor_version == version
+        assert [(one.comparator, one.version) for one in scores.versions] == [
+            ("champion", 3), ("anchor", version),
+        ]  # fmt: skip
+        for metric in ("accuracy", "accuracy_gain", "accuracy_ratio", "macro_f1_gain"):
+            found = estimates[f"anchor.{metric}"]
+            assert replace(found, name=f"champion.{metric}") == estimates[f"champion.{metric}"]
+        against = {(one.comparator, one.metric) for one in scores.comparisons}
+        assert against >= {("anchor", "macro_f1"), ("champion", "macro_f1")}
+        assert not list(unsupported_claims(scores, Fairness((), (), 30)))
+        names = rows_of(scores, store).column_names
+        assert ("anchor_row_score" in names) == (version != 3)  # scored once, where it is the same

@@ -8,18 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from infra.errors import PromotionError, TrackingError
+from infra.errors import IntegrityError, PromotionError, TrackingError
 from infra.settings import Settings
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
-from tasks.records.evaluation import Champion
+from tasks.records.evaluation import Champion, Claim, Comparison, Scores
 from tasks.records.registry import Decision, Judgement, LedgerEntry, Report, Version
+from tasks.registry.anchor import anchor_for
 from tasks.registry.champion import champion_for, reference_for
 from tasks.registry.ledger import append, now, production_at, read_ledger
 from tasks.registry.manual_promotion import override_promotion_of, roll_back_line
 from tasks.registry.promotion import promote_version
 from tasks.registry.version_tags import DATA_TAG, DATA_URI_TAG, MANIFEST_TAG, WEIGHTS_TAG
-from tasks.verdicts import GateResult, Verdict
+from tasks.verdicts import GateResult, Verdict, exact
 from tests.registered import add_version
 
 SAME = "staging.same_predictions"
@@ -69,11 +70,12 @@ class Line:
         judged: Judgement | None = None,
         champion: Champion | str | None = "look up",
         written: Report | None = None,
+        scores: Scores | None = None,
     ) -> Decision:
         found = self.champion(version.weights_sha256) if champion == "look up" else champion
         assert not isinstance(found, str)
         return promote_version(
-            version, judged or judgement(), written or report(), found, None,
+            version, judged or judgement(), written or report(), found, None, scores,
             store=self.store, tracking=self.tracking,
         )  # fmt: skip
 
@@ -191,6 +193,62 @@ def test_an_unreachable_registry_is_never_taken_for_no_champion(store: ObjectSto
     with pytest.raises(TrackingError, match="does not answer; start it"):
         champion_for("topics", "w", store=store, tracking=gone)
     assert time.monotonic() - began < 15
+
+
+# The anchor
+
+
+def held_against(anchor: int | None, verdict: Verdict = Verdict.UNDETERMINED) -> Scores:
+    """Scores of a candidate that is, or is not, shown to be better than the anchor."""
+    gain = exact("anchor.macro_f1_gain", 0.1, 600)
+    claims = (Claim("superiority", 0.0, verdict, "", None),)
+    compared = (Comparison("anchor", "macro_f1", gain, "", None, None, claims),)
+    return Scores(
+        artifact=Artifact("s3://b/scores", "0" * 64, 1), labels=("a", "b"), rows=600,
+        estimates=(gain,), confusion=(), calibration=(), champion_version=anchor,
+        champion_note="", comparisons=compared if anchor else (), anchor_version=anchor,
+    )  # fmt: skip
+
+
+def test_the_anchor_stays_until_a_version_is_shown_to_be_better(line: Line) -> None:
+    both = {"store": line.store, "tracking": line.tracking}
+    assert anchor_for(line.name, "w1", **both) is None
+    promoted = [Verdict.UNDETERMINED, Verdict.UNDETERMINED, Verdict.PASS, Verdict.UNDETERMINED]
+    anchors = []
+    for number, verdict in enumerate(promoted, start=1):
+        version = line.add(f"w{number}")
+        anchor = anchor_for(line.name, f"w{number}", **both)
+        line.promote(version, scores=held_against(anchor.version if anchor else None, verdict))
+        anchors.append(line.ledger[-1].anchor_version)
+        # The repeated run asks for the same one as before.
+        assert anchor_for(line.name, f"w{number}", **both) == anchor
+    assert anchors == [1, 1, 3, 3]
+    assert line.aliases["production"] == 4
+    held = anchor_for(line.name, "w5", **both)
+    assert held == Champion(line.name, 3, "w3")
+    assert held.manifest_sha256 == line.tracking.version_tags(line.name, 3)[MANIFEST_TAG]
+    line.tracking._client.delete_model_version(line.name, "3")
+    assert anchor_for(line.name, "w5", **both) == Champion(line.name, 3, "")
+
+
+def test_an_anchor_that_moved_meanwhile_stops_the_promotion(line: Line) -> None:
+    line.promote(line.add("w1"))
+    late = line.add("w2")
+    for seen in (7, None):
+        with pytest.raises(PromotionError, match=r"held against the anchor .* by now it is 1"):
+            line.promote(late, scores=held_against(seen))
+    assert line.aliases["production"] == 1
+
+
+def test_a_changed_tag_of_the_rows_is_no_way_past_the_comparison(line: Line) -> None:
+    """The ledger knows which rows a version learned, also of one without a provenance record."""
+    line.promote(line.add("w1", data="rows"))
+    champion = line.champion("w2")
+    assert champion is not None
+    assert (champion.data_sha256, champion.data_uri) == ("rows", "s3://b/rows")
+    line.tracking.set_tags(line.name, 1, {DATA_TAG: "others"})
+    with pytest.raises(IntegrityError, match="with the data rows"):
+        line.champion("w2")
 
 
 # Ledger

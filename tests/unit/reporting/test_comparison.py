@@ -1,0 +1,71 @@
+"""The section on other models: whom the candidate was held against, and on which rows."""
+
+from dataclasses import replace
+
+import pytest
+
+from tasks.records.evaluation import ComparedVersion, Comparison
+from tasks.reporting.claims import unsupported_claims
+from tasks.reporting.comparison import ANCHOR_IS_CHAMPION, versus
+from tasks.reporting.evidence import Evidence
+from tests.unit.reporting.conftest import build_evidence, estimate
+
+NOTE = "72 of the 120 test rows are left out of the comparison with version 3 of films; 48 are left"
+
+
+@pytest.fixture
+def evidence() -> Evidence:
+    return build_evidence(passing=True)
+
+
+def test_an_anchor_of_its_own_has_its_numbers_and_the_champion_its_rows(evidence: Evidence) -> None:
+    scores = replace(
+        evidence.scores,
+        anchor_version=1,
+        estimates=(
+            *evidence.scores.estimates,
+            estimate("anchor.macro_f1", 0.96, 0.02),
+            estimate("anchor.macro_f1_gain", 0.01, 0.02),
+            estimate("anchor.macro_f1_ratio", 1.01, 0.02, high=2),
+            estimate("champion.macro_f1", 0.95, 0.02, 48),
+            estimate("champion.candidate.macro_f1", 0.94, 0.02, 48),
+        ),
+        versions=(
+            ComparedVersion("champion", 3, 48, 72, NOTE),
+            ComparedVersion("anchor", 1, 120),
+        ),
+    )
+    anchor, champion = versus("anchor", scores), versus("champion", scores)
+    assert (anchor.version, anchor.notes) == (1, ())
+    names = [[row.metric for row in table.rows] for table in anchor.tables]
+    assert names[:2] == [["anchor.macro_f1_gain"], ["anchor.macro_f1_ratio"]]
+    assert names[2:] == [["quality.macro_f1", "anchor.macro_f1"]]
+    assert champion.notes == (f"{NOTE}.",)
+    levels = [row.metric for row in champion.tables[-1].rows]
+    assert levels == ["champion.candidate.macro_f1", "champion.macro_f1"]
+
+
+def test_an_anchor_that_is_the_champion_is_shown_once(evidence: Evidence) -> None:
+    scores = replace(evidence.scores, anchor_version=evidence.scores.champion_version)
+    shown = versus("anchor", scores)
+    assert (shown.tables, shown.claims, shown.notes) == ([], [], (ANCHOR_IS_CHAMPION,))
+
+
+def test_a_first_run_has_neither(evidence: Evidence) -> None:
+    scores = replace(evidence.scores, champion_version=None, champion_note="none yet", estimates=())
+    assert versus("champion", scores).notes == ("No comparison: none yet.",)
+    assert versus("anchor", scores).notes == ("No comparison: no version was ever in production.",)
+    assert versus("baseline", scores).notes == ("No baseline was measured.",)
+
+
+def test_a_comparison_with_an_anchor_that_there_is_not_is_no_evidence(evidence: Evidence) -> None:
+    gain = estimate("anchor.macro_f1_gain", 0.01, 0.02)
+    scores = replace(
+        evidence.scores,
+        estimates=(*evidence.scores.estimates, gain),
+        comparisons=(Comparison("anchor", "macro_f1", gain, "", None, None, ()),),
+    )
+    what = "the comparison with the anchor in macro_f1"
+    assert list(unsupported_claims(scores, evidence.fairness)) == [f"{what} has no anchor"]
+    held = replace(scores, anchor_version=1)
+    assert not list(unsupported_claims(held, evidence.fairness))
