@@ -237,6 +237,11 @@ class RetrainConfig(DataConfig):
             }
         )
 
+    @property
+    def proof(self) -> "ProofSettings":
+        """What a candidate must prove."""
+        return ProofSettings(policy=self.policy, evaluation=self.evaluation, fairness=self.fairness)
+
     @field_validator("policy", mode="before")
     @classmethod
     def _gates_are_there(cls, given: Any, info: ValidationInfo) -> Any:
@@ -319,6 +324,18 @@ class RetrainConfig(DataConfig):
         return self
 
 
+class ProofSettings(SettingsModel):
+    """What a candidate must prove, as far as that says what the held-out rows can decide."""
+
+    policy: PolicySettings = Field(description="The gates that a candidate must pass.")
+    evaluation: EvaluationSettings = Field(
+        default=EvaluationSettings(), description="How quality is measured."
+    )
+    fairness: FairnessSettings = Field(
+        default=FairnessSettings(), description="Which groups are assessed."
+    )
+
+
 def _default_policy(given: Mapping[str, Any]) -> PolicySettings:
     """The policy of a line that names no gates.
 
@@ -385,8 +402,8 @@ def load_line(path: str, line: str) -> dict[str, Any]:
     So the settings stand in one place, and the form in the Prefect UI shows them. In prefect.yaml:
     ``build: [flows.config.load_line: {id: line, line: my-line, path: configs/my-line.yaml}]``, and
     for what the flow takes ``parameters: {config: "{{ line.config }}"}``, or ``line.data`` for the
-    settings of the data alone, or ``line.name``, or ``line.on_outside_move``, which flows read that
-    take no other settings.
+    settings of the data alone, or ``line.proof`` for what a candidate must prove, or ``line.name``,
+    or ``line.on_outside_move``, which flows read that take no other settings.
 
     Args:
         path: the YAML file, relative to the folder in which `prefect deploy` runs.
@@ -405,6 +422,7 @@ def load_line(path: str, line: str) -> dict[str, Any]:
         "name": line,
         "config": config.model_dump(mode="json", exclude_unset=True),
         "data": data.model_dump(mode="json", exclude_unset=True),
+        "proof": config.proof.model_dump(mode="json", exclude_unset=True),
         "on_outside_move": config.registry.on_outside_move,
     }
 

@@ -1,13 +1,16 @@
 """The data of a line on its own: a check without training, and the way back from quarantine."""
 
+from dataclasses import replace
+
 from prefect import flow
 
-from flows.config import DataConfig
+from flows.config import DataConfig, ProofSettings
 from flows.own_line import check_own_line
 from tasks.records.data import DataPage, Readmission
 from tasks.reporting.data_section import DataEvidence
 from tasks.stages.drift import measure_drift
 from tasks.stages.ingestion import ingest, pin_source, readmit_rows
+from tasks.stages.power import count_held_out, foresee
 from tasks.stages.registry import find_reference
 from tasks.stages.reporting import write_data_report
 from tasks.stages.representation import represent
@@ -22,8 +25,13 @@ from tasks.stages.validation import pin_benchmarks, validate
     persist_result=True,
     result_serializer="json",
 )
-def check_data(config: DataConfig) -> DataPage:
-    """Take a snapshot of a line's data, prove it, and report on it; nothing is trained."""
+def check_data(config: DataConfig, proof: ProofSettings | None = None) -> DataPage:
+    """Take a snapshot of a line's data, prove it, and report on it; nothing is trained.
+
+    Args:
+        config: what the line's data are.
+        proof: what its candidates must prove, to say which gates the test rows can decide.
+    """
     line = config.line
     check_own_line(line)
     source = pin_source(line, config.source)
@@ -39,7 +47,11 @@ def check_data(config: DataConfig) -> DataPage:
     drift = measure_drift(data, find_reference(line, data), pretrained, config.drift)
     page = write_data_report(line, snapshot, data, representation, drift)
     show_checked_data(DataEvidence(line, snapshot, data, representation, drift))
-    return page
+    if proof is None:
+        return page
+    held_out = count_held_out(data, proof.fairness, by_cluster=proof.evaluation.by_cluster)
+    forecast = foresee(line, held_out, proof.policy, proof.evaluation, proof.fairness)
+    return replace(page, forecast=forecast)
 
 
 @flow(

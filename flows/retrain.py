@@ -1,5 +1,7 @@
 """The main job: from a source to a proven version in production, or to a reasoned refusal."""
 
+from dataclasses import replace
+
 from prefect import flow
 from prefect.runtime import flow_run
 
@@ -16,6 +18,7 @@ from tasks.stages.fairness import (
     score_counterfactuals,
 )
 from tasks.stages.ingestion import ingest, pin_source
+from tasks.stages.power import count_held_out, foresee
 from tasks.stages.registry import (
     confirm_production,
     confirm_registered,
@@ -75,12 +78,15 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
         )  # fmt: skip
     representation = represent(data, config.representation)
     drift = measure_drift(data, find_reference(line, data), pretrained, config.drift)
+    held_out = count_held_out(data, config.fairness, by_cluster=config.evaluation.by_cluster)
+    forecast = foresee(line, held_out, config.policy, config.evaluation, config.fairness)
 
     base_model = pretrained or build_base_model(data, config.base_model)
     tokens = tokenize(data, base_model, task_type, config.tokenization)
     if dry_run:
         counted = count_gate_rows(data, task_type, config.fairness, config.counterfactuals)
         planned = plan(line, tokens, base_model, task_type, config.training)
+        planned = replace(planned, forecast=forecast)
         return foresee_fairness(planned, config.policy, counted)
     with keep_gpu_slot():
         weights = train(line, tokens, base_model, task_type, config.training)

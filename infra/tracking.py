@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -129,6 +130,16 @@ class Tracking(WriteOnceRecords):
         """Add a file to a run's artifacts."""
         with self._explained():
             self._client.log_artifact(run_id, str(path), folder)
+
+    def file_of_version(self, line: str, version: int, name: str) -> bytes | None:
+        """A file that `log_file` added to the run of a version; None where it has no such file."""
+        with self._explained():
+            run_id = self._client.get_model_version(line, str(version)).run_id
+            held = {file.path for file in self._client.list_artifacts(run_id)} if run_id else set()
+            if name not in held:
+                return None
+            with tempfile.TemporaryDirectory(prefix="of-version-") as folder:
+                return self._download(f"runs:/{run_id}/{name}", Path(folder)).read_bytes()
 
     def is_finished(self, run_id: str) -> bool:
         """Whether a run has ended well."""

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from flows.commands import console
 from flows.commands.line_commands import AsJson
+from flows.commands.power_tables import show_forecast
 from infra.settings import Settings, load_settings
 from tasks.records.data import ControlTokens, DataPage, Readmission, SourceChanges
 from tasks.verdicts import Verdict
@@ -29,9 +30,11 @@ def check_data(config: Path, *, as_json: AsJson = False) -> int:
         config: the line's YAML file, for example configs/bbc-news.yaml.
     """
     from flows.commands.runs import run_deployment
+    from flows.config import load_config
 
     settings = load_settings()
     checked, parameters = _data_parameters(settings, config)
+    parameters |= {"proof": load_config(config).proof.model_dump(mode="json", exclude_unset=True)}
     progress = Console(stderr=as_json, highlight=False)
     outcome = run_deployment(settings, f"check-data/{checked.line}", parameters, DataPage, progress)
     return show_checked(settings, outcome, as_json=as_json)
@@ -49,6 +52,7 @@ def show_checked(settings: Settings, outcome: "Outcome[DataPage]", *, as_json: b
         console.show_json(asdict(page) | files | {"run_url": outcome.url})
         return 0
     _show_data(page)
+    show_forecast(page.forecast)
     for what, where in (("run", outcome.url), ("to mend", aside), ("report", path)):
         if where:
             console.say(f"{what:<8} {where}")

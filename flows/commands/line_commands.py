@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from flows.commands import console
-from flows.commands.power_tables import show_power
+from flows.commands.power_tables import show_forecast, show_power
 from infra.errors import PromotionError
 from infra.settings import Settings, load_settings
 from infra.store import Artifact
@@ -31,7 +31,9 @@ AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON 
 DryRun = Annotated[
     bool,
     Parameter(
-        negative="", help="Check settings and data, and only estimate what training would take."
+        negative="",
+        help="Check settings and data, and only estimate what training would take and what the "
+        "gates can decide.",
     ),
 ]
 Refresh = Annotated[
@@ -442,6 +444,7 @@ def _show_plan(plan: TrainingPlan) -> None:
     )
     for note in plan.notes:
         console.say(note, "bad" if "not gated" in note else "quiet")
+    show_forecast(plan.forecast)
     console.say("nothing was trained")
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from infra.errors import DataError
 from infra.store import Artifact
 from tasks.records.identity import NOT_IDENTITY
+from tasks.records.power import PowerForecast
 from tasks.verdicts import Estimate, Verdict
 
 SPLITS: Final = ("train", "validation", "test")
@@ -516,6 +517,7 @@ class DataPage:
         changes: what source.label_map and its like made of the rows.
         doubtful_labels: rare ones that look like noise.
         by_source: of several sources, what each gave.
+        forecast: what the line's gates can decide with the test rows; None where it was not asked.
 
     """
 
@@ -534,3 +536,4 @@ class DataPage:
     changes: SourceChanges = field(default_factory=SourceChanges)
     doubtful_labels: tuple[DoubtfulLabel, ...] = ()
     by_source: tuple[SourceRows, ...] = ()
+    forecast: PowerForecast | None = None

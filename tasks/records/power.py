@@ -40,3 +40,56 @@ class GatePower:
     rows_for_better: int | None = None
     basis: str = ""
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class GroupSize:
+    """How many test rows a group has.
+
+    Attributes:
+        exclusive: rows that belong to no other group of the attribute.
+        clusters: that the rows lie in; None where rows are drawn one by one.
+        rows_by_label: of the rows; empty where a row has not one label.
+
+    """
+
+    attribute: str
+    group: str
+    rows: int
+    exclusive: int
+    clusters: int | None
+    rows_by_label: dict[str, int]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """How many test rows a line has to decide with.
+
+    Attributes:
+        rows: of the test split.
+        clusters: that they lie in; None where rows are drawn one by one.
+        rows_by_label: empty where a row has not one label.
+        groups: of the assessed attributes, those that are compared.
+
+    """
+
+    rows: int
+    clusters: int | None
+    rows_by_label: dict[str, int]
+    groups: tuple[GroupSize, ...]
+
+
+@dataclass(frozen=True)
+class PowerForecast:
+    """What the gates of a line can decide, before a candidate is trained.
+
+    Attributes:
+        power: of each gate that rests on held-out rows, in the order of the policy.
+        warnings: gates that no candidate passes with these rows, each with the rows that it takes.
+        assumptions: what was taken for granted where nothing was measured yet.
+
+    """
+
+    power: tuple[GatePower, ...]
+    warnings: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()

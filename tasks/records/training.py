@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from infra.store import Artifact
 from tasks.records.identity import NOT_IDENTITY
+from tasks.records.power import PowerForecast
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class TrainingPlan:
         choices: what training would take of batching, precision and compile.
         measured: real tokens a second of each choice that was measured.
         notes: what else is foreseen, for example which gates the rows cannot decide.
+        forecast: what the gates can decide with the test rows; None where it was not asked.
 
     """
 
@@ -98,6 +100,7 @@ class TrainingPlan:
     choices: dict[str, str]
     measured: dict[str, float]
     notes: tuple[str, ...] = ()
+    forecast: PowerForecast | None = None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tasks.records.power import TARGET, WITHOUT_ERROR, GatePower
+from tasks.records.power import TARGET, WITHOUT_ERROR, GatePower, PowerForecast
 from tasks.reporting.number_format import count, number, title_of, with_unit
 
 POWER_HEADS: Final = (
@@ -89,6 +89,16 @@ def power_markdown(power: Sequence[GatePower]) -> str:
 
     table = markdown_table(POWER_HEADS, [row.cells for row in power_table(power)])
     return f"{WHAT_IT_SAYS}\n\n{table}"
+
+
+def forecast_markdown(forecast: PowerForecast) -> str:
+    """What the gates can decide before training: warnings first, then the table and its basis."""
+    from tasks.reporting.summaries import plain
+
+    warnings = [f"- ✗ {plain(warning)}" for warning in forecast.warnings]
+    assumed = [f"- {plain(one)}" for one in forecast.assumptions]
+    parts = (warnings, [power_markdown(forecast.power)], assumed)
+    return "\n\n".join("\n".join(part) for part in parts if part)
 
 
 def _probability(value: float | None) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from infra.store import ObjectStore, keep_by_digest
 from infra.tracking import Tracking
 from tasks.records.data import DataPage
+from tasks.records.measured_version import ESTIMATES_FILE, estimates_bytes
 from tasks.records.registry import Report
 from tasks.reporting.card import render_card, short_card
 from tasks.reporting.data_section import DataEvidence
@@ -32,7 +33,9 @@ def publish_report(evidence: Evidence, *, store: ObjectStore, tracking: Tracking
     docs = store.get_bytes(evidence.data.docs_uri)
     html = keep_by_digest(store, "reports", page, "html")
     markdown = keep_by_digest(store, "cards", card, "md")
-    for name, content in ((REPORT_FILE, page), (CARD_FILE, card), (DOCS_FILE, docs)):
+    numbers = estimates_bytes(evidence.scores.rows, evidence.estimates)
+    files = {REPORT_FILE: page, CARD_FILE: card, DOCS_FILE: docs, ESTIMATES_FILE: numbers}
+    for name, content in files.items():
         _log(tracking, evidence.version.run_id, name, content)
     url = f"{run}/{REPORT_FILE}"
     version = evidence.version

@@ -13,6 +13,7 @@ from infra.errors import AssaylineError, DataError
 from infra.settings import load_settings
 from infra.store import open_store
 from tasks.records.data import BrokenContractError, Snapshot
+from tasks.records.power import PowerForecast
 from tasks.records.registry import Decision, Report
 from tasks.reporting.data_section import DataEvidence
 from tasks.reporting.evidence import Evidence
@@ -77,6 +78,20 @@ def show_report(evidence: Evidence, report: Report) -> None:
         create_link_artifact(
             url, link_text=text, key=artifact_key(kind, line), description=f"{what}: {text}"
         )
+
+
+def show_forecast(line: str, forecast: PowerForecast) -> None:
+    """Put what the gates can decide on the page of the Prefect run, before anything is trained."""
+    if not TaskRunContext.get():
+        return
+    from tasks.reporting.power import forecast_markdown
+    from tasks.reporting.summaries import artifact_key
+
+    create_markdown_artifact(
+        forecast_markdown(forecast),
+        key=artifact_key("forecast", line),
+        description=f"What the gates of {line} can decide, before training",
+    )
 
 
 def show_decision(decision: Decision) -> None:

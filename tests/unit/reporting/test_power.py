@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from flows.commands.power_tables import show_power
+from flows.commands.power_tables import show_forecast, show_power
 from tasks.power import power_of_gates
-from tasks.records.power import WITHOUT_ERROR, GatePower
+from tasks.records.power import WITHOUT_ERROR, GatePower, PowerForecast
 from tasks.reporting.evidence import Evidence
 from tasks.reporting.page import Links, render_page
-from tasks.reporting.power import POWER_HEADS, power_markdown, power_row
+from tasks.reporting.power import POWER_HEADS, forecast_markdown, power_markdown, power_row
 from tasks.verdicts import Gate, undetermined
 from tests.unit.reporting.parsed_page import Page
 from tests.unit.test_power import normal
@@ -56,6 +56,22 @@ def test_the_run_page_and_the_console_say_the_same(capsys: pytest.CaptureFixture
         assert said in markdown
     assert all(head in " ".join(printed.split()) for head in POWER_HEADS)
     show_power(())
+    assert capsys.readouterr().out == ""
+
+
+def test_a_forecast_begins_with_the_gates_that_nothing_passes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    warning = "quality.f1 (at least 0.9) can pass no candidate: 6 clusters"
+    forecast = PowerForecast(POWER, (warning,), ("a margin of 0.02",))
+    markdown = forecast_markdown(forecast)
+    assert markdown.startswith("- ✗ quality.f1 (at least 0.9) can pass no candidate")
+    assert markdown.index("48%") < markdown.index("a margin of 0.02")
+    show_forecast(forecast)
+    printed = capsys.readouterr().out
+    for said in (warning, "taken for granted: a margin of 0.02", "48%"):
+        assert said in " ".join(printed.split())
+    show_forecast(None)
     assert capsys.readouterr().out == ""
 
 

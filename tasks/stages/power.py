@@ -1,0 +1,46 @@
+"""What the gates of a line can decide with its test rows, before anything is trained."""
+
+import logging
+
+from infra.store import open_store
+from infra.tracking import open_tracking
+from tasks.evaluation.settings import EvaluationSettings
+from tasks.fairness.settings import FairnessSettings
+from tasks.records.data import DataReport
+from tasks.records.power import HeldOut, PowerForecast
+from tasks.registry.settings import PolicySettings
+from tasks.stages.caching import cached_stage, look_up
+
+logger = logging.getLogger(__name__)
+
+
+@cached_stage()
+def count_held_out(data: DataReport, fairness: FairnessSettings, *, by_cluster: bool) -> HeldOut:
+    """Count the test rows, by label and by compared group."""
+    from tasks.fairness.held_out import count_held_out_rows
+
+    return count_held_out_rows(data, fairness, by_cluster=by_cluster, store=open_store())
+
+
+@look_up
+def foresee(
+    line: str,
+    held_out: HeldOut,
+    policy: PolicySettings,
+    evaluation: EvaluationSettings,
+    fairness: FairnessSettings,
+) -> PowerForecast:
+    """Say with what probability each gate passes, and warn of those that nothing passes."""
+    from tasks.registry.planned_power import foresee_power
+    from tasks.registry.production_numbers import numbers_of_production
+    from tasks.stages.run_page import show_forecast
+
+    forecast = foresee_power(
+        policy, held_out, numbers_of_production(line, open_tracking()),
+        margin=evaluation.margin, margins=evaluation.margins,
+        min_group_rows=fairness.min_group_rows,
+    )  # fmt: skip
+    for warning in forecast.warnings:
+        logger.warning("%s", warning)
+    show_forecast(line, forecast)
+    return forecast
