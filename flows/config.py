@@ -323,6 +323,23 @@ class RetrainConfig(DataConfig):
         refuse(wrong_gates(self))
         return self
 
+    @model_validator(mode="after")
+    def _recipe_is_trained(self) -> Self:
+        """A gate on a recipe that is trained once would stay undetermined, too."""
+        refuse(
+            WrongSetting(
+                ("policy", "gates", place, "metric"),
+                f"{gate.metric} is of several trainings, and evaluation.seeds is 1; set it to 2 or "
+                "more, 5 say",
+                gate.metric,
+            )
+            for place, gate in items_of(self.policy, "gates", "metric")
+            if gate.family == "recipe"
+            and are_valid(self.evaluation, "seeds")
+            and self.evaluation.seeds == 1
+        )
+        return self
+
 
 class ProofSettings(SettingsModel):
     """What a candidate must prove, as far as that says what the held-out rows can decide."""

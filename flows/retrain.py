@@ -7,10 +7,12 @@ from prefect.runtime import flow_run
 
 from flows.config import RetrainConfig
 from flows.own_line import check_own_line
+from tasks.records.data import DataReport
+from tasks.records.evaluation import Scores
 from tasks.records.registry import Decision
-from tasks.records.training import TrainingPlan
+from tasks.records.training import BaseModel, Tokens, TrainingPlan, Weights
 from tasks.stages.drift import measure_drift
-from tasks.stages.evaluation import evaluate, name_held_out
+from tasks.stages.evaluation import evaluate, measure_recipe, name_held_out
 from tasks.stages.fairness import (
     assess,
     count_gate_rows,
@@ -46,6 +48,25 @@ from tasks.stages.tokenization import (
 from tasks.stages.training import plan, train
 from tasks.stages.validation import pin_benchmarks, validate
 from tasks.verdicts import Verdict
+
+
+def _train_recipe(
+    config: RetrainConfig,
+    tokens: Tokens,
+    base_model: BaseModel,
+    data: DataReport,
+    weights: Weights,
+    scores: Scores,
+) -> Scores:
+    """Train and test the further models of the recipe; the candidate stays who it was."""
+    first, settings = config.training.seed, config.evaluation.of_one_model
+    seeds = [first + more for more in range(config.evaluation.seeds)]
+    trained, tested = [weights], []
+    for seed in seeds[1:]:
+        training = config.training.model_copy(update={"seed": seed})
+        trained.append(train(config.line, tokens, base_model, config.task_type, training))
+        tested.append(evaluate(trained[-1], data, None, config.task_type, settings))
+    return measure_recipe(scores, tested, seeds, [one.artifact.sha256 for one in trained])
 
 
 def _run_name() -> str:
@@ -93,14 +114,17 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
 
         champion, anchor = find_champion(line, weights), find_anchor(line, weights)
         look = record_look(line, weights, name_held_out(data), config.policy)
+        asked = config.evaluation.of_the_candidate
         scores = evaluate(
-            weights, data, champion, task_type, config.evaluation, snapshot, anchor, look.fresh,
+            weights, data, champion, task_type, asked, snapshot, anchor, look.fresh,
             config.splits.fresh,
         )  # fmt: skip
         assessed = assess(scores, data, config.fairness)
         fairness = score_counterfactuals(
             assessed, scores, weights, data, task_type, config.counterfactuals, swaps
         )
+        if config.evaluation.seeds > 1:
+            scores = _train_recipe(config, tokens, base_model, data, weights, scores)
     version = register(
         line, snapshot, data, tokens, base_model, weights, scores, fairness, task_type,
         config.described_card,

@@ -90,3 +90,23 @@ class EvaluationSettings(SettingsModel):
         default=ComparisonSettings(),
         description="On which rows the candidate is compared with registered versions.",
     )
+    seeds: int = Field(
+        default=1,
+        ge=1,
+        le=20,
+        description="Trainings of the recipe: with more than 1, as many models are trained, with "
+        "training.seed and the numbers that follow it, and tested on the same rows, and recipe.* "
+        "says what the recipe comes to. The candidate is always that of training.seed itself: it "
+        "alone is registered, whichever of them tests best.",
+    )
+
+    @property
+    def of_the_candidate(self) -> "EvaluationSettings":
+        """The same for the candidate alone, so that another number of seeds repeats nothing."""
+        return self.model_copy(update={"seeds": 1})
+
+    @property
+    def of_one_model(self) -> "EvaluationSettings":
+        """The same for a further model of the recipe, of which nothing but quality is asked."""
+        slices = SliceSettings(by=(), search=False)
+        return self.model_copy(update={"seeds": 1, "slices": slices})

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from infra.store import Artifact
+from tasks.records.recipe import Recipe
 from tasks.verdicts import Estimate, Verdict
 
 
@@ -142,6 +143,8 @@ class Scores:
             compared on.
         anchor_version: None where there is none. Where it is the champion, the comparison is made
             once, and stands under both names.
+        recipe: several trainings of the recipe, whose numbers are recipe.*; None where there was
+            the candidate alone.
 
     """
 
@@ -157,3 +160,4 @@ class Scores:
     slices: tuple[SliceResult, ...] = ()
     versions: tuple[ComparedVersion, ...] = ()
     anchor_version: int | None = None
+    recipe: Recipe | None = None

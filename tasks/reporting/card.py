@@ -27,6 +27,7 @@ from tasks.reporting.groups import undetermined_groups
 from tasks.reporting.metrics import hub_name
 from tasks.reporting.page import Page, build_page
 from tasks.reporting.quality import overall_estimates, weakest_class
+from tasks.reporting.recipe import claimed_of
 from tasks.reporting.settings import CardSettings
 from tasks.reporting.summaries import markdown_table, plain
 from tasks.task_types.model_card_texts import ModelCardTexts, card_texts_of
@@ -40,6 +41,7 @@ _SHOWN_GATES: Final = 8
 # The artifacts that the estimates of a family are computed from.
 _BEHIND: Final = {
     "quality": ("scores",),
+    "recipe": ("scores",),
     "baseline": ("scores",),
     "champion": ("scores",),
     "fresh": ("scores",),
@@ -98,6 +100,7 @@ def render_model_readme(
         purpose=_purpose(data.task_type),
         metadata=Markup(metadata),  # noqa: S704 - YAML, no Markdown  # nosec B704
         rows=[estimate_row(estimate) for estimate in overall_estimates(scores)],
+        claimed_of=claimed_of(scores),
     )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ from tasks.reporting.quality import (
     overall_estimates,
     rewritten_names,
 )
+from tasks.reporting.recipe import RECIPE_HEADS, RecipeRow, claimed_of, recipe_rows
 from tasks.reporting.slices import Slices, slices_of
 from tasks.reporting.tiles import Tile, key_tiles
 from tasks.verdicts import Verdict
@@ -95,6 +96,8 @@ class Page:
     levels: list[LevelRow]
     power: list[PowerRow]
     fresh: list[EstimateTable]
+    claimed_of: str
+    recipe: list[RecipeRow]
 
 
 def build_page(evidence: Evidence) -> Page:
@@ -132,6 +135,8 @@ def build_page(evidence: Evidence) -> Page:
         levels=level_rows(evidence.judgement),
         power=power_table(evidence.judgement.power),
         fresh=tables_apart(fresh_estimates(evidence.judgement, scores)),
+        claimed_of=claimed_of(scores),
+        recipe=recipe_rows(scores),
     )
 
 
@@ -195,6 +200,7 @@ def _environment() -> Environment:
         figures.words_of, figures.as_written, breakable,
     ):  # fmt: skip
         environment.globals[write.__name__] = write
+    environment.globals["recipe_heads"] = RECIPE_HEADS
     environment.globals["power_says"] = WHAT_IT_SAYS
     environment.globals["symbols"] = {verdict.value: sign for verdict, sign in SYMBOLS.items()}
     return environment

@@ -1,5 +1,7 @@
 """Quality on the held-out rows, against a baseline and against the champion."""
 
+from collections.abc import Sequence
+
 from infra.store import open_store
 from infra.tracking import open_tracking
 from tasks.evaluation.settings import EvaluationSettings
@@ -39,3 +41,13 @@ def evaluate(
         store=open_store(), tracking=open_tracking(), snapshot=snapshot, anchor=anchor,
         fresh=FreshRows(fresh, least_fresh) if fresh else None,
     )  # fmt: skip
+
+
+@cached_stage()
+def measure_recipe(
+    scores: Scores, others: Sequence[Scores], seeds: Sequence[int], weights: Sequence[str]
+) -> Scores:
+    """Add what the recipe comes to, over several trainings of it, to the candidate's scores."""
+    from tasks.evaluation.recipe import with_recipe
+
+    return with_recipe(scores, others, seeds, weights)

@@ -46,6 +46,7 @@ def show_report(evidence: Evidence, report: Report) -> None:
     if not TaskRunContext.get():
         return
     from tasks.reporting.power import power_markdown
+    from tasks.reporting.recipe import recipe_markdown
     from tasks.reporting.summaries import (
         artifact_key,
         calibration_markdown,
@@ -60,6 +61,7 @@ def show_report(evidence: Evidence, report: Report) -> None:
         "gates": (gates_markdown(evidence.judgement), "Gates"),
         "groups": (groups_markdown(evidence.fairness), "Groups"),
     }
+    tables["recipe"] = (recipe_markdown(evidence.scores), "What the numbers are claimed of")
     if evidence.judgement.power:
         tables["power"] = (power_markdown(evidence.judgement.power), "Power of the gates")
     scores = evidence.scores
