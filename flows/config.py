@@ -6,7 +6,7 @@ import re
 import types
 import typing
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Self, TypeVar
 
@@ -27,6 +27,7 @@ from infra.settings import explain_validation
 from infra.settings_models import SettingsModel, WrongSetting, are_valid, items_of, refuse
 from infra.yaml_files import parse_yaml
 from tasks.drift.settings import DriftSettings
+from tasks.evaluation.golden_settings import GoldenSettings
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.fairness.counterfactual_settings import CounterfactualSettings
 from tasks.fairness.settings import FairnessSettings
@@ -300,6 +301,59 @@ class RetrainConfig(DataConfig):
         )
         return self
 
+    @property
+    def golden_sets(self) -> GoldenSettings:
+        """The golden sets, with the label map of the source where they have none of their own."""
+        return self.evaluation.golden_sets.labelled_as(self.source)
+
+    @property
+    def behaviour_gates(self) -> tuple[str, ...]:
+        """Metrics of the gates on behaviour suites, whose rows say whether there are such."""
+        return tuple(g.metric for g in self.policy.gates if g.family == "behaviour")
+
+    @model_validator(mode="after")
+    def _golden_sources_make_such_rows(self) -> Self:
+        """What no row of the task type can have is refused before anything is read."""
+        from tasks.sources.preparation import check_source
+
+        shape = shape_of(self.task_type)
+        wrong = []
+        for kind, name, source in self.golden_sets.sources():
+            try:
+                check_source(source, shape, None)
+            except SettingsError as error:
+                wrong.append(WrongSetting(("evaluation", kind, name), str(error), source.format))
+        if self.evaluation.behaviour and shape.label_column is None and shape.passage is None:
+            wrong.append(
+                WrongSetting(
+                    ("evaluation", "behaviour"),
+                    f"a row of {self.task_type} is more or less right, so that none passes; suites "
+                    "are for labels, tags and answers: name it under evaluation.golden instead",
+                    self.task_type,
+                )
+            )
+        refuse(wrong)
+        return self
+
+    @model_validator(mode="after")
+    def _gates_name_golden_sets(self) -> Self:
+        """A gate on a set that there is not would stay undetermined after hours of training."""
+        known: dict[str, set[str]] = {
+            "golden": set(self.evaluation.golden), "behaviour": set(self.evaluation.behaviour),
+        }  # fmt: skip
+        refuse(
+            WrongSetting(
+                ("policy", "gates", place, "metric"),
+                f"{gate.metric} is not measured: evaluation.{gate.family} has "
+                f"{', '.join(sorted(known[gate.family])) or 'no set'}; gates are named "
+                f"{_GOLDEN_GATES[gate.family]}",
+                gate.metric,
+            )
+            for place, gate in items_of(self.policy, "gates", "metric")
+            if gate.family in known and not _names_one_of(gate.metric, known[gate.family])
+        )
+        return self
+
     @model_validator(mode="after")
     def _gates_name_swaps(self) -> Self:
         """A gate on words that nobody swaps would stay undetermined, too."""
@@ -351,6 +405,19 @@ class ProofSettings(SettingsModel):
     fairness: FairnessSettings = Field(
         default=FairnessSettings(), description="Which groups are assessed."
     )
+
+
+_GOLDEN_GATES: Final = {
+    "golden": "golden.NAME.METRIC, such as golden.team.macro_f1, or golden.team.macro_f1_gain",
+    "behaviour": "behaviour.NAME.FUNCTIONALITY.pass_rate, or behaviour.NAME.pass_rate",
+}
+
+
+def _names_one_of(metric: str, known: set[str]) -> bool:
+    """Whether a metric is of a set that there is, and written as one is."""
+    family, name, rest = (*metric.split(".", 2), "", "")[:3]
+    ends_well = family == "golden" or rest == "pass_rate" or rest.endswith(".pass_rate")
+    return name in known and bool(rest) and ends_well
 
 
 def _default_policy(given: Mapping[str, Any]) -> PolicySettings:
@@ -468,7 +535,19 @@ def _sources_in(content: dict[str, Any]) -> list[dict[str, Any]]:
     source = content.get("source")
     several = source.get("sources") if isinstance(source, dict) else content.get("sources")
     all_ = [source, *(several.values() if isinstance(several, dict) else ())]
-    return [one for one in all_ if isinstance(one, dict)]
+    return [one for one in (*all_, *_golden_sources_in(content)) if isinstance(one, dict)]
+
+
+def _golden_sources_in(content: dict[str, Any]) -> Iterator[Any]:
+    """The sources of golden sets and behaviour suites, as the file has them."""
+    evaluation = content.get("evaluation")
+    sets = evaluation if isinstance(evaluation, dict) else {}
+    golden, suites = (
+        found if isinstance(found := sets.get(kind), dict) else {}
+        for kind in ("golden", "behaviour")
+    )
+    yield from golden.values()
+    yield from (one.get("source") for one in suites.values() if isinstance(one, dict))
 
 
 def _anchor_word_files(settings: Any, folder: Path) -> None:

@@ -19,6 +19,7 @@ from tasks.stages.fairness import (
     pin_swaps,
     score_counterfactuals,
 )
+from tasks.stages.golden import hold_out_golden, score_golden
 from tasks.stages.ingestion import ingest, pin_source
 from tasks.stages.power import count_held_out, foresee
 from tasks.stages.registry import (
@@ -90,12 +91,13 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
     source = pin_source(line, config.source)
     pretrained = pin_base_model(config.base_model)
     snapshot = ingest(source, config.source, config.splits, task_type)
+    golden = hold_out_golden(config.golden_sets, task_type, config.behaviour_gates)
     benchmarks = pin_benchmarks(config.leakage)
     swaps = pin_swaps(config.counterfactuals)
     with broken_contract_shown(line, snapshot):
         data = validate(
             snapshot, pretrained, benchmarks, config.contract, config.leakage, config.privacy,
-            name_scratch_tokens(config.base_model),
+            name_scratch_tokens(config.base_model), golden,
         )  # fmt: skip
     representation = represent(data, config.representation)
     drift = measure_drift(data, find_reference(line, data), pretrained, config.drift)
@@ -114,10 +116,9 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
 
         champion, anchor = find_champion(line, weights), find_anchor(line, weights)
         look = record_look(line, weights, name_held_out(data), config.policy)
-        asked = config.evaluation.of_the_candidate
         scores = evaluate(
-            weights, data, champion, task_type, asked, snapshot, anchor, look.fresh,
-            config.splits.fresh,
+            weights, data, champion, task_type, config.evaluation.of_test_rows, snapshot, anchor,
+            look.fresh, config.splits.fresh,
         )  # fmt: skip
         assessed = assess(scores, data, config.fairness)
         fairness = score_counterfactuals(
@@ -125,23 +126,24 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
         )
         if config.evaluation.seeds > 1:
             scores = _train_recipe(config, tokens, base_model, data, weights, scores)
+        golden_scores = score_golden(weights, data, champion, golden, task_type, config.evaluation)
     version = register(
         line, snapshot, data, tokens, base_model, weights, scores, fairness, task_type,
-        config.described_card,
+        config.described_card, golden_scores,
     )  # fmt: skip
 
     confirm_registered(version)
 
     staged = None
-    judgement = judge(config.policy, scores, fairness, staged, look)
+    judgement = judge(config.policy, scores, fairness, staged, look, golden_scores)
     if judgement.verdict is Verdict.PASS:
         staged = stage(version, weights, data, scores, config.staging)
-        judgement = judge(config.policy, scores, fairness, staged, look)
+        judgement = judge(config.policy, scores, fairness, staged, look, golden_scores)
     settle_look(look, judgement)
 
     report = write_report(
         line, snapshot, data, representation, drift, tokens, base_model, weights, scores, fairness,
-        version, staged, judgement, config.described_card,
+        version, staged, judgement, config.described_card, golden_scores,
     )  # fmt: skip
     decision = promote(version, judgement, report, champion, staged, scores)
     show_decision(decision)

@@ -42,7 +42,11 @@ def render_settings_page() -> str:
 def _tables_of_items(name: str, model: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
     """A table for each of the settings, and each list of settings, inside a stage's."""
     for field_name, field in model["properties"].items():
-        for item in (*_referenced(field, schema), *_referenced(field.get("items", {}), schema)):
+        # Of a mapping to one of several models, such as sources, the tables stand elsewhere.
+        named = field.get("patternProperties", {}).values()
+        by_name = [one for each in named if "$ref" in each for one in _referenced(each, schema)]
+        of_list = _referenced(field.get("items", {}), schema)
+        for item in (*_referenced(field, schema), *of_list, *by_name):
             if "properties" in item:
                 yield f"\n### {name}.{field_name}\n\n{_text(item)}\n"
                 yield from _table(item, schema)

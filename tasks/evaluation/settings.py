@@ -6,7 +6,9 @@ from pydantic import Field, FiniteFloat, field_validator
 
 from infra.settings_models import SettingsModel, WrongSetting, refuse
 from tasks.evaluation.comparison_settings import ComparisonSettings
+from tasks.evaluation.golden_settings import BehaviourSettings, GoldenSettings, GoldenSource
 from tasks.row_expressions import check_expression
+from tasks.sources.settings import SourceName
 from tasks.verdicts import MAX_FAMILY
 
 
@@ -99,14 +101,39 @@ class EvaluationSettings(SettingsModel):
         "says what the recipe comes to. The candidate is always that of training.seed itself: it "
         "alone is registered, whichever of them tests best.",
     )
+    golden: dict[SourceName, GoldenSource] = Field(
+        default={},
+        description="Golden sets by name: rows of your own that no model learns from, each a "
+        "source as under `source`: {team: {format: csv, path: golden.csv}}. Where it has no "
+        "label_map, that of `source` is taken. Rows of train and validation that are like one are "
+        "put aside. Gates: golden.team.macro_f1, golden.team.macro_f1_gain (over the champion).",
+    )
+    behaviour: dict[SourceName, BehaviourSettings] = Field(
+        default={},
+        description="Behaviour suites by name: golden sets whose rows say what they try. Gates: "
+        "behaviour.NAME.FUNCTIONALITY.pass_rate, and behaviour.NAME.pass_rate over all rows.",
+    )
+    min_golden_rows: int = Field(
+        default=30,
+        ge=5,
+        description="A metric of a golden set that rests on fewer rows is undetermined.",
+    )
 
     @property
-    def of_the_candidate(self) -> "EvaluationSettings":
-        """The same for the candidate alone, so that another number of seeds repeats nothing."""
-        return self.model_copy(update={"seeds": 1})
+    def golden_sets(self) -> GoldenSettings:
+        """The golden sets and behaviour suites, as the stages that read them take them."""
+        return GoldenSettings.model_construct(golden=self.golden, behaviour=self.behaviour)
+
+    @property
+    def of_test_rows(self) -> "EvaluationSettings":
+        """The same for the candidate and the test rows alone.
+
+        So neither another number of seeds nor another golden set repeats their stage.
+        """
+        return self.model_copy(update={"seeds": 1, "golden": {}, "behaviour": {}})
 
     @property
     def of_one_model(self) -> "EvaluationSettings":
         """The same for a further model of the recipe, of which nothing but quality is asked."""
         slices = SliceSettings(by=(), search=False)
-        return self.model_copy(update={"seeds": 1, "slices": slices})
+        return self.of_test_rows.model_copy(update={"slices": slices})

@@ -273,6 +273,7 @@ class Leakage:
         clusters_across_splits: authors or documents with rows in several splits.
         examples: some pairs, most alike first.
         notes: what was not looked for and why.
+        golden: rows of train and validation like one of a golden set, by its setting.
 
     """
 
@@ -287,6 +288,7 @@ class Leakage:
     ngram_words: int
     examples: tuple[SimilarPair, ...]
     notes: tuple[str, ...] = ()
+    golden: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

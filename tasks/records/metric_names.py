@@ -6,6 +6,8 @@ from infra.mlflow_names import mlflow_name
 
 # The report shows the estimates of slices; there may be hundreds.
 _SLICES: Final = "slice."
+# What is measured on rows of the user's own, and not on the test rows.
+_OWN_ROWS: Final = ("golden.", "behaviour.")
 
 
 def mlflow_metric(estimate: str) -> str | None:
@@ -18,7 +20,10 @@ def mlflow_metric(estimate: str) -> str | None:
         The name as MLflow keeps it; None for a slice's estimate, which is no metric there.
 
     """
-    return None if estimate.startswith(_SLICES) else mlflow_name(_readable(estimate))
+    is_slice = estimate.startswith(_SLICES) or (
+        estimate.startswith(_OWN_ROWS) and f".{_SLICES}" in estimate
+    )
+    return None if is_slice else mlflow_name(_readable(estimate))
 
 
 def is_rewritten(estimate: str) -> bool:
@@ -27,4 +32,5 @@ def is_rewritten(estimate: str) -> bool:
 
 
 def _readable(estimate: str) -> str:
-    return "test_" + estimate.removeprefix("quality.").replace(".", "_")
+    rows = "" if estimate.startswith(_OWN_ROWS) else "test_"
+    return rows + estimate.removeprefix("quality.").replace(".", "_")

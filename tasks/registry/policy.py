@@ -6,6 +6,7 @@ from typing import Final
 from tasks.power import power_of_gates
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
+from tasks.records.golden import GoldenScores
 from tasks.records.looks import Look
 from tasks.records.registry import Judgement, Staged
 from tasks.registry.fairness_gates import (
@@ -32,6 +33,7 @@ def judge_policy(
     fairness: Fairness,
     staged: Staged | None,
     look: Look | None = None,
+    golden: GoldenScores | None = None,
 ) -> Judgement:
     """Judge every gate of the policy on what was measured.
 
@@ -42,14 +44,15 @@ def judge_policy(
         staged: how the registered artifact served; None before that, and then the gates on
             staging.* are left out. A judgement without them promotes nothing.
         look: at the held-out rows; None where what is judged was not evaluated on any.
+        golden: what golden sets and behaviour suites say; gates on them are undetermined without.
 
     """
     share = share_of_look(policy, look)
     dropped = dict(_not_asked(scores, staged))
     decidable, undecidable = split_by_rows(policy, fairness.gate_rows)
     gates = [gate for gate in policy.gates if _needs(gate) not in dropped] + decidable
-    served = staged.estimates if staged else ()
-    measured = (*scores.estimates, *fairness.estimates, *served)
+    others = [estimate for one in (staged, golden) if one for estimate in one.estimates]
+    measured = (*scores.estimates, *fairness.estimates, *others)
     results = judge_gates(gates, measured, share)
     verdicts = [result.verdict for result in results]
     notes = [note for family, note in dropped.items() if _gates_of(policy, family)]
@@ -89,6 +92,6 @@ def _gates_of(policy: PolicySettings, family: str) -> list[Gate]:
 
 
 def _needs(gate: Gate) -> str:
-    """The family without which a gate is not asked: a gain over fresh rows needs a champion too."""
-    gain = gate.family == "fresh" and gate.metric.endswith("_gain")
-    return "champion" if gain else gate.family
+    """The family without which a gate is not asked: a gain is over the champion."""
+    is_gain = gate.family in {"fresh", "golden"} and gate.metric.endswith("_gain")
+    return "champion" if is_gain else gate.family

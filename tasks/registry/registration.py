@@ -17,6 +17,7 @@ from infra.tracking import Tracking
 from tasks.records.data import DataReport, Snapshot
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
+from tasks.records.golden import GoldenScores
 from tasks.records.registry import Version
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.registry.answers import evaluated_answers
@@ -64,6 +65,7 @@ def register_version(
     store: ObjectStore,
     tracking: Tracking,
     readme: str = "",
+    golden: GoldenScores | None = None,
 ) -> Version:
     """Register the weights with their evidence under the alias ``candidate``.
 
@@ -84,8 +86,10 @@ def register_version(
     made_of = (
         line, snapshot, data, tokens, base, weights, scores, fairness, task_type, script, FORM,
     )  # fmt: skip
-    key = digest_of(list(made_of))
+    # A line without golden sets keeps the key of the versions that it has.
+    key = digest_of([*made_of, golden] if golden else list(made_of))
     facts = script | _facts(snapshot, data, tokens, base, weights, scores, fairness, task_type)
+    facts |= {EVIDENCE_TAGS["golden"]: digest_of(golden)} if golden else {}
     number = tracking.find_version(line, key)
     if number is None:
         provenance = keep_provenance(facts, store)
@@ -104,7 +108,7 @@ def register_version(
         check_version(line, number, manifest, store, tracking)
         _check_made_of(f"version {number} of {line}", facts, held, store)
     tracking.set_alias(line, CANDIDATE, number)
-    complete_run(line, number, data, weights, scores, tracking)
+    complete_run(line, number, data, weights, scores, tracking, golden)
     return Version(
         line=line,
         version=number,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from infra.tracking import Measured, Tracking
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
+from tasks.records.golden import GoldenScores
 from tasks.records.metric_names import mlflow_metric
 from tasks.records.training import Weights
 from tasks.verdicts import Estimate
@@ -22,6 +23,7 @@ def complete_run(
     weights: Weights,
     scores: Scores,
     tracking: Tracking,
+    golden: GoldenScores | None = None,
 ) -> None:
     """Show the rows and the metrics of a version, and what training could not show at its end.
 
@@ -55,12 +57,27 @@ def complete_run(
     model_id = tracking.model_id(line, version)
     measured = Measured(model_id, test_rows, data.clean.sha256) if model_id else None
     tracking.log_metrics(run_id, metrics_of(scores.estimates), measured=measured)
+    _show_golden(line, run_id, model_id, golden, tracking)
     if not tracking.is_finished(run_id):
         _complete_curves(weights, tracking)
         tracking.finish_run(run_id)
     if model_id:
         validated = Measured(model_id, line, data.clean.sha256)
         _show_kept_epoch(weights, validated, tracking)
+
+
+def _show_golden(
+    line: str, run_id: str, model_id: str | None, golden: GoldenScores | None, tracking: Tracking
+) -> None:
+    """Each golden set as a data set of its own, with what was measured on it."""
+    for one in golden.sets if golden else ():
+        name, rows = f"{line} {one.kind} {one.name}", one.artifact
+        tracking.log_dataset(
+            run_id, name=name, sha256=rows.sha256, uri=rows.uri, context=one.kind,
+            rows={"test": one.rows},
+        )  # fmt: skip
+        measured = Measured(model_id, name, rows.sha256) if model_id else None
+        tracking.log_metrics(run_id, metrics_of(one.estimates), measured=measured)
 
 
 def _complete_curves(weights: Weights, tracking: Tracking) -> None:

@@ -41,6 +41,7 @@ EVIDENCE_TAGS: Final = {
     "weights": WEIGHTS_TAG,
     "scores": "assayline.scores_sha256",
     "fairness": "assayline.fairness_sha256",
+    "golden": "assayline.golden_sha256",
     "manifest": MANIFEST_TAG,
     "provenance": PROVENANCE_TAG,
     "answers": ANSWERS_TAG,

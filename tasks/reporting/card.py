@@ -124,7 +124,9 @@ def cited(metric: str, sources: dict[str, Source]) -> str:
         EvidenceError: nobody says which artifact such an estimate comes from.
 
     """
-    family = metric.partition(".")[0]
+    family, name = (*metric.split("."), "")[:2]
+    if family in {"golden", "behaviour"} and f"{family} {name}" in sources:
+        return sources[f"{family} {name}"].cited
     if family not in _BEHIND:
         raise EvidenceError(f"{metric} has no artifact behind it; known are {sorted(_BEHIND)}")
     return ", ".join(sources[name].cited for name in _BEHIND[family])

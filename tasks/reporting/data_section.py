@@ -207,6 +207,10 @@ def _likeness(leakage: Leakage, rows: int) -> Iterator[SimilarityRow]:
             f"share {leakage.ngram_words} words in a row with benchmark {name}": overlapping
             for name, overlapping in leakage.overlaps.items()
         },
+        **{
+            f"of train or validation, like a row of {name}": alike
+            for name, alike in leakage.golden.items()
+        },
     }
     for name, number_of_rows in found.items():
         yield SimilarityRow(name, count(number_of_rows), share(number_of_rows, rows))

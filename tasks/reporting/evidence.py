@@ -9,6 +9,7 @@ from infra.store import Artifact
 from tasks.records.data import DataReport, Drift, Representation, Snapshot
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
+from tasks.records.golden import GoldenScores
 from tasks.records.registry import Judgement, Staged, Version
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.reporting.claims import unsupported_claims
@@ -42,12 +43,14 @@ class Evidence:
     staged: Staged | None
     judgement: Judgement
     card: CardSettings = field(default_factory=CardSettings)
+    golden: GoldenScores | None = None
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:
         """Everything that was measured of the candidate."""
         staged = self.staged.estimates if self.staged else ()
-        return (*self.scores.estimates, *self.fairness.estimates, *staged)
+        golden = self.golden.estimates if self.golden else ()
+        return (*self.scores.estimates, *self.fairness.estimates, *golden, *staged)
 
     @property
     def data_evidence(self) -> DataEvidence:
@@ -101,6 +104,10 @@ def sources_of(evidence: Evidence) -> dict[str, Source]:
         Source("tokenizer", "the tokenizer's files", reference, base.tokenizer_sha256, None),
         _stored("weights", "the trained model", evidence.weights.artifact),
         _stored("scores", "a prediction for every test row", evidence.scores.artifact),
+        *(
+            _stored(f"{one.kind} {one.name}", "a prediction for each of its rows", one.artifact)
+            for one in (evidence.golden.sets if evidence.golden else ())
+        ),
     ]
     for source in sources:
         if not source.address or not _SHA256.fullmatch(source.sha256):

@@ -39,7 +39,7 @@ _SHARES: Final = (
     "next_sentence_accuracy", "row_score", "score", "selection_rate", "true_positive_rate",
     "false_positive_rate", "subgroup_auc", "bpsn_auc", "bnsp_auc", "demographic_parity",
     "equal_opportunity", "equalized_odds", "predictive_parity", "treatment_equality",
-    "false_negative_share", "same_predictions",
+    "false_negative_share", "same_predictions", "pass_rate",
 )  # fmt: skip
 _FALLING_SHARES: Final = ("brier", "hamming_loss", "repetition", "flip_rate", "score_shift")
 # Shares as well, but they run from -1.

@@ -25,6 +25,7 @@ from tasks.reporting.data_section import (
 from tasks.reporting.estimates import EstimateRow, EstimateTable, estimate_row, tables_apart
 from tasks.reporting.evidence import Evidence, Source, check_evidence, sources_of
 from tasks.reporting.gates import SYMBOLS, GateRow, Headline, gate_table, headline
+from tasks.reporting.golden import GoldenSection, golden_sections
 from tasks.reporting.groups import GroupTable, group_tables, other_estimates
 from tasks.reporting.looks import LevelRow, fresh_estimates, level_rows, look_sentences
 from tasks.reporting.power import WHAT_IT_SAYS, PowerRow, power_table
@@ -91,6 +92,7 @@ class Page:
     curves: list[Curve]
     data: DataSection
     staging: list[EstimateRow]
+    golden: list[GoldenSection]
     sources: dict[str, Source]
     looks: list[str]
     levels: list[LevelRow]
@@ -130,6 +132,7 @@ def build_page(evidence: Evidence) -> Page:
         curves=training_curves(evidence.weights),
         data=build_data_section(evidence.data_evidence),
         staging=_staging(evidence.staged),
+        golden=golden_sections(evidence.golden),
         sources=sources_of(evidence),
         looks=look_sentences(evidence.judgement),
         levels=level_rows(evidence.judgement),

@@ -42,17 +42,23 @@ def pin(line: str, settings: SourceSettings, store: ObjectStore) -> SourceVersio
     """
     readmitted = _pin_readmitted(line, store)
     if not isinstance(settings, MixedSource):
-        return SourceVersion(_pin_files(settings, store), readmitted)
+        return SourceVersion(pin_files(settings, store), readmitted)
     parts = []
     for name, one in settings.parts.items():
         with naming_source(name):
-            parts.append(SourcePart(name, _pin_files(one, store)))
+            parts.append(SourcePart(name, pin_files(one, store)))
     return SourceVersion(
         tuple(file for part in parts for file in part.files), readmitted, tuple(parts)
     )
 
 
-def _pin_files(settings: SingleSource, store: ObjectStore) -> tuple[SourceFile, ...]:
+def pin_files(settings: SingleSource, store: ObjectStore) -> tuple[SourceFile, ...]:
+    """Fingerprint what one source is made of, in sorted order.
+
+    Raises:
+        DataError: a file or package is missing, or the path matches nothing.
+
+    """
     if isinstance(settings, HubSource):
         from tasks.sources.hub import pin_hub
 

@@ -451,7 +451,7 @@ def _label_text(value: object) -> str:
     return text
 
 
-def _one_of_any(schema: dict[str, Any]) -> None:
+def one_of_any(schema: dict[str, Any]) -> None:
     """Say anyOf for oneOf: Prefect's classic form shows nothing for the latter."""
     schema["anyOf"] = schema.pop("oneOf")
 
@@ -469,7 +469,7 @@ class MixedSource(SettingsModel):
     format: Literal["mixed"] = Field(description="Rows of several sources.")
     sources: dict[
         SourceName,
-        Annotated[SingleSource, Field(discriminator="format", json_schema_extra=_one_of_any)],
+        Annotated[SingleSource, Field(discriminator="format", json_schema_extra=one_of_any)],
     ] = Field(
         min_length=2,
         description="The sources by name, each as it would stand alone, all with a weight or none. "
@@ -515,5 +515,5 @@ class MixedSource(SettingsModel):
 
 SourceSettings = Annotated[
     TableSource | TextFilesSource | AnnotatedSource | HubSource | SqlSource | MixedSource,
-    Field(discriminator="format", json_schema_extra=_one_of_any),
+    Field(discriminator="format", json_schema_extra=one_of_any),
 ]

@@ -13,7 +13,14 @@ SOURCE_NAME: Final = "source_name"
 @contextmanager
 def naming_source(name: str) -> Iterator[None]:
     """Say of an error of ours which of several sources it is about."""
+    with naming(f"sources.{name}"):
+        yield
+
+
+@contextmanager
+def naming(setting: str) -> Iterator[None]:
+    """Say of an error of ours which setting names the source that it is about."""
     try:
         yield
     except AssaylineError as error:
-        raise type(error)(f"sources.{name}: {error}") from error
+        raise type(error)(f"{setting}: {error}") from error

@@ -9,6 +9,7 @@ from infra.tracking import open_tracking
 from tasks.records.data import DataReference, DataReport, Snapshot
 from tasks.records.evaluation import Champion, Scores
 from tasks.records.fairness import Fairness, GateRows
+from tasks.records.golden import GoldenScores
 from tasks.records.looks import HeldOut, Look
 from tasks.records.registry import (
     Decision,
@@ -61,6 +62,7 @@ def register(
     fairness: Fairness,
     task_type: str,
     card: CardSettings,
+    golden: GoldenScores | None = None,
 ) -> Version:
     """Register the weights with their evidence as the line's candidate."""
     from tasks.registry.registration import register_version
@@ -69,7 +71,7 @@ def register(
     return register_version(
         line, snapshot, data, tokens, base, weights, scores, fairness, task_type,
         store=open_store(), tracking=open_tracking(),
-        readme=render_model_readme(line, data, base, weights, scores, card),
+        readme=render_model_readme(line, data, base, weights, scores, card), golden=golden,
     )  # fmt: skip
 
 
@@ -107,11 +109,12 @@ def judge(
     fairness: Fairness,
     staged: Staged | None,
     look: Look,
+    golden: GoldenScores | None = None,
 ) -> Judgement:
     """Judge every gate of the policy; a verdict is never taken from a cache."""
     from tasks.registry.policy import judge_policy
 
-    return judge_policy(policy, scores, fairness, staged, look)
+    return judge_policy(policy, scores, fairness, staged, look, golden)
 
 
 @look_up

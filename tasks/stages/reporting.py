@@ -5,6 +5,7 @@ from infra.tracking import open_tracking
 from tasks.records.data import DataPage, DataReport, Drift, Representation, Snapshot
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
+from tasks.records.golden import GoldenScores
 from tasks.records.registry import Judgement, Report, Staged, Version
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.reporting.settings import CardSettings
@@ -27,6 +28,7 @@ def write_report(
     staged: Staged | None,
     judgement: Judgement,
     card: CardSettings,
+    golden: GoldenScores | None = None,
 ) -> Report:
     """Write the report and the model card of a candidate, from its records alone."""
     from tasks.reporting.evidence import Evidence
@@ -35,7 +37,7 @@ def write_report(
 
     evidence = Evidence(
         line, snapshot, data, representation, drift, tokens, base_model, weights, scores, fairness,
-        version, staged, judgement, card,
+        version, staged, judgement, card, golden,
     )  # fmt: skip
     report = publish_report(evidence, store=open_store(), tracking=open_tracking())
     show_report(evidence, report)

@@ -2,6 +2,7 @@
 
 from infra.store import open_store
 from tasks.records.data import DataReport, Snapshot, SourceFile
+from tasks.records.golden import GoldenSets
 from tasks.records.training import BaseModel
 from tasks.stages.caching import cached_stage, look_up
 from tasks.validation.contract.settings import ContractSettings
@@ -26,10 +27,12 @@ def validate(
     leakage: LeakageSettings,
     privacy: PrivacySettings,
     scratch_tokens: tuple[str, ...],
+    golden: GoldenSets | None = None,
 ) -> DataReport:
     """Hold the snapshot against the data contract; put aside and redact what must not go on."""
     from tasks.validation.validate import validate_snapshot
 
     return validate_snapshot(
-        snapshot, base, contract, leakage, privacy, open_store(), scratch_tokens=scratch_tokens
-    )
+        snapshot, base, contract, leakage, privacy, open_store(),
+        scratch_tokens=scratch_tokens, golden=golden,
+    )  # fmt: skip

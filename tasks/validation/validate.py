@@ -25,6 +25,7 @@ from tasks.records.data import (
     Leakage,
     Snapshot,
 )
+from tasks.records.golden import GoldenSets
 from tasks.records.training import BaseModel
 from tasks.sources import shards
 from tasks.task_types.control_tokens import control_tokens
@@ -50,6 +51,7 @@ from tasks.validation.contract.suites import (
     row_rules,
     set_rules,
 )
+from tasks.validation.golden_contract import check_golden_sets, read_golden_sets
 from tasks.validation.leakage.finding import find_leaks
 from tasks.validation.leakage.settings import LeakageSettings
 from tasks.validation.personal_data.settings import PrivacySettings
@@ -88,6 +90,8 @@ _MENDS: Final = {
     "a text in quotes",
     "unknown label": "unknown label: mend the source, or map the label to one of the line's in "
     "source.label_map",
+    "golden row": "golden row: the source holds rows that are like one of a golden set, and no "
+    "model may learn from these; take them out of the source where they are many",
     "missing label": "missing label: contract.missing_labels lists the words that stand for one",
 }
 
@@ -121,6 +125,7 @@ def validate_snapshot(
     store: ObjectStore,
     *,
     scratch_tokens: Sequence[str] = (),
+    golden: GoldenSets | None = None,
 ) -> DataReport:
     """Put the rows aside that break the contract, and judge those that are left.
 
@@ -135,12 +140,15 @@ def validate_snapshot(
         privacy: what becomes of personal data.
         store: that the rows lie in.
         scratch_tokens: control tokens of a base model that is yet to be built.
+        golden: sets that no row to learn from may be like; such rows are put aside, and these sets
+            are never changed.
 
     Raises:
         BrokenContractError: too many rows were put aside, those that are left break the contract,
             or a kind of personal data was found with which the run may not go on; with what the
             check found.
-        DataError: the contract names a group column that the source has not.
+        DataError: the contract names a group column that the source has not, or a golden set has
+            rows that cannot be judged.
         BaseModelError: tokens are to be counted and the base model cannot be loaded.
 
     """
@@ -152,8 +160,9 @@ def validate_snapshot(
         broken = open_table(snapshot.broken, store, Path(name))
         unmapped = snapshot.changes.labels_unmapped
         labels = labels_of(contract, shape, _label_shards(rows, shape), unmapped)
+        golden_paths = _checked_golden(golden, shape, labels, store, Path(name))
         leaks = find_leaks(
-            Path(name) / f"{snapshot.artifact.sha256}.parquet", shape, leakage, store
+            Path(name) / f"{snapshot.artifact.sha256}.parquet", shape, leakage, store, golden_paths
         )
         tokenizer = _tokenizer_of(base) if base else None
         spelled = control_tokens(tokenizer) if tokenizer else scratch_tokens
@@ -165,6 +174,20 @@ def validate_snapshot(
         with TableWriter("clean", rows.schema_arrow, store) as clean:
             found = partition_snapshot(sorter, snapshot, rows, origins, broken, clean, store)
             return _judge(snapshot, contract, found, leaks.record, clean, store)
+
+
+def _checked_golden(
+    golden: GoldenSets | None,
+    shape: RowShape,
+    labels: Sequence[str],
+    store: ObjectStore,
+    folder: Path,
+) -> dict[str, Path]:
+    if golden is None:
+        return {}
+    paths = read_golden_sets(golden, store, folder)
+    check_golden_sets(golden, shape, labels, paths, store)
+    return paths
 
 
 def make_frames(

@@ -37,7 +37,7 @@ _SHOWN_CHARACTERS: Final = 60
 _NOTHING_QUOTED: Final = frozenset(
     {
         "text_length", "token_length", "language", "splits_of_text", "equal_text",
-        "near_duplicate", "overlap", _PERSONAL_DATA, _SPELLED,
+        "near_duplicate", "overlap", "golden_row", _PERSONAL_DATA, _SPELLED,
     }
 )  # fmt: skip
 _TEXT_KINDS: Final = frozenset({"text", "texts", "turns"})

@@ -32,6 +32,7 @@ ROW_REASONS: Final = (
     "equal text in a held-out split",
     "near-duplicate in a held-out split",
     "benchmark overlap",
+    "golden row",
     "personal data",
     "control token",
 )

@@ -127,9 +127,9 @@ def row_rules(
 
     Derived are text_length, token_length and language (see `derived_columns`), splits_of_text and
     conflict (null for a row without inputs or with an unknown label), equal_text, near_duplicate,
-    overlap, label_conflict, personal_data and control_token. A missing value breaks no rule but
-    that it is there. Columns of lists are best of pandas' Arrow type: of Python objects Great
-    Expectations takes a fingerprint that costs 50 times what the rules do.
+    overlap, label_conflict, golden_row, personal_data and control_token. A missing value breaks no
+    rule but that it is there. Columns of lists are best of pandas' Arrow type: of Python objects
+    Great Expectations takes a fingerprint that costs 50 times what the rules do.
     """
     return [
         *(_presence_rule(column) for column in shape.columns if not column.may_be_missing),
@@ -318,6 +318,7 @@ def _likeness_rules() -> Iterator[RowRule]:
             "near-duplicate in a held-out split",
         ),
         ("benchmark overlap", "overlap", "overlap with a benchmark"),
+        ("golden row", "golden_row", "row of a golden set that is like it"),
     ):
         yield _told(
             reason, ours.ExpectColumnValuesToHaveNoDuplicate(column=column, likeness=likeness)

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
@@ -14,6 +14,7 @@ from tasks.records.data import SPLITS, Leakage, SimilarPair
 from tasks.task_types.rows import RowShape
 from tasks.validation.leakage.benchmarks import read_benchmarks
 from tasks.validation.leakage.equal_texts import EqualTexts, count_split_clusters, find_equal_texts
+from tasks.validation.leakage.golden_rows import GoldenLinks, find_golden_rows
 from tasks.validation.leakage.hashing import MISSING, Positions
 from tasks.validation.leakage.links import Links, most_alike
 from tasks.validation.leakage.near_duplicates import (
@@ -24,12 +25,15 @@ from tasks.validation.leakage.near_duplicates import (
 from tasks.validation.leakage.scanning import MAX_CHARACTERS, Scan, scan_rows
 from tasks.validation.leakage.settings import LeakageSettings
 
-ColumnName: TypeAlias = Literal["equal_text", "near_duplicate", "overlap", "label_conflict"]
+ColumnName: TypeAlias = Literal[
+    "equal_text", "near_duplicate", "overlap", "label_conflict", "golden_row"
+]
 COLUMNS: Final[tuple[ColumnName, ...]] = (
     "equal_text",
     "near_duplicate",
     "overlap",
     "label_conflict",
+    "golden_row",
 )
 _MAX_EXAMPLES: Final = 20
 _SHOWN_ID_CHARACTERS: Final = 12
@@ -79,7 +83,13 @@ class Leaks:
         return values
 
 
-def find_leaks(rows: Path, shape: RowShape, settings: LeakageSettings, store: ObjectStore) -> Leaks:
+def find_leaks(
+    rows: Path,
+    shape: RowShape,
+    settings: LeakageSettings,
+    store: ObjectStore,
+    golden: Mapping[str, Path] | None = None,
+) -> Leaks:
     """Look for twins, conflicting answers, overlaps with benchmarks and clusters that are split.
 
     A pair of twins puts one of its rows aside: across splits the one of train before that of
@@ -93,6 +103,8 @@ def find_leaks(rows: Path, shape: RowShape, settings: LeakageSettings, store: Ob
         shape: of its task type.
         settings: which likeness counts, and what becomes of such rows.
         store: where benchmarks may lie.
+        golden: Parquet of each golden set's snapshot, by its setting. Rows of train and validation
+            that are like one of its rows are always put aside.
 
     Raises:
         DataError: a benchmark is missing, broken or empty, or lacks the column.
@@ -105,8 +117,13 @@ def find_leaks(rows: Path, shape: RowShape, settings: LeakageSettings, store: Ob
         equal = find_equal_texts(scan)
         near = _spread(find_near_duplicates(scan, equal.copies, settings, folder), equal)
         shared = _shared_rows(scan)
-        record = _count(scan, equal, near, shared, settings)
-        return Leaks(record, _mark(scan, equal, near, shared, settings))
+        of_golden = find_golden_rows(scan, golden or {}, shape, settings, folder)
+        record = replace(
+            _count(scan, equal, near, shared, settings),
+            golden={name: len(one.links) for name, one in of_golden.items()},
+        )
+        marks = _mark(scan, equal, near, shared, settings)
+        return Leaks(record, marks | {"golden_row": _mark_golden(of_golden)})
 
 
 def _spread(near: NearDuplicates, equal: EqualTexts) -> NearDuplicates:
@@ -265,6 +282,22 @@ def _mark_overlaps(shared: Mapping[str, Positions], scan: Scan, words: int) -> M
         return f"{names}: {words} words in a row stand in it too"
 
     return Marks(rows, sentence)
+
+
+def _mark_golden(of_golden: Mapping[str, GoldenLinks]) -> list[Marks]:
+    return [_mark_golden_set(name, one) for name, one in of_golden.items()]
+
+
+def _mark_golden_set(name: str, one: GoldenLinks) -> Marks:
+    ids = one.golden.row_ids.take(one.links.twins).astype(f"S{_SHOWN_ID_CHARACTERS}")
+    similarities = one.links.similarities
+
+    def sentence(place: int) -> str:
+        alike = float(similarities[place])
+        how = f"equal {_BUT_FOR}" if alike == 1 else f"Jaccard similarity {alike:.2f}"
+        return f"like row {ids[place].decode()} of {name}: {how}"
+
+    return Marks(one.links.rows, sentence)
 
 
 def _mark_conflicts(name: str, links: Links, scan: Scan) -> Marks:

@@ -8,10 +8,12 @@ from pydantic import ValidationError
 from infra.store import Artifact
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
+from tasks.records.golden import GoldenScores, GoldenSetScores
 from tasks.records.registry import Judgement, Staged
 from tasks.registry.policy import NO_ANCHOR, NO_CHAMPION, NOT_STAGED, judge_policy
 from tasks.registry.promotion import why_refused
 from tasks.registry.settings import PolicySettings, StagingSettings, default_policy
+from tasks.resampling import estimate_of_proportion
 from tasks.verdicts import Estimate, Gate, Verdict, exact, undetermined
 
 SAME = Gate(metric="staging.same_predictions", at_least=1.0)
@@ -221,3 +223,53 @@ def test_each_gate_that_is_judged_has_its_power() -> None:
     assert of_gain.equal is not None
     assert of_gain.better is not None
     assert 0 < of_gain.equal < of_gain.better < 1
+
+
+def golden(*estimates: Estimate) -> GoldenScores:
+    rows = Artifact("s3://b/golden", "0" * 64, 1)
+    return GoldenScores((GoldenSetScores("golden", "team", rows, 60, 0, estimates, None, ""),))
+
+
+OF_GOLDEN = PolicySettings(
+    gates=(
+        Gate(metric="quality.macro_f1", at_least=0.0),
+        Gate(metric="golden.team.macro_f1", at_least=0.5),
+        Gate(metric="golden.team.macro_f1_gain", at_least=-0.1),
+        Gate(metric="behaviour.suite.negation.pass_rate", at_least=0.9),
+        SAME,
+    ),
+    fairness_not_gated="no row of this test is of a group",
+)
+
+
+@pytest.mark.parametrize("measured", [None, golden()])
+def test_gates_on_golden_sets_that_were_not_measured_are_undetermined(
+    measured: GoldenScores | None,
+) -> None:
+    good = scores(x=exact("quality.macro_f1", 0.9, 60))
+    judgement = judge_policy(OF_GOLDEN, good, FAIRNESS, staged(), golden=measured)
+    verdicts = {gate.metric: gate.verdict for gate in judgement.gates}
+    assert verdicts["golden.team.macro_f1"] is Verdict.UNDETERMINED
+    assert verdicts["golden.team.macro_f1_gain"] is Verdict.UNDETERMINED
+    assert verdicts["behaviour.suite.negation.pass_rate"] is Verdict.UNDETERMINED
+    assert judgement.verdict is Verdict.UNDETERMINED
+
+
+def test_a_gain_on_a_golden_set_is_not_asked_where_there_is_no_champion() -> None:
+    found = golden(
+        exact("golden.team.macro_f1", 0.9, 60), exact("behaviour.suite.negation.pass_rate", 1, 9)
+    )
+    good = scores(champion=None, x=exact("quality.macro_f1", 0.9, 60))
+    judgement = judge_policy(OF_GOLDEN, good, FAIRNESS, staged(), golden=found)
+    assert "golden.team.macro_f1_gain" not in asked(judgement)
+    assert judgement.notes == (NO_CHAMPION,)
+    assert judgement.verdict is Verdict.PASS
+
+
+def test_a_behaviour_that_is_too_rare_fails_the_candidate() -> None:
+    found = golden(
+        exact("golden.team.macro_f1", 0.9, 60), exact("golden.team.macro_f1_gain", 0.0, 60),
+        estimate_of_proportion("behaviour.suite.negation.pass_rate", 30, 60),
+    )  # fmt: skip
+    good = scores(x=exact("quality.macro_f1", 0.9, 60))
+    assert judge_policy(OF_GOLDEN, good, FAIRNESS, staged(), golden=found).verdict is Verdict.FAIL

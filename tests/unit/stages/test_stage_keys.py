@@ -91,7 +91,7 @@ def test_all_stages_are_found() -> None:
     assert {name for _, name in STAGES} == {
         "ingest", "validate", "represent", "measure_drift", "build_base_model", "tokenize", "train",
         "plan", "name_held_out", "evaluate", "assess", "score_counterfactuals", "register", "stage",
-        "write_report", "write_data_report",
+        "ingest_golden", "evaluate_golden", "write_report", "write_data_report",
     }  # fmt: skip
 
 

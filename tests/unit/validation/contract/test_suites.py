@@ -56,7 +56,7 @@ CONTRACT = ContractSettings(
 )
 NOTED = (
     "conflict", "equal_text", "near_duplicate", "overlap", "label_conflict", "personal_data",
-    "control_token",
+    "control_token", "golden_row",
 )  # fmt: skip
 
 
