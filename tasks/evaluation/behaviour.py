@@ -16,7 +16,7 @@ from tasks.evaluation.intervals import Quantity, draw, level_of
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.records.golden import FailedCase, FunctionalityResult, GoldenSet
 from tasks.resampling import Floats, estimate_of_proportion
-from tasks.resampling_units import MIN_CLUSTERS, Units, clusters_of_groups
+from tasks.resampling_units import MIN_CLUSTERS, Units, clusters_of_groups, for_groups
 from tasks.task_types.measures import Measured, mean_of
 from tasks.task_types.rows import RowShape, texts_of
 from tasks.verdicts import Estimate
@@ -63,7 +63,7 @@ def measure_behaviour(
     column = np.array(rows[suite.functionality_column].to_pylist())
     members = {name: column == name for name, _ in suite.rows_by_functionality}
     everything = {"": np.ones(rows.num_rows, np.bool_)}
-    rates = _rates(suite.family, everything | members, passed, units, settings)
+    rates = pass_rates(suite.family, everything | members, passed, units, settings)
     cases = _Cases(shape, labels, rows, answers)
     results = [
         FunctionalityResult(
@@ -83,13 +83,23 @@ def _worst_first(one: FunctionalityResult, passed: Bools) -> tuple[float, str]:
     return (value if value is not None else float(passed.mean()), one.name)
 
 
-def _rates(
+def pass_rates(
     family: str,
     members: dict[str, Bools],
     passed: Bools,
     units: Units,
     settings: EvaluationSettings,
 ) -> dict[str, Estimate]:
+    """The share of rows that pass among those of each functionality.
+
+    Args:
+        family: behaviour.NAME.
+        members: which of the N rows try what, by its name; empty for all rows.
+        passed: (N,) whether the answer is right.
+        units: what is drawn.
+        settings: how often.
+
+    """
     names = {name: ".".join(filter(None, (family, name, PASS_RATE))) for name in members}
     if not units.clustered:
         return {
@@ -103,8 +113,10 @@ def _rates(
 
 
 def _of_clusters(name: str, own: Bools, scores: Floats, units: Units) -> Quantity:
-    quantity = level_of("", mean_of(PASS_RATE, scores), units, np.where(own, 0, -1), name)
-    clusters = int(clusters_of_groups(units, own[:, None])[0])
+    among = own[:, None]
+    spread = for_groups(units, among)
+    quantity = level_of("", mean_of(PASS_RATE, scores), spread, np.where(own, 0, -1), name)
+    clusters = int(clusters_of_groups(units, among)[0])
     if clusters >= MIN_CLUSTERS:
         return quantity
     reason = f"its rows are of {clusters} clusters (templates); {MIN_CLUSTERS} would do"

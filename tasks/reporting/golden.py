@@ -8,6 +8,7 @@ from tasks.reporting.charts import Bar, Tick, plain_bar, scale_of
 from tasks.reporting.estimates import NO_TICKS, EstimateTable, tables_apart
 from tasks.reporting.number_format import count, interval, is_drawable, number, words_of
 from tasks.reporting.slices import read_slice
+from tasks.reporting.summaries import markdown_table, plain
 from tasks.verdicts import Estimate
 
 _BEHAVIOUR = "behaviour"
@@ -68,6 +69,28 @@ class GoldenSection:
 def golden_sections(golden: GoldenScores | None) -> list[GoldenSection]:
     """A section for each set, golden sets first; none where there are none."""
     return [_section(one) for one in golden.sets] if golden else []
+
+
+def golden_markdown(golden: GoldenScores) -> str:
+    """A table for each set, with functionalities worst first."""
+    heads = ("measure", "number", "95% interval", "n", "reading")
+    parts = []
+    for section in golden_sections(golden):
+        rows = [
+            (row.name, row.number, row.interval, row.n, row.reason)
+            for table in section.tables
+            for row in table.rows
+        ]
+        rows += [
+            (row.name, row.number, row.interval, row.rows, row.reason)
+            for row in section.functionalities
+        ]
+        parts += [
+            f"### {plain(section.title)}",
+            plain(section.sentence),
+            markdown_table(heads, rows),
+        ]
+    return "\n\n".join(parts)
 
 
 def _section(one: GoldenSetScores) -> GoldenSection:

@@ -45,6 +45,7 @@ def show_report(evidence: Evidence, report: Report) -> None:
     """Put tables and links on the page of the Prefect run."""
     if not TaskRunContext.get():
         return
+    from tasks.reporting.golden import golden_markdown
     from tasks.reporting.power import power_markdown
     from tasks.reporting.recipe import recipe_markdown
     from tasks.reporting.summaries import (
@@ -69,6 +70,8 @@ def show_report(evidence: Evidence, report: Report) -> None:
         tables["confusion"] = (confusion_markdown(scores), "Confusion on the test rows")
     if scores.calibration:
         tables["calibration"] = (calibration_markdown(scores), "Calibration on the test rows")
+    if evidence.golden:
+        tables["golden"] = (golden_markdown(evidence.golden), "Golden sets and behaviour suites")
     for kind, (markdown, title) in tables.items():
         described = f"{title} of {line} version {version.version}"
         create_markdown_artifact(markdown, key=artifact_key(kind, line), description=described)

@@ -13,6 +13,7 @@ from math import sqrt
 
 import numpy as np
 
+from tests.simulation.behaviour_worlds import BEHAVIOUR
 from tests.simulation.fairness_worlds import FAIRNESS
 from tests.simulation.looks_worlds import YEARS, Year, YearTally, run_years
 from tests.simulation.overlap_worlds import OVERLAP
@@ -20,7 +21,7 @@ from tests.simulation.quality_worlds import QUALITY
 from tests.simulation.recipe_worlds import RECIPES
 from tests.simulation.scenarios import Tally, run
 
-SCENARIOS = (*QUALITY, *FAIRNESS, *OVERLAP, *RECIPES)
+SCENARIOS = (*QUALITY, *FAIRNESS, *OVERLAP, *RECIPES, *BEHAVIOUR)
 MAX_FALSE_PASSES = 0.03
 TRIALS = 1_000
 TRIALS_OF_A_JOB = 100

@@ -13,6 +13,7 @@ from tasks.records.golden import (
 from tasks.records.metric_names import mlflow_metric
 from tasks.reporting.card import render_card
 from tasks.reporting.evidence import Evidence, EvidenceError
+from tasks.reporting.golden import golden_markdown
 from tasks.reporting.page import Links, render_page
 from tasks.resampling import estimate_of_proportion
 from tasks.verdicts import Gate, judge, undetermined
@@ -71,6 +72,12 @@ def test_the_page_has_a_section_with_the_worst_first(held_out: Evidence) -> None
     negation = next(row for row in parsed.rows if row[0] == "negation")
     assert "0.2500" in " ".join(negation)
     assert any(row[1].endswith("golden.team.accuracy") for row in parsed.rows if len(row) == 7)
+
+
+def test_the_run_page_lists_functionalities_worst_first() -> None:
+    table = golden_markdown(scores())
+    assert "### Golden set team" in table
+    assert table.index("| negation | 0.2500 |") < table.index("| plain | 1.000 |")
 
 
 def test_a_page_without_golden_sets_has_no_such_section(refused: Evidence) -> None:
