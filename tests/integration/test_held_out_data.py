@@ -14,7 +14,7 @@ from infra.tracking import Tracking
 from tasks.registry.ledger import read_ledger
 from tests.conftest import RunningStack
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_800)]
 
 TOPICS = ("politics", "sports", "tech")
 # Of each topic, by number of the document.
