@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 from scipy.stats import binomtest
 
+from infra.digests import as_json
 from infra.errors import DataError, SettingsError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
@@ -344,6 +345,4 @@ def test_wrong_settings_of_a_suite_are_refused(wrong: dict[str, Any], message: s
 
 def test_records_survive_json(store: ObjectStore, tmp_path: Path) -> None:
     golden = golden_set(write(tmp_path / "team.csv", HEAD[:2], labelled(30)), store)
-    from infra.digests import as_json
-
     assert json.loads(json.dumps(as_json(GoldenSets((golden,)))))

@@ -113,10 +113,11 @@ def test_a_candidate_is_proven_on_all_held_out_data(stack: RunningStack, first_r
         asked = not str(gate["metric"]).endswith("_gain")
         assert (str(gate["metric"]) in first_run) is asked
     (entry,) = read_ledger(ObjectStore(stack.settings), LINE)
-    assert entry.evidence["golden"]
-    tracking = Tracking(stack.settings)
-    facts = tracking.version_tags(LINE, 1)
-    assert facts
+    assert len(entry.evidence["golden"]) == 64
+    report = ObjectStore(stack.settings)
+    page = report.get_bytes(report.uri("reports", f"{entry.evidence['report']}.html")).decode()
+    for shown in ("Golden set team", "Behaviour suite suite", "impossible: rows that fail"):
+        assert shown in page
 
 
 @pytest.mark.usefixtures("first_run")

@@ -1,8 +1,7 @@
 """Rows that are like one of a golden set: held against brute force."""
 
-from pathlib import Path
-
 import numpy as np
+import pyarrow.parquet as pq
 
 from tasks.task_types.row_shapes import shape_of
 from tasks.validation.leakage.finding import find_leaks
@@ -31,7 +30,7 @@ def texts(seed: int, number: int) -> list[str]:
     return [" ".join(random.choice(words, 30)) for _ in range(number)]
 
 
-def test_what_is_found_is_what_brute_force_finds(write: Write, tmp_path: Path) -> None:
+def test_what_is_found_is_what_brute_force_finds(write: Write) -> None:
     golden, others = texts(0, 60), texts(1, 60)
     near = [f"{text} end" for text in golden[:20]]
     far = [f"{text.rpartition(' ')[0][:60]} {other}" for text, other in zip(golden[20:40], others)]  # noqa: B905 - as long
@@ -44,8 +43,6 @@ def test_what_is_found_is_what_brute_force_finds(write: Write, tmp_path: Path) -
     team = write([{"text": text, "label": "b", "split": "test"} for text in golden])
     leaks = find_leaks(path, shape_of("classification"), SETTINGS, None, {"team": team})  # type: ignore[arg-type]
     found = leaks.columns(0, len(rows))["golden_row"]
-    import pyarrow.parquet as pq
-
     stored = pq.read_table(path).to_pylist()
     wanted = [
         row["split"] != "test"
