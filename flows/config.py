@@ -268,6 +268,18 @@ class RetrainConfig(DataConfig):
         return self
 
     @model_validator(mode="after")
+    def _own_metrics_are_installed(self) -> Self:
+        if self.evaluation.own_metrics:
+            from tasks.task_types.own_metrics import why_not_own
+
+            refuse(
+                WrongSetting(("evaluation", "own_metrics", place), why, name)
+                for place, name in enumerate(self.evaluation.own_metrics)
+                if (why := why_not_own(name, self.task_type))
+            )
+        return self
+
+    @model_validator(mode="after")
     def _comparisons_name_assessed_groups(self) -> Self:
         groups = self.source.group_columns
         if clash := self.fairness.why_clash(groups):

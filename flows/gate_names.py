@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
+from infra.errors import SettingsError
 from infra.settings_models import WrongSetting, are_valid, items_of
 from tasks.task_types.metrics import METRICS, Better, Metric, metrics_of
+from tasks.task_types.own_metrics import own_metric
 from tasks.task_types.row_shapes import shape_of
 from tasks.verdicts import Gate
 
@@ -154,8 +156,17 @@ def _quality(config: "RetrainConfig") -> Iterator[_Quality]:
         metrics = (
             Metric(name="{metric}", low=-math.inf, high=math.inf, better="neither", compared=True),
         )
-    for metric in metrics:
+    for metric in (*metrics, *_own(config)):
         yield _Quality(metric, _named(metric, config) if metric.each else ())
+
+
+def _own(config: "RetrainConfig") -> Iterator[Metric]:
+    """Metrics of other distributions; one that cannot be had is told by a check of its own."""
+    for name in config.evaluation.own_metrics:
+        try:
+            yield own_metric(name, config.task_type).metric(name)
+        except SettingsError:
+            yield Metric(name=name, low=-math.inf, high=math.inf, better="neither", compared=True)
 
 
 def _named(metric: Metric, config: "RetrainConfig") -> tuple[str, ...]:

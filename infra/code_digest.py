@@ -183,11 +183,16 @@ def _part_at(place: str, part: str) -> str:
 
 
 def _values_of(value: object, key: str) -> Iterator[str]:
-    """Every string that stands under a key, anywhere in a JSON value."""
+    """Every string that stands under a key, or in a list there, anywhere in a JSON value.
+
+    A list without one gives an empty string: that nothing is chosen is a choice as well.
+    """
     if isinstance(value, dict):
         for name, item in value.items():
             if name == key and isinstance(item, str):
                 yield item
+            if name == key and isinstance(item, list):
+                yield from [one for one in item if isinstance(one, str)] or [""]
             yield from _values_of(item, key)
     elif isinstance(value, list):
         for item in value:

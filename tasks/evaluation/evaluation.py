@@ -2,13 +2,16 @@
 
 import hashlib
 import io
+import logging
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from infra.errors import SettingsError
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
 from tasks.evaluation.champion import ScoringInputs
@@ -35,10 +38,13 @@ from tasks.resampling_units import units_of_table
 from tasks.task_types.examiner import Examiner, examiner_of
 from tasks.task_types.limits import TokenLimits
 from tasks.task_types.measures import Measured
+from tasks.task_types.own_metrics import add_own_metrics, with_own_metrics
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import CLUSTER
 
 NO_CHAMPION = "no version in production yet"
+
+logger = logging.getLogger(__name__)
 
 
 def evaluate_weights(
@@ -70,7 +76,7 @@ def evaluate_weights(
 
     Raises:
         DataError: the test or training split is empty, or a label is outside the label set.
-        SettingsError: the task type is not known.
+        SettingsError: the task type is not known, or a metric of another distribution fails.
         IntegrityError: the champion's or the anchor's files are not those that were proven.
         StoreError, TrackingError: a server does not answer, or an artifact of the candidate is
             missing.
@@ -78,7 +84,8 @@ def evaluate_weights(
 
     """
     shape, limits = shape_of(task_type), TokenLimits.of(weights)
-    examiner = examiner_of(task_type, data.labels, limits, settings.seed)
+    plain = examiner_of(task_type, data.labels, limits, settings.seed)
+    examiner = with_own_metrics(plain, settings.own_metrics)
     with tempfile.TemporaryDirectory(prefix="evaluate-") as name:
         work = Path(name)
         # Before the hours of scoring, which would be lost if MLflow were away after them.
@@ -88,8 +95,10 @@ def evaluate_weights(
         model = store.get_folder(weights.artifact, work / "candidate")
         answers = examiner.predict(model, test)
         measured = examiner.measure(test, answers)
-        baseline = _baseline(examiner, read_rows(clean, "train", shape), test)
-        asked = ScoringInputs(task_type, test, data.labels, limits, model)
+        own = settings.own_metrics
+        baseline = _baseline(plain, read_rows(clean, "train", shape), test)
+        baseline = _with_own_metrics(baseline, own, plain, test)
+        asked = ScoringInputs(task_type, test, data.labels, limits, model, own)
         told = [
             ask_version(each, asked, examiner, answers, data, clean, settings, store)
             for each in fetched
@@ -134,6 +143,22 @@ def _baseline(examiner: Examiner, train: pa.Table, test: pa.Table) -> Comparator
     if isinstance(answers, str):
         return Comparator("baseline", reason=answers)
     return Comparator("baseline", answers, examiner.measure(test, answers), same_vocabulary=False)
+
+
+def _with_own_metrics(
+    comparator: Comparator, names: Sequence[str], examiner: Examiner, test: pa.Table
+) -> Comparator:
+    """A comparator with metrics of other distributions; without, where they cannot read it."""
+    if not (comparator.measured and isinstance(comparator.answers, pa.Table)):
+        return comparator
+    found = comparator.measured
+    for name in names:
+        try:
+            found = add_own_metrics(found, [name], examiner, test, comparator.answers)
+        except SettingsError as error:
+            # A trivial model has fewer columns: the gain is undetermined, the metric itself is not.
+            logger.warning("the %s has no %s: %s", comparator.name, name, error)
+    return replace(comparator, measured=found)
 
 
 def write_scores(

@@ -26,6 +26,7 @@ from tasks.resampling_units import Units, units_of_table
 from tasks.task_types.examiner import examiner_of
 from tasks.task_types.limits import TokenLimits
 from tasks.task_types.measures import Measured
+from tasks.task_types.own_metrics import with_own_metrics
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import CLUSTER, RowShape
 from tasks.verdicts import Estimate, undetermined
@@ -135,10 +136,12 @@ def _scored(
 ) -> _Scored:
     limits = TokenLimits.of(weights)
     examiner = examiner_of(task_type, data.labels, limits, settings.seed)
+    examiner = with_own_metrics(examiner, settings.own_metrics)
     answers = examiner.predict(models.candidate, rows)
     comparator = Comparator("champion", reason=NO_CHAMPION)
     if models.champion and models.fetched:
-        asked = ScoringInputs(task_type, rows, data.labels, limits, models.candidate)
+        own = settings.own_metrics
+        asked = ScoringInputs(task_type, rows, data.labels, limits, models.candidate, own)
         comparator = run_champion(models.champion, asked, models.fetched)
     cluster = CLUSTER if settings.by_cluster else None
     units = units_of_table(rows, cluster=cluster, seed=settings.seed)

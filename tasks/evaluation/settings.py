@@ -88,6 +88,12 @@ class EvaluationSettings(SettingsModel):
     slices: SliceSettings = Field(
         default=SliceSettings(), description="Parts of the test rows that are measured apart."
     )
+    own_metrics: tuple[str, ...] = Field(
+        default=(),
+        description="Metrics of packages of your own, by the names of their entry points in "
+        "assayline.metrics: quality.NAME, compared with baseline and champion. See "
+        "docs/own-metrics.md.",
+    )
     comparison: ComparisonSettings = Field(
         default=ComparisonSettings(),
         description="On which rows the candidate is compared with registered versions.",

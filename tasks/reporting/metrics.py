@@ -33,7 +33,8 @@ _SHARES: Final = (
     "accuracy", "balanced_accuracy", "macro_f1", "macro_precision", "macro_recall", "micro_f1",
     "micro_precision", "micro_recall", "precision", "recall", "f1", "roc_auc", "pr_auc",
     "subset_accuracy", "jaccard", "ranking_average_precision", "entity_f1", "entity_precision",
-    "entity_recall", "macro_entity_f1", "token_accuracy", "exact_match", "has_answer_f1",
+    "entity_recall", "entity_f1_lenient", "entity_precision_lenient", "entity_recall_lenient",
+    "macro_entity_f1", "token_accuracy", "exact_match", "has_answer_f1",
     "has_answer_exact_match", "no_answer_accuracy", "no_answer_f1", "rouge_1", "rouge_2",
     "rouge_l", "mrr", "accuracy_at_1", "masked_accuracy", "masked_token_accuracy",
     "next_sentence_accuracy", "row_score", "score", "selection_rate", "true_positive_rate",
@@ -48,7 +49,8 @@ _HUB: Final = {
     "macro_f1": "f1", "micro_f1": "f1", "macro_precision": "precision",
     "micro_precision": "precision", "macro_recall": "recall", "micro_recall": "recall",
     "entity_f1": "seqeval", "macro_entity_f1": "seqeval", "entity_precision": "seqeval",
-    "entity_recall": "seqeval", "rouge_1": "rouge", "rouge_2": "rouge", "rouge_l": "rouge",
+    "entity_recall": "seqeval",
+    "entity_f1_lenient": "seqeval", "rouge_1": "rouge", "rouge_2": "rouge", "rouge_l": "rouge",
     "spearman": "spearmanr", "r2": "r_squared", "brier": "brier_score",
 }  # fmt: skip
 METRICS: Final[dict[str, Metric]] = {

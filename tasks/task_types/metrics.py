@@ -78,6 +78,7 @@ REGRESSION: Final = (
 TAGGING: Final = (
     *_compared("entity_f1", "macro_entity_f1"),
     *_shares("entity_precision", "entity_recall", "token_accuracy"),
+    *_shares("entity_f1_lenient", "entity_precision_lenient", "entity_recall_lenient"),
     *_shares("entity_f1", "entity_precision", "entity_recall", each="entity type"),
 )
 QUESTION_ANSWERING: Final = (

@@ -16,6 +16,7 @@ from infra.store import Artifact, ObjectStore
 from tasks.fairness.assessment import assess_scores
 from tasks.fairness.counterfactual_scoring import add_counterfactuals
 from tasks.fairness.counterfactual_settings import CounterfactualSettings
+from tasks.fairness.foreseen_rows import count_gate_rows
 from tasks.fairness.settings import FairnessSettings
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
@@ -200,3 +201,22 @@ def test_a_wrong_list_is_one_clear_error(
     own.write_text("slot,group\n")
     with pytest.raises(SettingsError, match=r"mine\.csv has no column term, language"):
         asked(store, data, sexist, QUICK.model_copy(update={"swaps": (str(own),)}))
+
+
+def test_what_gates_rest_on_is_counted_before_an_answer_and_after_it_alike(
+    store: ObjectStore, data: DataReport, sexist: tuple[Weights, Scores]
+) -> None:
+    settings = QUICK.model_copy(update={"texts_per_row": 2.0})
+    found = {one.metric: one for one in asked(store, data, sexist, settings).gate_rows}
+    groups = FairnessSettings(min_group_rows=5)
+    foreseen = {
+        one.metric: one
+        for one in count_gate_rows(data, "classification", groups, settings, store=store)
+    }
+    flips, gap = "counterfactual.gendered_words.flip_rate", "fairness.gender.accuracy_difference"
+    # Ten texts more have a pronoun, which the model does not read.
+    assert (found[flips].rows, foreseen[flips].rows) == (40, 50)
+    assert found[flips].units == 40
+    assert foreseen[gap].rows == 20
+    assert foreseen[gap].part == "female is the smallest part"
+    assert found["counterfactual.religion.flip_rate"].rows == 0

@@ -80,6 +80,37 @@ class TagSet:
             whole &= roles[behind - 1] == _CLOSES
         return np.where(whole | (roles == _ALONE), behind, 0)
 
+    def lenient_ends(self, tags: Ints, first: NDArray[np.bool_]) -> Ints:
+        """Where spans end as seqeval's default mode reads them; the arguments are those of `ends`.
+
+        A tag that breaks the scheme opens or ends a span there: I-TYPE behind O opens one, and
+        B-TYPE without its E-TYPE is one (seqeval 1.2.2, ``get_entities``; the rules are those of
+        conlleval, Tjong Kim Sang and Buchholz 2000, doi:10.3115/1117601.1117631).
+        """
+        roles = np.append(self.roles[tags], _OUTSIDE)
+        types = np.append(np.where(roles[:-1] == _OUTSIDE, -1, self.types[tags]), -1)
+        starts_row = np.append(first, True)
+        before = np.concatenate([[_OUTSIDE], roles[:-1]])
+        changes = np.concatenate([[True], types[1:] != types[:-1]]) | starts_row
+        behind = np.where(starts_row, _OUTSIDE, roles)
+        over = (
+            np.isin(before, (_CLOSES, _ALONE))
+            | (np.isin(before, (_OPENS, _GOES_ON)) & np.isin(behind, (_OPENS, _ALONE, _OUTSIDE)))
+            | ((before != _OUTSIDE) & changes)
+        )
+        opens = (
+            np.isin(roles, (_OPENS, _ALONE))
+            | (
+                (np.isin(before, (_CLOSES, _ALONE, _OUTSIDE)) | starts_row)
+                & np.isin(roles, (_CLOSES, _GOES_ON))
+            )
+            | ((roles != _OUTSIDE) & changes)
+        )[:-1]
+        breaks, places = np.flatnonzero(over), np.flatnonzero(opens)
+        ends = np.zeros(len(tags), dtype=np.int64)
+        ends[places] = breaks[np.searchsorted(breaks, places, side="right")]
+        return ends
+
     @property
     def _closes(self) -> bool:
         """Whether a span of several tokens needs a tag that closes it."""
@@ -138,7 +169,9 @@ class SpanCounts:
     true: Ints
 
 
-def count_spans(truth: Ints, predicted: Ints, rows: Ints, size: int, tags: TagSet) -> SpanCounts:
+def count_spans(
+    truth: Ints, predicted: Ints, rows: Ints, size: int, tags: TagSet, *, lenient: bool = False
+) -> SpanCounts:
     """Count spans over the tags of all rows, one row behind the other.
 
     Args:
@@ -147,11 +180,13 @@ def count_spans(truth: Ints, predicted: Ints, rows: Ints, size: int, tags: TagSe
         rows: (M,) row of each token, ascending.
         size: N rows.
         tags: K types.
+        lenient: whether a sequence that breaks its scheme marks spans all the same.
 
     """
+    read = tags.lenient_ends if lenient else tags.ends
     first = np.ones(len(rows), dtype=np.bool_)
     first[1:] = rows[1:] != rows[:-1]
-    is_true, is_predicted = tags.ends(truth, first), tags.ends(predicted, first)
+    is_true, is_predicted = read(truth, first), read(predicted, first)
     right = (
         (is_true > 0)
         & (is_true == is_predicted)

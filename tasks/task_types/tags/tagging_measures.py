@@ -21,6 +21,8 @@ def measure_tags(
 ) -> Measured:
     """Measure tags as seqeval's strict mode does, and the share of right tags.
 
+    Metrics that end in ``_lenient`` are those of its default mode.
+
     A row's score is the F1 of its spans, 1 where it has none and none is predicted.
 
     Args:
@@ -45,9 +47,14 @@ def measure_tags(
     true_tags, called_tags = np.split(codes.indices.to_numpy().astype(np.int64), 2)
     rows = np.repeat(np.arange(len(lengths)), lengths)
     counts = count_spans(true_tags, called_tags, rows, len(lengths), tags)
+    lenient = count_spans(true_tags, called_tags, rows, len(lengths), tags, lenient=True)
     right = np.bincount(rows[true_tags == called_tags], minlength=len(lengths))
     return Measured(
-        measures=(*_measures(counts, tags.names, labels), _token_accuracy(right, lengths)),
+        measures=(
+            *_measures(counts, tags.names, labels),
+            *_of_spans(_of_all_types(lenient), "_lenient", "entity"),
+            _token_accuracy(right, lengths),
+        ),
         row_scores=_row_scores(counts),
         leading=("entity_f1", "macro_entity_f1"),
     )
@@ -93,6 +100,12 @@ def _measures(counts: SpanCounts, names: Sequence[str], labels: Sequence[str]) -
         own = table[:, place] if place >= 0 else np.zeros((len(table), 3))
         measures += _of_spans(own, f".{name}", f"entity of type {name!r}")
     return measures
+
+
+def _of_all_types(counts: SpanCounts) -> Ints:
+    """Right, predicted and true spans (N, 3) of each row."""
+    table: Ints = np.stack([counts.right, counts.predicted, counts.true], axis=-1)
+    return np.asarray(table.sum(axis=1), dtype=np.int64)
 
 
 def _of_spans(sums: Floats | Ints, suffix: str, what: str) -> list[Measure]:

@@ -14,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics import classification_report, f1_score, precision_score, recall_score
+from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import BILOU, IOB2, IOBES, Entities
 from torch.nn.functional import cross_entropy
 
@@ -118,6 +119,40 @@ def test_spans_are_those_of_seqeval_in_strict_mode(scheme: str, data: st.DataObj
             ]
             ours = (counts.right, counts.predicted, counts.true)
             assert [int(one[row, place]) for one in ours] == [len(one) for one in own]
+
+
+TWINS = str.maketrans("UL", "SE")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@given(data=st.data())
+def test_lenient_spans_are_those_of_seqeval_in_its_default_mode(
+    scheme: str, data: st.DataObject
+) -> None:
+    truth, called = data.draw(two_taggings(scheme))
+    tags = read_tags(tags_in(scheme))
+    places = {tag: place for place, tag in enumerate(tags_in(scheme))}
+    coded = [
+        np.array([places[tag] for row in side for tag in row], np.int64) for side in (truth, called)
+    ]
+    rows = np.repeat(np.arange(len(truth)), [len(row) for row in truth])
+    found = count_spans(*coded, rows, len(truth), tags, lenient=True)
+    # seqeval knows IOBES alone in this mode, whose twin BILOU is.
+    plain = [[[f"{tag[:1].translate(TWINS)}{tag[1:]}" for tag in row] for row in side]
+             for side in (truth, called)]  # fmt: skip
+    for row in range(len(truth)):
+        wanted, given_ = (set(get_entities(side[row])) for side in plain)
+        assert (found.right[row].sum(), found.predicted[row].sum(), found.true[row].sum()) == (
+            len(wanted & given_), len(given_), len(wanted),
+        )  # fmt: skip
+
+
+def test_a_tag_that_breaks_its_scheme_counts_in_the_lenient_metric_alone() -> None:
+    truth, called = [["B-loc", "I-loc", "O"]], [["I-loc", "I-loc", "O"]]
+    found = {one.name: one for one in measure_tags(lists(truth), lists(called), LABELS).measures}
+    assert found["entity_f1"].value == 0.0
+    assert found["entity_f1_lenient"].value == f1_score(truth, called) == 1.0
+    assert found["entity_precision_lenient"].value == 1.0
 
 
 @given(two_taggings("BIO"))

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from tasks.task_types.row_shapes import shape_of
+from tasks.text_normalisation import normalise
 from tasks.validation.leakage.finding import find_leaks
-from tasks.validation.leakage.normalisation import normalise
 from tasks.validation.leakage.settings import LeakageSettings
 from tests.unit.validation.leakage.conftest import Write
 
