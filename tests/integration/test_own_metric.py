@@ -129,7 +129,7 @@ def test_a_line_may_gate_it_and_a_wrong_name_is_refused_before_anything_runs(
         (lambda *_: [0.5] * (ROWS - 1) + [7], r"gave row 300 the score 7, .*between 0 and 1"),
         (lambda *_: [float("inf")] * ROWS, "gave row 1 the score inf"),
         (
-            lambda rows, answers: answers["price"],
+            lambda _, answers: answers["price"],
             r"failed: KeyError.*columns \['row_id', 'label'\]",
         ),
     ],

@@ -17,11 +17,12 @@ from tests.simulation.behaviour_worlds import BEHAVIOUR
 from tests.simulation.fairness_worlds import FAIRNESS
 from tests.simulation.looks_worlds import YEARS, Year, YearTally, run_years
 from tests.simulation.overlap_worlds import OVERLAP
+from tests.simulation.policy_worlds import POLICY
 from tests.simulation.quality_worlds import QUALITY
 from tests.simulation.recipe_worlds import RECIPES
 from tests.simulation.scenarios import Tally, run
 
-SCENARIOS = (*QUALITY, *FAIRNESS, *OVERLAP, *RECIPES, *BEHAVIOUR)
+SCENARIOS = (*QUALITY, *FAIRNESS, *OVERLAP, *RECIPES, *BEHAVIOUR, *POLICY)
 MAX_FALSE_PASSES = 0.03
 TRIALS = 1_000
 TRIALS_OF_A_JOB = 100
