@@ -34,7 +34,7 @@ _SHARES: Final = (
     "micro_precision", "micro_recall", "precision", "recall", "f1", "roc_auc", "pr_auc",
     "subset_accuracy", "jaccard", "ranking_average_precision", "entity_f1", "entity_precision",
     "entity_recall", "entity_f1_lenient", "entity_precision_lenient", "entity_recall_lenient",
-    "macro_entity_f1", "token_accuracy", "exact_match", "has_answer_f1",
+    "macro_entity_f1", "token_accuracy", "exact_match", "normalised_match", "has_answer_f1",
     "has_answer_exact_match", "no_answer_accuracy", "no_answer_f1", "rouge_1", "rouge_2",
     "rouge_l", "mrr", "accuracy_at_1", "masked_accuracy", "masked_token_accuracy",
     "next_sentence_accuracy", "row_score", "score", "selection_rate", "true_positive_rate",

@@ -108,7 +108,12 @@ CAUSAL_LM: Final = (
     Metric(name="bits_per_byte", high=math.inf, better="lower", compared=True),
     *_falling("perplexity", low=1.0, high=math.inf),
 )
-CHAT: Final = (*CAUSAL_LM, Metric(name="chrf", high=100.0))
+CHAT: Final = (
+    *CAUSAL_LM,
+    *_compared("exact_match", "normalised_match"),
+    *_compared("chrf", high=100.0),
+    *_compared("rouge_1", "rouge_2", "rouge_l"),
+)
 MASKED_LM: Final = (
     *_compared("masked_accuracy"),
     *_shares("masked_token_accuracy"),

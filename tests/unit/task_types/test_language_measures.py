@@ -6,8 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import sacrebleu
+from scipy.stats import binomtest
 
-from tasks.task_types.language_models.answer_measures import answer_chrf
+from tasks.evaluation.intervals import levels
+from tasks.resampling_units import units_of_rows
+from tasks.task_types.language_models.answer_measures import answer_chrf, answer_measures
 from tasks.task_types.language_models.language_measures import (
     UNICODE,
     character_baseline,
@@ -164,3 +167,35 @@ def test_answers_are_compared_over_the_rows_that_were_answered() -> None:
     nothing = answer_chrf(targets, [None] * 3)
     assert (nothing.reason, nothing.rows) == ("no row was answered", 3)
     assert answer_chrf(["a"], [""]).value == 0
+
+
+def test_answers_are_matched_as_they_are_and_as_squad_reads_them() -> None:
+    targets = ["A late goal.", "By 3", "书在桌子上。", "rates", "never asked"]
+    given = ["late goal", " By 3 ", "书在桌子上", "bank", None]
+    found = {one.name: one for one in answer_measures(targets, given)}
+    assert found["exact_match"].value == 1 / 4
+    assert found["normalised_match"].value == 3 / 4
+    assert found["exact_match"].rests_on == 4
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer = RougeScorer(["rougeL"])
+    latin = [scorer.score(targets[n], given[n] or "")["rougeL"].fmeasure for n in (0, 1, 3)]
+    assert found["rouge_l"].value == pytest.approx((sum(latin) + 1) / 4)
+    nothing = answer_measures(["a", "b"], [None, None])
+    assert {one.reason for one in nothing} == {"no row was answered"}
+
+
+def test_a_share_of_answers_has_the_interval_of_those_that_were_asked() -> None:
+    random = np.random.default_rng(4)
+    targets = [f"answer {n}" for n in range(300)]
+    given = [
+        (target if random.random() < 0.6 else "no") if n % 3 == 0 else None
+        for n, target in enumerate(targets)
+    ]
+    exact = answer_measures(targets, given)[0]
+    units = units_of_rows([f"{n:03d}" for n in range(300)])
+    (level,) = levels([("quality", exact)], units, 10_000, 0)
+    hits = round(exact.value * 100)
+    interval = binomtest(hits, 100).proportion_ci(0.95, method="exact")
+    assert level.n == 100
+    assert level.ladder[0] == pytest.approx((interval.low, interval.high), abs=0.02)

@@ -79,10 +79,10 @@ class ChatExaminer(ExaminerBase):
         return pa.table({"answer": answers, **likelihood_table(nll, tokens, texts)})
 
     def measure(self, rows: "pa.Table", answers: "pa.Table", /) -> "Measured":
-        """Bits per byte and perplexity of the answers, and chrF of those that were given."""
+        """Bits per byte and perplexity of the answers, and how like those that were given are."""
         from dataclasses import replace
 
-        from tasks.task_types.language_models.answer_measures import answer_chrf
+        from tasks.task_types.language_models.answer_measures import answer_measures
         from tasks.task_types.language_models.language_measures import measure_likelihood
 
         found = measure_likelihood(answers)
@@ -93,8 +93,12 @@ class ChatExaminer(ExaminerBase):
                 None if one is None else json.loads(one)["answer"]
                 for one in answers.column("answer").to_pylist()
             ]
-        chrf = answer_chrf([turns[-1]["content"] for turns in chats], given)
-        return replace(found, measures=(*found.measures, chrf))
+        answers_own = answer_measures([turns[-1]["content"] for turns in chats], given)
+        return replace(
+            found,
+            measures=(*found.measures, *answers_own),
+            leading=(*found.leading, *(one.name for one in answers_own)),
+        )
 
     def baseline(self, train: "pa.Table", test: "pa.Table") -> "pa.Table | str":
         """Answers as single characters, by their shares in the training answers."""
