@@ -32,6 +32,7 @@ from tasks.evaluation.settings import EvaluationSettings
 from tasks.fairness.counterfactual_settings import CounterfactualSettings
 from tasks.fairness.settings import FairnessSettings
 from tasks.ingestion.splits import SplitSettings
+from tasks.label_checks.settings import LabelCheckSettings
 from tasks.registry.fairness_gates import default_fairness_gates
 from tasks.registry.settings import (
     PolicySettings,
@@ -84,6 +85,11 @@ class DataConfig(SettingsModel):
     )
     privacy: PrivacySettings = Field(
         default=PrivacySettings(), description="What becomes of personal data and secrets."
+    )
+    label_checks: LabelCheckSettings = Field(
+        default=LabelCheckSettings(),
+        description="What is looked for among the labels: what predicts them too well, and "
+        "which look wrong.",
     )
     representation: RepresentationSettings = Field(
         default=RepresentationSettings(), description="Whose presence in the rows is measured."

@@ -10,6 +10,7 @@ from tasks.records.data import DataPage, Readmission
 from tasks.reporting.data_section import DataEvidence
 from tasks.stages.drift import measure_drift
 from tasks.stages.ingestion import ingest, pin_source, readmit_rows
+from tasks.stages.label_checks import check_labels
 from tasks.stages.power import count_held_out, foresee
 from tasks.stages.registry import find_reference
 from tasks.stages.reporting import write_data_report
@@ -43,10 +44,11 @@ def check_data(config: DataConfig, proof: ProofSettings | None = None) -> DataPa
             snapshot, pretrained, benchmarks, config.contract, config.leakage, config.privacy,
             name_scratch_tokens(config.base_model),
         )  # fmt: skip
+        labels = check_labels(data, snapshot, config.label_checks)
     representation = represent(data, config.representation)
     drift = measure_drift(data, find_reference(line, data), pretrained, config.drift)
-    page = write_data_report(line, snapshot, data, representation, drift)
-    show_checked_data(DataEvidence(line, snapshot, data, representation, drift))
+    page = write_data_report(line, snapshot, data, representation, drift, labels)
+    show_checked_data(DataEvidence(line, snapshot, data, representation, drift, labels))
     if proof is None:
         return page
     held_out = count_held_out(data, proof.fairness, by_cluster=proof.evaluation.by_cluster)

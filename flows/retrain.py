@@ -21,6 +21,7 @@ from tasks.stages.fairness import (
 )
 from tasks.stages.golden import hold_out_golden, score_golden
 from tasks.stages.ingestion import ingest, pin_source
+from tasks.stages.label_checks import check_labels, find_label_errors
 from tasks.stages.power import count_held_out, foresee
 from tasks.stages.registry import (
     confirm_production,
@@ -99,6 +100,7 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
             snapshot, pretrained, benchmarks, config.contract, config.leakage, config.privacy,
             name_scratch_tokens(config.base_model), golden,
         )  # fmt: skip
+        labels = check_labels(data, snapshot, config.label_checks)
     representation = represent(data, config.representation)
     drift = measure_drift(data, find_reference(line, data), pretrained, config.drift)
     held_out = count_held_out(data, config.fairness, by_cluster=config.evaluation.by_cluster)
@@ -116,10 +118,11 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
 
         champion, anchor = find_champion(line, weights), find_anchor(line, weights)
         look = record_look(line, weights, name_held_out(data), config.policy)
-        scores = evaluate(
+        measured = evaluate(
             weights, data, champion, task_type, config.evaluation.of_test_rows, snapshot, anchor,
             look.fresh, config.splits.fresh,
         )  # fmt: skip
+        scores = find_label_errors(measured, labels, weights, data, task_type, config.label_checks)
         assessed = assess(scores, data, config.fairness)
         fairness = score_counterfactuals(
             assessed, scores, weights, data, task_type, config.counterfactuals, swaps

@@ -43,17 +43,20 @@ def check_data(config: Path, *, as_json: AsJson = False) -> int:
 def show_checked(settings: Settings, outcome: "Outcome[DataPage]", *, as_json: bool) -> int:
     """Fetch and show what a check of a line's data found; returns the exit code."""
     from infra.store import ObjectStore
-    from tasks.reporting.local_pages import fetch_data_page
+    from tasks.reporting.local_pages import fetch_data_page, fetch_label_suspects
 
-    page = outcome.result
-    path, aside = fetch_data_page(page, settings.home, ObjectStore(settings))
+    page, store = outcome.result, ObjectStore(settings)
+    path, aside = fetch_data_page(page, settings.home, store)
+    suspects = fetch_label_suspects(page, settings.home, store)
     if as_json:
-        files = {"file": str(path), "quarantine_file": str(aside) if aside else None}
+        named = {"file": path, "quarantine_file": aside, "label_suspects_file": suspects}
+        files = {name: str(one) if one else None for name, one in named.items()}
         console.show_json(asdict(page) | files | {"run_url": outcome.url})
         return 0
     _show_data(page)
     show_forecast(page.forecast)
-    for what, where in (("run", outcome.url), ("to mend", aside), ("report", path)):
+    places = {"run": outcome.url, "to mend": aside, "suspects": suspects, "report": path}
+    for what, where in places.items():
         if where:
             console.say(f"{what:<8} {where}")
     return 0
@@ -151,6 +154,11 @@ def _show_data(page: DataPage) -> None:
         console.say()
     for doubtful in page.doubtful_labels:
         console.say(doubtful.sentence, "bad")
+    if page.labels:
+        from tasks.reporting.label_checks import label_sentences
+
+        for sentence in label_sentences(page.labels):
+            console.say(sentence, "bad")
     console.say()
     if page.drift is not None:
         words = {"pass": "no drift shown", "fail": "drift", "undetermined": "undetermined"}

@@ -7,6 +7,7 @@ from typing import Final
 from infra.errors import DataError
 from infra.store import Artifact
 from tasks.records.identity import NOT_IDENTITY
+from tasks.records.label_checks import LabelChecks
 from tasks.records.power import PowerForecast
 from tasks.verdicts import Estimate, Verdict
 
@@ -520,6 +521,7 @@ class DataPage:
         doubtful_labels: rare ones that look like noise.
         by_source: of several sources, what each gave.
         forecast: what the line's gates can decide with the test rows; None where it was not asked.
+        labels: what is known of the labels; None where the contract is broken.
 
     """
 
@@ -539,3 +541,4 @@ class DataPage:
     doubtful_labels: tuple[DoubtfulLabel, ...] = ()
     by_source: tuple[SourceRows, ...] = ()
     forecast: PowerForecast | None = None
+    labels: LabelChecks | None = None

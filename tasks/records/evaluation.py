@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from infra.store import Artifact
+from tasks.records.label_checks import LabelChecks
 from tasks.records.recipe import Recipe
 from tasks.verdicts import Estimate, Verdict
 
@@ -145,6 +146,7 @@ class Scores:
             once, and stands under both names.
         recipe: several trainings of the recipe, whose numbers are recipe.*; None where there was
             the candidate alone.
+        label_checks: what is known of the labels; None where they were not looked at yet.
 
     """
 
@@ -161,3 +163,4 @@ class Scores:
     versions: tuple[ComparedVersion, ...] = ()
     anchor_version: int | None = None
     recipe: Recipe | None = None
+    label_checks: LabelChecks | None = None

@@ -50,6 +50,7 @@ _BEHIND: Final = {
     "fairness": ("scores", "data"),
     "counterfactual": ("weights", "data"),
     "staging": ("weights",),
+    "labels": ("data",),
 }
 
 

@@ -13,10 +13,12 @@ from tasks.records.data import (
     Snapshot,
     TermAssociation,
 )
+from tasks.records.label_checks import LabelChecks
 from tasks.reporting.charts import Bar, Tick, plain_bar, scale_of
 from tasks.reporting.funnel import FunnelStep, data_funnel
 from tasks.reporting.gates import SYMBOLS, Headline
 from tasks.reporting.histograms import HistogramPlot, histogram_plot
+from tasks.reporting.label_checks import LabelSection, label_section
 from tasks.reporting.number_format import (
     count,
     interval,
@@ -60,6 +62,7 @@ class DataEvidence:
     Attributes:
         representation: None where the contract is broken, since there are no clean rows then.
         drift: None there too, and where there is no champion.
+        labels: None there too.
 
     """
 
@@ -68,6 +71,7 @@ class DataEvidence:
     data: DataReport
     representation: Representation | None
     drift: Drift | None
+    labels: LabelChecks | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +148,7 @@ class DataSection:
     measures: tuple[str, ...]
     presence: list[GroupPresence]
     terms: TermTable
+    labels: LabelSection | None
 
 
 def data_headline(evidence: DataEvidence) -> Headline:
@@ -189,6 +194,7 @@ def build_data_section(evidence: DataEvidence) -> DataSection:
         measures=tuple(MEASURES.values()),
         presence=_presence(evidence.representation),
         terms=_terms(evidence.representation.terms if evidence.representation else ()),
+        labels=label_section(evidence.labels) if evidence.labels else None,
     )
 
 

@@ -55,7 +55,10 @@ class Evidence:
     @property
     def data_evidence(self) -> DataEvidence:
         """The records of the data alone."""
-        return DataEvidence(self.line, self.snapshot, self.data, self.representation, self.drift)
+        return DataEvidence(
+            self.line, self.snapshot, self.data, self.representation, self.drift,
+            self.scores.label_checks,
+        )  # fmt: skip
 
     def family(self, name: str) -> tuple[Estimate, ...]:
         """The estimates whose name starts with this part."""

@@ -29,3 +29,21 @@ def fetch_data_page(page: DataPage, home: Path, store: ObjectStore) -> tuple[Pat
         return report, store.get_file(page.quarantine, rows)
     rows.unlink(missing_ok=True)  # of an earlier check
     return report, None
+
+
+def fetch_label_suspects(page: DataPage, home: Path, store: ObjectStore) -> Path | None:
+    """Copy the rows whose labels look wrong to the folder ``reports`` of a home.
+
+    Returns:
+        The Parquet, which `assayline readmit` takes back corrected; None where there are none.
+
+    Raises:
+        StoreError: it is gone or changed, or the store is unreachable.
+        OSError: the folder cannot be written.
+
+    """
+    path = home.absolute() / "reports" / f"{page.line}-label-suspects.parquet"
+    if page.labels and page.labels.errors.suspects:
+        return store.get_file(page.labels.errors.suspects, path)
+    path.unlink(missing_ok=True)  # of an earlier check
+    return None

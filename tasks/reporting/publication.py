@@ -67,6 +67,7 @@ def publish_data_page(evidence: DataEvidence, *, store: ObjectStore) -> DataPage
         changes=snapshot.changes,
         doubtful_labels=data.doubtful_labels,
         by_source=snapshot.by_source,
+        labels=evidence.labels,
     )
 
 

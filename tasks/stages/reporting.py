@@ -6,6 +6,7 @@ from tasks.records.data import DataPage, DataReport, Drift, Representation, Snap
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
 from tasks.records.golden import GoldenScores
+from tasks.records.label_checks import LabelChecks
 from tasks.records.registry import Judgement, Report, Staged, Version
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.reporting.settings import CardSettings
@@ -51,13 +52,14 @@ def write_data_report(
     data: DataReport,
     representation: Representation,
     drift: Drift | None,
+    labels: LabelChecks | None = None,
 ) -> DataPage:
     """Write the report on a line's data alone, from its records."""
     from tasks.reporting.data_section import DataEvidence
     from tasks.reporting.publication import publish_data_page
     from tasks.stages.run_page import show_data
 
-    evidence = DataEvidence(line, snapshot, data, representation, drift)
+    evidence = DataEvidence(line, snapshot, data, representation, drift, labels)
     page = publish_data_page(evidence, store=open_store())
     show_data(evidence)
     return page

@@ -1,0 +1,1 @@
+"""Labels looked at before and after training: what predicts them too well, which look wrong."""
