@@ -29,6 +29,7 @@ from tasks.evaluation.fresh import Evaluated, FreshRows, measure_fresh
 from tasks.evaluation.held_out import read_rows
 from tasks.evaluation.intervals import levels
 from tasks.evaluation.settings import EvaluationSettings
+from tasks.evaluation.slice_calibration import estimates_of, measure_slice_calibration
 from tasks.evaluation.slice_results import measure_slices
 from tasks.records.data import DataReport, Snapshot
 from tasks.records.evaluation import Champion, ComparedVersion, Scores
@@ -113,6 +114,7 @@ def evaluate_weights(
     if is_champion(anchor, champion):
         gains, comparisons, versions = under_both_names(gains, comparisons, versions)
     by_slice, slices = measure_slices(features, shape, measured, units, settings)
+    calibrated = measure_slice_calibration(features, answers, units, settings)
     named = [("quality", one) for one in measured.measures]
     estimates = [*levels(named, units, settings.repeats, settings.seed), *gains]
     evaluated = Evaluated(test, answers, measured, comparators[1] if champion else None, estimates)
@@ -121,7 +123,7 @@ def evaluate_weights(
         artifact=write_scores(test, answers, measured, comparators, store),
         labels=data.labels,
         rows=test.num_rows,
-        estimates=(*estimates, *by_slice),
+        estimates=(*estimates, *by_slice, *estimates_of(calibrated)),
         confusion=measured.confusion,
         calibration=measured.calibration,
         champion_version=champion.version if champion else None,
@@ -130,6 +132,7 @@ def evaluate_weights(
         slices=slices,
         versions=tuple(versions),
         anchor_version=anchor.version if anchor else None,
+        calibration_by_slice=calibrated,
     )
 
 

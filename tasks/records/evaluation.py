@@ -123,6 +123,27 @@ class SliceResult:
 
 
 @dataclass(frozen=True)
+class SliceCalibration:
+    """How far a slice's claimed probabilities lie above what came true.
+
+    Attributes:
+        name: of the slice; empty for all test rows.
+        confidence: mean probability of the predicted class.
+        accuracy: share of its rows that are right.
+        overconfidence: confidence less accuracy; below 0 the model is underconfident.
+        family: slices that were measured, for which the reading is corrected (Bonferroni).
+
+    """
+
+    name: str
+    rows: int
+    confidence: float | None
+    accuracy: float | None
+    overconfidence: Estimate
+    family: int
+
+
+@dataclass(frozen=True)
 class Scores:
     """What the candidate, the baseline and the champion say of the held-out rows.
 
@@ -147,6 +168,7 @@ class Scores:
         recipe: several trainings of the recipe, whose numbers are recipe.*; None where there was
             the candidate alone.
         label_checks: what is known of the labels; None where they were not looked at yet.
+        calibration_by_slice: all test rows first; empty for a task type without classes.
 
     """
 
@@ -164,3 +186,4 @@ class Scores:
     anchor_version: int | None = None
     recipe: Recipe | None = None
     label_checks: LabelChecks | None = None
+    calibration_by_slice: tuple[SliceCalibration, ...] = ()

@@ -40,6 +40,7 @@ from tasks.reporting.quality import (
     rewritten_names,
 )
 from tasks.reporting.recipe import RECIPE_HEADS, RecipeRow, claimed_of, recipe_rows
+from tasks.reporting.slice_calibration import CalibrationRow, calibration_rows
 from tasks.reporting.slices import Slices, slices_of
 from tasks.reporting.tiles import Tile, key_tiles
 from tasks.verdicts import Verdict
@@ -85,6 +86,7 @@ class Page:
     rewritten: list[tuple[str, str]]
     calibration: Plane
     slices: Slices
+    slice_calibration: list[CalibrationRow]
     groups: list[GroupTable]
     other_fairness: list[EstimateTable]
     aucs: AucTable
@@ -125,6 +127,7 @@ def build_page(evidence: Evidence) -> Page:
         rewritten=rewritten_names(scores),
         calibration=calibration_plane(scores.calibration),
         slices=slices_of(scores),
+        slice_calibration=calibration_rows(scores.calibration_by_slice),
         groups=group_tables(fairness),
         other_fairness=other_estimates(fairness),
         aucs=auc_table(fairness),

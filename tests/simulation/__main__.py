@@ -19,10 +19,13 @@ from tests.simulation.looks_worlds import YEARS, Year, YearTally, run_years
 from tests.simulation.overlap_worlds import OVERLAP
 from tests.simulation.policy_worlds import POLICY
 from tests.simulation.quality_worlds import QUALITY
+from tests.simulation.rare_label_worlds import RARE_LABELS
 from tests.simulation.recipe_worlds import RECIPES
 from tests.simulation.scenarios import Tally, run
 
-SCENARIOS = (*QUALITY, *FAIRNESS, *OVERLAP, *RECIPES, *BEHAVIOUR, *POLICY)
+SCENARIOS = (
+    *QUALITY, *RARE_LABELS, *FAIRNESS, *OVERLAP, *RECIPES, *BEHAVIOUR, *POLICY,
+)  # fmt: skip
 MAX_FALSE_PASSES = 0.03
 TRIALS = 1_000
 TRIALS_OF_A_JOB = 100
