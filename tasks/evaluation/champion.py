@@ -14,10 +14,11 @@ from infra.registered_artifacts import check_files, check_weights, read_manifest
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
 from tasks.evaluation.comparison import Comparator
+from tasks.evaluation.examining import AskedExaminer
+from tasks.evaluation.settings import EvaluationSettings
 from tasks.records.evaluation import Champion
 from tasks.task_types.examiner import examiner_of
 from tasks.task_types.limits import TokenLimits
-from tasks.task_types.own_metrics import with_own_metrics
 from tasks.task_types.tokenizers import load_tokenizer, longest_text
 
 # What of a tokenizer's file decides which tokens a text has; the rest is padding and truncation.
@@ -34,7 +35,7 @@ class ScoringInputs:
         labels: the candidate's label set.
         limits: how long the candidate reads and writes.
         candidate: folder of the candidate.
-        own_metrics: names of metrics of other distributions.
+        settings: of the evaluation.
 
     """
 
@@ -43,7 +44,7 @@ class ScoringInputs:
     labels: Sequence[str]
     limits: TokenLimits
     candidate: Path
-    own_metrics: tuple[str, ...] = ()
+    settings: EvaluationSettings
 
 
 def fetch_champion(
@@ -116,8 +117,8 @@ def run_champion(
             return Comparator(comparator, reason=reason)
         length = longest_text(folder, load_tokenizer(folder))
         limits = replace(asked.limits, max_length=length)
-        examiner = examiner_of(asked.task_type, asked.labels, limits)
-        examiner = with_own_metrics(examiner, asked.own_metrics)
+        plain = examiner_of(asked.task_type, asked.labels, limits)
+        examiner = AskedExaminer(plain, asked.settings)
         answers = examiner.predict(folder, asked.rows)
         measured = examiner.measure(asked.rows, answers)
         same = vocabulary_digest(folder) == vocabulary_digest(asked.candidate)

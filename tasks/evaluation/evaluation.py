@@ -24,6 +24,7 @@ from tasks.evaluation.compared_versions import (
     under_both_names,
 )
 from tasks.evaluation.comparison import Comparator, compare
+from tasks.evaluation.examining import AskedExaminer
 from tasks.evaluation.features import read_sources, with_features
 from tasks.evaluation.fresh import Evaluated, FreshRows, measure_fresh
 from tasks.evaluation.held_out import read_rows
@@ -39,7 +40,7 @@ from tasks.resampling_units import units_of_table
 from tasks.task_types.examiner import Examiner, examiner_of
 from tasks.task_types.limits import TokenLimits
 from tasks.task_types.measures import Measured
-from tasks.task_types.own_metrics import add_own_metrics, with_own_metrics
+from tasks.task_types.own_metrics import add_own_metrics
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import CLUSTER
 
@@ -86,7 +87,7 @@ def evaluate_weights(
     """
     shape, limits = shape_of(task_type), TokenLimits.of(weights)
     plain = examiner_of(task_type, data.labels, limits, settings.seed)
-    examiner = with_own_metrics(plain, settings.own_metrics)
+    examiner = AskedExaminer(plain, settings)
     with tempfile.TemporaryDirectory(prefix="evaluate-") as name:
         work = Path(name)
         # Before the hours of scoring, which would be lost if MLflow were away after them.
@@ -96,10 +97,9 @@ def evaluate_weights(
         model = store.get_folder(weights.artifact, work / "candidate")
         answers = examiner.predict(model, test)
         measured = examiner.measure(test, answers)
-        own = settings.own_metrics
         baseline = _baseline(plain, read_rows(clean, "train", shape), test)
-        baseline = _with_own_metrics(baseline, own, plain, test)
-        asked = ScoringInputs(task_type, test, data.labels, limits, model, own)
+        baseline = _with_own_metrics(baseline, settings.own_metrics, plain, test)
+        asked = ScoringInputs(task_type, test, data.labels, limits, model, settings)
         told = [
             ask_version(each, asked, examiner, answers, data, clean, settings, store)
             for each in fetched

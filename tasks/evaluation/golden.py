@@ -13,6 +13,7 @@ from tasks.evaluation.behaviour import measure_behaviour
 from tasks.evaluation.champion import ScoringInputs, fetch_champion, run_champion
 from tasks.evaluation.comparison import Comparator
 from tasks.evaluation.evaluation import NO_CHAMPION, write_scores
+from tasks.evaluation.examining import AskedExaminer
 from tasks.evaluation.features import with_features
 from tasks.evaluation.held_out import read_rows
 from tasks.evaluation.intervals import draw, gain_of, levels
@@ -26,7 +27,6 @@ from tasks.resampling_units import Units, units_of_table
 from tasks.task_types.examiner import examiner_of
 from tasks.task_types.limits import TokenLimits
 from tasks.task_types.measures import Measured
-from tasks.task_types.own_metrics import with_own_metrics
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import CLUSTER, RowShape
 from tasks.verdicts import Estimate, undetermined
@@ -135,13 +135,12 @@ def _scored(
     settings: EvaluationSettings,
 ) -> _Scored:
     limits = TokenLimits.of(weights)
-    examiner = examiner_of(task_type, data.labels, limits, settings.seed)
-    examiner = with_own_metrics(examiner, settings.own_metrics)
+    plain = examiner_of(task_type, data.labels, limits, settings.seed)
+    examiner = AskedExaminer(plain, settings)
     answers = examiner.predict(models.candidate, rows)
     comparator = Comparator("champion", reason=NO_CHAMPION)
     if models.champion and models.fetched:
-        own = settings.own_metrics
-        asked = ScoringInputs(task_type, rows, data.labels, limits, models.candidate, own)
+        asked = ScoringInputs(task_type, rows, data.labels, limits, models.candidate, settings)
         comparator = run_champion(models.champion, asked, models.fetched)
     cluster = CLUSTER if settings.by_cluster else None
     units = units_of_table(rows, cluster=cluster, seed=settings.seed)

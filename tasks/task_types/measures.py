@@ -63,6 +63,7 @@ class Measure:
         greater_is_better: whether a gain is a higher value.
         by_token: whether it counts tokens, so that it compares models of one tokenizer only.
         least_rows: with fewer, there is no interval.
+        rarest: of an average over labels, the label of fewest rows and how many it has.
 
     """
 
@@ -79,6 +80,7 @@ class Measure:
     greater_is_better: bool = True
     by_token: bool = False
     least_rows: int = 0
+    rarest: tuple[str, int] | None = None
 
     @property
     def value(self) -> float:

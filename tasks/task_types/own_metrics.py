@@ -15,8 +15,6 @@ from infra.errors import SettingsError
 from tasks.task_types.metrics import Better, Metric, metrics_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pyarrow as pa
 
     from tasks.resampling import Floats
@@ -120,33 +118,6 @@ def add_own_metrics(
         measures=(*measured.measures, *own),
         leading=(*measured.leading, *(one.name for one in own)),
     )
-
-
-@dataclass(frozen=True)
-class _WithOwnMetrics:
-    """An examiner that measures metrics of other distributions behind its own."""
-
-    examiner: "Examiner"
-    names: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        return self.examiner.name
-
-    def predict(self, folder: "Path", rows: "pa.Table") -> "pa.Table":
-        return self.examiner.predict(folder, rows)
-
-    def measure(self, rows: "pa.Table", answers: "pa.Table", /) -> "Measured":
-        found = self.examiner.measure(rows, answers)
-        return add_own_metrics(found, self.names, self.examiner, rows, answers)
-
-    def baseline(self, train: "pa.Table", test: "pa.Table") -> "pa.Table | str":
-        return self.examiner.baseline(train, test)
-
-
-def with_own_metrics(examiner: "Examiner", names: tuple[str, ...]) -> "Examiner":
-    """An examiner whose `measure` has these metrics of other distributions, too."""
-    return _WithOwnMetrics(examiner, names) if names else examiner
 
 
 def _measure(name: str, own: OwnMetric, rows: "pa.Table", answers: "pa.Table") -> "Measure":

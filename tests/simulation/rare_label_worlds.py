@@ -2,7 +2,10 @@
 
 import numpy as np
 
+from tasks.evaluation.label_rows import with_enough_label_rows
+from tasks.evaluation.settings import EvaluationSettings
 from tasks.task_types.labels.confusion import label_measures, overall_measures
+from tasks.task_types.measures import Measured
 from tasks.verdicts import Estimate
 from tests.simulation.quality_worlds import quality, rows_one_by_one
 from tests.simulation.scenarios import Random, Scenario
@@ -10,6 +13,8 @@ from tests.simulation.scenarios import Random, Scenario
 OVERALL = ("macro_f1", "macro_precision", "balanced_accuracy")
 # Chance that a row of a frequent label is told rightly.
 RIGHT = 0.95
+# Test rows of a label that a run asks for.
+LEAST = EvaluationSettings().min_label_rows
 
 
 def rare_labels(rare: int, frequent: int, rows_each: float, right: float, rows: int) -> Scenario:
@@ -37,12 +42,14 @@ def rare_labels(rare: int, frequent: int, rows_each: float, right: float, rows: 
         cell = random.choice(size * size, rows, p=chances.ravel())
         truth, predicted = np.divmod(cell.astype(np.int64), size)
         wanted = {*OVERALL, "recall.label 0", "precision.label 0", "f1.label 0"}
-        measured = [
+        found = [
             *overall_measures(truth, predicted, names),
             *label_measures(truth, predicted, names),
         ]
-        chosen = [one for one in measured if one.name in wanted]
-        return quality(chosen, rows_one_by_one(rows))
+        chosen = [one for one in found if one.name in wanted]
+        measured = Measured(tuple(chosen), np.zeros(rows), ())
+        kept = with_enough_label_rows(measured, LEAST).measures
+        return quality(kept, rows_one_by_one(rows))
 
     hits, true, called = np.diag(chances), chances.sum(axis=1), chances.sum(axis=0)
     f1 = 2 * hits / (true + called)

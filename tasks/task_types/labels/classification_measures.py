@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from tasks.task_types.labels.confusion import (
     confusion_matrix,
     label_measures,
     overall_measures,
+    rarest_label,
     why_no_macro,
 )
 from tasks.task_types.labels.model_labels import model_labels
@@ -104,7 +106,10 @@ def measure_classes(rows: "pa.Table", answers: "pa.Table", labels: Sequence[str]
         confidence, correct = scores.max(axis=1), scores.argmax(axis=1) == truth
         calibration = calibration_table(confidence, correct, equal_width_bins(confidence, BINS))
         measures += [
-            *ranking_measures(truth, scores, why_no_macro(matrix, labels)),
+            *(
+                replace(one, rarest=rarest_label(labels, matrix.sum(axis=1)))
+                for one in ranking_measures(truth, scores, why_no_macro(matrix, labels))
+            ),
             *probability_measures(truth, scores),
         ]
     return Measured(

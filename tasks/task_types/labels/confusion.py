@@ -1,7 +1,7 @@
 """Metrics of single labels that follow from counts of true and predicted ones."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -56,6 +56,7 @@ def matthews(sums: LabelSums) -> Floats:
 
 
 Metric = Callable[[LabelSums], Floats]
+_MEANS_OF_LABELS = frozenset({macro_f1, macro_precision, macro_recall})
 
 
 def confusion_matrix(truth: Ints, predicted: Ints, size: int) -> Ints:
@@ -91,7 +92,8 @@ def overall_measures(truth: Ints, predicted: Ints, labels: Sequence[str]) -> lis
         ("matthews_correlation", matthews, one_sided),
     ]
     sums, masses = _sums_by_label(truth, predicted, size), masses_of_labels(matrix.sum(axis=1))
-    return [
+    rarest = rarest_label(labels, matrix.sum(axis=1))
+    made = [
         of_sums(
             name,
             Sums(sums, _pseudo_rows(size), _value_of(metric)),
@@ -102,6 +104,10 @@ def overall_measures(truth: Ints, predicted: Ints, labels: Sequence[str]) -> lis
             closed_form=share if metric is accuracy else (),
         )
         for name, metric, reason in table
+    ]
+    return [
+        replace(one, rarest=rarest) if metric in _MEANS_OF_LABELS else one
+        for one, (_, metric, _) in zip(made, table, strict=True)
     ]
 
 
@@ -132,6 +138,12 @@ def why_no_macro(matrix: Ints, labels: Sequence[str], *, of_predicted: bool = Fa
     if of_predicted and (missing := _named(labels, matrix.sum(axis=0))):
         return f"no test row is predicted as {missing}, so its precision is not defined"
     return ""
+
+
+def rarest_label(labels: Sequence[str], rows: Ints) -> tuple[str, int]:
+    """The label of fewest rows, (L,), and how many it has."""
+    place = int(rows.argmin())
+    return labels[place], int(rows[place])
 
 
 def _named(labels: Sequence[str], counts: Ints) -> str:

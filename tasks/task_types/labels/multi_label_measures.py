@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.resampling import Floats, Ints, exact_ladder
-from tasks.task_types.labels.confusion import masses_of_labels
+from tasks.task_types.labels.confusion import masses_of_labels, rarest_label
 from tasks.task_types.measures import Measure, Measured, Sums, mean_of, of_sums, ratio_of_sums
 
 Flags = NDArray[np.bool_]
@@ -149,17 +149,19 @@ def _macro_measures(counts: Floats, labels: Sequence[str]) -> list[Measure]:
     def value_of(metric: Callable[[Floats], Floats]) -> Callable[[Floats], Floats]:
         return lambda sums: np.asarray(metric(sums.reshape(-1, 3, size)).mean(axis=-1))
 
-    return [
+    true = counts[:, 2].sum(axis=0).astype(np.int64)
+    made = [
         of_sums(
             f"macro_{name}",
             Sums(by_unit, np.concatenate(pseudo).reshape(2 * size, -1), value_of(metric)),
             rows,
-            pseudo_masses=masses_of_labels(counts[:, 2].sum(axis=0).astype(np.int64)),
+            pseudo_masses=masses_of_labels(true),
             reason=_why_no_mean(counts, labels, of_predicted=name == "precision"),
             alike=np.unique(flat, axis=0, return_inverse=True)[1].reshape(-1),
         )
         for name, metric in _METRICS.items()
     ]
+    return [replace(one, rarest=rarest_label(labels, true)) for one in made]
 
 
 def _why_no_mean(counts: Floats, labels: Sequence[str], *, of_predicted: bool) -> str:

@@ -17,6 +17,7 @@ from infra.errors import DataError
 from tasks.evaluation.champion import ScoringInputs, run_champion, vocabulary_digest
 from tasks.evaluation.features import token_counts, with_features
 from tasks.evaluation.held_out import read_rows
+from tasks.evaluation.settings import EvaluationSettings
 from tasks.records.evaluation import Champion
 from tasks.task_types.examiner import examiner_of
 from tasks.task_types.labels.bag_of_words import bag_of_words
@@ -28,6 +29,7 @@ from tasks.task_types.unspaced import unspaced_share
 
 SHAPE = shape_of("classification")
 CHAMPION = Champion("news", 7, "0" * 64)
+SETTINGS = EvaluationSettings()
 LABELS = ("a", "b")
 
 
@@ -116,7 +118,7 @@ def pair(tiny_model: Path, tmp_path: Path) -> Pair:
     ).save_pretrained(folder)
     AutoTokenizer.from_pretrained(tiny_model).save_pretrained(folder)
     rows = rows_of(["he said", "a good film", "shares fell", "he said"], "abab")
-    asked = ScoringInputs("classification", rows, LABELS, TokenLimits(16), folder)
+    asked = ScoringInputs("classification", rows, LABELS, TokenLimits(16), folder, SETTINGS)
     return Pair(asked, Path(shutil.copytree(folder, tmp_path / "champion")))
 
 
