@@ -12,7 +12,9 @@ import numpy as np
 
 from flows.config import load_config
 from tasks.fairness.classes import class_estimates
+from tasks.fairness.gaps import gap_estimates
 from tasks.fairness.predictions import ClassAnswers
+from tasks.fairness.rates import collapse_outcomes, with_groups
 from tasks.fairness.settings import FairnessSettings
 from tasks.protected_groups.exclusive_cells import exclusive_cells
 from tasks.protected_groups.memberships import Membership
@@ -72,7 +74,16 @@ def women_alone(name: str, sizes: Sequence[int], right: float) -> Scenario:
         "fairness.gender_exclusive.worst_group_accuracy": right,
         "fairness.gender_exclusive.accuracy_ratio": right / ELSEWHERE,
     }
-    return Scenario(name, truths, lambda random: assessed(random, sizes, right))
+
+    def drawn(random: Random) -> list[Estimate]:
+        said, cells = answers(random, sizes, right), exclusive_cells(gender(sizes))
+        outcomes = collapse_outcomes(
+            cells.groups, cells.rows, said.truth, said.predicted, len(LABELS)
+        )
+        compared = with_groups(outcomes, cells.compared)
+        return gap_estimates(cells.attribute, compared, LABELS, ASSESSED, metrics=("accuracy",))
+
+    return Scenario(name, truths, drawn)
 
 
 def verdicts(
@@ -89,6 +100,7 @@ def verdicts(
 
 
 OVERLAP = (
+    women_alone("women alone 0.75 of 41 rows", BBC_NEWS, 0.75),
     women_alone("women alone 0.80 of 41 rows", BBC_NEWS, 0.80),
     women_alone("women alone 0.70 of 41 rows", BBC_NEWS, 0.70),
     women_alone("women alone as all, 41 rows", BBC_NEWS, ELSEWHERE),
