@@ -14,7 +14,8 @@ from tasks.resampling import (
     generator,
     resample,
 )
-from tasks.verdicts import Estimate
+from tasks.resampling_units import MIN_CLUSTERS
+from tasks.verdicts import Estimate, undetermined
 
 SEED = 0
 # In each of the four cells: Jeffreys' prior of a multinomial. In simulation its intervals held the
@@ -29,14 +30,15 @@ def strongest_associations(
     *,
     min_rows: int,
     shown: int,
+    by_unit: Ints | None = None,
 ) -> tuple[tuple[TermAssociation, ...], int]:
     """The terms that stand with a label oftener than chance has it, most surely first.
 
     Sorted by the lower end of the 95% interval, so that a word of ten rows does not come before
     one of a thousand by luck. The ends are each association's own: of m that were looked at, about
     2.5% of m lie wholly above 0 by chance alone. To say that a given one of them is real, take the
-    wider interval of its ladder for m (Holm, Bonferroni), and read the texts. Rows of one author
-    are not independent, and intervals are then too narrow.
+    wider interval of its ladder for m (Holm, Bonferroni), and read the texts. Where rows have
+    clusters, the intervals are those of as many independent rows as the clusters are worth.
 
     Args:
         terms: counts of each term.
@@ -44,6 +46,8 @@ def strongest_associations(
         labels: L names.
         min_rows: rows below which a term is not told.
         shown: terms told for each label.
+        by_unit: rows by unit of clusters and label, all rows last, (U, L + 1); None without
+            clusters.
 
     Returns:
         The associations, and how many were looked at.
@@ -54,7 +58,7 @@ def strongest_associations(
     told: list[TermAssociation] = []
     for place, label in enumerate(labels):
         of_label = [
-            _associate(count, place, label, int(with_label[place]), rows)
+            _associate(count, place, label, int(with_label[place]), rows, by_unit)
             for count in frequent
             if count.with_label[place] * rows > count.rows * with_label[place]
         ]
@@ -62,7 +66,7 @@ def strongest_associations(
     return tuple(sorted(told, key=_order)), len(frequent) * len(labels)
 
 
-def mutual_information(name: str, table: Ints) -> Estimate:
+def mutual_information(name: str, table: Ints, design_effect: float = 1.0) -> Estimate:
     """Pointwise mutual information of a term and a label, in bits, with its intervals.
 
     PMI = log2(p(term, label) / (p(term) p(label))), Church and Hanks 1990, "Word association
@@ -72,30 +76,67 @@ def mutual_information(name: str, table: Ints) -> Estimate:
     Args:
         name: of the estimate.
         table: rows with [both, the term alone, the label alone, neither].
+        design_effect: how many rows in clusters tell as much as one independent row.
 
     """
-    masses = table.astype(np.float64)
+    masses = table.astype(np.float64) / design_effect
     draws = resample(masses + PSEUDO_ROWS, _pmi, MIN_REPEATS, generator(SEED, name))
     with np.errstate(divide="ignore", invalid="ignore"):
-        value = float(_pmi(masses[None])[0])
+        value = float(_pmi(table.astype(np.float64)[None])[0])
     return estimate_from_draws(name, value, draws, int(table.sum()))
 
 
+def design_effect(table: Ints, by_unit: Ints) -> float:
+    """Variance of the PMI by cluster over that by row, at least 1 (Rao and Scott 1981).
+
+    Both are those of the linearised PMI, to which a row adds 1 / p of each set that it is in, with
+    the signs of the formula (doi:10.1080/01621459.1981.10477633 for counts divided by it).
+
+    Args:
+        table: rows with [both, the term alone, the label alone, neither].
+        by_unit: rows of each unit with both, with the term, with the label, and at all, (U, 4).
+
+    """
+    both, term, label, _ = table
+    size = table.sum()
+    shares = np.array([both, both + term, both + label]) / size
+    weights = np.array([1, -1, -1, 1]) / np.append(shares, 1)
+    sets = np.array([[1, 1, 1, 1], [0, 1, 0, 1], [0, 0, 1, 1], [0, 0, 0, 1]])
+    by_row = float(table @ (sets @ weights) ** 2)
+    held = by_unit[by_unit[:, -1] > 0]
+    by_cluster = float(((held @ weights) ** 2).sum()) * len(held) / max(1, len(held) - 1)
+    return max(1.0, by_cluster / by_row) if by_row > 0 else 1.0
+
+
 def _associate(
-    count: TermCount, place: int, label: str, with_label: int, rows: int
+    count: TermCount, place: int, label: str, with_label: int, rows: int, by_unit: Ints | None
 ) -> TermAssociation:
     both = int(count.with_label[place])
     term_alone, label_alone = count.rows - both, with_label - both
     table = np.array([both, term_alone, label_alone, rows - both - term_alone - label_alone])
     name = f"representation.{count.attribute}.{count.term.term}.{label}"
+    association = None
+    effect = 1.0
+    if count.by_unit is not None and by_unit is not None:
+        own = count.by_unit[:, [place, by_unit.shape[1] - 1]].toarray()
+        effect = design_effect(table, np.concatenate([own, by_unit[:, [place, -1]]], axis=1))
+        reason = few_clusters(count.term.term, int((own[:, 1] > 0).sum()))
+        association = undetermined(name, rows, reason) if reason else None
     return TermAssociation(
         attribute=count.attribute,
         term=count.term.term,
         label=label,
         rows=count.rows,
         with_label=both,
-        association=mutual_information(name, table),
+        association=association or mutual_information(name, table, effect),
     )
+
+
+def few_clusters(term: str, clusters: int) -> str:
+    """Why rows of so few clusters tell nothing of a term; empty where they are enough."""
+    if clusters >= MIN_CLUSTERS:
+        return ""
+    return f"{term} stands in rows of {clusters} clusters, and at least {MIN_CLUSTERS} are needed"
 
 
 def _pmi(weights: Floats) -> Floats:

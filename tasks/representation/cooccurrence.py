@@ -1,5 +1,6 @@
 """A second look through the clean rows: how often groups, terms and labels stand together."""
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from tasks.protected_groups.memberships import groups_by_row
 from tasks.protected_groups.mentions import Term, TermFinder
 from tasks.representation.profile import DataProfile, batches_of, label_column
 from tasks.resampling import Ints
-from tasks.task_types.rows import texts_of
+from tasks.resampling_units import MAX_UNITS
+from tasks.task_types.rows import CLUSTER, texts_of
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,19 @@ class Facet:
 
 @dataclass(frozen=True)
 class TermCount:
-    """A term of an attribute's list: rows with it and, by label, rows with both."""
+    """A term of an attribute's list: rows with it and, by label, rows with both.
+
+    Attributes:
+        by_unit: rows with both by unit of clusters and label, and rows with the term last, shape
+            (U, L + 1); None where no row has a cluster.
+
+    """
 
     attribute: str
     term: Term
     rows: int
     with_label: Ints
+    by_unit: "sparse.csr_array | None" = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,8 @@ class Counts:
         stated: by group column and group; a row may be of several groups.
         stating: by group column, the rows that state any group.
         mentioned: by identity attribute and group; a row may be of several groups.
+        by_unit: rows by unit of clusters and label, and all rows last, shape (U, L + 1); None where
+            no row has a cluster.
 
     """
 
@@ -64,6 +75,7 @@ class Counts:
     stating: dict[str, Facet]
     mentioned: dict[str, dict[str, Facet]]
     terms: tuple[TermCount, ...]
+    by_unit: Ints | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +127,9 @@ class _Counter:
         self._stating = {
             column: np.zeros((self._strata, width), np.int64) for column in survey.columns
         }
+        self._seen, self._has_clusters = 0, False
+        self._by_unit = np.zeros((MAX_UNITS, width), np.int64)
+        self._terms_by_unit = _empty(len(self._terms) * MAX_UNITS, width)
 
     def add(self, rows: pa.Table) -> None:
         texts = texts_of(self._survey.shape, rows)
@@ -132,6 +147,12 @@ class _Counter:
             self._stating[column] += _tally(stating, strata[stating], self._strata, labels)
         terms = self._terms_of(texts)
         self._by_term += _tally(terms.rows, terms.codes, len(self._terms), labels)
+        if self._survey.clustered:
+            units = self._units_of(rows[CLUSTER].to_pylist())
+            self._by_unit += _tally(everyone, units, MAX_UNITS, labels)
+            codes = terms.codes * MAX_UNITS + units[terms.rows]
+            having = _Pairs(terms.rows, codes).matrix(rows.num_rows, len(self._terms) * MAX_UNITS)
+            self._terms_by_unit = self._terms_by_unit + (having.T @ labels).tocsr()
         size = len(self._mentioned)
         mentioned = _Pairs.distinct(terms.rows, self._group_of[terms.codes], size)
         self._by_mention += self._by_stratum(mentioned, size, strata, labels)
@@ -150,9 +171,33 @@ class _Counter:
             stating={column: _facet(counts) for column, counts in self._stating.items()},
             mentioned=mentioned,
             terms=tuple(
-                TermCount(attribute, term, int(counts[-1]), counts[:-1])
-                for (attribute, term), counts in zip(self._terms, self._by_term, strict=True)
+                TermCount(attribute, term, int(counts[-1]), counts[:-1], self._unit_counts(place))
+                for place, ((attribute, term), counts) in enumerate(
+                    zip(self._terms, self._by_term, strict=True)
+                )
             ),
+            by_unit=self._by_unit if self._has_clusters else None,
+        )
+
+    def _unit_counts(self, place: int) -> "sparse.csr_array | None":
+        if not self._has_clusters:
+            return None
+        return self._terms_by_unit[place * MAX_UNITS : (place + 1) * MAX_UNITS]
+
+    def _units_of(self, clusters: list[str | None]) -> Ints:
+        """A unit for each row, (N,): clusters by the hash of their name, other rows in turn.
+
+        Clusters that share a unit are independent, and leave the variance between units what it is
+        between clusters; so what is held does not grow with them.
+        """
+        first, self._seen = self._seen, self._seen + len(clusters)
+        self._has_clusters |= any(cluster is not None for cluster in clusters)
+        return np.array(
+            [
+                (first + row if cluster is None else zlib.crc32(cluster.encode())) % MAX_UNITS
+                for row, cluster in enumerate(clusters)
+            ],
+            dtype=np.int64,
         )
 
     def _facets(self, counts: Ints) -> list[Facet]:
@@ -209,6 +254,10 @@ class _Counter:
         ]
         pairs = np.array(found, dtype=np.int64).reshape(-1, 2)
         return _Pairs(pairs[:, 0], pairs[:, 1])
+
+
+def _empty(rows: int, columns: int) -> "sparse.csr_array":
+    return sparse.csr_array((rows, columns), dtype=np.int64)
 
 
 def _tally(rows: Ints, codes: Ints, size: int, labels: "sparse.csr_array") -> Ints:

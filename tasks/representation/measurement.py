@@ -52,6 +52,7 @@ def represent_rows(
         survey.labels,
         min_rows=settings.min_term_rows,
         shown=settings.terms_shown,
+        by_unit=counts.by_unit,
     )
     return Representation(
         label_imbalance=label_imbalance(counts.everyone, survey),

@@ -20,7 +20,7 @@ from tasks.records.data import DataReport
 from tasks.representation.settings import RepresentationSettings
 from tasks.resampling import Floats
 from tasks.task_types.row_shapes import shape_of
-from tasks.task_types.rows import Column, RowShape, texts_of
+from tasks.task_types.rows import CLUSTER, Column, RowShape, texts_of
 
 BATCH_ROWS: Final = 4_096
 # Beyond these a column holds names or numbers of its own, not groups, and a page no one reads.
@@ -43,6 +43,7 @@ class DataProfile:
         edges: a text of at most edges[i] characters lies in quartile i, a longer one in the last.
         strata: values of ``conditional_on``; empty where quartiles of length stand for them.
         conditional_on: what the strata are, in words.
+        clustered: whether the clean rows have a column of clusters.
 
     """
 
@@ -56,11 +57,12 @@ class DataProfile:
     strata: tuple[str, ...]
     conditional_on: str
     notes: tuple[str, ...]
+    clustered: bool = False
 
     @property
     def names(self) -> list[str]:
         """Columns of the clean rows that are read."""
-        return names_of(self.shape, self.columns)
+        return names_of(self.shape, [*self.columns, *([CLUSTER] if self.clustered else [])])
 
 
 def names_of(shape: RowShape, extra: Iterable[str]) -> list[str]:
@@ -113,6 +115,7 @@ def survey_rows(clean: Path, data: DataReport, settings: RepresentationSettings)
         strata=() if condition is None else tuple(sorted(seen.groups[condition])),
         conditional_on=condition or TEXT_LENGTH,
         notes=(*notes, *more),
+        clustered=CLUSTER in pq.read_schema(clean).names,
     )
 
 

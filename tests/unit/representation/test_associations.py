@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 from sklearn.metrics import mutual_info_score
 
 from tasks.protected_groups.mentions import Term
-from tasks.representation.associations import mutual_information, strongest_associations
+from tasks.representation.associations import (
+    design_effect,
+    mutual_information,
+    strongest_associations,
+)
 from tasks.representation.cooccurrence import Facet, TermCount
 from tasks.verdicts import MAX_FAMILY
 
@@ -127,3 +131,56 @@ def test_the_number_of_pairs_that_were_looked_at_is_told() -> None:
     everyone = Facet(np.array([100]), np.array([[50, 50]]))
     terms = [term_count("a", [9, 3]), term_count("b", [4, 1])]
     assert strongest_associations(terms, everyone, LABELS, min_rows=10, shown=5)[1] == 2
+
+
+def clustered_table(seed: int, clusters: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Authors who use the word, and whose texts bear the label, more or less often than others."""
+    random = np.random.default_rng(seed)
+    author = np.repeat(np.arange(clusters), rows)
+    term = random.random(len(author)) < random.beta(1, 2, clusters)[author]
+    label = random.random(len(author)) < random.beta(1, 1, clusters)[author]
+    by_unit = np.stack(
+        [np.bincount(author, held, clusters) for held in (term & label, term, label, author >= 0)],
+        axis=1,
+    ).astype(np.int64)
+    both, of_term, of_label, every = by_unit.sum(axis=0)
+    return table(both, of_term - both, of_label - both, every - of_term - of_label + both), by_unit
+
+
+def test_authors_who_repeat_themselves_are_worth_one_row_each() -> None:
+    cells = table(20, 30, 60, 90)
+    sets = np.array([[1, 1, 1, 1], [0, 1, 0, 1], [0, 0, 1, 1], [0, 0, 0, 1]])
+    by_unit = np.repeat(sets, cells, axis=0) * 6  # each row is an author's, six times
+    assert design_effect(cells * 6, by_unit) == pytest.approx(6 * 200 / 199)
+    assert design_effect(cells, by_unit // 6) == pytest.approx(200 / 199)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_design_effect_is_that_of_drawn_clusters(seed: int) -> None:
+    """Brute force: how much the PMI varies when whole clusters are drawn, and when rows are."""
+    cells, by_unit = clustered_table(seed, 60, 10)
+    random = np.random.default_rng(9)
+
+    def spread(draws: np.ndarray) -> float:
+        both, term, label, every = draws.T
+        return float(np.var(np.log2(both * every / (term * label))))
+
+    by_cluster = random.multinomial(60, [1 / 60] * 60, 20_000) @ by_unit
+    one_by_one = random.multinomial(600, cells / 600, 20_000)
+    both, term, label, _ = one_by_one.T
+    by_row = np.stack([both, both + term, both + label, np.full(20_000, 600)], axis=1)
+    expected = spread(by_cluster) * 60 / 59 / spread(by_row)
+    assert expected > 1.5
+    assert design_effect(cells, by_unit) == pytest.approx(expected, rel=0.15)
+
+
+def test_intervals_of_authors_hold_no_association_where_there_is_none() -> None:
+    """The word and the label are independent: an interval above 0 is an error."""
+    by_cluster = by_row = 0
+    for seed in range(150):
+        cells, by_unit = clustered_table(seed, 40, 30)
+        effect = design_effect(cells, by_unit)
+        by_cluster += mutual_information(str(seed), cells, effect).low > 0
+        by_row += mutual_information(str(seed), cells).low > 0
+    assert by_row > 12
+    assert by_cluster <= 9

@@ -20,7 +20,7 @@ from tasks.representation.measurement import represent_rows
 from tasks.representation.settings import RepresentationSettings
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import arrow_type
-from tasks.verdicts import Verdict
+from tasks.verdicts import Estimate, Verdict
 
 Rows = list[dict[str, object]]
 NO_LEAKS = Leakage(0, 0, 0, 0, 0, {}, 0, 0.8, 13, ())
@@ -377,3 +377,33 @@ def test_clean_rows_without_their_group_column_are_refused(store: ObjectStore) -
     lacking = DataReport(**{**vars(data), "group_columns": ("region",)})
     with pytest.raises(DataError, match=r"no group column \['region'\]"):
         represent(store, lacking)
+
+
+def test_words_of_one_author_count_as_the_clusters_they_come_from(store: ObjectStore) -> None:
+    """Rows that stand there five times say as much as once, where they are one author's."""
+    random.seed(4)
+    once = [
+        {"text": f"{random.choice(['she', 'he', 'it'])} came {k}", "label": "good", "cluster": None}
+        for k in range(300)
+    ]
+    for row in once:
+        if random.random() < (0.3 if str(row["text"]).startswith("she") else 0.7):
+            row["label"] = "bad"
+    again = [row | {"cluster": f"author {k}"} for k, row in enumerate(once) for _ in range(5)]
+    few = [row | {"cluster": f"author {k % 7}"} for k, row in enumerate(once)]
+    by_row, told, blind, untold = (
+        terms_of(represent(store, report(store, rows, groups=groups)))
+        for rows, groups in (
+            (once, ()), (again, ("cluster",)), (again, ()), (few, ("cluster",)),
+        )
+    )  # fmt: skip
+    pair = ("she", "good")
+    widths = [found[pair].high - found[pair].low for found in (by_row, told, blind)]
+    assert told[pair].value == pytest.approx(by_row[pair].value)
+    assert widths[1] == pytest.approx(widths[0], rel=0.05)
+    assert widths[2] < 0.6 * widths[0]
+    assert untold[pair].reason == "she stands in rows of 7 clusters, and at least 10 are needed"
+
+
+def terms_of(found: Representation) -> dict[tuple[str, str], Estimate]:
+    return {(one.term, one.label): one.association for one in found.terms}
