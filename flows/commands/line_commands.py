@@ -15,12 +15,14 @@ from flows.commands.power_tables import show_forecast, show_power
 from infra.errors import PromotionError
 from infra.settings import Settings, load_settings
 from infra.store import Artifact
+from tasks.records.looks import Look
 from tasks.records.registry import Decision, LedgerEntry, Reconciliation
 from tasks.records.training import TrainingPlan
 
 if TYPE_CHECKING:
     from flows.commands.runs import Outcome
     from infra.tracking import Tracking
+    from tasks.registry.looks import KnownLook
     from tasks.stages.reasons import StageReason
 
 EXIT_ERROR = 1
@@ -263,34 +265,49 @@ def parse_moment(text: str) -> datetime:
 
 def _show_looks(settings: Settings, line: str, *, as_json: bool) -> int:
     from infra.store import ObjectStore
-    from tasks.registry.looks import read_looks
+    from tasks.registry.looks import next_since_pass, read_looks
     from tasks.reporting.number_format import percent
     from tasks.verdicts import ALPHA, look_share
 
-    known = read_looks(line, store=ObjectStore(settings), tracking=_registry(settings))
+    store, tracking = ObjectStore(settings), _registry(settings)
+    known = read_looks(line, store=store, tracking=tracking)
     if as_json:
         console.show_json([asdict(one) for one in known])
         return 0
     if not known:
         console.say(f"no candidate of {line} was evaluated yet")
         return 0
-    rows = [
-        (
-            str(one.number), look.at[:19].replace("T", " "), look.weights_sha256[:12],
-            f"{look.held_out.rows:,}", f"{look.fresh.rows:,}", str(look.since_pass),
-            percent(1 - ALPHA / look_share(look.since_pass)),
-            ", ".join(one.verdicts) or "not judged",
-        )
-        for one in known
-        if (look := one.look)
-    ]  # fmt: skip
     console.show_table(
-        ("look", "when", "weights", "rows", "fresh", "since a pass", "confidence", "verdict"), rows
+        ("look", "when", "weights", "rows", "fresh", "since a pass", "confidence", "verdict"),
+        [_look_cells(one, one.look) for one in known if one.look],
     )
+    if newest := known[-1].look:
+        since = next_since_pass(line, newest.held_out, store=store, tracking=tracking)
+        confidence = percent(1 - ALPHA / look_share(since))
+        console.say(
+            f"the next candidate on the rows of look {newest.number} is judged at {confidence} "
+            f"(look {since} since a pass), unless policy.looks.spending is none"
+        )
     if lost := [str(one.number) for one in known if one.look is None]:
         told = f"of {', '.join(lost)} the record is missing or was changed"
         console.say(f"{told}: each counts as a look at every row", "bad")
     return 0
+
+
+def _look_cells(known: "KnownLook", look: Look) -> tuple[str, ...]:
+    from tasks.reporting.number_format import percent
+    from tasks.verdicts import ALPHA, look_share
+
+    return (
+        str(look.number),
+        look.at[:19].replace("T", " "),
+        look.weights_sha256[:12],
+        f"{look.held_out.rows:,}",
+        f"{look.fresh.rows:,}",
+        str(look.since_pass),
+        percent(1 - ALPHA / look_share(look.since_pass)),
+        ", ".join(known.verdicts) or "not judged",
+    )
 
 
 def _show_production_at(line: str, at: datetime, version: int | None, *, as_json: bool) -> None:

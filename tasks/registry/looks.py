@@ -88,6 +88,17 @@ def read_looks(line: str, *, store: ObjectStore, tracking: Tracking) -> tuple[Kn
     )
 
 
+def next_since_pass(line: str, held_out: HeldOut, *, store: ObjectStore, tracking: Tracking) -> int:
+    """Which look since a pass the next candidate's at these rows is; see `verdicts.look_share`.
+
+    Raises:
+        StoreError, TrackingError: as `read_looks`; also where the names of the rows are lost.
+
+    """
+    known = read_looks(line, store=store, tracking=tracking)
+    return _position(_named_rows(held_out, store), known, store)[1]
+
+
 def record_look(
     line: str,
     weights_sha256: str,
@@ -120,12 +131,7 @@ def record_look(
 
     """
     asked = tuple(f"{gate.metric} {gate.rule}" for gate in gates)
-    mine = _Rows(store).of(held_out)
-    if mine is None:
-        raise StoreError(
-            f"{held_out.hashes.uri} is missing or was changed, which names the held-out rows; "
-            "restore it from a backup, or run every stage anew (`assayline run CONFIG --refresh`)"
-        )
+    mine = _named_rows(held_out, store)
     while True:
         known = read_looks(line, store=store, tracking=tracking)
         for one in known:
@@ -166,6 +172,16 @@ class _Rows:
             except (MissingObjectError, ValueError):
                 self._found[uri] = None
         return self._found[uri]
+
+
+def _named_rows(held_out: HeldOut, store: ObjectStore) -> Hashes:
+    found = _Rows(store).of(held_out)
+    if found is None:
+        raise StoreError(
+            f"{held_out.hashes.uri} is missing or was changed, which names the held-out rows; "
+            "restore it from a backup, or run every stage anew (`assayline run CONFIG --refresh`)"
+        )
+    return found
 
 
 def _position(

@@ -81,7 +81,9 @@ def test_the_console_shows_the_looks(
     with pytest.raises(SystemExit) as ended:
         main(("ledger", line.name, "--looks"))
     assert ended.value.code == 0
-    shown = [row.split() for row in capsys.readouterr().out.splitlines()]
+    said = capsys.readouterr().out
+    assert "rows of look 4 is judged at 99.58% (look 3 since a pass)" in " ".join(said.split())
+    shown = [row.split() for row in said.splitlines()]
     assert [row[4:] for row in shown if row and row[0].isdigit()] == [
         ["1", "201", "201", "1", "97.5%", "undetermined"],
         ["2", "202", "1", "2", "99.17%", "pass"],
