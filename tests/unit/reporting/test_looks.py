@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tasks.records.looks import HeldOut, Look
+from tasks.reporting.card import render_card
 from tasks.reporting.evidence import Evidence, EvidenceError, check_evidence
 from tasks.reporting.looks import ordinal, width_at
 from tasks.reporting.page import Links, render_page
@@ -52,6 +53,7 @@ def test_the_page_says_how_often_and_how_surely(refused: Evidence, since_pass: i
     assert "12 of the 625 test rows" in page.text
     assert "looked at 8 times before" in gates_markdown(evidence.judgement)
     assert f"at {confidence}" in gates_markdown(evidence.judgement)
+    assert f"is judged at {confidence}" in render_card(evidence)
 
 
 def test_free_looks_are_said_to_be_free(refused: Evidence) -> None:
