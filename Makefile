@@ -58,6 +58,7 @@ mutants: $(READY_DEV)  ## Plant 350 mistakes where models are judged: do fast te
 
 simulate: $(READY_DEV)  ## Draw test rows from known worlds: how often does a gate pass falsely? (a quarter of an hour)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.simulation
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.simulation.creep_worlds
 
 audit: $(AUDIT_READY)  ## Audit the code and the pinned packages (ADVISORIES=all.zip: OSV's list).
 	@$(AUDIT_BIN)/python -m tests.audit --tools $(AUDIT_BIN) \

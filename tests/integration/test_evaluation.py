@@ -570,7 +570,8 @@ def test_an_anchor_is_compared_beside_the_champion_and_only_once_where_it_is_the
         assert [(one.comparator, one.version) for one in scores.versions] == [
             ("champion", 3), ("anchor", version),
         ]  # fmt: skip
-        for metric in ("accuracy", "accuracy_gain", "accuracy_ratio", "macro_f1_gain"):
+        assert "must be above 0 for a ratio" in estimates["anchor.accuracy_ratio"].reason
+        for metric in ("accuracy", "accuracy_gain", "macro_f1_gain"):
             found = estimates[f"anchor.{metric}"]
             assert replace(found, name=f"champion.{metric}") == estimates[f"champion.{metric}"]
         against = {(one.comparator, one.metric) for one in scores.comparisons}
@@ -578,3 +579,16 @@ def test_an_anchor_is_compared_beside_the_champion_and_only_once_where_it_is_the
         assert not list(unsupported_claims(scores, Fairness((), (), 30)))
         names = rows_of(scores, store).column_names
         assert ("anchor_row_score" in names) == (version != 3)  # scored once, where it is the same
+
+
+def test_an_anchor_whose_files_are_not_those_that_were_proven_is_no_measure(
+    weights: Weights, data: DataReport, store: ObjectStore, mlflow_settings: Settings,
+    contrary: Path, classifier: Path, tmp_path: Path,
+) -> None:  # fmt: skip
+    champion = champion_in(contrary, store, tmp_path)
+    exchanged = replace(champion_in(classifier, store, tmp_path / "anchor"), version=1)
+    with pytest.raises(IntegrityError, match="version 1 of films"):
+        evaluate_weights(
+            weights, data, champion, "classification", QUICK, store=store,
+            tracking=WithChampion(mlflow_settings, contrary), anchor=exchanged,
+        )  # fmt: skip

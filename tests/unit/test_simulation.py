@@ -7,6 +7,14 @@ import pytest
 
 from tasks.verdicts import Estimate, undetermined
 from tests.simulation.__main__ import SCENARIOS, exceeds
+from tests.simulation.creep_worlds import (
+    CHAMPION_ALONE,
+    DECAY,
+    MARGIN,
+    START,
+    WITH_ANCHOR,
+    year,
+)
 from tests.simulation.fairness_worlds import FAIRNESS
 from tests.simulation.scenarios import Scenario, Tally, run
 
@@ -52,6 +60,18 @@ def test_rows_of_an_author_drawn_one_by_one_would_pass_falsely() -> None:
     blind = replace(world, estimates=lambda random: _by_row(world, random))
     by_row = run(blind, 30, 0)[name]
     assert by_row.too_high + by_row.too_low >= 5
+
+
+def test_small_losses_add_up_by_the_champions_gate_and_not_by_the_anchors() -> None:
+    """The planted fault: 52 candidates, each 0.0008 worse than production, in one year."""
+    alone, anchored = (
+        year(np.random.default_rng(1), gates) for gates in (CHAMPION_ALONE, WITH_ANCHOR)
+    )
+    assert (alone.promoted, alone.accuracy) == (52, pytest.approx(START - 52 * DECAY))
+    assert alone.false_passes == alone.decisions > 20
+    # Looks at one test split, 25 in this year on what is worse by the margin, let three through.
+    assert anchored.false_passes <= 0.15 * anchored.decisions
+    assert anchored.accuracy > START - MARGIN - 3 * DECAY
 
 
 def _by_row(world: Scenario, random: np.random.Generator) -> list[Estimate]:
