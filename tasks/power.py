@@ -45,6 +45,8 @@ class Precision:
         binomial: whether it is a share of rows with its exact interval; error and reach are then
             not used.
         tail: share of draws beyond the end that the gate is judged on.
+        folded: whether the number is the size of a difference, so that one of 0 is never measured
+            below itself, and mostly above.
 
     """
 
@@ -53,11 +55,18 @@ class Precision:
     reach: float
     binomial: bool = False
     tail: float = ALPHA / 2
+    folded: bool = False
 
 
 def is_comparison(metric: str) -> bool:
     """Whether the number is 0 for a candidate that is as good as what it is compared with."""
     return metric.split(".", 1)[0] in _COMPARED and metric.endswith("_gain")
+
+
+def is_folded(gate: Gate) -> bool:
+    """Whether the gate bounds a gap between groups, of which only the size is told."""
+    of_groups = gate.family == "fairness" and gate.metric.endswith("_difference")
+    return of_groups and gate.at_most is not None
 
 
 def shares_of(gates: Sequence[Gate], results: Sequence[GateResult] = ()) -> dict[Gate, float]:
@@ -96,8 +105,16 @@ def precision_of(gate: Gate, estimate: Estimate, share: float = 1) -> Precision:
     low, high = estimate.ladder[place]
     z = float(ndtri(1 - ALPHA / 2 / (place + 1)))
     reach = estimate.value - low if gate.at_least is not None else high - estimate.value
-    binomial = estimate.method == EXACT
-    return Precision(estimate.n, (high - low) / (2 * z), reach, binomial, ALPHA / 2 / share)
+    # Where the interval ends at 0, below which there is nothing, the other side tells the error.
+    error = (high - estimate.value if low == 0 else (high - low) / 2) / z
+    return Precision(
+        rows=estimate.n,
+        error=error,
+        reach=reach,
+        binomial=estimate.method == EXACT,
+        tail=ALPHA / 2 / share,
+        folded=is_folded(gate),
+    )
 
 
 def chance(gate: Gate, truth: float, precision: Precision, rows: int | None = None) -> float:
@@ -117,7 +134,14 @@ def chance(gate: Gate, truth: float, precision: Precision, rows: int | None = No
     times = math.sqrt(precision.rows / rows) if rows else math.inf
     if precision.error == 0:
         return float(away >= precision.reach)
-    return float(ndtr((away / times - precision.reach) / precision.error)) if rows else 0.0
+    if not rows:
+        return 0.0
+    passes = float(ndtr((away / times - precision.reach) / precision.error))
+    if precision.folded:
+        # The estimate is the size of a normal variable: what lies as far below 0 fails as well.
+        most = (away + truth) / times - precision.reach
+        passes -= float(ndtr((-most - truth / times) / precision.error))
+    return max(0.0, passes)
 
 
 def rows_for(gate: Gate, truth: float, precision: Precision, target: float = TARGET) -> int | None:
@@ -134,7 +158,9 @@ def rows_for(gate: Gate, truth: float, precision: Precision, target: float = TAR
         short = np.flatnonzero(_binomial_chances(gate, truth, precision.tail, sizes) < target)
         after = int(short[-1]) + 1 if len(short) else 0
         return int(sizes[after]) if after < len(sizes) else None
-    reach = precision.reach + float(ndtri(target)) * precision.error
+    # Folded, a truth of 0 has two sides on which it may fail.
+    sides = (1 + target) / 2 if precision.folded else target
+    reach = precision.reach + float(ndtri(sides)) * precision.error
     rows = math.ceil(precision.rows * (reach / away) ** 2)
     return max(1, rows) if rows <= most else None
 

@@ -10,6 +10,8 @@ from tasks.verdicts import Gate
 
 # Means that no row's bound holds; see task_types.measures.
 UNBOUNDED: Final = frozenset({"perplexity", "bits_per_byte", "log_loss", "length_ratio"})
+# Groups or cells that a message names.
+_NAMED: Final = 3
 # Shares of rows with exact intervals, all 1, or all 0, where every answer is right.
 _SHARES: Final = frozenset({"accuracy", "exact_match", "flip_rate"})
 # Rates that are of the rows of one label, and of the rows without it.
@@ -101,4 +103,8 @@ def _groups_of(gate: Gate, held_out: HeldOut) -> list[GroupSize]:
 
 
 def _listed(sizes: dict[str, int]) -> str:
-    return ", ".join(f"{name} has {count:,}" for name, count in sorted(sizes.items()))
+    """The smallest first, and how many there are beyond those that are named."""
+    ordered = sorted(sizes.items(), key=lambda item: (item[1], item[0]))
+    named = [f"{name} has {count:,}" for name, count in ordered[:_NAMED]]
+    more = len(ordered) - _NAMED
+    return ", ".join([*named, *([f"and {more} more have few"] if more > 0 else [])])

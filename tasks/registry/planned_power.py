@@ -7,12 +7,20 @@ is said: see `PlannedValues`.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from scipy.special import ndtri
 
-from tasks.power import Precision, is_comparison, power_of_gate, precision_of, shares_of, told
+from tasks.power import (
+    Precision,
+    is_comparison,
+    is_folded,
+    power_of_gate,
+    precision_of,
+    shares_of,
+    told,
+)
 from tasks.records.measured_version import MeasuredVersion
 from tasks.records.power import GatePower, HeldOut, PowerForecast
 from tasks.registry.impossible_gates import why_never
@@ -150,7 +158,7 @@ def _rescaled(
     then = precision_of(gate, estimate, share)
     rows = max(1, round(then.rows * held_out.rows / max(1, measured.rows)))
     times = math.sqrt(then.rows / rows)
-    scaled = Precision(rows, then.error * times, then.reach * times, then.binomial, then.tail)
+    scaled = replace(then, rows=rows, error=then.error * times, reach=then.reach * times)
     return told(gate, scaled, now.equal_at, step, "measured")
 
 
@@ -179,7 +187,8 @@ def _planned(
     exact = gate.metric.endswith(_EXACT) and gate.family in {"quality", "counterfactual"}
     tail = ALPHA / 2 / share
     reach = spread * float(ndtri(1 - tail)) + 1 / rows
-    precision = Precision(rows, spread, reach, exact and not held_out.clusters, tail)
+    binomial = exact and not held_out.clusters
+    precision = Precision(rows, spread, reach, binomial, tail, is_folded(gate))
     return told(gate, precision, equal, step, "planned")
 
 

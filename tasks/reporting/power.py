@@ -52,6 +52,11 @@ class PowerRow:
     reason: str
 
     @property
+    def short_cells(self) -> tuple[str, ...]:
+        """For a table with `POWER_HEADS` that is no wider than a screen: without the reason."""
+        return (*self.cells[:-1], "") if self.reason else self.cells
+
+    @property
     def cells(self) -> tuple[str, ...]:
         """For a table with `POWER_HEADS`."""
         if self.reason:

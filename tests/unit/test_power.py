@@ -190,3 +190,19 @@ def test_none_of_n_rows_is_not_taken_for_a_share_of_zero() -> None:
     told = power_of_gate(AT_MOST, estimate_of_proportion(AT_MOST.metric, 0, 80), 0.01)
     assert told.equal_at == pytest.approx(0.5 / 81)
     assert told.equal == pytest.approx((1 - 0.5 / 81) ** 80)
+
+
+def test_the_size_of_a_difference_of_nothing_lies_above_it() -> None:
+    """Two groups without a gap: the size of the measured one is that of a normal variable."""
+    gate = Gate(metric="fairness.x.accuracy_difference", at_most=0.06)
+    random, error, passed = np.random.default_rng(6), 0.02, 0
+    for size in np.abs(random.normal(0, error, 2_000)):
+        ladder = [(0.0, high) for _, high in normal("a", float(size), error, 600).ladder]
+        made = Estimate(gate.metric, float(size), 600, tuple(ladder), "drawn")
+        passed += judge([gate], [made])[0].verdict is Verdict.PASS
+    told = precision_of(gate, made)
+    assert told.error == pytest.approx(error)
+    assert passed / 2_000 == pytest.approx(chance(gate, 0.0, told), abs=0.035)
+    wanted = rows_for(gate, 0.0, told)
+    assert wanted is not None
+    assert chance(gate, 0.0, told, wanted) == pytest.approx(TARGET, abs=0.01)
