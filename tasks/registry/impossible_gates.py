@@ -30,6 +30,8 @@ def why_never(gate: Gate, held_out: HeldOut, share: float, min_group_rows: int) 
         min_group_rows: rows below which a group is not judged.
 
     """
+    if held_out.rows == 0:
+        return "there are no test rows; give the split a share in splits, or add rows"
     leaf = gate.metric.rpartition(".")[2].removesuffix("_gain")
     clusters = held_out.clusters
     if gate.family in _DRAWN and clusters is not None and clusters < MIN_CLUSTERS:

@@ -29,6 +29,8 @@ from tasks.verdicts import ALPHA, Estimate, Gate
 
 # A model of which nothing is known.
 _UNKNOWN_ERROR: Final = 0.1
+# A model that was right on all rows is not taken to be right on all others.
+_LEAST_ERROR: Final = 0.005
 # Metrics that a row raises by at most its share of the rows, as accuracy does.
 _OF_SHARES: Final = ("accuracy", "f1", "exact_match", "precision", "recall", "jaccard")
 _BY_LABEL: Final = ("macro", "balanced")
@@ -135,10 +137,10 @@ def _error_of(
     """Share of rows that a model of the line gets wrong, and where that was taken from."""
     accuracy = known.get("quality.accuracy")
     if accuracy and accuracy.value is not None:
-        return 1 - accuracy.value, "as the version in production"
+        return max(_LEAST_ERROR, 1 - accuracy.value), "as the version in production"
     for gate in policy.gates:
         if gate.family == "quality" and gate.at_least is not None and 0 < gate.at_least < 1:
-            better = min(1 - 0.5 / 100, gate.at_least + margin)
+            better = min(1 - _LEAST_ERROR, gate.at_least + margin)
             return 1 - better, f"{margin:g} better than the gate on {gate.metric} asks"
     return _UNKNOWN_ERROR, "nothing says how many"
 

@@ -100,6 +100,7 @@ def test_rare_labels_make_an_average_over_labels_less_certain() -> None:
             Gate(metric="fairness.gender_exclusive.worst_group_accuracy", at_least=0.9),
             replace(ROWS, groups=(MEN, replace(WOMEN, exclusive=9))), "female has 9 rows",
         ),
+        (NO_WORSE, replace(ROWS, rows=0, rows_by_label={}, groups=()), "there are no test rows"),
         (NO_WORSE, replace(ROWS, clusters=6), "6 clusters, and fewer than 10 tell nothing"),
         (
             Gate(metric="quality.perplexity", at_most=30), replace(ROWS, rows=80),
@@ -143,3 +144,11 @@ def test_numbers_of_a_version_are_read_as_they_were_written() -> None:
     for broken in (b"", b"[]", b'{"rows": 3}', b'{"rows": 1, "estimates": [{"name": 3}]}'):
         with pytest.raises(ValueError, match=r"."):
             read_estimates(1, broken)
+
+
+def test_a_version_that_was_right_on_all_rows_is_not_taken_to_be_always_right() -> None:
+    right = estimate_of_proportion("quality.accuracy", 625, 625)
+    told = of(forecast(NO_WORSE, measured=MeasuredVersion(2, 625, (right,))), NO_WORSE)
+    assert told.basis == "planned"
+    assert told.equal is not None
+    assert 0.9 < told.equal < 1
