@@ -66,7 +66,7 @@ def config(folder: Path, name: str, gates: list[dict[str, Any]], **more: Any) ->
             "behaviour": {"suite": {"source": suite}},
         },
         "training": {"epochs": 2, "learning_rate": 3e-4},
-        "tokenization": {"max_length": 40},
+        "tokenization": {"max_length": 32},
         "policy": {"gates": gates},
     }
     path = folder / name
@@ -102,7 +102,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def first_run(stack: RunningStack, folder: Path) -> str:
     """What the first run of the line printed."""
-    done = stack.assayline("run", str(config(folder, "line.yaml", GATES)))
+    done = stack.assayline("run", str(config(folder, "line.yaml", GATES)), timeout_s=900)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -122,7 +122,7 @@ def test_a_candidate_is_proven_on_all_held_out_data(stack: RunningStack, first_r
 
 @pytest.mark.usefixtures("first_run")
 def test_an_unchanged_run_repeats_nothing(stack: RunningStack, folder: Path) -> None:
-    again = stack.assayline("run", str(folder / "line.yaml"))
+    again = stack.assayline("run", str(folder / "line.yaml"), timeout_s=600)
     assert again.returncode == 0, again.stdout + again.stderr
     for stage in ("ingest", "ingest_golden", "validate", "evaluate", "evaluate_golden"):
         assert f"{stage:<22} unchanged" in again.stdout
@@ -133,7 +133,7 @@ def test_a_behaviour_that_is_not_there_is_refused_and_production_stays(
     stack: RunningStack, folder: Path
 ) -> None:
     gates = [*GATES, {"metric": "behaviour.suite.impossible.pass_rate", "at_least": 0.6}]
-    done = stack.assayline("run", str(config(folder, "impossible.yaml", gates)))
+    done = stack.assayline("run", str(config(folder, "impossible.yaml", gates)), timeout_s=600)
     assert done.returncode != 0
     line = next(row for row in done.stdout.splitlines() if "suite.impossible" in row)
     assert line.startswith("✗")
@@ -166,7 +166,7 @@ def test_wrong_held_out_data_ends_the_run_before_training(
         rows = rows.replace(",dev\r\n", ",holdout\r\n")
         (folder / "words.csv").write_text(rows, encoding="utf-8")
         more["source"] = {"format": "csv", "path": "words.csv", "columns": {"label": "topic"}}
-    done = stack.assayline("run", str(config(folder, "wrong.yaml", gates, **more)))
+    done = stack.assayline("run", str(config(folder, "wrong.yaml", gates, **more)), timeout_s=600)
     assert done.returncode == 1
     assert message in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
