@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from flows.gate_names import swaps_words, wrong_gates
+from flows.gate_names import swaps_words, why_no_own_metric, wrong_gates
 from infra.errors import SettingsError
 from infra.settings import explain_validation
 from infra.settings_models import SettingsModel, WrongSetting, are_valid, items_of, refuse
@@ -276,12 +276,10 @@ class RetrainConfig(DataConfig):
     @model_validator(mode="after")
     def _own_metrics_are_installed(self) -> Self:
         if self.evaluation.own_metrics:
-            from tasks.task_types.own_metrics import why_not_own
-
             refuse(
                 WrongSetting(("evaluation", "own_metrics", place), why, name)
                 for place, name in enumerate(self.evaluation.own_metrics)
-                if (why := why_not_own(name, self.task_type))
+                if (why := why_no_own_metric(name, self.task_type))
             )
         return self
 

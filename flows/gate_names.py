@@ -164,9 +164,21 @@ def _own(config: "RetrainConfig") -> Iterator[Metric]:
     """Metrics of other distributions; one that cannot be had is told by a check of its own."""
     for name in config.evaluation.own_metrics:
         try:
-            yield own_metric(name, config.task_type).metric(name)
+            own = own_metric(name, config.task_type)
+            better: Better = "higher" if own.greater_is_better else "lower"
+            yield Metric(name=name, low=own.low, high=own.high, better=better, compared=True)
         except SettingsError:
             yield Metric(name=name, low=-math.inf, high=math.inf, better="neither", compared=True)
+
+
+def why_no_own_metric(name: str, task_type: str) -> str:
+    """Why a line cannot ask for a metric of another distribution; empty where it can."""
+    try:
+        own_metric(name, task_type)
+        taken = {one.name for one in metrics_of(task_type) or ()}
+    except SettingsError as error:
+        return str(error)
+    return f"{name} is a metric of {task_type} already; rename the entry point" * (name in taken)
 
 
 def _named(metric: Metric, config: "RetrainConfig") -> tuple[str, ...]:

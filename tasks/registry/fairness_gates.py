@@ -27,6 +27,9 @@ REMEDY: Final = (
     'to go on without, add `fairness_not_gated: "why"` under `policy:` in the line\'s file, or add '
     "gates on fairness.* or counterfactual.* to policy.gates"
 )
+CUT: Final = (
+    "rows whose words to swap stand behind tokenization.max_length do not count when it is judged"
+)
 
 
 def default_fairness_gates(
@@ -133,7 +136,8 @@ def notes_on_fairness(policy: PolicySettings, counted: Iterable[GateRows]) -> tu
     asked, left_out = split_by_rows(policy, counted)
     if gates_fairness((*policy.gates, *asked)):
         said = [gate.metric for gate in (*policy.gates, *asked) if gates_fairness([gate])]
-        return (f"fairness is gated by {', '.join(said)}", *not_asked(left_out))
+        cut = (CUT,) * any(gate.family == "counterfactual" for gate in asked)
+        return (f"fairness is gated by {', '.join(said)}", *cut, *not_asked(left_out))
     why = f"fairness is not gated: {why_not_gated(policy, left_out)}"
     if policy.fairness_not_gated:
         return (why, *not_asked(left_out))

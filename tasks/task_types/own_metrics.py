@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from infra.catalogue import Catalogue
 from infra.errors import SettingsError
-from tasks.task_types.metrics import Better, Metric, metrics_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,11 +42,6 @@ class OwnMetric:
     low: float = 0.0
     high: float = 1.0
     greater_is_better: bool = True
-
-    def metric(self, name: str) -> Metric:
-        """What is known of it before anything runs."""
-        better: Better = "higher" if self.greater_is_better else "lower"
-        return Metric(name=name, low=self.low, high=self.high, better=better, compared=True)
 
 
 OWN_METRICS: Final[Catalogue[OwnMetric]] = Catalogue(
@@ -80,16 +74,6 @@ def own_metric(name: str, task_type: str) -> OwnMetric:
             f"{task_type}"
         )
     return found
-
-
-def why_not_own(name: str, task_type: str) -> str:
-    """Why a line cannot ask for a metric of another distribution; empty where it can."""
-    try:
-        own_metric(name, task_type)
-        taken = {one.name for one in metrics_of(task_type) or ()}
-    except SettingsError as error:
-        return str(error)
-    return f"{name} is a metric of {task_type} already; rename the entry point" * (name in taken)
 
 
 def add_own_metrics(

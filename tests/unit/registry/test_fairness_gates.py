@@ -136,7 +136,8 @@ def test_a_failure_is_not_softened_by_fairness_that_was_not_gated() -> None:
 
 def test_before_training_it_is_said_what_will_be_gated_and_what_will_not() -> None:
     enough = [rows(gate.metric, 500) for gate in DEFAULT]
-    (said,) = notes_on_fairness(POLICY, enough)
+    said, cut = notes_on_fairness(POLICY, enough)
+    assert "tokenization.max_length" in cut
     assert said == f"fairness is gated by {', '.join(gate.metric for gate in DEFAULT)}"
     said, more = notes_on_fairness(POLICY, enough[1:])
     assert FLIPS not in said

@@ -194,6 +194,14 @@ def test_a_prefect_key_has_only_what_prefect_admits(line: str, key: str) -> None
     assert artifact_key("gates", line) == key
 
 
+def test_card_and_run_page_say_that_fairness_was_not_gated(passed: Evidence) -> None:
+    judgement = replace(passed.judgement, fairness_not_gated="rows about stones")
+    said = "airness was not gated: rows about stones"
+    assert said in render_card(replace(passed, judgement=judgement))
+    assert said in gates_markdown(judgement)
+    assert "not gated" not in gates_markdown(passed.judgement)
+
+
 def test_prefect_tables_have_a_row_each(refused: Evidence) -> None:
     gates = gates_markdown(refused.judgement).splitlines()
     assert len([row for row in gates if row.startswith("| ")]) == 2 + len(refused.judgement.gates)

@@ -52,6 +52,15 @@ def test_the_verdict_and_what_stands_in_its_way_come_first(refused: Evidence) ->
             assert verdict < text.index(gate.reason) < text.index("A gate passes when")
 
 
+def test_that_fairness_was_not_gated_stands_in_the_head(passed: Evidence) -> None:
+    why = "the rows are about <stones>"
+    silent = replace(passed, judgement=replace(passed.judgement, fairness_not_gated=why))
+    text = Page(render_page(silent, LINKS)).text
+    head = text.index("gates pass, and fairness was not gated.")
+    assert head < text.index(f"Fairness was not gated: {why}.") < text.index("A gate passes when")
+    assert "was not gated" not in Page(render_page(passed, LINKS)).text
+
+
 def test_every_gate_stands_in_the_table(passed: Evidence) -> None:
     parsed = Page(render_page(passed, LINKS))
     for gate in passed.judgement.gates:
