@@ -284,6 +284,15 @@ class RetrainConfig(DataConfig):
         return self
 
     @model_validator(mode="after")
+    def _temperature_has_logits(self) -> Self:
+        if self.evaluation.temperature_scaling and self.task_type != "classification":
+            raise ValueError(
+                "evaluation.temperature_scaling is of classification, whose probabilities come "
+                f"from one softmax, and the task_type is {self.task_type}; turn it off"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _comparisons_name_assessed_groups(self) -> Self:
         groups = self.source.group_columns
         if clash := self.fairness.why_clash(groups):

@@ -12,7 +12,7 @@ from tasks.records.evaluation import Scores
 from tasks.records.registry import Decision
 from tasks.records.training import BaseModel, Tokens, TrainingPlan, Weights
 from tasks.stages.drift import measure_drift
-from tasks.stages.evaluation import evaluate, measure_recipe, name_held_out
+from tasks.stages.evaluation import evaluate, measure_recipe, name_held_out, scale_temperature
 from tasks.stages.fairness import (
     assess,
     count_gate_rows,
@@ -115,6 +115,8 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
         return foresee_fairness(planned, config.policy, counted)
     with keep_gpu_slot():
         weights = train(line, tokens, base_model, task_type, config.training)
+        if config.evaluation.temperature_scaling:
+            weights = scale_temperature(weights, data, task_type)
 
         champion, anchor = find_champion(line, weights), find_anchor(line, weights)
         look = record_look(line, weights, name_held_out(data), config.policy)

@@ -92,6 +92,12 @@ class EvaluationSettings(SettingsModel):
         "accuracy, ROC AUC) are undetermined: of several labels of 5 rows their intervals miss the "
         "truth on one side in 6% of test splits, of 10 rows in about the 2.5% that they say.",
     )
+    temperature_scaling: bool = Field(
+        default=False,
+        description="Whether the logits of a classifier are divided by one number that is fitted "
+        "on the validation rows, so that its probabilities keep what they claim; the test rows "
+        "judge it. The last layer is divided, so that the served model gives the same ones.",
+    )
     slices: SliceSettings = Field(
         default=SliceSettings(), description="Parts of the test rows that are measured apart."
     )

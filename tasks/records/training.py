@@ -119,6 +119,7 @@ class Weights:
         workers: processes that trained together.
         first_step_s: seconds from the stage's begin to the end of its first step.
         peak_memory_mb: most memory that the first worker held, of the GPU where there is one.
+        temperature: that the logits were divided by after training, in the last layer.
 
     """
 
@@ -142,3 +143,4 @@ class Weights:
     workers: int = field(default=1, metadata=NOT_IDENTITY)
     peak_memory_mb: float = field(default=0.0, metadata=NOT_IDENTITY)
     first_step_s: float = field(default=0.0, metadata=NOT_IDENTITY)
+    temperature: float = 1.0

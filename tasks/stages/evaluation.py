@@ -21,6 +21,14 @@ def name_held_out(data: DataReport) -> HeldOut:
 
 
 @cached_stage(gpu=True)
+def scale_temperature(weights: Weights, data: DataReport, task_type: str) -> Weights:
+    """Divide a classifier's logits by the temperature that the validation rows ask for."""
+    from tasks.evaluation.temperature import scale_weights
+
+    return scale_weights(weights, data, task_type, open_store())
+
+
+@cached_stage(gpu=True)
 def evaluate(
     weights: Weights,
     data: DataReport,
