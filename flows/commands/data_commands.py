@@ -161,6 +161,6 @@ def _show_data(page: DataPage) -> None:
             console.say(sentence, "bad")
     console.say()
     if page.drift is not None:
-        words = {"pass": "no drift shown", "fail": "drift", "undetermined": "undetermined"}
+        words = {"pass": "no drift", "fail": "drift", "undetermined": "undetermined"}
         style: console.Style = "good" if page.drift is Verdict.PASS else "bad"
         console.say(f"against the champion's data: {words[page.drift.value]}", style)

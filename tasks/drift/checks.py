@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from tasks.drift.domain_classifier import Domains, Features, make_features, measure_domains
 from tasks.drift.embeddings import measure_embeddings
 from tasks.drift.labels import label_shares, measure_labels
-from tasks.drift.lengths import histograms, measure_lengths
+from tasks.drift.lengths import histograms, measure_lengths, measure_lengths_by_cluster
 from tasks.drift.measurement import DIGITS, Measurement, Question
-from tasks.drift.permutations import Membership, Permutations, pair
-from tasks.drift.row_samples import RowSample, SampledRow
+from tasks.drift.permutations import Membership, Permutations, pair, too_few
+from tasks.drift.row_samples import RowSample, SampledRow, clusters_of
 from tasks.drift.settings import DriftSettings
 from tasks.drift.unknown_tokens import count_unknown, measure_unknown
 from tasks.drift.words import count_words, measure_vocabulary
@@ -34,6 +34,7 @@ UNKNOWN_TOKENS = "drift.unknown_tokens"
 DOMAIN_CLASSIFIER = "drift.domain_classifier"
 EMBEDDINGS = "drift.embeddings"
 # What only a pretrained base model can tell.
+OF_TEXTS = (VOCABULARY, UNKNOWN_TOKENS, DOMAIN_CLASSIFIER, EMBEDDINGS)
 OF_THE_MODEL = frozenset({UNKNOWN_TOKENS, EMBEDDINGS})
 
 
@@ -54,6 +55,7 @@ class SampledTexts:
 
     Attributes:
         keys: hash of each row_id, (U,).
+        characters: of each whole text, (U,).
         is_new: (U,), whether the row stands now, and nowhere among all rows before.
         membership: of the U rows.
 
@@ -62,6 +64,7 @@ class SampledTexts:
     keys: NDArray[np.uint64]
     row_ids: tuple[str, ...]
     texts: tuple[str, ...]
+    characters: NDArray[np.int64]
     is_new: NDArray[np.bool_]
     membership: Membership
 
@@ -103,15 +106,30 @@ def measure_sides(
     rows = (before.rows, now.rows)
     found = Findings((), label_shares(before, now), histograms(before, now))
     if min(rows) < MIN_ROWS:
-        reason = f"{rows[0]:,} rows before and {rows[1]:,} now; either side needs {MIN_ROWS}"
+        reason = f"{rows[0]:,} and {rows[1]:,} rows; either side needs {MIN_ROWS}"
         untold = tuple(question.untold(reason, rows) for question in questions.values())
         return replace(found, measurements=untold)
     permutations = Permutations(settings.permutations, settings.seed)
-    of_all = [measure_lengths(questions[TEXT_LENGTH], before, now)]
+    of_all = [_ask_of_lengths(before, now, questions[TEXT_LENGTH], permutations)]
     if LABEL_SHARES in questions:
         of_all.insert(0, measure_labels(questions[LABEL_SHARES], before, now, permutations))
     found = replace(found, measurements=tuple(of_all))
     return _ask_of_texts(found, before, now, questions, base_folder, settings)
+
+
+def _ask_of_lengths(
+    before: RowSample, now: RowSample, question: Question, permutations: Permutations
+) -> Measurement:
+    """Of all rows, or of the samples where rows have clusters: these are not counted by length."""
+    drawn = sample_texts(before.sample, now.sample, before.keys)
+    sides = drawn.membership
+    if sides.clusters is None:
+        return measure_lengths(question, before, now)
+    if sides.is_equal:
+        return question.of_same_rows(sides.rows)
+    if reason := too_few(sides):
+        return question.untold(reason, sides.rows)
+    return measure_lengths_by_cluster(question, drawn.characters, sides, permutations)
 
 
 def _ask_of_texts(
@@ -126,10 +144,13 @@ def _ask_of_texts(
     drawn = sample_texts(before.sample, now.sample, before.keys)
     sides = drawn.membership
     if sides.is_equal:
-        same = (VOCABULARY, UNKNOWN_TOKENS, DOMAIN_CLASSIFIER, EMBEDDINGS)
-        asked_of = (questions[name] for name in same if name in questions)
+        asked_of = (questions[name] for name in OF_TEXTS if name in questions)
         equal = (question.of_same_rows(sides.rows) for question in asked_of)
         return replace(found, measurements=(*found.measurements, *equal))
+    if reason := too_few(sides):
+        asked_of = (questions[name] for name in OF_TEXTS if name in questions)
+        untold = (question.untold(reason, sides.rows) for question in asked_of)
+        return replace(found, measurements=(*found.measurements, *untold))
     permutations = Permutations(settings.permutations, settings.seed)
     counts = count_words(drawn.texts)
     asked, features = questions[DOMAIN_CLASSIFIER], make_features(counts)
@@ -166,6 +187,8 @@ def _ask_of_embeddings(
     drawn = sample_texts(before.sample[:most], now.sample[:most], before.keys)
     if drawn.membership.is_equal:
         return question.of_same_rows(drawn.membership.rows)
+    if reason := too_few(drawn.membership):
+        return question.untold(reason, drawn.membership.rows)
     vectors = embed_texts(base_folder, drawn.texts, max_length=EMBEDDING_TOKENS)
     permutations = Permutations(settings.permutations, settings.seed)
     return measure_embeddings(question, vectors, drawn.membership, permutations)
@@ -175,15 +198,19 @@ def sample_texts(
     before: Sequence[SampledRow], now: Sequence[SampledRow], keys_before: NDArray[np.uint64]
 ) -> SampledTexts:
     """Both samples as texts; a row whose clean text changed is one that went and one that came."""
-    first, second = ([(row.key, row.row_id, row.text) for row in rows] for rows in (before, now))
+    first, second = (
+        [(row.key, row.row_id, row.text, row.characters) for row in rows] for rows in (before, now)
+    )
     rows, membership = pair(first, second)
-    keys = np.array([key for key, _, _ in rows], np.uint64)
+    keys = np.array([row[0] for row in rows], np.uint64)
+    clusters = clusters_of((*before, *now), keys.tolist())
     return SampledTexts(
         keys=keys,
-        row_ids=tuple(row_id for _, row_id, _ in rows),
-        texts=tuple(text for _, _, text in rows),
+        row_ids=tuple(row_id for _, row_id, _, _ in rows),
+        texts=tuple(text for _, _, text, _ in rows),
+        characters=np.array([characters for *_, characters in rows], np.int64),
         is_new=membership.now & ~np.isin(keys, keys_before),
-        membership=membership,
+        membership=membership.in_clusters(clusters),
     )
 
 

@@ -102,6 +102,6 @@ def _explain(drift: Drift) -> str:
 
 
 def _finding(check: DriftCheck) -> str:
-    if check.effect_size is None:
-        return f"is undetermined: {check.reason}"
-    return f"is drift: {check.effect} {check.reason}"
+    if check.verdict is Verdict.FAIL:
+        return f"is drift: {check.effect} {check.reason}"
+    return f"is undetermined: {check.effect} {check.reason}"

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.drift.intervals import SquaredDistance
 from tasks.drift.measurement import Measurement, Question
 from tasks.drift.permutations import Draws, Floats, Membership, Permutations
 
@@ -28,7 +29,28 @@ def measure_embeddings(
     if kernel is None:
         return question.untold("all texts have one and the same embedding", membership.rows)
     found = permutations.of(partial(squared_mmd, kernel), membership, question.name)
-    return question.answered(found.observed, found.p_value, permutations.test, membership.rows)
+    # Rows of one cluster are alike, so that its pairs, all of one side, set the sides apart.
+    beyond = found.observed - float(found.draws.mean()) * (membership.clusters is not None)
+    influences = mmd_influences(kernel, membership)
+    distance = SquaredDistance(
+        value=beyond,
+        null_variance=float(found.draws.var()),
+        linear_variance=float(membership.variance_of(influences)) / 4,
+        units=min(membership.units),
+    )
+    test = permutations.test(membership)
+    return question.answered(beyond, found.p_value, test, membership.rows, distance.ends)
+
+
+def mmd_influences(kernel: NDArray[np.float32], membership: Membership) -> Draws:
+    """What each row adds to the error of the squared discrepancy, (U,)."""
+    before, now = (side[:, 0] for side in membership.columns())
+    to_before, to_now = kernel @ before / before.sum(), kernel @ now / now.sum()
+    apart = (to_before - to_now).astype(np.float64)
+    return np.asarray(
+        2 * before / before.sum() * (apart - apart @ before / before.sum())
+        - 2 * now / now.sum() * (apart - apart @ now / now.sum())
+    )
 
 
 def gaussian_kernel(embeddings: NDArray[np.float32]) -> NDArray[np.float32] | None:

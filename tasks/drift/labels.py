@@ -1,14 +1,27 @@
 """Whether labels come in other shares."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import chi2
 
+from tasks.drift.intervals import SquaredDistance
 from tasks.drift.measurement import DIGITS, Measurement, Question
-from tasks.drift.permutations import Permutations, Permuted, count_kept, pair, variance_factor
-from tasks.drift.row_samples import RowSample
-from tasks.drift.words import permute_shares
+from tasks.drift.permutations import (
+    Membership,
+    Permutations,
+    count_kept,
+    pair,
+    too_few,
+    variance_factor,
+)
+from tasks.drift.row_samples import RowSample, clusters_of
+from tasks.drift.words import permute_shares, squared_distance
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 # The chi-square distribution is near enough from here on (Cochran 1954, doi:10.2307/3001616).
 _MIN_EXPECTED = 5.0
@@ -19,8 +32,9 @@ def measure_labels(
 ) -> Measurement:
     """Pearson's chi-square over all rows, or a permutation where it does not hold.
 
-    It does not hold where rows bear several labels, which come together, and where a label is rare.
-    A row whose label changed is one that went and one that came.
+    It does not hold where rows bear several labels, which come together, where a label is rare, and
+    where rows have clusters. A row whose label changed is one that went and one that came. The
+    effect is the root of the divergence less its mean without drift, as that of the words.
     """
     rows = (before.rows, now.rows)
     for side, name in ((before, "before"), (now, "now")):
@@ -29,13 +43,50 @@ def measure_labels(
     counts = count_labels(before, now)
     if counts.shape[1] == 1:
         return question.untold("all rows bear one and the same label", rows)
-    effect = float(jensenshannon(counts[0], counts[1], base=2))
     kept = count_kept((before.keys, now.keys), (before.label_marks, now.label_marks))
-    if counts.sum() == sum(rows) and least_expected(counts, kept) >= _MIN_EXPECTED:
-        p_value = chi_square_p(counts, kept)
-        return question.answered(effect, p_value, "chi-square", rows)
-    p_value = _permute(question, before, now, permutations).p_value
-    return question.answered(effect, p_value, permutations.test, rows)
+    if kept == rows[0] == rows[1]:
+        return question.of_same_rows(rows)
+    table, membership = label_table(before, now)
+    holds = counts.sum() == sum(rows) and least_expected(counts, kept) >= _MIN_EXPECTED
+    if holds and membership.clusters is None:
+        distance = divergence_of(counts, kept)
+        p_value, test = chi_square_p(counts, kept), "chi-square"
+    else:
+        if membership.is_equal:
+            return question.of_same_rows(membership.rows)
+        if reason := too_few(membership):
+            return question.untold(reason, membership.rows)
+        found = permute_shares(table, membership, permutations, question.name)
+        distance = squared_distance(table, membership, found)
+        p_value, test, rows = found.p_value, permutations.test(membership), membership.rows
+    return question.answered(max(0.0, distance.value) ** 0.5, p_value, test, rows, distance.roots)
+
+
+def divergence_of(counts: NDArray[np.int64], kept: int) -> SquaredDistance:
+    """The divergence of label shares in bits beyond that of chance, from its limit distribution.
+
+    Without drift 8 ln 2 times the divergence over the variance factor is chi-square distributed
+    (Menendez et al. 1995, doi:10.1016/0016-0032(94)00092-9), as Pearson's statistic is.
+
+    Args:
+        counts: (2, L), one label a row.
+        kept: rows that count on both sides, with the same label.
+
+    """
+    n, m = (int(side.sum()) for side in counts)
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    middle = shares.mean(axis=0)
+    slopes = np.log2(shares / middle, out=np.zeros(shares.shape), where=shares > 0)
+    means = (shares * slopes).sum(axis=1, keepdims=True)
+    variances = (shares * (slopes - means) ** 2).sum(axis=1) / 4
+    spread = variance_factor(n, m, kept) / (8 * np.log(2))
+    freedom = counts.shape[1] - 1
+    return SquaredDistance(
+        value=float(jensenshannon(counts[0], counts[1], base=2)) ** 2 - freedom * spread,
+        null_variance=2 * freedom * spread**2,
+        linear_variance=float(variances @ (1 / n, 1 / m)) / 4,
+        units=min(n, m),
+    )
 
 
 def count_labels(before: RowSample, now: RowSample) -> NDArray[np.int64]:
@@ -88,10 +139,8 @@ def label_shares(before: RowSample, now: RowSample) -> dict[str, tuple[float, fl
     }
 
 
-def _permute(
-    question: Question, before: RowSample, now: RowSample, permutations: Permutations
-) -> Permuted:
-    """Permute the rows of the samples: (key, labels) tells one from others."""
+def label_table(before: RowSample, now: RowSample) -> tuple["csr_array", Membership]:
+    """Labels of the rows of the samples, (U, L): (key, labels) tells one row from others."""
     from scipy.sparse import csr_array
 
     first, second = ([(row.key, row.labels) for row in side.sample] for side in (before, now))
@@ -101,4 +150,5 @@ def _permute(
     at = np.array([(index, place[one]) for index, (_, labels) in enumerate(rows) for one in labels])
     ones = np.ones(len(at), np.float32)
     table = csr_array((ones, tuple(at.T)), shape=(len(rows), len(names)))
-    return permute_shares(table, membership, permutations, question.name)
+    clusters = clusters_of((*before.sample, *now.sample), [key for key, _ in rows])
+    return table, membership.in_clusters(clusters)

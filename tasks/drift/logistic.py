@@ -79,4 +79,5 @@ def area_under_curve(scores: Floats, before: Floats, now: Floats) -> Draws:
     last = np.flip(np.minimum.accumulate(np.flip(np.where(ends, below, np.inf), 0), axis=0), 0)
     won = (now * (least + last)).sum(axis=0) / 2
     pairs = before.sum(axis=0, dtype=np.float64) * now.sum(axis=0, dtype=np.float64)
-    return np.asarray(won / pairs)
+    # Rows of a few mixed clusters can be dealt so that a fold has none of one side.
+    return np.asarray(np.where(pairs > 0, won / np.maximum(pairs, 1), 0.5))

@@ -11,17 +11,20 @@ Where a statistic has a limit distribution, keeping rows shrinks the variance of
 n rows before, m now and k on both sides, a difference of means of variance s^2 a row has variance
 s^2 (1/n + 1/m - 2k/nm) instead of s^2 (1/n + 1/m). Without kept rows all tests are the textbook's.
 
-Rows of one author or document are taken for independent of each other, as everywhere in testing by
-row. Where they come in batches a p-value can be too small; the limit of the effect size stands.
+Rows of one author or document resemble each other, so where rows have a cluster, clusters are
+dealt: a cluster takes the shares of the three kinds that another one has, and where all rows of
+either are of one kind, that is a permutation of clusters.
 """
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tasks.resampling_units import MIN_CLUSTERS
 
 Floats = NDArray[np.float32]
 Draws = NDArray[np.float64]
@@ -29,7 +32,7 @@ Row = TypeVar("Row", bound=tuple[Any, ...])
 
 # Permutations dealt at once, so that what is computed of a chunk takes some ten MB.
 _CHUNK = 100
-_ONLY_BEFORE, _ONLY_NOW = 1, 2
+_ONLY_BEFORE, _ONLY_NOW, _BOTH = 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -39,16 +42,57 @@ class Membership:
     Attributes:
         before: (U,), whether the row stands before.
         now: (U,), whether it stands now.
+        clusters: (U,), the cluster of each row, from 0 up; None where rows are drawn one by one.
 
     """
 
     before: NDArray[np.bool_]
     now: NDArray[np.bool_]
+    clusters: NDArray[np.int64] | None = None
 
     @property
     def rows(self) -> tuple[int, int]:
         """Rows before and now."""
         return int(self.before.sum()), int(self.now.sum())
+
+    @property
+    def units(self) -> tuple[int, int]:
+        """Rows before and now, or clusters that have any there."""
+        if self.clusters is None:
+            return self.rows
+        return len(np.unique(self.clusters[self.before])), len(np.unique(self.clusters[self.now]))
+
+    @property
+    def drawn(self) -> str:
+        """What is dealt, in words."""
+        if self.clusters is None:
+            return "rows"
+        return f"{len(np.unique(self.clusters))} clusters"
+
+    def variance_of(self, influences: Draws) -> Draws:
+        """Variance of a statistic from what each row adds to its error.
+
+        Args:
+            influences: (U, ...), of both sides of a row together, of sum 0.
+
+        Returns:
+            (...), the sum of squares over rows, or over clusters, as K of them spread a K - 1st
+            part more than about their own mean.
+
+        """
+        units = max(2, min(self.units))
+        if self.clusters is not None:
+            sums = np.zeros((int(self.clusters.max()) + 1, *influences.shape[1:]))
+            np.add.at(sums, self.clusters, influences)
+            influences = sums
+        return np.asarray((influences.astype(np.float64) ** 2).sum(axis=0)) * units / (units - 1)
+
+    def in_clusters(self, clusters: Sequence[str] | None) -> "Membership":
+        """The same with the cluster of each row, by its name."""
+        if clusters is None:
+            return self
+        _, places = np.unique(np.array(clusters), return_inverse=True)
+        return replace(self, clusters=places.astype(np.int64))
 
     @property
     def kinds(self) -> NDArray[np.int8]:
@@ -75,16 +119,52 @@ class Membership:
             strata: (U,); rows change places only within a stratum.
 
         """
+        if self.clusters is not None:
+            yield from self._deal_clusters(self.clusters, times, random, strata)
+            return
         kinds = self.kinds
         groups = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
         for start in range(0, times, _CHUNK):
             dealt = np.repeat(kinds[:, None], min(_CHUNK, times - start), axis=1)
             for group in groups:
                 dealt[group] = random.permuted(dealt[group], axis=0)
-            yield (
-                (dealt != _ONLY_NOW).astype(np.float32),
-                (dealt != _ONLY_BEFORE).astype(np.float32),
+            yield _sides(dealt)
+
+    def _deal_clusters(
+        self,
+        clusters: NDArray[np.int64],
+        times: int,
+        random: np.random.Generator,
+        strata: NDArray[np.int64],
+    ) -> Iterator[tuple[Floats, Floats]]:
+        """As `deal`, where a cluster takes the shares of the kinds that another has."""
+        shares = _shares_of_kinds(clusters, self.kinds)  # (C, 2), cumulated
+        stratum_of = np.zeros(len(shares), np.int64)
+        stratum_of[clusters] = strata
+        groups = [np.flatnonzero(stratum_of == stratum) for stratum in np.unique(strata)]
+        for start in range(0, times, _CHUNK):
+            count = min(_CHUNK, times - start)
+            giver = np.repeat(np.arange(len(shares))[:, None], count, axis=1)
+            for group in groups:
+                giver[group] = random.permuted(giver[group], axis=0)
+            taken = shares[giver[clusters]]  # (U, p, 2)
+            at = random.random(taken.shape[:2])
+            dealt = np.where(
+                at < taken[..., 0], _ONLY_BEFORE, np.where(at < taken[..., 1], _ONLY_NOW, _BOTH)
             )
+            yield _sides(dealt)
+
+
+def _sides(kinds: NDArray[Any]) -> tuple[Floats, Floats]:
+    return (kinds != _ONLY_NOW).astype(np.float32), (kinds != _ONLY_BEFORE).astype(np.float32)
+
+
+def _shares_of_kinds(clusters: NDArray[np.int64], kinds: NDArray[np.int8]) -> Draws:
+    """Of each cluster the share of rows that stand only before, and that do not stand on both."""
+    rows = np.bincount(clusters)
+    only_before = np.bincount(clusters, kinds == _ONLY_BEFORE)
+    not_both = np.bincount(clusters, kinds != _BOTH)
+    return np.stack([only_before, not_both], axis=1) / np.maximum(rows, 1)[:, None]
 
 
 @dataclass(frozen=True)
@@ -112,10 +192,9 @@ class Permutations:
     times: int
     seed: int
 
-    @property
-    def test(self) -> str:
+    def test(self, membership: Membership) -> str:
         """In words."""
-        return f"{self.times:,} permutations of rows"
+        return f"{self.times:,} permutations of {membership.drawn}"
 
     def random(self, name: str) -> np.random.Generator:
         """A generator of this name's own: its draws do not depend on which others are made."""
@@ -158,6 +237,14 @@ def pair(before: Sequence[Row], now: Sequence[Row]) -> tuple[list[Row], Membersh
         np.array([row in here for row in rows], np.bool_),
         np.array([row in there for row in rows], np.bool_),
     )
+
+
+def too_few(membership: Membership) -> str:
+    """Why rows in so few clusters tell nothing; empty where they tell something."""
+    before, now = membership.units
+    if membership.clusters is None or min(before, now) >= MIN_CLUSTERS:
+        return ""
+    return f"{before} and {now} clusters; either side needs {MIN_CLUSTERS}"
 
 
 def variance_factor(rows_before: int, rows_now: int, kept: int) -> float:

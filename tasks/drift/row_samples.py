@@ -8,7 +8,7 @@ make it. A row is known by its row_id and counts once a side; rows of one row_id
 import hashlib
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from infra.errors import DataError
-from tasks.task_types.rows import Column, RowShape, arrow_type, texts_of
+from tasks.task_types.rows import CLUSTER, Column, RowShape, arrow_type, texts_of
 
 # What the checks read of a text that is drawn, at most: a book must not outweigh all other rows.
 TEXT_CHARACTERS = 5_000
@@ -38,6 +38,8 @@ class SampledRow(NamedTuple):
         key: hash of its row_id, and so a random number.
         text: as the model reads it; in a sample, its first `TEXT_CHARACTERS`.
         labels: empty where the task type has none.
+        cluster: author, document or conversation; empty where the row names none.
+        characters: of the whole text.
 
     """
 
@@ -45,6 +47,8 @@ class SampledRow(NamedTuple):
     row_id: str
     text: str
     labels: Labels
+    cluster: str = ""
+    characters: int = 0
 
 
 @dataclass(frozen=True)
@@ -101,8 +105,8 @@ def read_row_sample(path: Path, shape: RowShape, *, max_rows: int, seed: int) ->
 
 def _read_batches(
     path: Path, shape: RowShape
-) -> Iterator[tuple[list[str], list[str], list[Labels]]]:
-    """row_id, text and labels of distinct rows."""
+) -> Iterator[tuple[list[str], list[str], list[Labels], list[str]]]:
+    """row_id, text, labels and cluster of distinct rows."""
     try:
         file = pq.ParquetFile(path)
     except pa.ArrowInvalid as error:
@@ -117,7 +121,7 @@ def _read_batches(
             last = row_ids[-1] if row_ids else last
             rows = rows.filter(pa.array(is_first, pa.bool_()))
             texts = texts_of(shape, rows).fill_null("").to_pylist()
-            yield rows["row_id"].to_pylist(), texts, _labels_of(rows, label_column)
+            yield rows["row_id"].to_pylist(), texts, _labels_of(rows, label_column), _clusters(rows)
 
 
 def _columns_in(schema: pa.Schema, shape: RowShape) -> tuple[str | None, list[str]]:
@@ -132,6 +136,7 @@ def _columns_in(schema: pa.Schema, shape: RowShape) -> tuple[str | None, list[st
         lacks = ", ".join(missing)
         raise DataError(f"lack the column(s) {lacks} of {shape.task_type} (they have {has})")
     names = ["row_id", *(column.name for column in shape.inputs)]
+    names += [CLUSTER] if CLUSTER in schema.names else []
     for column in shape.columns:
         if column.name == shape.label_column and _holds(schema, column):
             return column.name, [*names, column.name]
@@ -156,9 +161,26 @@ def _labels_of(rows: pa.Table, column: str | None) -> list[Labels]:
     return [(value,) if isinstance(value, str) else tuple(value or (NO_LABEL,)) for value in values]
 
 
-def _drawn_row(row_id: str, text: str, labels: Labels, seed: int) -> SampledRow:
+def clusters_of(rows: Iterable[SampledRow], keys: Iterable[int]) -> list[str] | None:
+    """The cluster of each key among the rows of both sides; None where no row names one.
+
+    A row without a cluster is one of its own, and so is a row of a side that was written without.
+    """
+    named = {row.key: row.cluster for row in rows if row.cluster}
+    if not named:
+        return None
+    return [f"cluster {named[key]}" if key in named else f"row {key}" for key in keys]
+
+
+def _clusters(rows: pa.Table) -> list[str]:
+    if CLUSTER not in rows.column_names:
+        return [""] * len(rows)
+    return [value or "" for value in rows[CLUSTER].to_pylist()]
+
+
+def _drawn_row(row_id: str, text: str, labels: Labels, cluster: str, seed: int) -> SampledRow:
     digest = hashlib.blake2b(f"{seed} {row_id}".encode(), digest_size=8).digest()
-    return SampledRow(int.from_bytes(digest, "big"), row_id, text, labels)
+    return SampledRow(int.from_bytes(digest, "big"), row_id, text, labels, cluster, len(text))
 
 
 def numbers_of(

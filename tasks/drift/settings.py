@@ -11,12 +11,23 @@ from infra.settings_models import SettingsModel
 _CHECKS = 6
 
 
+def least_permutations(false_discovery_rate: float) -> int:
+    """So many that the least p-value is below the rate after Benjamini and Yekutieli's correction.
+
+    It is multiplied by the number of checks, and by the sum of 1, 1/2, 1/3 and so on to that.
+    """
+    dependence = sum(1 / rank for rank in range(1, _CHECKS + 1))
+    return ceil(_CHECKS * dependence / false_discovery_rate)
+
+
 class DriftSettings(SettingsModel):
     """When the data of a run counts as drifted from that of the champion.
 
-    A check calls drift only if its p-value, corrected over all checks by Benjamini and Hochberg,
-    is below ``false_discovery_rate``, and its effect size reaches its own limit: with many rows
-    any difference is significant, with few any is large.
+    A check passes only if the interval of its effect size lies wholly below its limit: that no
+    difference was found says nothing where few rows are compared. It fails, which is drift, if the
+    interval reaches the limit wholly and its p-value, corrected over all checks by Benjamini and
+    Yekutieli, is below ``false_discovery_rate``. Else it is undetermined, and says how many rows
+    would do. Where rows have a cluster, clusters are drawn, ten a side at least.
     """
 
     on_drift: Literal["report", "refuse"] = Field(
@@ -26,10 +37,17 @@ class DriftSettings(SettingsModel):
         "it is reported by default.",
     )
     false_discovery_rate: float = Field(
-        default=0.05, gt=0, lt=0.5, description="Expected share of false calls among all calls."
+        default=0.05,
+        gt=0,
+        lt=0.5,
+        description="Expected share of false calls of drift among all calls.",
     )
     max_label_distance: float = Field(
-        default=0.1, gt=0, le=1, description="Jensen-Shannon distance (base 2) of label shares."
+        default=0.1,
+        gt=0,
+        le=1,
+        description="Jensen-Shannon distance (base 2) of label shares, "
+        "beyond that of the same rows dealt at random.",
     )
     max_length_distance: float = Field(
         default=0.1, gt=0, le=1, description="Kolmogorov-Smirnov distance of text lengths."
@@ -66,7 +84,7 @@ class DriftSettings(SettingsModel):
         default=5_000,
         ge=100,
         description="Rows of either side that a check draws at most, by the hash of their row_id. "
-        "Of labels and lengths all rows are counted.",
+        "Of labels and lengths all rows are counted, unless rows have clusters.",
     )
     embedding_rows: int = Field(
         default=500,
@@ -84,7 +102,7 @@ class DriftSettings(SettingsModel):
     @model_validator(mode="after")
     def _drift_can_be_called(self) -> "DriftSettings":
         """The least p-value that permutations give must be able to pass the correction."""
-        needed = ceil(_CHECKS / self.false_discovery_rate)
+        needed = least_permutations(self.false_discovery_rate)
         if self.permutations < needed:
             raise ValueError(
                 f"with drift.permutations {self.permutations} no p-value can fall below "

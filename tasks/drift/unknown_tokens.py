@@ -1,11 +1,13 @@
 """Whether the base model's vocabulary lacks more, or less, of the text."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.drift.intervals import Share, of_change
 from tasks.drift.measurement import Measurement, Question
 from tasks.drift.permutations import Draws, Floats, Membership, Permutations
 
@@ -59,4 +61,21 @@ def measure_unknown(
         return np.asarray(np.abs(shares[1] - shares[0]))
 
     found = permutations.of(changes, membership, question.name)
-    return question.answered(found.observed, found.p_value, permutations.test, membership.rows)
+    n, m = membership.rows
+    kept = int((membership.before & membership.now).sum())
+    before, now = (_share(counts, membership, side) for side in (membership.before, membership.now))
+    ends = of_change(before, now, kept / (n * m) ** 0.5)
+    test = permutations.test(membership)
+    return question.answered(found.observed, found.p_value, test, membership.rows, ends)
+
+
+def _share(counts: NDArray[np.float32], membership: Membership, side: NDArray[np.bool_]) -> Share:
+    """Share of unknown tokens on one side; one more row has as many tokens as the mean."""
+    unknown, tokens = (counts * side[:, None]).astype(np.float64).T
+    total = tokens.sum()
+    share = float(unknown.sum() / total)
+    variance = membership.variance_of((unknown - share * tokens) / total)
+    own = replace(membership, now=side)
+    units = own.units[1]
+    met = float((unknown / total).max()) if membership.clusters is None else 0.0
+    return Share(share, float(variance), max(1 / units, met), units)

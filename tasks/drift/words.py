@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial.distance import jensenshannon
 
+from tasks.drift.intervals import SquaredDistance
 from tasks.drift.measurement import Measurement, Question
 from tasks.drift.permutations import Draws, Floats, Membership, Permutations, Permuted
 
@@ -73,8 +75,52 @@ def measure_vocabulary(
     if min(totals[side].sum() for side in (membership.before, membership.now)) == 0:
         return question.untold("one side has no words", membership.rows)
     found = permute_shares(counts.table, membership, permutations, question.name)
-    beyond = max(0.0, found.observed**2 - float((found.draws**2).mean())) ** 0.5
-    return question.answered(beyond, found.p_value, permutations.test, membership.rows)
+    distance = squared_distance(counts.table, membership, found)
+    beyond = max(0.0, distance.value) ** 0.5
+    test = permutations.test(membership)
+    return question.answered(beyond, found.p_value, test, membership.rows, distance.roots)
+
+
+def squared_distance(
+    table: "csr_array", membership: Membership, found: Permuted
+) -> SquaredDistance:
+    """The divergence beyond that of the same rows dealt at random, and how sure it is.
+
+    Args:
+        table: (U, V) counts.
+        membership: of the U rows.
+        found: their distance, and those of the permutations.
+
+    """
+    influences = sum(
+        _influences(table, side, other)
+        for side, other in (
+            (membership.before, membership.now),
+            (membership.now, membership.before),
+        )
+    )
+    squares = found.draws**2
+    return SquaredDistance(
+        value=found.observed**2 - float(squares.mean()),
+        null_variance=float(squares.var()),
+        linear_variance=float(membership.variance_of(np.asarray(influences))) / 4,
+        units=min(membership.units),
+    )
+
+
+def _influences(
+    table: "csr_array", side: NDArray[np.bool_], other: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """What each row of one side adds to the error of the divergence in bits, (U,)."""
+    sums = np.asarray(side @ table, np.float64)
+    total = sums.sum()
+    shares, others = sums / total, np.asarray(other @ table, np.float64)
+    middle = (shares + others / others.sum()) / 2
+    # Words that this side lacks are in no row of it.
+    slope = np.log2(shares, out=np.zeros_like(shares), where=shares > 0)
+    slope -= np.log2(middle, out=np.zeros_like(shares), where=shares > 0)
+    rows = table @ (slope - slope @ shares)
+    return np.asarray(rows * side / (2 * total))
 
 
 def permute_shares(

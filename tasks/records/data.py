@@ -396,9 +396,12 @@ class DriftCheck:
         name: for example drift.label_shares.
         test: that the p-value comes from; empty where there is none.
         effect: what the effect size measures.
-        limit: effect size from which on a significant difference counts as drift.
-        p_adjusted: by Benjamini and Hochberg over all checks of the run.
-        verdict: fail is drift; undetermined where it cannot be told, with the reason.
+        limit: effect size that counts as drift.
+        p_value: of no difference at all; p_adjusted: by Benjamini and Yekutieli over all checks.
+        verdict: pass where the interval lies below the limit, fail where it reaches it wholly; else
+            undetermined, with the reason.
+        low: lower end of the effect size's interval at 95%; high: its upper end.
+        rows_needed: of the smaller side, that would tell if the effect is what it seems.
 
     """
 
@@ -413,6 +416,9 @@ class DriftCheck:
     rows_now: int
     verdict: Verdict
     reason: str
+    low: float | None = None
+    high: float | None = None
+    rows_needed: int | None = None
 
 
 @dataclass(frozen=True)

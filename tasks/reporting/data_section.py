@@ -38,7 +38,7 @@ from tasks.reporting.source_changes import (
 from tasks.verdicts import Verdict
 
 _READING: Final = {
-    Verdict.PASS: "no drift shown",
+    Verdict.PASS: "no drift",
     Verdict.FAIL: "drift",
     Verdict.UNDETERMINED: "undetermined",
 }
@@ -90,6 +90,7 @@ class DriftRow:
     name: str
     effect: str
     value: str
+    interval: str
     limit: str
     p: str
     rows: str
@@ -229,6 +230,7 @@ def drift_row(check: DriftCheck) -> DriftRow:
         name=words_of(check.name),
         effect=check.effect,
         value=number(check.effect_size),
+        interval="" if check.low is None else f"[{number(check.low)}, {number(check.high)}]",
         limit=number(check.limit),
         p=p_value(check.p_adjusted),
         rows=f"{count(check.rows_before)} → {count(check.rows_now)}",

@@ -135,11 +135,22 @@ def funnel_markdown(evidence: DataEvidence) -> str:
 
 
 def drift_markdown(drift: Drift) -> str:
-    """Every drift check with its effect and corrected p-value."""
-    heads = ("verdict", "check", "effect", "size", "limit", "p (corrected)", "rows", "reading")
+    """Every drift check with its effect, the interval of it and the corrected p-value."""
+    heads = (
+        "verdict",
+        "check",
+        "effect",
+        "size",
+        "95% interval",
+        "limit",
+        "p (corrected)",
+        "rows",
+        "reading",
+    )
     rows = [
         (
-            f"{one.symbol} {one.verdict}", one.name, one.effect, one.value, one.limit, one.p,
+            f"{one.symbol} {one.verdict}", one.name, one.effect, one.value, one.interval,
+            one.limit, one.p,
             one.rows, one.reading,
         )
         for one in map(drift_row, drift.checks)

@@ -122,7 +122,7 @@ def test_shifted_labels_are_drift_and_the_report_shows_it_all(
     before = validate_snapshot(
         snapshot, base_model, config.contract, config.leakage, config.privacy, store
     )
-    quick = config.drift.model_copy(update={"permutations": 199, "embedding_rows": 50})
+    quick = config.drift.model_copy(update={"permutations": 299, "embedding_rows": 50})
     reference = DataReference("clean", 1, before.clean)
     drift = compare(checked.data, reference, base_model, quick, store)
     assert drift

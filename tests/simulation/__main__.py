@@ -14,6 +14,7 @@ from math import sqrt
 import numpy as np
 
 from tests.simulation.behaviour_worlds import BEHAVIOUR
+from tests.simulation.drift_worlds import DRIFT
 from tests.simulation.fairness_worlds import FAIRNESS
 from tests.simulation.looks_worlds import YEARS, Year, YearTally, run_years
 from tests.simulation.overlap_worlds import OVERLAP
@@ -24,7 +25,7 @@ from tests.simulation.recipe_worlds import RECIPES
 from tests.simulation.scenarios import Tally, run
 
 SCENARIOS = (
-    *QUALITY, *RARE_LABELS, *FAIRNESS, *OVERLAP, *RECIPES, *BEHAVIOUR, *POLICY,
+    *QUALITY, *RARE_LABELS, *FAIRNESS, *OVERLAP, *RECIPES, *BEHAVIOUR, *POLICY, *DRIFT,
 )  # fmt: skip
 MAX_FALSE_PASSES = 0.03
 TRIALS = 1_000

@@ -44,7 +44,7 @@ PERMUTED = (VOCABULARY, UNKNOWN_TOKENS, DOMAIN_CLASSIFIER, EMBEDDINGS)
 def measure(before: list[SampledRow], now: list[SampledRow], seed: int) -> list[Measurement]:
     """All checks, with word counts in the place of the base model's tokens and embeddings."""
     asked = questions_of(DriftSettings(), shape_of("classification"))
-    permutations = Permutations(199, seed)
+    permutations = Permutations(299, seed)
     sides = made_side(before), made_side(now)
     drawn = sample_texts(sides[0].sample, sides[1].sample, sides[0].keys)
     counts = count_words(drawn.texts)
@@ -131,6 +131,6 @@ def test_few_odd_rows_among_many_kept_ones_are_significant_but_no_drift() -> Non
     random = np.random.default_rng(0)
     old, new = made_rows(random, 400), made_rows(random, 20, other=True)
     checks = judge_checks(measure(old, [*old, *new], 0), RATE)
-    assert all(check.verdict is Verdict.PASS for check in checks)
+    assert all(check.verdict is not Verdict.FAIL for check in checks)
     significant = {check.name for check in checks if check.p_adjusted < RATE}
     assert significant >= {LABEL_SHARES, TEXT_LENGTH, EMBEDDINGS}

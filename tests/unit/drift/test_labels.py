@@ -7,13 +7,16 @@ from scipy.stats import chi2_contingency, kstest
 from tasks.drift.labels import (
     chi_square_p,
     count_labels,
+    divergence_of,
     label_shares,
+    label_table,
     least_expected,
     measure_labels,
 )
 from tasks.drift.measurement import Measurement, Question
 from tasks.drift.permutations import Permutations
 from tasks.drift.row_samples import Labels, RowSample, SampledRow
+from tasks.drift.words import permute_shares, squared_distance
 from tests.unit.drift.made_samples import made_row, made_side
 
 ASKED = Question("drift.label_shares", "distance", 0.1)
@@ -61,9 +64,11 @@ def test_the_effect_is_the_root_of_the_divergence_by_hand() -> None:
     p, q = np.array([0.5, 0.5]), np.array([0.2, 0.8])
     middle = (p + q) / 2
     divergence = (p * np.log2(p / middle)).sum() / 2 + (q * np.log2(q / middle)).sum() / 2
+    # What chance alone gives, of two labels and a hundred rows a side.
+    chance = (1 / 100 + 1 / 100) / (8 * np.log(2))
     found = measure(before, now)
     assert found.answer is not None
-    assert found.answer[0] == pytest.approx(divergence**0.5, abs=1e-6)
+    assert found.answer[0] == pytest.approx((divergence - chance) ** 0.5, abs=1e-6)
     assert found.test == "chi-square"
     assert found.rows == (100, 100)
 
@@ -93,6 +98,35 @@ def test_the_expected_counts_are_of_rows_that_changed_sides() -> None:
     assert least_expected(counts, kept=100) == 10
     assert least_expected(counts, kept=96) == 2
     assert least_expected(counts, kept=2) == 49
+
+
+@pytest.mark.parametrize(("went", "stayed", "came"), [(300, 0, 400), (100, 300, 200)])
+def test_what_is_reckoned_of_chance_is_what_permutations_give(
+    went: int, stayed: int, came: int
+) -> None:
+    random = np.random.default_rng(0)
+    labels: list[Labels] = [(str(one),) for one in random.choice(4, went + stayed + came)]
+    rows = rows_of(labels, 0)
+    before, now = made_side(rows[: went + stayed]), made_side(rows[went:])
+    reckoned = divergence_of(count_labels(before, now), stayed)
+    table, membership = label_table(before, now)
+    dealt = squared_distance(
+        table, membership, permute_shares(table, membership, Permutations(4_000, 0), "x")
+    )
+    assert reckoned.value == pytest.approx(dealt.value, abs=2e-4)
+    assert reckoned.null_variance == pytest.approx(dealt.null_variance, rel=0.15)
+    if not stayed:
+        assert reckoned.linear_variance == pytest.approx(dealt.linear_variance, rel=0.01)
+
+
+def test_labels_of_few_authors_are_not_told() -> None:
+    rows = [
+        row._replace(cluster=f"author {place % 8}")
+        for place, row in enumerate(rows_of([("a",), ("b",)] * 60, 0))
+    ]
+    found = measure(made_side(rows[:60]), made_side(rows[60:]))
+    assert found.answer is None
+    assert found.reason == "8 and 8 clusters; either side needs 10"
 
 
 def test_rows_of_several_labels_are_judged_by_permutation() -> None:
