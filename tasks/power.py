@@ -245,6 +245,8 @@ def told(gate: Gate, precision: Precision, equal: float, step: float, basis: str
     """
     better = better_than(gate, equal, step)
     without_error = precision.error == 0 and not precision.binomial
+    # What another seed moves does not fall with the rows.
+    by_rows = not without_error and gate.family != "recipe"
     return GatePower(
         metric=gate.metric,
         rule=gate.rule,
@@ -253,8 +255,8 @@ def told(gate: Gate, precision: Precision, equal: float, step: float, basis: str
         equal=chance(gate, equal, precision),
         better_at=better,
         better=chance(gate, better, precision),
-        rows_for_equal=None if without_error else rows_for(gate, equal, precision),
-        rows_for_better=None if without_error else rows_for(gate, better, precision),
+        rows_for_equal=rows_for(gate, equal, precision) if by_rows else None,
+        rows_for_better=rows_for(gate, better, precision) if by_rows else None,
         basis=WITHOUT_ERROR if without_error else basis,
     )
 

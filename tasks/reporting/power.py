@@ -118,6 +118,8 @@ def _probability(value: float | None) -> str:
 def _rows_wanted(power: GatePower) -> str:
     if power.basis == WITHOUT_ERROR:
         return "exact"
+    if power.metric.startswith("recipe."):
+        return "a matter of seeds too"
     if power.rows_for_equal is not None:
         return f"about {count(power.rows_for_equal)}"
     if power.rows_for_better is not None:

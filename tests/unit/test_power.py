@@ -179,6 +179,13 @@ def test_what_was_not_told_says_why() -> None:
     assert [one.equal for one in told] == [None, None]
 
 
+def test_of_a_recipe_no_number_of_rows_is_told() -> None:
+    gate = Gate(metric="recipe.macro_f1", at_least=0.9)
+    told = power_of_gate(gate, normal(gate.metric, 0.95, 0.02, 600), 0.01)
+    assert told.equal is not None
+    assert (told.rows_for_equal, told.rows_for_better) == (None, None)
+
+
 def test_what_has_no_error_passes_or_does_not() -> None:
     gate = Gate(metric="staging.size_mb", at_most=200)
     for size, passes in ((90.0, 1.0), (210.0, 0.0)):
