@@ -8,7 +8,7 @@ from flows.config import DataConfig, ProofSettings
 from flows.own_line import check_own_line
 from tasks.records.data import DataPage, Readmission
 from tasks.reporting.data_section import DataEvidence
-from tasks.stages.drift import measure_drift
+from tasks.stages.drift import measure_drift, measure_split_shift
 from tasks.stages.ingestion import ingest, pin_source, readmit_rows
 from tasks.stages.label_checks import check_labels
 from tasks.stages.power import count_held_out, foresee
@@ -47,8 +47,9 @@ def check_data(config: DataConfig, proof: ProofSettings | None = None) -> DataPa
         labels = check_labels(data, snapshot, config.label_checks)
     representation = represent(data, config.representation)
     drift = measure_drift(data, find_reference(line, data), pretrained, config.drift)
-    page = write_data_report(line, snapshot, data, representation, drift, labels)
-    show_checked_data(DataEvidence(line, snapshot, data, representation, drift, labels))
+    shifts = measure_split_shift(data, pretrained, config.drift)
+    page = write_data_report(line, snapshot, data, representation, drift, labels, shifts)
+    show_checked_data(DataEvidence(line, snapshot, data, representation, drift, labels, shifts))
     if proof is None:
         return page
     held_out = count_held_out(data, proof.fairness, by_cluster=proof.evaluation.by_cluster)

@@ -11,7 +11,7 @@ from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
 from tasks.records.registry import Decision
 from tasks.records.training import BaseModel, Tokens, TrainingPlan, Weights
-from tasks.stages.drift import measure_drift
+from tasks.stages.drift import measure_drift, measure_split_shift
 from tasks.stages.evaluation import evaluate, measure_recipe, name_held_out, scale_temperature
 from tasks.stages.fairness import (
     assess,
@@ -103,6 +103,7 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
         labels = check_labels(data, snapshot, config.label_checks)
     representation = represent(data, config.representation)
     drift = measure_drift(data, find_reference(line, data), pretrained, config.drift)
+    shifts = measure_split_shift(data, pretrained, config.drift)
     held_out = count_held_out(data, config.fairness, by_cluster=config.evaluation.by_cluster)
     forecast = foresee(line, held_out, config.policy, config.evaluation, config.fairness)
 
@@ -148,7 +149,7 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
 
     report = write_report(
         line, snapshot, data, representation, drift, tokens, base_model, weights, scores, fairness,
-        version, staged, judgement, config.described_card, golden_scores,
+        version, staged, judgement, config.described_card, golden_scores, shifts,
     )  # fmt: skip
     decision = promote(version, judgement, report, champion, staged, scores)
     show_decision(decision)

@@ -164,3 +164,7 @@ def _show_data(page: DataPage) -> None:
         words = {"pass": "no drift", "fail": "drift", "undetermined": "undetermined"}
         style: console.Style = "good" if page.drift is Verdict.PASS else "bad"
         console.say(f"against the champion's data: {words[page.drift.value]}", style)
+    for split, checks in page.unlike_splits.items():
+        console.say(f"the {split} rows are unlike the training rows: {checks}", "bad")
+    for split in page.untold_splits:
+        console.say(f"whether the {split} rows are like the training rows: undetermined")

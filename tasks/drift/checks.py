@@ -16,7 +16,7 @@ from tasks.drift.permutations import Membership, Permutations, pair, too_few
 from tasks.drift.row_samples import RowSample, SampledRow, clusters_of
 from tasks.drift.settings import DriftSettings
 from tasks.drift.unknown_tokens import count_unknown, measure_unknown
-from tasks.drift.words import count_words, measure_vocabulary
+from tasks.drift.words import WordCounts, count_words, measure_vocabulary
 from tasks.records.data import Histogram, NewRow
 from tasks.task_types.rows import RowShape
 
@@ -153,22 +153,35 @@ def _ask_of_texts(
         return replace(found, measurements=(*found.measurements, *untold))
     permutations = Permutations(settings.permutations, settings.seed)
     counts = count_words(drawn.texts)
-    asked, features = questions[DOMAIN_CLASSIFIER], make_features(counts)
-    domains = measure_domains(asked, features, drawn.keys, sides, permutations)
-    measurements = [
-        measure_vocabulary(questions[VOCABULARY], counts, sides, permutations),
-        domains.measurement,
-    ]
+    told = [measure_vocabulary(questions[VOCABULARY], counts, sides, permutations)]
     if base_folder:
         unknown = count_unknown(base_folder, drawn.texts)
-        asked = questions[UNKNOWN_TOKENS]
-        measurements.insert(1, measure_unknown(asked, unknown, sides, permutations))
-        asked = questions[EMBEDDINGS]
-        measurements.append(_ask_of_embeddings(before, now, asked, base_folder, settings))
+        told.append(measure_unknown(questions[UNKNOWN_TOKENS], unknown, sides, permutations))
+    found = replace(found, measurements=(*found.measurements, *told))
+    if DOMAIN_CLASSIFIER in questions:
+        asked = questions[DOMAIN_CLASSIFIER]
+        found = _ask_of_domains(found, drawn, counts, asked, permutations, settings.newest_rows)
+    if base_folder:
+        vectors = _ask_of_embeddings(before, now, questions[EMBEDDINGS], base_folder, settings)
+        found = replace(found, measurements=(*found.measurements, vectors))
+    return found
+
+
+def _ask_of_domains(
+    found: Findings,
+    drawn: SampledTexts,
+    counts: WordCounts,
+    question: Question,
+    permutations: Permutations,
+    most_rows: int,
+) -> Findings:
+    """What was found, and what a classifier tells of the sides."""
+    features = make_features(counts)
+    domains = measure_domains(question, features, drawn.keys, drawn.membership, permutations)
     return replace(
         found,
-        measurements=(*found.measurements, *measurements),
-        newest_rows=newest_rows(drawn, domains, settings.newest_rows),
+        measurements=(*found.measurements, domains.measurement),
+        newest_rows=newest_rows(drawn, domains, most_rows),
         discriminating_words=discriminating_words(features, domains),
     )
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -27,6 +28,7 @@ TEXT_CHARACTERS = 5_000
 # Stands for the label of a row that bears none.
 NO_LABEL = "(none)"
 _BATCH_ROWS = 4_096
+_SPLIT = "split"
 
 Labels = tuple[str, ...]
 
@@ -78,11 +80,20 @@ class RowSample:
         return len(self.keys)
 
 
-def read_row_sample(path: Path, shape: RowShape, *, max_rows: int, seed: int) -> RowSample:
+def read_row_sample(
+    path: Path, shape: RowShape, *, max_rows: int, seed: int, split: str | None = None
+) -> RowSample:
     """Read clean rows in batches; only numbers of all rows and the sample are held.
 
     The sample is of the rows with the least hash: a row that is drawn from one side is drawn from
     the other too, if it stands there and both are as large.
+
+    Args:
+        path: Parquet of clean rows.
+        shape: what the task type's rows are made of.
+        max_rows: of the sample.
+        seed: of the hash.
+        split: read only its rows; None for all.
 
     Raises:
         DataError: the file is no Parquet, or lacks what the task type's rows are made of.
@@ -92,7 +103,7 @@ def read_row_sample(path: Path, shape: RowShape, *, max_rows: int, seed: int) ->
     lengths: Counter[int] = Counter()
     labels: Counter[str] = Counter()
     drawn: list[SampledRow] = []
-    for batch in _read_batches(path, shape):
+    for batch in _read_batches(path, shape, split):
         rows = [_drawn_row(*values, seed) for values in zip(*batch, strict=True)]
         lengths.update(len(row.text) for row in rows)
         labels.update(label for row in rows for label in row.labels)
@@ -104,7 +115,7 @@ def read_row_sample(path: Path, shape: RowShape, *, max_rows: int, seed: int) ->
 
 
 def _read_batches(
-    path: Path, shape: RowShape
+    path: Path, shape: RowShape, split: str | None
 ) -> Iterator[tuple[list[str], list[str], list[Labels], list[str]]]:
     """row_id, text, labels and cluster of distinct rows."""
     try:
@@ -113,6 +124,7 @@ def _read_batches(
         raise DataError(f"cannot be read as Parquet ({error})") from error
     with file:
         label_column, names = _columns_in(file.schema_arrow, shape)
+        names += [_SPLIT] if split is not None else []
         last = None
         for batch in file.iter_batches(_BATCH_ROWS, columns=names):
             rows = pa.Table.from_batches([batch])
@@ -120,6 +132,8 @@ def _read_batches(
             is_first = [one != before for one, before in pairwise([last, *row_ids])]
             last = row_ids[-1] if row_ids else last
             rows = rows.filter(pa.array(is_first, pa.bool_()))
+            if split is not None:
+                rows = rows.filter(pc.equal(rows[_SPLIT], split))
             texts = texts_of(shape, rows).fill_null("").to_pylist()
             yield rows["row_id"].to_pylist(), texts, _labels_of(rows, label_column), _clusters(rows)
 

@@ -36,6 +36,13 @@ class DriftSettings(SettingsModel):
         "trains, also where drift cannot be told. A retraining is the usual answer to drift, so "
         "it is reported by default.",
     )
+    on_split_shift: Literal["report", "refuse"] = Field(
+        default="report",
+        description="What becomes of a run whose validation or test rows are unlike its training "
+        "rows, by the same limits: shown in the report, or the run ends before it trains, also "
+        "where that cannot be told. Splits by hash are alike by their making, so few held-out rows "
+        "are no fault there; splits of your own can differ.",
+    )
     false_discovery_rate: float = Field(
         default=0.05,
         gt=0,

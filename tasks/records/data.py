@@ -523,6 +523,8 @@ class DataPage:
         quarantine: the rows that were put aside, as in DataReport.
         rows_by_label: clean rows of each label; empty for a task type without labels.
         drift: None where there is no champion to compare with.
+        unlike_splits: held-out splits that are unlike the training rows, with the checks that say
+            so; untold_splits: those of which it cannot be told.
         changes: what source.label_map and its like made of the rows.
         doubtful_labels: rare ones that look like noise.
         by_source: of several sources, what each gave.
@@ -548,3 +550,5 @@ class DataPage:
     by_source: tuple[SourceRows, ...] = ()
     forecast: PowerForecast | None = None
     labels: LabelChecks | None = None
+    unlike_splits: dict[str, str] = field(default_factory=dict)
+    untold_splits: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """The data of a line as a report shows it: what came in, was left behind, and is different."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,7 @@ from tasks.records.data import (
     TermAssociation,
 )
 from tasks.records.label_checks import LabelChecks
+from tasks.records.split_shift import NO_SHIFTS, SplitShift, SplitShifts
 from tasks.reporting.charts import Bar, Tick, plain_bar, scale_of
 from tasks.reporting.funnel import FunnelStep, data_funnel
 from tasks.reporting.gates import SYMBOLS, Headline
@@ -42,6 +43,11 @@ _READING: Final = {
     Verdict.FAIL: "drift",
     Verdict.UNDETERMINED: "undetermined",
 }
+_SHIFT_READING: Final = {
+    Verdict.PASS: "like the training rows",
+    Verdict.FAIL: "unlike the training rows",
+    Verdict.UNDETERMINED: "undetermined",
+}
 # Measures of a group's presence, in the order in which they are read.
 MEASURES: Final = {
     "class_imbalance": "class imbalance",
@@ -63,6 +69,7 @@ class DataEvidence:
         representation: None where the contract is broken, since there are no clean rows then.
         drift: None there too, and where there is no champion.
         labels: None there too.
+        shifts: held-out splits against the training rows; empty where the contract is broken.
 
     """
 
@@ -72,6 +79,7 @@ class DataEvidence:
     representation: Representation | None
     drift: Drift | None
     labels: LabelChecks | None = None
+    shifts: SplitShifts = NO_SHIFTS
 
 
 @dataclass(frozen=True)
@@ -144,6 +152,7 @@ class DataSection:
     lengths: list[tuple[str, HistogramPlot]]
     likeness: list[SimilarityRow]
     drift: list[DriftRow]
+    shifts: list[DriftRow]
     drift_lengths: HistogramPlot | None
     label_shares: list[tuple[str, str, str, float, float]]
     measures: tuple[str, ...]
@@ -172,7 +181,9 @@ def data_headline(evidence: DataEvidence) -> Headline:
             if drift
             else "There is no champion whose data it could have drifted from."
         )
-        sentence = f"{rows} of {evidence.line} are clean. {reading}"
+        unlike = [one.split for one in evidence.shifts.held_out if one.verdict is Verdict.FAIL]
+        told = f" Unlike the training rows: {' and '.join(unlike)}." if unlike else ""
+        sentence = f"{rows} of {evidence.line} are clean. {reading}{told}"
     return Headline(data.verdict.value, SYMBOLS[data.verdict], title, sentence)
 
 
@@ -188,6 +199,7 @@ def build_data_section(evidence: DataEvidence) -> DataSection:
         lengths=[(unit, plot) for unit, plot in plots if plot],
         likeness=list(_likeness(data.leakage, sum(evidence.snapshot.rows_by_split.values()))),
         drift=[drift_row(check) for check in drift.checks] if drift else [],
+        shifts=shift_rows(evidence.shifts.held_out),
         drift_lengths=histogram_plot(dict(zip(("before", "now"), drift.lengths, strict=True)))
         if drift
         else None,
@@ -223,9 +235,14 @@ def _likeness(leakage: Leakage, rows: int) -> Iterator[SimilarityRow]:
         yield SimilarityRow(name, count(number_of_rows), share(number_of_rows, rows))
 
 
-def drift_row(check: DriftCheck) -> DriftRow:
+def shift_rows(shifts: Iterable[SplitShift]) -> list[DriftRow]:
+    """The checks of all held-out splits in words."""
+    return [drift_row(check, _SHIFT_READING) for one in shifts for check in one.checks]
+
+
+def drift_row(check: DriftCheck, readings: Mapping[Verdict, str] = _READING) -> DriftRow:
     """A drift check in words."""
-    reading = _READING[check.verdict]
+    reading = readings[check.verdict]
     return DriftRow(
         name=words_of(check.name),
         effect=check.effect,

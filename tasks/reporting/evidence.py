@@ -11,6 +11,7 @@ from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
 from tasks.records.golden import GoldenScores
 from tasks.records.registry import Judgement, Staged, Version
+from tasks.records.split_shift import NO_SHIFTS, SplitShifts
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.reporting.claims import unsupported_claims
 from tasks.reporting.data_section import DataEvidence
@@ -44,6 +45,7 @@ class Evidence:
     judgement: Judgement
     card: CardSettings = field(default_factory=CardSettings)
     golden: GoldenScores | None = None
+    shifts: SplitShifts = NO_SHIFTS
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:
@@ -57,7 +59,7 @@ class Evidence:
         """The records of the data alone."""
         return DataEvidence(
             self.line, self.snapshot, self.data, self.representation, self.drift,
-            self.scores.label_checks,
+            self.scores.label_checks, self.shifts,
         )  # fmt: skip
 
     def family(self, name: str) -> tuple[Estimate, ...]:

@@ -12,6 +12,7 @@ from tasks.reporting.card import render_card, short_card
 from tasks.reporting.data_section import DataEvidence
 from tasks.reporting.evidence import Evidence
 from tasks.reporting.page import Links, render_data_page, render_page
+from tasks.verdicts import Verdict
 
 REPORT_FILE = "report.html"
 CARD_FILE = "README.md"
@@ -68,6 +69,16 @@ def publish_data_page(evidence: DataEvidence, *, store: ObjectStore) -> DataPage
         doubtful_labels=data.doubtful_labels,
         by_source=snapshot.by_source,
         labels=evidence.labels,
+        unlike_splits={
+            one.split: ", ".join(
+                check.name for check in one.checks if check.verdict is Verdict.FAIL
+            )
+            for one in evidence.shifts.held_out
+            if one.verdict is Verdict.FAIL
+        },
+        untold_splits=tuple(
+            one.split for one in evidence.shifts.held_out if one.verdict is Verdict.UNDETERMINED
+        ),
     )
 
 

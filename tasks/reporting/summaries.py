@@ -2,13 +2,12 @@
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from tasks.records.data import Drift
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
 from tasks.records.registry import Decision, Judgement
-from tasks.reporting.data_section import DataEvidence, data_headline, drift_row
+from tasks.reporting.data_section import DataEvidence, DriftRow, data_headline
 from tasks.reporting.funnel import data_funnel
 from tasks.reporting.gates import SYMBOLS, gate_table
 from tasks.reporting.groups import group_tables
@@ -134,26 +133,18 @@ def funnel_markdown(evidence: DataEvidence) -> str:
     return "\n\n".join(tables)
 
 
-def drift_markdown(drift: Drift) -> str:
-    """Every drift check with its effect, the interval of it and the corrected p-value."""
+def drift_markdown(checks: Iterable[DriftRow]) -> str:
+    """Every check with its effect, the interval of it and the corrected p-value."""
     heads = (
-        "verdict",
-        "check",
-        "effect",
-        "size",
-        "95% interval",
-        "limit",
-        "p (corrected)",
-        "rows",
+        "verdict", "check", "effect", "size", "95% interval", "limit", "p (corrected)", "rows",
         "reading",
-    )
+    )  # fmt: skip
     rows = [
         (
             f"{one.symbol} {one.verdict}", one.name, one.effect, one.value, one.interval,
-            one.limit, one.p,
-            one.rows, one.reading,
+            one.limit, one.p, one.rows, one.reading,
         )
-        for one in map(drift_row, drift.checks)
+        for one in checks
     ]  # fmt: skip
     return markdown_table(heads, rows)
 

@@ -8,6 +8,7 @@ from tasks.records.fairness import Fairness
 from tasks.records.golden import GoldenScores
 from tasks.records.label_checks import LabelChecks
 from tasks.records.registry import Judgement, Report, Staged, Version
+from tasks.records.split_shift import NO_SHIFTS, SplitShifts
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.reporting.settings import CardSettings
 from tasks.stages.caching import cached_stage
@@ -30,6 +31,7 @@ def write_report(
     judgement: Judgement,
     card: CardSettings,
     golden: GoldenScores | None = None,
+    shifts: SplitShifts = NO_SHIFTS,
 ) -> Report:
     """Write the report and the model card of a candidate, from its records alone."""
     from tasks.reporting.evidence import Evidence
@@ -38,7 +40,7 @@ def write_report(
 
     evidence = Evidence(
         line, snapshot, data, representation, drift, tokens, base_model, weights, scores, fairness,
-        version, staged, judgement, card, golden,
+        version, staged, judgement, card, golden, shifts,
     )  # fmt: skip
     report = publish_report(evidence, store=open_store(), tracking=open_tracking())
     show_report(evidence, report)
@@ -53,13 +55,14 @@ def write_data_report(
     representation: Representation,
     drift: Drift | None,
     labels: LabelChecks | None = None,
+    shifts: SplitShifts = NO_SHIFTS,
 ) -> DataPage:
     """Write the report on a line's data alone, from its records."""
     from tasks.reporting.data_section import DataEvidence
     from tasks.reporting.publication import publish_data_page
     from tasks.stages.run_page import show_data
 
-    evidence = DataEvidence(line, snapshot, data, representation, drift, labels)
+    evidence = DataEvidence(line, snapshot, data, representation, drift, labels, shifts)
     page = publish_data_page(evidence, store=open_store())
     show_data(evidence)
     return page

@@ -29,12 +29,18 @@ def show_data(evidence: DataEvidence) -> None:
     """Put the funnel, and drift where it was measured, on the page of the Prefect run."""
     if not TaskRunContext.get():
         return
+    from tasks.reporting.data_section import drift_row, shift_rows
     from tasks.reporting.summaries import artifact_key, drift_markdown, funnel_markdown
 
     line = evidence.line
     tables = {"rows": (funnel_markdown(evidence), "Where the rows went")}
     if evidence.drift:
-        tables["drift"] = (drift_markdown(evidence.drift), "Drift")
+        tables["drift"] = (drift_markdown(map(drift_row, evidence.drift.checks)), "Drift")
+    if evidence.shifts.held_out:
+        tables["split-shift"] = (
+            drift_markdown(shift_rows(evidence.shifts.held_out)),
+            "Held-out rows against the training rows",
+        )
     for kind, (markdown, title) in tables.items():
         create_markdown_artifact(
             markdown, key=artifact_key(kind, line), description=f"{title}: {line}"

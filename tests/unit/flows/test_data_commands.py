@@ -100,3 +100,11 @@ def test_of_very_many_labels_the_first_are_said_and_the_rest_counted(
     assert f"class-{LABELS_SHOWN:04}" not in said
     assert "5 more labels" in said
     assert " 10 " in said
+
+
+def test_splits_unlike_the_training_rows_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    unlike = {"test": "shift.test.text_length, shift.test.embeddings"}
+    _show_data(replace(page(ControlTokens()), unlike_splits=unlike, untold_splits=("validation",)))
+    said = capsys.readouterr().out
+    assert "the test rows are unlike the training rows: shift.test.text_length, shift" in said
+    assert "whether the validation rows are like the training rows: undetermined" in said

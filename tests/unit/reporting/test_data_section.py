@@ -14,7 +14,8 @@ from tasks.records.data import (
     SourceChanges,
     SourceRows,
 )
-from tasks.reporting.data_section import DataEvidence, build_data_section
+from tasks.records.split_shift import SplitShift, SplitShifts
+from tasks.reporting.data_section import DataEvidence, build_data_section, drift_row
 from tasks.reporting.evidence import Evidence
 from tasks.reporting.histograms import histogram_plot
 from tasks.reporting.page import render_data_page
@@ -182,7 +183,7 @@ def test_the_prefect_tables_hold_the_same_numbers(drifted: DataEvidence) -> None
     assert "| mail | redact | 4 | 6 |" in funnel
     assert re.search(r"\| \S*MASK\S* \| text \| 1 \|", funnel)
     assert drifted.drift
-    assert "| ✗ fail | label shares |" in drift_markdown(drifted.drift)
+    assert "| ✗ fail | label shares |" in drift_markdown(map(drift_row, drifted.drift.checks))
 
 
 def test_label_shares_are_drawn_on_one_scale(drifted: DataEvidence) -> None:
@@ -196,3 +197,20 @@ def test_the_most_frequent_label_is_drawn_in_full(drifted: DataEvidence) -> None
     widths = [float(width) for width in re.findall(r'width="([\d.]+)%"', classes)][:5]
     rows = list(drifted.data.rows_by_label.values())
     assert widths == [round(100 * n / max(rows), 2) for n in rows]
+
+
+def test_held_out_rows_unlike_the_training_rows_stand_on_the_page(drifted: DataEvidence) -> None:
+    assert drifted.drift
+    checks = tuple(
+        replace(check, name=check.name.replace("drift.", "shift.test."))
+        for check in drifted.drift.checks
+    )
+    shifted = replace(
+        drifted, shifts=SplitShifts((SplitShift("test", checks, {}, Verdict.FAIL),)), drift=None
+    )
+    text = Words(render_data_page(shifted)).text
+    assert "Unlike the training rows: test." in text
+    assert "unlike the training rows: tech has 16.5% of the rows" in text
+    assert "[0.1981, 0.2291]" in text
+    assert "Held-out rows against the training rows" in text
+    assert "Held-out rows against" not in Words(render_data_page(drifted)).text
