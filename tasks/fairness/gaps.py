@@ -12,6 +12,7 @@ from tasks.fairness.rates import (
     Rate,
     accuracy_rate,
     by_group,
+    exact_ends,
     f1_score,
     false_negative_share,
     false_positive_rate,
@@ -138,7 +139,7 @@ def numbers_of(
     """
     random = generator(settings.seed, f"fairness.{attribute} {rate.kind} {rate.label}")
     draws = group_draws(rate, outcomes, settings.repeats, random)
-    return GroupNumbers(group_values(rate, outcomes), draws)
+    return GroupNumbers(group_values(rate, outcomes), draws, exact_ends(rate, outcomes))
 
 
 def in_words(rate: Rate, labels: tuple[str, ...]) -> str:

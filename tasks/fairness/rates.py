@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from tasks.resampling import Floats, Ints, collapse
+from tasks.resampling import Floats, Ints, collapse, exact_ladder
 from tasks.resampling_units import Clustered, Units, for_groups, resample_cells, rows_per_cluster
 
 
@@ -79,11 +79,14 @@ class GroupNumbers:
     Attributes:
         values: over the rows as they are, shape (G,); NaN where it is undefined.
         draws: joint bootstrap draws, shape (R, G).
+        ends: exact lower and upper ends of each group's own number at every confidence, shape
+            (MAX_FAMILY, G) each; None where it is no share of rows that are drawn one by one.
 
     """
 
     values: Floats
     draws: Floats
+    ends: tuple[Floats, Floats] | None = None
 
 
 def collapse_outcomes(
@@ -235,6 +238,16 @@ def group_values(rate: Rate, outcomes: Outcomes) -> Floats:
     hits, rows = by_group(rate.hits, outcomes), by_group(rate.base, outcomes)
     with np.errstate(divide="ignore", invalid="ignore"):
         return rate.hit_weight * hits / (rows + (rate.hit_weight - 1) * hits)
+
+
+def exact_ends(rate: Rate, outcomes: Outcomes) -> tuple[Floats, Floats] | None:
+    """Exact ends of each group's share (Clopper and Pearson), as `GroupNumbers` has them."""
+    hits, rows = by_group(rate.hits, outcomes), by_group(rate.base, outcomes)
+    if outcomes.clusters or rate.hit_weight != 1 or not rows.all():
+        return None
+    pairs = zip(map(int, hits), map(int, rows), strict=True)
+    ladders = np.array([exact_ladder(hit, row) for hit, row in pairs])  # (G, MAX_FAMILY, 2)
+    return (ladders[..., 0].T, ladders[..., 1].T) if len(ladders) else None
 
 
 def group_draws(

@@ -4,9 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from tasks.fairness.disparities import LargestDifference, SmallestRatio, Spread, WorstGroup
-from tasks.fairness.rates import GroupNumbers
+from tasks.fairness.gaps import gap_estimates
+from tasks.fairness.rates import GroupNumbers, collapse_outcomes
+from tasks.fairness.settings import FairnessSettings
 from tasks.resampling import TAILS, generator, tail_quantiles
 from tasks.verdicts import Estimate
 
@@ -104,3 +107,28 @@ def test_one_group_alone_has_no_difference() -> None:
     alone = LargestDifference()
     alone.add(numbers(RATES[:1]))
     assert alone.estimate("x", 9).reason == "there is nothing to compare"
+
+
+def test_judged_ends_are_no_nearer_than_the_groups_exact_ends() -> None:
+    """Of 27 of 30 and 298 of 300 rows, by hand: Clopper and Pearson's ends, and MOVER of these."""
+    right, sizes = np.array([27, 298]), np.array([30, 300])
+    correct = np.concatenate([np.arange(n) < k for k, n in zip(right, sizes, strict=True)])
+    member = np.eye(2, dtype=bool)[np.repeat([0, 1], sizes)]
+    truth = np.zeros(330, dtype=np.int64)
+    outcomes = collapse_outcomes(("g0", "g1"), member, truth, (~correct).astype(np.int64), 2)
+    chosen = FairnessSettings(repeats=4_000)
+    difference, ratio, worst = gap_estimates(
+        "x", outcomes, ("a", "b"), chosen, metrics=("accuracy",)
+    )
+    (low, _), (_, high) = (
+        (found.low, found.high)
+        for k, n in zip(right, sizes, strict=True)
+        for found in [binomtest(int(k), int(n)).proportion_ci(0.95, method="exact")]
+    )
+    a, b = right / sizes
+    assert worst.low == pytest.approx(low)
+    assert difference.high >= b - a + np.hypot(high - b, a - low) - 1e-9
+    under, over = high * (2 * b - high), low * (2 * a - low)
+    assert ratio.low <= (a * b - np.sqrt((a * b) ** 2 - over * under)) / under + 1e-9
+    assert difference.high < 0.26  # and not much farther
+    assert ratio.low > 0.73

@@ -62,6 +62,7 @@ def test_every_rate_of_every_group_has_its_interval(told: tuple[str, ...] | None
                 f"true_positive_rate.g{place}.{label}": (called & true, true),
                 f"false_positive_rate.g{place}.{label}": (called & ~true, ~true),
                 f"precision.g{place}.{label}": (called & true, called),
+                f"false_negative_share.g{place}.{label}": (true & ~called, true ^ called),
             }
         for name, (hits, base) in expected.items():
             one = found.pop(f"fairness.x.{name}")
