@@ -81,6 +81,8 @@ def add_label_checks(
 
 def _said_of_test(scores: Scores, store: ObjectStore, work: Path) -> dict[str, list[float]]:
     path = store.get_file(scores.artifact, work / "scores.parquet")
+    if "probabilities" not in pq.read_schema(path).names:
+        return {}
     table = pq.read_table(path, columns=["row_id", "probabilities"])
     return dict(zip(table["row_id"].to_pylist(), table["probabilities"].to_pylist(), strict=True))
 
@@ -106,6 +108,8 @@ def _said_of_validation(
     model = store.get_folder(weights.artifact, work / "model")
     examiner = examiner_of(task_type, data.labels, TokenLimits.of(weights))
     answers = examiner.predict(model, table)
+    if "probabilities" not in answers.column_names:
+        return {}
     probabilities: pa.ChunkedArray = answers["probabilities"]
     return dict(zip(table["row_id"].to_pylist(), probabilities.to_pylist(), strict=True))
 

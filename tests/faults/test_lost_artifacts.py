@@ -23,6 +23,7 @@ def test_what_was_deleted_is_named_and_made_anew_on_request(
         "line": "lost-artifact",
         "source": {"format": "csv", "path": "rows.csv"},
         "leakage": {"near_duplicates": False},
+        "label_checks": {"spurious": {"refuse_from": None}},
         "tokenization": {"max_length": 16},
     }
     config.write_text(yaml.safe_dump(settings))

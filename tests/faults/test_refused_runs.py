@@ -21,7 +21,10 @@ def write_line(folder: Path, rows: bytes | None, **changes: object) -> Path:
         (folder / "rows.csv").write_bytes(rows)
     source = {"format": "csv", "path": "rows.csv"}
     path = folder / "broken.yaml"
-    path.write_text(yaml.safe_dump({"line": "broken", "source": source} | changes))
+    # The words of the topics are in the texts on purpose.
+    labels = {"spurious": {"refuse_from": None}}
+    content = {"line": "broken", "source": source, "label_checks": labels} | changes
+    path.write_text(yaml.safe_dump(content))
     return path
 
 

@@ -16,9 +16,10 @@ from tasks.ingestion.readmission import readmit_file
 from tasks.ingestion.snapshot import write_snapshot
 from tasks.ingestion.splits import SplitSettings
 from tasks.label_checks.checking import check_row_labels
+from tasks.label_checks.model_errors import add_label_checks
 from tasks.label_checks.settings import LabelCheckSettings
 from tasks.records.data import BrokenContractError, DataReport, Snapshot
-from tasks.records.label_checks import LabelChecks
+from tasks.records.label_checks import LabelChecks, LabelErrors, SpuriousCorrelation
 from tasks.reporting.data_section import DataEvidence
 from tasks.reporting.label_checks import label_sentences
 from tasks.reporting.page import render_data_page
@@ -28,6 +29,8 @@ from tasks.validation.contract.settings import ContractSettings
 from tasks.validation.leakage.settings import LeakageSettings
 from tasks.validation.personal_data.settings import PrivacySettings
 from tasks.validation.validate import validate_snapshot
+from tasks.verdicts import undetermined
+from tests.integration.conftest import Candidate
 from tests.stored_tables import get_table
 
 CHARACTERS = 1_500
@@ -165,3 +168,28 @@ def test_rows_without_labels_are_not_checked_and_a_gate_on_them_is_undetermined(
     assert found.errors.reason == "rows of causal_lm have no labels of whole texts"
     assert [one.value for one in found.estimates] == [None, None]
     assert np.all([one.reason for one in found.estimates])
+
+
+@pytest.mark.slow
+def test_the_trained_model_is_asked_of_rows_that_it_did_not_learn_from(
+    candidate: Candidate, store: ObjectStore
+) -> None:
+    nothing = undetermined("labels.spurious_correlation", 0, "not looked for")
+    checks = LabelChecks(
+        300, 300, SpuriousCorrelation((), nothing, None, 0),
+        LabelErrors(None, 300, 0, {}, (), (undetermined("labels.error_share", 300, "few"),)),
+    )  # fmt: skip
+    found = add_label_checks(
+        candidate.scores, checks, candidate.weights, candidate.data, "classification",
+        LabelCheckSettings(), store,
+    )  # fmt: skip
+    assert found.label_checks
+    assert found.estimates[-2:] == checks.estimates
+    errors = found.label_checks.errors
+    # The model was never trained, so that it holds some right labels for wrong.
+    assert errors.found >= 1
+    assert {one.found_by for one in errors.worst} == {"model"}
+    assert {one.split for one in errors.worst} <= {"validation", "test"}
+    assert errors.suspects
+    assert get_table(errors.suspects, store).num_rows == errors.found
+    assert sum(errors.by_label.values()) == errors.found

@@ -47,6 +47,8 @@ def noted(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> dict
             }
         },
         "leakage": {"near_duplicates": False},
+        # Each label has words of its own.
+        "label_checks": {"spurious": {"refuse_from": None}},
         "tokenization": {"max_length": 32},
         "training": {"epochs": 1, "learning_rate": 1e-3},
         "staging": {"rows": 8, "latency_requests": 72, "warm_up_requests": 1},
