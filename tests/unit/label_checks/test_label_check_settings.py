@@ -12,7 +12,7 @@ LINE: dict[str, Any] = {"line": "desk", "source": {"format": "csv", "path": "a.c
 
 
 def test_a_run_cannot_end_below_the_limit_of_a_warning() -> None:
-    with pytest.raises(ValidationError, match=r"refuse_from 0\.7 lies below the limit of a warning"):
+    with pytest.raises(ValidationError, match=r"refuse_from 0\.7 lies below the limit"):
         LabelCheckSettings.model_validate({"spurious": {"refuse_from": 0.7}})
 
 
