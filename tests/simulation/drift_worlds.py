@@ -258,7 +258,10 @@ DRIFT = tuple(_scenario(world) for world in WORLDS)
 
 
 def passed_before(found: Measurement) -> bool:
-    """By the rule that took an insignificant difference for none, of one check alone."""
+    """By the rule that took an insignificant difference for none, of one check alone.
+
+    Of the classifier that is no answer here, since its p-value is of one permutation.
+    """
     if found.answer is None:
         return False
     effect, p_value = found.answer
