@@ -91,7 +91,8 @@ class SquaredDistance:
                 break
             skewness = (4 * slope * null + 24 * slope**2 * low) / variance**1.5
             skewed = z + skewness * (z**2 - 1) / 6
-        return low, max(0.0, high)
+        # A value far below 0 leaves no root: nothing is held impossible from below.
+        return min(low, max(0.0, self.value)), max(0.0, high)
 
     def _root(self, z: float, null: float, slope: float) -> float:
         middle = self.value + 2 * slope * z**2
