@@ -247,7 +247,10 @@ class RetrainConfig(DataConfig):
     @property
     def proof(self) -> "ProofSettings":
         """What a candidate must prove."""
-        return ProofSettings(policy=self.policy, evaluation=self.evaluation, fairness=self.fairness)
+        return ProofSettings(
+            policy=self.policy, evaluation=self.evaluation, fairness=self.fairness,
+            counterfactuals=self.counterfactuals,
+        )  # fmt: skip
 
     @field_validator("policy", mode="before")
     @classmethod
@@ -429,6 +432,9 @@ class ProofSettings(SettingsModel):
     )
     fairness: FairnessSettings = Field(
         default=FairnessSettings(), description="Which groups are assessed."
+    )
+    counterfactuals: CounterfactualSettings = Field(
+        default=CounterfactualSettings(), description="Which words are swapped."
     )
 
 

@@ -1,15 +1,22 @@
 """The main job: from a source to a proven version in production, or to a reasoned refusal."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.config import RetrainConfig
 from flows.own_line import check_own_line
-from tasks.records.data import DataReport
-from tasks.records.evaluation import Scores
+from tasks.records.data import DataReport, Drift, Representation, Snapshot
+from tasks.records.evaluation import Champion, Scores
+from tasks.records.fairness import Fairness
+from tasks.records.golden import GoldenScores, GoldenSets
+from tasks.records.label_checks import LabelChecks
+from tasks.records.looks import Look
+from tasks.records.power import PowerForecast
 from tasks.records.registry import Decision
+from tasks.records.split_shift import SplitShifts
 from tasks.records.training import BaseModel, Tokens, TrainingPlan, Weights
 from tasks.stages.drift import measure_drift, measure_split_shift
 from tasks.stages.evaluation import evaluate, measure_recipe, name_held_out, scale_temperature
@@ -29,7 +36,6 @@ from tasks.stages.registry import (
     find_anchor,
     find_champion,
     find_reference,
-    foresee_fairness,
     judge,
     promote,
     record_look,
@@ -52,23 +58,28 @@ from tasks.stages.validation import pin_benchmarks, validate
 from tasks.verdicts import Verdict
 
 
-def _train_recipe(
-    config: RetrainConfig,
-    tokens: Tokens,
-    base_model: BaseModel,
-    data: DataReport,
-    weights: Weights,
-    scores: Scores,
-) -> Scores:
-    """Train and test the further models of the recipe; the candidate stays who it was."""
-    first, settings = config.training.seed, config.evaluation.of_one_model
-    seeds = [first + more for more in range(config.evaluation.seeds)]
-    trained, tested = [weights], []
-    for seed in seeds[1:]:
-        training = config.training.model_copy(update={"seed": seed})
-        trained.append(train(config.line, tokens, base_model, config.task_type, training))
-        tested.append(evaluate(trained[-1], data, None, config.task_type, settings))
-    return measure_recipe(scores, tested, seeds, [one.artifact.sha256 for one in trained])
+class _Rows(NamedTuple):
+    """The rows of a line, and what is known of them before anything is trained."""
+
+    snapshot: Snapshot
+    data: DataReport
+    golden: GoldenSets | None
+    labels: LabelChecks
+    representation: Representation
+    drift: Drift | None
+    shifts: SplitShifts
+    forecast: PowerForecast
+
+
+class _Candidate(NamedTuple):
+    """A trained model, and what is known of it before it is registered."""
+
+    weights: Weights
+    champion: Champion | None
+    look: Look
+    scores: Scores
+    fairness: Fairness
+    golden: GoldenScores | None
 
 
 def _run_name() -> str:
@@ -86,15 +97,30 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
     """
     line, task_type = config.line, config.task_type
     check_own_line(line)
-
     if not dry_run:
         confirm_production(line, config.registry.on_outside_move)
-    source = pin_source(line, config.source)
+
     pretrained = pin_base_model(config.base_model)
+    rows = _check_rows(config, pretrained)
+    base_model = pretrained or build_base_model(rows.data, config.base_model)
+    tokens = tokenize(rows.data, base_model, task_type, config.tokenization)
+    if dry_run:
+        planned = plan(line, tokens, base_model, task_type, config.training)
+        return replace(planned, forecast=rows.forecast)
+    with keep_gpu_slot():
+        candidate = _train_and_measure(config, rows, tokens, base_model)
+    decision = _register_and_judge(config, rows, tokens, base_model, candidate)
+    show_decision(decision)
+    return decision
+
+
+def _check_rows(config: RetrainConfig, pretrained: BaseModel | None) -> _Rows:
+    """From the sources to clean rows, and to what the gates can decide with them."""
+    line, task_type, evaluation = config.line, config.task_type, config.evaluation
+    source = pin_source(line, config.source)
     snapshot = ingest(source, config.source, config.splits, task_type)
     golden = hold_out_golden(config.golden_sets, task_type, config.behaviour_gates)
     benchmarks = pin_benchmarks(config.leakage)
-    swaps = pin_swaps(config.counterfactuals)
     with broken_contract_shown(line, snapshot):
         data = validate(
             snapshot, pretrained, benchmarks, config.contract, config.leakage, config.privacy,
@@ -104,53 +130,86 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
     representation = represent(data, config.representation)
     drift = measure_drift(data, find_reference(line, data), pretrained, config.drift)
     shifts = measure_split_shift(data, pretrained, config.drift)
-    held_out = count_held_out(data, config.fairness, by_cluster=config.evaluation.by_cluster)
-    forecast = foresee(line, held_out, config.policy, config.evaluation, config.fairness)
+    held_out = count_held_out(data, config.fairness, by_cluster=evaluation.by_cluster)
+    counted = count_gate_rows(data, task_type, config.fairness, config.counterfactuals)
+    forecast = foresee(line, held_out, counted, config.policy, evaluation, config.fairness)
+    return _Rows(snapshot, data, golden, labels, representation, drift, shifts, forecast)
 
-    base_model = pretrained or build_base_model(data, config.base_model)
-    tokens = tokenize(data, base_model, task_type, config.tokenization)
-    if dry_run:
-        counted = count_gate_rows(data, task_type, config.fairness, config.counterfactuals)
-        planned = plan(line, tokens, base_model, task_type, config.training)
-        planned = replace(planned, forecast=forecast)
-        return foresee_fairness(planned, config.policy, counted)
-    with keep_gpu_slot():
-        weights = train(line, tokens, base_model, task_type, config.training)
-        if config.evaluation.temperature_scaling:
-            weights = scale_temperature(weights, data, task_type)
 
-        champion, anchor = find_champion(line, weights), find_anchor(line, weights)
-        look = record_look(line, weights, name_held_out(data), config.policy)
-        measured = evaluate(
-            weights, data, champion, task_type, config.evaluation.of_test_rows, snapshot, anchor,
-            look.fresh, config.splits.fresh,
-        )  # fmt: skip
-        scores = find_label_errors(measured, labels, weights, data, task_type, config.label_checks)
-        assessed = assess(scores, data, config.fairness)
-        fairness = score_counterfactuals(
-            assessed, scores, weights, data, task_type, config.counterfactuals, swaps
-        )
-        if config.evaluation.seeds > 1:
-            scores = _train_recipe(config, tokens, base_model, data, weights, scores)
-        golden_scores = score_golden(weights, data, champion, golden, task_type, config.evaluation)
-    version = register(
-        line, snapshot, data, tokens, base_model, weights, scores, fairness, task_type,
-        config.described_card, golden_scores,
+def _train_and_measure(
+    config: RetrainConfig, rows: _Rows, tokens: Tokens, base_model: BaseModel
+) -> _Candidate:
+    """Train the candidate, and measure it on rows that it has not learned."""
+    line, task_type, data, evaluation = config.line, config.task_type, rows.data, config.evaluation
+    swaps = pin_swaps(config.counterfactuals)
+    weights = train(line, tokens, base_model, task_type, config.training)
+    if evaluation.temperature_scaling:
+        weights = scale_temperature(weights, data, task_type)
+
+    champion, anchor = find_champion(line, weights), find_anchor(line, weights)
+    look = record_look(line, weights, name_held_out(data), config.policy)
+    measured = evaluate(
+        weights, data, champion, task_type, evaluation.of_test_rows, rows.snapshot, anchor,
+        look.fresh, config.splits.fresh,
     )  # fmt: skip
+    scores = find_label_errors(measured, rows.labels, weights, data, task_type, config.label_checks)
+    assessed = assess(scores, data, config.fairness)
+    fairness = score_counterfactuals(
+        assessed, scores, weights, data, task_type, config.counterfactuals, swaps
+    )
+    if evaluation.seeds > 1:
+        scores = _train_recipe(config, tokens, base_model, data, weights, scores)
+    golden = score_golden(weights, data, champion, rows.golden, task_type, evaluation)
+    return _Candidate(weights, champion, look, scores, fairness, golden)
 
+
+def _train_recipe(
+    config: RetrainConfig,
+    tokens: Tokens,
+    base_model: BaseModel,
+    data: DataReport,
+    weights: Weights,
+    scores: Scores,
+) -> Scores:
+    """Train and test the further models of the recipe; the candidate stays who it was."""
+    task_type, settings = config.task_type, config.evaluation.of_one_model
+    seeds = [config.training.seed + more for more in range(config.evaluation.seeds)]
+    trained, tested = [weights], []
+    for seed in seeds[1:]:
+        training = config.training.model_copy(update={"seed": seed})
+        another = train(config.line, tokens, base_model, task_type, training)
+        if config.evaluation.temperature_scaling:
+            another = scale_temperature(another, data, task_type)
+        trained.append(another)
+        tested.append(evaluate(another, data, None, task_type, settings))
+    return measure_recipe(scores, tested, seeds, [one.artifact.sha256 for one in trained])
+
+
+def _register_and_judge(
+    config: RetrainConfig,
+    rows: _Rows,
+    tokens: Tokens,
+    base_model: BaseModel,
+    candidate: _Candidate,
+) -> Decision:
+    """Register the candidate, judge it as it is registered, and promote it if every gate passes."""
+    line, policy, card = config.line, config.policy, config.described_card
+    weights, champion, look, scores, fairness, golden = candidate
+    version = register(
+        line, rows.snapshot, rows.data, tokens, base_model, weights, scores, fairness,
+        config.task_type, card, golden,
+    )  # fmt: skip
     confirm_registered(version)
 
     staged = None
-    judgement = judge(config.policy, scores, fairness, staged, look, golden_scores)
+    judgement = judge(policy, scores, fairness, staged, look, golden)
     if judgement.verdict is Verdict.PASS:
-        staged = stage(version, weights, data, scores, config.staging)
-        judgement = judge(config.policy, scores, fairness, staged, look, golden_scores)
+        staged = stage(version, weights, rows.data, scores, config.staging)
+        judgement = judge(policy, scores, fairness, staged, look, golden)
     settle_look(look, judgement)
 
     report = write_report(
-        line, snapshot, data, representation, drift, tokens, base_model, weights, scores, fairness,
-        version, staged, judgement, config.described_card, golden_scores, shifts,
+        line, rows.snapshot, rows.data, rows.representation, rows.drift, tokens, base_model,
+        weights, scores, fairness, version, staged, judgement, card, golden, rows.shifts,
     )  # fmt: skip
-    decision = promote(version, judgement, report, champion, staged, scores)
-    show_decision(decision)
-    return decision
+    return promote(version, judgement, report, champion, staged, scores)

@@ -459,8 +459,6 @@ def _show_plan(plan: TrainingPlan) -> None:
             ("measured", ", ".join(rates)),
         ],
     )
-    for note in plan.notes:
-        console.say(note, "bad" if "not gated" in note else "quiet")
     show_forecast(plan.forecast)
     console.say("nothing was trained")
 

@@ -37,3 +37,5 @@ def show_forecast(forecast: PowerForecast | None) -> None:
         console.say(f"taken for granted: {assumed}", "quiet")
     for warning in forecast.warnings:
         console.say(warning, "bad")
+    for note in forecast.notes:
+        console.say(note, "bad" if "not gated" in note else "quiet")

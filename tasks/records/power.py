@@ -87,9 +87,11 @@ class PowerForecast:
         power: of each gate that rests on held-out rows, in the order of the policy.
         warnings: gates that no candidate passes with these rows, each with the rows that it takes.
         assumptions: what was taken for granted where nothing was measured yet.
+        notes: how fairness will be gated, or why it will not.
 
     """
 
     power: tuple[GatePower, ...]
     warnings: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -82,7 +82,6 @@ class TrainingPlan:
         training_s: seconds, from the rate that was measured.
         choices: what training would take of batching, precision and compile.
         measured: real tokens a second of each choice that was measured.
-        notes: what else is foreseen, for example which gates the rows cannot decide.
         forecast: what the gates can decide with the test rows; None where it was not asked.
 
     """
@@ -99,7 +98,6 @@ class TrainingPlan:
     workers: int
     choices: dict[str, str]
     measured: dict[str, float]
-    notes: tuple[str, ...] = ()
     forecast: PowerForecast | None = None
 
 

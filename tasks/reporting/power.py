@@ -101,7 +101,7 @@ def forecast_markdown(forecast: PowerForecast) -> str:
     from tasks.reporting.summaries import plain
 
     warnings = [f"- ✗ {plain(warning)}" for warning in forecast.warnings]
-    assumed = [f"- {plain(one)}" for one in forecast.assumptions]
+    assumed = [f"- {plain(one)}" for one in (*forecast.assumptions, *forecast.notes)]
     parts = (warnings, [power_markdown(forecast.power)], assumed)
     return "\n\n".join("\n".join(part) for part in parts if part)
 

@@ -1,12 +1,14 @@
 """What the gates of a line can decide with its test rows, before anything is trained."""
 
 import logging
+from dataclasses import replace
 
 from infra.store import open_store
 from infra.tracking import open_tracking
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.fairness.settings import FairnessSettings
 from tasks.records.data import DataReport
+from tasks.records.fairness import GateRows
 from tasks.records.power import HeldOut, PowerForecast
 from tasks.registry.settings import PolicySettings
 from tasks.stages.caching import cached_stage, look_up
@@ -26,11 +28,13 @@ def count_held_out(data: DataReport, fairness: FairnessSettings, *, by_cluster: 
 def foresee(
     line: str,
     held_out: HeldOut,
+    counted: tuple[GateRows, ...],
     policy: PolicySettings,
     evaluation: EvaluationSettings,
     fairness: FairnessSettings,
 ) -> PowerForecast:
-    """Say with what probability each gate passes, and warn of those that nothing passes."""
+    """Say with what probability each gate passes, and which are not asked or pass nothing."""
+    from tasks.registry.fairness_gates import notes_on_fairness
     from tasks.registry.planned_power import foresee_power
     from tasks.registry.production_numbers import numbers_of_production
     from tasks.stages.run_page import show_forecast
@@ -40,6 +44,7 @@ def foresee(
         margin=evaluation.margin, margins=evaluation.margins,
         min_group_rows=fairness.min_group_rows,
     )  # fmt: skip
+    forecast = replace(forecast, notes=notes_on_fairness(policy, counted))
     for warning in forecast.warnings:
         logger.warning("%s", warning)
     show_forecast(line, forecast)

@@ -1,14 +1,12 @@
 """Registration, the staging check, the policy, promotion and rollback."""
 
-from dataclasses import replace
-
 from prefect.runtime import flow_run
 
 from infra.store import open_store
 from infra.tracking import open_tracking
 from tasks.records.data import DataReference, DataReport, Snapshot
 from tasks.records.evaluation import Champion, Scores
-from tasks.records.fairness import Fairness, GateRows
+from tasks.records.fairness import Fairness
 from tasks.records.golden import GoldenScores
 from tasks.records.looks import HeldOut, Look
 from tasks.records.registry import (
@@ -20,7 +18,7 @@ from tasks.records.registry import (
     Staged,
     Version,
 )
-from tasks.records.training import BaseModel, Tokens, TrainingPlan, Weights
+from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.registry.settings import OnOutsideMove, PolicySettings, StagingSettings
 from tasks.reporting.settings import CardSettings
 from tasks.stages.caching import cached_stage, look_up
@@ -115,16 +113,6 @@ def judge(
     from tasks.registry.policy import judge_policy
 
     return judge_policy(policy, scores, fairness, staged, look, golden)
-
-
-@look_up
-def foresee_fairness(
-    planned: TrainingPlan, policy: PolicySettings, counted: tuple[GateRows, ...]
-) -> TrainingPlan:
-    """Say which gates on groups the test rows can decide, before anything is trained."""
-    from tasks.registry.fairness_gates import notes_on_fairness
-
-    return replace(planned, notes=(*planned.notes, *notes_on_fairness(policy, counted)))
 
 
 @cached_stage()
