@@ -17,7 +17,7 @@ from infra.settings_models import WrongSetting, are_valid, items_of
 from tasks.task_types.metrics import METRICS, Better, Metric, metrics_of
 from tasks.task_types.own_metrics import own_metric
 from tasks.task_types.row_shapes import shape_of
-from tasks.verdicts import Gate
+from tasks.verdicts import SIDES, Gate
 
 if TYPE_CHECKING:
     from flows.config import RetrainConfig
@@ -93,17 +93,15 @@ def wrong_gates(config: "RetrainConfig") -> Iterator[WrongSetting]:
     for name in ("gates", "fairness_where_decidable"):
         gates = items_of(config.policy, name, *Gate.model_fields)
         for place, gate in gates:
-            if (gate.at_least is None) == (gate.at_most is None) or _is_told_elsewhere(
-                gate, config
-            ):
+            if (gate.lowest is None) == (gate.highest is None) or _is_told_elsewhere(gate, config):
                 continue
-            found = [one for one in measurable if one.is_of(gate.metric)]
+            found = [one for one in measurable if one.is_of(gate.judged_on)]
             at = ("policy", name, place)
             if not found:
-                said = _unknown(gate.metric, measurable, config.task_type)
+                said = _unknown(gate.judged_on, measurable, config.task_type)
                 yield WrongSetting((*at, "metric"), said, gate.metric)
             elif wrong := _wrong_threshold(gate, found[0], [other for _, other in gates]):
-                side = "at_least" if gate.at_most is None else "at_most"
+                side = next(name for name in SIDES if getattr(gate, name) is not None)
                 yield WrongSetting((*at, side), wrong, getattr(gate, side))
 
 
@@ -115,6 +113,7 @@ def measurable_of(config: "RetrainConfig") -> Iterator[Measurable]:
     for family in COMPARATORS:
         yield from (one.measurable(family) for one in compared)
         yield from (one.gain(family) for one in compared)
+    yield from (one.ratio("champion") for one in compared)
     for family in ("recipe", "fresh", "golden.{name}"):
         yield from (one.measurable(family) for one in quality)
         yield from (one.gain(family) for one in compared)
@@ -148,6 +147,11 @@ class _Quality:
         """How much better it is than another model's."""
         span = self.metric.high - self.metric.low
         return Measurable(f"{family}.{self.metric.name}_gain", -span, span)
+
+    def ratio(self, family: str) -> Measurable:
+        """Its share of another model's, where that is above 0."""
+        name = f"{family}.{self.metric.name}_ratio"
+        return Measurable(name, 0.0, math.inf, self.metric.better)
 
 
 def _quality(config: "RetrainConfig") -> Iterator[_Quality]:
@@ -309,15 +313,15 @@ def _listed(names: Iterable[str]) -> str:
 
 def _wrong_threshold(gate: Gate, one: Measurable, others: Sequence[Gate]) -> str:
     """Why a threshold says nothing of this number; empty where it does."""
-    threshold = gate.at_least if gate.at_least is not None else gate.at_most
+    threshold = gate.lowest if gate.lowest is not None else gate.highest
     assert threshold is not None  # noqa: S101 - a gate has one of the two
-    span = f"{gate.metric} {_between(one)}"
+    span = f"{gate.judged_on} {_between(one)}"
     if not one.low <= threshold <= one.high:
         share = threshold / PERCENT
         is_percent = one.high == 1 and one.low <= share <= one.high
         return f"{span}" + (f"; did you mean {share:g}?" if is_percent else "")
-    if (gate.at_least is not None and threshold <= one.low) or (
-        gate.at_most is not None and threshold >= one.high
+    if (gate.lowest is not None and threshold <= one.low) or (
+        gate.highest is not None and threshold >= one.high
     ):
         return (
             f"{span}, so every model passes {gate.rule}, and the gate proves nothing; name a "
@@ -335,15 +339,17 @@ def _between(one: Measurable) -> str:
 
 def _wrong_side(gate: Gate, one: Measurable, others: Sequence[Gate]) -> str:
     """Why a bound on the better side alone is none; one beside a bound on the other may stand."""
-    right = {"higher": "at_least", "lower": "at_most"}.get(one.better)
-    has = "at_least" if gate.at_most is None else "at_most"
+    right = {"higher": "lowest", "lower": "highest"}.get(one.better)
+    has = "lowest" if gate.highest is None else "highest"
     both = any(
-        other.metric == gate.metric and getattr(other, right or has) is not None for other in others
+        other.judged_on == gate.judged_on and getattr(other, right or has) is not None
+        for other in others
     )
     if right in {None, has} or both:
         return ""
+    meant = {"lowest": "at_least", "highest": "at_most"}[right or has]
     worse = "low" if one.better == "higher" else "high"
     return (
         f"{one.better} is better of {gate.metric}, so {gate.rule} refuses the better models and "
-        f"passes those that are too {worse}; did you mean {right}?"
+        f"passes those that are too {worse}; did you mean {meant}?"
     )

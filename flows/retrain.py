@@ -132,7 +132,9 @@ def _check_rows(config: RetrainConfig, pretrained: BaseModel | None) -> _Rows:
     shifts = measure_split_shift(data, pretrained, config.drift)
     held_out = count_held_out(data, config.fairness, by_cluster=evaluation.by_cluster)
     counted = count_gate_rows(data, task_type, config.fairness, config.counterfactuals)
-    forecast = foresee(line, held_out, counted, config.policy, evaluation, config.fairness)
+    forecast = foresee(
+        line, held_out, name_held_out(data), counted, config.policy, evaluation, config.fairness
+    )
     return _Rows(snapshot, data, golden, labels, representation, drift, shifts, forecast)
 
 

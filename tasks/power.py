@@ -25,7 +25,15 @@ from scipy.stats import binom
 
 from tasks.records.power import TARGET, WITHOUT_ERROR, GatePower
 from tasks.resampling import EXACT, Floats
-from tasks.verdicts import ALPHA, CORRECTED_FAMILIES, Estimate, Gate, GateResult
+from tasks.verdicts import (
+    ALPHA,
+    CORRECTED_FAMILIES,
+    UNSPENT_FAMILIES,
+    Estimate,
+    Gate,
+    GateResult,
+    ends_at,
+)
 
 # More rows than this many times those there are: no number of rows is worth naming.
 MAX_TIMES_THE_ROWS: Final = 1_000
@@ -58,18 +66,23 @@ class Precision:
     folded: bool = False
 
 
-def is_comparison(metric: str) -> bool:
-    """Whether the number is 0 for a candidate that is as good as what it is compared with."""
-    return metric.split(".", 1)[0] in _COMPARED and metric.endswith("_gain")
+def value_of_an_equal(gate: Gate) -> float | None:
+    """The number of a candidate that is as good as what it is compared with; None of others."""
+    name = gate.judged_on
+    if name.split(".", 1)[0] not in _COMPARED:
+        return None
+    return {"gain": 0.0, "ratio": 1.0}.get(name.rpartition("_")[2])
 
 
 def is_folded(gate: Gate) -> bool:
     """Whether the gate bounds a gap between groups, of which only the size is told."""
     of_groups = gate.family == "fairness" and gate.metric.endswith("_difference")
-    return of_groups and gate.at_most is not None
+    return of_groups and gate.highest is not None
 
 
-def shares_of(gates: Sequence[Gate], results: Sequence[GateResult] = ()) -> dict[Gate, float]:
+def shares_of(
+    gates: Sequence[Gate], results: Sequence[GateResult] = (), look: int = 1
+) -> dict[Gate, float]:
     """By what number alpha is divided for each gate.
 
     Gates of a corrected family are taken as judged at the family's smallest share, though Holm's
@@ -78,11 +91,13 @@ def shares_of(gates: Sequence[Gate], results: Sequence[GateResult] = ()) -> dict
     Args:
         gates: of the policy.
         results: of these gates where they were judged, maybe at a smaller share yet.
+        look: share of alpha of the look at the held-out rows; see `tasks.verdicts.judge`.
 
     """
     families = Counter(gate.family for gate in dict.fromkeys(gates))
     shares = {
         gate: float(families[gate.family] if gate.family in CORRECTED_FAMILIES else 1)
+        * (1 if gate.family in UNSPENT_FAMILIES else look)
         for gate in gates
     }
     for gate, result in zip(gates, results, strict=bool(results)):
@@ -101,10 +116,10 @@ def precision_of(gate: Gate, estimate: Estimate, share: float = 1) -> Precision:
 
     """
     assert estimate.value is not None  # noqa: S101 - asked only of what was measured
-    place = math.ceil(share) - 1
-    low, high = estimate.ladder[place]
-    z = float(ndtri(1 - ALPHA / 2 / (place + 1)))
-    reach = estimate.value - low if gate.at_least is not None else high - estimate.value
+    whole = math.ceil(share)
+    low, high = ends_at(estimate.ladder, whole) or estimate.ladder[-1]
+    z = float(ndtri(1 - ALPHA / 2 / whole))
+    reach = estimate.value - low if gate.lowest is not None else high - estimate.value
     # Where the interval ends at 0, below which there is nothing, the other side tells the error.
     error = (high - estimate.value if low == 0 else (high - low) / 2) / z
     return Precision(
@@ -170,7 +185,7 @@ def least_rows_of_share(gate: Gate, share: float = 1) -> int | None:
 
     The exact interval of n hits of n ends at the n-th root of the tail.
     """
-    limit = gate.at_least if gate.at_least is not None else 1 - (gate.at_most or 0.0)
+    limit = gate.lowest if gate.lowest is not None else 1 - (gate.highest or 0.0)
     if limit <= 0:
         return 1
     return math.ceil(math.log(ALPHA / 2 / share) / math.log(limit)) if limit < 1 else None
@@ -178,9 +193,9 @@ def least_rows_of_share(gate: Gate, share: float = 1) -> int | None:
 
 def _away(gate: Gate, truth: float) -> float:
     """How far on the right side of the threshold a number lies."""
-    if gate.at_least is not None:
-        return truth - gate.at_least
-    return (gate.at_most or 0.0) - truth
+    if gate.lowest is not None:
+        return truth - gate.lowest
+    return (gate.highest or 0.0) - truth
 
 
 def _binomial_chances(gate: Gate, truth: float, tail: float, rows: np.ndarray) -> Floats:
@@ -189,9 +204,7 @@ def _binomial_chances(gate: Gate, truth: float, tail: float, rows: np.ndarray) -
     A gate on the upper end of a share is one on the lower end of the share of all other rows.
     """
     limit, share = (
-        (gate.at_least, truth)
-        if gate.at_least is not None
-        else (1 - (gate.at_most or 0), 1 - truth)
+        (gate.lowest, truth) if gate.lowest is not None else (1 - (gate.highest or 0), 1 - truth)
     )
     if limit <= 0:
         return np.ones(len(rows))
@@ -216,16 +229,19 @@ def power_of_gate(
 
     """
     if estimate is None:
-        return GatePower(gate.metric, gate.rule, 0, reason="nothing was measured under this name")
+        return GatePower(
+            gate.judged_on, gate.rule, 0, reason="nothing was measured under this name"
+        )
     if (
         estimate.value is None
         or not math.isfinite(estimate.value)
-        or math.ceil(share) > len(estimate.ladder)
+        or ends_at(estimate.ladder, math.ceil(share)) is None
     ):
         reason = estimate.reason or "there is no interval for it"
-        return GatePower(gate.metric, gate.rule, estimate.n, reason=reason)
+        return GatePower(gate.judged_on, gate.rule, estimate.n, reason=reason)
     precision = precision_of(gate, estimate, share)
-    equal = 0.0 if is_comparison(gate.metric) else estimate.value
+    of_an_equal = value_of_an_equal(gate)
+    equal = estimate.value if of_an_equal is None else of_an_equal
     if precision.binomial and estimate.value in {0.0, 1.0}:
         # None of n does not say that the true share is 0: half a row is taken, as by Jeffreys.
         equal = abs(estimate.value - 0.5 / (estimate.n + 1))
@@ -248,7 +264,7 @@ def told(gate: Gate, precision: Precision, equal: float, step: float, basis: str
     # What another seed moves does not fall with the rows.
     by_rows = not without_error and gate.family != "recipe"
     return GatePower(
-        metric=gate.metric,
+        metric=gate.judged_on,
         rule=gate.rule,
         n=precision.rows,
         equal_at=equal,
@@ -263,10 +279,10 @@ def told(gate: Gate, precision: Precision, equal: float, step: float, basis: str
 
 def better_than(gate: Gate, value: float, step: float) -> float:
     """A number that is better by a step, within 0 and 1 where both number and threshold are."""
-    threshold = gate.at_least if gate.at_least is not None else gate.at_most or 0.0
+    threshold = gate.lowest if gate.lowest is not None else gate.highest or 0.0
     step *= max(1.0, abs(threshold))
-    if gate.at_least is not None:
-        at_most_one = value <= 1 and threshold <= 1
+    if gate.lowest is not None:
+        at_most_one = value <= 1 and threshold <= 1 and not gate.is_relative
         return min(value + step, 1.0) if at_most_one else value + step
     return max(value - step, 0.0) if value >= 0 else value - step
 
@@ -276,6 +292,7 @@ def power_of_gates(
     estimates: Iterable[Estimate],
     step: float,
     results: Sequence[GateResult] = (),
+    look: int = 1,
 ) -> tuple[GatePower, ...]:
     """The power of each gate, in their order, from what was measured.
 
@@ -284,10 +301,11 @@ def power_of_gates(
         estimates: what was measured.
         step: see `power_of_gate`.
         results: how these gates were judged, which says at which level; none where they were not.
+        look: see `shares_of`.
 
     """
     by_name = {estimate.name: estimate for estimate in estimates}
-    shares = shares_of(gates, results)
+    shares = shares_of(gates, results, look)
     return tuple(
-        power_of_gate(gate, by_name.get(gate.metric), step, shares[gate]) for gate in gates
+        power_of_gate(gate, by_name.get(gate.judged_on), step, shares[gate]) for gate in gates
     )

@@ -83,7 +83,7 @@ def undetermined(name: str, n: int, reason: str) -> Estimate:
     return Estimate(name, None, n, method="none", reason=reason)
 
 
-_SIDES = ("at_least", "at_most", "at_least_of_champion", "at_most_of_champion")
+SIDES = ("at_least", "at_most", "at_least_of_champion", "at_most_of_champion")
 
 
 class Gate(SettingsModel):
@@ -115,7 +115,7 @@ class Gate(SettingsModel):
 
     @model_validator(mode="after")
     def _one_side(self) -> "Gate":
-        given = [side for side in _SIDES if getattr(self, side) is not None]
+        given = [side for side in SIDES if getattr(self, side) is not None]
         if len(given) != 1:
             seen = " and ".join(given) or "none"
             raise ValueError(
@@ -132,9 +132,14 @@ class Gate(SettingsModel):
     @property
     def judged_on(self) -> str:
         """The estimate's name; of a threshold that is relative, the ratio to the champion's."""
-        if self.at_least_of_champion is None and self.at_most_of_champion is None:
+        if not self.is_relative:
             return self.metric
         return f"champion.{self.metric.partition('.')[2]}_ratio"
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether its threshold is a share of what the champion comes to."""
+        return self.at_least_of_champion is not None or self.at_most_of_champion is not None
 
     @property
     def family(self) -> str:

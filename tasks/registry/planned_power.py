@@ -14,12 +14,12 @@ from scipy.special import ndtri
 
 from tasks.power import (
     Precision,
-    is_comparison,
     is_folded,
     power_of_gate,
     precision_of,
     shares_of,
     told,
+    value_of_an_equal,
 )
 from tasks.records.measured_version import MeasuredVersion
 from tasks.records.power import GatePower, HeldOut, PowerForecast
@@ -59,7 +59,7 @@ class PlannedValues:
 
     def margin_of(self, gate: Gate, step: float) -> float:
         """How far beyond the threshold an equal candidate is planned to lie; never 0."""
-        leaf = gate.metric.rpartition(".")[2].removesuffix("_gain")
+        leaf = gate.judged_on.rpartition(".")[2].removesuffix("_gain")
         return max(self.margins.get(leaf, self.margin), step)
 
     @property
@@ -88,6 +88,7 @@ def foresee_power(
     margin: float,
     margins: Mapping[str, float],
     min_group_rows: int,
+    look: int = 1,
 ) -> PowerForecast:
     """The power of each gate that rests on held-out rows, and the gates that nothing passes.
 
@@ -98,20 +99,21 @@ def foresee_power(
         margin: see `PlannedValues`.
         margins: likewise.
         min_group_rows: rows below which a group is not judged.
+        look: share of alpha of the next look at these rows.
 
     """
     gates = [gate for gate in policy.gates if gate.family != "staging"]
-    shares = shares_of(gates)
+    shares = shares_of(gates, look=look)
     known = {one.name: one for one in measured.estimates} if measured else {}
     planned = PlannedValues(margin, margins, *_error_of(policy, known, margin))
     power, warnings = [], []
     for gate in gates:
         never = why_never(gate, held_out, shares[gate], min_group_rows)
         if never:
-            warnings.append(f"{gate.metric} ({gate.rule}) can pass no candidate: {never}")
-            power.append(GatePower(gate.metric, gate.rule, held_out.rows, reason=never))
+            warnings.append(f"{gate.judged_on} ({gate.rule}) can pass no candidate: {never}")
+            power.append(GatePower(gate.judged_on, gate.rule, held_out.rows, reason=never))
             continue
-        found = known.get(gate.metric)
+        found = known.get(gate.judged_on)
         if measured and found and found.value is not None:
             power.append(_rescaled(gate, found, policy, shares[gate], measured, held_out))
         else:
@@ -141,7 +143,7 @@ def _error_of(
     for gate in policy.gates:
         if gate.family == "quality" and gate.at_least is not None and 0 < gate.at_least < 1:
             better = min(1 - _LEAST_ERROR, gate.at_least + margin)
-            return 1 - better, f"{margin:g} better than the gate on {gate.metric} asks"
+            return 1 - better, f"{margin:g} better than the gate on {gate.judged_on} asks"
     return _UNKNOWN_ERROR, "nothing says how many"
 
 
@@ -169,16 +171,16 @@ def _planned(
 ) -> GatePower:
     """The power of a gate of which nothing was measured yet."""
     rows = held_out.clusters or held_out.rows
-    threshold = gate.at_least if gate.at_least is not None else gate.at_most or 0.0
+    threshold = gate.lowest if gate.lowest is not None else gate.highest or 0.0
     away = planned.margin_of(gate, step)
-    equal = threshold + away if gate.at_least is not None else threshold - away
+    equal = threshold + away if gate.lowest is not None else threshold - away
     unknown = _why_unplanned(gate, threshold)
     if unknown:
-        return GatePower(gate.metric, gate.rule, held_out.rows, reason=unknown)
-    if gate.metric.endswith("_gain"):
-        equal = 0.0 if is_comparison(gate.metric) else equal
-        error = planned.error
-        apart = error if is_comparison(gate.metric) else 2 * error * (1 - error)
+        return GatePower(gate.judged_on, gate.rule, held_out.rows, reason=unknown)
+    if gate.judged_on.endswith("_gain"):
+        of_an_equal, error = value_of_an_equal(gate), planned.error
+        equal = equal if of_an_equal is None else of_an_equal
+        apart = 2 * error * (1 - error) if of_an_equal is None else error
         spread = math.sqrt(apart * _by_label(gate, held_out) / rows)
     elif gate.family == "fairness":
         rows, spread = _of_groups(gate, held_out, planned.error)
@@ -186,7 +188,7 @@ def _planned(
     else:
         equal = min(1.0, max(0.0, equal))
         spread = math.sqrt(max(equal * (1 - equal), 0.5 / rows) * _by_label(gate, held_out) / rows)
-    exact = gate.metric.endswith(_EXACT) and gate.family in {"quality", "counterfactual"}
+    exact = gate.judged_on.endswith(_EXACT) and gate.family in {"quality", "counterfactual"}
     tail = ALPHA / 2 / share
     reach = spread * float(ndtri(1 - tail)) + 1 / rows
     binomial = exact and not held_out.clusters
@@ -195,8 +197,8 @@ def _planned(
 
 
 def _why_unplanned(gate: Gate, threshold: float) -> str:
-    leaf = gate.metric.rpartition(".")[2].removesuffix("_gain")
-    if gate.metric.endswith("_gain") and gate.family in _LEVELS:
+    leaf = gate.judged_on.rpartition(".")[2].removesuffix("_gain")
+    if gate.judged_on.endswith("_gain") and gate.family in _LEVELS:
         return (
             "" if leaf.endswith(_OF_SHARES) else f"how {leaf} varies is known once it is measured"
         )
@@ -217,8 +219,8 @@ def _by_label(gate: Gate, held_out: HeldOut) -> float:
 
 def _of_groups(gate: Gate, held_out: HeldOut, error: float) -> tuple[int, float]:
     """Rows of the smallest compared group, and the standard error of its gap to the next."""
-    sizes = sorted(_group_rows(gate.metric, held_out))
-    several = gate.metric.endswith(("_difference", "_ratio"))
+    sizes = sorted(_group_rows(gate.judged_on, held_out))
+    several = gate.judged_on.endswith(("_difference", "_ratio"))
     told_apart: Sequence[int] = sizes[:2] if several else sizes[:1]
     variance = error * (1 - error) * sum(1 / max(1, rows) for rows in told_apart)
     return sizes[0] if sizes else held_out.rows, math.sqrt(variance)

@@ -64,16 +64,19 @@ def judge_policy(
         not_gated = f"{not_gated}; {REMEDY}"
     else:
         notes += not_asked(undecidable)
-    power = power_of_gates(gates, measured, policy.slightly_better, results)
+    power = power_of_gates(gates, measured, policy.slightly_better, results, share)
     verdict = combine(verdicts)
     return Judgement(results, verdict, tuple(notes), look, share, not_gated, power)
 
 
 def share_of_look(policy: PolicySettings, look: Look | None) -> int:
     """The number that alpha is divided by for a look, by the line's setting."""
-    if look is None or policy.looks.spending == "none":
-        return 1
-    return look_share(look.since_pass)
+    return share_of(policy, look.since_pass) if look else 1
+
+
+def share_of(policy: PolicySettings, since_pass: int) -> int:
+    """The same of a look that is this one since a pass."""
+    return 1 if policy.looks.spending == "none" else look_share(since_pass)
 
 
 def _not_asked(scores: Scores, staged: Staged | None) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from tasks.evaluation.settings import EvaluationSettings
 from tasks.fairness.settings import FairnessSettings
 from tasks.records.data import DataReport
 from tasks.records.fairness import GateRows
+from tasks.records.looks import HeldOut as NamedRows
 from tasks.records.power import HeldOut, PowerForecast
 from tasks.registry.settings import PolicySettings
 from tasks.stages.caching import cached_stage, look_up
@@ -28,21 +29,28 @@ def count_held_out(data: DataReport, fairness: FairnessSettings, *, by_cluster: 
 def foresee(
     line: str,
     held_out: HeldOut,
+    named: NamedRows,
     counted: tuple[GateRows, ...],
     policy: PolicySettings,
     evaluation: EvaluationSettings,
     fairness: FairnessSettings,
 ) -> PowerForecast:
     """Say with what probability each gate passes, and which are not asked or pass nothing."""
-    from tasks.registry.fairness_gates import notes_on_fairness
+    from tasks.registry.fairness_gates import notes_on_fairness, split_by_rows
+    from tasks.registry.looks import next_since_pass
     from tasks.registry.planned_power import foresee_power
+    from tasks.registry.policy import share_of
     from tasks.registry.production_numbers import numbers_of_production
     from tasks.stages.run_page import show_forecast
 
+    store, tracking = open_store(), open_tracking()
+    asked, _ = split_by_rows(policy, counted)
+    look = share_of(policy, next_since_pass(line, named, store=store, tracking=tracking))
     forecast = foresee_power(
-        policy, held_out, numbers_of_production(line, open_tracking()),
+        policy.model_copy(update={"gates": (*policy.gates, *asked)}), held_out,
+        numbers_of_production(line, tracking),
         margin=evaluation.margin, margins=evaluation.margins,
-        min_group_rows=fairness.min_group_rows,
+        min_group_rows=fairness.min_group_rows, look=look,
     )  # fmt: skip
     forecast = replace(forecast, notes=notes_on_fairness(policy, counted))
     for warning in forecast.warnings:
