@@ -114,10 +114,14 @@ def measurable_of(config: "RetrainConfig") -> Iterator[Measurable]:
         yield from (one.measurable(family) for one in compared)
         yield from (one.gain(family) for one in compared)
     yield from (one.ratio("champion") for one in compared)
-    for family in ("recipe", "fresh", "golden.{name}"):
+    for family in ("recipe", "fresh", *(f"golden.{name}" for name in config.evaluation.golden)):
         yield from (one.measurable(family) for one in quality)
         yield from (one.gain(family) for one in compared)
-    yield Measurable("behaviour.{name}.{functionality}.pass_rate")
+    for name in config.evaluation.behaviour:
+        yield Measurable(f"behaviour.{name}.pass_rate")
+        yield Measurable(f"behaviour.{name}.{{functionality}}.pass_rate")
+    if shape_of(config.task_type).has_one_class:
+        yield from _labels(config)
     yield from _slices(config, compared)
     yield from _fairness(config)
     yield from _counterfactuals(config)
@@ -195,6 +199,15 @@ def _named(metric: Metric, config: "RetrainConfig") -> tuple[str, ...]:
     return read_tags(labels).names
 
 
+def _labels(config: "RetrainConfig") -> Iterator[Measurable]:
+    """What is known of the labels themselves, and of the confidence in them."""
+    known = tuple(config.contract.labels or ()) if are_valid(config.contract, "labels") else ()
+    yield Measurable("labels.error_share", better=_FALLING)
+    yield Measurable("labels.error_share.{label}", better=_FALLING, known=known)
+    yield Measurable("labels.spurious_correlation", -1.0, better=_FALLING)
+    yield Measurable("quality.overconfidence", -1.0, better="neither")
+
+
 def _slices(config: "RetrainConfig", compared: Sequence[_Quality]) -> Iterator[Measurable]:
     slices = config.evaluation.slices
     named = [f"slice.{feature}.{{value}}" for feature in slices.by]
@@ -205,6 +218,7 @@ def _slices(config: "RetrainConfig", compared: Sequence[_Quality]) -> Iterator[M
     )
     for name in named:
         yield Measurable(f"{name}.{_SCORE_GAP}", -1.0)
+        yield Measurable(f"{name}.overconfidence", -1.0, better="neither")
         yield from (one.measurable(name) for one in compared)
     if slices.search:
         yield Measurable(f"slice.worst_found.{_SCORE_GAP}", -1.0)
@@ -232,6 +246,10 @@ def _class_gaps(prefix: str, told: tuple[str, ...]) -> Iterator[Measurable]:
         yield Measurable(f"{prefix}.{name}_ratio")
     yield from (Measurable(f"{prefix}.worst_group_{name}") for name in _WORST)
     yield Measurable(f"{prefix}.accuracy_gap.{{group}}", -1.0)
+    yield Measurable(f"{prefix}.treatment_equality_difference", better=_FALLING)
+    yield Measurable(f"{prefix}.treatment_equality_ratio")
+    yield Measurable(f"{prefix}.largest_cddpl", better=_FALLING)
+    yield Measurable(f"{prefix}.cddpl.{{group}}.{{label}}", -1.0, better="neither")
     yield Measurable(f"{prefix}.calibration_error_difference", better=_FALLING)
     yield Measurable(f"{prefix}.worst_group_calibration_error", better=_FALLING)
     if told:
@@ -271,6 +289,8 @@ def _is_told_elsewhere(gate: Gate, config: "RetrainConfig") -> bool:
     """Whether another check of the settings says what is wrong with its name."""
     if gate.family == "counterfactual":
         return gate.metric not in config.counterfactuals.estimates
+    if gate.family in {"golden", "behaviour"}:
+        return gate.metric.split(".")[1] not in getattr(config.evaluation, gate.family)
     attribute = gate.metric.split(".")[1].removesuffix("_exclusive")
     known = config.fairness.attributes(config.source.group_columns)
     return gate.family == "fairness" and attribute not in known

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.fairness.gaps import told_labels, why_no_groups
+from tasks.fairness.groups import compared_groups
 from tasks.fairness.settings import LEAST_GROUPS, FairnessSettings
 from tasks.protected_groups.memberships import Membership
 from tasks.records.fairness import GateRows
@@ -32,7 +33,7 @@ def gate_rows_of_groups(
         units: what the rows are drawn in; None for one by one.
 
     """
-    compared = settings.groups.get(member.attribute, member.groups)
+    compared = compared_groups(member, settings)
     held = {group: member.rows[:, place] for place, group in enumerate(member.groups)}
     nobody = np.zeros(len(member.rows), dtype=np.bool_)
     groups = {group: held.get(group, nobody) for group in compared}

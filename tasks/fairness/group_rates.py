@@ -36,6 +36,8 @@ from tasks.resampling import (
     estimate_of_proportion,
     generator,
     holm,
+    ladder_around,
+    tail_quantiles,
     two_sided_p,
 )
 from tasks.verdicts import Estimate, undetermined
@@ -187,24 +189,39 @@ def _group_rates(
     if reason:
         gap = undetermined(name, counts.rows, reason)
         return GroupRates(attribute, group, counts.rows, metrics, gap, None, reason)
+    gap, p_value = _accuracy_gap(name, counts, sides, settings)
+    return GroupRates(attribute, group, counts.rows, metrics, gap, p_value, "")
+
+
+def _accuracy_gap(
+    name: str, counts: _Counts, sides: Outcomes, settings: FairnessSettings
+) -> tuple[Estimate, float]:
+    """A group's accuracy less that of all other rows, and its p.
+
+    Rows that are drawn one by one have melded intervals (Fay, Proschan and Brittain 2015,
+    doi:10.1111/biom.12231): either end is a quantile of the difference of two draws, each from the
+    Beta distribution whose quantiles are that side's exact end.
+    """
     random, repeats = generator(settings.seed, name), settings.repeats
     value = counts.right / counts.rows - counts.right_elsewhere / counts.rows_elsewhere
-    draws = (
-        np.subtract(*group_draws(accuracy_rate(sides), sides, repeats, random).T)
-        if outcomes.clusters
-        else _draws_of_two_shares(counts, repeats, random)
-    )
-    gap = estimate_from_draws(name, value, draws, counts.rows)
-    return GroupRates(attribute, group, counts.rows, metrics, gap, two_sided_p(draws), "")
+    if sides.clusters:
+        draws = np.subtract(*group_draws(accuracy_rate(sides), sides, repeats, random).T)
+        return estimate_from_draws(name, value, draws, counts.rows), two_sided_p(draws)
+    here, elsewhere = (counts.right, counts.rows), (counts.right_elsewhere, counts.rows_elsewhere)
+    ours, theirs = _exact_draws(*here, repeats, random), _exact_draws(*elsewhere, repeats, random)
+    lows, highs = ours[0] - theirs[1], ours[1] - theirs[0]
+    ladder = ladder_around(value, tail_quantiles(lows)[0], tail_quantiles(highs)[1])
+    gap = Estimate(name, value, counts.rows, ladder, f"melded exact intervals, {repeats} draws")
+    return gap, two_sided_p(lows, highs)
 
 
-def _draws_of_two_shares(counts: _Counts, repeats: int, random: np.random.Generator) -> Floats:
-    """Two disjoint sets of rows with one pseudo-row each: their shares are drawn from two Betas."""
-    return random.beta(counts.right + 0.5, counts.rows - counts.right + 0.5, repeats) - random.beta(
-        counts.right_elsewhere + 0.5,
-        counts.rows_elsewhere - counts.right_elsewhere + 0.5,
-        repeats,
-    )
+def _exact_draws(
+    hits: int, rows: int, repeats: int, random: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Draws whose quantiles are the exact lower and upper ends of a share, (R,) each."""
+    lows = random.beta(hits, rows - hits + 1, repeats) if hits else np.zeros(repeats)
+    highs = random.beta(hits + 1, rows - hits, repeats) if hits < rows else np.ones(repeats)
+    return lows, highs
 
 
 def _group_and_rest(outcomes: Outcomes, index: int) -> Outcomes:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.store import ObjectStore
-from tasks.fairness.groups import memberships
+from tasks.fairness.groups import compared_groups, memberships
 from tasks.fairness.settings import FairnessSettings
 from tasks.protected_groups.memberships import Membership, with_groups
 from tasks.records.data import DataReport
@@ -49,7 +49,7 @@ def count_held_out_rows(
     texts = [text or "" for text in texts_of(shape, rows).to_pylist()]
     groups: list[GroupSize] = []
     for member in memberships(rows, texts, data.group_columns, settings):
-        compared = settings.groups.get(member.attribute, member.groups)
+        compared = compared_groups(member, settings)
         clusters = _clusters(rows) if settings.by_cluster else None
         groups += _sizes(with_groups(member, compared), labels, clusters)
     clusters = _clusters(rows) if by_cluster else None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from infra.store import ObjectStore
@@ -151,11 +152,8 @@ def _merged(
         before = read_suspects(store.get_file(errors.suspects, work / "suspects.parquet"))
     both = both_ways(before, judged)
     suspects, worst = list_suspects(clean, shape, both, settings.errors.shown, store)
-    given = pq.read_table(
-        clean,
-        columns=["row_id", shape.label_column or ""],
-        filters=[("row_id", "in", sorted(both))],
-    )
+    suspected = pc.field("row_id").isin(pa.array(sorted(both), pa.string()))
+    given = pq.read_table(clean, columns=["row_id", shape.label_column or ""], filters=suspected)
     labels = dict(
         zip(given["row_id"].to_pylist(), given[shape.label_column].to_pylist(), strict=True)
     )

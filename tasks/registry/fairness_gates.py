@@ -4,9 +4,10 @@ Why these, and why these thresholds: docs/decisions/0037-default-policy-and-metr
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from tasks.protected_groups.exclusive_cells import EXCLUSIVE
 from tasks.records.fairness import GateRows
 from tasks.registry.settings import FAIRNESS_FAMILIES, PolicySettings
 from tasks.verdicts import ALPHA, MAX_FAMILY, Gate
@@ -75,13 +76,23 @@ def split_by_rows(
     by_name = {one.metric: one for one in counted}
     families = [gate.family for gate in (*policy.gates, *policy.fairness_where_decidable)]
     asked, left_out = [], []
-    for gate in policy.fairness_where_decidable:
+    for gate in (_on_what_is_told_apart(one, by_name) for one in policy.fairness_where_decidable):
         found = by_name.get(gate.metric) or _of_attribute(gate.metric, by_name)
         if reason := _why_undecidable(gate, found, families.count(gate.family)):
             left_out.append(f"{gate.metric} ({reason})")
         else:
             asked.append(gate)
     return asked, left_out
+
+
+def _on_what_is_told_apart(gate: Gate, by_name: Mapping[str, GateRows]) -> Gate:
+    """A gate on exclusive cells, on the groups themselves where no row is of two of them."""
+    family, attribute, *rest = gate.metric.split(".")
+    plain = attribute.removesuffix(EXCLUSIVE)
+    counted = {name.split(".")[1] for name in by_name}
+    if attribute in counted or plain not in counted:
+        return gate
+    return gate.model_copy(update={"metric": ".".join((family, plain, *rest))})
 
 
 def _of_attribute(metric: str, by_name: dict[str, GateRows]) -> GateRows | None:

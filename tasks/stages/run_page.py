@@ -67,8 +67,8 @@ def show_report(evidence: Evidence, report: Report) -> None:
     tables = {
         "gates": (gates_markdown(evidence.judgement), "Gates"),
         "groups": (groups_markdown(evidence.fairness), "Groups"),
+        "recipe": (recipe_markdown(evidence.scores), "Artifact and recipe"),
     }
-    tables["recipe"] = (recipe_markdown(evidence.scores), "What the numbers are claimed of")
     if evidence.judgement.power:
         tables["power"] = (power_markdown(evidence.judgement.power), "Power of the gates")
     scores = evidence.scores

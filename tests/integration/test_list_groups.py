@@ -114,7 +114,14 @@ def test_lists_of_groups_reach_the_assessment(
     settings = FairnessSettings(repeats=4_000, identity_attributes=())
     fairness = assess_scores(scores_of(test, store), data, settings, store=store)
     values = test["about"].to_pylist()
+    assert {group.attribute for group in fairness.groups} == {"about", "about_exclusive"}
     for group in fairness.groups:
-        here = [value for value in values if group.group in (value or "")]
+        if group.attribute == "about":
+            here = [value for value in values if group.group in (value or "")]
+        elif group.group == "several":
+            here = [value for value in values if value == both]
+        else:
+            alone = None if group.group == "none" else group.group
+            here = [value for value in values if value == alone]
         assert group.rows == len(here)
         assert group.metrics["accuracy"] == pytest.approx(1 - here.count(both) / len(here))

@@ -196,6 +196,7 @@ def test_the_prefect_run_shows_tables_and_links(
             "drift",
             "gates",
             "groups",
+            "recipe",
             "report",
             "rows",
             "version",

@@ -11,13 +11,13 @@ from tasks.power import (
     Precision,
     better_than,
     chance,
-    is_comparison,
     least_rows_of_share,
     power_of_gate,
     power_of_gates,
     precision_of,
     rows_for,
     shares_of,
+    value_of_an_equal,
 )
 from tasks.records.power import TARGET, WITHOUT_ERROR
 from tasks.resampling import estimate_of_proportion
@@ -79,9 +79,10 @@ def test_equal_to_the_champion_is_no_gain_whatever_was_measured() -> None:
     over_baseline = Gate(metric="baseline.macro_f1_gain", at_least=-0.02)
     measured = normal(over_baseline.metric, -0.013, 0.008, 625)
     assert power_of_gate(over_baseline, measured, 0.01).equal_at == -0.013
-    assert [is_comparison(name) for name in ("anchor.f1_gain", "fresh.f1_gain", "fresh.f1")] == [
-        True, True, False,
-    ]  # fmt: skip
+    names = ("anchor.f1_gain", "champion.f1_ratio", "fresh.f1_gain", "fresh.f1", "quality.f1")
+    equals = [value_of_an_equal(Gate(metric=name, at_least=0.5)) for name in names]
+    assert equals == [0.0, 1.0, 0.0, None, None]
+    assert value_of_an_equal(Gate(metric="quality.f1", at_least_of_champion=0.99)) == 1.0
 
 
 @given(st.floats(0.001, 0.1), st.integers(10, 100_000), st.floats(-0.05, 0.1), st.integers(2, 100))

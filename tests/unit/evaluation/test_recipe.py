@@ -76,7 +76,7 @@ def test_the_candidate_stays_the_candidate() -> None:
 
 def test_another_number_of_seeds_asks_nothing_else_of_the_candidate() -> None:
     one, five = EvaluationSettings(), EvaluationSettings(seeds=5)
-    assert one.of_the_candidate == five.of_the_candidate == one
+    assert one.of_test_rows == five.of_test_rows == one
     assert one.of_one_model == five.of_one_model
     assert not five.of_one_model.slices.search
 

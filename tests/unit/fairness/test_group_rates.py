@@ -25,7 +25,7 @@ from tasks.fairness.rates import (
     with_groups,
 )
 from tasks.fairness.settings import FairnessSettings
-from tasks.resampling import exact_ladder, generator
+from tasks.resampling import estimate_of_proportion, exact_ladder, generator
 
 QUICK = FairnessSettings(repeats=4_000, min_group_rows=5)
 LABELS = ("a", "b", "c")
@@ -79,23 +79,37 @@ def test_every_rate_of_every_group_has_its_interval(told: tuple[str, ...] | None
         assert found == {}
 
 
-def test_the_gap_to_all_other_rows_is_drawn_from_two_betas() -> None:
+def test_the_gap_to_all_other_rows_has_melded_exact_ends() -> None:
     member, truth, predicted = drawn()
     groups = rates_of_groups("x", outcomes_of(member, truth, predicted), LABELS, QUICK)
     for place, group in enumerate(groups):
         here, right = member[:, place], truth == predicted
         inside, outside = right[here], right[~here]
-        a, b = (
-            beta(one.sum() + 0.5, (~one).sum() + 0.5).rvs(100_000, random_state=k)
+        (low_in, high_in), (low_out, high_out) = (
+            (
+                beta(one.sum(), (~one).sum() + 1).rvs(100_000, random_state=k),
+                beta(one.sum() + 1, (~one).sum()).rvs(100_000, random_state=k + 2),
+            )
             for k, one in enumerate((inside, outside))
         )
-        expected = np.quantile(a - b, [0.025, 0.975])
+        expected = np.quantile(low_in - high_out, 0.025), np.quantile(high_in - low_out, 0.975)
         gap = group.accuracy_gap
         assert (gap.name, gap.n) == (f"fairness.x.accuracy_gap.g{place}", here.sum())
         assert gap.value == pytest.approx(inside.mean() - outside.mean())
-        assert gap.ladder[0] == pytest.approx(tuple(expected), abs=0.012)
+        assert gap.ladder[0] == pytest.approx(expected, abs=0.012)
         assert (group.attribute, group.group, group.rows) == ("x", f"g{place}", here.sum())
     assert groups[0].p_adjusted < 0.05  # type: ignore[operator]
+
+
+def test_the_gap_to_very_many_rows_is_that_to_a_known_share() -> None:
+    member = np.arange(400_060) < 60
+    truth = np.zeros(len(member), dtype=np.int64)
+    predicted = np.where(np.arange(len(member)) == 0, 1, truth)
+    group, _ = rates_of_groups(
+        "x", outcomes_of(np.stack([member, ~member], axis=1), truth, predicted), LABELS, QUICK
+    )
+    exact = estimate_of_proportion("x", 59, 60).ladder[0]
+    assert group.accuracy_gap.ladder[0] == pytest.approx([end - 1 for end in exact], abs=0.006)
 
 
 def test_calibration_errors_are_among_a_groups_numbers_where_they_are_defined() -> None:

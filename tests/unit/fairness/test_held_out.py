@@ -49,10 +49,13 @@ def test_test_rows_are_counted_by_label_group_and_cluster(
     )
     assert (counted.rows, counted.rows_by_label) == (4, {"a": 2, "b": 2})
     assert counted.clusters == (3 if by_cluster else None)
-    two, none = (2, 0) if by_cluster else (None, None)
+    two, one, none = (2, 1, 0) if by_cluster else (None, None, None)
     assert counted.groups == (
         GroupSize("country", "fr", 2, 2, two, {"a": 2}),
         GroupSize("country", "it", 0, 0, none, {}),
         GroupSize("gender", "female", 2, 1, two, {"a": 2}),
         GroupSize("gender", "male", 2, 1, two, {"a": 1, "b": 1}),
+        GroupSize("gender_exclusive", "female", 1, 1, one, {"a": 1}),
+        GroupSize("gender_exclusive", "male", 1, 1, one, {"b": 1}),
+        GroupSize("gender_exclusive", "several", 1, 1, one, {"a": 1}),
     )

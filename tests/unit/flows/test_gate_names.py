@@ -13,6 +13,7 @@ from flows.gate_names import Measurable, measurable_of
 from tasks.evaluation.comparison import Comparator, compare
 from tasks.evaluation.intervals import levels
 from tasks.evaluation.settings import EvaluationSettings, SliceSettings
+from tasks.evaluation.slice_calibration import estimates_of, measure_slice_calibration
 from tasks.evaluation.slice_results import measure_slices
 from tasks.fairness.assessment import assess_rows
 from tasks.fairness.predictions import read_answers
@@ -142,7 +143,7 @@ def test_every_task_type_has_metrics() -> None:
 
 @pytest.mark.parametrize("task_type", ROW_SHAPES.names)
 def test_the_catalogue_names_what_evaluation_makes_and_nothing_else(task_type: str) -> None:
-    found, rows, _ = measured(task_type)
+    found, rows, answers = measured(task_type)
     units = units_of_rows([f"{row:04d}" for row in range(ROWS)])
     gains, _ = compare(
         found,
@@ -153,6 +154,8 @@ def test_the_catalogue_names_what_evaluation_makes_and_nothing_else(task_type: s
     sliced = pa.table({"length": np.arange(ROWS), "row_id": [f"{row:04d}" for row in range(ROWS)]})
     slices, _ = measure_slices(sliced, shape_of(task_type), found, units, QUICK)
     quality = levels([("quality", one) for one in found.measures], units, 4_000, 0)
+    for one in estimates_of(measure_slice_calibration(sliced, answers, units, QUICK)):
+        (slices if one.name.startswith("slice.") else quality).append(one)
     catalogue = list(measurable_of(line(task_type, evaluation=QUICK.model_dump())))
     check([*quality, *gains, *slices], catalogue)
     named = {name for one in catalogue if one.family == "quality" for name in one.names}

@@ -24,6 +24,7 @@ GATES = (
     Gate(metric="quality.accuracy", at_least=0.5),
     Gate(metric="staging.same_predictions", at_least=1.0),
 )
+WHY = "no row of this test is of a group"
 ROWS = HeldOut(Artifact("s3://a/held-out", "0" * 64, 5_000), 625)
 STAGED = Staged(2, (exact("staging.same_predictions", 1.0, 64),), (), "a" * 64)
 
@@ -56,9 +57,9 @@ def year(gains: Sequence[Estimate], policy: PolicySettings) -> Iterator[Judgemen
 def test_at_95_percent_each_some_pass_and_the_gate_on_the_champion_refuses_them_all(
     gains: list[Estimate],
 ) -> None:
-    free = PolicySettings(gates=GATES, looks=LookSettings(spending="none"))
+    free = PolicySettings(gates=GATES, fairness_not_gated=WHY, looks=LookSettings(spending="none"))
     assert sum(one.verdict is Verdict.PASS for one in year(gains, free)) >= 2
-    paid = list(year(gains, PolicySettings(gates=GATES)))
+    paid = list(year(gains, PolicySettings(gates=GATES, fairness_not_gated=WHY)))
     assert all(one.verdict is not Verdict.PASS for one in paid)
     for number, one in enumerate(paid, start=1):
         assert why_refused(one, None).startswith("champion.accuracy_gain ")
@@ -67,13 +68,17 @@ def test_at_95_percent_each_some_pass_and_the_gate_on_the_champion_refuses_them_
 
 
 def test_what_looks_cost_and_that_they_cost_nothing_is_said(gains: list[Estimate]) -> None:
-    paid = week(gains[0], 7, PolicySettings(gates=GATES))
+    paid = week(gains[0], 7, PolicySettings(gates=GATES, fairness_not_gated=WHY))
     counted, level, fresh = look_sentences(paid)
     assert "looked at 6 times before; this is the 7th look since a candidate last passed" in counted
     assert "judged at 99.911%" in level
     assert fresh.startswith("0 of these rows")
     assert [row.confidence for row in level_rows(paid)] == ["99.911%", "99.984%", "99.9986%"]
-    free = week(gains[0], 7, PolicySettings(gates=GATES, looks=LookSettings(spending="none")))
+    free = week(
+        gains[0],
+        7,
+        PolicySettings(gates=GATES, fairness_not_gated=WHY, looks=LookSettings(spending="none")),
+    )
     assert "policy.looks.spending: none" in look_sentences(free)[1]
     assert "this is look 7" in look_sentences(free)[1]
     assert level_rows(free) == []

@@ -13,7 +13,7 @@ PARTS = ("rows", "learner", "examiner", "server", "model_card")
 # Of each part, and of nothing else, the stages that reach it, which pass a task type on.
 REACHED_BY = {
     "learner": {"tokenize", "train", "plan"},
-    "examiner": {"evaluate", "score_counterfactuals", "find_label_errors"},
+    "examiner": {"evaluate", "evaluate_golden", "score_counterfactuals", "find_label_errors"},
     "server": {"register"},
     "model_card": {"register", "write_report", "write_data_report"},
 }
