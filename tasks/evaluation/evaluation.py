@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +18,7 @@ from infra.tracking import Tracking
 from tasks.evaluation.champion import ScoringInputs
 from tasks.evaluation.compared_versions import (
     CHAMPION,
+    FetchedVersion,
     ask_version,
     fetch_versions,
     is_champion,
@@ -45,6 +47,7 @@ from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import CLUSTER
 
 NO_CHAMPION = "no version in production yet"
+CANDIDATE = "candidate"  # folder of its model
 
 logger = logging.getLogger(__name__)
 
@@ -85,31 +88,20 @@ def evaluate_weights(
         TrainingError: the candidate's scores are no numbers.
 
     """
-    shape, limits = shape_of(task_type), TokenLimits.of(weights)
-    plain = examiner_of(task_type, data.labels, limits, settings.seed)
+    shape = shape_of(task_type)
+    plain = examiner_of(task_type, data.labels, TokenLimits.of(weights), settings.seed)
     examiner = AskedExaminer(plain, settings)
     with tempfile.TemporaryDirectory(prefix="evaluate-") as name:
         work = Path(name)
         # Before the hours of scoring, which would be lost if MLflow were away after them.
         fetched = fetch_versions(champion, anchor, work, store, tracking)
-        clean = store.get_file(data.clean, work / "clean.parquet")
-        test = read_rows(clean, "test", shape, extra=True)
-        model = store.get_folder(weights.artifact, work / "candidate")
-        answers = examiner.predict(model, test)
-        measured = examiner.measure(test, answers)
-        baseline = _baseline(plain, read_rows(clean, "train", shape), test)
-        baseline = _with_own_metrics(baseline, settings.own_metrics, plain, test)
-        asked = ScoringInputs(task_type, test, data.labels, limits, model, settings)
-        told = [
-            ask_version(each, asked, examiner, answers, data, clean, settings, store)
-            for each in fetched
-        ]
+        asked = _ask(weights, data, fetched, examiner, work, store)
         sources = read_sources(snapshot, store, work) if snapshot else None
-        features = with_features(test, shape, model, sources)
+        features = with_features(asked.test, shape, work / CANDIDATE, sources)
+    test, answers, measured, comparators, versions = asked
     units = units_of_table(
         test, cluster=CLUSTER if settings.by_cluster else None, seed=settings.seed
     )
-    comparators, versions = [baseline, *(one for one, _ in told)], [record for _, record in told]
     gains, comparisons = compare(measured, comparators, units, settings)
     if is_champion(anchor, champion):
         gains, comparisons, versions = under_both_names(gains, comparisons, versions)
@@ -134,6 +126,43 @@ def evaluate_weights(
         anchor_version=anchor.version if anchor else None,
         calibration_by_slice=calibrated,
     )
+
+
+class _Asked(NamedTuple):
+    """The test rows, the candidate's answers to them, and what others say of them."""
+
+    test: pa.Table
+    answers: pa.Table
+    measured: Measured
+    comparators: list[Comparator]
+    versions: list[ComparedVersion]
+
+
+def _ask(
+    weights: Weights,
+    data: DataReport,
+    fetched: Sequence[FetchedVersion],
+    examiner: AskedExaminer,
+    work: Path,
+    store: ObjectStore,
+) -> _Asked:
+    """Ask the candidate, the baseline and the fetched versions about the test rows."""
+    shape, settings, plain = shape_of(examiner.name), examiner.settings, examiner.examiner
+    clean = store.get_file(data.clean, work / "clean.parquet")
+    test = read_rows(clean, "test", shape, extra=True)
+    model = store.get_folder(weights.artifact, work / CANDIDATE)
+    answers = examiner.predict(model, test)
+    measured = examiner.measure(test, answers)
+    baseline = _baseline(plain, read_rows(clean, "train", shape), test)
+    baseline = _with_own_metrics(baseline, settings.own_metrics, plain, test)
+    limits = TokenLimits.of(weights)
+    inputs = ScoringInputs(examiner.name, test, data.labels, limits, model, settings)
+    told = [
+        ask_version(each, inputs, examiner, answers, data, clean, settings, store)
+        for each in fetched
+    ]
+    comparators = [baseline, *(one for one, _ in told)]
+    return _Asked(test, answers, measured, comparators, [record for _, record in told])
 
 
 def _note(versions: Sequence[ComparedVersion]) -> str:
