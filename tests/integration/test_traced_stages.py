@@ -37,6 +37,10 @@ def noted(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> dict
         turned = words[number % len(words) :] + words[: number % len(words)]
         lines.append(f"{' '.join(turned)} {number},{label},{('uk', 'us')[number % 2]}")
     (folder / "rows.csv").write_text("\n".join(lines), encoding="utf-8")
+    golden = [
+        f"{' '.join(reversed(WORDS[label].split()))} {label[:9]},{label},uk" for label in labels
+    ]
+    (folder / "golden.csv").write_text("\n".join([lines[0], *golden]), encoding="utf-8")
     config = {
         "line": "traced",
         "source": {"format": "csv", "path": "rows.csv", "group_columns": ["country"]},
@@ -51,6 +55,7 @@ def noted(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> dict
         "label_checks": {"spurious": {"refuse_from": None}},
         "tokenization": {"max_length": 32},
         "training": {"epochs": 1, "learning_rate": 1e-3},
+        "evaluation": {"golden": {"team": {"format": "csv", "path": "golden.csv"}}, "seeds": 2},
         "staging": {"rows": 8, "latency_requests": 72, "warm_up_requests": 1},
         "policy": {
             "gates": [
