@@ -46,6 +46,8 @@ class Learner(Protocol):
     """The validation metric that picks the best epoch."""
     greater_is_better: ClassVar[bool]
     """Whether the highest value of that metric is the best, and not the lowest."""
+    written_metrics: ClassVar[tuple[str, ...]]
+    """Metrics of what a model writes, by which an epoch may be picked; none of most task types."""
     methods: ClassVar[frozenset[Method]]
     """Which of `LossSettings` its loss knows, by the names of the settings of training."""
     packs: ClassVar[bool]
@@ -130,6 +132,15 @@ class Learner(Protocol):
             units: (U,) likewise.
 
         """
+
+    def written(
+        self,
+        model: "PreTrainedModel",
+        tokenizer: "PreTrainedTokenizerFast",
+        examples: Sequence[Example],
+        metric: str,
+    ) -> float:
+        """One of `written_metrics` of what a model writes for these examples."""
 
     def outcomes(self, outputs: "Outputs", batch: Batch) -> "Tensor":
         """What `metrics` needs to know of each row, (B, K)."""

@@ -1,10 +1,11 @@
 """What most learners have in common; each says for itself where it differs."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from tasks.task_types.examples import Batch
+from tasks.task_types.examples import Batch, Example
 from tasks.task_types.learner import PLAIN_LOSS, LossSettings, Method
 from tasks.task_types.limits import TokenLimits
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
     from tasks.task_types.examples import Outputs, TrainingRows
 
@@ -29,6 +31,7 @@ class LearnerBase:
     """
 
     greater_is_better: ClassVar[bool] = True
+    written_metrics: ClassVar[tuple[str, ...]] = ()
     methods: ClassVar[frozenset[Method]] = frozenset()
     packs: ClassVar[bool] = False
     couples_rows: ClassVar[bool] = False
@@ -55,6 +58,16 @@ class LearnerBase:
 
     def loss(self, outputs: "Outputs", batch: Batch, units: "Tensor") -> "Tensor":
         """Not asked where the rows are coupled, and written by all others."""
+        raise NotImplementedError
+
+    def written(
+        self,
+        model: "PreTrainedModel",
+        tokenizer: "PreTrainedTokenizerFast",
+        examples: Sequence[Example],
+        metric: str,
+    ) -> float:
+        """Not asked of models that write nothing."""
         raise NotImplementedError
 
     def represent(self, outputs: "Outputs", batch: Batch) -> "Tensor":

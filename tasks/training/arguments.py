@@ -49,8 +49,8 @@ def trainer_arguments(
         eval_strategy="epoch",
         save_strategy="epoch",
         load_best_model_at_end=True,
-        metric_for_best_model=learner.selection_metric,
-        greater_is_better=learner.greater_is_better,
+        metric_for_best_model=settings.select_by or learner.selection_metric,
+        greater_is_better=_rises(settings, learner),
         logging_strategy="steps",
         logging_steps=STEPS_BETWEEN_LOGS,
         logging_nan_inf_filter=False,  # LineTrainer refuses such a loss
@@ -73,5 +73,10 @@ def _schedule_options(settings: TrainingSettings, learner: Learner) -> dict[str,
         return {}
     return {
         "patience": settings.plateau_epochs,
-        "mode": "max" if learner.greater_is_better else "min",
+        "mode": "max" if _rises(settings, learner) else "min",
     }
+
+
+def _rises(settings: TrainingSettings, learner: Learner) -> bool:
+    """Whether the metric that picks the epoch is better where it is higher."""
+    return settings.select_by is not None or learner.greater_is_better

@@ -1,9 +1,12 @@
 """One worker's part of a training, from the local tokens to the weights in the store."""
 
 import logging
+from collections.abc import Callable, Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 
@@ -11,6 +14,7 @@ from infra.device import matrix_products
 from infra.digests import digest_of
 from infra.store import Artifact, sha256_of_file
 from tasks.records.training import Weights
+from tasks.task_types.learner import Learner
 from tasks.task_types.tokenizers import load_tokenizer, save_tokenizer
 from tasks.training.arguments import trainer_arguments
 from tasks.training.auto_choices import Choice
@@ -32,6 +36,7 @@ from tasks.training.memory import peak_memory_mb
 from tasks.training.methods import UnfreezeCallback, merged
 from tasks.training.models import new_model, read_rows, vocabulary_of_base
 from tasks.training.ranks import Ranks
+from tasks.training.settings import TrainingSettings
 from tasks.training.sharding import whole_model
 from tasks.training.termination import StopSignal
 from tasks.training.trainer import LineTrainer
@@ -129,9 +134,21 @@ def build_trainer(
     if choice.compiled:
         trainer.model.compile(dynamic=True)
         trainer.compiled = True
+    if job.settings.select_by:
+        trainer.written = what_is_written(job.learner, job.base_folder, rows[1], job.settings)
     if job.settings.average_decay:
         trainer.average = WeightAverage(trainer.model, job.settings.average_decay)
     return trainer
+
+
+def what_is_written(
+    learner: Learner, base_folder: Path, rows: TokenizedRows, settings: TrainingSettings
+) -> Callable[[Any], Mapping[str, float]]:
+    """What asks a model to write for some validation rows, and measures that by `select_by`."""
+    metric, tokenizer = settings.select_by or "", load_tokenizer(base_folder)
+    places = np.linspace(0, len(rows) - 1, min(len(rows), settings.select_rows)).astype(int)
+    examples = [rows[place] for place in map(int, places)]
+    return lambda model: {metric: learner.written(model, tokenizer, examples, metric)}
 
 
 def add_callbacks(

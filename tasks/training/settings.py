@@ -122,6 +122,19 @@ class TrainingSettings(SettingsModel):
     max_grad_norm: float = Field(
         default=1.0, gt=0, le=1e6, description="Gradients with a larger L2 norm are scaled to it."
     )
+    select_by: str | None = Field(
+        default=None,
+        description="Metric of what the model writes that picks the best epoch, and that early "
+        "stopping and on_plateau go by: chrf, bleu or rouge_l of translation and summarisation. "
+        "None: the task type's own, for these the perplexity.",
+    )
+    select_rows: int = Field(
+        default=200,
+        ge=20,
+        le=10_000,
+        description="select_by: validation rows that the model writes for after each epoch, spread "
+        "evenly over them.",
+    )
     label_smoothing: float = Field(
         default=0.0, ge=0, lt=1, description="Probability spread over all classes in training."
     )
@@ -146,6 +159,7 @@ class TrainingSettings(SettingsModel):
             or self.label_smoothing > 0
             or self.batching == "packed"
             or self.method == "frozen"
+            or self.select_by is not None
         )
 
     @model_validator(mode="after")
@@ -176,6 +190,15 @@ class TrainingSettings(SettingsModel):
         return self
 
     @model_validator(mode="after")
+    def _what_writes_is_whole(self) -> Self:
+        if self.sharding == "fsdp" and self.select_by is not None:
+            raise ValueError(
+                f"select_by {self.select_by} lets the model write, which sharding fsdp parts; set "
+                "sharding to none, or leave select_by out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _plateaus_need_no_warm_up(self) -> Self:
         if self.schedule == "on_plateau" and self.warmup_ratio > 0:
             raise ValueError(
@@ -201,5 +224,9 @@ def check_method(task_type: str, learner: "type[Learner]", settings: TrainingSet
         wrong.append("training.batching is packed; set it to padded or auto")
     if settings.method == "frozen" and learner.couples_rows:
         wrong.append("training.method is frozen, and it has no head to train; set it to full")
+    if settings.select_by is not None and settings.select_by not in learner.written_metrics:
+        known = " or ".join(learner.written_metrics)
+        meant = f"set it to {known}, or leave it out" if known else "leave it out"
+        wrong.append(f"training.select_by is {settings.select_by}; {meant}")
     if wrong:
         raise SettingsError(f"task_type {task_type} does not know this: {'; '.join(wrong)}")

@@ -3,7 +3,7 @@
 import logging
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
         curves: what training has come to so far.
         writer: writes the checkpoints; `keep` is told the folder and step of each that is whole.
         passes: how a step's examples become passes.
+        written: metrics of what a model writes, asked in each validation; None where none are.
         workers: those that train this model together.
         compiled: whether the model is.
 
@@ -74,6 +75,7 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
         self.curves = curves
         self.writer = BackgroundWriter()
         self.average: WeightAverage | None = None
+        self.written: Callable[[Any], Mapping[str, float]] | None = None
         self.passes = Passes(
             learner,
             vocabulary,
@@ -211,10 +213,13 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
         """Loss and metrics over the validation rows, within the budget of the passes."""
         self.model.eval()
         with torch.no_grad(), self.compute_loss_context_manager():
-            return validate(
+            loss, values = validate(
                 self.model, self.eval_dataset, self.passes, self._objective, self._learner,
                 self.args.device, self.workers,
             )  # fmt: skip
+            if self.written:
+                values |= self.written(self.model)
+            return loss, values
 
     def _save_checkpoint(self, _model: Any, _trial: Any) -> None:
         """Copy what a resumed run needs to memory; disk and store take it beside the training.

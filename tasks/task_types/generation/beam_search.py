@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from infra.errors import TrainingError
@@ -37,10 +36,13 @@ class BeamWriter:
 
     def write(self, sources: Sequence[str]) -> list[str]:
         """A text for each source, in batches of like length."""
-        encoded = [self._read(source) for source in sources]
+        return self.write_read([self._read(source) for source in sources])
+
+    def write_read(self, encoded: Sequence[Sequence[int]]) -> list[str]:
+        """The same for sources as token ids."""
         beams = self.model.generation_config.num_beams or 1
         lengths = [len(ids) + self.max_target_length for ids in encoded]
-        written = [""] * len(sources)
+        written = [""] * len(encoded)
         for rows in fill_batches(lengths, BEAM_TOKENS // beams):
             texts = self._generate([encoded[row] for row in rows])
             for row, text in zip(rows, texts, strict=True):
@@ -62,7 +64,8 @@ class BeamWriter:
         from tasks.task_types.examples import pad
 
         batch = pad(encoded, self.tokenizer.pad_token_id)
-        with torch.inference_mode():
+        # Not in inference mode: what the model keeps from it could not be trained on.
+        with torch.no_grad():
             ids = self.model.generate(
                 **{name: value.to(self.model.device) for name, value in batch.items()},
                 max_new_tokens=self.max_target_length,
@@ -70,22 +73,6 @@ class BeamWriter:
             )
         decoded = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
         return [text.strip() for text in decoded]
-
-
-def open_writer(folder: Path, max_length: int, max_target_length: int) -> BeamWriter:
-    """The model of a folder, ready to write.
-
-    Raises:
-        BaseModelError: the folder holds no such model.
-
-    """
-    from infra.transformers_logs import quiet_transformers
-    from tasks.task_types.scoring import load_model
-    from tasks.task_types.tokenizers import load_tokenizer
-
-    with quiet_transformers():
-        tokenizer, model = load_tokenizer(folder), load_model(folder, "AutoModelForSeq2SeqLM")
-    return BeamWriter(model, tokenizer, max_length, max_target_length)
 
 
 def _refuse_no_numbers(_: "Tensor", scores: "Tensor") -> "Tensor":

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tasks.task_types.answered_sample import first_rows
 from tasks.task_types.examiner_base import ExaminerBase
-from tasks.task_types.generation.generation_measures import (
-    WrittenTexts,
-    measure_texts,
-    signatures,
-)
+from tasks.task_types.generation.generation_measures import measure_texts, signatures
+from tasks.task_types.generation.written_texts import WrittenTexts
 from tasks.task_types.measures import Measured
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from tasks.task_types.generation.beam_search import BeamWriter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +36,6 @@ class SequenceToSequenceExaminer(ExaminerBase):
         it would change the last bits of a score, and could turn a text where two are as likely.
         """
         import pyarrow as pa
-
-        from tasks.task_types.generation.beam_search import open_writer
 
         sources = rows.column("source").to_pylist()
         first = first_rows(rows.column("row_id").to_pylist())
@@ -76,3 +73,20 @@ class SequenceToSequenceExaminer(ExaminerBase):
     @abstractmethod
     def trivial_texts(self, train: "pa.Table", test: "pa.Table") -> list[str] | str:
         """A text for each test row; or why there is none."""
+
+
+def open_writer(folder: Path, max_length: int, max_target_length: int) -> "BeamWriter":
+    """The model of a folder, ready to write.
+
+    Raises:
+        BaseModelError: the folder holds no such model.
+
+    """
+    from infra.transformers_logs import quiet_transformers
+    from tasks.task_types.generation.beam_search import BeamWriter
+    from tasks.task_types.scoring import load_model
+    from tasks.task_types.tokenizers import load_tokenizer
+
+    with quiet_transformers():
+        tokenizer, model = load_tokenizer(folder), load_model(folder, "AutoModelForSeq2SeqLM")
+    return BeamWriter(model, tokenizer, max_length, max_target_length)

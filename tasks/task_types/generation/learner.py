@@ -34,6 +34,7 @@ class SequenceToSequenceLearner(TokenLoss):
     """A text from a text."""
 
     selection_metric: ClassVar[str] = "perplexity"
+    written_metrics: ClassVar[tuple[str, ...]] = ("chrf", "bleu", "rouge_l")
 
     def encode(self, rows: "pa.Table", tokenizer: "PreTrainedTokenizerFast") -> Encoded:
         """Columns input_ids and target_ids; see `Learner.encode`."""
@@ -67,6 +68,28 @@ class SequenceToSequenceLearner(TokenLoss):
         inputs = pad([example["input_ids"] for example in examples], vocabulary.pad_id)
         inputs |= {f"decoder_{name}": value for name, value in decoder.items()}
         return Batch(inputs, {"labels": pad_like(targets, IGNORED)})
+
+    def written(
+        self,
+        model: "PreTrainedModel",
+        tokenizer: "PreTrainedTokenizerFast",
+        examples: Sequence[Example],
+        metric: str,
+    ) -> float:
+        """What the model writes by beam search, held against the targets as the tokens spell them.
+
+        BLEU and chrF run from 0 to 100, ROUGE-L from 0 to 1.
+        """
+        from tasks.task_types.generation.beam_search import BeamWriter
+        from tasks.task_types.generation.written_texts import WrittenTexts
+
+        writer = BeamWriter(model, tokenizer, self.limits.max_length, self.limits.target_length)
+        hypotheses = writer.write_read([list(example["input_ids"]) for example in examples])
+        targets = tokenizer.batch_decode(
+            [list(example["target_ids"]) for example in examples], skip_special_tokens=True
+        )
+        spelt = [target.strip() for target in targets]
+        return WrittenTexts(spelt, hypotheses).corpus_score(metric)
 
     def metrics(self, outcomes: NDArray[np.float64]) -> Mapping[str, float]:
         """Perplexity of a target's token, and share of tokens right, given those before."""

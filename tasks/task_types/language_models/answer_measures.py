@@ -7,12 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.resampling import Floats
-from tasks.task_types.generation.generation_measures import (
-    CHRF_ORDERS,
-    ROUGE_NAMES,
-    WrittenTexts,
-    chrf_of_sums,
-)
+from tasks.task_types.generation.generation_measures import chrf_of_sums
+from tasks.task_types.generation.written_texts import CHRF_ORDERS, ROUGE_NAMES, WrittenTexts
 from tasks.task_types.measures import Measure, mean_of, ratio_of_sums
 from tasks.task_types.questions.question_answering_measures import is_unspaced, score_answer
 

@@ -22,7 +22,8 @@ from tasks.records.registry import Judgement
 from tasks.records.training import Epoch, TrainingPoint
 from tasks.reporting.evidence import Evidence
 from tasks.resampling_units import units_of_rows
-from tasks.task_types.generation.generation_measures import WrittenTexts, measure_texts
+from tasks.task_types.generation.generation_measures import measure_texts
+from tasks.task_types.generation.written_texts import WrittenTexts
 from tasks.task_types.labels.classification_measures import measure_classes
 from tasks.task_types.labels.regression_measures import measure_predictions
 from tasks.task_types.language_models.language_measures import likelihood_table, measure_likelihood

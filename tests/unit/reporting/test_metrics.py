@@ -6,7 +6,8 @@ import pytest
 
 from tasks.reporting.metrics import METRICS, hub_name, is_better_lower, metric_of
 from tasks.task_types.embeddings.retrieval_measures import measure_ranks
-from tasks.task_types.generation.generation_measures import WrittenTexts, measure_texts
+from tasks.task_types.generation.generation_measures import measure_texts
+from tasks.task_types.generation.written_texts import WrittenTexts
 from tasks.task_types.labels.classification_measures import measure_classes
 from tasks.task_types.labels.multi_label_measures import measure_label_sets
 from tasks.task_types.labels.regression_measures import measure_predictions

@@ -9,13 +9,8 @@ from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import DefaultTokenizer
 
 from tasks.resampling import draw_weights
-from tasks.task_types.generation.generation_measures import (
-    RougeWords,
-    WrittenTexts,
-    bleu_tokenizer,
-    measure_texts,
-    signatures,
-)
+from tasks.task_types.generation.generation_measures import measure_texts, signatures
+from tasks.task_types.generation.written_texts import RougeWords, WrittenTexts, bleu_tokenizer
 from tasks.task_types.measures import Measured
 
 ENGLISH = st.lists(

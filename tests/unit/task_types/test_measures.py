@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from tasks.task_types.generation.generation_measures import WrittenTexts, measure_texts
+from tasks.task_types.generation.generation_measures import measure_texts
+from tasks.task_types.generation.written_texts import WrittenTexts
 from tasks.task_types.labels.classification_measures import measure_classes
 from tasks.task_types.labels.multi_label_measures import measure_label_sets
 from tasks.task_types.labels.regression_measures import measure_predictions
