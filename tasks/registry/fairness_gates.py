@@ -10,7 +10,7 @@ from typing import Final
 from tasks.protected_groups.exclusive_cells import EXCLUSIVE
 from tasks.records.fairness import GateRows
 from tasks.registry.settings import FAIRNESS_FAMILIES, PolicySettings
-from tasks.verdicts import ALPHA, MAX_FAMILY, Gate
+from tasks.verdicts import ALPHA, MAX_FAMILY, Gate, look_share
 
 FLIP_RATE: Final = 0.05
 ACCURACY_GAP: Final = 0.10
@@ -66,7 +66,8 @@ def split_by_rows(
 
     A gate is decided by rows of which a model without a single error would pass it: the upper end
     of Clopper and Pearson's interval (1934, doi:10.1093/biomet/26.4.404) for no error in the
-    smallest part that it compares, at the confidence of Holm's first step over its family.
+    smallest part that it compares, at the confidence of Holm's first step over its family and of
+    the first look at the rows.
 
     Args:
         policy: its `fairness_where_decidable`.
@@ -75,10 +76,12 @@ def split_by_rows(
     """
     by_name = {one.metric: one for one in counted}
     families = [gate.family for gate in (*policy.gates, *policy.fairness_where_decidable)]
+    # At the first look at the rows: which gates are asked must not follow from how many there were.
+    first = 1 if policy.looks.spending == "none" else look_share(1)
     asked, left_out = [], []
     for gate in (_on_what_is_told_apart(one, by_name) for one in policy.fairness_where_decidable):
         found = by_name.get(gate.metric) or _of_attribute(gate.metric, by_name)
-        if reason := _why_undecidable(gate, found, families.count(gate.family)):
+        if reason := _why_undecidable(gate, found, families.count(gate.family) * first):
             left_out.append(f"{gate.metric} ({reason})")
         else:
             asked.append(gate)

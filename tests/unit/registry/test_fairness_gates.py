@@ -86,8 +86,8 @@ def test_too_few_rows_or_clusters_leave_a_gate_out_with_what_it_needs() -> None:
         asked, (left_out,) = split_by_rows(POLICY, [few, *counted])
         assert [gate.metric for gate in asked] == [gate.metric for gate in DEFAULT[1:]]
         assert left_out.startswith(f"{FLIPS} (women: {held}")
-        assert "72 are needed" in left_out
-    assert split_by_rows(POLICY, [rows(FLIPS, 72), *counted])[1] == []
+        assert "86 are needed" in left_out
+    assert split_by_rows(POLICY, [rows(FLIPS, 86), *counted])[1] == []
 
 
 def test_a_policy_whose_rows_decide_nothing_promotes_nothing_and_says_what_to_add() -> None:
