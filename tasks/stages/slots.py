@@ -8,12 +8,13 @@ else must be tidied. docs/decisions/0026-slots-and-waiting.md says why.
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from http import HTTPStatus
+from typing import cast
 from uuid import UUID
 
 import httpx
@@ -27,6 +28,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import ConcurrencyLeaseHolder, State, StateType
 from prefect.client.schemas.responses import GlobalConcurrencyLimitResponse
 from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
+from prefect.concurrency.context import ConcurrencyContext
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
@@ -49,9 +51,17 @@ SAY_EVERY_S = 600.0
 
 @dataclass
 class _Kept:
-    """A slot that several stages hold together, once the first of them has taken it."""
+    """A slot that several stages hold together, once the first of them has taken it.
+
+    Attributes:
+        held: gives it back when the block ends.
+        leases: where Prefect notes what a run must give back when it ends: the run's own, and not
+            that of the stage which takes the slot, whose end would end the lease.
+
+    """
 
     held: ExitStack
+    leases: ConcurrencyContext | None
     is_taken: bool = False
 
 
@@ -66,11 +76,22 @@ def keep_gpu_slot() -> Iterator[None]:
     a whole training. A block whose stages are all skipped takes none.
     """
     with ExitStack() as held:
-        token = _kept.set(_Kept(held))
+        token = _kept.set(_Kept(held, ConcurrencyContext.get()))
         try:
             yield
         finally:
             _kept.reset(token)
+
+
+@contextmanager
+def _noted_with(leases: ConcurrencyContext | None) -> Iterator[None]:
+    """Have what is leased in the block noted there, and not with the task that is running."""
+    noted = cast("ContextVar[ConcurrencyContext | None]", ConcurrencyContext.__var__)
+    token = noted.set(leases)
+    try:
+        yield
+    finally:
+        noted.reset(token)
 
 
 @contextmanager
@@ -84,7 +105,8 @@ def gpu_slot() -> Iterator[None]:
     kept = _kept.get()
     with ExitStack() as own:
         if kept is None or not kept.is_taken:
-            with get_client(sync_client=True) as client:
+            noted = _noted_with(kept.leases) if kept else nullcontext()
+            with get_client(sync_client=True) as client, noted:
                 Wait(client, load_settings()).take(kept.held if kept else own)
         if kept is not None:
             kept.is_taken = True

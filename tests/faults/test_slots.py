@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from prefect import flow, task
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
@@ -280,6 +281,28 @@ def test_the_stages_of_a_block_keep_one_slot_between_them(prefect: httpx.Client)
             with gpu_slot():
                 assert taken(prefect, GPU_LIMIT) == 1
             assert taken(prefect, GPU_LIMIT) == 1
+    assert taken(prefect, GPU_LIMIT) == 0
+
+
+@pytest.mark.usefixtures("in_stack")
+def test_the_end_of_a_task_gives_back_nothing_that_its_block_keeps(prefect: httpx.Client) -> None:
+    """Prefect ends the leases that a task took when the task ends."""
+    seen = []
+
+    @task
+    def stage() -> None:
+        with gpu_slot():
+            seen.append(taken(prefect, GPU_LIMIT))
+
+    @flow
+    def run() -> None:
+        with keep_gpu_slot():
+            for _ in range(2):
+                stage()
+                seen.append(taken(prefect, GPU_LIMIT))
+
+    run()
+    assert seen == [1, 1, 1, 1]
     assert taken(prefect, GPU_LIMIT) == 0
 
 
