@@ -73,14 +73,14 @@ def measure_fresh(
     if fresh is None:
         return []
     of_all = _under_own_names(evaluated.estimates)
-    if fresh.named.rows == evaluated.test.num_rows:
-        return of_all
     if fresh.named.rows < fresh.least:
         reason = (
             f"{fresh.named.rows} of the {evaluated.test.num_rows} test rows were read by no "
             f"earlier look, and splits.fresh asks {fresh.least}"
         )
         return [undetermined(one.name, fresh.named.rows, reason) for one in of_all]
+    if fresh.named.rows == evaluated.test.num_rows:
+        return of_all
     chosen = _which(fresh.named, evaluated.test, store)
     return _of_part(fresh, chosen, evaluated, examiner, settings)
 

@@ -102,6 +102,15 @@ def test_too_few_fresh_rows_are_undetermined_with_their_number(
     assert "splits.fresh asks 30" in told.reason
 
 
+def test_a_first_look_at_fewer_rows_than_are_asked_is_undetermined_too(
+    answer: Callable[..., Answered],
+) -> None:
+    found = fresh_of(evaluated(answer, champion_of(answer)), list(range(400)), least=401)
+    assert {one.name for one in found} >= {"fresh.macro_f1", "fresh.macro_f1_gain"}
+    assert all((one.value, one.n) == (None, 400) for one in found)
+    assert all("splits.fresh asks 401" in one.reason for one in found)
+
+
 def test_a_label_that_fresh_rows_lack_stops_no_run(answer: Callable[..., Answered]) -> None:
     made = evaluated(answer, None)
     labels = made.test["label"].to_pylist()
