@@ -182,6 +182,7 @@ def _train_recipe(
         another = train(config.line, tokens, base_model, task_type, training)
         if config.evaluation.temperature_scaling:
             another = scale_temperature(another, data, task_type)
+        record_look(config.line, another, name_held_out(data), config.policy, weights)
         trained.append(another)
         tested.append(evaluate(another, data, None, task_type, settings))
     return measure_recipe(scores, tested, seeds, [one.artifact.sha256 for one in trained])

@@ -306,7 +306,9 @@ def _look_cells(known: "KnownLook", look: Look) -> tuple[str, ...]:
         f"{look.fresh.rows:,}",
         str(look.since_pass),
         percent(1 - ALPHA / look_share(look.since_pass)),
-        ", ".join(known.verdicts) or "not judged",
+        f"training of {look.recipe[:12]}"
+        if look.recipe
+        else ", ".join(known.verdicts) or "not judged",
     )
 
 

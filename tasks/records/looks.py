@@ -34,9 +34,12 @@ class Look:
         earlier: earlier looks of the line that have read any of these rows.
         since_pass: which look it is since a candidate passed that was judged on any of these rows;
             1 for the first, and for the first after a pass.
-        gates: that the policy asked when it was recorded, each with its rule.
+        gates: of the policy when it was recorded, each with its rule; those among them that are
+            asked where rows can decide them.
         run: that made it; empty outside of a flow.
         at: ISO 8601, UTC.
+        recipe: of a further training of a candidate's recipe (`evaluation.seeds`), the candidate's
+            weights; empty of a candidate.
 
     """
 
@@ -50,3 +53,4 @@ class Look:
     gates: tuple[str, ...] = field(metadata=NOT_IDENTITY)
     run: str = field(metadata=NOT_IDENTITY)
     at: str = field(metadata=NOT_IDENTITY)
+    recipe: str = ""

@@ -96,7 +96,7 @@ def next_since_pass(line: str, held_out: HeldOut, *, store: ObjectStore, trackin
 
     """
     known = read_looks(line, store=store, tracking=tracking)
-    return _position(_named_rows(held_out, store), known, store)[1]
+    return _position(_named_rows(held_out, store), _of_candidates(known), store)[1]
 
 
 def record_look(
@@ -105,18 +105,24 @@ def record_look(
     held_out: HeldOut,
     gates: Iterable[Gate],
     run: str,
+    recipe: str = "",
     *,
     store: ObjectStore,
     tracking: Tracking,
 ) -> Look:
-    """Record that a candidate is about to be evaluated on held-out rows.
+    """Record that a model is about to be evaluated on held-out rows.
+
+    A further training of a recipe is no candidate, and costs none anything, until it is one: who
+    promotes the best of several seeds has looked with each of them.
 
     Args:
         line: the model line.
-        weights_sha256: of the candidate.
+        weights_sha256: of the model.
         held_out: the rows.
-        gates: that will be asked.
+        gates: of the policy.
         run: that evaluates.
+        recipe: the candidate's weights, of which this is a further training; empty where the model
+            is the candidate.
         store: holds the looks.
         tracking: knows which of them count.
 
@@ -130,20 +136,21 @@ def record_look(
             evaluated then.
 
     """
-    asked = tuple(f"{gate.metric} {gate.rule}" for gate in gates)
+    asked = tuple(f"{gate.judged_on} {gate.rule}" for gate in gates)
     mine = _named_rows(held_out, store)
     while True:
         known = read_looks(line, store=store, tracking=tracking)
         for one in known:
             look = one.look
-            if look and (look.weights_sha256, look.held_out) == (weights_sha256, held_out):
+            if look and _what(look) == (weights_sha256, held_out, recipe):
                 return look
         number = max((one.number for one in known), default=0) + 1
-        earlier, since_pass, fresh = _position(mine, known, store)
+        earlier, since_pass, fresh = _position(mine, _of_candidates(known, weights_sha256), store)
         named = _named(held_out, mine, fresh, store)
         look = Look(
-            line, number, weights_sha256, held_out, named, earlier, since_pass, asked, run, now()
-        )
+            line, number, weights_sha256, held_out, named, earlier, since_pass, asked, run, now(),
+            recipe,
+        )  # fmt: skip
         if _counts(look, store, tracking):
             return look
 
@@ -182,6 +189,18 @@ def _named_rows(held_out: HeldOut, store: ObjectStore) -> Hashes:
             "restore it from a backup, or run every stage anew (`assayline run CONFIG --refresh`)"
         )
     return found
+
+
+def _what(look: Look) -> tuple[str, HeldOut, str]:
+    """By which two looks are the same one."""
+    return look.weights_sha256, look.held_out, look.recipe
+
+
+def _of_candidates(known: Sequence[KnownLook], weights_sha256: str = "") -> list[KnownLook]:
+    """Looks of candidates; also those of each recipe of which these weights were a training."""
+    looks = [one.look for one in known if one.look]
+    own = {one.recipe for one in looks if one.weights_sha256 == weights_sha256} | {""}
+    return [one for one in known if one.look is None or one.look.recipe in own]
 
 
 def _position(

@@ -82,12 +82,20 @@ def confirm_registered(version: Version) -> None:
 
 
 @look_up
-def record_look(line: str, weights: Weights, held_out: HeldOut, policy: PolicySettings) -> Look:
-    """Record that the candidate is evaluated on the held-out rows, before it is."""
+def record_look(
+    line: str,
+    weights: Weights,
+    held_out: HeldOut,
+    policy: PolicySettings,
+    candidate: Weights | None = None,
+) -> Look:
+    """Record that a candidate, or a further training of its recipe, is about to be evaluated."""
     from tasks.registry.looks import record_look as record
 
     return record(
-        line, weights.artifact.sha256, held_out, policy.gates, str(flow_run.id or ""),
+        line, weights.artifact.sha256, held_out,
+        (*policy.gates, *policy.fairness_where_decidable), str(flow_run.id or ""),
+        candidate.artifact.sha256 if candidate else "",
         store=open_store(), tracking=open_tracking(),
     )  # fmt: skip
 

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.measured_version import ESTIMATES_FILE, read_estimates
+from tasks.registry.looks import read_looks
 from tests.conftest import RunningStack
 from tests.integration.test_retrain import write_config, write_reviews
 
@@ -67,6 +69,10 @@ def test_two_trainings_tell_of_the_recipe_and_the_candidate_is_the_first(
     power = {one["metric"]: one for one in decided["judgement"]["power"]}  # type: ignore[index]
     assert power["quality.macro_f1"]["basis"] == "measured"
     tracking = Tracking(stack.settings)
+    first, second = read_looks(LINE, store=ObjectStore(stack.settings), tracking=tracking)
+    assert first.look is not None
+    assert second.look is not None
+    assert (first.look.recipe, second.look.recipe) == ("", first.look.weights_sha256)
     assert sorted(tracking.versions(LINE)) == [1]
     kept = tracking.file_of_version(LINE, 1, ESTIMATES_FILE)
     assert kept is not None

@@ -17,7 +17,10 @@ from tasks.registry.looks import next_since_pass, read_looks, record_look, settl
 from tasks.verdicts import Gate, Verdict
 from tests.unit.registry.held_in_memory import LINE, CutOffError, Store, Writes
 
-GATES = (Gate(metric="champion.macro_f1_gain", at_least=-0.02),)
+GATES = (
+    Gate(metric="champion.macro_f1_gain", at_least=-0.02),
+    Gate(metric="quality.macro_f1", at_least_of_champion=0.99),
+)
 FIRST_SPLIT = [f"row {number}" for number in range(100)]
 OTHER_SPLIT = [f"other {number}" for number in range(100)]
 
@@ -49,11 +52,11 @@ class Line:
         self.writes = Writes()
         self.store, self.records = Store(self.writes), Records(self.writes)
 
-    def look(self, weights: str, rows: Sequence[str], run: str = "run") -> Look:
+    def look(self, weights: str, rows: Sequence[str], run: str = "run", recipe: str = "") -> Look:
         content = to_bytes(hashes_of(rows))
         hashes = keep_by_digest(self.store, "held-out", content, "u64")  # type: ignore[arg-type]
         return record_look(
-            LINE, weights, HeldOut(hashes, len(rows)), GATES, run,
+            LINE, weights, HeldOut(hashes, len(rows)), GATES, run, recipe,
             store=self.store, tracking=self.records,  # type: ignore[arg-type]
         )  # fmt: skip
 
@@ -75,7 +78,9 @@ def test_a_look_says_who_looked_at_what_and_which_gates_were_asked(line: Line) -
     look = line.look("w1", FIRST_SPLIT, "run 7")
     assert (look.number, look.weights_sha256, look.run, look.earlier) == (1, "w1", "run 7", 0)
     assert look.held_out.rows == look.fresh.rows == 100
-    assert look.gates == ("champion.macro_f1_gain at least -0.02",)
+    assert look.gates == (
+        "champion.macro_f1_gain at least -0.02", "champion.macro_f1_ratio at least 0.99",
+    )  # fmt: skip
     (uri,) = (uri for uri in line.store.objects if "/looks/" in uri)
     assert json.loads(line.store.objects[uri])["at"] == look.at
 
@@ -88,6 +93,20 @@ def test_the_same_weights_on_the_same_rows_are_one_look_and_another_seed_is_not(
     assert (other_seed.number, other_seed.earlier, other_seed.since_pass) == (2, 1, 2)
     assert line.look("w1", FIRST_SPLIT) == first
     assert len(line.looks) == 2
+
+
+def test_who_takes_the_best_seed_of_a_recipe_has_looked_with_each(line: Line) -> None:
+    candidate = line.look("w1", FIRST_SPLIT)
+    seeds = [line.look(f"w1, seed {seed}", FIRST_SPLIT, recipe="w1") for seed in (2, 3, 4)]
+    assert [one.number for one in seeds] == [2, 3, 4]
+    # Another candidate pays for the first alone, and a repeated run for nothing.
+    other = line.look("w2", FIRST_SPLIT)
+    assert (other.number, other.earlier, other.since_pass) == (5, 1, 2)
+    assert line.look("w1, seed 3", FIRST_SPLIT, recipe="w1") == seeds[1]
+    assert line.look("w1", FIRST_SPLIT) == candidate
+    best = line.look("w1, seed 3", FIRST_SPLIT)
+    assert (best.number, best.earlier, best.since_pass) == (6, 5, 6)
+    assert line.look("w1, seed 3", FIRST_SPLIT) == best
 
 
 def test_only_a_pass_frees_the_level_and_only_for_later_looks(line: Line) -> None:
