@@ -10,6 +10,7 @@ from flows.config import RetrainConfig, load_config, load_data_config, load_line
 from flows.settings_page import PAGE, render_settings_page
 from infra.digests import digest_of
 from infra.errors import SettingsError
+from tasks.registry.fairness_gates import gates_fairness
 from tasks.task_types.row_shapes import ROW_SHAPES
 
 PROJECT = Path(__file__).parents[3]
@@ -321,3 +322,17 @@ def test_every_example_loads(path: Path) -> None:
 def test_every_task_type_has_a_line_that_shows_it() -> None:
     paths = [*SHIPPED, *(PROJECT / "configs" / "examples").glob("*.yaml")]
     assert {load_config(path).task_type for path in paths} == set(ROW_SHAPES.names)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*SHIPPED, *sorted((PROJECT / "configs" / "examples").glob("*.yaml"))],
+    ids=lambda path: path.stem,
+)
+def test_every_shipped_line_can_promote_and_is_held_against_the_anchor(path: Path) -> None:
+    """Without a gate on groups, and without a reason why, no candidate would ever be promoted."""
+    policy = load_config(path).policy
+    asked = (*policy.gates, *policy.fairness_where_decidable)
+    assert gates_fairness(asked) or policy.fairness_not_gated
+    families = {gate.family for gate in policy.gates}
+    assert ("anchor" in families) == ("champion" in families)
