@@ -1,5 +1,6 @@
 """The policy over the evidence: which gates are asked, and what they say together."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -24,6 +25,8 @@ NO_CHAMPION: Final = (
     "there was no champion to compare with, so the gates on champion.* are not asked"
 )
 NO_ANCHOR: Final = "no version was ever in production, so the gates on anchor.* are not asked"
+# A metric of one label is none, whatever the label: golden.team.f1.capital_gain.
+_GAIN: Final = re.compile(r"(fresh|golden\.[^.]+)\.[^.]+_gain")
 NOT_STAGED: Final = "the gates on staging.* are asked when the registered artifact was served"
 
 
@@ -96,5 +99,4 @@ def _gates_of(policy: PolicySettings, family: str) -> list[Gate]:
 
 def _needs(gate: Gate) -> str:
     """The family without which a gate is not asked: a gain is over the champion."""
-    is_gain = gate.family in {"fresh", "golden"} and gate.metric.endswith("_gain")
-    return "champion" if is_gain else gate.family
+    return "champion" if _GAIN.fullmatch(gate.metric) else gate.family

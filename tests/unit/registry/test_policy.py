@@ -266,6 +266,16 @@ def test_a_gain_on_a_golden_set_is_not_asked_where_there_is_no_champion() -> Non
     assert judgement.verdict is Verdict.PASS
 
 
+def test_a_label_that_is_named_like_a_gain_is_asked_for_in_a_first_run_too() -> None:
+    label = Gate(metric="golden.team.f1.capital_gain", at_least=0.5)
+    fresh = Gate(metric="fresh.f1.capital_gain", at_least=0.5)
+    policy = OF_GOLDEN.model_copy(update={"gates": (*OF_GOLDEN.gates, label, fresh)})
+    good = scores(champion=None, x=exact("quality.macro_f1", 0.9, 60))
+    judgement = judge_policy(policy, good, FAIRNESS, staged(), golden=golden())
+    assert {label.metric, fresh.metric} <= set(asked(judgement))
+    assert "golden.team.macro_f1_gain" not in asked(judgement)
+
+
 def test_a_behaviour_that_is_too_rare_fails_the_candidate() -> None:
     found = golden(
         exact("golden.team.macro_f1", 0.9, 60), exact("golden.team.macro_f1_gain", 0.0, 60),
