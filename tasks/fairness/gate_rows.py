@@ -76,7 +76,8 @@ def _smallest(metric: str, parts: Parts, least: int, units: Units | None, reason
     if units is not None and units.clustered:
         counts = clusters_of_groups(units, np.stack(list(parts.values()), axis=1))
         drawn = int(counts.min())
-    return GateRows(metric, rows[name], drawn, least, f"{name} is the smallest part")
+    part = f"{name} is the smallest part" if rows[name] else f"no test row is {name}"
+    return GateRows(metric, rows[name], drawn, least, part)
 
 
 def gate_rows_of_swaps(family: str, rows: int, units: int, least: int) -> GateRows:

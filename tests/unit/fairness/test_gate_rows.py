@@ -46,6 +46,12 @@ def test_groups_that_are_not_compared_do_not_count() -> None:
     assert found(member(40, 60), None, groups={"x": ("g0", "g9")})["row_score_difference"][0] == 0
 
 
+def test_a_group_that_vanished_is_named() -> None:
+    settings = SETTINGS.model_copy(update={"groups": {"x": ("g0", "g9")}})
+    (row,) = gate_rows_of_groups(member(40, 60), None, LABELS, settings, None)
+    assert row.part == "no test row is g9"
+
+
 @pytest.mark.parametrize("sizes", [(40,), (0, 0)])
 def test_without_two_groups_there_is_nothing_to_compare(sizes: tuple[int, ...]) -> None:
     (row,) = gate_rows_of_groups(member(*sizes), None, LABELS, SETTINGS, None)
