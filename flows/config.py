@@ -21,10 +21,11 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from flows.gate_names import swaps_words, why_no_own_metric, wrong_gates
+from flows.gate_checks import wrong_gates
+from flows.gate_names import swaps_words, why_no_own_metric
 from infra.errors import SettingsError
 from infra.settings import explain_validation
-from infra.settings_models import SettingsModel, WrongSetting, are_valid, items_of, refuse
+from infra.settings_models import SettingsModel, WrongSetting, are_valid, refuse
 from infra.yaml_files import parse_yaml
 from tasks.drift.settings import DriftSettings
 from tasks.evaluation.golden_settings import GoldenSettings
@@ -308,27 +309,6 @@ class RetrainConfig(DataConfig):
             )
         return self
 
-    @model_validator(mode="after")
-    def _gates_name_assessed_groups(self) -> Self:
-        """A gate on groups that nobody assesses would stay undetermined after hours of training."""
-        assessed = set(self.fairness.attributes(self.source.group_columns))
-        named = {
-            place: (gate.metric, *gate.metric.split("."))
-            for place, gate in items_of(self.policy, "gates", "metric")
-        }
-        refuse(
-            WrongSetting(
-                ("policy", "gates", place, "metric"),
-                f"it names the attribute {attribute!r}, which is not assessed; assessed are "
-                f"{sorted(assessed)}: add it to fairness.identity_attributes or "
-                "source.group_columns, and a pair of two to fairness.intersections",
-                metric,
-            )
-            for place, (metric, family, attribute, *_) in named.items()
-            if family == "fairness" and attribute not in assessed
-        )
-        return self
-
     @property
     def golden_sets(self) -> GoldenSettings:
         """The golden sets, with the label map of the source where they have none of their own."""
@@ -364,62 +344,9 @@ class RetrainConfig(DataConfig):
         return self
 
     @model_validator(mode="after")
-    def _gates_name_golden_sets(self) -> Self:
-        """A gate on a set that there is not would stay undetermined after hours of training."""
-        known: dict[str, set[str]] = {
-            "golden": set(self.evaluation.golden), "behaviour": set(self.evaluation.behaviour),
-        }  # fmt: skip
-        refuse(
-            WrongSetting(
-                ("policy", "gates", place, "metric"),
-                f"{gate.metric} is not measured: evaluation.{gate.family} has "
-                f"{', '.join(sorted(known[gate.family])) or 'no set'}; gates are named "
-                f"{_GOLDEN_GATES[gate.family]}",
-                gate.metric,
-            )
-            for place, gate in items_of(self.policy, "gates", "metric")
-            if gate.family in known and not _names_one_of(gate.metric, known[gate.family])
-        )
-        return self
-
-    @model_validator(mode="after")
-    def _gates_name_swaps(self) -> Self:
-        """A gate on words that nobody swaps would stay undetermined, too."""
-        made = self.counterfactuals.estimates
-        refuse(
-            WrongSetting(
-                ("policy", "gates", place, "metric"),
-                f"{gate.metric} is not measured; of counterfactuals are {list(made)}: correct the "
-                "name, or add the list to counterfactuals.swaps or the file to "
-                "counterfactuals.templates",
-                gate.metric,
-            )
-            for place, gate in items_of(self.policy, "gates", "metric")
-            if gate.family == "counterfactual" and gate.metric not in made
-        )
-        return self
-
-    @model_validator(mode="after")
     def _gates_name_what_is_measured(self) -> Self:
-        """So would a gate on any other number that no candidate of this line can have."""
+        """A gate on what no candidate can have would stay undetermined after hours of training."""
         refuse(wrong_gates(self))
-        return self
-
-    @model_validator(mode="after")
-    def _recipe_is_trained(self) -> Self:
-        """A gate on a recipe that is trained once would stay undetermined, too."""
-        refuse(
-            WrongSetting(
-                ("policy", "gates", place, "metric"),
-                f"{gate.metric} is of several trainings, and evaluation.seeds is 1; set it to 2 or "
-                "more, 5 say",
-                gate.metric,
-            )
-            for place, gate in items_of(self.policy, "gates", "metric")
-            if gate.family == "recipe"
-            and are_valid(self.evaluation, "seeds")
-            and self.evaluation.seeds == 1
-        )
         return self
 
 
@@ -436,19 +363,6 @@ class ProofSettings(SettingsModel):
     counterfactuals: CounterfactualSettings = Field(
         default=CounterfactualSettings(), description="Which words are swapped."
     )
-
-
-_GOLDEN_GATES: Final = {
-    "golden": "golden.NAME.METRIC, such as golden.team.macro_f1, or golden.team.macro_f1_gain",
-    "behaviour": "behaviour.NAME.FUNCTIONALITY.pass_rate, or behaviour.NAME.pass_rate",
-}
-
-
-def _names_one_of(metric: str, known: set[str]) -> bool:
-    """Whether a metric is of a set that there is, and written as one is."""
-    family, name, rest = (*metric.split(".", 2), "", "")[:3]
-    ends_well = family == "golden" or rest == "pass_rate" or rest.endswith(".pass_rate")
-    return name in known and bool(rest) and ends_well
 
 
 def _default_policy(given: Mapping[str, Any]) -> PolicySettings:

@@ -1,4 +1,4 @@
-"""Which numbers a line can have, and which of its gates ask for another: told before anything runs.
+"""Which numbers a line can have, by name: told before anything runs.
 
 What only the data can tell stays open: labels that the contract does not name, groups, values of a
 slice's feature and slices that are found by searching. A gate on one of these that is not measured
@@ -7,17 +7,15 @@ in the end is undetermined when it is judged.
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from infra.errors import SettingsError
-from infra.settings_models import WrongSetting, are_valid, items_of
+from infra.settings_models import are_valid
 from tasks.task_types.metrics import METRICS, Better, Metric, metrics_of
 from tasks.task_types.own_metrics import own_metric
 from tasks.task_types.row_shapes import shape_of
-from tasks.verdicts import SIDES, Gate
 
 if TYPE_CHECKING:
     from flows.config import RetrainConfig
@@ -78,31 +76,6 @@ class Measurable:
             return (self.form,)
         before, _, after = _PLACEHOLDER.split(self.form)
         return tuple(f"{before}{one}{after}" for one in self.known)
-
-
-def wrong_gates(config: "RetrainConfig") -> Iterator[WrongSetting]:
-    """Gates of a line's policy that no candidate of it could be judged by.
-
-    Groups that nobody assesses and words that nobody swaps are told elsewhere.
-
-    Args:
-        config: the line's settings.
-
-    """
-    measurable = tuple(measurable_of(config))
-    for name in ("gates", "fairness_where_decidable"):
-        gates = items_of(config.policy, name, *Gate.model_fields)
-        for place, gate in gates:
-            if (gate.lowest is None) == (gate.highest is None) or _is_told_elsewhere(gate, config):
-                continue
-            found = [one for one in measurable if one.is_of(gate.judged_on)]
-            at = ("policy", name, place)
-            if not found:
-                said = _unknown(gate.judged_on, measurable, config.task_type)
-                yield WrongSetting((*at, "metric"), said, gate.metric)
-            elif wrong := _wrong_threshold(gate, found[0], [other for _, other in gates]):
-                side = next(name for name in SIDES if getattr(gate, name) is not None)
-                yield WrongSetting((*at, side), wrong, getattr(gate, side))
 
 
 def measurable_of(config: "RetrainConfig") -> Iterator[Measurable]:
@@ -285,93 +258,3 @@ def swaps_words(task_type: str) -> bool:
 def _counterfactuals(config: "RetrainConfig") -> Iterator[Measurable]:
     if swaps_words(config.task_type):
         yield from (Measurable(name, better=_FALLING) for name in config.counterfactuals.estimates)
-
-
-def _is_told_elsewhere(gate: Gate, config: "RetrainConfig") -> bool:
-    """Whether another check of the settings says what is wrong with its name."""
-    if gate.family == "counterfactual":
-        return gate.metric not in config.counterfactuals.estimates
-    if gate.family in {"golden", "behaviour"}:
-        return gate.metric.split(".")[1] not in getattr(config.evaluation, gate.family)
-    attribute = gate.metric.split(".")[1].removesuffix("_exclusive")
-    known = config.fairness.attributes(config.source.group_columns)
-    return gate.family == "fairness" and attribute not in known
-
-
-def _unknown(name: str, measurable: Sequence[Measurable], task_type: str) -> str:
-    """That a line has no such number, the nearest name, and what there is."""
-    family = name.split(".", 1)[0]
-    names = [each for one in measurable for each in one.names]
-    own = [each for each in names if each.startswith(f"{family}.")]
-    meant = _of_other_task_types(name)
-    if not meant and (near := get_close_matches(name, names, n=1)):
-        meant = f"did you mean {near[0]}?"
-    if own:
-        there = f"Of {family} there are {_listed(own)}"
-    elif family == "counterfactual":
-        there = "Words are swapped where a model puts one text in a class"
-    else:
-        there = f"There are the families {_listed(sorted({one.family for one in measurable}))}"
-    said = f"{name} is not measured of a line of task type {task_type}"
-    return f"{said}; {meant} {there}" if meant else f"{said}. {there}"
-
-
-def _of_other_task_types(name: str) -> str:
-    """Where a metric is measured, for someone who has taken it from another task type."""
-    metric = name.split(".")[1].removesuffix("_gain") if "." in name else name
-    found = [
-        task_type
-        for task_type in METRICS.names
-        if any(one.name == metric for one in metrics_of(task_type) or ())
-    ]
-    return f"{metric} is a metric of {', '.join(found)}." if found else ""
-
-
-def _listed(names: Iterable[str]) -> str:
-    shown = list(dict.fromkeys(names))
-    more = f" and {len(shown) - NAMES_SHOWN} more" if len(shown) > NAMES_SHOWN else ""
-    return ", ".join(shown[:NAMES_SHOWN]) + more
-
-
-def _wrong_threshold(gate: Gate, one: Measurable, others: Sequence[Gate]) -> str:
-    """Why a threshold says nothing of this number; empty where it does."""
-    threshold = gate.lowest if gate.lowest is not None else gate.highest
-    assert threshold is not None  # noqa: S101 - a gate has one of the two
-    span = f"{gate.judged_on} {_between(one)}"
-    if not one.low <= threshold <= one.high:
-        share = threshold / PERCENT
-        is_percent = one.high == 1 and one.low <= share <= one.high
-        return f"{span}" + (f"; did you mean {share:g}?" if is_percent else "")
-    if (gate.lowest is not None and threshold <= one.low) or (
-        gate.highest is not None and threshold >= one.high
-    ):
-        return (
-            f"{span}, so every model passes {gate.rule}, and the gate proves nothing; name a "
-            "threshold inside, or leave the gate out (what is measured is reported all the same)"
-        )
-    return _wrong_side(gate, one, others)
-
-
-def _between(one: Measurable) -> str:
-    if math.isinf(one.low) or math.isinf(one.high):
-        side = f"{one.low:g} or more" if math.isinf(one.high) else f"{one.high:g} or less"
-        return f"is {side}"
-    return f"lies between {one.low:g} and {one.high:g}"
-
-
-def _wrong_side(gate: Gate, one: Measurable, others: Sequence[Gate]) -> str:
-    """Why a bound on the better side alone is none; one beside a bound on the other may stand."""
-    right = {"higher": "lowest", "lower": "highest"}.get(one.better)
-    has = "lowest" if gate.highest is None else "highest"
-    both = any(
-        other.judged_on == gate.judged_on and getattr(other, right or has) is not None
-        for other in others
-    )
-    if right in {None, has} or both:
-        return ""
-    meant = {"lowest": "at_least", "highest": "at_most"}[right or has]
-    worse = "low" if one.better == "higher" else "high"
-    return (
-        f"{one.better} is better of {gate.metric}, so {gate.rule} refuses the better models and "
-        f"passes those that are too {worse}; did you mean {meant}?"
-    )

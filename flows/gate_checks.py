@@ -1,0 +1,190 @@
+"""Which gates of a line ask for what no candidate of it can have: refused before anything runs."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final
+
+from flows.gate_names import Measurable, measurable_of
+from infra.settings_models import WrongSetting, are_valid, items_of
+from tasks.task_types.metrics import METRICS, metrics_of
+from tasks.verdicts import SIDES, Gate
+
+if TYPE_CHECKING:
+    from flows.config import RetrainConfig
+
+NAMES_SHOWN: Final = 12
+PERCENT: Final = 100.0
+# The lists of gates in a policy.
+LISTS: Final = ("gates", "fairness_where_decidable")
+_GOLDEN_GATES: Final = {
+    "golden": "golden.NAME.METRIC, such as golden.team.macro_f1, or golden.team.macro_f1_gain",
+    "behaviour": "behaviour.NAME.FUNCTIONALITY.pass_rate, or behaviour.NAME.pass_rate",
+}
+
+
+def wrong_gates(config: "RetrainConfig") -> Iterator[WrongSetting]:
+    """Gates of a line's policy that no candidate of it could be judged by.
+
+    Args:
+        config: the line's settings.
+
+    """
+    measurable = tuple(measurable_of(config))
+    for name in LISTS:
+        missing = set()
+        for place, gate in items_of(config.policy, name, "metric"):
+            if said := _what_is_missing(gate.metric, config):
+                missing.add(place)
+                yield WrongSetting(("policy", name, place, "metric"), said, gate.metric)
+        whole = items_of(config.policy, name, *Gate.model_fields)
+        gates = [(place, gate) for place, gate in whole if _has_one_side(gate)]
+        for place, gate in gates:
+            if place not in missing:
+                at = ("policy", name, place)
+                others = [other for _, other in gates]
+                yield from _wrong_gate(at, gate, others, measurable, config.task_type)
+
+
+def _has_one_side(gate: Gate) -> bool:
+    return (gate.lowest is None) != (gate.highest is None)
+
+
+def _wrong_gate(
+    at: tuple[str | int, ...],
+    gate: Gate,
+    others: Sequence[Gate],
+    measurable: Sequence[Measurable],
+    task_type: str,
+) -> Iterator[WrongSetting]:
+    found = [one for one in measurable if one.is_of(gate.judged_on)]
+    if not found:
+        said = _unknown(gate.judged_on, measurable, task_type)
+        yield WrongSetting((*at, "metric"), said, gate.metric)
+    elif wrong := _wrong_threshold(gate, found[0], others):
+        side = next(name for name in SIDES if getattr(gate, name) is not None)
+        yield WrongSetting((*at, side), wrong, getattr(gate, side))
+
+
+def _what_is_missing(metric: str, config: "RetrainConfig") -> str:
+    """Which setting a gate asks for that the line lacks; empty where it lacks none."""
+    family, name = metric.split(".", 2)[:2]
+    if family == "fairness":
+        return _not_assessed(name, config)
+    if family == "counterfactual" and metric not in (made := config.counterfactuals.estimates):
+        return (
+            f"{metric} is not measured; of counterfactuals are {list(made)}: correct the name, or "
+            "add the list to counterfactuals.swaps or the file to counterfactuals.templates"
+        )
+    if family in _GOLDEN_GATES:
+        return _no_golden_set(metric, family, config)
+    evaluation = config.evaluation
+    if family == "recipe" and are_valid(evaluation, "seeds") and evaluation.seeds == 1:
+        return (
+            f"{metric} is of several trainings, and evaluation.seeds is 1; set it to 2 or more, "
+            "5 say"
+        )
+    return ""
+
+
+def _not_assessed(attribute: str, config: "RetrainConfig") -> str:
+    assessed = config.fairness.attributes(config.source.group_columns)
+    if attribute in assessed:
+        return ""
+    return (
+        f"it names the attribute {attribute!r}, which is not assessed; assessed are "
+        f"{sorted(assessed)}: add it to fairness.identity_attributes or source.group_columns, and "
+        "a pair of two to fairness.intersections"
+    )
+
+
+def _no_golden_set(metric: str, family: str, config: "RetrainConfig") -> str:
+    """Which sets there are, where a metric is of none of them or not written as one is."""
+    known = getattr(config.evaluation, family)
+    _, name, rest = (*metric.split(".", 2), "", "")[:3]
+    ends_well = family == "golden" or rest == "pass_rate" or rest.endswith(".pass_rate")
+    if name in known and rest and ends_well:
+        return ""
+    return (
+        f"{metric} is not measured: evaluation.{family} has "
+        f"{', '.join(sorted(known)) or 'no set'}; gates are named {_GOLDEN_GATES[family]}"
+    )
+
+
+def _unknown(name: str, measurable: Sequence[Measurable], task_type: str) -> str:
+    """That a line has no such number, the nearest name, and what there is."""
+    family = name.split(".", 1)[0]
+    names = [each for one in measurable for each in one.names]
+    own = [each for each in names if each.startswith(f"{family}.")]
+    meant = _of_other_task_types(name)
+    if not meant and (near := get_close_matches(name, names, n=1)):
+        meant = f"did you mean {near[0]}?"
+    if own:
+        there = f"Of {family} there are {_listed(own)}"
+    elif family == "counterfactual":
+        there = "Words are swapped where a model puts one text in a class"
+    else:
+        there = f"There are the families {_listed(sorted({one.family for one in measurable}))}"
+    said = f"{name} is not measured of a line of task type {task_type}"
+    return f"{said}; {meant} {there}" if meant else f"{said}. {there}"
+
+
+def _of_other_task_types(name: str) -> str:
+    """Where a metric is measured, for someone who has taken it from another task type."""
+    metric = name.split(".")[1].removesuffix("_gain") if "." in name else name
+    found = [
+        task_type
+        for task_type in METRICS.names
+        if any(one.name == metric for one in metrics_of(task_type) or ())
+    ]
+    return f"{metric} is a metric of {', '.join(found)}." if found else ""
+
+
+def _listed(names: Iterable[str]) -> str:
+    shown = list(dict.fromkeys(names))
+    more = f" and {len(shown) - NAMES_SHOWN} more" if len(shown) > NAMES_SHOWN else ""
+    return ", ".join(shown[:NAMES_SHOWN]) + more
+
+
+def _wrong_threshold(gate: Gate, one: Measurable, others: Sequence[Gate]) -> str:
+    """Why a threshold says nothing of this number; empty where it does."""
+    threshold = gate.lowest if gate.lowest is not None else gate.highest
+    assert threshold is not None  # noqa: S101 - a gate has one of the two
+    span = f"{gate.judged_on} {_between(one)}"
+    if not one.low <= threshold <= one.high:
+        share = threshold / PERCENT
+        is_percent = one.high == 1 and one.low <= share <= one.high
+        return f"{span}" + (f"; did you mean {share:g}?" if is_percent else "")
+    if (gate.lowest is not None and threshold <= one.low) or (
+        gate.highest is not None and threshold >= one.high
+    ):
+        return (
+            f"{span}, so every model passes {gate.rule}, and the gate proves nothing; name a "
+            "threshold inside, or leave the gate out (what is measured is reported all the same)"
+        )
+    return _wrong_side(gate, one, others)
+
+
+def _between(one: Measurable) -> str:
+    if math.isinf(one.low) or math.isinf(one.high):
+        side = f"{one.low:g} or more" if math.isinf(one.high) else f"{one.high:g} or less"
+        return f"is {side}"
+    return f"lies between {one.low:g} and {one.high:g}"
+
+
+def _wrong_side(gate: Gate, one: Measurable, others: Sequence[Gate]) -> str:
+    """Why a bound on the better side alone is none; one beside a bound on the other may stand."""
+    right = {"higher": "lowest", "lower": "highest"}.get(one.better)
+    has = "lowest" if gate.highest is None else "highest"
+    both = any(
+        other.judged_on == gate.judged_on and getattr(other, right or has) is not None
+        for other in others
+    )
+    if right in {None, has} or both:
+        return ""
+    meant = {"lowest": "at_least", "highest": "at_most"}[right or has]
+    worse = "low" if one.better == "higher" else "high"
+    return (
+        f"{one.better} is better of {gate.metric}, so {gate.rule} refuses the better models and "
+        f"passes those that are too {worse}; did you mean {meant}?"
+    )
