@@ -292,7 +292,12 @@ def unbounded_ratio(
         by_token=by_token,
         pseudo_mass=UNBOUNDED_MASS,
     )
-    return replace(found, least_rows=LEAST_UNBOUNDED_ROWS)
+    counted = int(np.count_nonzero(below))
+    return replace(
+        found,
+        least_rows=LEAST_UNBOUNDED_ROWS,
+        rests_on=counted if counted < found.rows else None,
+    )
 
 
 def of_sums(

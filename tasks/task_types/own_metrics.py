@@ -129,6 +129,8 @@ def _measure(name: str, own: OwnMetric, rows: "pa.Table", answers: "pa.Table") -
             pseudo_rows=[(end, 1.0) for end in ends],
             greater_is_better=own.greater_is_better,
         )
+    if not counted.all():
+        found = replace(found, rests_on=int(counted.sum()))
     return found if counted.any() else replace(found, reason=f"{name} counts none of the rows")
 
 

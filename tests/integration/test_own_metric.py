@@ -161,6 +161,20 @@ def test_rows_that_do_not_count_leave_the_mean(monkeypatch: pytest.MonkeyPatch) 
     assert measured(0)[0].measures[-1].value == pytest.approx(np.nanmean(scores))
 
 
+def test_rows_that_do_not_count_are_none_of_those_that_a_mean_rests_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of scores without a bound 100 rows are asked for: 40 that count are too few, of 300 too."""
+    scores = np.where(np.arange(ROWS) < 40, 1.0 + np.arange(ROWS) % 5, np.nan)
+    own = OwnMetric(scores=lambda *_: scores, task_types=("classification",), high=np.inf)
+    monkeypatch.setattr(catalogue, "entries_of", lambda _: {NAME: "somewhere:OWN"})
+    monkeypatch.setattr(OWN_METRICS, "load", lambda _: own)
+    units = units_of_rows([f"{n:04d}" for n in range(ROWS)])
+    (level,) = levels([("quality", measured(0)[0].measures[-1])], units, SETTINGS.repeats, 0)
+    assert (level.value, level.n) == (None, 40)
+    assert "40 rows are too few" in level.reason
+
+
 def test_its_code_counts_where_a_line_asks_for_it_and_nowhere_else(installed: Path) -> None:
     def reached(names: list[str]) -> set[str]:
         asked = {"task_type": "classification", "settings": {"own_metrics": names}}
