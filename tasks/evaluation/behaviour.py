@@ -36,7 +36,7 @@ def measure_behaviour(
     labels: Sequence[str],
     answers: pa.Table,
     measured: Measured,
-    champion: Measured | None,
+    champion: Floats | None,
     units: Units,
     settings: EvaluationSettings,
 ) -> tuple[tuple[Estimate, ...], tuple[FunctionalityResult, ...]]:
@@ -53,13 +53,13 @@ def measure_behaviour(
         labels: the label set.
         answers: of the candidate, N rows.
         measured: of them.
-        champion: what was measured of the champion's answers; None where there are none.
+        champion: (N,) row scores of the champion, NaN where it was not asked; None where there is
+            none.
         units: what is drawn.
         settings: how often.
 
     """
     passed = measured.row_scores >= 1
-    champions = champion.row_scores >= 1 if champion else None
     column = np.array(rows[suite.functionality_column].to_pylist())
     members = {name: column == name for name, _ in suite.rows_by_functionality}
     everything = {"": np.ones(rows.num_rows, np.bool_)}
@@ -70,12 +70,18 @@ def measure_behaviour(
             name=name,
             rows=int(own.sum()),
             pass_rate=rates[name],
-            champion=float(champions[own].mean()) if champions is not None else None,
+            champion=_passing(champion[own]) if champion is not None else None,
             failed=cases.failed(own & ~passed),
         )
         for name, own in members.items()
     ]
     return tuple(rates.values()), tuple(sorted(results, key=lambda one: _worst_first(one, passed)))
+
+
+def _passing(scores: Floats) -> float | None:
+    """The share of rows that pass among those that were asked; None where none was."""
+    asked = scores[~np.isnan(scores)]
+    return float((asked >= 1).mean()) if len(asked) else None
 
 
 def _worst_first(one: FunctionalityResult, passed: Bools) -> tuple[float, str]:

@@ -94,9 +94,31 @@ def ask_version(
         StoreError: the store does not answer, or those rows are not what was written.
 
     """
-    name, version, test = fetched.comparator, fetched.version, asked.rows
     shape = shape_of(asked.task_type)
-    found = shared_rows(version, data, test, clean, shape, settings.comparison, store)
+    found = shared_rows(fetched.version, data, asked.rows, clean, shape, settings.comparison, store)
+    return ask_on(found, fetched, asked, examiner, answers, settings)
+
+
+def ask_on(
+    found: SharedRows,
+    fetched: FetchedVersion,
+    asked: ScoringInputs,
+    examiner: Examiner,
+    answers: pa.Table,
+    settings: EvaluationSettings,
+) -> tuple[Comparator, ComparedVersion]:
+    """What a version says of some of the rows; see `ask_version`.
+
+    Args:
+        found: which of them it has not learned.
+        fetched: the version.
+        asked: all of them, and what the candidate is.
+        examiner: measures answers.
+        answers: the candidate's, to all of them.
+        settings: of the evaluation.
+
+    """
+    name, version = fetched.comparator, fetched.version
     if found.reason and not isinstance(fetched.model, Comparator):
         comparator = Comparator(name, reason=found.reason)
     elif found.kept.all():

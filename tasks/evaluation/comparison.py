@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -101,10 +101,12 @@ def compare(
 
 
 def gains_over(
-    ours: Measured, comparator: Comparator, units: Units, settings: EvaluationSettings
+    ours: Measured, comparator: Comparator, units: Units, settings: EvaluationSettings, family: str
 ) -> list[Estimate]:
-    """The gains over a comparator alone, under its name."""
-    return [drawn.estimate for drawn in _gains(_pairs(ours, comparator, units), settings)]
+    """The gains over a comparator alone, under the name of a family."""
+    gains = [drawn.estimate for drawn in _gains(_pairs(ours, comparator, units), settings)]
+    start = f"{comparator.name}."
+    return [replace(one, name=f"{family}.{one.name.removeprefix(start)}") for one in gains]
 
 
 def _pairs(ours: Measured, comparator: Comparator, units: Units) -> list[_Pair]:

@@ -133,7 +133,7 @@ def _gains(
     """Over the champion, on those of the fresh rows that it was not trained on."""
     champion = evaluated.champion
     assert champion is not None  # noqa: S101 - asked only where there is one
-    theirs = replace(champion, name=FAMILY, shared=None)
+    theirs = replace(champion, shared=None)
     if isinstance(champion.answers, pa.Table):
         kept = champion.shared.kept if champion.shared else np.ones_like(chosen)
         chosen, among_theirs = chosen & kept, pa.array(chosen[kept])
@@ -153,7 +153,7 @@ def _gains(
     else:
         rows = evaluated.test.filter(pa.array(chosen))
     ours = examiner.measure(rows, evaluated.answers.filter(pa.array(chosen)))
-    return gains_over(ours, theirs, _units(rows, settings), settings)
+    return gains_over(ours, theirs, _units(rows, settings), settings, FAMILY)
 
 
 def _units(rows: pa.Table, settings: EvaluationSettings) -> Units:

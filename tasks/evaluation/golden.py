@@ -1,28 +1,38 @@
 """Golden sets and behaviour suites, scored with the candidate and with the champion."""
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.evaluation.behaviour import measure_behaviour
-from tasks.evaluation.champion import ScoringInputs, fetch_champion, run_champion
-from tasks.evaluation.comparison import Comparator
+from tasks.evaluation.champion import ScoringInputs
+from tasks.evaluation.compared_versions import (
+    CHAMPION,
+    FetchedVersion,
+    ask_on,
+    fetch_versions,
+    on_all_rows,
+)
+from tasks.evaluation.comparison import Comparator, gains_over
 from tasks.evaluation.evaluation import NO_CHAMPION, write_scores
 from tasks.evaluation.examining import AskedExaminer
 from tasks.evaluation.features import with_features
 from tasks.evaluation.held_out import read_rows
-from tasks.evaluation.intervals import draw, gain_of, levels
+from tasks.evaluation.intervals import levels
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.evaluation.slice_results import measure_slices
+from tasks.evaluation.training_rows import shared_rows
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Champion, SliceResult
 from tasks.records.golden import GoldenScores, GoldenSet, GoldenSets, GoldenSetScores
 from tasks.records.training import Weights
+from tasks.resampling import Floats
 from tasks.resampling_units import Units, units_of_table
 from tasks.task_types.examiner import examiner_of
 from tasks.task_types.limits import TokenLimits
@@ -39,24 +49,36 @@ class _Models:
     Attributes:
         candidate: folder of its model.
         champion: None where there is none.
-        fetched: what `fetch_champion` gave; None where there is none.
 
     """
 
     candidate: Path
-    champion: Champion | None
-    fetched: Path | Comparator | None
+    champion: FetchedVersion | None
 
 
 @dataclass(frozen=True)
 class _Scored:
-    """One set with the answers of both models."""
+    """One set with the answers of both models.
+
+    Attributes:
+        note: which rows the champion is not compared on, and why; empty where it is on all.
+
+    """
 
     rows: pa.Table
     answers: pa.Table
     measured: Measured
     champion: Comparator
     units: Units
+    note: str = ""
+
+    @property
+    def champion_scores(self) -> Floats | None:
+        """Row scores of the champion, (N,), NaN where it is not compared; None where it is not."""
+        if self.champion.measured is None:
+            return None
+        scores = on_all_rows(pa.array(self.champion.measured.row_scores), self.champion)
+        return np.asarray(scores.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
 def evaluate_golden_sets(
@@ -81,9 +103,9 @@ def evaluate_golden_sets(
     """
     with tempfile.TemporaryDirectory(prefix="golden-") as name:
         work = Path(name)
-        fetched = fetch_champion(champion, work / "champion", store, tracking) if champion else None
+        fetched = fetch_versions(champion, None, work, store, tracking)
         folder = store.get_folder(weights.artifact, work / "candidate")
-        models = _Models(folder, champion, fetched)
+        models = _Models(folder, fetched[0] if fetched else None)
         return GoldenScores(
             tuple(
                 _evaluate(one, weights, data, models, task_type, settings, work, store)
@@ -105,7 +127,7 @@ def _evaluate(
     shape = shape_of(task_type)
     path = store.get_file(one.snapshot.artifact, work / f"{one.family}.parquet")
     rows = read_rows(path, "test", shape, extra=True)
-    scored = _scored(rows, weights, data, models, task_type, settings)
+    scored = _scored(rows, path, weights, data, models, task_type, settings, store)
     found = GoldenSetScores(
         kind=one.kind,
         name=one.name,
@@ -113,13 +135,14 @@ def _evaluate(
         rows=rows.num_rows,
         duplicates_dropped=one.snapshot.duplicates_dropped,
         estimates=(),
-        champion_version=models.champion.version if models.champion else None,
+        champion_version=models.champion.version.version if models.champion else None,
         champion_note=scored.champion.reason,
+        left_out_note=scored.note,
     )
     if one.kind == "behaviour":
         estimates, functionalities = measure_behaviour(
             one, rows, shape, data.labels, scored.answers, scored.measured,
-            scored.champion.measured, scored.units, settings,
+            scored.champion_scores, scored.units, settings,
         )  # fmt: skip
         return replace(found, estimates=estimates, functionalities=functionalities)
     estimates, slices = _measure(one, scored, shape, models.candidate, settings)
@@ -128,23 +151,32 @@ def _evaluate(
 
 def _scored(
     rows: pa.Table,
+    path: Path,
     weights: Weights,
     data: DataReport,
     models: _Models,
     task_type: str,
     settings: EvaluationSettings,
+    store: ObjectStore,
 ) -> _Scored:
     limits = TokenLimits.of(weights)
     plain = examiner_of(task_type, data.labels, limits, settings.seed)
     examiner = AskedExaminer(plain, settings)
     answers = examiner.predict(models.candidate, rows)
-    comparator = Comparator("champion", reason=NO_CHAMPION)
-    if models.champion and models.fetched:
+    comparator, note = Comparator(CHAMPION, reason=NO_CHAMPION), ""
+    if models.champion:
         asked = ScoringInputs(task_type, rows, data.labels, limits, models.candidate, settings)
-        comparator = run_champion(models.champion, asked, models.fetched)
+        # Its clusters are named by another source than the line's, so that texts alone tell.
+        told = rows.drop_columns(CLUSTER) if CLUSTER in rows.column_names else rows
+        shared = shared_rows(
+            models.champion.version, data, told, path, shape_of(task_type), settings.comparison,
+            store,
+        )  # fmt: skip
+        comparator, record = ask_on(shared, models.champion, asked, examiner, answers, settings)
+        note = "" if record.reason else record.note
     cluster = CLUSTER if settings.by_cluster else None
     units = units_of_table(rows, cluster=cluster, seed=settings.seed)
-    return _Scored(rows, answers, examiner.measure(rows, answers), comparator, units)
+    return _Scored(rows, answers, examiner.measure(rows, answers), comparator, units, note)
 
 
 def _measure(
@@ -160,33 +192,23 @@ def _measure(
         settings.model_copy(update={"slices": asked}),
     )  # fmt: skip
     of_set = [replace(estimate, name=f"{family}.{estimate.name}") for estimate in by_slice]
-    found = (*own, *_gains(family, scored, settings), *of_set)
-    told = tuple(
-        replace(each, gap=replace(each.gap, name=f"{family}.{each.gap.name}")) for each in slices
+    gains = gains_over(measured, scored.champion, units, settings, family)
+    found = _held_to((*own, *gains, *of_set), settings.min_golden_rows)
+    by_name = {estimate.name: estimate for estimate in found}
+    told = tuple(replace(each, gap=by_name[f"{family}.{each.gap.name}"]) for each in slices)
+    return found, told
+
+
+def _held_to(estimates: Iterable[Estimate], least: int) -> tuple[Estimate, ...]:
+    """The estimates, undetermined where they rest on too few rows of the set."""
+    return tuple(
+        one
+        if one.n >= least or one.value is None
+        else undetermined(
+            one.name,
+            one.n,
+            f"it rests on {one.n} rows of the golden set; evaluation.min_golden_rows asks for "
+            f"{least}",
+        )
+        for one in estimates
     )
-    return _held_to(found, scored.rows.num_rows, settings.min_golden_rows), told
-
-
-def _gains(family: str, scored: _Scored, settings: EvaluationSettings) -> Sequence[Estimate]:
-    """How much better than the champion the candidate is, in the leading metrics."""
-    champion, own = scored.champion, {one.name: one for one in scored.measured.measures}
-    theirs = {one.name: one for one in champion.measured.measures} if champion.measured else {}
-    gains, silent = [], []
-    for name in scored.measured.leading:
-        reason = champion.reason or ("" if name in theirs else f"the champion has no {name}")
-        if not reason and own[name].by_token and not champion.same_vocabulary:
-            reason = f"{name} counts tokens, and the champion has another tokenizer"
-        if reason:
-            silent.append(undetermined(f"{family}.{name}_gain", scored.rows.num_rows, reason))
-        else:
-            gains.append(gain_of(family, own[name], theirs[name], scored.units))
-    drawn = draw(gains, settings.repeats, settings.seed)
-    return [*(one.estimate for one in drawn), *silent]
-
-
-def _held_to(estimates: Iterable[Estimate], rows: int, least: int) -> tuple[Estimate, ...]:
-    """The estimates, undetermined where the set is too small."""
-    if rows >= least:
-        return tuple(estimates)
-    reason = f"the golden set has {rows} rows; evaluation.min_golden_rows asks for {least}"
-    return tuple(undetermined(one.name, one.n, reason) for one in estimates)

@@ -102,6 +102,8 @@ class GoldenSetScores:
             behaviour.NAME.pass_rate and behaviour.NAME.FUNCTIONALITY.pass_rate.
         champion_note: why the champion is not compared; empty where it is.
         functionalities: of a suite, worst first.
+        left_out_note: which rows the champion is not compared on, since it was trained on them;
+            empty where it is compared on all.
 
     """
 
@@ -115,6 +117,7 @@ class GoldenSetScores:
     champion_note: str
     slices: tuple[SliceResult, ...] = ()
     functionalities: tuple[FunctionalityResult, ...] = ()
+    left_out_note: str = ""
 
 
 @dataclass(frozen=True)

@@ -139,8 +139,9 @@ def _rows(
 
 def _sentence(one: GoldenSetScores) -> str:
     dropped = one.duplicates_dropped
-    rows = f"{count(one.rows)} rows that no model learnt from"
+    rows = f"{count(one.rows)} rows that the candidate did not learn from"
     rows += f" ({count(dropped)} exact duplicates left out)" if dropped else ""
     if one.champion_note:
         return f"{rows}. There is no comparison with a champion: {one.champion_note}."
-    return f"{rows}, asked of the candidate and of the champion, version {one.champion_version}."
+    both = f"{rows}, asked of the candidate and of the champion, version {one.champion_version}."
+    return f"{both} {one.left_out_note}." if one.left_out_note else both

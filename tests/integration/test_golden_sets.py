@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 
 from infra.digests import as_json
 from infra.errors import DataError, SettingsError
-from infra.store import ObjectStore
+from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
 from tasks.evaluation.golden import evaluate_golden_sets
 from tasks.evaluation.golden_settings import BehaviourSettings, GoldenSettings
@@ -235,9 +235,7 @@ def test_a_champion_of_the_same_weights_gains_nothing(
     candidate: Candidate, registered: Version, store: ObjectStore, tracking: Tracking,
     tmp_path: Path,
 ) -> None:  # fmt: skip
-    champion = Champion(
-        registered.line, registered.version, registered.weights_sha256, registered.manifest_sha256
-    )
+    champion = champion_made_with(candidate.data.clean, registered)
     golden = golden_set(write(tmp_path / "team.csv", HEAD[:2], labelled(60, 3_000)), store)
     suite = golden_set(
         write(tmp_path / "suite.csv", ("functionality", "case", "gold"), suite_rows()), store,
@@ -251,13 +249,81 @@ def test_a_champion_of_the_same_weights_gains_nothing(
         assert one.champion == pytest.approx(one.pass_rate.value)
 
 
+def champion_made_with(rows: Artifact, registered: Version) -> Champion:
+    return Champion(
+        registered.line, registered.version, registered.weights_sha256,
+        registered.manifest_sha256, data_sha256=rows.sha256, data_uri=rows.uri,
+    )  # fmt: skip
+
+
+def test_golden_rows_that_the_champion_was_trained_on_leave_its_comparison(
+    candidate: Candidate, registered: Version, store: ObjectStore, tracking: Tracking,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    rows, functions = labelled(160, 6_000), ["plain"] * 20 + ["negation"] * 140
+    learnt = [(*row, "train") for row in rows[:20]] + [(*row, "test") for row in labelled(20)]
+    snapshot = source_snapshot(
+        write(tmp_path / "rows.csv", HEAD, learnt), store, SplitSettings(column="split")
+    )
+    champion = champion_made_with(snapshot.artifact, registered)
+    team = golden_set(write(tmp_path / "team.csv", HEAD[:2], rows), store)
+    told = [(function, *row) for function, row in zip(functions, rows, strict=True)]
+    suite = golden_set(
+        write(tmp_path / "suite.csv", ("functionality", *HEAD[:2]), told), store, "behaviour"
+    )
+    found = scored(candidate, champion, GoldenSets((team, suite)), store, tracking)
+    gain = next(one for one in found.estimates if one.name == "golden.team.macro_f1_gain")
+    assert (gain.value, gain.n) == (0, 140)
+    for one in found.sets:
+        assert one.champion_note == ""
+        assert "20 of the 160 test rows are left out of the comparison" in one.left_out_note
+        asked = get_table(one.artifact, store)["champion_row_score"]
+        assert asked.null_count == 20
+    champions = {one.name: one.champion for one in found.sets[1].functionalities}
+    assert champions["plain"] is None
+    assert champions["negation"] is not None
+
+
+def test_a_champion_that_was_trained_on_most_of_a_golden_set_is_not_compared(
+    candidate: Candidate, registered: Version, store: ObjectStore, tracking: Tracking,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    rows = labelled(60, 7_000)
+    learnt = [(*row, "train") for row in rows[:50]] + [(*row, "test") for row in labelled(20)]
+    snapshot = source_snapshot(
+        write(tmp_path / "rows.csv", HEAD, learnt), store, SplitSettings(column="split")
+    )
+    champion = champion_made_with(snapshot.artifact, registered)
+    golden = golden_set(write(tmp_path / "team.csv", HEAD[:2], rows), store)
+    (one,) = scored(candidate, champion, GoldenSets((golden,)), store, tracking).sets
+    gain = next(each for each in one.estimates if each.name == "golden.team.macro_f1_gain")
+    assert gain.value is None
+    assert "10 are left, fewer than evaluation.comparison.min_rows (100)" in gain.reason
+    assert one.champion_note == gain.reason
+
+
+def test_a_metric_of_few_rows_of_a_golden_set_is_undetermined(
+    candidate: Candidate, store: ObjectStore, tracking: Tracking, tmp_path: Path
+) -> None:
+    rows = [row for row in labelled(60, 8_000) if row[1] != "sport"]
+    rows += [(sentence("sport", number), "sport") for number in range(9_000, 9_012)]
+    golden = golden_set(write(tmp_path / "team.csv", HEAD[:2], rows), store)
+    found = scored(candidate, None, GoldenSets((golden,)), store, tracking)
+    by_name = {one.name: one for one in found.estimates}
+    assert by_name["golden.team.accuracy"].value is not None
+    recall = by_name["golden.team.recall.sport"]
+    assert (recall.value, recall.n) == (None, 12)
+    assert "12 rows of the golden set; evaluation.min_golden_rows asks for 30" in recall.reason
+
+
 def test_a_small_golden_set_is_undetermined(
     candidate: Candidate, store: ObjectStore, tracking: Tracking, tmp_path: Path
 ) -> None:
     golden = golden_set(write(tmp_path / "team.csv", HEAD[:2], labelled(29, 4_000)), store)
     found = scored(candidate, None, GoldenSets((golden,)), store, tracking)
     assert {estimate.value for estimate in found.estimates} == {None}
-    assert "29 rows; evaluation.min_golden_rows asks for 30" in found.estimates[0].reason
+    accuracy = next(one for one in found.estimates if one.name == "golden.team.accuracy")
+    assert "29 rows of the golden set; evaluation.min_golden_rows asks" in accuracy.reason
 
 
 def test_pass_rates_are_exact_by_functionality_worst_first(

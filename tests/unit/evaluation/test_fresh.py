@@ -42,7 +42,7 @@ def evaluated(answer: Callable[..., Answered], champion: Comparator | None) -> E
     units = units_of_table(test, cluster=None, seed=0)
     estimates = levels([("quality", one) for one in measured.measures], units, 4_000, 0)
     if champion:
-        estimates += gains_over(measured, champion, units, QUICK)
+        estimates += gains_over(measured, champion, units, QUICK, "champion")
     return Evaluated(test, answers, measured, champion, estimates)
 
 

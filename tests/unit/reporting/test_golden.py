@@ -65,7 +65,7 @@ def test_the_page_has_a_section_with_the_worst_first(held_out: Evidence) -> None
     assert parsed.open == []
     text = parsed.text
     assert "Golden set team" in text
-    assert "60 rows that no model learnt from (2 exact duplicates left out)" in text
+    assert "60 rows that the candidate did not learn from (2 exact duplicates left out)" in text
     assert "This is <b>not</b> bad." in text
     rows = [row[0] for row in parsed.rows]
     assert rows.index("negation") < rows.index("plain")
