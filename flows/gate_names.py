@@ -87,9 +87,11 @@ def measurable_of(config: "RetrainConfig") -> Iterator[Measurable]:
         yield from (one.measurable(family) for one in compared)
         yield from (one.gain(family) for one in compared)
     yield from (one.ratio("champion") for one in compared)
-    for family in ("recipe", "fresh", *(f"golden.{name}" for name in config.evaluation.golden)):
-        yield from (one.measurable(family) for one in quality)
-        yield from (one.gain(family) for one in compared)
+    overall = [one for one in quality if not one.metric.each]
+    yield from (one.measurable(family) for family in ("recipe", "fresh") for one in overall)
+    sets = [f"golden.{name}" for name in config.evaluation.golden]
+    yield from (one.measurable(family) for family in sets for one in quality)
+    yield from (one.gain(family) for family in ("fresh", *sets) for one in compared)
     for name in config.evaluation.behaviour:
         yield Measurable(f"behaviour.{name}.pass_rate")
         yield Measurable(f"behaviour.{name}.{{functionality}}.pass_rate")

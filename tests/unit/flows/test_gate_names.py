@@ -184,6 +184,27 @@ def test_the_catalogue_names_what_an_assessment_makes(task_type: str) -> None:
     assert plain <= {one.name for one in assessed.estimates}
 
 
+@pytest.mark.parametrize(
+    ("name", "is_measured"),
+    [
+        ("recipe.accuracy", True),
+        ("recipe.accuracy_gain", False),  # all of its models are of the candidate's recipe
+        ("recipe.recall.rude", False),
+        ("fresh.accuracy_gain", True),
+        ("fresh.recall.rude", False),
+        ("golden.team.recall.rude", True),
+        ("golden.team.accuracy_gain", True),
+        ("golden.other.accuracy", False),
+    ],
+)
+def test_families_beside_quality_have_what_is_measured_in_them(
+    name: str, *, is_measured: bool
+) -> None:
+    golden = {"team": {"format": "jsonl", "path": "team.jsonl"}}
+    known = measurable_of(line("classification", evaluation={"golden": golden, "seeds": 2}))
+    assert any(one.is_of(name) for one in known) is is_measured
+
+
 def test_only_a_classifier_of_one_text_is_asked_about_swapped_words() -> None:
     families = {
         task_type: {one.family for one in measurable_of(line(task_type))}
