@@ -44,6 +44,9 @@ class OwnMetric:
     greater_is_better: bool = True
 
 
+# How the numbers of a comparison with another model end.
+_TAKEN: Final = ("_gain", "_ratio")
+
 OWN_METRICS: Final[Catalogue[OwnMetric]] = Catalogue(
     chosen_by="own_metrics", group="assayline.metrics", entries={}
 )
@@ -53,10 +56,16 @@ def own_metric(name: str, task_type: str) -> OwnMetric:
     """A metric of another distribution, for a task type.
 
     Raises:
-        SettingsError: none is installed of this name, it cannot be loaded, or it is of other task
-            types.
+        SettingsError: none is installed of this name, the name is one that other numbers have, it
+            cannot be loaded, or it is of other task types.
 
     """
+    if "." in name or name.endswith(_TAKEN):
+        raise SettingsError(
+            f"the metric {name!r} would be taken for another number: names with a dot are of one "
+            f"label or group, and names that end in {' or '.join(_TAKEN)} are of the comparison "
+            "with another model; rename the entry point"
+        )
     if name not in OWN_METRICS.names:
         near = get_close_matches(name, OWN_METRICS.names, n=1)
         there = ", ".join(OWN_METRICS.names) or "none"

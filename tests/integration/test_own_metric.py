@@ -153,6 +153,17 @@ def test_a_metric_that_gives_no_score_is_told_with_the_row(
         measured(0)
 
 
+@pytest.mark.parametrize("name", ["information_gain", "hit_ratio", "hits.rude"])
+def test_a_name_that_other_numbers_have_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = OwnMetric(scores=lambda *_: np.ones(ROWS), task_types=("classification",))
+    monkeypatch.setattr(catalogue, "entries_of", lambda _: {name: "somewhere:OWN"})
+    monkeypatch.setattr(OWN_METRICS, "load", lambda _: own)
+    with pytest.raises(ValueError, match="would be taken for another number"):
+        line(evaluation={"own_metrics": [name]})
+
+
 def test_rows_that_do_not_count_leave_the_mean(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = np.where(np.arange(ROWS) % 2, np.nan, np.arange(ROWS) % 4 / 2)
     own = OwnMetric(scores=lambda *_: scores, task_types=("classification",))

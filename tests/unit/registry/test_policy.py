@@ -283,3 +283,14 @@ def test_a_behaviour_that_is_too_rare_fails_the_candidate() -> None:
     )  # fmt: skip
     good = scores(x=exact("quality.macro_f1", 0.9, 60))
     assert judge_policy(OF_GOLDEN, good, FAIRNESS, staged(), golden=found).verdict is Verdict.FAIL
+
+
+def test_a_label_that_is_named_like_a_gain_is_asked_without_a_champion() -> None:
+    asks = Gate(metric="golden.team.recall.weight_gain", at_least=0.5)
+    named = OF_GOLDEN.model_copy(update={"gates": (OF_GOLDEN.gates[0], asks, SAME)})
+    found = golden(exact("golden.team.recall.weight_gain", 0.2, 600))
+    good = scores(champion=None, x=exact("quality.macro_f1", 0.9, 60))
+    judgement = judge_policy(named, good, FAIRNESS, staged(), golden=found)
+    (of_label,) = (one for one in judgement.gates if one.metric.endswith("weight_gain"))
+    assert of_label.verdict is Verdict.FAIL
+    assert judgement.verdict is Verdict.FAIL
