@@ -218,7 +218,9 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
                 self.args.device, self.workers,
             )  # fmt: skip
             if self.written:
-                values |= self.written(self.model)
+                # All write, and go by the first: a beam that ends elsewhere on another GPU would
+                # let some of them stop early and leave the others waiting.
+                values |= self.workers.from_first(self.written(self.model))
             return loss, values
 
     def _save_checkpoint(self, _model: Any, _trial: Any) -> None:

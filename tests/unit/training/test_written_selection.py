@@ -1,5 +1,6 @@
 """An epoch that is picked by what the model writes."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tasks.training.arguments import trainer_arguments
 from tasks.training.batching import TokenizedRows
 from tasks.training.curves import Curves
 from tasks.training.engine import what_is_written
+from tasks.training.ranks import Ranks
 from tasks.training.settings import TrainingSettings, check_method
 from tasks.training.trainer import LineTrainer
 from tests.unit.task_types.pair_models import pairs, tiny_model
@@ -66,6 +68,19 @@ def test_the_best_epoch_is_the_one_that_writes_best(trainer: LineTrainer, tmp_pa
     measured = examiner.measure(rows, examiner.predict(best, rows))
     (chrf,) = (one.value for one in measured.measures if one.name == "chrf")
     assert chrf == pytest.approx(max(seen))
+
+
+@dataclass(frozen=True)
+class Second(Ranks):
+    """A worker whose first one's model has written other texts."""
+
+    def from_first(self, value: Any) -> Any:
+        return dict.fromkeys(value, 77.0)
+
+
+def test_all_workers_go_by_what_the_first_has_written(trainer: LineTrainer) -> None:
+    trainer.workers = Second()
+    assert trainer.evaluate()["eval_chrf"] == 77.0
 
 
 @pytest.mark.parametrize("metric", LEARNER.written_metrics)
