@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.resampling import CHUNK_WEIGHTS, Floats, Ints, Ladder, exact_ladder
 
@@ -195,6 +196,39 @@ def mean_of(
         alike=alike,
         closed_form=exact_ladder(int(scores.sum()), len(scores)) if is_share else (),
     )
+
+
+def mean_of_some(
+    name: str,
+    scores: Floats,
+    counted: NDArray[np.bool_],
+    *,
+    low: float = 0.0,
+    high: float = 1.0,
+    greater_is_better: bool = True,
+) -> Measure:
+    """The mean of a score that lies between two bounds, over those of N rows that count.
+
+    Args:
+        name: of the metric.
+        scores: (N,); whatever it is of a row that does not count.
+        counted: (N,) which ones do.
+        low: the least that a row can have.
+        high: the most.
+        greater_is_better: whether a gain is a higher mean.
+
+    """
+    if counted.all() and len(counted):
+        return mean_of(name, scores, low=low, high=high, greater_is_better=greater_is_better)
+    bounds = (low, high) if greater_is_better else (high, low)
+    found = ratio_of_sums(
+        name,
+        [np.where(counted, scores, 0.0), counted.astype(np.float64)],
+        lambda sums: np.asarray(sums[..., 0] / np.where(sums[..., 1] > 0, sums[..., 1], np.nan)),
+        pseudo_rows=[(bound, 1.0) for bound in bounds],
+        greater_is_better=greater_is_better,
+    )
+    return replace(found, rests_on=int(counted.sum()))
 
 
 def ratio_of_sums(

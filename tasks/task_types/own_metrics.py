@@ -116,30 +116,17 @@ def add_own_metrics(
 def _measure(name: str, own: OwnMetric, rows: "pa.Table", answers: "pa.Table") -> "Measure":
     import numpy as np
 
-    from tasks.task_types.measures import mean_of, ratio_of_sums, unbounded_ratio
+    from tasks.task_types.measures import mean_of_some, unbounded_ratio
 
-    scores = _scores(name, own, rows, answers)
+    scores, rises = _scores(name, own, rows, answers), own.greater_is_better
     counted = np.isfinite(scores)
-    known, here = np.where(counted, scores, 0.0), counted.astype(np.float64)
-    if not (np.isfinite(own.low) and np.isfinite(own.high)):
-        found = unbounded_ratio(name, known, here, greater_is_better=own.greater_is_better)
-    elif counted.all():
-        found = mean_of(
-            name, scores, low=own.low, high=own.high, greater_is_better=own.greater_is_better
+    if np.isfinite(own.low) and np.isfinite(own.high):
+        found = mean_of_some(
+            name, scores, counted, low=own.low, high=own.high, greater_is_better=rises
         )
     else:
-        ends = (own.low, own.high) if own.greater_is_better else (own.high, own.low)
-        found = ratio_of_sums(
-            name,
-            [known, here],
-            lambda sums: np.asarray(
-                sums[..., 0] / np.where(sums[..., 1] > 0, sums[..., 1], np.nan)
-            ),
-            pseudo_rows=[(end, 1.0) for end in ends],
-            greater_is_better=own.greater_is_better,
-        )
-    if not counted.all():
-        found = replace(found, rests_on=int(counted.sum()))
+        known, here = np.where(counted, scores, 0.0), counted.astype(np.float64)
+        found = unbounded_ratio(name, known, here, greater_is_better=rises)
     return found if counted.any() else replace(found, reason=f"{name} counts none of the rows")
 
 

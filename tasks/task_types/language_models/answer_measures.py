@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tasks.resampling import Floats
 from tasks.task_types.generation.generation_measures import chrf_of_sums
 from tasks.task_types.generation.written_texts import CHRF_ORDERS, ROUGE_NAMES, WrittenTexts
-from tasks.task_types.measures import Measure, mean_of, ratio_of_sums
+from tasks.task_types.measures import Measure, mean_of_some, ratio_of_sums
 from tasks.task_types.questions.question_answering_measures import is_unspaced, score_answer
 
 NOT_ANSWERED = "no row was answered"
@@ -58,17 +58,9 @@ def _mean_of_answered(
         answered: (N,) which ones.
 
     """
-    if answered.all() and len(answered):
-        return mean_of(name, np.asarray(scores, dtype=np.float64))
     spread = np.zeros(len(answered))
     spread[answered] = scores
-    found = ratio_of_sums(
-        name,
-        [spread, answered.astype(np.float64)],
-        lambda sums: np.asarray(sums[..., 0] / np.where(sums[..., 1] > 0, sums[..., 1], np.nan)),
-        pseudo_rows=[(0.0, 1.0), (1.0, 1.0)],
-    )
-    found = replace(found, rests_on=int(answered.sum()))
+    found = mean_of_some(name, spread, answered)
     return found if answered.any() else replace(found, reason=NOT_ANSWERED)
 
 
@@ -95,4 +87,5 @@ def answer_chrf(targets: Sequence[str], given: Sequence[str | None]) -> Measure:
         tuple(float(value) for run in wanted for value in (run, run, run * share))
         for share in (0, 1)
     )
-    return ratio_of_sums("chrf", list(counts.T), chrf_of_sums, pseudo_rows=[worst, best])
+    found = ratio_of_sums("chrf", list(counts.T), chrf_of_sums, pseudo_rows=[worst, best])
+    return replace(found, rests_on=len(answered)) if len(answered) < len(targets) else found
