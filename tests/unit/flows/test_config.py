@@ -319,6 +319,19 @@ def test_every_example_loads(path: Path) -> None:
     assert load_config(path).line == path.stem
 
 
+@pytest.mark.parametrize(
+    "path", sorted((PROJECT / "configs").rglob("*.yaml")), ids=lambda path: path.stem
+)
+def test_no_shipped_policy_refuses_all_or_lets_small_losses_add_up(path: Path) -> None:
+    policy = load_config(path).policy
+    asked = [*policy.gates, *policy.fairness_where_decidable]
+    assert gates_fairness(asked) or policy.fairness_not_gated
+    gated = {gate.metric for gate in policy.gates}
+    gains = {metric for metric in gated if metric.startswith("champion.")}
+    assert gains
+    assert {metric.replace("champion.", "anchor.", 1) for metric in gains} <= gated
+
+
 def test_every_task_type_has_a_line_that_shows_it() -> None:
     paths = [*SHIPPED, *(PROJECT / "configs" / "examples").glob("*.yaml")]
     assert {load_config(path).task_type for path in paths} == set(ROW_SHAPES.names)
