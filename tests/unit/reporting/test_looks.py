@@ -42,7 +42,9 @@ def looked_at(evidence: Evidence, since_pass: int, *, free: bool = False) -> Evi
 @pytest.mark.parametrize("since_pass", [1, 3, 9])
 def test_the_page_says_how_often_and_how_surely(refused: Evidence, since_pass: int) -> None:
     evidence = looked_at(refused, since_pass)
-    page = Page(render_page(evidence, LINKS))
+    html = render_page(evidence, LINKS)
+    assert "<caption>" not in html  # on a phone it is squeezed into a column of one word a line
+    page = Page(html)
     assert page.open == []
     assert "looked at 8 times before" in page.text
     assert f"this is the {ordinal(since_pass)} look since a candidate last passed" in page.text
@@ -51,6 +53,10 @@ def test_the_page_says_how_often_and_how_surely(refused: Evidence, since_pass: i
     assert "after 52 more that do not pass" in page.text
     assert "12 of these rows were read by no earlier look" in page.text
     assert "12 of the 625 test rows" in page.text
+    # Each table stands under words that say what it is.
+    explained = page.text.index("one of them passes a gate in at most 2.5%")
+    fresh = page.text.index("On rows that no earlier look has read")
+    assert explained < page.text.index("after 10 more that do not pass") < fresh
     assert "looked at 8 times before" in gates_markdown(evidence.judgement)
     assert f"at {confidence}" in gates_markdown(evidence.judgement)
     assert f"is judged at {confidence}" in render_card(evidence)

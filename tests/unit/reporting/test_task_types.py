@@ -169,6 +169,8 @@ def test_rankings_and_swaps_are_the_records() -> None:
         ]
         assert number(auc.positive_aeg.value) in rows[1][6]
         assert "above 0, the group's rows of that class are scored higher" in parsed.text
+        assert "Treatment equality compares between groups" in parsed.text
+        assert "CDDPL is a group's share of the rows" in parsed.text
         assert number(auc.negative_aeg.value) in rows[2][6]
     (family,) = fairness.counterfactuals
     rows = [row for row in parsed.rows if row[0] == family.name and row[1] == family.kind]
