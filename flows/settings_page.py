@@ -57,7 +57,9 @@ def _table(model: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
     required = set(model.get("required", ()))
     for name, field in model["properties"].items():
         default = "required" if name in required else _default(field)
-        cells = (f"`{name}`", _type(field, schema), default, _bounds(field), _text(field))
+        # pydantic leaves out the words of a field that are those of its model.
+        said = _text(field) or " ".join(map(_text, _referenced(field, schema)))
+        cells = (f"`{name}`", _type(field, schema), default, _bounds(field), said)
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

@@ -286,7 +286,8 @@ def _show_looks(settings: Settings, line: str, *, as_json: bool) -> int:
         confidence = percent(1 - ALPHA / look_share(since))
         console.say(
             f"the next candidate on the rows of look {newest.number} is judged at {confidence} "
-            f"(look {since} since a pass), unless policy.looks.spending is none"
+            f"(look {since} since a pass); where policy.looks.spending is none, this one and those "
+            "above are at 95%"
         )
     if lost := [str(one.number) for one in known if one.look is None]:
         told = f"of {', '.join(lost)} the record is missing or was changed"
