@@ -1,7 +1,7 @@
 """The commands on one model line: run, promote, rollback, reconcile, ledger, why, report."""
 
 import getpass
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -201,10 +201,14 @@ def ledger(line: str, *, at: At = None, looks: Looks = False, as_json: AsJson = 
         line: the model line.
     """
     from infra.store import ObjectStore
-    from tasks.registry.anchor import anchor_after
     from tasks.registry.audit import audit_ledger
     from tasks.registry.ledger import production_at
 
+    if looks and at:
+        raise PromotionError(
+            f"--looks and --at are two questions: `assayline ledger {line} --looks` lists the "
+            "looks with the time of each, --at says what was in production at a moment"
+        )
     settings = load_settings()
     if looks:
         return _show_looks(settings, line, as_json=as_json)
@@ -217,24 +221,7 @@ def ledger(line: str, *, at: At = None, looks: Looks = False, as_json: AsJson = 
     elif not entries:
         console.say(f"{line} has no ledger yet; `assayline run CONFIG` writes its first entry")
     else:
-        console.show_table(
-            ("when", "what", "version", "production", "by", "why"),
-            [
-                (
-                    entry.at[:19].replace("T", " "),
-                    entry.action,
-                    f"v{entry.candidate_version}",
-                    f"{_name(entry.from_version)} → {_name(entry.to_version)}",
-                    entry.by,
-                    entry.reason,
-                )
-                for entry in entries
-            ],
-        )
-        whole = f"{len(entries)} of {len(entries)} entries are as they were written"
-        console.say(f"the hash chain is whole: {whole}")
-        if anchor := anchor_after(entries):
-            console.say(f"the anchor, which candidates are held against, is version {anchor}")
+        _show_entries(entries)
         for remark in audit.remarks:
             console.say(remark, "quiet")
     if audit.disagreement and not at:
@@ -261,6 +248,30 @@ def parse_moment(text: str) -> datetime:
     if moment > datetime.now(UTC):
         raise ValueError(f"{text!r} is yet to come; leave --at out to see who is in production")
     return moment
+
+
+def _show_entries(entries: Sequence[LedgerEntry]) -> None:
+    """What happened, that nothing of it was changed, and which version is the anchor."""
+    from tasks.registry.anchor import anchor_after
+
+    console.show_table(
+        ("when", "what", "version", "production", "by", "why"),
+        [
+            (
+                entry.at[:19].replace("T", " "),
+                entry.action,
+                f"v{entry.candidate_version}",
+                f"{_name(entry.from_version)} → {_name(entry.to_version)}",
+                entry.by,
+                entry.reason,
+            )
+            for entry in entries
+        ],
+    )
+    whole = f"{len(entries)} of {len(entries)} entries are as they were written"
+    console.say(f"the hash chain is whole: {whole}")
+    if anchor := anchor_after(entries):
+        console.say(f"the anchor, which candidates are held against, is version {anchor}")
 
 
 def _show_looks(settings: Settings, line: str, *, as_json: bool) -> int:

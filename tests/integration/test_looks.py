@@ -90,3 +90,7 @@ def test_the_console_shows_the_looks(
         ["3", "203", "1", "1", "97.5%", "not", "judged"],
         ["4", "204", "1", "2", "99.17%", "not", "judged"],
     ]
+    with pytest.raises(SystemExit) as ended:
+        main(("ledger", line.name, "--looks", "--at", "2026-01-01"))
+    assert ended.value.code == 1
+    assert "--looks and --at are two questions" in " ".join(capsys.readouterr().err.split())
