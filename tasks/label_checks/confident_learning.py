@@ -10,11 +10,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.resampling import Floats, Ints, estimate_from_draws, generator
-from tasks.resampling_units import MIN_CLUSTERS, Units
+from tasks.resampling import Floats, Ints, generator, ladder_around, tail_quantiles
+from tasks.resampling_units import MIN_CLUSTERS, Units, clusters_of_groups
 from tasks.verdicts import Estimate, undetermined
 
 ERROR_SHARE = "labels.error_share"
+# Places of a label's counts: rows that are confidently of it, and confidently of another one.
+_RIGHT, _WRONG = 0, 1
 
 
 def find_label_errors(given: Ints, probabilities: Floats) -> NDArray[np.bool_]:
@@ -51,6 +53,7 @@ def error_shares(
     by counting the rows that lie above their true label's mean self-confidence (equation 3). The
     intervals draw rows, or clusters, anew. They leave out what the method itself errs by: a label
     that the words of a text do not tell is seen as wrong, and an error that they agree with is not.
+    A label whose rows come from too few clusters has no share of its own.
 
     Args:
         given: class ids, (N,).
@@ -79,12 +82,38 @@ def error_shares(
             units.count, -1
         )
     values = _shares(by_unit.sum(axis=0)[None])[0]
-    draws = _draws(by_unit, units, size, repeats, seed)
+    lows, highs = _draws(by_unit, units, size, repeats, seed)
     rows = [len(given), *np.bincount(given, minlength=size)]
+    few = ["", *_few_clusters(given, names, units)]
     return tuple(
-        estimate_from_draws(name, float(value), draw, int(number))
-        for name, value, draw, number in zip(estimates, values, draws.T, rows, strict=True)
+        undetermined(name, int(rows[place]), few[place])
+        if few[place]
+        else Estimate(
+            name,
+            float(values[place]),
+            int(rows[place]),
+            ladder_around(
+                float(values[place]),
+                tail_quantiles(lows[:, place])[0],
+                tail_quantiles(highs[:, place])[1],
+            ),
+            units.method(repeats),
+        )
+        for place, name in enumerate(estimates)
     )
+
+
+def _few_clusters(given: Ints, names: Sequence[str], units: Units) -> list[str]:
+    """Why the rows of each label tell nothing of it; empty where they do."""
+    if not units.clustered:
+        return [""] * len(names)
+    counts = clusters_of_groups(units, given[:, None] == np.arange(len(names)))
+    return [
+        ""
+        if count >= MIN_CLUSTERS
+        else f"{name} has rows of {count} clusters, and at least {MIN_CLUSTERS} are needed"
+        for name, count in zip(names, counts, strict=True)
+    ]
 
 
 def _shares(sums: Floats) -> Floats:
@@ -96,13 +125,34 @@ def _shares(sums: Floats) -> Floats:
     return np.concatenate([overall, shares], axis=1)
 
 
-def _draws(by_unit: Floats, units: Units, size: int, repeats: int, seed: int) -> Floats:
-    """Draws (R, 1 + L), with half a right and half a wrong row of each label (Jeffreys' prior)."""
-    parts = []
+def _draws(
+    by_unit: Floats, units: Units, size: int, repeats: int, seed: int
+) -> tuple[Floats, Floats]:
+    """Draws for the lower ends and for the upper ends, (R, 1 + L) each.
+
+    Behind the lower end of a label stands a pseudo-row that is right, and behind the upper end one
+    that is wrong, which is the exact interval of a share (docs/decisions/0030); over all labels
+    that one row is spread as their rows are.
+    """
     random, pseudo = generator(seed, ERROR_SHARE), generator(seed, f"pseudo-rows {ERROR_SHARE}")
+    rows = by_unit.sum(axis=0).reshape(size, 3)[:, 2]
+    ends: dict[int, list[Floats]] = {_RIGHT: [], _WRONG: []}
     for factors in units.factors(repeats, random):
-        shape = (len(factors), size, 2)
-        added = pseudo.standard_gamma(1 / 2, shape) * units.rows_per_atom
-        both = np.concatenate([added, added.sum(axis=2, keepdims=True)], axis=2)
-        parts.append(_shares(factors @ by_unit + both.reshape(len(factors), -1)))
-    return np.concatenate(parts)
+        sums = (factors @ by_unit).reshape(len(factors), size, 3)
+        for side, found in ends.items():
+            over_all, each = (
+                _shares(_with_pseudo_rows(sums, side, masses, units, pseudo))
+                for masses in (rows / rows.sum(), np.ones(size))
+            )
+            found.append(np.concatenate([over_all[:, :1], each[:, 1:]], axis=1))
+    return np.concatenate(ends[_RIGHT]), np.concatenate(ends[_WRONG])
+
+
+def _with_pseudo_rows(
+    sums: Floats, side: int, masses: Floats, units: Units, random: np.random.Generator
+) -> Floats:
+    """Sums (r, L, 3) with pseudo-rows of these masses (L,) on one side, as (r, L * 3)."""
+    drawn = random.standard_gamma(masses, sums.shape[:2]) * units.rows_per_atom
+    added = np.zeros_like(sums)
+    added[..., side] = drawn
+    return (sums + added).reshape(len(sums), -1)

@@ -11,6 +11,7 @@ from tasks.label_checks.confident_learning import error_shares, find_label_error
 from tasks.label_checks.out_of_fold import out_of_fold
 from tasks.label_checks.row_sample import LabelledRows
 from tasks.label_checks.suspects import Judged, both_ways
+from tasks.resampling import exact_ladder
 from tasks.resampling_units import units_of_rows
 from tests.unit.label_checks.news import TOPICS, news
 
@@ -70,6 +71,41 @@ def test_the_share_of_errors_is_that_of_cleanlab() -> None:
         expected = 1 - theirs[label, label] / theirs[label].sum()
         assert one.value == pytest.approx(expected, abs=3e-3)
         assert one.name == f"labels.error_share.{'abc'[label]}"
+
+
+def sure_of_the_truth(given: NDArray[np.int64], truth: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Predictions that tell every row rightly, and are as sure of all."""
+    return np.where(np.eye(int(given.max()) + 1)[truth] > 0, 0.9, 0.1)
+
+
+@pytest.mark.parametrize("wrong", [0, 3])
+def test_the_ends_of_a_label_are_the_exact_ones(wrong: int) -> None:
+    """No wrong label among 100: a gate at 0.03 must not pass, as with the ends of Jeffreys."""
+    truth = np.repeat([0, 1], 100)
+    given = truth.copy()
+    given[100 : 100 + wrong] = 0
+    units = units_of_rows([f"{row:04d}" for row in range(200)])
+    whole, of_a, of_b = error_shares(
+        given, sure_of_the_truth(given, truth), "ab", units, repeats=20_000, seed=0
+    )
+    expected = ((of_a, wrong, 100 + wrong), (of_b, 0, 100 - wrong), (whole, wrong, 200))
+    for one, hits, rows in expected:
+        assert one.value == pytest.approx(hits / rows)
+        for (low, high), (exact_low, exact_high) in zip(
+            one.ladder[:4], exact_ladder(hits, rows)[:4], strict=True
+        ):
+            assert low == pytest.approx(exact_low, abs=0.002)
+            assert high == pytest.approx(exact_high, rel=0.05)
+
+
+def test_a_label_of_few_clusters_has_no_share_of_its_own() -> None:
+    given = np.repeat([0, 1], [100, 30])
+    said = sure_of_the_truth(given, given)
+    authors = [f"{row // 5}" if row < 100 else f"b{row % 3}" for row in range(130)]
+    units = units_of_rows([f"{row:03d}" for row in range(130)], authors)
+    whole, of_a, of_b = error_shares(given, said, "ab", units, repeats=4_000, seed=0)
+    assert (whole.value, of_a.value, of_b.value) == (0.0, 0.0, None)
+    assert of_b.reason == "b has rows of 3 clusters, and at least 10 are needed"
 
 
 def test_rows_of_one_author_share_a_fold() -> None:
