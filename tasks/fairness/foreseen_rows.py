@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from infra.store import ObjectStore
-from tasks.fairness.assessment import read_test_rows
+from tasks.fairness.assessment import check_labels, read_test_rows
 from tasks.fairness.counterfactual_settings import CounterfactualSettings
 from tasks.fairness.counterfactuals import SWAPPED, families_of
 from tasks.fairness.gate_rows import gate_rows_of_groups, gate_rows_of_swaps
@@ -33,11 +33,14 @@ def count_gate_rows(
 
     Raises:
         DataError: a group column is missing.
-        SettingsError: a swap list cannot be read, or the settings name a group that nothing has.
+        SettingsError: a swap list cannot be read, or the settings name an attribute or a label that
+            there is not.
         StoreError: an artifact is missing or was changed.
 
     """
     shape = shape_of(task_type)
+    if shape.has_one_class:
+        check_labels(data.labels, fairness)
     more = (shape.label_column,) if shape.has_one_class and shape.label_column else ()
     with tempfile.TemporaryDirectory(prefix="count-") as name:
         clean = store.get_file(data.clean, Path(name) / "clean.parquet")

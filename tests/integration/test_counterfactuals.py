@@ -220,3 +220,11 @@ def test_what_gates_rest_on_is_counted_before_an_answer_and_after_it_alike(
     assert foreseen[gap].rows == 20
     assert foreseen[gap].part == "female is the smallest part"
     assert found["counterfactual.religion.flip_rate"].rows == 0
+
+
+def test_a_label_that_there_is_not_is_refused_before_anything_is_trained(
+    store: ObjectStore, data: DataReport
+) -> None:
+    groups = FairnessSettings(positive_labels=("toxic",))
+    with pytest.raises(SettingsError, match=r"positive_labels names \['toxic'\]; the labels"):
+        count_gate_rows(data, "classification", groups, QUICK, store=store)
