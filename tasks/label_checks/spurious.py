@@ -11,7 +11,15 @@ from tasks.label_checks.features import SOURCE, WORD, Features, features_of
 from tasks.label_checks.row_sample import LabelledRows
 from tasks.label_checks.settings import LabelCheckSettings, SpuriousSettings
 from tasks.records.label_checks import Finding, LabelPredictor, SpuriousCorrelation
-from tasks.resampling import Floats, Ints, Largest, estimate_from_draws, generator
+from tasks.resampling import (
+    Floats,
+    Ints,
+    Largest,
+    estimate_from_draws,
+    generator,
+    ladder_around,
+    tail_quantiles,
+)
 from tasks.resampling_units import MIN_CLUSTERS, Units, units_of_rows
 from tasks.verdicts import MAX_FAMILY, Estimate, undetermined
 
@@ -19,7 +27,10 @@ LARGEST: Final = "labels.spurious_correlation"
 # Features that are measured on the held-out rows: as many as a ladder corrects for.
 MEASURED: Final = MAX_FAMILY
 # Of each of the four cells; see tasks/representation/associations.py.
-_PSEUDO_ROWS: Final = 1 / 2
+_PSEUDO_ROWS: Final = np.full(4, 1 / 2)
+# Of the largest correlation, which a gate bounds from above: a whole row behind either cell that
+# raises it (docs/decisions/0030). Half a row in all four let a gate at the truth pass in 3 to 5%.
+_RAISING_ROWS: Final = np.array([1.0, 0.0, 0.0, 1.0])
 # Held-out rows below which nothing is told.
 MIN_HELD_OUT: Final = 30
 # Correlation that the corrected lower end must reach before a run is ended: few rows can agree by
@@ -135,10 +146,15 @@ def _measure(
         [having & truth, having & ~truth, ~having & truth, ~having & ~truth], axis=-1
     )  # (N, K, 4)
     counts = cells.sum(axis=0).astype(np.float64)
-    draws = _draw(cells, units, settings)
+    rows_drawn = _draw(cells, units, settings)
+    draws, raised = (
+        rows_drawn + _pseudo_rows(masses, rows_drawn, units, settings)
+        for masses in (_PSEUDO_ROWS, _RAISING_ROWS)
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         values = [function(counts) for function in (matthews, pointwise_information)]
         drawn = [function(draws) for function in (matthews, pointwise_information)]
+        correlations = matthews(raised)
     accuracies = _accuracies(chosen, features, rows)
     found = []
     for place, one in enumerate(chosen):
@@ -164,7 +180,9 @@ def _measure(
         for place, one in enumerate(found)
         if one.feature not in settings.spurious.allowed and one.correlation.value is not None
     ]
-    largest = _largest(values[0][counted], drawn[0][:, counted], len(held))
+    largest = _largest(
+        values[0][counted], correlations[:, counted], drawn[0][:, counted], len(held)
+    )
     return tuple(sorted(judged, key=_order)), largest
 
 
@@ -177,9 +195,15 @@ def _draw(cells: NDArray[np.bool_], units: Units, settings: LabelCheckSettings) 
         factors @ by_unit
         for factors in units.factors(settings.repeats, generator(settings.seed, "units"))
     ]
+    return np.concatenate(parts).reshape(-1, cells.shape[1], 4)
+
+
+def _pseudo_rows(
+    masses: Floats, draws: Floats, units: Units, settings: LabelCheckSettings
+) -> Floats:
+    """Weights of pseudo-rows of these masses (4,) in each draw, (R, K, 4)."""
     random = generator(settings.seed, "pseudo-rows")
-    pseudo = random.standard_gamma(_PSEUDO_ROWS, (settings.repeats, size)) * units.rows_per_atom
-    return (np.concatenate(parts) + pseudo).reshape(-1, cells.shape[1], 4)
+    return random.standard_gamma(masses, draws.shape) * units.rows_per_atom
 
 
 def _accuracies(
@@ -220,12 +244,23 @@ def finding_of(one: LabelPredictor, kind: str, family: int, settings: SpuriousSe
     return "breach" if refused and surely and kind != SOURCE else "warning"
 
 
-def _largest(values: Floats, draws: Floats, rows: int) -> Estimate:
+def _largest(values: Floats, raised: Floats, draws: Floats, rows: int) -> Estimate:
+    """The largest of K correlations, from draws (R, K) that are raised and that are not.
+
+    A correlation is skewed, so that the lower end, which is mirrored at the value, is also held
+    against the lower end of the feature's own draws.
+    """
     if not values.size:
         return undetermined(LARGEST, rows, "no feature is left that is not allowed")
     largest = Largest()
-    largest.add(values, draws)
-    return largest.estimate(LARGEST, rows)
+    largest.add(values, raised)
+    found = largest.estimate(LARGEST, rows)
+    if found.value is None:
+        return found
+    own = tail_quantiles(draws[:, int(values.argmax())])[0]
+    ladder = np.array(found.ladder)
+    lows = np.minimum(ladder[:, 0], own)
+    return replace(found, ladder=ladder_around(found.value, lows, ladder[:, 1]))
 
 
 def _order(one: LabelPredictor) -> tuple[float, str, str]:

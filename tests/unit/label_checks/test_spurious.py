@@ -115,6 +115,14 @@ def test_a_chinese_phrase_is_found_without_spaces() -> None:
     assert findings(found)["word 好评"] == ("sports", "breach")
 
 
+def test_a_gate_on_the_largest_is_judged_beyond_the_ends_that_half_rows_give() -> None:
+    """Half a row in each cell pulls a correlation inwards, so that a gate at the truth passed."""
+    found = find_spurious(news(every=8), None, SETTINGS)
+    highs = [one.correlation.high for one in found.predictors if one.correlation.high is not None]
+    assert found.largest.high is not None
+    assert found.largest.high > max(highs)
+
+
 def test_few_held_out_rows_tell_nothing() -> None:
     rows = news(every=40)
     few = replace(rows, splits=np.where(np.arange(len(rows.row_ids)) < 20, "test", "train"))
