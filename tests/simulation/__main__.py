@@ -8,34 +8,33 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from math import sqrt
 
 import numpy as np
 
 from tests.simulation.behaviour_worlds import BEHAVIOUR
 from tests.simulation.drift_worlds import DRIFT
 from tests.simulation.fairness_worlds import FAIRNESS
+from tests.simulation.label_worlds import LABELS
 from tests.simulation.looks_worlds import YEARS, Year, YearTally, run_years
 from tests.simulation.overlap_worlds import OVERLAP
 from tests.simulation.policy_worlds import POLICY
 from tests.simulation.quality_worlds import QUALITY
 from tests.simulation.rare_label_worlds import RARE_LABELS
 from tests.simulation.recipe_worlds import RECIPES
-from tests.simulation.scenarios import Tally, run
+from tests.simulation.scenarios import Tally, exceeds, run
 
 SCENARIOS = (
     *QUALITY, *RARE_LABELS, *FAIRNESS, *OVERLAP, *RECIPES, *BEHAVIOUR, *POLICY, *DRIFT,
+    *LABELS,
 )  # fmt: skip
-MAX_FALSE_PASSES = 0.03
 TRIALS = 1_000
 TRIALS_OF_A_JOB = 100
 # A year of candidates takes fifty times as long as one draw of test rows.
 TRIALS_OF_A_YEAR = 5
 YEARS_OF_A_JOB = 10
 PROCESSES = 2
-# Standard errors of a share that the limit is exceeded by before it counts.
-STANDARD_ERRORS = 2
 
 
 def main() -> int:
@@ -44,17 +43,20 @@ def main() -> int:
     parser.add_argument("words", nargs="*", help="only scenarios whose names hold one of these")
     parser.add_argument("--trials", type=int, default=TRIALS, help="draws of test rows each")
     asked = parser.parse_args()
+    if asked.trials < 1:
+        parser.error(f"--trials is {asked.trials}; draw once at least")
     chosen = [
-        place
-        for place, scenario in enumerate(SCENARIOS)
-        if not asked.words or any(word in scenario.name for word in asked.words)
+        place for place, scenario in enumerate(SCENARIOS) if _is_asked(scenario.name, asked.words)
     ]
+    if not chosen and not any(_is_asked(year.name, asked.words) for year in YEARS):
+        parser.error(f"no world's name holds any of {asked.words}")
     started, rows, failed = time.monotonic(), [], 0
     print(f"{'world, estimate':<78}  covers  too high  too low  untold   width")
     with ProcessPoolExecutor(PROCESSES) as pool:
         for place in chosen:
             seeds = range(0, asked.trials, TRIALS_OF_A_JOB)
-            parts = list(pool.map(_job, [place] * len(seeds), seeds))
+            sizes = [min(TRIALS_OF_A_JOB, asked.trials - seed) for seed in seeds]
+            parts = list(pool.map(_job, [place] * len(seeds), sizes, seeds))
             for name in parts[0]:
                 tally = Tally()
                 for part in parts:
@@ -77,18 +79,12 @@ def main() -> int:
     return int(failed > 0)
 
 
-def _job(place: int, seed: int) -> dict[str, Tally]:
-    return run(SCENARIOS[place], TRIALS_OF_A_JOB, seed)
+def _is_asked(name: str, words: Sequence[str]) -> bool:
+    return not words or any(word in name for word in words)
 
 
-def exceeds(tally: Tally) -> bool:
-    """Whether more false passes were seen than the limit lets expect."""
-    return _beyond_chance(tally.worst_share, tally.trials)
-
-
-def _beyond_chance(share: float, trials: int) -> bool:
-    noise = sqrt(MAX_FALSE_PASSES * (1 - MAX_FALSE_PASSES) / max(1, trials))
-    return share > MAX_FALSE_PASSES + STANDARD_ERRORS * noise
+def _job(place: int, trials: int, seed: int) -> dict[str, Tally]:
+    return run(SCENARIOS[place], trials, seed)
 
 
 def _years(
@@ -100,7 +96,7 @@ def _years(
     """
     rows, failed, years = [], 0, -(-asked.trials // TRIALS_OF_A_YEAR)
     for year in YEARS:
-        if asked.words and not any(word in year.name for word in asked.words):
+        if not _is_asked(year.name, asked.words):
             continue
         parts = [
             range(start, min(start + YEARS_OF_A_JOB, years))
@@ -111,7 +107,7 @@ def _years(
             tally = YearTally()
             for part in done:
                 tally = tally.plus(part[way])
-            failed += way == "by looks" and _beyond_chance(tally.false / tally.years, tally.years)
+            failed += way == "by looks" and exceeds(Tally(tally.years, too_high=tally.false))
             rows.append(_year_row(year, way, tally))
     return rows, failed
 

@@ -82,6 +82,47 @@ def rates(name: str, sides: tuple[Side, ...], *, alike: bool) -> Scenario:
     return Scenario(name, truths, drawn)
 
 
+def unlike_errors(name: str, clusters: int, rows: int, *, alike: bool) -> Scenario:
+    """Two groups that are called by a label unlike often, with the label and without it."""
+    # Chance to be called so without and with the label, by group: (2, 2).
+    called = np.array([[0.3, 0.9], [0.2, 0.7]])
+
+    def drawn(random: Random) -> list[Estimate]:
+        author = np.repeat(np.arange(2 * clusters), rows)
+        group = author % 2
+        truth = random.integers(0, 2, len(author))
+        chance = called[group, truth]
+        if alike:  # rows of an author are called alike, by the label that they have
+            means = called[np.arange(2 * clusters) % 2]
+            chance = random.beta(ALIKE * means, ALIKE * (1 - means))[author, truth]
+        said = (random.random(len(author)) < chance).astype(np.int64)
+        answers = ClassAnswers(truth, said, ("no", "yes"), None)
+        units = in_clusters(author) if alike else None
+        groups, between, _ = class_estimates(_member(group, 2), answers, ASSESSED, units)
+        return [*between, *(one for each in groups for one in each.estimates)]
+
+    false, true = called.T
+    spared, raised = (1 - called) / (1 - called).sum(axis=0), called / called.sum(axis=0)
+    # Half of the rows bear the label.
+    cddpl = float((spared - raised)[0] @ (0.5, 0.5))
+    missed = (1 - true) / (1 - true + false)
+    right = true / (true + false)
+    return Scenario(
+        name,
+        {
+            "fairness.x.demographic_parity_difference": float(np.ptp(called.mean(axis=1))),
+            "fairness.x.false_positive_rate_difference": float(np.ptp(false)),
+            "fairness.x.equalized_odds_difference": float(np.ptp(true)),
+            "fairness.x.predictive_parity_difference": float(np.ptp(right)),
+            "fairness.x.treatment_equality_difference": float(np.ptp(missed)),
+            "fairness.x.treatment_equality_ratio": float(missed.min() / missed.max()),
+            "fairness.x.largest_cddpl": abs(cddpl),
+            "fairness.x.cddpl.g0.yes": cddpl,
+        },
+        drawn,
+    )
+
+
 def rankings(name: str, clusters: int, rows: int, *, alike: bool) -> Scenario:
     """Scores of either label are normal; authors' scores are shifted where they are alike."""
     shift, apart = (0.8 if alike else 0.0), 2.0
@@ -197,6 +238,7 @@ FAIRNESS = (
         "nearly all right, 200 and 60 rows", (Side(200, 1, 0.99), Side(60, 1, 0.96)), alike=False
     ),
     rates("six groups of 60 rows", _even(60, 1, 0.9, 0.9, 0.9, 0.9, 0.9, 0.8), alike=False),
+    *_both("unlike errors, 40 authors of 20", unlike_errors, 20, 20),
     *_both("ranking of 40 authors of 12", rankings, 20, 12),
     *_both("calibrated, 40 authors of 15", calibration, 20, 15),
     row_scores("row scores of 100 rows a group", _even(100, 1, 0.7, 0.6), alike=False),

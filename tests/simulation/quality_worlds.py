@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tasks.evaluation.intervals import draw, gain_of, levels
+from tasks.evaluation.intervals import draw, gain_of, levels, ratio_of
 from tasks.resampling import Floats, Ints
 from tasks.resampling_units import Units, units_of_rows
 from tasks.task_types.generation.generation_measures import length_ratio
@@ -158,12 +158,19 @@ def gain(rows: int, better: float, worse: float) -> Scenario:
         one, two = ({m.name: m for m in overall_measures(truth, p, names)} for p in said)
         units = rows_one_by_one(rows)
         chosen = [
-            gain_of("champion", one[name], two[name], units) for name in ("accuracy", "macro_f1")
+            made("champion", one[name], two[name], units)
+            for name in ("accuracy", "macro_f1")
+            for made in (gain_of, ratio_of)
         ]
         return [each.estimate for each in draw(chosen, REPEATS, 0)]
 
     # Labels are alike in everything, so macro F1 comes to the accuracy.
+    theirs = worse + 0.95 * (1 - better - worse)
     truths = {f"champion.{name}_gain": better - worse for name in ("accuracy", "macro_f1")}
+    truths |= {
+        f"champion.{name}_ratio": (theirs + better - worse) / theirs
+        for name in ("accuracy", "macro_f1")
+    }
     return Scenario(f"gain {better - worse:g} over {rows} rows", truths, drawn)
 
 

@@ -7,12 +7,17 @@ it: below it for `at_most`, above it for `at_least`.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 
 from tasks.verdicts import Estimate
 
 Random = np.random.Generator
+
+MAX_FALSE_PASSES = 0.03
+# Standard errors of a share that the limit is exceeded by before it counts.
+STANDARD_ERRORS = 2
 
 
 @dataclass(frozen=True)
@@ -71,12 +76,26 @@ class Tally:
         return max(self.too_high, self.too_low) / self.trials if self.trials else 0.0
 
 
+def exceeds(tally: Tally) -> bool:
+    """Whether more false passes were seen than the limit lets expect."""
+    noise = sqrt(MAX_FALSE_PASSES * (1 - MAX_FALSE_PASSES) / max(1, tally.trials))
+    return tally.worst_share > MAX_FALSE_PASSES + STANDARD_ERRORS * noise
+
+
 def run(scenario: Scenario, trials: int, seed: int) -> dict[str, Tally]:
-    """Tallies by estimate."""
+    """Tallies by estimate.
+
+    Raises:
+        ValueError: the world makes no estimate of a name whose truth it gives, or two of one name,
+            so that nothing would be said of it, or too much.
+
+    """
     tallies = {name: Tally() for name in scenario.truths}
     for trial in range(trials):
         random = np.random.default_rng([seed, trial])
         for estimate in scenario.estimates(random):
             if estimate.name in tallies:
                 tallies[estimate.name].add(estimate, scenario.truths[estimate.name])
+    if wrong := [name for name, tally in tallies.items() if tally.trials != trials]:
+        raise ValueError(f"{scenario.name}: {wrong} are not estimated once in each draw")
     return tallies
