@@ -10,7 +10,7 @@ from tasks.records.data import DataPage, Readmission
 from tasks.reporting.data_section import DataEvidence
 from tasks.stages.drift import measure_drift, measure_split_shift
 from tasks.stages.evaluation import name_held_out
-from tasks.stages.fairness import count_gate_rows
+from tasks.stages.fairness import pin_swaps
 from tasks.stages.ingestion import ingest, pin_source, readmit_rows
 from tasks.stages.label_checks import check_labels
 from tasks.stages.power import count_held_out, foresee
@@ -55,11 +55,11 @@ def check_data(config: DataConfig, proof: ProofSettings | None = None) -> DataPa
     if proof is None:
         return page
     evaluation, fairness = proof.evaluation, proof.fairness
-    held_out = count_held_out(data, fairness, by_cluster=evaluation.by_cluster)
-    counted = count_gate_rows(data, config.task_type, fairness, proof.counterfactuals)
-    forecast = foresee(
-        line, held_out, name_held_out(data), counted, proof.policy, evaluation, fairness
-    )
+    held_out = count_held_out(
+        data, fairness, proof.counterfactuals, pin_swaps(proof.counterfactuals),
+        by_cluster=evaluation.by_cluster,
+    )  # fmt: skip
+    forecast = foresee(line, held_out, name_held_out(data), proof.policy, evaluation, fairness)
     return replace(page, forecast=forecast)
 
 

@@ -8,7 +8,7 @@ from prefect.runtime import flow_run
 
 from flows.config import RetrainConfig
 from flows.own_line import check_own_line
-from tasks.records.data import DataReport, Drift, Representation, Snapshot
+from tasks.records.data import DataReport, Drift, Representation, Snapshot, SourceFile
 from tasks.records.evaluation import Champion, Scores
 from tasks.records.fairness import Fairness
 from tasks.records.golden import GoldenScores, GoldenSets
@@ -22,7 +22,6 @@ from tasks.stages.drift import measure_drift, measure_split_shift
 from tasks.stages.evaluation import evaluate, measure_recipe, name_held_out, scale_temperature
 from tasks.stages.fairness import (
     assess,
-    count_gate_rows,
     pin_swaps,
     score_counterfactuals,
 )
@@ -68,6 +67,7 @@ class _Rows(NamedTuple):
     representation: Representation
     drift: Drift | None
     shifts: SplitShifts
+    swaps: tuple[SourceFile, ...]
     forecast: PowerForecast
 
 
@@ -130,12 +130,14 @@ def _check_rows(config: RetrainConfig, pretrained: BaseModel | None) -> _Rows:
     representation = represent(data, config.representation)
     drift = measure_drift(data, find_reference(line, data), pretrained, config.drift)
     shifts = measure_split_shift(data, pretrained, config.drift)
-    held_out = count_held_out(data, config.fairness, by_cluster=evaluation.by_cluster)
-    counted = count_gate_rows(data, task_type, config.fairness, config.counterfactuals)
-    forecast = foresee(
-        line, held_out, name_held_out(data), counted, config.policy, evaluation, config.fairness
+    swaps = pin_swaps(config.counterfactuals)
+    held_out = count_held_out(
+        data, config.fairness, config.counterfactuals, swaps, by_cluster=evaluation.by_cluster
     )
-    return _Rows(snapshot, data, golden, labels, representation, drift, shifts, forecast)
+    forecast = foresee(
+        line, held_out, name_held_out(data), config.policy, evaluation, config.fairness
+    )
+    return _Rows(snapshot, data, golden, labels, representation, drift, shifts, swaps, forecast)
 
 
 def _train_and_measure(
@@ -143,7 +145,6 @@ def _train_and_measure(
 ) -> _Candidate:
     """Train the candidate, and measure it on rows that it has not learned."""
     line, task_type, data, evaluation = config.line, config.task_type, rows.data, config.evaluation
-    swaps = pin_swaps(config.counterfactuals)
     weights = train(line, tokens, base_model, task_type, config.training)
     if evaluation.temperature_scaling:
         weights = scale_temperature(weights, data, task_type)
@@ -157,7 +158,7 @@ def _train_and_measure(
     scores = find_label_errors(measured, rows.labels, weights, data, task_type, config.label_checks)
     assessed = assess(scores, data, config.fairness)
     fairness = score_counterfactuals(
-        assessed, scores, weights, data, task_type, config.counterfactuals, swaps
+        assessed, scores, weights, data, task_type, config.counterfactuals, rows.swaps
     )
     if evaluation.seeds > 1:
         scores = _train_recipe(config, tokens, base_model, data, weights, scores)

@@ -28,11 +28,11 @@ from tasks.resampling import EXACT, Floats
 from tasks.verdicts import (
     ALPHA,
     CORRECTED_FAMILIES,
-    UNSPENT_FAMILIES,
     Estimate,
     Gate,
     GateResult,
     ends_at,
+    spent_on,
 )
 
 # More rows than this many times those there are: no number of rows is worth naming.
@@ -81,7 +81,10 @@ def is_folded(gate: Gate) -> bool:
 
 
 def shares_of(
-    gates: Sequence[Gate], results: Sequence[GateResult] = (), look: int = 1
+    gates: Sequence[Gate],
+    results: Sequence[GateResult] = (),
+    look: int = 1,
+    golden: int = 1,
 ) -> dict[Gate, float]:
     """By what number alpha is divided for each gate.
 
@@ -92,12 +95,13 @@ def shares_of(
         gates: of the policy.
         results: of these gates where they were judged, maybe at a smaller share yet.
         look: share of alpha of the look at the held-out rows; see `tasks.verdicts.judge`.
+        golden: of that at the golden sets; likewise.
 
     """
     families = Counter(gate.family for gate in dict.fromkeys(gates))
     shares = {
         gate: float(families[gate.family] if gate.family in CORRECTED_FAMILIES else 1)
-        * (1 if gate.family in UNSPENT_FAMILIES else look)
+        * spent_on(gate.family, look, golden)
         for gate in gates
     }
     for gate, result in zip(gates, results, strict=bool(results)):
@@ -293,6 +297,7 @@ def power_of_gates(
     step: float,
     results: Sequence[GateResult] = (),
     look: int = 1,
+    golden: int = 1,
 ) -> tuple[GatePower, ...]:
     """The power of each gate, in their order, from what was measured.
 
@@ -302,10 +307,11 @@ def power_of_gates(
         step: see `power_of_gate`.
         results: how these gates were judged, which says at which level; none where they were not.
         look: see `shares_of`.
+        golden: likewise.
 
     """
     by_name = {estimate.name: estimate for estimate in estimates}
-    shares = shares_of(gates, results, look)
+    shares = shares_of(gates, results, look, golden)
     return tuple(
         power_of_gate(gate, by_name.get(gate.judged_on), step, shares[gate]) for gate in gates
     )

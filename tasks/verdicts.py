@@ -20,6 +20,8 @@ MAX_FAMILY = 20
 CORRECTED_FAMILIES = frozenset({"fairness", "counterfactual", "slice"})
 # Families that do not rest on held-out rows which an earlier look has read: their level is whole.
 UNSPENT_FAMILIES = frozenset({"staging", "fresh"})
+# Families that rest on rows which every candidate of a line reads, whatever its test rows are.
+GOLDEN_FAMILIES = frozenset({"golden", "behaviour"})
 
 
 class Verdict(StrEnum):
@@ -228,8 +230,15 @@ def ends_at(ladder: Sequence[tuple[float, float]], share: int) -> tuple[float, f
     return low - steps * max(first_low - low, 0.0), high + steps * max(high - first_high, 0.0)
 
 
+def spent_on(family: str, look: int, golden: int = 1) -> int:
+    """The number that alpha is divided by for a family's gates at a look; see `judge`."""
+    if family in UNSPENT_FAMILIES:
+        return 1
+    return max(look, golden) if family in GOLDEN_FAMILIES else look
+
+
 def judge(
-    gates: Sequence[Gate], estimates: Iterable[Estimate], look: int = 1
+    gates: Sequence[Gate], estimates: Iterable[Estimate], look: int = 1, golden: int = 1
 ) -> tuple[GateResult, ...]:
     """Judge every gate on its estimate, in the order of the gates.
 
@@ -242,6 +251,8 @@ def judge(
         estimates: what was measured.
         look: share of alpha of this look at the held-out rows, as `look_share` gives it: all
             levels are divided by it but those of UNSPENT_FAMILIES.
+        golden: the same of this look at the golden sets, for GOLDEN_FAMILIES; never less than
+            `look`.
 
     """
     by_name: dict[str, Estimate] = {}
@@ -251,7 +262,7 @@ def judge(
     results: dict[Gate, GateResult] = {}
     for family in dict.fromkeys(gate.family for gate in gates):
         members = list(dict.fromkeys(gate for gate in gates if gate.family == family))
-        spent = 1 if family in UNSPENT_FAMILIES else look
+        spent = spent_on(family, look, golden)
         if family in CORRECTED_FAMILIES:
             results |= _judge_by_holm(members, by_name, spent)
         else:

@@ -293,7 +293,7 @@ def _show_looks(settings: Settings, line: str, *, as_json: bool) -> int:
         [_look_cells(one, one.look) for one in known if one.look],
     )
     if newest := known[-1].look:
-        since = next_since_pass(line, newest.held_out, store=store, tracking=tracking)
+        since, _ = next_since_pass(line, newest.held_out, store=store, tracking=tracking)
         confidence = percent(1 - ALPHA / look_share(since))
         console.say(
             f"the next candidate on the rows of look {newest.number} is judged at {confidence} "

@@ -1,61 +1,48 @@
 """What gates on groups and swapped words will rest on, counted before anything is trained."""
 
-import tempfile
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
 
-from infra.store import ObjectStore
-from tasks.fairness.assessment import check_labels, read_test_rows
+from tasks.fairness.assessment import check_labels
 from tasks.fairness.counterfactual_settings import CounterfactualSettings
 from tasks.fairness.counterfactuals import SWAPPED, families_of
 from tasks.fairness.gate_rows import gate_rows_of_groups, gate_rows_of_swaps
-from tasks.fairness.groups import memberships
 from tasks.fairness.settings import FairnessSettings
+from tasks.protected_groups.memberships import Membership
 from tasks.records.data import DataReport
 from tasks.records.fairness import GateRows
 from tasks.resampling_units import units_of_rows, units_of_table
 from tasks.task_types.row_shapes import shape_of
-from tasks.task_types.rows import CLUSTER, RowShape, texts_of
+from tasks.task_types.rows import CLUSTER
 
 
-def count_gate_rows(
+def gate_rows_of_test_rows(
+    rows: pa.Table,
+    texts: Sequence[str],
+    members: Sequence[Membership],
     data: DataReport,
-    task_type: str,
     fairness: FairnessSettings,
     counterfactuals: CounterfactualSettings,
-    *,
-    store: ObjectStore,
-) -> tuple[GateRows, ...]:
-    """What gates on groups and swapped words will rest on, from the clean data alone.
+) -> Iterator[GateRows]:
+    """What gates on groups and swapped words will rest on.
+
+    Args:
+        rows: the test rows with their labels and clusters, N of them.
+        texts: what a person reads of each, N of them.
+        members: the groups of each attribute.
+        data: the clean rows.
+        fairness: told labels, least rows and clusters.
+        counterfactuals: the words that will be swapped.
 
     Raises:
-        DataError: a group column is missing.
-        SettingsError: a swap list cannot be read, or the settings name an attribute or a label that
-            there is not.
-        StoreError: an artifact is missing or was changed.
+        SettingsError: a swap list cannot be read, or the settings name a label that there is not.
 
     """
-    shape = shape_of(task_type)
+    shape = shape_of(data.task_type)
     if shape.has_one_class:
         check_labels(data.labels, fairness)
-    more = (shape.label_column,) if shape.has_one_class and shape.label_column else ()
-    with tempfile.TemporaryDirectory(prefix="count-") as name:
-        clean = store.get_file(data.clean, Path(name) / "clean.parquet")
-        rows = read_test_rows(clean, shape, (*data.group_columns, *more))
-    return tuple(_counted(rows, shape, data, fairness, counterfactuals))
-
-
-def _counted(
-    rows: pa.Table,
-    shape: RowShape,
-    data: DataReport,
-    fairness: FairnessSettings,
-    counterfactuals: CounterfactualSettings,
-) -> Iterable[GateRows]:
-    texts = [text or "" for text in texts_of(shape, rows).to_pylist()]
     truth = None
     if shape.has_one_class and shape.label_column:
         ids = {label: place for place, label in enumerate(data.labels)}
@@ -63,7 +50,7 @@ def _counted(
         truth = np.array([ids.get(label, -1) for label in named], dtype=np.int64)
     cluster = CLUSTER if fairness.by_cluster else None
     units = units_of_table(rows, cluster=cluster, seed=fairness.seed)
-    for member in memberships(rows, texts, data.group_columns, fairness):
+    for member in members:
         yield from gate_rows_of_groups(member, truth, data.labels, fairness, units)
     if truth is None or [column.kind for column in shape.inputs] != ["text"]:
         return

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.store import ObjectStore
+from tasks.fairness.counterfactual_settings import CounterfactualSettings
+from tasks.fairness.foreseen_rows import gate_rows_of_test_rows
 from tasks.fairness.groups import compared_groups, memberships
 from tasks.fairness.settings import FairnessSettings
 from tasks.protected_groups.memberships import Membership, with_groups
@@ -20,18 +22,25 @@ from tasks.task_types.rows import CLUSTER, texts_of
 
 
 def count_held_out_rows(
-    data: DataReport, settings: FairnessSettings, *, by_cluster: bool, store: ObjectStore
+    data: DataReport,
+    settings: FairnessSettings,
+    counterfactuals: CounterfactualSettings,
+    *,
+    by_cluster: bool,
+    store: ObjectStore,
 ) -> HeldOut:
-    """Count the test rows of the clean data, by label and by group.
+    """Count the test rows of the clean data, by label, by group and by what gates rest on.
 
     Args:
         data: the clean rows.
         settings: which groups are assessed and compared.
+        counterfactuals: which words will be swapped.
         by_cluster: whether clusters are drawn where rows have them.
         store: holds the rows.
 
     Raises:
-        SettingsError: the settings name an attribute that nothing assesses.
+        SettingsError: the settings name an attribute or a label that there is not, or a swap list
+            cannot be read.
         StoreError: the clean rows are missing or were changed.
 
     """
@@ -48,13 +57,15 @@ def count_held_out_rows(
     labels = rows[label].to_pylist() if label else []
     texts = [text or "" for text in texts_of(shape, rows).to_pylist()]
     groups: list[GroupSize] = []
-    for member in memberships(rows, texts, data.group_columns, settings):
+    members = tuple(memberships(rows, texts, data.group_columns, settings))
+    for member in members:
         compared = compared_groups(member, settings)
         clusters = _clusters(rows) if settings.by_cluster else None
         groups += _sizes(with_groups(member, compared), labels, clusters)
     clusters = _clusters(rows) if by_cluster else None
     distinct = len(set(clusters)) if clusters is not None else None
-    return HeldOut(rows.num_rows, distinct, _counted(labels), tuple(groups))
+    foreseen = gate_rows_of_test_rows(rows, texts, members, data, settings, counterfactuals)
+    return HeldOut(rows.num_rows, distinct, _counted(labels), tuple(groups), tuple(foreseen))
 
 
 def _clusters(rows: pa.Table) -> list[str] | None:

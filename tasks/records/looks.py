@@ -40,6 +40,8 @@ class Look:
         at: ISO 8601, UTC.
         recipe: of a further training of a candidate's recipe (`evaluation.seeds`), the candidate's
             weights; empty of a candidate.
+        of_line: which look of the line it is since a candidate passed, on whatever rows: each
+            reads the golden sets.
 
     """
 
@@ -54,3 +56,4 @@ class Look:
     run: str = field(metadata=NOT_IDENTITY)
     at: str = field(metadata=NOT_IDENTITY)
     recipe: str = ""
+    of_line: int = 1

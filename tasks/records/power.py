@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from tasks.records.fairness import GateRows
+
 # The probability that rows are asked for; Cohen's convention.
 TARGET: Final = 0.8
 # Basis of a number that has no sampling error: a size, or an agreement over fixed rows.
@@ -70,6 +72,7 @@ class HeldOut:
         clusters: that they lie in; None where rows are drawn one by one.
         rows_by_label: empty where a row has not one label.
         groups: of the assessed attributes, those that are compared.
+        gate_rows: what gates on groups and on swapped words will rest on.
 
     """
 
@@ -77,6 +80,7 @@ class HeldOut:
     clusters: int | None
     rows_by_label: dict[str, int]
     groups: tuple[GroupSize, ...]
+    gate_rows: tuple[GateRows, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,7 @@ class Judgement:
         fairness_not_gated: why no gate asked how groups are treated; empty where one did.
         power: with what probability each gate passes an equal and a slightly better candidate, in
             the order of the gates.
+        golden_share: the number that alpha was divided by for the gates on golden sets.
 
     """
 
@@ -72,6 +73,7 @@ class Judgement:
     look_share: int = 1
     fairness_not_gated: str = ""
     power: tuple[GatePower, ...] = ()
+    golden_share: int = 1
 
 
 @dataclass(frozen=True)

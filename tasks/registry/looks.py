@@ -88,15 +88,21 @@ def read_looks(line: str, *, store: ObjectStore, tracking: Tracking) -> tuple[Kn
     )
 
 
-def next_since_pass(line: str, held_out: HeldOut, *, store: ObjectStore, tracking: Tracking) -> int:
-    """Which look since a pass the next candidate's at these rows is; see `verdicts.look_share`.
+def next_since_pass(
+    line: str, held_out: HeldOut, *, store: ObjectStore, tracking: Tracking
+) -> tuple[int, int]:
+    """Which look since a pass the next candidate's is, at these rows and of the line.
+
+    `verdicts.look_share` says at which level each is judged.
 
     Raises:
         StoreError, TrackingError: as `read_looks`; also where the names of the rows are lost.
 
     """
     known = read_looks(line, store=store, tracking=tracking)
-    return _position(_named_rows(held_out, store), _of_candidates(known), store)[1]
+    of_candidates = _of_candidates(known)
+    since_pass = _position(_named_rows(held_out, store), of_candidates, store)[1]
+    return since_pass, _of_line(of_candidates)
 
 
 def record_look(
@@ -145,11 +151,12 @@ def record_look(
             if look and _what(look) == (weights_sha256, held_out, recipe):
                 return look
         number = max((one.number for one in known), default=0) + 1
-        earlier, since_pass, fresh = _position(mine, _of_candidates(known, weights_sha256), store)
+        of_candidates = _of_candidates(known, weights_sha256)
+        earlier, since_pass, fresh = _position(mine, of_candidates, store)
         named = _named(held_out, mine, fresh, store)
         look = Look(
             line, number, weights_sha256, held_out, named, earlier, since_pass, asked, run, now(),
-            recipe,
+            recipe, _of_line(of_candidates),
         )  # fmt: skip
         if _counts(look, store, tracking):
             return look
@@ -219,6 +226,15 @@ def _position(
         # Of rows that cannot be told, it is not known that they are these, so its pass frees none.
         since_pass = 1 if one.passed and theirs is not None else since_pass + 1
     return earlier, since_pass, mine[~read]
+
+
+def _of_line(known: Sequence[KnownLook]) -> int:
+    """Which look it is since a candidate of the line passed."""
+    count = 1
+    for one in known:
+        # As of the rows: what cannot be read frees nothing.
+        count = 1 if one.passed and one.look is not None else count + 1
+    return count
 
 
 def _named(held_out: HeldOut, mine: Hashes, fresh: Hashes, store: ObjectStore) -> HeldOut:

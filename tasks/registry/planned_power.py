@@ -89,6 +89,7 @@ def foresee_power(
     margins: Mapping[str, float],
     min_group_rows: int,
     look: int = 1,
+    golden: int = 1,
 ) -> PowerForecast:
     """The power of each gate that rests on held-out rows, and the gates that nothing passes.
 
@@ -100,10 +101,11 @@ def foresee_power(
         margins: likewise.
         min_group_rows: rows below which a group is not judged.
         look: share of alpha of the next look at these rows.
+        golden: of the next look at the golden sets.
 
     """
     gates = [gate for gate in policy.gates if gate.family != "staging"]
-    shares = shares_of(gates, look=look)
+    shares = shares_of(gates, look=look, golden=golden)
     known = {one.name: one for one in measured.estimates} if measured else {}
     planned = PlannedValues(margin, margins, *_error_of(policy, known, margin))
     power, warnings = [], []

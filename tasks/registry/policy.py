@@ -50,13 +50,14 @@ def judge_policy(
         golden: what golden sets and behaviour suites say; gates on them are undetermined without.
 
     """
-    share = share_of_look(policy, look)
+    share = share_of(policy, look.since_pass) if look else 1
+    of_golden = share_of(policy, look.of_line) if look else 1
     dropped = dict(_not_asked(scores, staged))
     decidable, undecidable = split_by_rows(policy, fairness.gate_rows)
     gates = [gate for gate in policy.gates if _needs(gate) not in dropped] + decidable
     others = [estimate for one in (staged, golden) if one for estimate in one.estimates]
     measured = (*scores.estimates, *fairness.estimates, *others)
-    results = judge_gates(gates, measured, share)
+    results = judge_gates(gates, measured, share, of_golden)
     verdicts = [result.verdict for result in results]
     notes = [note for family, note in dropped.items() if _gates_of(policy, family)]
     # An anchor that is the champion has its note.
@@ -67,18 +68,13 @@ def judge_policy(
         not_gated = f"{not_gated}; {REMEDY}"
     else:
         notes += not_asked(undecidable)
-    power = power_of_gates(gates, measured, policy.slightly_better, results, share)
+    power = power_of_gates(gates, measured, policy.slightly_better, results, share, of_golden)
     verdict = combine(verdicts)
-    return Judgement(results, verdict, tuple(notes), look, share, not_gated, power)
-
-
-def share_of_look(policy: PolicySettings, look: Look | None) -> int:
-    """The number that alpha is divided by for a look, by the line's setting."""
-    return share_of(policy, look.since_pass) if look else 1
+    return Judgement(results, verdict, tuple(notes), look, share, not_gated, power, of_golden)
 
 
 def share_of(policy: PolicySettings, since_pass: int) -> int:
-    """The same of a look that is this one since a pass."""
+    """The number that alpha is divided by for such a look since a pass, by the line's setting."""
     return 1 if policy.looks.spending == "none" else look_share(since_pass)
 
 

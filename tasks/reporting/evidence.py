@@ -16,7 +16,7 @@ from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.reporting.claims import unsupported_claims
 from tasks.reporting.data_section import DataEvidence
 from tasks.reporting.settings import CardSettings
-from tasks.verdicts import ALPHA, Estimate, GateResult, Verdict, ends_at
+from tasks.verdicts import ALPHA, Estimate, GateResult, Verdict, ends_at, spent_on
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 SHORT_DIGEST: Final = 12
@@ -161,17 +161,26 @@ def _mismatches(evidence: Evidence) -> Iterator[str]:
 def _unsupported_gates(evidence: Evidence) -> Iterator[str]:
     """Gates that claim a number which nothing measured."""
     by_name = {estimate.name: estimate for estimate in evidence.estimates}
-    for gate in evidence.judgement.gates:
+    judgement = evidence.judgement
+    for gate in judgement.gates:
         if gate.value is not None and not _stands_behind(by_name.get(gate.metric), gate):
             yield f"gate {gate.metric} claims {gate.value}, which no record holds"
+        family = gate.metric.split(".")[0]
+        least = spent_on(family, judgement.look_share, judgement.golden_share)
+        if gate.value is not None and _share_of(gate) < least:
+            yield (
+                f"gate {gate.metric} was judged at {gate.confidence:.4%}, and this look asks "
+                f"{1 - ALPHA / least:.4%}"
+            )
 
 
 def _stands_behind(estimate: Estimate | None, gate: GateResult) -> bool:
     # repr, since a number that is not finite is not equal to itself
     if estimate is None or repr((estimate.value, estimate.n)) != repr((gate.value, gate.n)):
         return False
-    if gate.low is None or (gate.low, gate.high) in set(map(tuple, estimate.ladder)):
-        return True
-    # Of a look beyond the rungs: which share of alpha it had follows from its confidence.
-    share = round(ALPHA / max(1 - gate.confidence, 1e-15))
-    return (gate.low, gate.high) == ends_at(estimate.ladder, max(share, 1))
+    return gate.low is None or (gate.low, gate.high) == ends_at(estimate.ladder, _share_of(gate))
+
+
+def _share_of(gate: GateResult) -> int:
+    """The number that alpha was divided by, as its confidence says."""
+    return max(round(ALPHA / max(1 - gate.confidence, 1e-15)), 1)

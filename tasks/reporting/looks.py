@@ -8,7 +8,7 @@ from tasks.records.evaluation import Scores
 from tasks.records.looks import Look
 from tasks.records.registry import Judgement
 from tasks.reporting.number_format import count, percent
-from tasks.verdicts import ALPHA, MAX_FAMILY, Estimate, ends_at, look_share
+from tasks.verdicts import ALPHA, GOLDEN_FAMILIES, MAX_FAMILY, Estimate, ends_at, look_share
 
 # More looks that do not pass: what these rows could tell then.
 LOOKS_AHEAD: Final = (10, 52)
@@ -37,7 +37,8 @@ def look_sentences(judgement: Judgement) -> list[str]:
     look = judgement.look
     if look is None:
         return []
-    return [_counted(look), _judged(judgement, look), _fresh(look)]
+    said = [_counted(look), _judged(judgement, look), _fresh(look)]
+    return said + _of_golden(judgement, look)
 
 
 def level_rows(judgement: Judgement) -> list[LevelRow]:
@@ -102,6 +103,19 @@ def _judged(judgement: Judgement, look: Look) -> str:
         f"so a gate on them is judged at {percent(1 - ALPHA / share)}, where an interval is "
         f"{width_at(share):.2f} times as wide as at 95%, and a family of several gates at more"
     )
+
+
+def _of_golden(judgement: Judgement, look: Look) -> list[str]:
+    """Where golden sets were read more often than the test rows."""
+    gated = any(gate.metric.split(".")[0] in GOLDEN_FAMILIES for gate in judgement.gates)
+    if not gated or judgement.golden_share <= judgement.look_share:
+        return []
+    said = (
+        f"golden sets are read by every candidate of the line, and this is the "
+        f"{ordinal(look.of_line)} since one passed: gates on them are judged at "
+        f"{percent(1 - ALPHA / judgement.golden_share)}"
+    )
+    return [said]
 
 
 def _fresh(look: Look) -> str:

@@ -5,7 +5,7 @@ from tasks.fairness.counterfactual_settings import CounterfactualSettings
 from tasks.fairness.settings import FairnessSettings
 from tasks.records.data import DataReport, SourceFile
 from tasks.records.evaluation import Scores
-from tasks.records.fairness import Fairness, GateRows
+from tasks.records.fairness import Fairness
 from tasks.records.training import Weights
 from tasks.stages.caching import cached_stage, look_up
 
@@ -42,16 +42,3 @@ def score_counterfactuals(
     return add_counterfactuals(
         fairness, scores, weights, data, task_type, settings, store=open_store()
     )
-
-
-@look_up
-def count_gate_rows(
-    data: DataReport,
-    task_type: str,
-    fairness: FairnessSettings,
-    counterfactuals: CounterfactualSettings,
-) -> tuple[GateRows, ...]:
-    """Count the test rows that gates on groups and swapped words will rest on."""
-    from tasks.fairness.foreseen_rows import count_gate_rows as count
-
-    return count(data, task_type, fairness, counterfactuals, store=open_store())

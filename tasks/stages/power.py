@@ -6,9 +6,9 @@ from dataclasses import replace
 from infra.store import open_store
 from infra.tracking import open_tracking
 from tasks.evaluation.settings import EvaluationSettings
+from tasks.fairness.counterfactual_settings import CounterfactualSettings
 from tasks.fairness.settings import FairnessSettings
-from tasks.records.data import DataReport
-from tasks.records.fairness import GateRows
+from tasks.records.data import DataReport, SourceFile
 from tasks.records.looks import HeldOut as NamedRows
 from tasks.records.power import HeldOut, PowerForecast
 from tasks.registry.settings import PolicySettings
@@ -18,11 +18,20 @@ logger = logging.getLogger(__name__)
 
 
 @cached_stage()
-def count_held_out(data: DataReport, fairness: FairnessSettings, *, by_cluster: bool) -> HeldOut:
-    """Count the test rows, by label and by compared group."""
+def count_held_out(
+    data: DataReport,
+    fairness: FairnessSettings,
+    counterfactuals: CounterfactualSettings,
+    word_files: tuple[SourceFile, ...],  # noqa: ARG001 - a changed list makes another key
+    *,
+    by_cluster: bool,
+) -> HeldOut:
+    """Count the test rows, by label, by compared group and by what gates will rest on."""
     from tasks.fairness.held_out import count_held_out_rows
 
-    return count_held_out_rows(data, fairness, by_cluster=by_cluster, store=open_store())
+    return count_held_out_rows(
+        data, fairness, counterfactuals, by_cluster=by_cluster, store=open_store()
+    )
 
 
 @look_up
@@ -30,7 +39,6 @@ def foresee(
     line: str,
     held_out: HeldOut,
     named: NamedRows,
-    counted: tuple[GateRows, ...],
     policy: PolicySettings,
     evaluation: EvaluationSettings,
     fairness: FairnessSettings,
@@ -44,15 +52,16 @@ def foresee(
     from tasks.stages.run_page import show_forecast
 
     store, tracking = open_store(), open_tracking()
-    asked, _ = split_by_rows(policy, counted)
-    look = share_of(policy, next_since_pass(line, named, store=store, tracking=tracking))
+    asked, _ = split_by_rows(policy, held_out.gate_rows)
+    since_pass, of_line = next_since_pass(line, named, store=store, tracking=tracking)
     forecast = foresee_power(
         policy.model_copy(update={"gates": (*policy.gates, *asked)}), held_out,
         numbers_of_production(line, tracking),
         margin=evaluation.margin, margins=evaluation.margins,
-        min_group_rows=fairness.min_group_rows, look=look,
+        min_group_rows=fairness.min_group_rows, look=share_of(policy, since_pass),
+        golden=share_of(policy, of_line),
     )  # fmt: skip
-    forecast = replace(forecast, notes=notes_on_fairness(policy, counted))
+    forecast = replace(forecast, notes=notes_on_fairness(policy, held_out.gate_rows))
     for warning in forecast.warnings:
         logger.warning("%s", warning)
     show_forecast(line, forecast)

@@ -16,7 +16,7 @@ from infra.store import Artifact, ObjectStore
 from tasks.fairness.assessment import assess_scores
 from tasks.fairness.counterfactual_scoring import add_counterfactuals
 from tasks.fairness.counterfactual_settings import CounterfactualSettings
-from tasks.fairness.foreseen_rows import count_gate_rows
+from tasks.fairness.held_out import count_held_out_rows
 from tasks.fairness.settings import FairnessSettings
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
@@ -211,7 +211,9 @@ def test_what_gates_rest_on_is_counted_before_an_answer_and_after_it_alike(
     groups = FairnessSettings(min_group_rows=5)
     foreseen = {
         one.metric: one
-        for one in count_gate_rows(data, "classification", groups, settings, store=store)
+        for one in count_held_out_rows(
+            data, groups, settings, by_cluster=True, store=store
+        ).gate_rows
     }
     flips, gap = "counterfactual.gendered_words.flip_rate", "fairness.gender.accuracy_difference"
     # Ten texts more have a pronoun, which the model does not read.
@@ -227,4 +229,4 @@ def test_a_label_that_there_is_not_is_refused_before_anything_is_trained(
 ) -> None:
     groups = FairnessSettings(positive_labels=("toxic",))
     with pytest.raises(SettingsError, match=r"positive_labels names \['toxic'\]; the labels"):
-        count_gate_rows(data, "classification", groups, QUICK, store=store)
+        count_held_out_rows(data, groups, QUICK, by_cluster=True, store=store)

@@ -261,6 +261,16 @@ def test_a_look_divides_every_level_but_those_of_rows_it_did_not_read() -> None:
     assert [(r.low, r.high) for r in results] == [rungs[k - 1] for k in shares]
 
 
+@pytest.mark.parametrize(("look", "golden", "shares"), [(2, 12, [2, 12, 12]), (6, 2, [6, 6, 6])])
+def test_gates_on_golden_sets_have_the_level_of_the_looks_at_these(
+    look: int, golden: int, shares: list[int]
+) -> None:
+    names = ["quality.f", "golden.team.f", "behaviour.suite.negation.pass_rate"]
+    asked = [Gate(metric=name, at_least=0.0) for name in names]
+    results = judge(asked, [wide(name, 0.0, 0.5) for name in names], look, golden)
+    assert [r.confidence for r in results] == pytest.approx([1 - ALPHA / k for k in shares])
+
+
 @given(st.lists(gates, max_size=4), st.lists(estimates, max_size=4), st.integers(1, 3_000))
 def test_a_later_look_never_turns_a_non_pass_into_a_pass(
     asked: list[Gate], measured: list[Estimate], look: int

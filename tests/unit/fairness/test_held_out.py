@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.fairness.counterfactual_settings import CounterfactualSettings
 from tasks.fairness.held_out import count_held_out_rows
 from tasks.fairness.settings import FairnessSettings
 from tasks.records.power import GroupSize
@@ -44,6 +45,7 @@ def test_test_rows_are_counted_by_label_group_and_cluster(
     counted = count_held_out_rows(
         data,
         FairnessSettings(by_cluster=by_cluster, groups={"country": ("fr", "it")}),
+        CounterfactualSettings(),
         by_cluster=by_cluster,
         store=Folder(path),  # type: ignore[arg-type]
     )

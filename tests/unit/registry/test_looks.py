@@ -115,9 +115,22 @@ def test_only_a_pass_frees_the_level_and_only_for_later_looks(line: Line) -> Non
         assert look.since_pass == week
         line.settle(look, Verdict.FAIL if week < 3 else Verdict.PASS)
     next_look = next_since_pass(LINE, look.held_out, store=line.store, tracking=line.records)  # type: ignore[arg-type]
-    assert line.look("w4", FIRST_SPLIT).since_pass == next_look == 1
+    assert next_look == (1, 1)
+    assert line.look("w4", FIRST_SPLIT).since_pass == 1
     assert line.look("w5", FIRST_SPLIT).since_pass == 2  # no verdict of w4 is known
     assert line.look("w3", FIRST_SPLIT).since_pass == 3  # as it was judged
+
+
+def test_golden_sets_are_looked_at_whatever_the_test_rows_are(line: Line) -> None:
+    """Another split gives its own rows a first look, and no golden set one."""
+    for week, split in enumerate([FIRST_SPLIT, OTHER_SPLIT, ["a third split"]], start=1):
+        look = line.look(f"w{week}", split)
+        line.settle(look, Verdict.UNDETERMINED)
+        assert (look.since_pass, look.of_line) == (1, week)
+    following = next_since_pass(LINE, look.held_out, store=line.store, tracking=line.records)  # type: ignore[arg-type]
+    assert following == (2, 4)
+    line.settle(look, Verdict.PASS)
+    assert line.look("w4", FIRST_SPLIT).of_line == 1
 
 
 def test_a_run_that_is_killed_after_its_look_has_looked(line: Line) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tasks.records.looks import HeldOut, Look
 from tasks.reporting.card import render_card
 from tasks.reporting.evidence import Evidence, EvidenceError, check_evidence
-from tasks.reporting.looks import ordinal, width_at
+from tasks.reporting.looks import look_sentences, ordinal, width_at
 from tasks.reporting.page import Links, render_page
 from tasks.reporting.summaries import gates_markdown
 from tasks.verdicts import Gate, combine, judge, look_share, undetermined
@@ -78,6 +78,28 @@ def test_an_interval_beyond_the_ladder_is_still_held_against_its_estimate(
     forged = replace(evidence.judgement, gates=(replace(first, low=first.low + 1e-6), *others))
     with pytest.raises(EvidenceError, match="which no record holds"):
         check_evidence(replace(evidence, judgement=forged))
+
+
+def test_a_judgement_at_a_kinder_level_than_its_look_asks_is_refused(refused: Evidence) -> None:
+    evidence = looked_at(refused, 1)
+    check_evidence(evidence)
+    later = replace(evidence.judgement, look_share=look_share(3))
+    with pytest.raises(EvidenceError, match=r"judged at 97\.5000%, and this look asks 99\.5833%"):
+        check_evidence(replace(evidence, judgement=later))
+
+
+def test_the_looks_at_golden_sets_are_said_where_they_are_more(refused: Evidence) -> None:
+    evidence = looked_at(refused, 1)
+    assert evidence.judgement.look
+    look = replace(evidence.judgement.look, of_line=3)
+    gate = replace(evidence.judgement.gates[0], metric="golden.team.macro_f1")
+    judgement = replace(
+        evidence.judgement, look=look, golden_share=look_share(3),
+        gates=(gate, *evidence.judgement.gates),
+    )  # fmt: skip
+    said = look_sentences(judgement)
+    assert "this is the 3rd since one passed: gates on them are judged at 99.58%" in said[-1]
+    assert look_sentences(replace(judgement, golden_share=2))[-1].endswith("(fresh.*)")
 
 
 def test_widths_are_those_of_a_normal_estimate() -> None:
