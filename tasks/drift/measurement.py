@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import Final
 
 from tasks.drift.intervals import Ends, EndsOf, exactly, times_to_settle
 from tasks.records.data import DriftCheck
@@ -10,6 +11,8 @@ from tasks.verdicts import Verdict
 
 # So that sums in another order, on another machine, give the same record.
 DIGITS = 6
+
+_LEAST_P: Final = 0.0001  # as the report writes it
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,10 @@ def _verdict_of(interval: Ends, limit: float, *, certain: bool) -> Verdict:
     return Verdict.FAIL if low >= limit and certain else Verdict.UNDETERMINED
 
 
+def _p(value: float) -> str:
+    return f"p {value:.2g}" if value >= _LEAST_P else f"p < {_LEAST_P:g}"
+
+
 def _explain(
     one: Measurement, value: float, interval: Ends, p_adjusted: float, verdict: Verdict
 ) -> str:
@@ -145,11 +152,11 @@ def _explain(
     if verdict is Verdict.PASS:
         return f"{found}: all below {limit:g}"
     if verdict is Verdict.FAIL:
-        return f"{found}: none below {limit:g} (p {p_adjusted:.2g} after correction)"
+        return f"{found}: none below {limit:g} ({_p(p_adjusted)} after correction)"
     if low >= limit:
         return (
             f"{found}: none below {limit:g}, but chance may give it "
-            f"(p {p_adjusted:.2g} after correction)"
+            f"({_p(p_adjusted)} after correction)"
         )
     if one.rows_needed is None:
         return f"{found}: it may be {limit:g} or not, and no number of rows nearby would tell"

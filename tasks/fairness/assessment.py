@@ -16,7 +16,8 @@ from tasks.fairness.row_scores import score_estimates
 from tasks.fairness.settings import FairnessSettings
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
-from tasks.records.fairness import Fairness, GateRows, GroupRates, SubgroupAuc
+from tasks.records.fairness import Fairness, GroupRates, SubgroupAuc
+from tasks.records.gate_rows import GateRows
 from tasks.resampling_units import Units, units_of_table
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import CLUSTER, RowShape, texts_of

@@ -12,7 +12,7 @@ from tasks.fairness.gate_rows import gate_rows_of_groups, gate_rows_of_swaps
 from tasks.fairness.settings import FairnessSettings
 from tasks.protected_groups.memberships import Membership
 from tasks.records.data import DataReport
-from tasks.records.fairness import GateRows
+from tasks.records.gate_rows import GateRows
 from tasks.resampling_units import units_of_rows, units_of_table
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import CLUSTER

@@ -9,7 +9,7 @@ from tasks.fairness.gaps import told_labels, why_no_groups
 from tasks.fairness.groups import compared_groups
 from tasks.fairness.settings import LEAST_GROUPS, FairnessSettings
 from tasks.protected_groups.memberships import Membership
-from tasks.records.fairness import GateRows
+from tasks.records.gate_rows import GateRows
 from tasks.resampling import Ints
 from tasks.resampling_units import Units, clusters_of_groups
 

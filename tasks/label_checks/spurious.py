@@ -176,14 +176,23 @@ def _measure(
         for one, kind in zip(found, kinds, strict=True)
     ]
     counted = [
-        place
-        for place, one in enumerate(found)
-        if one.feature not in settings.spurious.allowed and one.correlation.value is not None
+        place for place, one in enumerate(found) if one.feature not in settings.spurious.allowed
     ]
-    largest = _largest(
-        values[0][counted], correlations[:, counted], drawn[0][:, counted], len(held)
+    untold = [found[place] for place in counted if found[place].correlation.value is None]
+    largest = (
+        undetermined(LARGEST, len(held), _nothing_held_out(untold[0]))
+        if untold
+        else _largest(values[0][counted], correlations[:, counted], drawn[0][:, counted], len(held))
     )
     return tuple(sorted(judged, key=_order)), largest
+
+
+def _nothing_held_out(one: LabelPredictor) -> str:
+    """Of a property that tells a label in training, and of which the held-out rows say nothing."""
+    return (
+        f"{one.feature!r} goes with the label {one.label!r} in the training rows, and the held-out "
+        "rows all have it or all lack it; add rows, or name it in label_checks.spurious.allowed"
+    )
 
 
 def _draw(cells: NDArray[np.bool_], units: Units, settings: LabelCheckSettings) -> Floats:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from tasks.records.fairness import GateRows
+from tasks.records.gate_rows import GateRows
 
 # The probability that rows are asked for; Cohen's convention.
 TARGET: Final = 0.8

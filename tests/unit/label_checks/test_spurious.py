@@ -55,6 +55,23 @@ def test_a_token_equal_to_the_label_in_all_splits_ends_the_run() -> None:
     assert found.largest.low > 0.9
 
 
+def test_what_the_held_out_rows_do_not_tell_leaves_the_largest_undetermined() -> None:
+    """A word that marks a label in the training rows alone must not drop out of the gate."""
+    plain = news(every=4)
+    train_only = iter(plain.splits == "train")
+    rows = news(
+        lambda _, text, topic: (
+            within(text, "wire") if next(train_only) and topic == "tech" else text
+        ),
+        every=4,
+    )
+    found = find_spurious(rows, None, SETTINGS)
+    assert found.largest.value is None
+    assert "'word wire' goes with the label 'tech' in the training rows" in found.largest.reason
+    allowed = find_spurious(rows, None, with_settings(allowed=["word wire"]))
+    assert allowed.largest.value is not None
+
+
 def test_one_that_is_right_nearly_always_is_a_warning_and_an_absence_counts() -> None:
     def half(number: int, text: str, topic: str) -> str:
         return text if topic == "tech" and number % 10 else within(text, "wire")

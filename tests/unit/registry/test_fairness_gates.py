@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
-from tasks.records.fairness import Fairness, GateRows
+from tasks.records.fairness import Fairness
+from tasks.records.gate_rows import GateRows
 from tasks.registry.fairness_gates import (
     REMEDY,
     default_fairness_gates,
