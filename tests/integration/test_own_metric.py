@@ -1,9 +1,5 @@
 """A metric of another distribution, by the package of docs/own-metrics.md."""
 
-import importlib
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from flows.config import RetrainConfig
-from infra import catalogue, code_digest, module_source
+from infra import catalogue
 from infra.code_digest import code_of
 from infra.errors import SettingsError
 from tasks.evaluation.comparison import Comparator, compare
@@ -25,36 +21,18 @@ from tasks.task_types.limits import TokenLimits
 from tasks.task_types.measures import Measured
 from tasks.task_types.own_metrics import OWN_METRICS, OwnMetric, add_own_metrics
 from tasks.verdicts import Gate, Verdict, judge
+from tests.page_package import installed_package
 
 PAGE = Path(__file__).parents[2] / "docs" / "own-metrics.md"
-BLOCK = re.compile(r"^```\w+\n# ([\w/.]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAME, LABELS, ROWS = "near_misses", ("low", "middle", "high"), 300
 SETTINGS = EvaluationSettings(repeats=4_000, own_metrics=(NAME,))
-
-
-def _forget() -> None:
-    importlib.invalidate_caches()
-    catalogue.entries_of.cache_clear()
-    for cached in (module_source.file_of, module_source.read_source, code_digest._distributions):
-        cached.cache_clear()
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The package of the page, installed by pip into a folder on the path."""
-    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
-    for name, content in BLOCK.findall(PAGE.read_text(encoding="utf-8")):
-        (source / name).write_text(content, encoding="utf-8")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index",
-         "--no-build-isolation", "--no-compile", "--target", str(target), str(source)],
-        check=True, timeout=200,
-    )  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(target)
-        _forget()
+    with installed_package(PAGE, tmp_path_factory.mktemp("package")) as target:
         yield target
-    _forget()
 
 
 def tables(seed: int) -> tuple[pa.Table, pa.Table]:

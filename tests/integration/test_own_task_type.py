@@ -1,10 +1,6 @@
 """A task type of another distribution: the package of docs/task-types.md, through all stages."""
 
-import importlib
 import json
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +9,7 @@ import pytest
 import yaml
 
 from flows.config import RetrainConfig, load_config
-from infra import catalogue, code_digest, module_source
+from infra import catalogue, code_digest
 from infra.base_models import fingerprint
 from infra.code_digest import code_of
 from infra.errors import SettingsError
@@ -48,10 +44,10 @@ from tasks.validation.contract.settings import ContractSettings
 from tasks.validation.leakage.settings import LeakageSettings
 from tasks.validation.personal_data.settings import PrivacySettings
 from tasks.validation.validate import validate_snapshot
+from tests.page_package import installed_package
 from tests.registered import proof_by_tags
 
 PAGE = Path(__file__).parents[2] / "docs" / "task-types.md"
-BLOCK = re.compile(r"^```\w+\n# ([\w/.]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAME = "entailment"
 SETTINGS = TrainingSettings(epochs=3, learning_rate=3e-3, class_weights="balanced", batch_size=8)
 
@@ -59,28 +55,8 @@ SETTINGS = TrainingSettings(epochs=3, learning_rate=3e-3, class_weights="balance
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The package of the page, installed by pip into a folder on the path."""
-    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
-    for name, content in BLOCK.findall(PAGE.read_text(encoding="utf-8")):
-        path = source / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(content, encoding="utf-8")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index",
-         "--no-build-isolation", "--no-compile", "--target", str(target), str(source)],
-        check=True, timeout=200,
-    )  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(target)
-        _forget()
+    with installed_package(PAGE, tmp_path_factory.mktemp("package")) as target:
         yield target
-    _forget()
-
-
-def _forget() -> None:
-    importlib.invalidate_caches()
-    catalogue.entries_of.cache_clear()
-    for cached in (module_source.file_of, module_source.read_source, code_digest._distributions):
-        cached.cache_clear()
 
 
 @pytest.fixture(scope="module")
