@@ -97,15 +97,6 @@ def test_a_line_may_gate_it_and_a_wrong_name_is_refused_before_anything_runs(
         line(task_type="regression", source={"format": "csv", "path": "rows.csv"})
 
 
-def test_a_metric_that_is_named_like_a_gain_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a gate on golden.NAME.METRIC would be taken for one on a gain over the champion."""
-    own = OwnMetric(scores=lambda *_: np.ones(ROWS), task_types=("classification",))
-    monkeypatch.setattr(catalogue, "entries_of", lambda _: {"information_gain": "somewhere:OWN"})
-    monkeypatch.setattr(OWN_METRICS, "load", lambda _: own)
-    with pytest.raises(ValueError, match="information_gain ends in _gain, as a gain"):
-        line(evaluation={"own_metrics": ["information_gain"]})
-
-
 @pytest.mark.parametrize(
     ("scores", "said"),
     [
@@ -135,6 +126,7 @@ def test_a_metric_that_gives_no_score_is_told_with_the_row(
 def test_a_name_that_other_numbers_have_is_refused(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Else a gate on golden.NAME.METRIC would be taken for one on a gain over the champion."""
     own = OwnMetric(scores=lambda *_: np.ones(ROWS), task_types=("classification",))
     monkeypatch.setattr(catalogue, "entries_of", lambda _: {name: "somewhere:OWN"})
     monkeypatch.setattr(OWN_METRICS, "load", lambda _: own)
