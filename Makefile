@@ -16,6 +16,7 @@ AUDIT_TOOLS := pip-audit==2.10.1 bandit==1.9.4 cyclonedx-bom==7.5.0
 # Two processes: most tests wait for servers. Tests of one file share those that they break, and the
 # files run in the order of their names: those with servers first, so that none waits for one at the end.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+NEW_EXAMPLES := --hypothesis-profile="new examples"
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # What check-gpu runs with: a Python 3.12 that has torch and transformers. It lacks some small
 # packages, whose wheels are fetched where there is internet and travel with the checkout.
@@ -48,10 +49,10 @@ test: check  ## Check the code, then run all tests but the slow ones.
 	@$(PYTEST) -m "not slow"
 
 test-all: check  ## Check the code, then run all tests, the slow ones too.
-	@$(PYTEST)
+	@$(PYTEST) $(NEW_EXAMPLES)
 
 attack: $(READY_DEV)  ## Run every attack and fault of docs/security.md and docs/reliability.md (an hour).
-	@$(PYTEST) tests/security tests/faults
+	@$(PYTEST) $(NEW_EXAMPLES) tests/security tests/faults
 
 mutants: $(READY_DEV)  ## Plant 350 mistakes where models are judged: do fast tests see them? (a quarter of an hour)
 	@$(BIN)/python -m tests.mutation

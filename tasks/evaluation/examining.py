@@ -34,6 +34,10 @@ class AskedExaminer:
         """As the task type's examiner."""
         return self.examiner.predict(folder, rows)
 
+    def answer(self, folder: Path, rows: pa.Table) -> pa.Array:
+        """As the task type's examiner."""
+        return self.examiner.answer(folder, rows)
+
     def measure(self, rows: pa.Table, answers: pa.Table, /) -> Measured:
         """As the task type's examiner, with what the settings ask.
 

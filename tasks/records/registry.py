@@ -32,6 +32,33 @@ class Version:
 
 
 @dataclass(frozen=True)
+class Production:
+    """The version in production, and what it takes to ask it as it was evaluated.
+
+    Attributes:
+        version: number in the MLflow registry, under the line's name.
+        weights_sha256: digest of the weights that it was made of.
+        manifest_sha256: digest of the list of its registered files.
+        task_type: what it is for.
+        labels: of its outputs, in their order; empty where its task type has none.
+        max_length: tokens that a text is cut to, special ones included.
+        stride: tokens that two windows of one text share.
+        max_target_length: tokens of a written text; 0: max_length.
+
+    """
+
+    line: str
+    version: int
+    weights_sha256: str
+    manifest_sha256: str
+    task_type: str
+    labels: tuple[str, ...]
+    max_length: int
+    stride: int
+    max_target_length: int
+
+
+@dataclass(frozen=True)
 class Staged:
     """How the registered artifact behaved, served over HTTP in a process of its own.
 

@@ -1,5 +1,6 @@
 """From a proven candidate to a version in the registry."""
 
+import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -29,9 +30,11 @@ from tasks.registry.version_tags import (
     CANDIDATE,
     DATA_URI_TAG,
     EVIDENCE_TAGS,
+    LABELS_TAG,
     LOOKED_UP,
     MANIFEST_TAG,
     METRIC_TAG,
+    PREFIX,
     PROVENANCE_TAG,
     SCRIPT_TAG,
     TASK_TYPE_TAG,
@@ -203,9 +206,9 @@ def _facts(
         BASE_MODEL_TAG: base.reference,
         TASK_TYPE_TAG: task_type,
         **_leading_metric(scores, task_type),
-        **({"assayline.labels": ", ".join(weights.labels)} if weights.labels else {}),
+        **({LABELS_TAG: json.dumps(weights.labels)} if weights.labels else {}),
         **{
-            f"assayline.{name}": str(tokens)
+            f"{PREFIX}{name}": str(tokens)
             for name, tokens in asdict(TokenLimits.of(weights)).items()
         },
         WEIGHTS_URI_TAG: weights.artifact.uri,

@@ -19,6 +19,7 @@ DATA_TAG: Final = "assayline.data_sha256"
 DATA_URI_TAG: Final = "assayline.data_uri"
 TASK_TYPE_TAG: Final = "assayline.task_type"
 BASE_MODEL_TAG: Final = "assayline.base_model"
+LABELS_TAG: Final = "assayline.labels"  # a JSON list; earlier releases wrote them one after another
 # The metric that models of the line are compared in first, with its interval.
 METRIC_TAG: Final = "assayline.leading_metric"
 # Of the record of what the version was made of; see tasks.registry.provenance.

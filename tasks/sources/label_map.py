@@ -181,7 +181,7 @@ def _as_set(old: list[str] | None, new: list[str | None] | None) -> list[str] | 
 def in_form(label: str, forms: Sequence[LabelForm]) -> str:
     """A label in some forms, whatever their order in the settings."""
     if "strip" in forms:
-        label = " ".join(without_invisible(_blanks(label)).split())
+        label = _stripped(label)
     if "lower" in forms:
         label = label.lower()
     if "casefold" in forms:
@@ -189,7 +189,16 @@ def in_form(label: str, forms: Sequence[LabelForm]) -> str:
     # Last, since small letters of a form may be in none.
     if "nfc" in forms:
         label = unicodedata.normalize("NFC", label)
-    return unicodedata.normalize("NFKC", label) if "nfkc" in forms else label
+    if "nfkc" in forms:
+        label = unicodedata.normalize("NFKC", label)
+        if "strip" in forms:  # of some signs the form begins with a blank
+            label = _stripped(label)
+    return label
+
+
+def _stripped(label: str) -> str:
+    """Without blanks at its ends, with one between words, and without what cannot be seen."""
+    return " ".join(without_invisible(_blanks(label)).split())
 
 
 def _blanks(label: str) -> str:

@@ -45,6 +45,21 @@ class Examiner(Protocol):
 
         """
 
+    def answer(self, folder: Path, rows: "pa.Table") -> "pa.Array":
+        """What the served model answers to rows of which nothing but the inputs is known.
+
+        Args:
+            folder: a model and its tokenizer, as transformers saves them.
+            rows: N rows, with the input columns of the task type.
+
+        Returns:
+            Strings (N,): of each row the JSON that `predict` calls ``answer``.
+
+        Raises:
+            BaseModelError, TrainingError: as `predict`.
+
+        """
+
     def measure(self, rows: "pa.Table", answers: "pa.Table", /) -> "Measured":
         """What is measured of the answers that `predict` or `baseline` gave to these rows."""
 

@@ -1,8 +1,14 @@
 """What all examiners have in common."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from infra.errors import SettingsError
 from tasks.task_types.limits import TokenLimits
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,3 +27,16 @@ class ExaminerBase:
     labels: tuple[str, ...]
     limits: TokenLimits
     seed: int = 0
+
+    def answer(self, folder: Path, rows: "pa.Table") -> "pa.Array":  # noqa: ARG002
+        """What the served model answers to rows; see `Examiner.answer`.
+
+        Raises:
+            SettingsError: the task type does not say how.
+
+        """
+        raise SettingsError(
+            f"the examiner of the task type {self.name} has no method `answer`, so that its models "
+            "can be evaluated, and not be asked by `assayline serve` or `score`; "
+            "docs/task-types.md says what it returns"
+        )

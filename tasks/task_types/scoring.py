@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from infra.errors import BaseModelError
 from tasks.task_types.batches import fill_batches
 from tasks.task_types.examples import pad
+from tasks.task_types.kept_models import kept
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,6 +27,7 @@ def token_budget(model: "PreTrainedModel") -> int:
     return GPU_TOKEN_BUDGET if model.device.type == "cuda" else TOKEN_BUDGET
 
 
+@kept
 def load_model(folder: Path, kind: str) -> "PreTrainedModel":
     """A model of one of transformers' Auto classes, in float32 on the device here, to be asked.
 

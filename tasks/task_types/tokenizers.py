@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 from infra.errors import BaseModelError
 from tasks.task_types.control_tokens import reading_text
 from tasks.task_types.examples import Vocabulary
+from tasks.task_types.kept_models import kept
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
 
+@kept
 def load_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
     """The fast tokenizer of a model, with a padding token; it reads text as text.
 

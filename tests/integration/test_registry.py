@@ -51,7 +51,7 @@ def test_a_version_carries_its_evidence(
     assert tags["assayline.weights_sha256"] == candidate.weights.artifact.sha256
     assert tags["assayline.scores_sha256"] == candidate.scores.artifact.sha256
     assert tags["assayline.data_sha256"] == candidate.data.clean.sha256
-    assert tags["assayline.labels"] == "business, film, sport"
+    assert tags["assayline.labels"] == '["business", "film", "sport"]'
     assert tags["assayline.task_type"] == "classification"
     assert "assayline.script_sha256" not in tags
     assert registered.url.endswith(f"/#/models/topics/versions/{registered.version}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from infra.errors import BaseModelError, DataError
 from tasks.resampling import Floats, Ints
@@ -44,6 +45,36 @@ def predict_classes(
         TrainingError: the model gives a score that is no number.
 
     """
+    scores = _scores(folder, rows, labels, max_length)
+    predicted = scores.argmax(axis=1) if len(scores) else np.zeros(0, np.int64)
+    flat = pa.array(scores.reshape(-1), pa.float32())
+    offsets = pa.array(np.arange(len(scores) + 1, dtype=np.int32) * len(labels))
+    return pa.table(
+        {
+            "answer": _answers(scores, labels),
+            "label": pa.array(class_ids(rows, labels), pa.int32()),
+            "predicted": pa.array(predicted, pa.int32()),
+            "probabilities": pa.ListArray.from_arrays(offsets, flat),
+        }
+    )
+
+
+def answer_classes(
+    folder: Path, rows: "pa.Table", labels: Sequence[str], max_length: int
+) -> pa.Array:
+    """The answer to each row; see `Examiner.answer`.
+
+    Raises:
+        BaseModelError, TrainingError: as `predict_classes`.
+
+    """
+    return _answers(_scores(folder, rows, labels, max_length), labels)
+
+
+def _scores(
+    folder: Path, rows: "pa.Table", labels: Sequence[str], max_length: int
+) -> NDArray[np.float32]:
+    """Probabilities (N, L) in the order of rows and labels."""
     known = model_labels(folder)
     if set(known) != set(labels) or len(known) != len(labels):
         raise BaseModelError(
@@ -51,23 +82,18 @@ def predict_classes(
             f"{sorted(labels)}"
         )
     scores = text_probabilities(folder, rows["text"].to_pylist(), max_length=max_length)
-    scores = scores[:, [known.index(label) for label in labels]]
+    return scores[:, [known.index(label) for label in labels]]
+
+
+def _answers(scores: NDArray[np.float32], labels: Sequence[str]) -> pa.Array:
+    """The label that each row is given, with its probability, as JSON."""
     predicted = scores.argmax(axis=1) if len(scores) else np.zeros(0, np.int64)
     best = scores.max(axis=1, initial=0)
     answers = [
         json.dumps({"label": labels[label], "score": float(score)}, ensure_ascii=False)
         for label, score in zip(predicted, best, strict=True)
     ]
-    flat = pa.array(scores.reshape(-1), pa.float32())
-    offsets = pa.array(np.arange(len(scores) + 1, dtype=np.int32) * len(labels))
-    return pa.table(
-        {
-            "answer": pa.array(answers, pa.string()),
-            "label": pa.array(class_ids(rows, labels), pa.int32()),
-            "predicted": pa.array(predicted, pa.int32()),
-            "probabilities": pa.ListArray.from_arrays(offsets, flat),
-        }
-    )
+    return pa.array(answers, pa.string())
 
 
 def class_ids(rows: "pa.Table", labels: Sequence[str]) -> Ints:

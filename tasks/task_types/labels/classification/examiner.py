@@ -22,6 +22,12 @@ class ClassificationExaminer(ExaminerBase):
 
         return predict_classes(folder, rows, self.labels, self.limits.max_length)
 
+    def answer(self, folder: Path, rows: "pa.Table") -> "pa.Array":
+        """The label with its probability; see `Examiner.answer`."""
+        from tasks.task_types.labels.classification_measures import answer_classes
+
+        return answer_classes(folder, rows, self.labels, self.limits.max_length)
+
     def measure(self, rows: "pa.Table", answers: "pa.Table", /) -> "Measured":
         """Metrics of single labels; see `Examiner.measure`."""
         from tasks.task_types.labels.classification_measures import measure_classes

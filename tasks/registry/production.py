@@ -1,0 +1,72 @@
+"""The version in production, as whoever asks it must know it."""
+
+import json
+from collections.abc import Mapping
+
+from infra.errors import PromotionError
+from infra.store import ObjectStore
+from infra.tracking import Tracking
+from tasks.records.registry import Production
+from tasks.registry.line_state import LineState
+from tasks.registry.outside_moves import refusal
+from tasks.registry.proof import NO_MANIFEST, proof_of
+from tasks.registry.provenance import facts_of
+from tasks.registry.version_tags import LABELS_TAG, PREFIX, TASK_TYPE_TAG, WEIGHTS_TAG
+
+
+def production_of(line: str, *, store: ObjectStore, tracking: Tracking) -> Production:
+    """The version in production, by the ledger and by MLflow, which must agree.
+
+    Raises:
+        IntegrityError: its tags say otherwise than the ledger or the record of what it was made of.
+        PromotionError: the line has no version in production, somebody moved the alias outside of
+            the ledger, or the version has no manifest, so that nothing shows what was proven.
+        StoreError, TrackingError: a server is unreachable.
+
+    """
+    state = LineState(line, store, tracking)
+    if state.in_doubt:
+        raise PromotionError(refusal(state, tracking))
+    version = state.production
+    if version is None:
+        raise PromotionError(
+            f"{line} has no version in production; a run of retrain/{line} promotes one when every "
+            "gate passes"
+        )
+    tags = tracking.version_tags(line, version)
+    proof = proof_of(line, version, [recorded.entry for recorded in state.history], tags)
+    if not proof.manifest_sha256:
+        raise PromotionError(NO_MANIFEST.format(line=line, version=version))
+    facts = facts_of(f"version {version} of {line}", tags, store)
+    return Production(
+        line,
+        version,
+        tags.get(WEIGHTS_TAG, ""),
+        proof.manifest_sha256,
+        tags.get(TASK_TYPE_TAG, ""),
+        _labels(facts.get(LABELS_TAG, "")),
+        *_limits(f"version {version} of {line}", facts),
+    )
+
+
+def _labels(written: str) -> tuple[str, ...]:
+    if written.startswith("["):
+        return tuple(json.loads(written))
+    return tuple(written.split(", ")) if written else ()
+
+
+def _limits(version: str, facts: Mapping[str, str]) -> tuple[int, int, int]:
+    """How long it reads, what its windows share, and how long it writes.
+
+    Raises:
+        PromotionError: nothing says so.
+
+    """
+    said = [facts.get(PREFIX + name, "") for name in ("max_length", "stride", "max_target_length")]
+    if not all(one.isdecimal() for one in said):
+        raise PromotionError(
+            f"nothing says how many tokens {version} reads: an earlier release registered it, or "
+            "another program did. A run of the line registers it anew"
+        )
+    max_length, stride, max_target_length = map(int, said)
+    return max_length, stride, max_target_length
