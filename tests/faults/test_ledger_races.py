@@ -2,9 +2,11 @@
 
 import json
 import os
+import random
 import signal
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ import pytest
 from infra.settings import Settings
 from infra.store import ObjectStore
 from infra.tracking import Tracking
-from tasks.records.registry import LedgerEntry
+from tasks.records.registry import LedgerEntry, Version
 from tasks.registry.audit import audit_ledger, disagreement
+from tasks.registry.manual_promotion import override_promotion_of, roll_back_line
+from tasks.registry.reconciliation import reconcile_line
 from tests.faults.lines import (
     Line,
     fork,
@@ -317,3 +321,87 @@ def test_processes_that_are_killed_anywhere_leave_a_line_that_goes_on(
         line.bring_in_order()
         assert disagreement(line.name, store=store, tracking=tracking) == ""
     assert audit_ledger(line.name, store=store, tracking=tracking).disagreement == ""
+
+
+WRITES = (
+    ("store", "put_bytes"), ("tracking", "write_once"), ("tracking", "mark"),
+    ("tracking", "set_alias"), ("tracking", "set_tags"), ("tracking", "unmark"),
+)  # fmt: skip
+# What else may be said where hands move the aliases and others promote meanwhile.
+MOVED_MEANWHILE = (
+    "were moved outside of the ledger",
+    "is to be compared with: somebody moved production meanwhile",
+)
+
+
+def _one_of_fifty(number: int, versions: list[Version]) -> Callable[[Line], Any]:
+    """Twenty promotions by the policy, ten by hand, ten rollbacks, five hand moves, five decisions.
+
+    Each third of them but the hand moves is killed right before one of its writes.
+    """
+    draw = random.Random(number)
+
+    def work(line: Line) -> Any:
+        by, reason = f"person {number}", "fifty at once"
+        if number % 3 == 0:
+            owner, name = draw.choice(WRITES)
+            before({"store": line.store, "tracking": line.tracking}[owner], name, 1, kill_self)
+        if number < 20:
+            return line.promote(versions[number])
+        if number < 30:
+            return override_promotion_of(
+                line.name, draw.randint(1, 4), by, reason,
+                store=line.store, tracking=line.tracking, on_outside_move="restore",
+            )  # fmt: skip
+        if number < 40:
+            return roll_back_line(
+                line.name, by, reason,
+                store=line.store, tracking=line.tracking, on_outside_move="restore",
+            )  # fmt: skip
+        if number < 45:
+            return line.tracking._client.set_registered_model_alias(
+                line.name, "production", str(draw.randint(1, 4))
+            )
+        return reconcile_line(
+            line.name, "restore", by, reason, store=line.store, tracking=line.tracking
+        ).decision
+
+    return work
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_fifty_processes_promote_roll_back_and_move_by_hand_while_some_are_killed(
+    store: ObjectStore, tracking: Tracking, mlflow_settings: Settings,
+    told: Callable[[int], Path],
+) -> None:  # fmt: skip
+    line = new_line("race-of-fifty", store, tracking, "++++")
+    versions = [line.add(number) for number in range(5, 25)]
+    children = [
+        fork(mlflow_settings, line.name, _one_of_fifty(number, versions), told(number))
+        for number in range(50)
+    ]
+    exits = [wait_for_exit(child, timeout_s=1200) for child in children]
+    seen = Counter[str]()
+    for number, code in enumerate(exits):
+        assert code in ({0, -signal.SIGKILL} if number % 3 == 0 else {0}), number
+        if code:
+            seen["killed"] += 1
+            continue
+        outcome = json.loads(told(number).read_text())
+        truths = [one for one in (*TRUTHS, *MOVED_MEANWHILE) if one in outcome.get("error", "")]
+        assert truths or "error" not in outcome, outcome["error"]
+        seen[truths[0] if truths else "done"] += 1
+    print(dict(seen))
+    reconcile_line(line.name, "restore", "Ada", "in order", store=store, tracking=tracking)
+    line.bring_in_order()
+    audit = audit_ledger(line.name, store=store, tracking=tracking)
+    assert audit.disagreement == ""
+    # Each entry goes on from where the one before it ended, whoever wrote it.
+    moves = line.moves
+    assert all(then[1] == now[2] for now, then in pairwise(moves))
+    assert line.aliases["production"] == moves[-1][2]
+    assert seen["done"] >= 5
+    assert seen["killed"] >= 3
+    late = line.add()
+    assert line.promote(late).action == "promoted"
