@@ -13,6 +13,7 @@ from infra.errors import DataError, SettingsError
 from tasks.row_expressions import comparisons_of
 from tasks.sources.known_forms import mend_of_form
 from tasks.sources.settings import (
+    AnnotationsSource,
     HubSource,
     SingleSource,
     SqlSource,
@@ -58,7 +59,7 @@ def columns_to_read(settings: SingleSource, shape: RowShape) -> tuple[ReadColumn
         )
     kinds: dict[str, Kind] = {column.name: column.kind for column in shape.columns}
     named = {name: name for name in kinds}
-    if isinstance(settings, TableSource | HubSource | SqlSource):
+    if isinstance(settings, TableSource | AnnotationsSource | HubSource | SqlSource):
         named = settings.source_columns(shape)
         _check_names(settings.columns, shape)
         _check_distinct(named, {*settings.columns, *settings.group_columns})

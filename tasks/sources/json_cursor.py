@@ -9,7 +9,7 @@ from typing import Final
 from infra.errors import DataError
 from tasks.sources.blocks import as_utf8, check_mark
 from tasks.sources.pinned import PinnedFile
-from tasks.sources.settings import AnnotatedSource, TableSource
+from tasks.sources.settings import FilesSource
 from tasks.sources.shards import (
     FIELD_TOO_LONG,
     MAX_ROW_BYTES,
@@ -39,7 +39,7 @@ _BEHIND_SCALAR: Final = re.compile(r"[,:\]} \t\r\n]")
 class JsonCursor:
     """A place in the JSON text of a file."""
 
-    def __init__(self, file: PinnedFile, settings: TableSource | AnnotatedSource) -> None:
+    def __init__(self, file: PinnedFile, settings: FilesSource) -> None:
         self._uri = file.uri
         self._encoding = _encoding_of(file, settings)
         self._stream = as_utf8(file.uri, file.stream(), self._encoding)
@@ -216,7 +216,7 @@ class _EndFinder:
         return found.end()
 
 
-def _encoding_of(file: PinnedFile, settings: TableSource | AnnotatedSource) -> str:
+def _encoding_of(file: PinnedFile, settings: FilesSource) -> str:
     """The encoding of a whole file: the fallback where it is not valid in the first."""
     stream = file.stream()
     chunk = stream.read(_READ_BYTES)

@@ -1,7 +1,7 @@
 """JSON files that hold their rows in lists: one list of objects, or the tree of SQuAD."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from infra.errors import DataError
@@ -9,7 +9,7 @@ from tasks.sources.columns import ReadColumn, find_columns
 from tasks.sources.json_cursor import JsonCursor
 from tasks.sources.nested_names import object_of, value_at
 from tasks.sources.pinned import PinnedFile
-from tasks.sources.settings import AnnotatedSource, TableSource
+from tasks.sources.settings import AnnotatedSource, FilesSource, TableSource
 from tasks.sources.shards import WRONG_TYPE, BrokenRow, Shard, broken_row
 from tasks.sources.typed_rows import ShardBuilder
 from tasks.sources.values import JsonObject, Value, WrongValueError, convert, convert_named, what_is
@@ -30,6 +30,24 @@ def read_json(
         DataError: the file is no such list, or no object has a column.
 
     """
+    return read_list(file, settings, columns, object_of)
+
+
+def read_list(
+    file: PinnedFile,
+    settings: FilesSource,
+    columns: Sequence[ReadColumn],
+    fields_of: Callable[[Value], JsonObject],
+) -> Iterator[Shard]:
+    """As `read_json`, where an entry of the list is an object from which fields are taken.
+
+    Args:
+        file: one list.
+        settings: of its bytes.
+        columns: to read.
+        fields_of: from an entry to its fields by name; raises WrongValueError.
+
+    """
     cursor, shard = JsonCursor(file, settings), ShardBuilder(file.uri, columns)
     _enter(cursor, file.uri, "[", "one list of objects", _NO_LIST)
     names: dict[str, None] = {}
@@ -37,7 +55,7 @@ def read_json(
     while cursor.has_next("]", is_first=not row):
         row += 1
         try:
-            entry = object_of(cursor.value())
+            entry = fields_of(cursor.value())
             names.update(dict.fromkeys(entry))
             found = [value_at(entry, column.source) for column in columns]
             names.update(

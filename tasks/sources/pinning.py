@@ -30,7 +30,9 @@ logger = logging.getLogger(__name__)
 _NAMED: Final = 5
 _WILDCARDS: Final = frozenset("*?[")
 # How the files of a folder that is named as a whole end, where not as their format is called.
-_ENDING_OF_FORMAT: Final = {"text_files": "txt", "squad": "json"}
+_ENDING_OF_FORMAT: Final = {
+    "text_files": "txt", "squad": "json", "label_studio": "json", "argilla": "json",
+}  # fmt: skip
 
 
 def pin(line: str, settings: SourceSettings, store: ObjectStore) -> SourceVersion:

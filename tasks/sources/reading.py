@@ -32,6 +32,8 @@ FILE_READERS: Final[Catalogue[Callable[..., Iterator[Shard]]]] = Catalogue(
         "parquet": "tasks.sources.columnar:read_parquet",
         "arrow": "tasks.sources.columnar:read_arrow",
         "text_files": "tasks.sources.text_files:read_text_file",
+        "label_studio": "tasks.sources.annotation_exports:read_label_studio",
+        "argilla": "tasks.sources.annotation_exports:read_argilla",
         "squad": "tasks.sources.json_documents:read_squad",
         "conll": "tasks.sources.conll:read_conll",
     },

@@ -344,6 +344,23 @@ class AnnotatedSource(_FilesBase):
         return "title" if self.format == "squad" else None
 
 
+class AnnotationsSource(_FilesBase, _NamedColumns):
+    """What annotators entered, as Label Studio and Argilla export it."""
+
+    format: Literal["label_studio", "argilla"] = Field(
+        description="label_studio: the export named JSON, one list of tasks a file; a column is a "
+        "value of a task's data, or what annotators gave by the control tag of that name. argilla: "
+        "what `dataset.records.to_json` writes; a column is a field, or what annotators answered "
+        "to the question of that name. data.NAME, fields.NAME and metadata.NAME are read as well."
+    )
+    annotator_agreement: Literal["all", "majority"] = Field(
+        default="all",
+        description="Where several annotators answered: all puts the row aside unless they gave "
+        "the same, majority takes what more than half of them gave. Annotations that were "
+        "cancelled, and predictions and suggestions of a model, are never counted.",
+    )
+
+
 class HubSource(_RowsBase, _NamedColumns):
     """A data set of the Hugging Face hub, or a local folder that `load_dataset` reads."""
 
@@ -456,7 +473,7 @@ def one_of_any(schema: dict[str, Any]) -> None:
     schema["anyOf"] = schema.pop("oneOf")
 
 
-FilesSource = TableSource | TextFilesSource | AnnotatedSource
+FilesSource = TableSource | TextFilesSource | AnnotatedSource | AnnotationsSource
 SingleSource = FilesSource | HubSource | SqlSource
 SourceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
 # What the rows are from that were taken back in, and so no name of a source.
@@ -514,6 +531,6 @@ class MixedSource(SettingsModel):
 
 
 SourceSettings = Annotated[
-    TableSource | TextFilesSource | AnnotatedSource | HubSource | SqlSource | MixedSource,
+    FilesSource | HubSource | SqlSource | MixedSource,
     Field(discriminator="format", json_schema_extra=one_of_any),
 ]

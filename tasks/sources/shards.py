@@ -16,6 +16,7 @@ RAW_CHARACTERS: Final = 500
 # What no text in UTF-8 exceeds a character.
 _BYTES_PER_CHARACTER: Final = 4
 
+ANNOTATORS_DIFFER: Final = "annotators differ"
 BROKEN_CSV: Final = "broken CSV"
 BROKEN_JSON: Final = "broken JSON"
 FIELD_TOO_LONG: Final = "field too long"
@@ -25,6 +26,7 @@ INEXACT_NUMBER: Final = "inexact number"
 NAMED_TWICE: Final = "a column given twice"
 NESTED_TOO_DEEP: Final = "nested too deep"
 NO_OBJECT: Final = "no JSON object"
+NOT_ANNOTATED: Final = "not annotated"
 NOT_COMPARABLE: Final = "not comparable in keep_rows"
 NUL_BYTE: Final = "NUL byte"
 OPEN_QUOTE: Final = "quote left open"

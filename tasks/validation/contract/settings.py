@@ -40,6 +40,7 @@ ROW_REASONS: Final = (
 # them for each encoding.
 BROKEN_ROW_REASONS: Final = (
     "broken row",
+    shards.ANNOTATORS_DIFFER,
     shards.BROKEN_CSV,
     shards.BROKEN_JSON,
     shards.FIELD_TOO_LONG,
@@ -49,6 +50,7 @@ BROKEN_ROW_REASONS: Final = (
     shards.NAMED_TWICE,
     shards.NESTED_TOO_DEEP,
     shards.NO_OBJECT,
+    shards.NOT_ANNOTATED,
     shards.NOT_COMPARABLE,
     shards.NUL_BYTE,
     shards.OPEN_QUOTE,
