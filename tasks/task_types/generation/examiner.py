@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from tasks.task_types.answered_sample import first_rows
+from tasks.task_types.answered_sample import answer_each, first_rows
 from tasks.task_types.examiner_base import ExaminerBase
 from tasks.task_types.generation.generation_measures import measure_texts, signatures
 from tasks.task_types.generation.written_texts import WrittenTexts
@@ -46,7 +46,7 @@ class SequenceToSequenceExaminer(ExaminerBase):
         hypotheses = [written[source] for source in sources]
         answers: list[str | None] = [None] * len(sources)
         for row in first:
-            answers[row] = json.dumps({"text": hypotheses[row]}, ensure_ascii=False)
+            answers[row] = _answer(hypotheses[row])
         table = pa.table(
             {
                 "hypothesis": pa.array(hypotheses, pa.string()),
@@ -54,6 +54,13 @@ class SequenceToSequenceExaminer(ExaminerBase):
             }
         )
         return table.replace_schema_metadata(signatures(rows.column("target").to_pylist()))
+
+    def answer(self, folder: Path, rows: "pa.Table") -> "pa.Array":
+        """The text that is written for each source, one at a time; see `Examiner.answer`."""
+        sources = rows.column("source").to_pylist()
+        writer = open_writer(folder, self.limits.max_length, self.limits.target_length)
+        written = {source: writer.write_one(source) for source in dict.fromkeys(sources)}
+        return answer_each(sources, lambda source: _answer(written[source]))
 
     def measure(self, rows: "pa.Table", answers: "pa.Table", /) -> "Measured":
         """BLEU, chrF, ROUGE, length and repetition; see `generation_measures`."""
@@ -73,6 +80,10 @@ class SequenceToSequenceExaminer(ExaminerBase):
     @abstractmethod
     def trivial_texts(self, train: "pa.Table", test: "pa.Table") -> list[str] | str:
         """A text for each test row; or why there is none."""
+
+
+def _answer(text: str) -> str:
+    return json.dumps({"text": text}, ensure_ascii=False)
 
 
 def open_writer(folder: Path, max_length: int, max_target_length: int) -> "BeamWriter":

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.task_types.answered_sample import answer_first
+from tasks.task_types.answered_sample import answer_each, answer_first
 from tasks.task_types.examiner_base import ExaminerBase
 
 if TYPE_CHECKING:
@@ -25,16 +25,18 @@ class SentenceEmbeddingExaminer(ExaminerBase):
         """Columns answer (of the first rows), rank and cosine; see `Examiner.predict`."""
         import pyarrow as pa
 
+        source, target = (self._vectors(folder, rows[name]) for name in ("source", "target"))
+        answers = answer_first(rows["row_id"].to_pylist(), lambda row: _answer(source[row]))
+        return pa.table({"answer": answers, **_found(rows, source, target)})
+
+    def answer(self, folder: Path, rows: "pa.Table") -> "pa.Array":
+        """The vector of each source; see `Examiner.answer`."""
+        return answer_each(self._vectors(folder, rows["source"]), _answer)
+
+    def _vectors(self, folder: Path, texts: "pa.ChunkedArray") -> "NDArray[np.float32]":
         from tasks.task_types.embeddings.embedding import embed_texts
 
-        source, target = (
-            embed_texts(folder, rows[name].to_pylist(), max_length=self.limits.max_length)
-            for name in ("source", "target")
-        )
-        answers = answer_first(
-            rows["row_id"].to_pylist(), lambda row: json.dumps({"vector": source[row].tolist()})
-        )
-        return pa.table({"answer": answers, **_found(rows, source, target)})
+        return embed_texts(folder, texts.to_pylist(), max_length=self.limits.max_length)
 
     def measure(self, _rows: "pa.Table", answers: "pa.Table", /) -> "Measured":
         """How often, and how far up, a source finds its own target among those of the test rows."""
@@ -57,6 +59,10 @@ class SentenceEmbeddingExaminer(ExaminerBase):
             return f"no TF-IDF baseline of these texts: {error}"
         source, target = (words.transform(test[name].to_pylist()) for name in ("source", "target"))
         return pa.table(_found(test, source, target))
+
+
+def _answer(vector: "NDArray[np.float32]") -> str:
+    return json.dumps({"vector": vector.tolist()})
 
 
 def _found(rows: "pa.Table", source: "Vectors", target: "Vectors") -> "dict[str, NDArray[Any]]":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.task_types.answered_sample import answer_first
+from tasks.task_types.answered_sample import answer_each, answer_first
 from tasks.task_types.encoding import TEXTS_AT_ONCE
 from tasks.task_types.examiner_base import ExaminerBase
 from tasks.task_types.language_models.blocks import bounds_of, cut_into_blocks, plain_ids
@@ -23,7 +23,7 @@ from tasks.task_types.limits import TokenLimits
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
     from tasks.task_types.measures import Measured
 
@@ -40,36 +40,26 @@ class CausalLmExaminer(ExaminerBase):
 
         from infra.transformers_logs import quiet_transformers
         from tasks.task_types.language_models.language_measures import likelihood_table
-        from tasks.task_types.scoring import load_model
-        from tasks.task_types.tokenizers import load_tokenizer
 
         texts = rows.column("text").to_pylist()
         with quiet_transformers():
-            tokenizer = load_tokenizer(folder)
-            model = load_model(folder, "AutoModelForCausalLM")
-            start, _ = bounds_of(tokenizer)
-            nll, tokens = np.zeros(len(texts)), np.zeros(len(texts))
-            for first in range(0, len(texts), TEXTS_AT_ONCE):
-                part = slice(first, first + TEXTS_AT_ONCE)
-                found = [[start, *ids] for ids in plain_ids(texts[part], tokenizer)]
-                nll[part], tokens[part] = _score(model, found, tokenizer.pad_token_id, self.limits)
-            check_numbers(nll, folder)
-
-            def answer(place: int) -> str:
-                ids = [start, *plain_ids([texts[place]], tokenizer)[0]]
-                mean = -nll[place] / tokens[place] if tokens[place] else None
-                said = write_greedily(
-                    model, tokenizer, ids, self.limits.max_length, CONTINUATION_TOKENS
-                )
-                told = {
-                    "continuation": said,
-                    "mean_log_likelihood": mean,
-                    "tokens": int(tokens[place]),
-                }
-                return json.dumps(told, ensure_ascii=False)
-
-            answers = answer_first(rows.column("row_id").to_pylist(), answer)
+            reader = _Reader.load(folder, self.limits)
+            nll, tokens = reader.score(texts)
+            answers = answer_first(
+                rows.column("row_id").to_pylist(),
+                lambda row: reader.answer(texts[row], nll[row], tokens[row]),
+            )
         return pa.table({"answer": answers, **likelihood_table(nll, tokens, texts)})
+
+    def answer(self, folder: Path, rows: "pa.Table") -> "pa.Array":
+        """The likelihood of each text, and its continuation; see `Examiner.answer`."""
+        from infra.transformers_logs import quiet_transformers
+
+        texts = rows.column("text").to_pylist()
+        with quiet_transformers():
+            reader = _Reader.load(folder, self.limits)
+            scored = list(zip(texts, *reader.score(texts), strict=True))
+            return answer_each(scored, lambda one: reader.answer(*one))
 
     def measure(self, _rows: "pa.Table", answers: "pa.Table", /) -> "Measured":
         """Bits per byte and perplexity; see `language_measures`."""
@@ -82,6 +72,53 @@ class CausalLmExaminer(ExaminerBase):
         from tasks.task_types.language_models.language_measures import character_baseline
 
         return character_baseline(train.column("text").to_pylist(), test.column("text").to_pylist())
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """A model with its tokenizer, and the token that every text begins with."""
+
+    folder: Path
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerFast"
+    limits: TokenLimits
+    start: int
+
+    @classmethod
+    def load(cls, folder: Path, limits: TokenLimits) -> "_Reader":
+        from tasks.task_types.scoring import load_model
+        from tasks.task_types.tokenizers import load_tokenizer
+
+        tokenizer = load_tokenizer(folder)
+        model = load_model(folder, "AutoModelForCausalLM")
+        return cls(folder, model, tokenizer, limits, bounds_of(tokenizer)[0])
+
+    def score(self, texts: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Negative log-likelihood and tokens of each text, (N,) both."""
+        nll, tokens = np.zeros(len(texts)), np.zeros(len(texts))
+        for first in range(0, len(texts), TEXTS_AT_ONCE):
+            part = slice(first, first + TEXTS_AT_ONCE)
+            found = [self._ids(ids) for ids in plain_ids(texts[part], self.tokenizer)]
+            pad_id = self.tokenizer.pad_token_id
+            nll[part], tokens[part] = _score(self.model, found, pad_id, self.limits)
+        check_numbers(nll, self.folder)
+        return nll, tokens
+
+    def answer(self, text: str, nll: float, tokens: float) -> str:
+        """What the served model answers to a text that was scored."""
+        ids = self._ids(plain_ids([text], self.tokenizer)[0])
+        said = write_greedily(
+            self.model, self.tokenizer, ids, self.limits.max_length, CONTINUATION_TOKENS
+        )
+        told = {
+            "continuation": said,
+            "mean_log_likelihood": -nll / tokens if tokens else None,
+            "tokens": int(tokens),
+        }
+        return json.dumps(told, ensure_ascii=False)
+
+    def _ids(self, ids: Sequence[int]) -> list[int]:
+        return [self.start, *ids]
 
 
 def _score(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.task_types.answered_sample import answer_first
+from tasks.task_types.answered_sample import answer_each, answer_first
 from tasks.task_types.examiner_base import ExaminerBase
 from tasks.task_types.examples import IGNORED
 from tasks.task_types.language_models.chat_turns import (
@@ -29,7 +29,7 @@ from tasks.task_types.limits import TokenLimits
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
     from tasks.task_types.measures import Measured
 
@@ -44,39 +44,32 @@ class ChatExaminer(ExaminerBase):
 
         from infra.transformers_logs import quiet_transformers
         from tasks.task_types.language_models.language_measures import likelihood_table
-        from tasks.task_types.scoring import load_model
-        from tasks.task_types.tokenizers import load_tokenizer
 
         chats = rows.column("messages").to_pylist()
         with quiet_transformers():
-            tokenizer = load_tokenizer(folder)
-            check_chat_template(tokenizer)
-            model = load_model(folder, "AutoModelForCausalLM")
+            chat = _ChatModel.load(folder, self.limits)
+            tokenizer = chat.tokenizer
             read = [
                 fit_conversation(turns, tokenizer, self.limits.max_length)[0] for turns in chats
             ]
             special = special_ids(tokenizer)
             wanted = [next_written(conversation, special) for conversation in read]
             ids = [conversation.ids for conversation in read]
-            nll, tokens, _ = score_tokens(model, ids, wanted, tokenizer.pad_token_id).T
+            nll, tokens, _ = score_tokens(chat.model, ids, wanted, tokenizer.pad_token_id).T
             check_numbers(nll, folder)
             texts = [tokenizer.decode(one[one != IGNORED]) for one in wanted]
-            ends = end_tokens(tokenizer)
-
-            def answer(place: int) -> str:
-                asked = fit_prompt(chats[place], tokenizer, self.limits)
-                said = write_greedily(
-                    model,
-                    tokenizer,
-                    asked,
-                    self.limits.max_length,
-                    self.limits.target_length,
-                    ends,
-                )
-                return json.dumps({"answer": said}, ensure_ascii=False)
-
-            answers = answer_first(rows.column("row_id").to_pylist(), answer)
+            answers = answer_first(
+                rows.column("row_id").to_pylist(), lambda row: chat.answer(chats[row])
+            )
         return pa.table({"answer": answers, **likelihood_table(nll, tokens, texts)})
+
+    def answer(self, folder: Path, rows: "pa.Table") -> "pa.Array":
+        """What is said to the last question of each row; see `Examiner.answer`."""
+        from infra.transformers_logs import quiet_transformers
+
+        with quiet_transformers():
+            chat = _ChatModel.load(folder, self.limits)
+            return answer_each(rows.column("messages").to_pylist(), chat.answer)
 
     def measure(self, rows: "pa.Table", answers: "pa.Table", /) -> "Measured":
         """Bits per byte and perplexity of the answers, and how like those that were given are."""
@@ -105,6 +98,35 @@ class ChatExaminer(ExaminerBase):
         from tasks.task_types.language_models.language_measures import character_baseline
 
         return character_baseline(*(_answers_of(rows) for rows in (train, test)))
+
+
+@dataclass(frozen=True)
+class _ChatModel:
+    """A model with its tokenizer, and the tokens that end its turn."""
+
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerFast"
+    limits: TokenLimits
+    ends: Sequence[int]
+
+    @classmethod
+    def load(cls, folder: Path, limits: TokenLimits) -> "_ChatModel":
+        from tasks.task_types.scoring import load_model
+        from tasks.task_types.tokenizers import load_tokenizer
+
+        tokenizer = load_tokenizer(folder)
+        check_chat_template(tokenizer)
+        model = load_model(folder, "AutoModelForCausalLM")
+        return cls(model, tokenizer, limits, end_tokens(tokenizer))
+
+    def answer(self, turns: Sequence[Turn]) -> str:
+        """What it says to a conversation, as the served model says it."""
+        limits = self.limits
+        asked = fit_prompt(turns, self.tokenizer, limits)
+        said = write_greedily(
+            self.model, self.tokenizer, asked, limits.max_length, limits.target_length, self.ends
+        )
+        return json.dumps({"answer": said}, ensure_ascii=False)
 
 
 def fit_prompt(

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.task_types.answered_sample import answer_first
+from tasks.task_types.answered_sample import answer_each, answer_first
 from tasks.task_types.examiner_base import ExaminerBase
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tasks.task_types.language_models.mask_filling import MaskFiller
     from tasks.task_types.measures import Measured
 
 
@@ -27,11 +28,17 @@ class MaskedLmExaminer(ExaminerBase):
         texts = rows.column("text").to_pylist()
         filler = MaskFiller.load(folder, self.limits.max_length)
         sums = filler.score(texts)
+        answers = answer_first(
+            rows.column("row_id").to_pylist(), lambda row: _answer(filler, texts[row])
+        )
+        return pa.table({"answer": answers, **sums})
 
-        def answer(place: int) -> str:
-            return json.dumps(filler.fill(texts[place]), ensure_ascii=False)
+    def answer(self, folder: Path, rows: "pa.Table") -> "pa.Array":
+        """The guesses in each text; see `Examiner.answer`."""
+        from tasks.task_types.language_models.mask_filling import MaskFiller
 
-        return pa.table({"answer": answer_first(rows.column("row_id").to_pylist(), answer), **sums})
+        filler = MaskFiller.load(folder, self.limits.max_length)
+        return answer_each(rows.column("text").to_pylist(), lambda text: _answer(filler, text))
 
     def measure(self, _rows: "pa.Table", answers: "pa.Table", /) -> "Measured":
         """Shares of hidden words and tokens that are right, and the perplexity of these tokens."""
@@ -46,3 +53,7 @@ class MaskedLmExaminer(ExaminerBase):
         return frequent_word_baseline(
             train.column("text").to_pylist(), test.column("text").to_pylist()
         )
+
+
+def _answer(filler: "MaskFiller", text: str) -> str:
+    return json.dumps(filler.fill(text), ensure_ascii=False)

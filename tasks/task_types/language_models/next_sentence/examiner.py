@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.errors import BaseModelError
-from tasks.task_types.answered_sample import answer_first
+from tasks.task_types.answered_sample import answer_each, answer_first
 from tasks.task_types.examiner_base import ExaminerBase
 from tasks.task_types.examples import Batch
 from tasks.task_types.language_models.sentence_pairs import pair_sentences
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tasks.task_types.examples import Outputs
+    from tasks.task_types.language_models.pair_scoring import PairScorer
     from tasks.task_types.measures import Measured
 
 
@@ -36,12 +37,16 @@ class NextSentenceExaminer(ExaminerBase):
         scorer = PairScorer.load(folder, self.limits.max_length)
         pairs = pair_sentences(texts, row_ids)
         found = scorer.score(pairs)
-
-        def answer(place: int) -> str:
-            return json.dumps(scorer.order(texts[place]), ensure_ascii=False)
-
         table = pair_table(pairs, found[:, 0], found[:, 1:], len(texts))
-        return table.add_column(0, "answer", answer_first(row_ids, answer))
+        answers = answer_first(row_ids, lambda row: _answer(scorer, texts[row]))
+        return table.add_column(0, "answer", answers)
+
+    def answer(self, folder: Path, rows: "pa.Table") -> "pa.Array":
+        """The order of the sentences of each document; see `Examiner.answer`."""
+        from tasks.task_types.language_models.pair_scoring import PairScorer
+
+        scorer = PairScorer.load(folder, self.limits.max_length)
+        return answer_each(rows.column("text").to_pylist(), lambda text: _answer(scorer, text))
 
     def measure(self, _rows: "pa.Table", answers: "pa.Table", /) -> "Measured":
         """Accuracy of both tasks, and the perplexity of hidden tokens."""
@@ -58,6 +63,10 @@ class NextSentenceExaminer(ExaminerBase):
             for rows in (train, test)
         )
         return shared_words_baseline(known, asked, test.num_rows)
+
+
+def _answer(scorer: "PairScorer", text: str) -> str:
+    return json.dumps(scorer.order(text), ensure_ascii=False)
 
 
 def _follow_loss(outputs: "Outputs", batch: Batch) -> "Tensor":

@@ -25,6 +25,10 @@ class QuestionAnsweringExaminer(ExaminerBase):
             self.limits.max_length, self.limits.stride,
         )  # fmt: skip
 
+    def answer(self, folder: Path, rows: "pa.Table") -> "pa.Array":
+        """As `predict`, which reads the inputs alone; see `Examiner.answer`."""
+        return self.predict(folder, rows).column("answer").combine_chunks()
+
     def measure(self, rows: "pa.Table", answers: "pa.Table", /) -> "Measured":
         """Exact match, F1 and no-answer; see `question_answering_measures`."""
         from tasks.task_types.questions.question_answering_measures import measure_answers

@@ -49,6 +49,10 @@ class TaggingExaminer(ExaminerBase):
             }
         )
 
+    def answer(self, folder: Path, rows: "pa.Table") -> "pa.Array":
+        """As `predict`, which reads the inputs alone; see `Examiner.answer`."""
+        return self.predict(folder, rows).column("answer").combine_chunks()
+
     def measure(self, rows: "pa.Table", answers: "pa.Table", /) -> "Measured":
         """Spans and tags; see `tasks.task_types.tags.tagging_measures`."""
         from tasks.task_types.tags.tagging_measures import measure_tags
