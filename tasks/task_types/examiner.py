@@ -60,6 +60,22 @@ class Examiner(Protocol):
 
         """
 
+    def answer_columns(self, folder: Path, rows: "pa.Table") -> "pa.Table":
+        """What `answer` says, as columns: what a scored batch keeps of each row.
+
+        Args:
+            folder: a model and its tokenizer, as transformers saves them.
+            rows: N rows, with the input columns of the task type.
+
+        Returns:
+            Table of N rows: a column for each field of the answer, and where labels have
+            probabilities ``probabilities``, a map from each label to its own.
+
+        Raises:
+            BaseModelError, TrainingError: as `predict`.
+
+        """
+
     def measure(self, rows: "pa.Table", answers: "pa.Table", /) -> "Measured":
         """What is measured of the answers that `predict` or `baseline` gave to these rows."""
 

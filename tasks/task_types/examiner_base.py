@@ -40,3 +40,14 @@ class ExaminerBase:
             "can be evaluated, and not be asked by `assayline serve` or `score`; "
             "docs/task-types.md says what it returns"
         )
+
+    @property
+    def answer_fields(self) -> "pa.Schema | None":
+        """Names and types of the fields of an answer; None: `answer_columns` keeps its JSON."""
+        return None
+
+    def answer_columns(self, folder: Path, rows: "pa.Table") -> "pa.Table":
+        """What `answer` says, a column for each of its fields; see `Examiner.answer_columns`."""
+        from tasks.task_types.answer_columns import columns_of_answers
+
+        return columns_of_answers(self.answer(folder, rows), self.answer_fields)

@@ -29,6 +29,13 @@ class SequenceToSequenceExaminer(ExaminerBase):
 
     leading: ClassVar[tuple[str, ...]]
 
+    @property
+    def answer_fields(self) -> "pa.Schema":
+        """Of the answer; see `ExaminerBase.answer_fields`."""
+        import pyarrow as pa
+
+        return pa.schema([("text", pa.string())])
+
     def predict(self, folder: Path, rows: "pa.Table") -> "pa.Table":
         """Column hypothesis, and answers of the first rows; the metrics' signatures as metadata.
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from infra.errors import BaseModelError, DataError
 from tasks.resampling import Floats, Ints
+from tasks.task_types.answer_columns import PROBABILITIES
 from tasks.task_types.labels.bag_of_words import linear_baseline
 from tasks.task_types.labels.calibration import (
     BINS,
@@ -26,6 +27,7 @@ from tasks.task_types.labels.confusion import (
     why_no_macro,
 )
 from tasks.task_types.labels.model_labels import model_labels
+from tasks.task_types.labels.probabilities import probabilities_by_label
 from tasks.task_types.labels.ranking import ranking_measures
 from tasks.task_types.labels.text_logits import text_probabilities
 from tasks.task_types.measures import Measured
@@ -69,6 +71,26 @@ def answer_classes(
 
     """
     return _answers(_scores(folder, rows, labels, max_length), labels)
+
+
+def classes_as_columns(
+    folder: Path, rows: "pa.Table", labels: Sequence[str], max_length: int
+) -> pa.Table:
+    """Columns label, score and probabilities; see `Examiner.answer_columns`.
+
+    Raises:
+        BaseModelError, TrainingError: as `predict_classes`.
+
+    """
+    scores = _scores(folder, rows, labels, max_length)
+    predicted = scores.argmax(axis=1) if len(scores) else np.zeros(0, np.int64)
+    return pa.table(
+        {
+            "label": pa.array(labels, pa.string()).take(pa.array(predicted)),
+            "score": pa.array(scores.max(axis=1, initial=0).astype(np.float64)),
+            PROBABILITIES: probabilities_by_label(scores, labels),
+        }
+    )
 
 
 def _scores(

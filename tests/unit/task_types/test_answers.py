@@ -20,6 +20,7 @@ COSTLY = {
     "translation", "summarisation", "sentence_embedding", "chat", "causal_lm", "masked_lm",
     "next_sentence",
 }  # fmt: skip
+WITH_PROBABILITIES = {"classification", "multi_label"}
 MORE = 3
 WORDS = ("shares", "fell", "goal", "won", "bank", "rates")
 TEXTS = [
@@ -56,6 +57,30 @@ def test_inputs_alone_are_answered_as_predict_answers_them(
         assert is_same(json.loads(answer), json.loads(answers[place]), 1e-4)
     assert len(set(answers)) > 1
     assert examiner.answer(folder, inputs.slice(0, 0)).to_pylist() == []
+
+
+@pytest.mark.parametrize("name", EXAMINERS.names)
+def test_the_columns_of_answers_say_what_the_answers_say(
+    name: str, bases: Mapping[str, Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    shape = shape_of(name)
+    labels = labels_of(shape)
+    inputs = rows_of(shape, labels, TEXTS[:4]).select([column.name for column in shape.inputs])
+    folder = trained(name, bases.get(name, tiny_model), labels, tmp_path / "model")
+    examiner = examiner_of(name, labels, LIMITS)
+    columns = examiner.answer_columns(folder, inputs)
+    answers = [json.loads(answer) for answer in examiner.answer(folder, inputs).to_pylist()]
+    for told, answer in zip(columns.to_pylist(), answers, strict=True):
+        probabilities = dict(told.pop("probabilities", ()))
+        assert set(probabilities) == (set(labels) if name in WITH_PROBABILITIES else set())
+        if name == "multi_label":
+            told["scores"] = probabilities
+        elif probabilities:
+            assert answer["label"] == max(labels, key=probabilities.__getitem__)
+        assert is_same(told, answer, 1e-6)
+    none = examiner.answer_columns(folder, inputs.slice(0, 0))
+    assert none.schema == columns.schema
+    assert len(none) == 0
 
 
 def test_a_task_type_of_ones_own_that_does_not_say_how_is_refused(tmp_path: Path) -> None:

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 class SentenceEmbeddingExaminer(ExaminerBase):
     """The mean of the last hidden state over a text's real tokens."""
 
+    @property
+    def answer_fields(self) -> "pa.Schema":
+        """Of the answer; see `ExaminerBase.answer_fields`."""
+        import pyarrow as pa
+
+        return pa.schema([("vector", pa.list_(pa.float32()))])
+
     def predict(self, folder: Path, rows: "pa.Table") -> "pa.Table":
         """Columns answer (of the first rows), rank and cosine; see `Examiner.predict`."""
         import pyarrow as pa

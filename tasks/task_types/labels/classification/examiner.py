@@ -28,6 +28,12 @@ class ClassificationExaminer(ExaminerBase):
 
         return answer_classes(folder, rows, self.labels, self.limits.max_length)
 
+    def answer_columns(self, folder: Path, rows: "pa.Table") -> "pa.Table":
+        """The label, its probability, and those of all labels; see `Examiner.answer_columns`."""
+        from tasks.task_types.labels.classification_measures import classes_as_columns
+
+        return classes_as_columns(folder, rows, self.labels, self.limits.max_length)
+
     def measure(self, rows: "pa.Table", answers: "pa.Table", /) -> "Measured":
         """Metrics of single labels; see `Examiner.measure`."""
         from tasks.task_types.labels.classification_measures import measure_classes

@@ -26,6 +26,20 @@ class MultiLabelExaminer(ExaminerBase):
         """Columns answer and probabilities (lists of L); see `Examiner.predict`."""
         import pyarrow as pa
 
+        known, own = self._probabilities(folder, rows)
+        answers = [json.dumps(_answer(row, known), ensure_ascii=False) for row in own.tolist()]
+        probabilities = own[:, [known.index(label) for label in self.labels]]
+        return pa.table(
+            {
+                "answer": pa.array(answers, pa.string()),
+                "probabilities": pa.array(list(probabilities), pa.list_(pa.float32())),
+            }
+        )
+
+    def _probabilities(
+        self, folder: Path, rows: "pa.Table"
+    ) -> "tuple[tuple[str, ...], NDArray[np.float32]]":
+        """The model's labels in its own order, and their probabilities (N, L)."""
         from tasks.task_types.labels.model_labels import model_labels
         from tasks.task_types.labels.text_logits import text_logits
 
@@ -36,13 +50,21 @@ class MultiLabelExaminer(ExaminerBase):
                 f"{sorted(self.labels)}"
             )
         logits, _ = text_logits(folder, rows["text"].to_pylist(), max_length=self.limits.max_length)
-        own = _sigmoid(logits)
-        answers = [json.dumps(_answer(row, known), ensure_ascii=False) for row in own.tolist()]
-        probabilities = own[:, [known.index(label) for label in self.labels]]
+        return known, _sigmoid(logits)
+
+    def answer_columns(self, folder: Path, rows: "pa.Table") -> "pa.Table":
+        """The labels, and the probabilities of all; see `Examiner.answer_columns`."""
+        import pyarrow as pa
+
+        from tasks.task_types.answer_columns import PROBABILITIES
+        from tasks.task_types.labels.probabilities import probabilities_by_label
+
+        known, own = self._probabilities(folder, rows)
+        given = [_answer(row, known)["labels"] for row in own.tolist()]
         return pa.table(
             {
-                "answer": pa.array(answers, pa.string()),
-                "probabilities": pa.array(list(probabilities), pa.list_(pa.float32())),
+                "labels": pa.array(given, pa.list_(pa.string())),
+                PROBABILITIES: probabilities_by_label(own, known),
             }
         )
 

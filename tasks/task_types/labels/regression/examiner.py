@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 class RegressionExaminer(ExaminerBase):
     """One number for each text, as `regression.learner` scales it."""
 
+    @property
+    def answer_fields(self) -> "pa.Schema":
+        """Of the answer; see `ExaminerBase.answer_fields`."""
+        import pyarrow as pa
+
+        return pa.schema([("target", pa.float64())])
+
     def predict(self, folder: Path, rows: "pa.Table") -> "pa.Table":
         """Columns answer and predicted (float); see `Examiner.predict`."""
         import numpy as np

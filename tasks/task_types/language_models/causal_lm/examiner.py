@@ -34,6 +34,19 @@ CONTINUATION_TOKENS = 32
 class CausalLmExaminer(ExaminerBase):
     """The next token of a text."""
 
+    @property
+    def answer_fields(self) -> "pa.Schema":
+        """Of the answer; see `ExaminerBase.answer_fields`."""
+        import pyarrow as pa
+
+        return pa.schema(
+            [
+                ("continuation", pa.string()),
+                ("mean_log_likelihood", pa.float64()),
+                ("tokens", pa.int64()),
+            ]
+        )
+
     def predict(self, folder: Path, rows: "pa.Table") -> "pa.Table":
         """Log-likelihood of every text, and the continuation of the first ones."""
         import pyarrow as pa

@@ -38,6 +38,13 @@ if TYPE_CHECKING:
 class ChatExaminer(ExaminerBase):
     """A causal language model that answers."""
 
+    @property
+    def answer_fields(self) -> "pa.Schema":
+        """Of the answer; see `ExaminerBase.answer_fields`."""
+        import pyarrow as pa
+
+        return pa.schema([("answer", pa.string())])
+
     def predict(self, folder: Path, rows: "pa.Table") -> "pa.Table":
         """Log-likelihood of the answers in every row, and the model's own in the first rows."""
         import pyarrow as pa

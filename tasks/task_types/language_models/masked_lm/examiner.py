@@ -19,6 +19,19 @@ if TYPE_CHECKING:
 class MaskedLmExaminer(ExaminerBase):
     """The hidden words of a text."""
 
+    @property
+    def answer_fields(self) -> "pa.Schema":
+        """Of the answer; see `ExaminerBase.answer_fields`."""
+        import pyarrow as pa
+
+        return pa.schema(
+            [
+                ("tokens", pa.list_(pa.list_(pa.string()))),
+                ("scores", pa.list_(pa.list_(pa.float64()))),
+                ("mean_log_likelihood", pa.float64()),
+            ]
+        )
+
     def predict(self, folder: Path, rows: "pa.Table") -> "pa.Table":
         """Sums over the hidden words of each text, and the guesses in the first ones."""
         import pyarrow as pa

@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 class NextSentenceExaminer(ExaminerBase):
     """Whether a sentence follows another, and the hidden words of both."""
 
+    @property
+    def answer_fields(self) -> "pa.Schema":
+        """Of the answer; see `ExaminerBase.answer_fields`."""
+        import pyarrow as pa
+
+        return pa.schema([("next_probabilities", pa.list_(pa.float64()))])
+
     def predict(self, folder: Path, rows: "pa.Table") -> "pa.Table":
         """Sums over the pairs of each document, and the order of the first ones."""
         from tasks.task_types.language_models.pair_measures import pair_table

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 class QuestionAnsweringExaminer(ExaminerBase):
     """A span of the context for each question, or none."""
 
+    @property
+    def answer_fields(self) -> "pa.Schema":
+        """Of the answer; see `ExaminerBase.answer_fields`."""
+        import pyarrow as pa
+
+        return pa.schema([("answer", pa.string()), ("start", pa.int64()), ("score", pa.float64())])
+
     def predict(self, folder: Path, rows: "pa.Table") -> "pa.Table":
         """Columns answer, predicted_text and no_answer_score; see `Examiner.predict`."""
         from tasks.task_types.questions.question_answers import answer_questions

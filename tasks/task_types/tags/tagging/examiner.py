@@ -19,6 +19,19 @@ if TYPE_CHECKING:
 class TaggingExaminer(ExaminerBase):
     """One tag of a fixed set for each word of a row; a word without a token lies outside."""
 
+    @property
+    def answer_fields(self) -> "pa.Schema":
+        """Of the answer; see `ExaminerBase.answer_fields`."""
+        import pyarrow as pa
+
+        entity = [
+            ("type", pa.string()), ("start", pa.int64()), ("end", pa.int64()),
+            ("text", pa.string()),
+        ]  # fmt: skip
+        return pa.schema(
+            [("tags", pa.list_(pa.string())), ("entities", pa.list_(pa.struct(entity)))]
+        )
+
     def predict(self, folder: Path, rows: "pa.Table") -> "pa.Table":
         """Columns answer and tags (list of strings); see `Examiner.predict`."""
         import pyarrow as pa

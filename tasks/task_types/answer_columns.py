@@ -1,0 +1,39 @@
+"""Answers as columns of a table, so that whoever reads many of them need not parse JSON."""
+
+import io
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# The one column of a task type that does not say which fields its answers have.
+ANSWER: Final = "answer"
+# The column of the probability of each label, where a task type has labels with probabilities.
+PROBABILITIES: Final = "probabilities"
+
+
+def columns_of_answers(answers: "pa.Array", fields: "pa.Schema | None") -> "pa.Table":
+    """A table (N rows) of the fields of N answers.
+
+    Args:
+        answers: strings, a JSON object each.
+        fields: their names and types; None leaves the answers as they are, in the column `ANSWER`.
+
+    Raises:
+        ValueError: an answer has another field, or a value of another type (pyarrow's own error).
+
+    """
+    import pyarrow as pa
+    from pyarrow import json
+
+    if fields is None:
+        return pa.table({ANSWER: answers})
+    if not len(answers):
+        return fields.empty_table()
+    lines = "\n".join(answers.to_pylist()).encode()
+    read = json.read_json(
+        io.BytesIO(lines),
+        read_options=json.ReadOptions(use_threads=False, block_size=len(lines) + 1),
+        parse_options=json.ParseOptions(explicit_schema=fields, unexpected_field_behavior="error"),
+    )
+    return read.select(fields.names).cast(fields)
