@@ -13,9 +13,10 @@ READY_DEV := .venv/.ready-dev
 AUDIT_BIN := .venv-audit/bin
 AUDIT_READY := .venv-audit/.ready
 AUDIT_TOOLS := pip-audit==2.10.1 bandit==1.9.4 cyclonedx-bom==7.5.0
-# Two processes: most tests wait for servers. Tests of one file share those that they break, and the
-# files run in the order of their names: those with servers first, so that none waits for one at the end.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Three processes on two cores: most tests wait for servers. Tests of one file share those that they
+# break, and the files run in the order of their names: those with servers first, so that none waits
+# for one at the end.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 NEW_EXAMPLES := --hypothesis-profile="new examples"
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # What check-gpu runs with: a Python 3.12 that has torch and transformers. It lacks some small
