@@ -38,6 +38,10 @@ class AskedExaminer:
         """As the task type's examiner."""
         return self.examiner.answer(folder, rows)
 
+    def answer_columns(self, folder: Path, rows: pa.Table) -> pa.Table:
+        """As the task type's examiner."""
+        return self.examiner.answer_columns(folder, rows)
+
     def measure(self, rows: pa.Table, answers: pa.Table, /) -> Measured:
         """As the task type's examiner, with what the settings ask.
 

@@ -15,6 +15,7 @@ from tasks.sources.folders import check_found
 from tasks.sources.pinned import ENDINGS
 from tasks.sources.settings import (
     S3_SCHEME,
+    FeedbackSource,
     FilesSource,
     HubSource,
     MixedSource,
@@ -69,6 +70,10 @@ def pin_files(settings: SingleSource, store: ObjectStore) -> tuple[SourceFile, .
         from tasks.sources.sql import pin_query
 
         return pin_query(settings)
+    if isinstance(settings, FeedbackSource):
+        from tasks.sources.feedback import feedback_objects
+
+        return tuple(_pin_object(uri, store) for uri in feedback_objects(settings, store))
     if settings.path.startswith(S3_SCHEME):
         return tuple(_pin_object(uri, store) for uri in _find_objects(settings, store))
     try:

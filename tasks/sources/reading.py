@@ -12,6 +12,7 @@ from tasks.sources.pinned import open_pinned
 from tasks.sources.preparation import prepare
 from tasks.sources.read_ahead import read_ahead
 from tasks.sources.settings import (
+    FeedbackSource,
     FilesSource,
     HubSource,
     SingleSource,
@@ -70,6 +71,10 @@ def _read(
 ) -> Iterator[Shard]:
     if isinstance(settings, HubSource | SqlSource):
         return QUERY_READERS.load(settings.format)(source, settings, shape)
+    if isinstance(settings, FeedbackSource):
+        from tasks.sources.feedback import read_feedback
+
+        return _joined(read_feedback(source, settings, shape, store))
     columns = columns_to_read(settings, shape)
     return read_ahead(_joined(_read_files(source, settings, columns, store)), depth=1)
 

@@ -423,6 +423,34 @@ class SqlSource(_RowsBase, _NamedColumns):
         return query
 
 
+class FeedbackSource(_RowsBase):
+    """What users said of served answers, on the requests that `assayline serve` recorded."""
+
+    format: Literal["feedback"] = Field(
+        description="Recorded requests with the labels that were sent to /feedback; of several on "
+        "one row the newest. Feedback on a request that was not recorded is put aside."
+    )
+    line: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        description="The line that was served, most often this one.",
+    )
+    by: tuple[str, ...] = Field(
+        default=(),
+        description="Whose feedback counts, as `by` names the senders; none: everybody's. Whoever "
+        "may send feedback says what the model learns, so name those whom you trust.",
+    )
+
+    @property
+    def group_columns(self) -> tuple[str, ...]:
+        """Recorded requests carry no groups."""
+        return ()
+
+    @property
+    def cluster_column(self) -> str | None:
+        """Nor clusters."""
+        return None
+
+
 def keeps_lines(encoding: str) -> bool:
     """Whether each line is encoded alone and ends as in ASCII; so not in UTF-16 or ISO-2022."""
     return "\n".encode(encoding) == b"\n" and not encoding.startswith(_STATEFUL)
@@ -474,7 +502,7 @@ def one_of_any(schema: dict[str, Any]) -> None:
 
 
 FilesSource = TableSource | TextFilesSource | AnnotatedSource | AnnotationsSource
-SingleSource = FilesSource | HubSource | SqlSource
+SingleSource = FilesSource | HubSource | SqlSource | FeedbackSource
 SourceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
 # What the rows are from that were taken back in, and so no name of a source.
 READMITTED: Final = "readmitted"
@@ -531,6 +559,6 @@ class MixedSource(SettingsModel):
 
 
 SourceSettings = Annotated[
-    FilesSource | HubSource | SqlSource | MixedSource,
+    SingleSource | MixedSource,
     Field(discriminator="format", json_schema_extra=one_of_any),
 ]

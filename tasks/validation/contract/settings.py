@@ -52,6 +52,7 @@ BROKEN_ROW_REASONS: Final = (
     shards.NO_OBJECT,
     shards.NOT_ANNOTATED,
     shards.NOT_COMPARABLE,
+    shards.NOT_RECORDED,
     shards.NUL_BYTE,
     shards.OPEN_QUOTE,
     shards.STRAY_RETURN,

@@ -71,7 +71,7 @@ def test_wrong_source_settings_are_refused(settings: dict[str, object], said: st
 
 def test_schema_says_any_of_so_that_every_prefect_form_shows_it() -> None:
     schema = SOURCE.json_schema()
-    assert len(schema["anyOf"]) == 7
+    assert len(schema["anyOf"]) == 8
     assert "oneOf" not in schema
 
 

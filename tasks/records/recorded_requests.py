@@ -1,0 +1,121 @@
+"""What is kept of served requests and of feedback on them: Parquet in the store, by hour.
+
+``requests/LINE/YYYY/MM/DD/HH/WRITER-SEQUENCE.parquet`` holds one row for each row of a request, and
+``feedback/LINE/YYYY/MM/DD/HH/WRITER-SEQUENCE.parquet`` one for each row that somebody said the true
+label of. The hour (UTC) is that of ``received_at``. WRITER is drawn anew by each process that
+serves, and SEQUENCE counts its files, so that no two processes write the same object; an object is
+put whole and never changed.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# What the version that answered is to the line.
+Role = Literal["production", "shadow", "canary"]
+
+REQUESTS: Final = "requests"
+FEEDBACK: Final = "feedback"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRow:
+    """One row of a request, with its answer.
+
+    Attributes:
+        request_id: of the request, as the answer's header X-Request-Id names it.
+        row: its place in the request, from 0.
+        received_at: when the request came, UTC.
+        version: number of the version that answered, in the MLflow registry.
+        weights_sha256: digest of the weights that it was made of.
+        role: what the version is to the line.
+        inputs: JSON object, column to value; personal data is redacted.
+        answer: the answer as JSON, redacted likewise.
+        confidence: the answer's score; None where it has none.
+        latency_ms: milliseconds from the request's arrival to its last answer.
+
+    """
+
+    request_id: str
+    row: int
+    received_at: datetime
+    version: int
+    weights_sha256: str
+    role: Role
+    inputs: str
+    answer: str
+    confidence: float | None
+    latency_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackRow:
+    """What somebody said of one row of a request.
+
+    Attributes:
+        request_id: of the request; nothing checks that it was recorded.
+        row: its place in the request, from 0.
+        label: the true label as JSON; personal data is redacted.
+        received_at: when the feedback came, UTC.
+        by: who said so, as the sender names them; empty where nobody is named.
+
+    """
+
+    request_id: str
+    row: int
+    label: str
+    received_at: datetime
+    by: str
+
+
+@cache
+def requests_schema() -> "pa.Schema":
+    """The columns of recorded requests: the fields of `RecordedRow`."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            ("request_id", pa.string()),
+            ("row", pa.int32()),
+            ("received_at", pa.timestamp("us", "UTC")),
+            ("version", pa.int32()),
+            ("weights_sha256", pa.string()),
+            ("role", pa.string()),
+            ("inputs", pa.string()),
+            ("answer", pa.string()),
+            ("confidence", pa.float64()),
+            ("latency_ms", pa.float64()),
+        ]
+    )
+
+
+@cache
+def feedback_schema() -> "pa.Schema":
+    """The columns of feedback: the fields of `FeedbackRow`."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            ("request_id", pa.string()),
+            ("row", pa.int32()),
+            ("label", pa.string()),
+            ("received_at", pa.timestamp("us", "UTC")),
+            ("by", pa.string()),
+        ]
+    )
+
+
+def hour_folder(kind: str, line: str, moment: datetime) -> tuple[str, ...]:
+    """Where the records of an hour lie in the artifacts bucket.
+
+    Args:
+        kind: `REQUESTS` or `FEEDBACK`.
+        line: that was served.
+        moment: any of the hour, with its time zone.
+
+    """
+    return (kind, line, *moment.astimezone(UTC).strftime("%Y/%m/%d/%H").split("/"))

@@ -1,0 +1,142 @@
+"""Feedback on recorded requests as rows of a source, from a real store."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from infra.errors import DataError, SettingsError
+from infra.store import ObjectStore
+from tasks.records.recorded_requests import (
+    FEEDBACK,
+    REQUESTS,
+    feedback_schema,
+    hour_folder,
+    requests_schema,
+)
+from tasks.sources.pinning import pin
+from tasks.sources.settings import SourceSettings
+from tests.source_files import Read, read_version, settings_of
+
+NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
+
+
+def put(store: ObjectStore, kind: str, line: str, name: str, rows: list[dict[str, Any]]) -> None:
+    """One object of the hour, as the server writes it."""
+    schema = requests_schema() if kind == REQUESTS else feedback_schema()
+    buffer = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows, schema), buffer)
+    uri = store.uri(*hour_folder(kind, line, NOON), f"{name}.parquet")
+    store.put_bytes(uri, buffer.getvalue().to_pybytes())
+
+
+def asked(request_id: str, *rows: dict[str, object]) -> list[dict[str, Any]]:
+    return [
+        {
+            "request_id": request_id, "row": place, "received_at": NOON, "version": 3,
+            "weights_sha256": "a" * 64, "role": "production", "inputs": json.dumps(one),
+            "answer": '{"label": "neg", "score": 0.7}', "confidence": 0.7, "latency_ms": 4.0,
+        }
+        for place, one in enumerate(rows)
+    ]  # fmt: skip
+
+
+def said(
+    request_id: str, label: object, row: int = 0, minute: int = 0, by: str = ""
+) -> dict[str, Any]:
+    at = NOON + timedelta(minutes=minute)
+    return {
+        "request_id": request_id, "row": row, "label": json.dumps(label), "received_at": at,
+        "by": by,
+    }  # fmt: skip
+
+
+def read(store: ObjectStore, settings: SourceSettings, task_type: str = "classification") -> Read:
+    return read_version(pin("reviews", settings, store), settings, task_type, store)
+
+
+def test_a_row_of_a_request_is_read_with_the_newest_label(store: ObjectStore) -> None:
+    line = "fed-back"
+    put(store, REQUESTS, line, "a-1", asked("r1", {"text": "good"}, {"text": "bad"}))
+    put(store, REQUESTS, line, "a-2", asked("r2", {"text": "nobody said"}))
+    put(store, FEEDBACK, line, "b-1", [said("r1", "neg", 1, 5), said("gone", "pos")])
+    put(store, FEEDBACK, line, "b-2", [said("r1", "pos", 0, 1), said("r1", "pos", 1, 2)])
+    found = read(store, settings_of(format="feedback", line=line))
+    assert [(row["text"], row["label"], row["row"]) for row in found.rows] == [
+        ("good", "pos", 1), ("bad", "neg", 2),
+    ]  # fmt: skip
+    assert [(row.reason, row.row) for row in found.broken] == [("request not recorded", 2)]
+
+
+def test_only_those_who_are_named_say_what_is_learned(store: ObjectStore) -> None:
+    line = "fed-back-by"
+    put(store, REQUESTS, line, "a-1", asked("r1", {"text": "good"}, {"text": "fine"}))
+    put(store, FEEDBACK, line, "b-1", [
+        said("r1", "pos", 0, 1, "editor"), said("r1", "neg", 0, 9, "visitor"),
+        said("r1", "neg", 1, 1, "visitor"),
+    ])  # fmt: skip
+    found = read(store, settings_of(format="feedback", line=line, by=["editor"]))
+    assert [(row["text"], row["label"]) for row in found.rows] == [("good", "pos")]
+
+
+def test_inputs_and_labels_that_are_not_of_the_task_type_are_put_aside(store: ObjectStore) -> None:
+    line = "fed-back-wrong"
+    put(store, REQUESTS, line, "a-1", asked("r1", {"text": 7}, {"text": "a"}, {"text": "b"}))
+    labels: list[object] = ["pos", {"label": ["x", "y"]}, "neg"]
+    put(store, FEEDBACK, line, "b-1", [said("r1", one, row) for row, one in enumerate(labels)])
+    found = read(store, settings_of(format="feedback", line=line))
+    assert found.column("text") == ["b"]
+    assert found.reasons() == [(1, "wrong type"), (2, "wrong type")]
+
+
+def test_an_answer_of_several_columns_is_named_by_column(store: ObjectStore) -> None:
+    line = "fed-back-questions"
+    put(store, REQUESTS, line, "a-1", asked("r1", {"question": "who?", "context": "Ada did"}))
+    label = {"answer": "Ada", "answer_start": 0}
+    put(store, FEEDBACK, line, "b-1", [said("r1", label)])
+    found = read(store, settings_of(format="feedback", line=line), "question_answering")
+    assert [(row["question"], row["answer"], row["answer_start"]) for row in found.rows] == [
+        ("who?", "Ada", 0)
+    ]
+
+
+def test_a_line_without_feedback_is_told_what_records_it(store: ObjectStore) -> None:
+    with pytest.raises(DataError, match="no feedback on never-served lies in the store"):
+        pin("reviews", settings_of(format="feedback", line="never-served"), store)
+
+
+def test_rows_that_hold_only_what_the_model_reads_have_no_place_for_it(store: ObjectStore) -> None:
+    line = "fed-back-text"
+    put(store, REQUESTS, line, "a-1", asked("r1", {"text": "a"}))
+    put(store, FEEDBACK, line, "b-1", [said("r1", "b")])
+    with pytest.raises(SettingsError, match="feedback has no place in rows of task type masked_lm"):
+        read(store, settings_of(format="feedback", line=line), "masked_lm")
+
+
+def test_it_stands_beside_other_sources(store: ObjectStore, tmp_path: Path) -> None:
+    from tasks.sources.mixed import read_mixed
+    from tasks.sources.settings import MixedSource
+    from tasks.task_types.row_shapes import shape_of
+
+    line = "fed-back-mixed"
+    put(store, REQUESTS, line, "a-1", asked("r1", {"text": "good"}))
+    put(store, FEEDBACK, line, "b-1", [said("r1", "pos")])
+    (tmp_path / "shop.csv").write_text("text,label\nfine,neg\n")
+    settings = settings_of(
+        format="mixed",
+        sources={
+            "shop": {"format": "csv", "path": str(tmp_path / "shop.csv")},
+            "feedback": {"format": "feedback", "line": line},
+        },
+    )  # fmt: skip
+    assert isinstance(settings, MixedSource)
+    version = pin(line, settings, store)
+    shards = read_mixed(version, settings, shape_of("classification"), store)
+    rows = [row for shard in shards for row in shard.rows.to_pylist()]
+    assert [(row["source_name"], row["text"], row["label"]) for row in rows] == [
+        ("feedback", "good", "pos"), ("shop", "fine", "neg"),
+    ]  # fmt: skip
