@@ -35,6 +35,7 @@ from tasks.fairness.settings import FairnessSettings
 from tasks.ingestion.splits import SplitSettings
 from tasks.label_checks.settings import LabelCheckSettings
 from tasks.registry.fairness_gates import default_fairness_gates
+from tasks.registry.policy_gates import written_out
 from tasks.registry.settings import (
     PolicySettings,
     RegistrySettings,
@@ -257,14 +258,15 @@ class RetrainConfig(DataConfig):
     @classmethod
     def _gates_are_there(cls, given: Any, info: ValidationInfo) -> Any:
         """A policy without a list of gates has the default one, and says what else it says."""
-        if not isinstance(given, dict) or "gates" in given:
+        if isinstance(given, str):
+            raise ValueError(  # noqa: TRY004 - pydantic takes no other
+                "the path of a policy file is read from the file of a line; here the policy's own "
+                "settings are needed, such as gates"
+            )
+        if not isinstance(given, dict):
             return given
-        default = _default_policy(info.data)
-        named = {
-            "gates": default.gates,
-            "fairness_where_decidable": default.fairness_where_decidable,
-        }
-        return named | given
+        shape = shape_of(info.data.get("task_type", "classification"))
+        return written_out(given, _default_policy(info.data), shape.leading)
 
     @model_validator(mode="after")
     def _loss_knows_the_settings(self) -> Self:
@@ -388,6 +390,8 @@ def _default_policy(given: Mapping[str, Any]) -> PolicySettings:
 def load_config(path: Path) -> RetrainConfig:
     """Read a line's YAML file; relative paths in it are relative to its folder.
 
+    Where `policy` is a path, the policy is what that file holds.
+
     Raises:
         SettingsError: the file is missing, is no YAML mapping, or has wrong settings; the message
             lists all of them.
@@ -404,16 +408,67 @@ def load_data_config(path: Path) -> DataConfig:
     return _validated(DataConfig, own, path)
 
 
+def read_policy_file(path: Path) -> dict[str, Any]:
+    """What a policy file holds, which is not checked yet.
+
+    Raises:
+        SettingsError: the file is missing, or is no YAML mapping.
+
+    """
+    return _read_mapping(path, "policy", "gates: [...]")
+
+
+def load_policy(path: Path, of_line: Mapping[str, Any] | None, task_type: str) -> PolicySettings:
+    """A policy file, checked with the settings of the line that it is of.
+
+    Args:
+        path: the YAML file.
+        of_line: the line's settings, of which the policy is left out; None where they are not
+            known, and then the names of gates are not held against what the line measures.
+        task_type: of the line.
+
+    Raises:
+        SettingsError: the file is refused; the message lists all that is wrong.
+
+    """
+    given = read_policy_file(path)
+    try:
+        if of_line is not None:
+            return RetrainConfig.model_validate({**of_line, "policy": given}).policy
+        shape = shape_of(task_type)
+        default = default_policy(shape.leading, shape.margin)
+        return PolicySettings.model_validate(written_out(given, default, shape.leading))
+    except ValidationError as error:
+        message = explain_validation(error, str(path)) + _near_names(error)
+        # The file holds the policy itself.
+        raise SettingsError(message.replace("\n  policy.", "\n  ")) from error
+
+
 def _read_settings(path: Path) -> dict[str, Any]:
+    content = _read_mapping(path, "settings", "line: my-line")
+    folder = path.absolute().parent
+    if isinstance(policy := content.get("policy"), str):
+        content["policy"] = _PolicyOfFile(read_policy_file(folder / Path(policy).expanduser()))
+        content["policy"].file = policy
+    _anchor_paths(content, folder)
+    return content
+
+
+class _PolicyOfFile(dict[str, Any]):
+    """A policy that stands in a file of its own, which its errors name."""
+
+    file = ""
+
+
+def _read_mapping(path: Path, what: str, example: str) -> dict[str, Any]:
     try:
         content = parse_yaml(path.read_text(encoding="utf-8"), keep_misread=True)
     except FileNotFoundError as error:
-        raise SettingsError(f"no settings file at {path.absolute()}") from error
+        raise SettingsError(f"no {what} file at {path.absolute()}") from error
     except (UnicodeDecodeError, yaml.YAMLError, OSError) as error:
         raise SettingsError(f"{path} is no readable YAML file: {error}") from error
     if not isinstance(content, dict):
-        raise SettingsError(f"{path} must hold settings such as `line: my-line`; it holds none")
-    _anchor_paths(content, path.absolute().parent)
+        raise SettingsError(f"{path} must hold {what} such as `{example}`; it holds none")
     return content
 
 
@@ -421,7 +476,9 @@ def _validated(model: type[Config], content: dict[str, Any], path: Path) -> Conf
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        message = explain_validation(error, str(path))
+        policy = content.get("policy")
+        named = f", whose policy is {policy.file}," if isinstance(policy, _PolicyOfFile) else ""
+        message = explain_validation(error, f"{path}{named}")
         raise SettingsError(message + _near_names(error)) from error
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NAMES_SHOWN: Final = 12
 PERCENT: Final = 100.0
 # The lists of gates in a policy.
-LISTS: Final = ("gates", "fairness_where_decidable")
+LISTS: Final = ("gates", "staging_gates", "fairness_where_decidable")
 _GOLDEN_GATES: Final = {
     "golden": "golden.NAME.METRIC, such as golden.team.macro_f1, or golden.team.macro_f1_gain",
     "behaviour": "behaviour.NAME.FUNCTIONALITY.pass_rate, or behaviour.NAME.pass_rate",

@@ -12,12 +12,15 @@ from tasks.records.data import DataReport, Drift, Representation, Snapshot, Sour
 from tasks.records.evaluation import Champion, Scores
 from tasks.records.fairness import Fairness
 from tasks.records.golden import GoldenScores, GoldenSets
+from tasks.records.judged_version import JudgedVersion
 from tasks.records.label_checks import LabelChecks
 from tasks.records.looks import Look
 from tasks.records.power import PowerForecast
 from tasks.records.registry import Decision
 from tasks.records.split_shift import SplitShifts
 from tasks.records.training import BaseModel, Tokens, TrainingPlan, Weights
+from tasks.registry.settings import PolicySettings
+from tasks.stages.approval import by_policy_or_person, check_can_wait
 from tasks.stages.drift import measure_drift, measure_split_shift
 from tasks.stages.evaluation import evaluate, measure_recipe, name_held_out, scale_temperature
 from tasks.stages.fairness import (
@@ -36,7 +39,6 @@ from tasks.stages.registry import (
     find_champion,
     find_reference,
     judge,
-    promote,
     record_look,
     register,
     settle_look,
@@ -98,7 +100,10 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
     line, task_type = config.line, config.task_type
     check_own_line(line)
     if not dry_run:
-        confirm_production(line, config.registry.on_outside_move)
+        check_can_wait(config.policy.approval)
+        waiting = confirm_production(line, config.registry.on_outside_move)
+        if waiting:  # this run asked a person, and was resumed
+            return _decide(waiting, config.policy)
 
     pretrained = pin_base_model(config.base_model)
     rows = _check_rows(config, pretrained)
@@ -109,7 +114,13 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
         return replace(planned, forecast=rows.forecast)
     with keep_gpu_slot():
         candidate = _train_and_measure(config, rows, tokens, base_model)
-    decision = _register_and_judge(config, rows, tokens, base_model, candidate)
+    judged = _register_and_judge(config, rows, tokens, base_model, candidate)
+    return _decide(judged, config.policy)
+
+
+def _decide(judged: JudgedVersion, policy: PolicySettings) -> Decision:
+    """Promote a version or refuse it; where the policy asks a person, by that person's word."""
+    decision = by_policy_or_person(judged, policy.approval_days)
     show_decision(decision)
     return decision
 
@@ -195,8 +206,8 @@ def _register_and_judge(
     tokens: Tokens,
     base_model: BaseModel,
     candidate: _Candidate,
-) -> Decision:
-    """Register the candidate, judge it as it is registered, and promote it if every gate passes."""
+) -> JudgedVersion:
+    """Register the candidate, judge it as it is registered, and write the report on it."""
     line, policy, card = config.line, config.policy, config.described_card
     weights, champion, look, scores, fairness, golden = candidate
     version = register(
@@ -216,4 +227,4 @@ def _register_and_judge(
         line, rows.snapshot, rows.data, rows.representation, rows.drift, tokens, base_model,
         weights, scores, fairness, version, staged, judgement, card, golden, rows.shifts,
     )  # fmt: skip
-    return promote(version, judgement, report, champion, staged, scores)
+    return JudgedVersion(version, judgement, report, champion, staged, scores, fairness, golden)

@@ -25,6 +25,7 @@ GPU_LIMIT = "gpu"  # the concurrency limit that a run holds a slot of while it t
 AWAITS_SLOT = "AwaitingConcurrencySlot"
 # A run that waits for another of its deployment is planned anew, half a minute ahead.
 DUE_WITHIN = timedelta(minutes=2)
+PAUSED = "PAUSED"  # type of the state of a run that is suspended
 # Types of states in which a flow run has ended.
 FINAL_STATES = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 PAGE = 200  # the server's own limit for one answer
@@ -41,6 +42,7 @@ class Deployment(BaseModel):
     flow_id: UUID
     entrypoint: str | None = None
     parameter_openapi_schema: Mapping[str, Any] = {}
+    parameters: Mapping[str, Any] = {}
 
 
 class WorkPool(BaseModel):
@@ -66,6 +68,12 @@ class FlowRunState(BaseModel):
     timestamp: datetime
     name: str = ""
     message: str | None = None
+    state_details: Mapping[str, Any] = {}
+
+    @property
+    def waits_until(self) -> str | None:
+        """Up to when a suspended run can be resumed, ISO 8601; None where there is no end."""
+        return self.state_details.get("pause_timeout")
 
 
 class FlowRun(BaseModel):
@@ -252,6 +260,19 @@ class PrefectApi:
         if answer["status"] == "ABORT":
             raise StackError(
                 f"Prefect cancels the run {run_id} no more: {answer['details'].get('reason')}"
+            )
+
+    def resume_flow_run(self, run_id: UUID, run_input: Mapping[str, Any]) -> None:
+        """Have a suspended run go on with what its form asks, as Prefect's UI does.
+
+        Raises:
+            StackError: it is not suspended, its time is over, or the form takes no such input.
+
+        """
+        answer = self._post(f"/flow_runs/{run_id}/resume", {"run_input": dict(run_input)})
+        if answer["status"] != "ACCEPT":
+            raise StackError(
+                f"Prefect does not resume the run {run_id}: {answer['details'].get('reason')}"
             )
 
     def work_pool(self, name: str) -> WorkPool | None:

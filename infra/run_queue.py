@@ -7,6 +7,7 @@ from uuid import UUID
 
 from infra.prefect_api import (
     AWAITS_SLOT,
+    PAUSED,
     FlowRun,
     PrefectApi,
     Progress,
@@ -142,18 +143,20 @@ def open_runs(api: PrefectApi, pool: str) -> list[OpenRun]:
 
     """
     state = pool_state(api, pool)
-    if not state.runs:
+    # These hold no slot and keep nobody waiting.
+    runs = (*state.runs, *api.flow_runs(pool, (PAUSED,)))
+    if not runs:
         return []
     deployments = {found.id: name for name, found in api.deployments().items()}
-    tasks = {task.flow_run_id: task for task in api.running_task_runs(state.runs)}
-    bars = api.progress(state.runs)
+    tasks = {task.flow_run_id: task for task in api.running_task_runs(runs)}
+    bars = api.progress(runs)
     return [
         _as_open_run(run, state, deployments, tasks.get(run.id), bars)
-        for run in sorted(state.runs, key=_since)
+        for run in sorted(runs, key=_since)
     ]
 
 
-def page_of(url: str, run_id: UUID) -> str:
+def page_of(url: str, run_id: UUID | str) -> str:
     """Where a person sees a flow run, by the address of Prefect's API."""
     return f"{url.removesuffix('/api')}/runs/flow-run/{run_id}"
 
@@ -164,7 +167,19 @@ def waits_for(run: FlowRun, state: PoolState) -> Reason | None:
         return state.why_not_begun(run)
     if run.state.name == AWAITS_SLOT:
         return Reason(run.state.message or "waits for a slot")
+    if run.state.type == PAUSED:
+        return Reason(awaits_approval(run, state.url))
     return None
+
+
+def awaits_approval(run: FlowRun, url: str) -> str:
+    """What a suspended run waits for, until when, and where a person decides."""
+    until = run.state.waits_until
+    end = f" until {clock(datetime.fromisoformat(until))}" if until else ""
+    return (
+        f"awaits a person's approval{end}: `assayline approve {run.id} --reason ...` or "
+        f"`assayline reject {run.id} --reason ...`, or Resume on {page_of(url, run.id)}"
+    )
 
 
 def _as_open_run(

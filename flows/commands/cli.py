@@ -1,8 +1,9 @@
 """The console command `assayline`: it starts things and shows them, and decides nothing.
 
 Exit codes: 0 well done; 1 an error, told on standard error; 2 a wrong command line; 3 `status`
-found a part that does not run; 4 `run` ended with a refused candidate; 5 the run was cancelled;
-130 interrupted by Ctrl-C: a run that was begun goes on with its worker.
+found a part that does not run; 4 `run` ended with a refused or rejected candidate; 5 the run was
+cancelled; 6 the run waits for a person's approval; 130 interrupted by Ctrl-C: a run that was begun
+goes on with its worker.
 """
 
 import sys
@@ -15,7 +16,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from flows.commands import console
 from flows.commands.run_tables import as_rows, runs_now, show_runs
-from flows.commands.runs import RunCancelledError
+from flows.commands.runs import RunAwaitsApprovalError, RunCancelledError
 from flows.commands.stacks import say_what_runs
 from infra.errors import AssaylineError
 from infra.local.status import PartStatus
@@ -32,6 +33,7 @@ EXIT_ERROR = 1
 EXIT_USAGE = 2
 EXIT_NOT_ALL_UP = 3
 EXIT_CANCELLED = 5
+EXIT_AWAITS_APPROVAL = 6
 EXIT_INTERRUPTED = 130
 
 Words = Annotated[str, Parameter(show=False, allow_leading_hyphen=True)]
@@ -48,8 +50,9 @@ app = App(
     name="assayline",
     help="Retrain language models, prove each candidate, and promote only a proven one.",
     help_epilogue="Exit codes: 0 well done; 1 an error; 2 a wrong command line; 3 `status` found a "
-    "part that does not run; 4 `run` ended with a refused candidate; 5 the run was cancelled; 130 "
-    "interrupted, and a run that was begun goes on.",
+    "part that does not run; 4 `run` ended with a refused or rejected candidate; 5 the run was "
+    "cancelled; 6 the run waits for a person's approval; 130 interrupted, and a run that was begun "
+    "goes on.",
     version=lambda: version("assayline"),
     result_action="return_value",
 )
@@ -63,6 +66,10 @@ for command, summary in {
     "data_commands:readmit": "Take repaired rows back in from quarantine; the next run reads them.",
     "run_commands:watch": "Show a run that goes on, up to its end and what came of it.",
     "run_commands:cancel": "Cancel a run; a training keeps a checkpoint first.",
+    "approval_commands:approve": "Let a candidate that waits for a person go into production.",
+    "approval_commands:reject": "Keep a candidate that waits for a person out of production.",
+    "policy_command:policy_check": "Judge versions of a line by a policy file, from what was "
+    "measured of them; nothing is moved or recorded.",
     "line_commands:promote": "Put a version in production by a person's word; it is load-tested, "
     "and recorded as such.",
     "line_commands:rollback": "Put the version that was in production before back, after a load "
@@ -92,6 +99,9 @@ def main(words: Sequence[str] | None = None) -> None:
     except RunCancelledError as error:
         console.show_error(error, "cancelled")
         sys.exit(EXIT_CANCELLED)
+    except RunAwaitsApprovalError as error:
+        console.show_error(error, "waits")
+        sys.exit(EXIT_AWAITS_APPROVAL)
     except AssaylineError as error:
         console.show_error(error)
         sys.exit(EXIT_ERROR)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 EXIT_ERROR = 1
 EXIT_REFUSED = 4
+EXIT_AWAITS_APPROVAL = 6
+EXITS = {"promoted": 0, "awaiting approval": EXIT_AWAITS_APPROVAL}
 DIFFERENCES_SHOWN = 8
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for a script.")]
@@ -81,7 +83,8 @@ def run(
     """Retrain the line of a settings file through the worker, and show what comes of it.
 
     Ctrl-C leaves the run to its worker, and a second one cancels it. Exit code 0: production stands
-    proven; 1: an error; 4: the candidate was refused; 5: the run was cancelled.
+    proven; 1: an error; 4: the candidate was refused or rejected; 5: the run was cancelled; 6: it
+    waits for a person's approval.
 
     Args:
         config: the line's YAML file, for example configs/bbc-news.yaml.
@@ -123,7 +126,7 @@ def show_decided(settings: Settings, outcome: "Outcome[Decision]", *, as_json: b
         )
     else:
         _show_decision(decision, outcome.url, production, same=outcome.unchanged)
-    return 0 if decision.action == "promoted" else EXIT_REFUSED
+    return EXITS.get(decision.action, EXIT_REFUSED)
 
 
 def promote(

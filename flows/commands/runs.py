@@ -14,7 +14,7 @@ from rich.console import Console
 
 from infra.errors import AssaylineError, StackError
 from infra.prefect_api import FINAL_STATES, PrefectApi, no_login
-from infra.run_queue import page_of
+from infra.run_queue import awaits_approval, page_of
 from infra.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ class RunCrashedError(RunFailedError):
 
 class RunCancelledError(RunFailedError):
     """A flow run was cancelled."""
+
+
+class RunAwaitsApprovalError(RunFailedError):
+    """A flow run is suspended until a person has decided."""
 
 
 Record = TypeVar("Record")
@@ -90,6 +94,7 @@ def run_deployment(
         RunFailedError: the run failed; the message is the run's own.
         RunCrashedError: its process ended without a word.
         RunCancelledError: it was cancelled.
+        RunAwaitsApprovalError: it is suspended until a person has decided.
         IntegrityError: its result is not what it kept.
         KeyboardInterrupt: there was one Ctrl-C; the run goes on.
     """
@@ -151,6 +156,11 @@ def _follow(
     console.print(f"{name}  {url}", soft_wrap=True)
     follower = Follower(client, api, run_id, console)
     ended = _follow_until_interrupted(follower, console)
+    if ended.state is not None and ended.state.is_paused():
+        waiting = api.flow_run(run_id)
+        raise RunAwaitsApprovalError(
+            f"the run {ended.name} {awaits_approval(waiting, api.url)}" if waiting else url
+        )
     if follower.was_cancelled(ended):
         raise RunCancelledError(told_of_cancelled(ended.name, url))
     stages = [task for task in follower.task_runs() if LOOK_UP_TAG not in task.tags]

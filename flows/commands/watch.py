@@ -67,7 +67,7 @@ class Follower:
     _progress: str = ""
 
     def follow(self) -> FlowRun:
-        """Print until the run has ended, and return it as it ended.
+        """Print until the run has ended or is suspended, and return it as it is then.
 
         A server that is away is waited for: the run goes on without it for a while.
 
@@ -82,11 +82,11 @@ class Follower:
         return run
 
     def _look(self) -> FlowRun | None:
-        """Print what is new; the run, once it has ended and all of it is printed."""
+        """Print what is new; the run, once it goes on no more and all of it is printed."""
         try:
             run = self.client.read_flow_run(self.flow_run_id)
             self._print_news()
-            if run.state is not None and run.state.is_final():
+            if run.state is not None and (run.state.is_final() or run.state.is_paused()):
                 self._settle()
                 self._server_is_back()
                 return run

@@ -172,6 +172,18 @@ def _shaping_files(prefect_file: Path, project: Path) -> Iterator[Path]:
     for text in sorted(set(_strings(read_prefect_file(prefect_file)))):
         if text.endswith((".yaml", ".yml", ".json")) and (project / text).is_file():
             yield project / text
+            yield from _policy_of(project / text)
+
+
+def _policy_of(line_file: Path) -> Iterator[Path]:
+    """The policy file that a line's file names, if it names one that is there."""
+    try:
+        content = parse_yaml(line_file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return  # what is wrong with it, the build step of its line says
+    policy = content.get("policy") if isinstance(content, dict) else None
+    if isinstance(policy, str) and (line_file.parent / policy).is_file():
+        yield line_file.parent / policy
 
 
 def read_prefect_file(prefect_file: Path) -> Mapping[str, Any]:

@@ -90,6 +90,9 @@ class Judgement:
         power: with what probability each gate passes an equal and a slightly better candidate, in
             the order of the gates.
         golden_share: the number that alpha was divided by for the gates on golden sets.
+        approval: who lets a candidate that passes into production, by the policy: ``automatic`` or
+            ``by a person``.
+        policy_sha256: digest of the policy, as it is kept; empty where none was.
 
     """
 
@@ -101,6 +104,24 @@ class Judgement:
     fairness_not_gated: str = ""
     power: tuple[GatePower, ...] = ()
     golden_share: int = 1
+    approval: str = field(default="automatic", metadata=NOT_IDENTITY)
+    policy_sha256: str = field(default="", metadata=NOT_IDENTITY)
+
+
+@dataclass(frozen=True)
+class Approval:
+    """What a person says of a candidate that passes every gate.
+
+    Attributes:
+        approved: whether it may go into production.
+        by: who says so.
+        reason: why.
+
+    """
+
+    approved: bool
+    by: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -117,7 +138,8 @@ class Decision:
     """What a run came to.
 
     Attributes:
-        action: ``promoted`` or ``refused``.
+        action: ``promoted``, ``refused``, ``rejected`` (by a person) or ``awaiting approval`` (in
+            another run).
         reason: one sentence.
         ledger_uri: the ledger entry's address.
 
@@ -140,7 +162,9 @@ class LedgerEntry:
 
     Attributes:
         action: ``promoted``, ``refused``, ``overridden`` (a person promoted against or without a
-            verdict) or ``rolled back``; of what was done in MLflow past the ledger ``moved
+            verdict) or ``rolled back``; where the policy asks a person, ``awaiting approval`` and
+            then ``promoted`` or ``rejected``, or ``withdrawn`` where the run that asked ended
+            before anybody had decided; of what was done in MLflow past the ledger ``moved
             outside``, and then ``accepted`` or ``restored``.
         from_version: version in production before; None where there was none.
         to_version: version in production after.
@@ -154,6 +178,10 @@ class LedgerEntry:
             entries of before it was kept.
         anchor_version: of a promotion by the policy, the line's anchor after it (see
             `tasks.registry.anchor`); None in all others, and in entries of before it was kept.
+        approval: ``approved`` or ``rejected`` by the person that `by` names, or ``rejected`` since
+            nobody decided in time; empty where no approval was asked, or while it is awaited.
+        run: of an entry that awaits approval, the Prefect flow run that waits; else empty.
+        until: of such an entry, up to when it waits, ISO 8601, UTC; else empty.
 
     """
 
@@ -170,6 +198,9 @@ class LedgerEntry:
     previous_sha256: str
     previous_version: int | None = None
     anchor_version: int | None = None
+    approval: str = ""
+    run: str = ""
+    until: str = ""
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,9 @@ ROLLED_BACK: Final = "rolled back"
 MOVED_OUTSIDE: Final = "moved outside"
 ACCEPTED: Final = "accepted"
 RESTORED: Final = "restored"
+AWAITING: Final = "awaiting approval"
+REJECTED: Final = "rejected"
+WITHDRAWN: Final = "withdrawn"
 
 ASIDE: Final = "aside"
 # How long the newest entry is waited for, in a store that shows late what was written.

@@ -45,7 +45,8 @@ def judge_policy(
         scores: quality of the candidate, with the baseline and the champion.
         fairness: how it treats groups.
         staged: how the registered artifact served; None before that, and then the gates on
-            staging.* are left out. A judgement without them promotes nothing.
+            staging.* are left out, or the policy's own gates for staging are asked. A judgement
+            without it promotes nothing.
         look: at the held-out rows; None where what is judged was not evaluated on any.
         golden: what golden sets and behaviour suites say; gates on them are undetermined without.
 
@@ -53,6 +54,9 @@ def judge_policy(
     share = share_of(policy, look.since_pass) if look else 1
     of_golden = share_of(policy, look.of_line) if look else 1
     dropped = dict(_not_asked(scores, staged))
+    own_for_staging = staged is None and bool(policy.staging_gates)
+    if own_for_staging:
+        policy = _for_staging(policy)
     decidable, undecidable = split_by_rows(policy, fairness.gate_rows)
     gates = [gate for gate in policy.gates if _needs(gate) not in dropped] + decidable
     others = [estimate for one in (staged, golden) if one for estimate in one.estimates]
@@ -62,7 +66,8 @@ def judge_policy(
     notes = [note for family, note in dropped.items() if _gates_of(policy, family)]
     # An anchor that is the champion has its note.
     notes += dict.fromkeys(version.note for version in scores.versions if version.note)
-    not_gated = "" if gates_fairness(gates) else why_not_gated(policy, undecidable)
+    fairness_is_due = not gates_fairness(gates) and not own_for_staging
+    not_gated = why_not_gated(policy, undecidable) if fairness_is_due else ""
     if not_gated and not policy.fairness_not_gated:
         verdicts.append(Verdict.UNDETERMINED)
         not_gated = f"{not_gated}; {REMEDY}"
@@ -70,7 +75,19 @@ def judge_policy(
         notes += not_asked(undecidable)
     power = power_of_gates(gates, measured, policy.slightly_better, results, share, of_golden)
     verdict = combine(verdicts)
-    return Judgement(results, verdict, tuple(notes), look, share, not_gated, power, of_golden)
+    return Judgement(
+        results, verdict, tuple(notes), look, share, not_gated, power, of_golden,
+        approval=policy.approval,
+    )  # fmt: skip
+
+
+def _for_staging(policy: PolicySettings) -> PolicySettings:
+    """A policy that has gates for staging of its own, as it is before anything was served.
+
+    How groups are treated decides on production, and so is not asked unless one of them asks it.
+    """
+    own = {"gates": policy.staging_gates, "fairness_where_decidable": ()}
+    return policy.model_copy(update=own)
 
 
 def share_of(policy: PolicySettings, since_pass: int) -> int:

@@ -8,13 +8,15 @@ from infra.errors import PromotionError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.evaluation import Champion, Scores
-from tasks.records.registry import Decision, Judgement, Report, Staged, Version
+from tasks.records.registry import Approval, Decision, Judgement, Report, Staged, Version
 from tasks.registry.anchor import anchor_of, anchor_with
 from tasks.registry.champion import champion_of
+from tasks.registry.judged_versions import JUDGED
 from tasks.registry.ledger import (
     MOVED_OUTSIDE,
     PROMOTED,
     REFUSED,
+    REJECTED,
     RESTORED,
     ROLLED_BACK,
     Recorded,
@@ -22,10 +24,11 @@ from tasks.registry.ledger import (
 from tasks.registry.line_state import LineState
 from tasks.registry.outcomes import moves
 from tasks.registry.policy import NO_ANCHOR, NO_CHAMPION
+from tasks.registry.policy_record import POLICY
 from tasks.registry.proof import ANSWERS, MANIFEST, check_tags_as_registered
 from tasks.registry.provenance import facts_of
-from tasks.registry.settings import SAME_PREDICTIONS
-from tasks.registry.transitions import evidence_of, record, settle
+from tasks.registry.settings import BY_A_PERSON, SAME_PREDICTIONS
+from tasks.registry.transitions import APPROVED, evidence_of, record, settle
 from tasks.registry.version_tags import WEIGHTS_TAG
 from tasks.verdicts import GateResult, Verdict, combine
 
@@ -40,11 +43,16 @@ def promote_version(
     champion: Champion | None,
     staged: Staged | None,
     scores: Scores | None = None,
+    approval: Approval | None = None,
+    judged_sha256: str = "",
     *,
     store: ObjectStore,
     tracking: Tracking,
 ) -> Decision:
     """Put a version in production if its judgement passes; else record the refusal.
+
+    Where the policy asks a person, it takes that person's approval, too. One that was approved is
+    refused, and not promoted, where production was moved while it waited.
 
     The same decision on the same evidence is made once: a repetition, after a crash or otherwise,
     finds its ledger entry and carries it out to the end (see `tasks.registry.transitions`).
@@ -56,6 +64,8 @@ def promote_version(
         champion: what it was compared with.
         staged: how it served; None where its evidence did not get that far.
         scores: how it compares with the anchor; without them the anchor stays as it is.
+        approval: what a person says of it; None where none was asked.
+        judged_sha256: of the record of all that it was judged by; empty where none was kept.
         store: holds ledger and manifests.
         tracking: holds the version and the aliases.
 
@@ -66,21 +76,21 @@ def promote_version(
 
     """
     state, _ = settle(version.line, store, tracking)
-    evidence = _evidence(version, judgement, report, staged, store, tracking)
-    known = _decided_before(state, version, evidence)
+    evidence = evidence_of_judged(version, judgement, report, staged, store, tracking)
+    evidence |= {JUDGED: judged_sha256} if judged_sha256 else {}
+    known = decided_before(state, version, evidence)
     if known:
         return _decision(version, judgement, report, known, *_as_of_now(known, state))
-    reason = why_refused(judgement, champion) or _why_not_again(state, version, tracking)
+    reason = why_not_in_question(state, version, judgement, champion, tracking)
     action, to_version, anchor = REFUSED, state.production, None
     if not reason:
-        _check_champion(state, version, champion, store, tracking)
-        _check_anchor(state, version, scores, store, tracking)
-        action, to_version = PROMOTED, version.version
+        action, reason = _by_word(
+            state, version, judgement, champion, scores, approval, store, tracking
+        )
+    if action == PROMOTED:
+        to_version = version.version
         history = [recorded.entry for recorded in state.history]
         anchor = anchor_with(version.version, history, scores.comparisons if scores else ())
-        reason = f"all {len(judgement.gates)} gates pass{_at_no_cost(judgement)}"
-        if judgement.fairness_not_gated:
-            reason += f"; {FAIRNESS_NOT_GATED}: {judgement.fairness_not_gated}"
     made = record(
         store,
         tracking,
@@ -90,11 +100,64 @@ def promote_version(
         candidate=version.version,
         verdict=judgement.verdict,
         reason=reason,
-        by=BY_POLICY,
+        by=approval.by if approval and action in {PROMOTED, REJECTED} else BY_POLICY,
         evidence=evidence,
         anchor=anchor,
+        approval=_said(action, approval),
     )
     return _decision(version, judgement, report, made, action, reason)
+
+
+def why_not_in_question(
+    state: LineState,
+    version: Version,
+    judgement: Judgement,
+    champion: Champion | None,
+    tracking: Tracking,
+) -> str:
+    """Why no person needs to be asked of a version; empty where it may take over."""
+    return why_refused(judgement, champion) or _why_not_again(state, version, tracking)
+
+
+def _by_word(
+    state: LineState,
+    version: Version,
+    judgement: Judgement,
+    champion: Champion | None,
+    scores: Scores | None,
+    approval: Approval | None,
+    store: ObjectStore,
+    tracking: Tracking,
+) -> tuple[str, str]:
+    """Action and reason for a version that passes every gate: by the policy, or by a person.
+
+    Raises:
+        PromotionError: nobody was asked, and production was moved since it was compared.
+
+    """
+    passed = f"all {len(judgement.gates)} gates pass{_at_no_cost(judgement)}"
+    if judgement.fairness_not_gated:
+        passed += f"; {FAIRNESS_NOT_GATED}: {judgement.fairness_not_gated}"
+    if approval and not approval.approved:
+        return REJECTED, f"{approval.reason} ({passed})"
+    asked = judgement.approval == BY_A_PERSON and state.production != version.version
+    if asked and approval is None:
+        return REFUSED, f"policy.approval is {BY_A_PERSON}, and nobody has approved it ({passed})"
+    try:
+        _check_champion(state, version, champion, store, tracking)
+        _check_anchor(state, version, scores, store, tracking)
+    except PromotionError as error:
+        if approval is None:
+            raise
+        return REFUSED, f"{approval.by} approved it ({approval.reason}), and {error}"
+    return PROMOTED, f"{approval.reason} ({passed})" if approval else passed
+
+
+def _said(action: str, approval: Approval | None) -> str:
+    """What the ledger keeps of an approval, whatever became of the version then."""
+    if approval is None:
+        return ""
+    return REJECTED if action == REJECTED else APPROVED
 
 
 def why_refused(judgement: Judgement, champion: Champion | None) -> str:
@@ -131,7 +194,7 @@ def _name(gate: GateResult) -> str:
     return f"{gate.metric} {gate.verdict.value}: {gate.reason}"
 
 
-def _evidence(
+def evidence_of_judged(
     version: Version,
     judgement: Judgement,
     report: Report,
@@ -164,24 +227,36 @@ def _evidence(
             "report": report.html.sha256,
             "card": report.card.sha256,
         }
+        | ({POLICY: judgement.policy_sha256} if judgement.policy_sha256 else {})
     )
 
 
-def _decided_before(
+def decided_before(
     state: LineState, version: Version, evidence: Mapping[str, str]
 ) -> Recorded | None:
+    """The decision on the same evidence, if there is one; who was to approve it is no evidence."""
     for recorded in reversed(state.history):
         entry = recorded.entry
-        same = entry.candidate_version == version.version and entry.evidence == dict(evidence)
-        if same and entry.action in {PROMOTED, REFUSED}:
+        same = entry.candidate_version == version.version and is_same(entry.evidence, evidence)
+        if same and entry.action in {PROMOTED, REFUSED, REJECTED}:
             return recorded
     return None
+
+
+def is_same(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether two decisions rest on the same, but for what only says where it is kept.
+
+    What a policy asks of the numbers is in the judgement; entries of earlier releases name neither
+    the policy nor the record of what was judged.
+    """
+    left_out = {POLICY, JUDGED}
+    return all(one.get(name) == other.get(name) for name in (one.keys() | other.keys()) - left_out)
 
 
 def _as_of_now(known: Recorded, state: LineState) -> tuple[str, str]:
     """What an earlier decision comes to today: production may have moved on since."""
     entry = known.entry
-    if entry.action == REFUSED or state.production == entry.to_version:
+    if entry.action != PROMOTED or state.production == entry.to_version:
         return entry.action, entry.reason
     return REFUSED, (
         f"it was promoted at {entry.at} on the same evidence, and production was moved to version "

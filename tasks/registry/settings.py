@@ -9,6 +9,7 @@ from infra.settings_models import SettingsModel, WrongSetting, items_of, refuse
 from tasks.verdicts import CORRECTED_FAMILIES, MAX_FAMILY, Gate
 
 SAME_PREDICTIONS: Final = "staging.same_predictions"
+STAGING_FAMILY: Final = "staging"
 # A share of equal predictions below this is another model, whatever the line.
 LEAST_SAME_PREDICTIONS: Final = 0.99
 PROVING_FAMILIES: Final = ("quality", "baseline")
@@ -22,6 +23,10 @@ LEAST_LATENCY_REQUESTS: Final = 72
 
 # What is done with aliases that were moved in MLflow, past the ledger.
 OnOutsideMove = Literal["refuse", "restore", "accept"]
+# Who lets a candidate that passes every gate into production.
+Approval = Literal["automatic", "by a person"]
+AUTOMATIC: Final = "automatic"
+BY_A_PERSON: Final = "by a person"
 
 
 class RegistrySettings(SettingsModel):
@@ -82,6 +87,28 @@ class LookSettings(SettingsModel):
     )
 
 
+class BudgetSettings(SettingsModel):
+    """What the registered artifact may take while it is served."""
+
+    latency_p95_ms: FiniteFloat | None = Field(
+        default=None,
+        gt=0,
+        description="Milliseconds within which 95 of 100 requests of one row must be answered: the "
+        "gate staging.latency_p95_ms.",
+    )
+    size_mb: FiniteFloat | None = Field(
+        default=None,
+        gt=0,
+        description="Size of its files in 10^6 bytes: the gate staging.size_mb.",
+    )
+    memory_mb: FiniteFloat | None = Field(
+        default=None,
+        gt=0,
+        description="Memory of the process that serves it after the requests, in 10^6 bytes, "
+        "libraries included: the gate staging.memory_mb.",
+    )
+
+
 class PolicySettings(SettingsModel):
     """The gates that a candidate must all pass before it takes over production."""
 
@@ -89,6 +116,36 @@ class PolicySettings(SettingsModel):
         description="Every gate of the line; a list of your own replaces the one of the task type "
         "whole. It must hold an at_least gate on quality.* or baseline.*, and "
         f"{SAME_PREDICTIONS}.",
+    )
+    staging_gates: tuple[Gate, ...] = Field(
+        default=(),
+        description="Gates that a candidate must pass before it is served on staging, where these "
+        "are others than for production; none on staging.*, which is measured there. Without them "
+        "they are those of `gates` that need no serving. For production all of `gates` are asked.",
+    )
+    margin: FiniteFloat | None = Field(
+        default=None,
+        ge=0,
+        description="How far behind the champion, and behind the anchor, a candidate may lie in "
+        "the task type's leading metric: short for the gates champion.METRIC_gain and "
+        "anchor.METRIC_gain with at_least: -margin.",
+    )
+    budgets: BudgetSettings = Field(
+        default=BudgetSettings(),
+        description="Short for the gates on staging.* of these names with at_most.",
+    )
+    approval: Approval = Field(
+        default=AUTOMATIC,
+        description="Who lets a candidate that passes every gate into production: automatic (it is "
+        "promoted at once), or by a person (the run suspends and waits for approve or reject, in "
+        "Prefect's page of the run or by `assayline approve`).",
+    )
+    approval_days: FiniteFloat = Field(
+        default=7.0,
+        gt=0,
+        le=90,
+        description="Days for which a run waits for a person's approval. After them the candidate "
+        "is rejected, which the next run of the line records in the ledger.",
     )
     looks: LookSettings = Field(
         default=LookSettings(), description="What the looks at a held-out split cost."
@@ -131,6 +188,20 @@ class PolicySettings(SettingsModel):
                     )
                 ]
             )
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_is_served_before_staging(self) -> Self:
+        refuse(
+            WrongSetting(
+                ("staging_gates", place, "metric"),
+                f"{gate.metric} is measured on staging, so that it cannot decide who gets there; "
+                "move it to policy.gates",
+                gate.metric,
+            )
+            for place, gate in items_of(self, "staging_gates", "metric")
+            if gate.family == STAGING_FAMILY
+        )
         return self
 
     @model_validator(mode="after")

@@ -45,9 +45,18 @@ from tasks.registry.line_state import LOOKS, LineState, digests
 from tasks.registry.outcomes import Outcome, moves, outcome_of
 from tasks.registry.outside_moves import UNKNOWN, describe, refusal
 from tasks.registry.proof import check_as_proven, check_before_move
-from tasks.registry.version_tags import ENTRY_TAG, EVIDENCE_TAGS, PREVIOUS, PRODUCTION, STAGING
+from tasks.registry.version_tags import (
+    APPROVAL_CHECK_TAG,
+    APPROVED_TAG,
+    ENTRY_TAG,
+    EVIDENCE_TAGS,
+    PREVIOUS,
+    PRODUCTION,
+    STAGING,
+)
 from tasks.verdicts import Verdict
 
+APPROVED: Final = "approved"  # what an entry says of a candidate that a person approved
 VERDICT_TAG: Final = "assayline.verdict"
 ACTION_TAG: Final = "assayline.action"
 # When, by whom and why, in one sentence.
@@ -116,12 +125,16 @@ def record(
     evidence: Mapping[str, str],
     previous: int | None = None,
     anchor: int | None = None,
+    approval: str = "",
+    run: str = "",
+    until: str = "",
 ) -> Recorded:
     """Append an entry to a settled line and carry it out.
 
     ``previous``, the version that a rollback leads to after, is given for a move outside of the
     ledger and the decision on it; for other transitions it follows. ``anchor``, the version that
     candidates are held against after, is given for a promotion by the policy; else it follows.
+    ``approval``, ``run`` and ``until`` are those of the entry.
 
     Raises:
         IntegrityError: the version that it moves production to is not what was proven.
@@ -145,6 +158,9 @@ def record(
         previous_sha256=head.sha256 if head else "",
         previous_version=previous,
         anchor_version=anchor,
+        approval=approval,
+        run=run,
+        until=until,
     )
     history = [recorded.entry for recorded in state.history]
     entry = replace(entry, previous_version=outcome_of([*history, entry]).previous)
@@ -309,4 +325,9 @@ def _tags(recorded: Recorded) -> dict[str, str]:
     tags = {ACTION_TAG: entry.action, DECIDED_TAG: decided}
     if entry.verdict is not None:
         tags[VERDICT_TAG] = entry.verdict.value
+    if entry.approval:
+        tags |= {
+            APPROVED_TAG: str(entry.approval == APPROVED).lower(),
+            APPROVAL_CHECK_TAG: entry.approval.capitalize(),
+        }
     return {**tags, ENTRY_TAG: recorded.uri}

@@ -47,3 +47,8 @@ EVIDENCE_TAGS: Final = {
     "provenance": PROVENANCE_TAG,
     "answers": ANSWERS_TAG,
 }
+# Whether a person approved the version; not set while nobody was asked.
+APPROVED_TAG: Final = "approved"
+# The same as a deployment job of Databricks looks for it: a tag that is named as the job's approval
+# task, Approval_Check in its template, with the value approved in any case.
+APPROVAL_CHECK_TAG: Final = "Approval_Check"

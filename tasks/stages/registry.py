@@ -1,15 +1,22 @@
 """Registration, the staging check, the policy, promotion and rollback."""
 
+from dataclasses import replace
+from uuid import UUID
+
 from prefect.runtime import flow_run
 
+from infra.prefect_api import PrefectApi
+from infra.settings import load_settings
 from infra.store import open_store
 from infra.tracking import open_tracking
 from tasks.records.data import DataReference, DataReport, Snapshot
 from tasks.records.evaluation import Champion, Scores
 from tasks.records.fairness import Fairness
 from tasks.records.golden import GoldenScores
+from tasks.records.judged_version import JudgedVersion
 from tasks.records.looks import HeldOut, Look
 from tasks.records.registry import (
+    Approval,
     Decision,
     Judgement,
     LedgerEntry,
@@ -19,6 +26,7 @@ from tasks.records.registry import (
     Version,
 )
 from tasks.records.training import BaseModel, Tokens, Weights
+from tasks.registry.ledger import Recorded
 from tasks.registry.settings import OnOutsideMove, PolicySettings, StagingSettings
 from tasks.reporting.settings import CardSettings
 from tasks.stages.caching import cached_stage, look_up
@@ -117,10 +125,12 @@ def judge(
     look: Look,
     golden: GoldenScores | None = None,
 ) -> Judgement:
-    """Judge every gate of the policy; a verdict is never taken from a cache."""
+    """Judge every gate of the policy, and keep the policy; a verdict is never from a cache."""
     from tasks.registry.policy import judge_policy
+    from tasks.registry.policy_record import keep_policy
 
-    return judge_policy(policy, scores, fairness, staged, look, golden)
+    judgement = judge_policy(policy, scores, fairness, staged, look, golden)
+    return replace(judgement, policy_sha256=keep_policy(policy, open_store()))
 
 
 @cached_stage()
@@ -146,23 +156,53 @@ def promote(
     report: Report,
     champion: Champion | None,
     staged: Staged | None,
-    scores: Scores | None = None,
+    scores: Scores,
+    fairness: Fairness,
+    golden: GoldenScores | None = None,
+    approval: Approval | None = None,
 ) -> Decision:
     """Put the version in production if every gate passes, and write the ledger either way."""
+    from tasks.registry.judged_versions import keep_judged
     from tasks.registry.promotion import promote_version
 
+    store = open_store()
+    judged = JudgedVersion(version, judgement, report, champion, staged, scores, fairness, golden)
     return promote_version(
-        version, judgement, report, champion, staged, scores,
-        store=open_store(), tracking=open_tracking(),
+        version, judgement, report, champion, staged, scores, approval, keep_judged(judged, store),
+        store=store, tracking=open_tracking(),
     )  # fmt: skip
 
 
 @look_up
-def confirm_production(line: str, on_outside_move: OnOutsideMove) -> None:
-    """Make sure that production is what the ledger says, before hours are spent on a candidate."""
+def confirm_production(line: str, on_outside_move: OnOutsideMove) -> JudgedVersion | None:
+    """Make sure that production is what the ledger says, before hours are spent on a candidate.
+
+    Returns:
+        The candidate that this very run asked a person about, where it was resumed; else None.
+        Requests of other runs that ended, or whose time is over, are closed.
+
+    """
+    from tasks.registry.approval import waiting_version
     from tasks.registry.reconciliation import settle_by_setting
 
-    settle_by_setting(line, on_outside_move, store=open_store(), tracking=open_tracking())
+    store, tracking = open_store(), open_tracking()
+    state, _ = settle_by_setting(line, on_outside_move, store=store, tracking=tracking)
+    run = str(flow_run.id or "")
+    return waiting_version(state, run, state_of_run, store=store, tracking=tracking)
+
+
+def state_of_run(run: str) -> str:
+    """The type of the state that a Prefect flow run is in; empty where the server has none."""
+    found = PrefectApi(load_settings()).flow_run(UUID(run))
+    return found.state.type if found else ""
+
+
+@look_up
+def request_approval(judged: JudgedVersion, days: float) -> Recorded | None:
+    """Record that the candidate waits for a person; None where there is nothing to ask."""
+    from tasks.registry.approval import request_approval as request
+
+    return request(judged, str(flow_run.id), days, store=open_store(), tracking=open_tracking())
 
 
 @look_up

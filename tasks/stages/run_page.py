@@ -13,6 +13,7 @@ from infra.errors import AssaylineError, DataError
 from infra.settings import load_settings
 from infra.store import open_store
 from tasks.records.data import BrokenContractError, Snapshot
+from tasks.records.judged_version import JudgedVersion
 from tasks.records.power import PowerForecast
 from tasks.records.registry import Decision, Report
 from tasks.reporting.data_section import DataEvidence
@@ -22,6 +23,7 @@ _log = logging.getLogger(__name__)
 
 # Artifacts of a run as a whole, which Prefect lists before those of its tasks.
 VERDICT: Final = "verdict"
+APPROVAL: Final = "approval"
 DATA_VERDICT: Final = "data-verdict"
 
 
@@ -113,6 +115,33 @@ def show_decision(decision: Decision) -> None:
         VERDICT, decision.line, verdict_markdown(decision),
         f"{decision.line} version {decision.version} {decision.action}: {decision.reason}",
     )  # fmt: skip
+
+
+def show_request(judged: JudgedVersion, until: str) -> None:
+    """Put what a person is asked on the page of a run that waits for approval.
+
+    Args:
+        judged: the candidate.
+        until: up to when it waits, ISO 8601, UTC.
+
+    """
+    from tasks.reporting.approval import approval_markdown
+    from tasks.reporting.summaries import artifact_key
+
+    version = judged.version
+    name = f"{version.line} version {version.version}"
+    _show_verdict(
+        APPROVAL, version.line, approval_markdown(judged, until), f"{name} awaits approval"
+    )
+    links = {
+        "report": (judged.report.url, f"Report of {name}", "All evidence"),
+        "version": (version.url, f"{name} in MLflow", "What is served"),
+    }
+    for kind, (url, text, what) in links.items():
+        create_link_artifact(
+            url, link_text=text, key=artifact_key(kind, version.line),
+            description=f"{what}: {text}",
+        )  # fmt: skip
 
 
 def show_checked_data(evidence: DataEvidence, where: Sequence[str] = ()) -> str | None:

@@ -1,0 +1,115 @@
+"""A person's approval in the Prefect run: the run suspends, and goes on when somebody has decided.
+
+Suspended, a run has no process, holds no slot, and waits on Prefect's server alone. Resumed, its
+flow starts anew and finds its own request in the ledger (`tasks.registry.approval`), so that it
+decides at once on what was measured before.
+"""
+
+import math
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+from prefect.context import FlowRunContext
+from prefect.flow_runs import suspend_flow_run
+from prefect.input import RunInput
+from prefect.runtime import deployment, flow_run
+from pydantic import Field
+
+from infra.errors import SettingsError
+from infra.run_queue import page_of
+from infra.settings import load_settings
+from tasks.records.judged_version import JudgedVersion
+from tasks.records.registry import Approval, Decision
+from tasks.registry.ledger import AWAITING, Recorded
+from tasks.registry.settings import BY_A_PERSON
+from tasks.reporting.approval import request_words
+from tasks.stages.registry import promote, request_approval
+from tasks.stages.run_page import show_request
+
+APPROVE: Final = "approve"
+
+
+class ApprovalForm(RunInput):
+    """What a person says of a candidate; the form of the run in Prefect's UI."""
+
+    decision: Literal["approve", "reject"] = Field(
+        description="approve: the candidate is put in production. reject: it never is, and "
+        "production stays as it is."
+    )
+    name: str = Field(
+        min_length=1, max_length=100, pattern=r"\S", description="Who decides; your name."
+    )
+    reason: str = Field(
+        min_length=1, max_length=1_000, pattern=r"\S", description="Why; it stands in the ledger."
+    )
+
+
+def check_can_wait(approval: str) -> None:
+    """Refuse a run that is to wait for a person and cannot, before anything is trained.
+
+    Raises:
+        SettingsError: it is a run of no deployment, which Prefect does not suspend.
+
+    """
+    if approval == BY_A_PERSON and not deployment.id:
+        raise SettingsError(
+            f"policy.approval is {BY_A_PERSON}, and Prefect suspends runs of a deployment alone; "
+            "start the line's deployment (`assayline run CONFIG`, or the button in Prefect's UI)"
+        )
+
+
+def by_policy_or_person(judged: JudgedVersion, days: float) -> Decision:
+    """Promote a judged version if its gates pass, and a person approves it where the policy asks.
+
+    Args:
+        judged: the version.
+        days: for which a person is waited for.
+
+    """
+    asked = judged.judgement.approval == BY_A_PERSON
+    request = request_approval(judged, days) if asked else None
+    if request and request.entry.run != flow_run.id:
+        return _waits_elsewhere(judged, request)
+    approval = _ask(judged, request) if request else None
+    return promote(
+        judged.version, judged.judgement, judged.report, judged.champion, judged.staged,
+        judged.scores, judged.fairness, judged.golden, approval,
+    )  # fmt: skip
+
+
+def _ask(judged: JudgedVersion, request: Recorded) -> Approval:
+    """Suspend the run until somebody has decided; at once where it was resumed.
+
+    Raises:
+        prefect.exceptions.Pause: the run is suspended; its process ends.
+
+    """
+    until, key = request.entry.until, f"approval-{request.number}"
+    if not _was_asked(key):
+        show_request(judged, until)
+    left_s = (datetime.fromisoformat(until) - datetime.now(UTC)).total_seconds()
+    answer = suspend_flow_run(
+        wait_for_input=ApprovalForm.with_initial_data(description=request_words(judged, until)),
+        timeout=max(1, math.ceil(left_s)),
+        key=key,
+    )
+    return Approval(answer.decision == APPROVE, answer.name.strip(), answer.reason.strip())
+
+
+def _was_asked(key: str) -> bool:
+    """Whether this run has suspended for this request before, so that it goes on now."""
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    return run is not None and key in (run.empirical_policy.pause_keys or ())
+
+
+def _waits_elsewhere(judged: JudgedVersion, request: Recorded) -> Decision:
+    """The same candidate waits in another run: nobody is asked twice."""
+    version, entry = judged.version, request.entry
+    server = load_settings().prefect_url or ""
+    page = page_of(server.rstrip("/"), entry.run)
+    return Decision(
+        version.line, version.version, AWAITING,
+        f"it awaits approval until {entry.until[:16].replace('T', ' ')} UTC in the run {page}",
+        judged.judgement, request.uri, version.url, judged.report.url, judged.report.html.uri,
+    )  # fmt: skip
