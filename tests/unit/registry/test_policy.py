@@ -294,3 +294,28 @@ def test_a_label_that_is_named_like_a_gain_is_asked_without_a_champion() -> None
     (of_label,) = (one for one in judgement.gates if one.metric.endswith("weight_gain"))
     assert of_label.verdict is Verdict.FAIL
     assert judgement.verdict is Verdict.FAIL
+
+
+def test_gates_for_staging_decide_who_is_served_and_no_more() -> None:
+    lax = Gate(metric="baseline.macro_f1_gain", at_least=0.0)
+    strict = Gate(metric="baseline.macro_f1_gain", at_least=0.5)
+    policy = PolicySettings(gates=(strict, SAME), staging_gates=(lax,), fairness_not_gated=WHY)
+    before = judge_policy(policy, scores(), FAIRNESS, None)
+    assert [gate.rule for gate in before.gates] == ["at least 0"]
+    assert before.verdict is Verdict.PASS
+    # Whatever passed before staging: for production every gate is asked, and nothing is promoted
+    # on the judgement of before.
+    assert why_refused(before, None)
+    assert judge_policy(policy, scores(), FAIRNESS, staged()).verdict is Verdict.FAIL
+
+
+def test_gates_for_staging_keep_out_who_fails_them() -> None:
+    strict = Gate(metric="baseline.macro_f1_gain", at_least=0.5)
+    policy = SHIPPED.model_copy(update={"staging_gates": (strict,)})
+    assert judge_policy(policy, scores(), FAIRNESS, None).verdict is Verdict.FAIL
+
+
+def test_a_judgement_says_who_lets_the_candidate_in() -> None:
+    policy = SHIPPED.model_copy(update={"approval": "by a person"})
+    assert judge_policy(policy, scores(), FAIRNESS, staged()).approval == "by a person"
+    assert judge_policy(SHIPPED, scores(), FAIRNESS, staged()).approval == "automatic"
