@@ -16,7 +16,7 @@ from flows.config import load_config
 from infra.settings import load_settings, load_stack_settings
 from tasks.registry.fairness_gates import gates_fairness
 from tests.conftest import SCRIPTS, RunningStack
-from tests.integration.test_retrain import write_config, write_reviews
+from tests.integration.test_retrain import GATES, write_config, write_reviews
 from tests.pages import ROOT, commands, make_commands, shell_lines, snippets
 
 # Text is what a command prints.
@@ -26,14 +26,16 @@ LINE = "reviews-of-the-pages"  # other tests on the same stack make versions of 
 PLACEHOLDERS = {
     "CONFIG": "reviews.yaml", "path/to/reviews.yaml": "reviews.yaml", "LINE": LINE,
     "reviews": LINE, "bbc-news": LINE, "FOLDER": ".assayline", "VERSION": "1",
-    "FILE": "mended.parquet", "RUN": f"retrain {LINE}",
+    "FILE": "mended.parquet", "RUN": f"retrain {LINE}", "RUN_OR_LINE": LINE,
+    "POLICY": "policy.yaml", "V1": "1", "[V2]": "1",
 }  # fmt: skip
-OPTIONS = {"--reason": "tried", "--by": "Ada", "--at": "2026-01-01"}
+OPTIONS = {"--reason": "tried", "--by": "Ada", "--name": "Ada", "--at": "2026-01-01"}
 # They would end the servers of this test; tests/integration/test_stack.py runs them.
 OF_THE_STACK = {"assayline up", "assayline down", "assayline open"}
-# The line's one version is in production, there is none to go back to, and no run goes on: the
-# message says so.
+# The line's one version is in production, there is none to go back to, and no run goes on or waits:
+# the message says so.
 REFUSED = {
+    "approve": "waits for approval",
     "promote": "is in production already",
     "rollback": "has no previous version",
     "cancel": "has ended already",
@@ -76,6 +78,10 @@ def test_settings_snippets_are_settings_of_a_line(tmp_path: Path) -> None:
     shown = [yaml.safe_load(one.text) for one in snippets() if one.language == "yaml"]
     whole = [content for content in shown if "line" in content]
     assert whole
+    (policy_file,) = [content for content in shown if "gates" in content]
+    shown.remove(policy_file)
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "strict.yaml").write_text(yaml.safe_dump(policy_file))
     for content in shown:
         path = tmp_path / "line.yaml"
         # Several sources stand in place of the one.
@@ -110,6 +116,7 @@ def folder(stack: RunningStack) -> Path:
     """A user's folder, in which the commands run: reviews.csv, reviews.yaml, mended.parquet."""
     write_reviews(stack.folder / "reviews.csv")
     write_config(stack.folder, line=LINE)
+    (stack.folder / "policy.yaml").write_text(yaml.safe_dump({"gates": GATES}), encoding="utf-8")
     mended = {
         "row_id": ["0" * 64], "text": ["A row that somebody mended by hand."],
         "label": ["tech"], "country": ["uk"],

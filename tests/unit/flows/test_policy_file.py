@@ -1,4 +1,4 @@
-"""A policy in a file of its own: read beside the line's, refused whole, and what it says in short."""
+"""A policy in a file of its own: read beside the line's, refused whole, with what is in short."""
 
 from pathlib import Path
 from typing import Any

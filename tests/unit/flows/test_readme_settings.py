@@ -14,7 +14,8 @@ from infra.errors import BaseModelError
 README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
 BLOCKS = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)]
 (LINE,) = [block for block in BLOCKS if "line" in block]
-PARTS = [block for block in BLOCKS if "line" not in block]
+(POLICY_FILE,) = [block for block in BLOCKS if "gates" in block]
+PARTS = [block for block in BLOCKS if "line" not in block and block is not POLICY_FILE]
 
 
 def written(folder: Path, content: dict[str, Any]) -> Path:
@@ -34,6 +35,8 @@ def test_each_part_goes_into_the_line(part: dict[str, Any], tmp_path: Path) -> N
     whole = LINE | part
     if "sources" in part:
         del whole["source"]
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "strict.yaml").write_text(yaml.safe_dump(POLICY_FILE))
     config = load_config(written(tmp_path, whole))
     for name in part:
         assert getattr(config, "source" if name == "sources" else name)
