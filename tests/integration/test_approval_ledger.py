@@ -2,7 +2,6 @@
 
 import runpy
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from tasks.registry.approval import open_requests, request_approval, waiting_ver
 from tasks.registry.judged_versions import JUDGED, keep_judged
 from tasks.registry.ledger import Recorded
 from tasks.registry.line_state import LineState
-from tasks.registry.manual_promotion import override_promotion_of
 from tasks.registry.promotion import promote_version
 from tests.integration.test_promotion import Line, judgement, report
 
@@ -124,23 +122,11 @@ def test_production_that_was_moved_meanwhile_is_not_taken_over(line: Asking) -> 
     assert not open_requests(LineState(line.name, line.store, line.tracking).history)
 
 
-def test_what_a_person_promotes_by_hand_waits_no_more(line: Asking, tmp_path: Path) -> None:
-    judged = line.judged("w1")
-    line.ask(judged)
-    state = LineState(line.name, line.store, line.tracking)
-    assert len(open_requests(state.history)) == 1
-    line.decide(judged, ADA)
-    with pytest.raises(Exception, match="in production already"):
-        override_promotion_of(line.name, 1, "Ada", "now", store=line.store, tracking=line.tracking)
-
-
 @pytest.mark.parametrize(
     ("state", "days", "action", "why"),
     [
         ("FAILED", -1, "rejected", "nobody approved it until"),
-        ("PAUSED", -1, "rejected", "nobody approved it until"),
         ("CANCELLED", 7, "withdrawn", "ended as CANCELLED before anybody had decided"),
-        ("", 7, "withdrawn", "was deleted"),
     ],
 )
 def test_the_next_run_records_what_became_of_a_request(
@@ -157,13 +143,6 @@ def test_the_next_run_records_what_became_of_a_request(
     assert (line.ask(judged, run="run-2") is None) == (action == "rejected")
 
 
-@pytest.mark.parametrize(("state", "days"), [("PAUSED", 7), ("RUNNING", -1), ("SCHEDULED", -1)])
-def test_a_request_that_may_be_decided_stays_open(line: Asking, state: str, days: float) -> None:
-    line.ask(line.judged("w1"), days=days)
-    assert line.waiting("run-2", state) is None
-    assert line.actions == ["awaiting approval"]
-
-
 def test_a_changed_record_of_what_was_judged_promotes_nothing(line: Asking) -> None:
     asked = line.ask(line.judged("w1"))
     assert asked
@@ -171,10 +150,3 @@ def test_a_changed_record_of_what_was_judged_promotes_nothing(line: Asking) -> N
     line.store.put_bytes(uri, line.store.get_bytes(uri).replace(b'"pass"', b'"fail"'))
     with pytest.raises(IntegrityError, match="was changed after it was written"):
         line.waiting("run-1", "RUNNING")
-
-
-def test_until_is_a_moment_with_its_zone(line: Asking) -> None:
-    asked = line.ask(line.judged("w1"), days=2)
-    assert asked
-    left = datetime.fromisoformat(asked.entry.until) - datetime.now(UTC)
-    assert timedelta(days=1.9) < left <= timedelta(days=2)

@@ -1,0 +1,67 @@
+"""What becomes of a request for approval, by the state of the run that waits, and by its time."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tasks.records.registry import LedgerEntry
+from tasks.registry.approval import open_requests, what_became_of
+from tasks.registry.ledger import AWAITING, Recorded
+from tasks.verdicts import Verdict
+
+FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+
+
+def entry(action: str = AWAITING, version: int = 1, days: float = 7) -> LedgerEntry:
+    until = (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="seconds")
+    return LedgerEntry(
+        "reviews", action, None, None, version, Verdict.PASS, "as seen", {}, "policy", until, "",
+        run="run-1", until=until,
+    )  # fmt: skip
+
+
+def history(entries: Iterable[LedgerEntry]) -> list[Recorded]:
+    return [Recorded(one, number, "", "") for number, one in enumerate(entries, start=1)]
+
+
+@pytest.mark.parametrize("state", ["SCHEDULED", "PENDING", "RUNNING"])
+@pytest.mark.parametrize("days", [-1, 7])
+def test_what_somebody_has_just_decided_is_left_to_its_run(state: str, days: float) -> None:
+    assert what_became_of(entry(days=days), state) is None
+
+
+def test_who_waits_in_time_waits_on() -> None:
+    assert what_became_of(entry(), "PAUSED") is None
+
+
+@pytest.mark.parametrize("state", ["PAUSED", "", *FINAL])
+def test_after_its_time_a_request_is_rejected(state: str) -> None:
+    closed = what_became_of(entry(days=-1), state)
+    assert closed
+    assert closed[0] == "rejected"
+
+
+@pytest.mark.parametrize("state", ["", *FINAL])
+def test_a_run_that_ended_before_anybody_decided_withdraws_its_request(state: str) -> None:
+    closed = what_became_of(entry(), state)
+    assert closed
+    assert closed[0] == "withdrawn"
+
+
+@pytest.mark.parametrize("action", ["promoted", "refused", "rejected", "withdrawn", "overridden"])
+def test_the_next_decision_on_a_version_closes_its_request(action: str) -> None:
+    assert open_requests(history([entry(), entry(action)])) == []
+
+
+def test_what_becomes_of_other_versions_closes_nothing() -> None:
+    entries = history(
+        [entry(), entry(version=2), entry("promoted", version=3), entry("refused", 2)]
+    )
+    assert [one.number for one in open_requests(entries)] == [1]
+
+
+def test_of_two_requests_of_a_version_the_newer_one_is_open() -> None:
+    newer = replace(entry(), run="run-2")
+    assert [one.entry.run for one in open_requests(history([entry(), newer]))] == ["run-2"]
