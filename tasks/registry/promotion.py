@@ -8,10 +8,11 @@ from infra.errors import PromotionError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.evaluation import Champion, Scores
+from tasks.records.judged_version import JudgedVersion
 from tasks.records.registry import Approval, Decision, Judgement, Report, Staged, Version
 from tasks.registry.anchor import anchor_of, anchor_with
 from tasks.registry.champion import champion_of
-from tasks.registry.judged_versions import JUDGED
+from tasks.registry.judged_versions import JUDGED, keep_judged
 from tasks.registry.ledger import (
     MOVED_OUTSIDE,
     PROMOTED,
@@ -44,7 +45,7 @@ def promote_version(
     staged: Staged | None,
     scores: Scores | None = None,
     approval: Approval | None = None,
-    judged_sha256: str = "",
+    judged: JudgedVersion | None = None,
     *,
     store: ObjectStore,
     tracking: Tracking,
@@ -65,7 +66,7 @@ def promote_version(
         staged: how it served; None where its evidence did not get that far.
         scores: how it compares with the anchor; without them the anchor stays as it is.
         approval: what a person says of it; None where none was asked.
-        judged_sha256: of the record of all that it was judged by; empty where none was kept.
+        judged: all that it was judged by, which is kept for `policy-check` with a new decision.
         store: holds ledger and manifests.
         tracking: holds the version and the aliases.
 
@@ -77,7 +78,6 @@ def promote_version(
     """
     state, _ = settle(version.line, store, tracking)
     evidence = evidence_of_judged(version, judgement, report, staged, store, tracking)
-    evidence |= {JUDGED: judged_sha256} if judged_sha256 else {}
     known = decided_before(state, version, evidence)
     if known:
         return _decision(version, judgement, report, known, *_as_of_now(known, state))
@@ -91,6 +91,7 @@ def promote_version(
         to_version = version.version
         history = [recorded.entry for recorded in state.history]
         anchor = anchor_with(version.version, history, scores.comparisons if scores else ())
+    evidence |= {JUDGED: keep_judged(judged, store)} if judged else {}
     made = record(
         store,
         tracking,

@@ -162,14 +162,12 @@ def promote(
     approval: Approval | None = None,
 ) -> Decision:
     """Put the version in production if every gate passes, and write the ledger either way."""
-    from tasks.registry.judged_versions import keep_judged
     from tasks.registry.promotion import promote_version
 
-    store = open_store()
     judged = JudgedVersion(version, judgement, report, champion, staged, scores, fairness, golden)
     return promote_version(
-        version, judgement, report, champion, staged, scores, approval, keep_judged(judged, store),
-        store=store, tracking=open_tracking(),
+        version, judgement, report, champion, staged, scores, approval, judged,
+        store=open_store(), tracking=open_tracking(),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from infra.tracking import Tracking
 from tasks.records.judged_version import JudgedVersion
 from tasks.records.registry import Approval, Decision
 from tasks.registry.approval import open_requests, request_approval, waiting_version
-from tasks.registry.judged_versions import JUDGED, keep_judged
+from tasks.registry.judged_versions import JUDGED
 from tasks.registry.ledger import Recorded
 from tasks.registry.line_state import LineState
 from tasks.registry.promotion import promote_version
@@ -45,10 +45,9 @@ class Asking(Line):
         return request_approval(judged, run, days, store=self.store, tracking=self.tracking)
 
     def decide(self, judged: JudgedVersion, approval: Approval | None) -> Decision:
-        kept = keep_judged(judged, self.store)
         return promote_version(
             judged.version, judged.judgement, judged.report, judged.champion, judged.staged,
-            judged.scores, approval, kept, store=self.store, tracking=self.tracking,
+            judged.scores, approval, judged, store=self.store, tracking=self.tracking,
         )  # fmt: skip
 
     def waiting(self, run: str, state: str) -> JudgedVersion | None:
