@@ -44,6 +44,7 @@ from tasks.registry.settings import (
 )
 from tasks.reporting.settings import CardSettings
 from tasks.representation.settings import RepresentationSettings
+from tasks.serving.settings import ServingSettings
 from tasks.sources.settings import HubSource, MixedSource, SourceSettings
 from tasks.task_types.names import TaskTypeName
 from tasks.task_types.row_shapes import shape_of
@@ -230,6 +231,10 @@ class RetrainConfig(DataConfig):
 
     card: CardSettings = Field(
         default=CardSettings(), description="What the model card says that nothing measures."
+    )
+    serving: ServingSettings = Field(
+        default=ServingSettings(),
+        description="How `assayline serve` puts the version in production behind HTTP.",
     )
 
     @property

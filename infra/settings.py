@@ -234,6 +234,12 @@ class StackSettings(SettingsModel, BaseSettings):
     project: Path = Field(
         default=PROJECT, description="Folder that holds prefect.yaml and the flows."
     )
+    serving_token: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Token that `assayline serve` asks of each request; None is the one in the "
+        "file serving.token in the home folder, which is made at first use.",
+    )
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:

@@ -74,6 +74,8 @@ for command, summary in {
     "and recorded as such.",
     "line_commands:rollback": "Put the version that was in production before back, after a load "
     "test.",
+    "serve_command:serve": "Put a line's version in production behind HTTP, by MLflow's scoring "
+    "protocol; it follows the alias without losing a request.",
     "line_commands:reconcile": "Restore or accept production or previous that somebody moved in "
     "MLflow; it is recorded as such.",
     "line_commands:ledger": "Show who was production when, why, and by whose word; the chain of "

@@ -62,10 +62,27 @@ def loaded_model(
         StoreError, TrackingError: a server is unreachable, or lacks the version.
 
     """
+    model = fetched_model(production, folder, store=store, tracking=tracking)
+    examiner = examiner_of(production.task_type, production.labels, TokenLimits.of(production))
+    with keep_models():
+        yield ProductionModel(production, model, examiner)
+
+
+def fetched_model(
+    production: Production, folder: Path, *, store: ObjectStore, tracking: Tracking
+) -> Path:
+    """Download a version below a folder, and hold it against its manifest.
+
+    Returns:
+        The folder of its model and tokenizer.
+
+    Raises:
+        IntegrityError: its files are not those of its manifest.
+        StoreError, TrackingError: a server is unreachable, or lacks the version.
+
+    """
     line, version = production.line, production.version
     artifact = tracking.download_artifact(line, version, folder)
     manifest = from_bytes(read_manifest(production.manifest_sha256, store))
     check_files(f"version {version} of {line}", artifact, manifest)
-    examiner = examiner_of(production.task_type, production.labels, TokenLimits.of(production))
-    with keep_models():
-        yield ProductionModel(production, tracking.model_of(artifact, line, version), examiner)
+    return tracking.model_of(artifact, line, version)

@@ -1,0 +1,91 @@
+"""What the server tells Prometheus."""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+SECONDS: Final = (
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+)  # fmt: skip
+SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024)
+TOKENS: Final = (16, 64, 256, 1_024, 4_096, 16_384, 65_536)
+
+
+class ServingMetrics:
+    """The metrics of one server, in a registry of their own."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "assayline_requests",
+            "Requests to /invocations by HTTP status.",
+            ["status"],
+            registry=registry,
+        )
+        self.rows = Counter(
+            "assayline_rows", "Rows that were answered.", ["role", "version"], registry=registry
+        )
+        self.latency = Histogram(
+            "assayline_request_latency_seconds",
+            "Seconds from the arrival of an answered request to its last answer.",
+            ["role", "version"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.batch_rows = Histogram(
+            "assayline_batch_rows",
+            "Rows that were given to the model at once.",
+            buckets=SIZES,
+            registry=registry,
+        )
+        self.batch_tokens = Histogram(
+            "assayline_batch_tokens",
+            "Tokens that were given to the model at once.",
+            buckets=TOKENS,
+            registry=registry,
+        )
+        self.waiting = Gauge(
+            "assayline_waiting_rows", "Rows that wait for the model now.", registry=registry
+        )
+        self.version = Gauge(
+            "assayline_version", "The version that serves, by role.", ["role"], registry=registry
+        )
+        self.ready = Gauge(
+            "assayline_ready", "1 while a model's process answers, else 0.", registry=registry
+        )
+        self.in_doubt = Gauge(
+            "assayline_production_in_doubt",
+            "1 while ledger and registry do not say which version is in production, or cannot be "
+            "asked; else 0.",
+            registry=registry,
+        )
+        self.reloads = Counter(
+            "assayline_reloads",
+            "Versions that were to take over, by what came of it.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.restarts = Counter(
+            "assayline_model_restarts",
+            "Starts of a model's process in place of one that ended.",
+            registry=registry,
+        )
+        self.recorded = Counter(
+            "assayline_recorded_rows",
+            "Rows that were written to the store.",
+            ["kind"],
+            registry=registry,
+        )
+        self.not_recorded = Counter(
+            "assayline_dropped_records",
+            "Rows that should have been recorded and were not: by privacy (the line's policy puts "
+            "such a row aside), full (the buffer is, since the store is away or slow), or lost "
+            "(the store was away at shutdown).",
+            ["kind", "reason"], registry=registry,
+        )  # fmt: skip
+        for outcome in ("served", "refused"):
+            self.reloads.labels(outcome)
+        for kind in ("requests", "feedback"):
+            self.recorded.labels(kind)
+            for reason in ("privacy", "full", "lost"):
+                self.not_recorded.labels(kind, reason)

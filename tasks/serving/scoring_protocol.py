@@ -1,0 +1,187 @@
+"""MLflow's scoring protocol: what a request holds, as rows of a task type.
+
+A request is JSON with one of four keys, as MLflow's own scoring server takes them:
+``dataframe_split`` (columns and data), ``dataframe_records`` (a list of objects), ``instances`` (a
+list of rows) and ``inputs`` (a list of rows, or an object of columns). A row is an object of input
+columns; where the task type has one input column, a bare value stands for it. Columns that the
+model does not read are left out. See https://mlflow.org/docs/latest/ml/deployment/.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from infra.errors import DataError
+from tasks.task_types.rows import Kind, RowShape
+
+FORMATS: Final = ("dataframe_split", "dataframe_records", "instances", "inputs")
+_SHOWN_CHARS: Final = 80
+
+Row = dict[str, Any]
+
+
+def rows_of(body: bytes, shape: RowShape) -> list[Row]:
+    """The rows of a request, their input columns alone.
+
+    Args:
+        body: JSON in UTF-8.
+        shape: of the rows of the model's task type.
+
+    Raises:
+        DataError: it is no such request; the message says what would be right.
+
+    """
+    content = parsed(body)
+    given = [name for name in FORMATS if name in content]
+    if len(given) != 1:
+        raise DataError(
+            f"the request holds {_names(content)}; right would be one of {', '.join(FORMATS)}"
+        )
+    if content.get("params"):
+        raise DataError("this model takes no params; leave them out")
+    name = given[0]
+    rows = _READERS[name](content[name], shape)
+    return [_checked(number, row, shape) for number, row in enumerate(rows)]
+
+
+def parsed(body: bytes) -> Mapping[str, Any]:
+    """The JSON object of a request.
+
+    Raises:
+        DataError: it is none.
+
+    """
+    try:
+        content = json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"the request is no JSON in UTF-8: {error}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"the request is {_shown(content)}; right would be a JSON object")
+    return content
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def _split(data: Any, _shape: RowShape) -> list[Any]:
+    match data:
+        case {"columns": [*columns], "data": [*rows]}:
+            pass
+        case _:
+            raise DataError(
+                f"dataframe_split is {_shown(data)}; right would be "
+                '{"columns": ["text"], "data": [["a text"]]}'
+            )
+    for number, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != len(columns):
+            raise DataError(
+                f"row {number} of dataframe_split is {_shown(row)}; right would be a list of "
+                f"{len(columns)} value(s), one for each of its columns"
+            )
+    return [dict(zip(map(str, columns), row, strict=True)) for row in rows]
+
+
+def _records(data: Any, _shape: RowShape) -> list[Any]:
+    if not isinstance(data, list):
+        raise DataError(
+            f'dataframe_records is {_shown(data)}; right would be a list such as [{{"text": "a"}}]'
+        )
+    return data
+
+
+def _instances(data: Any, shape: RowShape) -> list[Any]:
+    if not isinstance(data, list):
+        raise DataError(f"instances is {_shown(data)}; right would be a list of rows")
+    return [_whole(row, shape) for row in data]
+
+
+def _inputs(data: Any, shape: RowShape) -> list[Any]:
+    if isinstance(data, list):
+        return [_whole(row, shape) for row in data]
+    if not isinstance(data, dict):
+        return [_whole(data, shape)]
+    columns = {column.name: data.get(column.name) for column in shape.inputs}
+    lengths = {len(values) for values in columns.values() if isinstance(values, list)}
+    if not all(isinstance(values, list) for values in columns.values()) or len(lengths) != 1:
+        if all(isinstance(values, str) for values in columns.values()):
+            return [columns]  # one row of texts
+        raise DataError(
+            f"inputs is {_shown(data)}; right would be a list for each of "
+            f"{_names(columns)}, all of the same length"
+        )
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+_READERS: Final[Mapping[str, Callable[[Any, RowShape], list[Any]]]] = {
+    "dataframe_split": _split,
+    "dataframe_records": _records,
+    "instances": _instances,
+    "inputs": _inputs,
+}
+
+
+def _whole(row: Any, shape: RowShape) -> Any:
+    """A bare value stands for the one input column."""
+    if isinstance(row, dict) or len(shape.inputs) > 1:
+        return row
+    return {shape.inputs[0].name: row}
+
+
+def _checked(number: int, row: Any, shape: RowShape) -> Row:
+    if not isinstance(row, dict):
+        raise DataError(
+            f"row {number} is {_shown(row)}; right would be an object with "
+            f"{_names(dict.fromkeys(column.name for column in shape.inputs))}"
+        )
+    for column in shape.inputs:
+        if column.name not in row:
+            raise DataError(
+                f"row {number} has the column(s) {_names(row)}; the model reads {column.name!r}"
+            )
+        is_right, right = _KINDS[column.kind]
+        if not is_right(row[column.name]):
+            raise DataError(
+                f"{column.name} of row {number} is {_shown(row[column.name])}; right would be "
+                f"{right}"
+            )
+    return {column.name: row[column.name] for column in shape.inputs}
+
+
+def _is_text(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can spell
+        return False
+    return True
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _are_turns(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(turn, dict)
+        and turn.keys() == {"role", "content"}
+        and all(map(_is_text, turn.values()))
+        for turn in value
+    )
+
+
+_KINDS: Final[Mapping[Kind, tuple[Callable[[Any], bool], str]]] = {
+    "text": (_is_text, "a text"),
+    "texts": (_are_texts, "a list of texts"),
+    "turns": (_are_turns, 'a list of turns such as {"role": "user", "content": "a text"}'),
+}
+
+
+def _names(content: Mapping[str, Any]) -> str:
+    return ", ".join(map(repr, content)) or "nothing"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=True)
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]} ..."

@@ -1,0 +1,115 @@
+"""Settings of `assayline serve`."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from infra.settings_models import SettingsModel
+
+
+class BatchSettings(SettingsModel):
+    """How requests that come at once are answered together."""
+
+    max_tokens: int = Field(
+        default=4_096,
+        ge=1,
+        le=1_000_000,
+        description="Tokens of the rows that are given to the model at once, each counted up to "
+        "the model's max_length; one row is always given, however long.",
+    )
+    max_wait_ms: float = Field(
+        default=2.0,
+        ge=0,
+        le=1_000,
+        description="Milliseconds that a row waits at most for others to fill its batch, where the "
+        "model is free; 0 never waits.",
+    )
+
+
+class RecordSettings(SettingsModel):
+    """What is kept of requests and answers."""
+
+    share: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Share of the requests that are recorded, drawn by the digest of the request's "
+        "id, so that every process draws the same. Personal data is replaced as the line's "
+        "`privacy` says; a row that it would put aside is not recorded. 0 records none.",
+    )
+    flush_s: float = Field(
+        default=60.0,
+        ge=0.1,
+        le=3_600,
+        description="Seconds after which what was recorded is written to the store.",
+    )
+    max_buffered_rows: int = Field(
+        default=20_000,
+        ge=1,
+        le=10_000_000,
+        description="Rows that are held in memory while the store is away or slow; more of "
+        "requests are not recorded, which is counted and said, and feedback is refused with 503.",
+    )
+
+
+class ServingSettings(SettingsModel):
+    """How the version in production is served over HTTP."""
+
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes that hold the model, each with a copy of it; one uses all cores.",
+    )
+    batch: BatchSettings = Field(
+        default=BatchSettings(), description="How requests that come at once are answered together."
+    )
+    max_waiting_rows: int = Field(
+        default=1_024,
+        ge=1,
+        le=1_000_000,
+        description="Rows that may wait for the model; a request beyond is refused with 503 and "
+        "Retry-After. It is also the most rows of one request.",
+    )
+    max_request_bytes: int = Field(
+        default=4 << 20,
+        ge=1_024,
+        le=1 << 30,
+        description="Bytes of one request; a larger one is refused with 413.",
+    )
+    request_timeout_s: float = Field(
+        default=60.0,
+        gt=0,
+        le=3_600,
+        description="Seconds in which a request is answered, or refused with 503. A model that "
+        "works on one batch for as long is ended and started anew.",
+    )
+    start_timeout_s: float = Field(
+        default=180.0, gt=0, le=3_600, description="Seconds for the start of a model's process."
+    )
+    poll_s: float = Field(
+        default=5.0,
+        ge=0.1,
+        le=3_600,
+        description="Seconds between two looks at which version is in production.",
+    )
+    drain_s: float = Field(
+        default=5.0,
+        ge=0,
+        le=600,
+        description="Seconds that connections have, at SIGTERM, to end with an answer that says so "
+        "(Connection: close); idle ones are closed after. Requests that came are answered first.",
+    )
+    record: RecordSettings = Field(
+        default=RecordSettings(), description="What is kept of requests and answers."
+    )
+
+    @model_validator(mode="after")
+    def _buffer_holds_a_request(self) -> Self:
+        if self.record.max_buffered_rows < self.max_waiting_rows:
+            raise ValueError(
+                f"serving.record.max_buffered_rows is {self.record.max_buffered_rows}, less than "
+                f"serving.max_waiting_rows ({self.max_waiting_rows}), the most rows of one "
+                "request: it could never be recorded whole; set it to as many or more"
+            )
+        return self

@@ -1,0 +1,120 @@
+"""Serving: the doors of registry and validation, opened for the server of a line.
+
+It is no stage of a run, and no Prefect task: it goes on until it is told to end.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from infra.errors import PromotionError
+from infra.store import open_store
+from infra.tracking import open_tracking
+from tasks.records.registry import Production
+from tasks.serving.http_server import run_server
+from tasks.serving.line_server import LineServer, ProductionSource
+from tasks.serving.metrics import ServingMetrics
+from tasks.serving.recording import Recorder
+from tasks.serving.served_version import Trial
+from tasks.serving.settings import ServingSettings
+from tasks.task_types.row_shapes import shape_of
+from tasks.validation.personal_data.requests import RequestRedactor
+from tasks.validation.personal_data.settings import PrivacySettings
+
+
+def serve_line(
+    line: str,
+    task_type: str,
+    serving: ServingSettings,
+    privacy: PrivacySettings,
+    listening: socket.socket,
+    *,
+    software: str,
+    addresses: Sequence[str],
+    token: str | None,
+    say: Callable[[str], None],
+) -> None:
+    """Serve the version in production until SIGTERM or SIGINT; see `run_server`.
+
+    Args:
+        line: the model line.
+        task_type: that its settings say.
+        serving: how it is served.
+        privacy: what becomes of personal data in what is recorded.
+        listening: a bound socket.
+        software: name and version of this program.
+        addresses: under which the server is reached.
+        token: that each request must name; None asks for none.
+        say: is told what a person should know.
+
+    Raises:
+        AssaylineError: the line has no version in production that can be served.
+
+    """
+    metrics = ServingMetrics()
+    source = production_source(line, task_type)
+    # Labels are those of the version that serves when the recorder begins.
+    redactor = _Redactor(privacy, task_type, lambda: server.production.labels)
+    server = LineServer(line, source, serving, metrics)
+    recorder = Recorder(line, serving.record, redactor.redact, open_store(), metrics)
+    asyncio.run(
+        run_server(
+            server, recorder, listening, software=software, addresses=addresses, token=token,
+            say=say,
+        )
+    )  # fmt: skip
+
+
+def production_source(line: str, task_type: str) -> ProductionSource:
+    """How a line's version in production is found, fetched and tried."""
+    store, tracking = open_store(), open_tracking()
+
+    def find() -> Production:
+        from tasks.registry.production import production_of
+
+        found = production_of(line, store=store, tracking=tracking)
+        if found.task_type != task_type:
+            raise PromotionError(
+                f"version {found.version} of {line} is for {found.task_type}, and the line's "
+                f"settings say task_type: {task_type}; serve it with the settings that it was "
+                "made with"
+            )
+        return found
+
+    def fetch(production: Production, folder: Path) -> Path:
+        from tasks.serving.production_model import fetched_model
+
+        return fetched_model(production, folder, store=store, tracking=tracking)
+
+    def trial_of(production: Production) -> Trial:
+        from tasks.registry.served_proof import asked_before_serving
+
+        return Trial(*asked_before_serving(production, store=store, tracking=tracking))
+
+    return ProductionSource(find, fetch, trial_of)
+
+
+class _Redactor:
+    """A redactor of the labels that the line has now; made anew where they change."""
+
+    def __init__(
+        self, privacy: PrivacySettings, task_type: str, labels: Callable[[], tuple[str, ...]]
+    ) -> None:
+        self._privacy, self._task_type, self._labels = privacy, task_type, labels
+        self._made_for: tuple[str, ...] = ()
+        self._redactor = self._made()  # what is wrong with the policy is said at once
+
+    def _made(self) -> RequestRedactor:
+        return RequestRedactor(self._privacy, shape_of(self._task_type), self._made_for)
+
+    def redact(
+        self, pairs: Sequence[tuple[dict[str, Any], Any]]
+    ) -> Sequence[tuple[dict[str, Any], Any] | None]:
+        """See `RequestRedactor.redact`."""
+        labels = self._labels()
+        if labels != self._made_for:
+            self._made_for = labels
+            self._redactor = self._made()
+        return self._redactor.redact(pairs)
