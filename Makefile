@@ -27,7 +27,7 @@ GPU_PACKAGES := pydantic pydantic-core annotated-types typing-inspection pydanti
 
 .DEFAULT_GOAL := help
 .PHONY: help run up down status test test-all attack mutants simulate audit sbom check check-gpu gpu-wheels \
-	bench-data bench-training bench-evaluation
+	bench-data bench-training bench-evaluation bench-operation
 MAKEFLAGS += --no-print-directory
 
 help:  ## Show the targets.
@@ -80,6 +80,9 @@ bench-training: $(READY_DEV)  ## Measure training and tokenization against their
 
 bench-evaluation: $(READY_DEV)  ## Measure evaluation and fairness against their peers (some minutes).
 	@$(BIN)/python -m benchmarks.evaluation
+
+bench-operation: $(READY_DEV)  ## Measure what comes after production against its peers (half an hour).
+	@$(BIN)/python -m benchmarks.operation
 
 check-gpu:  ## Check and measure the GPU here in eight minutes (GPU_PYTHON=python3); tiny on a CPU.
 	@ls $(GPU_WHEELS)/*.whl >/dev/null 2>&1 || $(MAKE) gpu-wheels || true

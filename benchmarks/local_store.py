@@ -21,9 +21,7 @@ _STARTUP_S = 20
 def served_store() -> Iterator[Settings]:
     """Settings of a new store that has its bucket."""
     key, secret = secrets.token_hex(8), secrets.token_hex(16)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     rclone = Path(sysconfig.get_path("scripts")) / "rclone"
     with tempfile.TemporaryDirectory(prefix="bench-store-") as folder:
         server = subprocess.Popen(
@@ -33,7 +31,7 @@ def served_store() -> Iterator[Settings]:
             stderr=subprocess.DEVNULL,
         )
         try:
-            _wait_for(address)
+            wait_for_port(address, _STARTUP_S)
             settings = Settings(
                 store_endpoint_url=f"http://{address}",
                 store_access_key_id=key,
@@ -69,9 +67,17 @@ def peak_memory_mb() -> float:
     raise SystemExit("this system does not tell a process's peak memory in /proc/self/status")
 
 
-def _wait_for(address: str) -> None:
+def free_port() -> int:
+    """A port of this machine that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_port(address: str, timeout_s: float) -> None:
+    """Wait until something listens at an address, as host:port."""
     host, port = address.split(":")
-    deadline = time.monotonic() + _STARTUP_S
+    deadline = time.monotonic() + timeout_s
     while True:
         try:
             socket.create_connection((host, int(port)), timeout=1).close()

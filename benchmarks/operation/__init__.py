@@ -1,0 +1,1 @@
+"""Benchmarks of what comes after production: serving, and what others add."""
