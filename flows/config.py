@@ -44,6 +44,7 @@ from tasks.registry.settings import (
 )
 from tasks.reporting.settings import CardSettings
 from tasks.representation.settings import RepresentationSettings
+from tasks.serving.scoring.settings import ScoringSettings
 from tasks.serving.settings import ServingSettings
 from tasks.sources.settings import HubSource, MixedSource, SourceSettings
 from tasks.task_types.names import TaskTypeName
@@ -221,6 +222,9 @@ class RetrainConfig(DataConfig):
     )
     registry: RegistrySettings = Field(
         default=RegistrySettings(), description="How moves past the ledger are dealt with."
+    )
+    scoring: ScoringSettings = Field(
+        default=ScoringSettings(), description="How batches are scored by `assayline score`."
     )
     policy: PolicySettings = Field(
         default_factory=lambda given: _default_policy(given),  # noqa: PLW0108 - it stands below
@@ -494,7 +498,7 @@ def load_line(path: str, line: str) -> dict[str, Any]:
     ``build: [flows.config.load_line: {id: line, line: my-line, path: configs/my-line.yaml}]``, and
     for what the flow takes ``parameters: {config: "{{ line.config }}"}``, or ``line.data`` for the
     settings of the data alone, or ``line.proof`` for what a candidate must prove, or ``line.name``,
-    or ``line.on_outside_move``, which flows read that take no other settings.
+    or ``line.on_outside_move`` and ``line.scoring``, for flows that take no other settings.
 
     Args:
         path: the YAML file, relative to the folder in which `prefect deploy` runs.
@@ -515,6 +519,7 @@ def load_line(path: str, line: str) -> dict[str, Any]:
         "data": data.model_dump(mode="json", exclude_unset=True),
         "proof": config.proof.model_dump(mode="json", exclude_unset=True),
         "on_outside_move": config.registry.on_outside_move,
+        "scoring": config.scoring.model_dump(mode="json", exclude_unset=True),
     }
 
 

@@ -8,6 +8,7 @@
     │   └── BrokenContractError  the checked data breaks its contract (tasks.records.data)
     ├── BaseModelError     the base model is missing, broken or does not fit the task type
     ├── TrainingError      training cannot go on
+    ├── ScoringError       a batch cannot be scored to its end
     ├── StoreError         the object store is unreachable, refuses the keys or lacks an object
     │   └── MissingObjectError   it lacks an object
     ├── TrackingError      MLflow is unreachable or lacks a version
@@ -40,6 +41,10 @@ class BaseModelError(AssaylineError):
 
 class TrainingError(AssaylineError):
     """Training cannot go on."""
+
+
+class ScoringError(AssaylineError):
+    """A batch cannot be scored to its end."""
 
 
 class StoreError(AssaylineError):

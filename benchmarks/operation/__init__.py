@@ -1,1 +1,1 @@
-"""Benchmarks of what comes after production: serving, and what others add."""
+"""Benchmarks of what comes after production: serving, scoring and monitoring."""

@@ -64,6 +64,8 @@ for command, summary in {
     "data_commands:check_data": "Check the data of a settings file, and show what was left out "
     "and why.",
     "data_commands:readmit": "Take repaired rows back in from quarantine; the next run reads them.",
+    "score_command:score": "Score files, folders or objects of a store by the version in "
+    "production, each object once.",
     "run_commands:watch": "Show a run that goes on, up to its end and what came of it.",
     "run_commands:cancel": "Cancel a run; a training keeps a checkpoint first.",
     "approval_commands:approve": "Let a candidate that waits for a person go into production.",

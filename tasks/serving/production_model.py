@@ -14,6 +14,7 @@ from tasks.records.registry import Production
 from tasks.task_types.examiner import Examiner, examiner_of
 from tasks.task_types.kept_models import keep_models
 from tasks.task_types.limits import TokenLimits
+from tasks.task_types.row_shapes import shape_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,6 +48,15 @@ class ProductionModel:
         """
         return self.examiner.answer(self.folder, rows)
 
+    def answer_columns(self, rows: "pa.Table") -> "pa.Table":
+        """What `answer` says of N rows, a column for each field; see `Examiner.answer_columns`."""
+        return self.examiner.answer_columns(self.folder, rows)
+
+    @property
+    def input_names(self) -> list[str]:
+        """The input columns of its task type."""
+        return [column.name for column in shape_of(self.production.task_type).inputs]
+
 
 @contextmanager
 def loaded_model(
@@ -62,19 +72,15 @@ def loaded_model(
         StoreError, TrackingError: a server is unreachable, or lacks the version.
 
     """
-    model = fetched_model(production, folder, store=store, tracking=tracking)
-    examiner = examiner_of(production.task_type, production.labels, TokenLimits.of(production))
-    with keep_models():
-        yield ProductionModel(production, model, examiner)
+    downloaded = download_model(production, folder, store=store, tracking=tracking)
+    with model_of_folder(production, downloaded) as model:
+        yield model
 
 
-def fetched_model(
+def download_model(
     production: Production, folder: Path, *, store: ObjectStore, tracking: Tracking
 ) -> Path:
-    """Download a version below a folder, and hold it against its manifest.
-
-    Returns:
-        The folder of its model and tokenizer.
+    """Download a version below a folder; returns that of its model and tokenizer.
 
     Raises:
         IntegrityError: its files are not those of its manifest.
@@ -86,3 +92,16 @@ def fetched_model(
     manifest = from_bytes(read_manifest(production.manifest_sha256, store))
     check_files(f"version {version} of {line}", artifact, manifest)
     return tracking.model_of(artifact, line, version)
+
+
+@contextmanager
+def model_of_folder(production: Production, folder: Path) -> Iterator[ProductionModel]:
+    """A downloaded version, loaded for as long as the block runs.
+
+    Raises:
+        SettingsError: its task type is not installed here.
+
+    """
+    examiner = examiner_of(production.task_type, production.labels, TokenLimits.of(production))
+    with keep_models():
+        yield ProductionModel(production, folder, examiner)

@@ -78,7 +78,7 @@ def cached_stage(*, gpu: bool = False) -> Callable[[Callable[P, R]], Task[P, R]]
             slot = gpu_slot() if gpu else nullcontext()
             _keep_reason(module, name, inspect.signature(function).bind(*args, **kwargs).arguments)
             waits = short_waits_under_load() if gpu else nullcontext()
-            with slot, waits, _explain_full_disk(), _explain_lost_artifact():
+            with slot, waits, explain_full_disk(), _explain_lost_artifact():
                 return function(*args, **kwargs)
 
         as_task = task(
@@ -154,7 +154,7 @@ def _explain_lost_artifact() -> Iterator[None]:
 
 
 @contextmanager
-def _explain_full_disk() -> Iterator[None]:
+def explain_full_disk() -> Iterator[None]:
     """Turn a temporary file that finds no room into one message."""
     try:
         yield

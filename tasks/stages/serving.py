@@ -84,9 +84,9 @@ def production_source(line: str, task_type: str) -> ProductionSource:
         return found
 
     def fetch(production: Production, folder: Path) -> Path:
-        from tasks.serving.production_model import fetched_model
+        from tasks.serving.production_model import download_model
 
-        return fetched_model(production, folder, store=store, tracking=tracking)
+        return download_model(production, folder, store=store, tracking=tracking)
 
     def trial_of(production: Production) -> Trial:
         from tasks.registry.served_proof import asked_before_serving

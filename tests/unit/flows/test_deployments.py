@@ -20,7 +20,7 @@ from infra.errors import StackError
 PROJECT = Path(__file__).parents[3]
 TEXT = (PROJECT / "prefect.yaml").read_text(encoding="utf-8")
 CONTENT = yaml.safe_load(TEXT)
-FLOWS = {"retrain", "check-data", "readmit", "rollback", "promote", "reconcile"}
+FLOWS = {"retrain", "check-data", "readmit", "rollback", "promote", "reconcile", "score"}
 A_FLOW = """    - &score
       <<: *every_deployment
       description: Scores a table.

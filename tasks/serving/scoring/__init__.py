@@ -1,0 +1,1 @@
+"""Many rows at once, scored by the version in production, exactly once for each input object."""
