@@ -296,6 +296,11 @@ class PrefectApi:
         }
         return self._all_flow_runs(body)
 
+    def start_run(self, deployment: Deployment) -> UUID:
+        """Ask for a run of a deployment now, with the parameters that it has."""
+        made = self._post(f"/deployments/{deployment.id}/create_flow_run", {})
+        return UUID(made["id"])
+
     def end_flow_run(self, run_id: UUID, state: str, message: str) -> None:
         """Put a flow run that cannot report itself any more into a final state."""
         wanted = {"type": state, "name": state.capitalize(), "message": message}
@@ -307,6 +312,10 @@ class PrefectApi:
             f"/block_types/slug/{block_type}/block_documents/name/{name}?include_secrets=true"
         )
         return None if found is None else found["data"]
+
+    def has_block_type(self, slug: str) -> bool:
+        """Whether the server knows a type of blocks."""
+        return self._get_or_none(f"/block_types/slug/{slug}") is not None
 
     def delete_block(self, block_type: str, name: str) -> None:
         """Remove a block, if there is one of this name."""

@@ -55,6 +55,7 @@ PART_VARIABLES: Mapping[str, Mapping[str, str]] = {
         "mlflow_user": "MLFLOW_TRACKING_USERNAME",
         "mlflow_password": "MLFLOW_TRACKING_PASSWORD",
         "mlflow_reader": "ASSAYLINE_MLFLOW_READER",
+        "webhook_url": "ASSAYLINE_WEBHOOK_URL",
     },
     "prefect": {"prefect_url": "PREFECT_API_URL", "prefect_login": "PREFECT_API_AUTH_STRING"},
 }
@@ -121,6 +122,11 @@ class Settings(SettingsModel, BaseSettings):
         description="Login at MLflow, as user:password, with which a model that is served is "
         "fetched; None is the one above.",
     )
+    webhook_url: str | None = Field(
+        default=None,
+        description="Where the embedded MLflow tells that an alias was moved; `assayline up` says "
+        "it. None leaves that to the schedule of watch-registry.",
+    )
     prefect_url: str | None = Field(
         default=None, validation_alias="PREFECT_API_URL", description="Prefect API, ending in /api."
     )
@@ -135,7 +141,7 @@ class Settings(SettingsModel, BaseSettings):
         description="Seconds that a stage waits for a slot of the limit `gpu`; then its run fails.",
     )
 
-    @field_validator("store_endpoint_url", "mlflow_url", "prefect_url")
+    @field_validator("store_endpoint_url", "mlflow_url", "webhook_url", "prefect_url")
     @classmethod
     def _is_a_web_address(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
@@ -194,6 +200,14 @@ class StackSettings(SettingsModel, BaseSettings):
     store_port: int = Field(default=19000, ge=1024, le=65535, description="Object store's port.")
     mlflow_port: int = Field(default=15000, ge=1024, le=65535, description="MLflow's port.")
     prefect_port: int = Field(default=14200, ge=1024, le=65535, description="Prefect's port.")
+    webhook_port: int = Field(
+        default=14300, ge=1024, le=65535, description="Port on which MLflow's webhook is received."
+    )
+    webhook: bool = Field(
+        default=True,
+        description="Have MLflow tell at once that somebody moved an alias; `off` leaves that to "
+        "the schedule of watch-registry.",
+    )
     worker: bool = Field(
         default=True, description="Start a Prefect worker here; false where others run one."
     )
@@ -244,11 +258,12 @@ class StackSettings(SettingsModel, BaseSettings):
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
         ports = [self.store_port, self.mlflow_port, self.prefect_port]
+        named = "ASSAYLINE_STORE_PORT, ASSAYLINE_MLFLOW_PORT and ASSAYLINE_PREFECT_PORT"
+        if self.webhook:
+            ports.append(self.webhook_port)
+            named = named.replace(" and", ",") + " and ASSAYLINE_WEBHOOK_PORT"
         if len(set(ports)) < len(ports):
-            raise ValueError(
-                f"ASSAYLINE_STORE_PORT, ASSAYLINE_MLFLOW_PORT and ASSAYLINE_PREFECT_PORT must "
-                f"differ, and are {ports}"
-            )
+            raise ValueError(f"{named} must differ, and are {ports}")
         return self
 
     @field_validator("prefect_public_url", "mlflow_public_url")
@@ -457,7 +472,7 @@ def _wrong(item: ErrorDetails) -> str:
         return "missing; add it"
     if item["type"] == "value_error" and isinstance(seen, dict):  # several settings, and secrets
         return told
-    return f"{told} (value seen: {_without_passwords(repr(seen))}{_hint(item)})"
+    return f"{told} (value seen: {without_passwords(repr(seen))}{_hint(item)})"
 
 
 def _own_errors(error: ValidationError) -> list[ErrorDetails]:
@@ -520,7 +535,7 @@ def _number_meant(text: str) -> float | None:
     return None
 
 
-def _without_passwords(shown: str) -> str:
+def without_passwords(shown: str) -> str:
     """A value as a message may show it: without the user and password of an address in it."""
     shown = re.sub(r"://.*@", "://***@", shown, flags=re.DOTALL)
     return re.sub(r"(?i)((?:passw\w*|pwd|secret\w*|token\w*)(?:=|%3d))[^&;\s'\"]*", r"\1***", shown)

@@ -219,6 +219,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
         "ASSAYLINE_STORE_PORT": str(free_port()),
         "ASSAYLINE_MLFLOW_PORT": str(free_port()),
         "ASSAYLINE_PREFECT_PORT": str(free_port()),
+        # Each promotion of a test would start a look; tests/integration/test_watch_registry.py has
+        # a stack with it.
+        "ASSAYLINE_WEBHOOK": "off",
     }
     running = RunningStack(load_settings(home), environment, folder)
     started = running.assayline("up")

@@ -20,6 +20,10 @@
     prefect_server.py, mlflow_app.py    Prefect's and MLflow's servers behind the address filter
     mlflow_users.py   the reader's user at MLflow
 
+    mlflow_webhooks.py                  has MLflow tell of aliases that are moved
+    webhook_receiver.py                 what it calls, and what that starts
+    webhook_delivery.py, webhook_keys.py    whether MLflow signed a delivery, and with what
+
     worker.py         Prefect's worker, and beside it the look for what a crash left
     abandoned.py      runs whose process is gone, slots that nobody holds
     leases.py         who holds the slots, as the Prefect server keeps it

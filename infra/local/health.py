@@ -26,6 +26,17 @@ def answers(url: str) -> bool:
     return True
 
 
+def check_answers(url: str) -> None:
+    """Ask whether anybody answers an address.
+
+    Raises:
+        StackError: nobody does.
+
+    """
+    if not answers(url):
+        raise StackError(f"nobody answers {url}; start it (assayline up)")
+
+
 def mlflow_answers(settings: Settings) -> bool:
     """Whether MLflow says that it is well."""
     try:

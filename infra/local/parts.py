@@ -20,6 +20,7 @@ from infra.errors import StackError
 from infra.local.address_filter import ADDRESSES_VARIABLE
 from infra.local.login import OWNER, USERS_FILE, Login
 from infra.local.private_files import StoreKeys
+from infra.local.webhook_keys import WebhookKeys
 from infra.results_block import BLOCK_NAME, BLOCK_TYPE
 from infra.settings import Settings, StackSettings
 
@@ -153,8 +154,14 @@ def store_part(home: Path, keys: StoreKeys, port: int) -> Part:
     )
 
 
-def mlflow_part(home: Path, settings: Settings, stack: StackSettings, login: Login | None) -> Part:
-    """The MLflow tracking server and registry."""
+def mlflow_part(
+    home: Path,
+    settings: Settings,
+    stack: StackSettings,
+    login: Login | None,
+    webhook: WebhookKeys | None = None,
+) -> Part:
+    """The MLflow tracking server and registry; it calls the receiver where there are its keys."""
     database = stack.mlflow_database_url
     port = stack.mlflow_port
     asking = {
@@ -175,6 +182,7 @@ def mlflow_part(home: Path, settings: Settings, stack: StackSettings, login: Log
             **QUIET,
             **object_store_environment(settings),
             **asking,
+            **(webhook_environment(webhook) if webhook else {}),
             ADDRESSES_VARIABLE: " ".join(reached_at),
             # MLflow has its own list, of this machine's names alone if it is given none.
             "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(urlsplit(one).netloc for one in reached_at),
@@ -192,6 +200,32 @@ def mlflow_part(home: Path, settings: Settings, stack: StackSettings, login: Log
         port=port,
         port_variable="ASSAYLINE_MLFLOW_PORT",
     )  # fmt: skip
+
+
+def webhook_environment(keys: WebhookKeys) -> dict[str, str]:
+    """How MLflow calls the receiver on this machine, to which it would send nothing by default."""
+    return {
+        "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": keys.encryption,
+        # Who may make a webhook is MLflow's administrator alone.
+        "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+        "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+        # How long MLflow may go on without a webhook that was just registered.
+        "MLFLOW_WEBHOOK_CACHE_TTL": "5",
+        "MLFLOW_WEBHOOK_REQUEST_TIMEOUT": "10",
+    }
+
+
+def webhook_part(home: Path, settings: Settings, stack: StackSettings) -> Part:
+    """What MLflow calls when an alias is moved."""
+    port = stack.webhook_port
+    return Part(
+        name="webhook",
+        address=f"http://{HOST}:{port}",
+        command=(sys.executable, "-m", "infra.local.webhook_receiver", HOST, str(port)),
+        environment={**QUIET, **settings.as_environment(), "ASSAYLINE_HOME": str(home)},
+        port=port,
+        port_variable="ASSAYLINE_WEBHOOK_PORT",
+    )
 
 
 def mlflow_login_config(home: Path) -> str:

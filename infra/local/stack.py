@@ -14,6 +14,7 @@ from infra.local.abandoned import free_slots_without_holder
 from infra.local.deployments import Registration
 from infra.local.login import Login, login_of, with_login
 from infra.local.mlflow_users import ensure_reader
+from infra.local.mlflow_webhooks import ensure_webhook, remove_webhook
 from infra.local.orphans import sweep
 from infra.local.parts import (
     HOST,
@@ -26,6 +27,7 @@ from infra.local.parts import (
     mlflow_part,
     prefect_part,
     store_part,
+    webhook_part,
     worker_name,
     worker_part,
 )
@@ -41,6 +43,8 @@ from infra.local.private_files import (
 from infra.local.start import Arrival, Progress, Start
 from infra.local.status import PartStatus, external_status, local_status
 from infra.local.supervision import Supervisor
+from infra.local.webhook_keys import webhook_keys
+from infra.local.webhook_receiver import PATH
 from infra.prefect_api import PrefectApi
 from infra.result_signatures import result_key
 from infra.running_stacks import no_longer, remember
@@ -130,6 +134,9 @@ class Stack:
             else:
                 process = processes.get(name)
                 rows.append(local_status(name, address, self.home, process, check))
+        if url := settings.webhook_url:
+            process, check = processes.get("webhook"), lambda: health.check_answers(url)
+            rows.append(local_status("webhook", url, self.home, process, check))
         if self._stack.worker:
             pool, process = f"work pool {WORK_POOL}", processes.get("worker")
             check = self._check_worker(PrefectApi(settings))
@@ -153,10 +160,26 @@ class Stack:
         login = self._login()
         if login and "mlflow" not in self.external:
             ensure_reader(settings, login)
+        if "mlflow" not in self.external:
+            self._have_moves_told(start, settings)
         start.wait("worker", lambda: self._worker_is_well(prefect_api))
         if not self._stack.worker and not is_shared:
             free_slots_without_holder(prefect_api, self.home)
         return Running(settings, registration)
+
+    def _have_moves_told(self, start: Start, settings: Settings) -> None:
+        """Have MLflow tell of aliases that are moved, if it is to."""
+        url = settings.webhook_url
+        if url is None:
+            remove_webhook(settings)
+            return
+        start.launch("webhook")
+        start.wait("webhook", lambda: health.answers(url))
+        if not ensure_webhook(settings, f"{url}{PATH}", webhook_keys(self.home).signing):
+            logger.warning(
+                "MLflow has no webhooks: that somebody moved an alias is noticed by the schedule "
+                "of watch-registry alone"
+            )
 
     @property
     def _asks_login(self) -> bool:
@@ -175,7 +198,7 @@ class Stack:
                 would give: a part runs where `up` last put it.
 
         """
-        local: dict[str, str | SecretStr] = {}
+        local: dict[str, str | SecretStr | None] = {}
         if "store" not in self.external:
             local["store_endpoint_url"] = f"http://{HOST}:{self._stack.store_port}"
             if (self.home / KEYS_FILE).exists():
@@ -184,22 +207,28 @@ class Stack:
                 local["store_secret_access_key"] = SecretStr(keys.secret_access_key)
         if "mlflow" not in self.external:
             local["mlflow_url"] = f"http://{HOST}:{self._stack.mlflow_port}"
+            if self._stack.webhook and not as_last_started:
+                local["webhook_url"] = f"http://{HOST}:{self._stack.webhook_port}"
         if "prefect" not in self.external:
             local["prefect_url"] = f"http://{HOST}:{self._stack.prefect_port}/api"
         if as_last_started:
             local = {name: getattr(self._given, name) or value for name, value in local.items()}
             return self._given.model_copy(update=local)
+        local.setdefault("webhook_url", None)
         own = frozenset({"mlflow", "prefect"} - self.external)
         return with_login(self._given.model_copy(update=local), self._login(), own)
 
     def _plan(self, settings: Settings) -> list[Part]:
         keys, login = store_keys(self.home), self._login()
+        webhook = webhook_keys(self.home) if settings.webhook_url else None
         makers: dict[str, Callable[[], Part]] = {
             "store": lambda: store_part(self.home, keys, self._stack.store_port),
-            "mlflow": lambda: mlflow_part(self.home, settings, self._stack, login),
+            "mlflow": lambda: mlflow_part(self.home, settings, self._stack, login, webhook),
             "prefect": lambda: prefect_part(self.home, self._stack, login),
         }
         parts = [make() for name, make in makers.items() if name not in self.external]
+        if webhook:
+            parts.append(webhook_part(self.home, settings, self._stack))
         if self._stack.worker:
             parts.append(worker_part(self.home, settings, self._stack))
         for folder in ("store", "mlflow", "prefect"):
@@ -243,6 +272,7 @@ class Stack:
         runs_at = {
             "store_port": self._given.store_endpoint_url,
             "mlflow_port": self._given.mlflow_url,
+            "webhook_port": self._given.webhook_url,
             "prefect_port": self._given.prefect_url,
         }
         ports = {

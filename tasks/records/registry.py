@@ -214,3 +214,25 @@ class Reconciliation:
 
     line: str
     decision: LedgerEntry | None
+
+
+@dataclass(frozen=True)
+class AliasCheck:
+    """What a look at the aliases between runs found, and what was done.
+
+    Attributes:
+        moved: what was moved outside of the ledger, in one sentence; empty where all agrees.
+        seen: the versions under production and previous in MLflow, as they were found.
+        by_ledger: the same by the ledger.
+        done: ``restored``, ``accepted``, ``undecided`` (it waits for a person) or ``put back`` (by
+            hand, before anything was decided); empty where all agrees.
+        ledger_uri: address of the newest ledger entry after; empty where all agrees.
+
+    """
+
+    line: str
+    moved: str = ""
+    seen: tuple[int | None, int | None] = (None, None)
+    by_ledger: tuple[int | None, int | None] = (None, None)
+    done: str = ""
+    ledger_uri: str = ""

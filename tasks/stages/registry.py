@@ -16,6 +16,7 @@ from tasks.records.golden import GoldenScores
 from tasks.records.judged_version import JudgedVersion
 from tasks.records.looks import HeldOut, Look
 from tasks.records.registry import (
+    AliasCheck,
     Approval,
     Decision,
     Judgement,
@@ -201,6 +202,14 @@ def request_approval(judged: JudgedVersion, days: float) -> Recorded | None:
     from tasks.registry.approval import request_approval as request
 
     return request(judged, str(flow_run.id), days, store=open_store(), tracking=open_tracking())
+
+
+@look_up
+def check_aliases(line: str, on_outside_move: OnOutsideMove) -> AliasCheck:
+    """Look whether somebody moved aliases in MLflow, and do what the line's setting says."""
+    from tasks.registry.alias_check import check_aliases as check
+
+    return check(line, on_outside_move, store=open_store(), tracking=open_tracking())
 
 
 @look_up

@@ -15,7 +15,7 @@ from infra.store import open_store
 from tasks.records.data import BrokenContractError, Snapshot
 from tasks.records.judged_version import JudgedVersion
 from tasks.records.power import PowerForecast
-from tasks.records.registry import Decision, Report
+from tasks.records.registry import AliasCheck, Decision, Report
 from tasks.reporting.data_section import DataEvidence
 from tasks.reporting.evidence import Evidence
 
@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 VERDICT: Final = "verdict"
 APPROVAL: Final = "approval"
 DATA_VERDICT: Final = "data-verdict"
+REGISTRY: Final = "registry"
 
 
 def show_data(evidence: DataEvidence) -> None:
@@ -142,6 +143,14 @@ def show_request(judged: JudgedVersion, until: str) -> None:
             url, link_text=text, key=artifact_key(kind, version.line),
             description=f"{what}: {text}",
         )  # fmt: skip
+
+
+def show_alias_check(found: AliasCheck) -> None:
+    """Put what a look at the aliases found on its page, as an artifact of the run as a whole."""
+    from tasks.reporting.alias_check import alias_check_markdown
+
+    described = f"The aliases of {found.line}: {found.done or 'as the ledger says'}"
+    _show_verdict(REGISTRY, found.line, alias_check_markdown(found), described)
 
 
 def show_checked_data(evidence: DataEvidence, where: Sequence[str] = ()) -> str | None:

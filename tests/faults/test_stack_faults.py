@@ -81,12 +81,13 @@ def fresh(tmp_path: Path) -> Iterator[RunningStack]:
         "ASSAYLINE_STORE_PORT": str(free_port()),
         "ASSAYLINE_MLFLOW_PORT": str(free_port()),
         "ASSAYLINE_PREFECT_PORT": str(free_port()),
+        "ASSAYLINE_WEBHOOK_PORT": str(free_port()),
     }
     yield RunningStack(load_settings(tmp_path / "home"), environment, tmp_path)
     sweep(tmp_path / "home")  # where a test failed half-way
 
 
-@pytest.mark.parametrize("part", ["store", "mlflow", "prefect"])
+@pytest.mark.parametrize("part", ["store", "mlflow", "prefect", "webhook"])
 def test_a_taken_port_is_named_before_anything_starts(fresh: RunningStack, part: str) -> None:
     variable = f"ASSAYLINE_{part.upper()}_PORT"
     with socket.socket() as somebody:

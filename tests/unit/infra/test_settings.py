@@ -36,7 +36,7 @@ def nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variables in PART_VARIABLES.values():
         for variable in variables.values():
             monkeypatch.delenv(variable, raising=False)
-    for name in ("HOME", "STORE_PORT", "MLFLOW_PORT", "PREFECT_PORT", "PROJECT"):
+    for name in ("HOME", "STORE_PORT", "MLFLOW_PORT", "PREFECT_PORT", "WEBHOOK_PORT", "PROJECT"):
         monkeypatch.delenv(f"ASSAYLINE_{name}", raising=False)
 
 

@@ -1,0 +1,105 @@
+"""The webhook that the embedded MLflow calls when somebody moves an alias."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import httpx
+
+from infra.errors import StackError
+from infra.settings import Settings
+
+NAME: Final = "assayline"
+DESCRIPTION: Final = (
+    "Assayline: a move of production or previous past its ledger is noticed at once. Written anew "
+    "by `assayline up`."
+)
+EVENTS: Final = tuple(
+    {"entity": "MODEL_VERSION_ALIAS", "action": action} for action in ("CREATED", "DELETED")
+)
+PATH: Final = "webhooks"
+TIMEOUT_S: Final = 30.0
+# That the server knows none: an older one, or one over files.
+_WITHOUT_WEBHOOKS: Final = frozenset({404, 405, 501})
+
+
+def ensure_webhook(settings: Settings, url: str, secret: str) -> bool:
+    """Have MLflow call this address when an alias of a registered model is set or deleted.
+
+    MLflow does not tell a secret, so that one that stands is written anew each time.
+
+    Args:
+        settings: of the embedded MLflow, with its owner's login.
+        url: of the receiver.
+        secret: that MLflow is to sign with.
+
+    Returns:
+        Whether it does; False where this MLflow has no webhooks.
+
+    Raises:
+        StackError: MLflow refuses, or does not answer.
+
+    """
+    wanted = {
+        "name": NAME, "description": DESCRIPTION, "url": url, "events": list(EVENTS),
+        "secret": secret, "status": "ACTIVE",
+    }  # fmt: skip
+    with _explained(settings), _client(settings) as client:
+        listed = client.get(PATH, params={"max_results": 100})
+        if listed.status_code in _WITHOUT_WEBHOOKS:
+            return False
+        own = _own(listed)
+        if own is None:
+            client.post(PATH, json=wanted).raise_for_status()
+        else:
+            client.patch(f"{PATH}/{own}", json=wanted).raise_for_status()
+    return True
+
+
+def remove_webhook(settings: Settings) -> None:
+    """Have MLflow call nobody any more; nothing happens where it does not.
+
+    Raises:
+        StackError: MLflow refuses, or does not answer.
+
+    """
+    with _explained(settings), _client(settings) as client:
+        listed = client.get(PATH, params={"max_results": 100})
+        if listed.status_code in _WITHOUT_WEBHOOKS:
+            return
+        if own := _own(listed):
+            client.delete(f"{PATH}/{own}").raise_for_status()
+
+
+def _client(settings: Settings) -> httpx.Client:
+    root = (settings.mlflow_url or "").rstrip("/")
+    return httpx.Client(
+        base_url=f"{root}/api/2.0/mlflow", timeout=TIMEOUT_S, trust_env=False, auth=_owner(settings)
+    )
+
+
+@contextmanager
+def _explained(settings: Settings) -> Iterator[None]:
+    """Turn every way in which MLflow can fail into one message."""
+    try:
+        yield
+    except httpx.HTTPStatusError as error:
+        raise StackError(
+            f"MLflow at {settings.mlflow_url} refuses the webhook {NAME}: "
+            f"{error.response.status_code} {error.response.text[:300]}"
+        ) from error
+    except (httpx.HTTPError, ValueError) as error:
+        raise StackError(f"MLflow at {settings.mlflow_url} does not answer: {error!r}") from error
+
+
+def _own(answer: httpx.Response) -> str | None:
+    for hook in answer.raise_for_status().json().get("webhooks", ()):
+        if hook["name"] == NAME:
+            return str(hook["webhook_id"])
+    return None
+
+
+def _owner(settings: Settings) -> tuple[str, str] | None:
+    if not settings.mlflow_user or not settings.mlflow_password:
+        return None
+    return settings.mlflow_user, settings.mlflow_password.get_secret_value()

@@ -1,0 +1,217 @@
+"""A hand that moves production in MLflow is answered within seconds, by MLflow's own webhook.
+
+In a stack of its own: in that of the other tests each promotion would start a look.
+"""
+
+import json
+import os
+import signal
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from flows.deployments import ensure_deployments
+from infra.errors import StackError, TrackingError
+from infra.local.supervision import Supervisor
+from infra.local.webhook_receiver import PATH
+from infra.prefect_api import FINAL_STATES, PrefectApi
+from infra.settings import load_settings
+from infra.store import ObjectStore
+from infra.tracking import Tracking
+from tests.conftest import RunningStack, free_port, survivors
+from tests.faults.lines import Line, new_line
+
+pytestmark = pytest.mark.slow
+
+NAME = "guarded"
+CONFIG = """
+line: guarded
+source: {format: csv, path: rows.csv, columns: {text: text, label: label}}
+registry: {on_outside_move: restore}
+"""
+# On a machine that does other things beside; alone it takes 6 to 10 seconds.
+ANSWERED_WITHIN_S = 180
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """A stack whose MLflow tells of aliases that are moved."""
+    folder = tmp_path_factory.mktemp("watched")
+    ports = ("STORE", "MLFLOW", "PREFECT", "WEBHOOK")
+    foreign = ("ASSAYLINE_", "AWS_", "MLFLOW_TRACKING", "PREFECT_")
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(foreign)},
+        **{f"ASSAYLINE_{part}_PORT": str(free_port()) for part in ports},
+        "ASSAYLINE_HOME": str(folder / "home"),
+    }
+    running = RunningStack(load_settings(folder / "home"), environment, folder)
+    try:
+        started = running.assayline("up", timeout_s=500)
+        assert started.returncode == 0, started.stdout + started.stderr
+        assert "MLflow has no webhooks" not in started.stderr
+        yield replace(running, settings=load_settings(folder / "home"))
+    finally:
+        stopped = running.assayline("down")
+    assert stopped.returncode == 0, stopped.stderr
+    assert survivors(folder / "home") == []
+
+
+@pytest.fixture(scope="module")
+def line(watched: RunningStack) -> Line:
+    """A line whose setting restores what is moved, with two promotions and a refused version."""
+    config = watched.folder / "guarded.yaml"
+    config.write_text(CONFIG)
+    (watched.folder / "rows.csv").write_text("text,label\na,b\n")
+    ensure_deployments(watched.settings, NAME, config)
+    settings = watched.settings
+    made = new_line(NAME, ObjectStore(settings), Tracking(settings), "++-")
+    assert until(lambda: states(watched) and set(states(watched)) <= FINAL_STATES)
+    return made
+
+
+def until(met: Callable[[], object], seconds: float = ANSWERED_WITHIN_S) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with suppress(StackError, TrackingError):  # of servers that are busy
+            if met():
+                return True
+        time.sleep(0.5)
+    return False
+
+
+def states(stack: RunningStack) -> list[str]:
+    """Of the looks at the line that a schedule did not plan."""
+    runs = PrefectApi(stack.settings).flow_runs_tagged("watch-registry", NAME)
+    return [run.state.type for run in runs if not run.auto_scheduled]
+
+
+def by_client(line: Line, stack: RunningStack, version: int) -> None:
+    """With MLflow's own client, as a person's notebook does."""
+    line.tracking._client.set_registered_model_alias(NAME, "production", str(version))
+
+
+def by_rest(line: Line, stack: RunningStack, version: int) -> None:
+    """As MLflow's own page does."""
+    answer = httpx.post(
+        f"{stack.settings.mlflow_url}/api/2.0/mlflow/registered-models/alias",
+        json={"name": NAME, "alias": "production", "version": str(version)},
+        auth=stack.login,
+    )
+    assert answer.is_success, answer.text
+
+
+def deleted_by_rest(line: Line, stack: RunningStack, version: int) -> None:
+    answer = httpx.request(
+        "DELETE",
+        f"{stack.settings.mlflow_url}/api/2.0/mlflow/registered-models/alias",
+        params={"name": NAME, "alias": "production"},
+        auth=stack.login,
+    )
+    assert answer.is_success, answer.text
+
+
+def test_promotions_of_its_own_are_no_moves_by_hand(line: Line) -> None:
+    assert line.moves == [("promoted", None, 1), ("promoted", 1, 2), ("refused", 2, 2)]
+
+
+@pytest.mark.parametrize("move", [by_client, by_rest, deleted_by_rest])
+def test_a_hand_is_undone_and_recorded_within_seconds(
+    move: Callable[[Line, RunningStack, int], None],
+    line: Line,
+    watched: RunningStack,
+) -> None:
+    before = line.moves
+    began = time.monotonic()
+    move(line, watched, 3)
+    assert until(lambda: len(line.moves) == len(before) + 2)
+    print(f"{move.__name__}: answered within {time.monotonic() - began:.1f} s")
+    seen = None if move is deleted_by_rest else 3
+    assert line.moves[len(before) :] == [("moved outside", 2, seen), ("restored", seen, 2)]
+    assert line.ledger[-2].by == "unknown"
+    assert line.ledger[-1].by == "policy"
+    assert until(lambda: line.aliases == {"production": 2, "previous": 1, "staging": 2})
+    # What that look set back is told too, and is no move by hand either.
+    time.sleep(3)
+    assert until(lambda: set(states(watched)) == {"COMPLETED"})
+    assert len(line.moves) == len(before) + 2
+
+
+def test_a_receiver_that_was_away_loses_nothing(line: Line, watched: RunningStack) -> None:
+    """It is stopped, so that MLflow's deliveries find nobody; the scheduled look comes later."""
+    assert watched.settings.webhook_url
+    process = (Supervisor(watched.settings.home).states() or {})["webhook"]
+    before, looks = line.moves, len(states(watched))
+    os.kill(process.pid, signal.SIGSTOP)
+    try:
+        by_client(line, watched, 3)
+        time.sleep(2)
+        assert line.moves == before
+        assert len(states(watched)) == looks
+        prefect_api = PrefectApi(watched.settings)
+        prefect_api.start_run(prefect_api.deployments()[f"watch-registry/{NAME}"])
+        assert until(lambda: len(line.moves) == len(before) + 2)
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+    assert line.moves[-1] == ("restored", 3, 2)
+    assert until(lambda: set(states(watched)) <= FINAL_STATES)
+
+
+def test_a_request_that_mlflow_did_not_sign_starts_nothing(watched: RunningStack) -> None:
+    before = len(states(watched))
+    body = json.dumps(
+        {
+            "entity": "model_version_alias",
+            "action": "created",
+            "data": {"name": NAME, "alias": "production", "version": "3"},
+        }
+    )
+    headers = {
+        "x-mlflow-delivery-id": "1",
+        "x-mlflow-timestamp": str(int(time.time())),
+        "x-mlflow-signature": "v1,AAAA",
+    }
+    url = f"{watched.settings.webhook_url}{PATH}"
+    assert httpx.post(url, content=body, headers=headers).status_code == 401
+    assert httpx.post(url, content=body).status_code == 401
+    foreign = {**headers, "host": "evil.example"}
+    assert httpx.post(url, content=body, headers=foreign).status_code == 403
+    assert len(states(watched)) == before
+
+
+def test_what_stands_beside_it(watched: RunningStack) -> None:
+    """It is a part like others; its secret is its owner's alone, and in no log."""
+    home = watched.settings.home
+    shown = watched.assayline("status", "--json")
+    parts = {part["name"]: part for part in json.loads(shown.stdout)["parts"]}
+    assert parts["webhook"]["state"] == "running"
+    keys = home / "webhook.json"
+    assert stat.S_IMODE(keys.stat().st_mode) == 0o600
+    secrets = json.loads(keys.read_text()).values()
+    holding = [
+        path
+        for path in home.rglob("*")
+        if path.is_file() and any(secret.encode() in path.read_bytes() for secret in secrets)
+    ]
+    assert {path.relative_to(home) for path in holding} == {
+        Path("webhook.json"), Path("parts/mlflow.json"),
+    }  # fmt: skip
+    assert {stat.S_IMODE(path.stat().st_mode) for path in holding} == {0o600}
+
+
+def test_without_it_mlflow_calls_nobody(watched: RunningStack) -> None:
+    changed = watched.assayline("up", ASSAYLINE_WEBHOOK="off")
+    assert changed.returncode == 0, changed.stderr
+    hooks = httpx.get(
+        f"{watched.settings.mlflow_url}/api/2.0/mlflow/webhooks", auth=watched.login
+    ).json()
+    assert hooks.get("webhooks", []) == []
+    assert "webhook" not in (Supervisor(watched.settings.home).states() or {})
+    shown = watched.assayline("status", "--json")
+    assert shown.returncode == 0
+    assert "webhook" not in {part["name"] for part in json.loads(shown.stdout)["parts"]}
