@@ -34,6 +34,7 @@ from tasks.fairness.counterfactual_settings import CounterfactualSettings
 from tasks.fairness.settings import FairnessSettings
 from tasks.ingestion.splits import SplitSettings
 from tasks.label_checks.settings import LabelCheckSettings
+from tasks.notifications.settings import Notifications
 from tasks.registry.fairness_gates import default_fairness_gates
 from tasks.registry.policy_gates import written_out
 from tasks.registry.settings import (
@@ -239,6 +240,11 @@ class RetrainConfig(DataConfig):
     serving: ServingSettings = Field(
         default=ServingSettings(),
         description="How `assayline serve` puts the version in production behind HTTP.",
+    )
+    notifications: Notifications = Field(
+        default=(),
+        description="Notification blocks of the Prefect server through which is told what the "
+        "line comes to, each with what is sent through it; none by default.",
     )
 
     @property
@@ -498,7 +504,8 @@ def load_line(path: str, line: str) -> dict[str, Any]:
     ``build: [flows.config.load_line: {id: line, line: my-line, path: configs/my-line.yaml}]``, and
     for what the flow takes ``parameters: {config: "{{ line.config }}"}``, or ``line.data`` for the
     settings of the data alone, or ``line.proof`` for what a candidate must prove, or ``line.name``,
-    or ``line.on_outside_move`` and ``line.scoring``, for flows that take no other settings.
+    or ``line.on_outside_move``, ``line.scoring`` and ``line.notifications``, for flows that take no
+    other settings.
 
     Args:
         path: the YAML file, relative to the folder in which `prefect deploy` runs.
@@ -520,6 +527,7 @@ def load_line(path: str, line: str) -> dict[str, Any]:
         "proof": config.proof.model_dump(mode="json", exclude_unset=True),
         "on_outside_move": config.registry.on_outside_move,
         "scoring": config.scoring.model_dump(mode="json", exclude_unset=True),
+        "notifications": [one.model_dump(mode="json") for one in config.notifications],
     }
 
 

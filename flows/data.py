@@ -6,6 +6,7 @@ from prefect import flow
 
 from flows.config import DataConfig, ProofSettings
 from flows.own_line import check_own_line
+from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
 from tasks.records.data import DataPage, Readmission
 from tasks.reporting.data_section import DataEvidence
 from tasks.stages.drift import measure_drift, measure_split_shift
@@ -27,6 +28,9 @@ from tasks.stages.validation import pin_benchmarks, validate
     flow_run_name="check data of {config.line}",
     persist_result=True,
     result_serializer="json",
+    on_failure=[tell_failed],
+    on_crashed=[tell_crashed],
+    on_cancellation=[tell_cancelled],
 )
 def check_data(config: DataConfig, proof: ProofSettings | None = None) -> DataPage:
     """Take a snapshot of a line's data, prove it, and report on it; nothing is trained.
@@ -68,6 +72,9 @@ def check_data(config: DataConfig, proof: ProofSettings | None = None) -> DataPa
     flow_run_name="readmit rows of {config.line}",
     persist_result=True,
     result_serializer="json",
+    on_failure=[tell_failed],
+    on_crashed=[tell_crashed],
+    on_cancellation=[tell_cancelled],
 )
 def readmit(config: DataConfig, path: str) -> Readmission:
     """Take a repaired quarantine file back in; the next run reads its rows."""

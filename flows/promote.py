@@ -3,8 +3,12 @@
 from prefect import flow
 
 from flows.own_line import check_own_line
+from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
+from tasks.notifications.messages import of_entry
+from tasks.notifications.settings import Notifications
 from tasks.records.registry import LedgerEntry, Reconciliation
 from tasks.registry.settings import OnOutsideMove
+from tasks.stages.notifications import announce, run_url
 from tasks.stages.registry import override_promotion, reconcile_aliases, roll_back
 
 
@@ -13,16 +17,22 @@ from tasks.stages.registry import override_promotion, reconcile_aliases, roll_ba
     flow_run_name="rollback {line}",
     persist_result=True,
     result_serializer="json",
+    on_failure=[tell_failed],
+    on_crashed=[tell_crashed],
+    on_cancellation=[tell_cancelled],
 )
 def rollback(
     line: str,
     by: str = "Prefect UI",
     reason: str = "no reason was given",
     on_outside_move: OnOutsideMove = "refuse",
+    notifications: Notifications = (),
 ) -> LedgerEntry:
     """Put the version that was in production before back, after a load test."""
     check_own_line(line)
-    return roll_back(line, by, reason, on_outside_move)
+    entry = roll_back(line, by, reason, on_outside_move)
+    announce(of_entry(entry, run_url()), notifications)
+    return entry
 
 
 @flow(
@@ -30,13 +40,23 @@ def rollback(
     flow_run_name="promote {line} version {version}",
     persist_result=True,
     result_serializer="json",
+    on_failure=[tell_failed],
+    on_crashed=[tell_crashed],
+    on_cancellation=[tell_cancelled],
 )
 def promote(
-    line: str, version: int, by: str, reason: str, on_outside_move: OnOutsideMove = "refuse"
+    line: str,
+    version: int,
+    by: str,
+    reason: str,
+    on_outside_move: OnOutsideMove = "refuse",
+    notifications: Notifications = (),
 ) -> LedgerEntry:
     """Put a version in production by the word of a person, with name and reason."""
     check_own_line(line)
-    return override_promotion(line, version, by, reason, on_outside_move)
+    entry = override_promotion(line, version, by, reason, on_outside_move)
+    announce(of_entry(entry, run_url()), notifications)
+    return entry
 
 
 @flow(
@@ -44,8 +64,17 @@ def promote(
     flow_run_name="reconcile {line}",
     persist_result=True,
     result_serializer="json",
+    on_failure=[tell_failed],
+    on_crashed=[tell_crashed],
+    on_cancellation=[tell_cancelled],
 )
-def reconcile(line: str, on_outside_move: OnOutsideMove, by: str, reason: str) -> Reconciliation:
+def reconcile(
+    line: str,
+    on_outside_move: OnOutsideMove,
+    by: str,
+    reason: str,
+    notifications: Notifications = (),  # noqa: ARG001 - of a run that fails; see `run_hooks`
+) -> Reconciliation:
     """Restore or accept aliases that somebody moved in MLflow, with name and reason."""
     check_own_line(line)
     return reconcile_aliases(line, on_outside_move, by, reason)

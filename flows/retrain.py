@@ -8,6 +8,8 @@ from prefect.runtime import flow_run
 
 from flows.config import RetrainConfig
 from flows.own_line import check_own_line
+from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
+from tasks.notifications.messages import of_decision
 from tasks.records.data import DataReport, Drift, Representation, Snapshot, SourceFile
 from tasks.records.evaluation import Champion, Scores
 from tasks.records.fairness import Fairness
@@ -19,7 +21,6 @@ from tasks.records.power import PowerForecast
 from tasks.records.registry import Decision
 from tasks.records.split_shift import SplitShifts
 from tasks.records.training import BaseModel, Tokens, TrainingPlan, Weights
-from tasks.registry.settings import PolicySettings
 from tasks.stages.approval import by_policy_or_person, check_can_wait
 from tasks.stages.drift import measure_drift, measure_split_shift
 from tasks.stages.evaluation import evaluate, measure_recipe, name_held_out, scale_temperature
@@ -31,6 +32,7 @@ from tasks.stages.fairness import (
 from tasks.stages.golden import hold_out_golden, score_golden
 from tasks.stages.ingestion import ingest, pin_source
 from tasks.stages.label_checks import check_labels, find_label_errors
+from tasks.stages.notifications import announce, run_url
 from tasks.stages.power import count_held_out, foresee
 from tasks.stages.registry import (
     confirm_production,
@@ -89,7 +91,15 @@ def _run_name() -> str:
     return f"retrain {config['line'] if isinstance(config, dict) else config.line}"
 
 
-@flow(name="retrain", flow_run_name=_run_name, persist_result=True, result_serializer="json")
+@flow(
+    name="retrain",
+    flow_run_name=_run_name,
+    persist_result=True,
+    result_serializer="json",
+    on_failure=[tell_failed],
+    on_crashed=[tell_crashed],
+    on_cancellation=[tell_cancelled],
+)
 def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | TrainingPlan:
     """Retrain a model line, prove the candidate, and promote it if every gate passes.
 
@@ -103,7 +113,7 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
         check_can_wait(config.policy.approval)
         waiting = confirm_production(line, config.registry.on_outside_move)
         if waiting:  # this run asked a person, and was resumed
-            return _decide(waiting, config.policy)
+            return _decide(waiting, config)
 
     pretrained = pin_base_model(config.base_model)
     rows = _check_rows(config, pretrained)
@@ -115,13 +125,14 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
     with keep_gpu_slot():
         candidate = _train_and_measure(config, rows, tokens, base_model)
     judged = _register_and_judge(config, rows, tokens, base_model, candidate)
-    return _decide(judged, config.policy)
+    return _decide(judged, config)
 
 
-def _decide(judged: JudgedVersion, policy: PolicySettings) -> Decision:
+def _decide(judged: JudgedVersion, config: RetrainConfig) -> Decision:
     """Promote a version or refuse it; where the policy asks a person, by that person's word."""
-    decision = by_policy_or_person(judged, policy.approval_days)
+    decision = by_policy_or_person(judged, config.policy.approval_days)
     show_decision(decision)
+    announce(of_decision(decision, run_url()), config.notifications)
     return decision
 
 

@@ -28,7 +28,8 @@ def render_settings_page() -> str:
     schema = RetrainConfig.model_json_schema()
     parts = [HEAD, "## Top level\n", *_table(schema, schema)]
     for name, field in schema["properties"].items():
-        models = [model for model in _referenced(field, schema) if "properties" in model]
+        named = (*_referenced(field, schema), *_referenced(field.get("items", {}), schema))
+        models = [model for model in named if "properties" in model]
         if models:
             parts.append(f"\n## {name}\n\n{field.get('description', '')}\n")
         for model in models:

@@ -15,6 +15,9 @@ from infra.results_block import BLOCK_NAME, BLOCK_TYPE, FORMER_BLOCK, stands
 from infra.running_stacks import MARK
 from infra.settings import Settings, StackSettings
 
+# Of `infra.apprise_block`, whose import takes a second.
+APPRISE_TYPE = "apprise-url"
+
 
 def set_up_prefect(
     prefect_api: PrefectApi, settings: Settings, stack: StackSettings, *, is_shared: bool
@@ -33,6 +36,8 @@ def set_up_prefect(
     """
     prefect_api.ensure_work_pool(WORK_POOL)
     ensure_slots(prefect_api, stack)
+    if not prefect_api.has_block_type(APPRISE_TYPE):
+        _run_module("infra.apprise_block", settings, stack.project, f"the block {APPRISE_TYPE}")
     if not is_shared:
         prefect_api.delete_block(*FORMER_BLOCK)
     block = prefect_api.block(BLOCK_TYPE, BLOCK_NAME)
@@ -45,7 +50,8 @@ def set_up_prefect(
             "ASSAYLINE_STORE_* and ASSAYLINE_RESULTS_BUCKET, or delete the block in Prefect's UI, "
             "and `assayline up` writes it anew"
         )
-    _save_block(settings, stack.project)
+    what = f"Prefect's results block {BLOCK_NAME}"
+    _run_module("infra.signed_results", settings, stack.project, what)
 
 
 def ensure_slots(prefect_api: PrefectApi, stack: StackSettings) -> None:
@@ -63,9 +69,15 @@ def ensure_slots(prefect_api: PrefectApi, stack: StackSettings) -> None:
         prefect_api.resize_limit(GPU_LIMIT, wanted)
 
 
-def _save_block(settings: Settings, project: Path) -> None:
+def _run_module(module: str, settings: Settings, project: Path, what: str) -> None:
+    """Save a block in a process of its own, which needs Prefect's classes.
+
+    Raises:
+        StackError: the server refuses it.
+
+    """
     saved = subprocess.run(
-        [sys.executable, "-m", "infra.signed_results"],
+        [sys.executable, "-m", module],
         env=dict(_environment(settings, project)),
         cwd=settings.home,
         stdin=subprocess.DEVNULL,
@@ -75,7 +87,7 @@ def _save_block(settings: Settings, project: Path) -> None:
     )
     if saved.returncode != 0:
         reason = " ".join(saved.stderr.strip().splitlines()[-1:])
-        raise StackError(f"cannot save Prefect's results block {BLOCK_NAME}: {reason}")
+        raise StackError(f"cannot save {what}: {reason}")
 
 
 def register_deployments(

@@ -27,6 +27,9 @@ from tests.conftest import RunningStack
 TOPICS = ("politics", "sports", "tech")
 ROWS_PER_TOPIC = 120
 TEXT_LENGTH = 160
+FLOWS = (
+    "retrain", "promote", "rollback", "reconcile", "check-data", "readmit", "watch-registry",
+)  # fmt: skip
 
 # Wide enough for the few rows of a test: it is the way through the house that is tried here.
 GATES = [
@@ -125,17 +128,16 @@ def test_the_first_run_puts_a_proven_version_in_production(
     assert [(entry.action, entry.from_version, entry.to_version) for entry in entries] == [
         ("promoted", None, 1)
     ]
-    for flow in ("retrain", "promote", "rollback", "reconcile", "check-data", "readmit"):
+    for flow in FLOWS:
         name = f"{flow}/reviews"
         assert name in PrefectApi(stack.settings).deployments()
 
 
 @pytest.mark.usefixtures("deployed")
 def test_deployments_are_found_by_their_tags(stack: RunningStack) -> None:
-    flows = ("retrain", "promote", "rollback", "reconcile", "check-data", "readmit")
     for line in ("bbc-news", "zh-reviews", "reviews"):
         assert tags_by_name(stack, line) == {
-            f"{flow}/{line}": ["assayline", line, flow] for flow in flows
+            f"{flow}/{line}": ["assayline", line, flow] for flow in FLOWS
         }
 
 

@@ -20,7 +20,10 @@ from infra.errors import StackError
 PROJECT = Path(__file__).parents[3]
 TEXT = (PROJECT / "prefect.yaml").read_text(encoding="utf-8")
 CONTENT = yaml.safe_load(TEXT)
-FLOWS = {"retrain", "check-data", "readmit", "rollback", "promote", "reconcile", "score"}
+FLOWS = {
+    "retrain", "check-data", "readmit", "rollback", "promote", "reconcile", "score",
+    "watch-registry",
+}  # fmt: skip
 A_FLOW = """    - &score
       <<: *every_deployment
       description: Scores a table.
@@ -52,23 +55,30 @@ def test_every_shipped_line_has_every_flow() -> None:
 def test_every_deployment_has_its_tags_and_runs_one_at_a_time() -> None:
     for entry in CONTENT["deployments"]:
         assert tuple(entry["tags"]) == ("assayline", entry["name"], flow_name(entry))
-        assert entry["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+        if flow_name(entry) != "watch-registry":  # which only looks, and must not wait
+            assert entry["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
         assert entry["work_pool"] == {"name": "assayline"}
 
 
 def test_what_moves_production_by_hand_reads_the_setting_of_its_line() -> None:
     moving = {flow_name(e): e["parameters"] for e in CONTENT["deployments"]}
-    for flow in ("rollback", "promote"):
+    for flow in ("rollback", "promote", "watch-registry"):
         assert moving[flow]["on_outside_move"] == "{{ line.on_outside_move }}"
     # There a person says it.
     assert "on_outside_move" not in moving["reconcile"]
 
 
-def test_bbc_news_retrains_each_monday_and_nothing_else_by_itself() -> None:
+def test_bbc_news_retrains_each_monday_and_each_registry_is_watched() -> None:
     scheduled = [entry for entry in CONTENT["deployments"] if "schedules" in entry]
-    assert names(scheduled) == ["retrain/bbc-news"]
-    assert scheduled[0]["schedules"] == [{"cron": "0 3 * * 1", "timezone": "UTC"}]
-    assert "Retrains each Monday" in scheduled[0]["description"]
+    retrained = [entry for entry in scheduled if flow_name(entry) != "watch-registry"]
+    assert names(retrained) == ["retrain/bbc-news"]
+    assert retrained[0]["schedules"] == [{"cron": "0 3 * * 1", "timezone": "UTC"}]
+    assert "Retrains each Monday" in retrained[0]["description"]
+    watched = [entry for entry in scheduled if flow_name(entry) == "watch-registry"]
+    assert {entry["name"] for entry in watched} == {
+        entry["name"] for entry in CONTENT["deployments"]
+    }
+    assert all(entry["schedules"] == [{"interval": 900}] for entry in watched)
 
 
 def test_a_flow_is_one_entry() -> None:

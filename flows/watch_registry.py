@@ -1,0 +1,34 @@
+"""The look at a line's aliases between its runs: on a schedule, and when MLflow tells of a move."""
+
+from prefect import flow
+
+from flows.own_line import check_own_line
+from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
+from tasks.notifications.messages import of_alias_check
+from tasks.notifications.settings import Notifications
+from tasks.records.registry import AliasCheck
+from tasks.registry.settings import OnOutsideMove
+from tasks.stages.notifications import announce, run_url
+from tasks.stages.registry import check_aliases
+from tasks.stages.run_page import show_alias_check
+
+
+@flow(
+    name="watch-registry",
+    flow_run_name="watch registry {line}",
+    persist_result=True,
+    result_serializer="json",
+    on_failure=[tell_failed],
+    on_crashed=[tell_crashed],
+    on_cancellation=[tell_cancelled],
+)
+def watch_registry(
+    line: str, on_outside_move: OnOutsideMove = "refuse", notifications: Notifications = ()
+) -> AliasCheck:
+    """See whether somebody moved production in MLflow, and act by the line's setting."""
+    check_own_line(line)
+    found = check_aliases(line, on_outside_move)
+    show_alias_check(found)
+    if found.moved:
+        announce(of_alias_check(found, run_url()), notifications)
+    return found
