@@ -1,0 +1,123 @@
+"""Writes recorded requests, feedback and scored batches to the store, as a server would."""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from infra.store import ObjectStore
+from tasks.records.recorded_requests import (
+    FEEDBACK,
+    REQUESTS,
+    feedback_schema,
+    hour_folder,
+    requests_schema,
+)
+
+WEIGHTS = "w" * 64
+
+
+class Asked(NamedTuple):
+    """One row of a request, and what was answered."""
+
+    inputs: Mapping[str, Any]
+    answer: Mapping[str, Any]
+
+
+def write_requests(
+    store: ObjectStore,
+    line: str,
+    hour: datetime,
+    asked: Sequence[Asked],
+    *,
+    version: int = 1,
+    weights_sha256: str = WEIGHTS,
+    role: str = "production",
+    rows_per_request: int = 1,
+    writer: str = "writer",
+    latency_ms: float = 12.0,
+) -> list[str]:
+    """Record rows of an hour; returns the request of each."""
+    stamp = hour.strftime("%Y%m%d%H")
+    requests = [f"{writer}-{stamp}-{place // rows_per_request}" for place in range(len(asked))]
+    rows = [
+        {
+            "request_id": requests[place],
+            "row": place % rows_per_request,
+            "received_at": hour + timedelta(seconds=place % 3_600),
+            "version": version,
+            "weights_sha256": weights_sha256,
+            "role": role,
+            "inputs": json.dumps(dict(one.inputs), ensure_ascii=False),
+            "answer": json.dumps(dict(one.answer), ensure_ascii=False),
+            "confidence": one.answer.get("score"),
+            "latency_ms": latency_ms,
+        }
+        for place, one in enumerate(asked)
+    ]
+    _put(store, (*hour_folder(REQUESTS, line, hour), f"{writer}-0"), rows, requests_schema())
+    return requests
+
+
+def write_feedback(
+    store: ObjectStore,
+    line: str,
+    hour: datetime,
+    labels: Iterable[tuple[str, int, str]],
+    *,
+    writer: str = "writer",
+    second: int = 0,
+) -> None:
+    """Say the true label of rows: request, row and label."""
+    rows = [
+        {
+            "request_id": request,
+            "row": row,
+            "label": json.dumps(label),
+            "received_at": hour + timedelta(seconds=second),
+            "by": "Ada",
+        }
+        for request, row, label in labels
+    ]
+    _put(store, (*hour_folder(FEEDBACK, line, hour), f"{writer}-0"), rows, feedback_schema())
+
+
+def write_scored(
+    store: ObjectStore, line: str, hour: datetime, asked: Sequence[Asked], *, version: int,
+    weights_sha256: str,
+) -> None:  # fmt: skip
+    """A scored input object with its index, as `flows/score.py` leaves them."""
+    rows = [{**one.inputs, **one.answer, "version": version} for one in asked]
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), buffer)
+    content = buffer.getvalue()
+    digest = hashlib.sha256(content).hexdigest()
+    written = store.put_bytes(store.uri("predictions", line, f"{digest}.parquet"), content)
+    index = {
+        "version": version,
+        "weights_sha256": weights_sha256,
+        "input_columns": list(asked[0].inputs),
+        "answer_columns": list(asked[0].answer),
+        "predictions": [{"uri": written.uri, "sha256": digest, "size_bytes": len(content)}],
+    }
+    uri = store.uri(*hour_folder("scored", line, hour), f"{digest[:12]}.json")
+    store.put_bytes(uri, json.dumps(index).encode())
+
+
+def hour_of(year: int, month: int, day: int, hour: int) -> datetime:
+    """A full hour, UTC."""
+    return datetime(year, month, day, hour, tzinfo=UTC)
+
+
+def _put(
+    store: ObjectStore, parts: Sequence[str], rows: list[dict[str, Any]], schema: pa.Schema
+) -> None:
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema), buffer)
+    *folder, name = parts
+    store.put_bytes(store.uri(*folder, f"{name}.parquet"), buffer.getvalue())
