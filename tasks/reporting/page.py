@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from tasks.records.registry import Judgement, Staged
@@ -210,3 +210,8 @@ def _environment() -> Environment:
     environment.globals["power_says"] = WHAT_IT_SAYS
     environment.globals["symbols"] = {verdict.value: sign for verdict, sign in SYMBOLS.items()}
     return environment
+
+
+def template_of(name: str) -> Template:
+    """A template of this folder, for a page that another module makes."""
+    return _environment().get_template(name)

@@ -1,0 +1,1 @@
+"""What is done with a line in production that is watched: windows of recorded rows, judged."""

@@ -1,0 +1,84 @@
+"""The alarm of a window: whether it has one, and whether one was raised a short while ago."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+from uuid import UUID, uuid5
+
+from infra.digests import digest_of
+from infra.store import ObjectStore
+from tasks.monitoring.alarm_rule import failing_checks
+from tasks.monitoring.settings import MonitorSettings
+from tasks.monitoring.window_records import alarm_uri, keep
+from tasks.records.monitoring import Alarm, WatchedWindow, as_hour
+
+EVENT: Final = "assayline.drift.detected"
+# Events of one window have one id, so that Prefect answers it once, however often it is sent.
+_NAMESPACE: Final = UUID("5b0fd7c4-6a0e-4f0e-9d55-2a6f1f7d0a43")
+
+
+def alarm_of(
+    windows: Sequence[WatchedWindow], alarms: Sequence[Alarm], settings: MonitorSettings
+) -> Alarm | None:
+    """The alarm that the newest of the windows completes; None where it completes none.
+
+    In the hours after an alarm no other one is raised, whatever fails; nor is one in those before,
+    where labels that came late would have raised it sooner.
+
+    Args:
+        windows: oldest first.
+        alarms: that were raised already.
+        settings: the rule and the cool-down.
+
+    """
+    failing = failing_checks(windows, settings.k, settings.n)
+    if not failing:
+        return None
+    newest = windows[-1].window
+    cool_down = timedelta(hours=settings.cool_down_hours)
+    if any(abs(one.start - newest.start) < cool_down for one in alarms):
+        return None
+    named = ", ".join(f"{name} (in {times})" for name, times in sorted(failing.items()))
+    return Alarm(
+        line=newest.line,
+        start=newest.start,
+        version=newest.version,
+        checks=tuple(sorted(failing)),
+        sentence=f"{named} of the last {settings.n} windows up to {as_hour(newest.start)}, held "
+        f"against version {newest.version}; {settings.k} are an alarm",
+        event_id=str(uuid5(_NAMESPACE, f"{newest.line} {as_hour(newest.start)}")),
+    )
+
+
+def keep_alarm(alarm: Alarm, store: ObjectStore) -> None:
+    """Record that an alarm was raised; after its event was sent, so that none is lost."""
+    keep(alarm, alarm_uri(alarm.line, alarm.start, store), store)
+
+
+def new_alarms(
+    windows: Sequence[WatchedWindow],
+    alarms: Sequence[Alarm],
+    settings: MonitorSettings,
+    version: int,
+) -> list[Alarm]:
+    """The alarms that the windows of a version come to and that were not raised, in order.
+
+    They follow from the records alone, so that a run which was killed before its alarm was sent is
+    made up for by the next one. Windows that were judged by other settings raise none.
+
+    Args:
+        windows: oldest first.
+        alarms: that were raised already.
+        settings: the rule and the cool-down.
+        version: in production now; what another one was held against needs no retraining any more.
+
+    """
+    raised: list[Alarm] = []
+    current = digest_of(settings)
+    for place, one in enumerate(windows):
+        if one.window.version != version or one.window.settings_sha256 != current:
+            continue
+        found = alarm_of(windows[: place + 1], [*alarms, *raised], settings)
+        if found:
+            raised.append(found)
+    return raised

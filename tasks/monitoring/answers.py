@@ -1,0 +1,118 @@
+"""What answers are compared in: their labels and their confidence, counted."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tasks.drift.row_samples import SampledRow
+from tasks.monitoring.samples import LeastKeys
+
+# Confidence is counted in steps of a ten-thousandth, so that the counts of any number of rows are
+# as large as those of few.
+CONFIDENCE_STEPS: Final = 10_000
+
+Labels = tuple[str, ...]
+
+
+def read_answer(answer: str | None) -> dict[str, Any] | None:
+    """An answer as it was served; None where it is no JSON object."""
+    try:
+        found = json.loads(answer) if answer else None
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def labels_of(answer: dict[str, Any]) -> Labels | None:
+    """The label or labels that an answer gives; None where answers of its kind have none."""
+    label, several = answer.get("label"), answer.get("labels")
+    if isinstance(label, str):
+        return (label,)
+    if isinstance(several, list) and all(isinstance(one, str) for one in several):
+        return tuple(several) or ("(none)",)
+    return None
+
+
+def confidence_of(answer: dict[str, Any]) -> float | None:
+    """The score of an answer; None where it has none from 0 to 1."""
+    score = answer.get("score")
+    return float(score) if isinstance(score, int | float) and 0 <= score <= 1 else None
+
+
+@dataclass
+class AnswerCounts:
+    """The answers of one side.
+
+    Attributes:
+        rows: answers that were counted.
+        labels: how many rows bear each label.
+        label_rows: rows whose answer has labels.
+        confidences: how many rows have which confidence, in steps of `CONFIDENCE_STEPS`.
+        sample: labels and confidence of the rows of least hash, and the request of each.
+
+    """
+
+    most: int
+    rows: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
+    label_rows: int = 0
+    confidences: Counter[int] = field(default_factory=Counter)
+    sample: "LeastKeys[tuple[Labels, int, str]]" = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sample = LeastKeys(self.most)
+
+    def count(self, labels: Labels | None, confidence: float | None) -> None:
+        """Count one answer."""
+        self.rows += 1
+        if labels is not None:
+            self.labels.update(labels)
+            self.label_rows += 1
+        if confidence is not None:
+            self.confidences[step_of(confidence)] += 1
+
+    @property
+    def confident_rows(self) -> int:
+        """Rows whose answer has a confidence."""
+        return self.confidences.total()
+
+    @property
+    def has_one_label(self) -> bool:
+        """Whether each answer that has labels has one."""
+        return self.labels.total() == self.label_rows
+
+    @property
+    def mean_confidence(self) -> float | None:
+        """Of all rows that have one."""
+        if not self.confidences:
+            return None
+        total = sum(step * rows for step, rows in self.confidences.items())
+        return round(total / self.confident_rows / CONFIDENCE_STEPS, 4)
+
+    def sampled(self, requests: frozenset[str]) -> tuple[SampledRow, ...]:
+        """The rows of the sample as the checks of drift read them.
+
+        Args:
+            requests: those with several sampled rows, which are clusters.
+
+        """
+        return tuple(
+            SampledRow(key, str(key), "", labels, request if request in requests else "", step)
+            for key, (labels, step, request) in self.sample.drawn()
+        )
+
+    def shared_requests(self) -> frozenset[str]:
+        """Requests of which the sample has several rows."""
+        return shared(request for _, (_, _, request) in self.sample.drawn())
+
+
+def step_of(confidence: float) -> int:
+    """A confidence as it is counted."""
+    return round(min(1.0, max(0.0, confidence)) * CONFIDENCE_STEPS)
+
+
+def shared(requests: Iterable[str]) -> frozenset[str]:
+    """The requests that are named more than once."""
+    return frozenset(name for name, times in Counter(requests).items() if name and times > 1)

@@ -1,0 +1,392 @@
+"""Windows of recorded rows, held against a version in production: real store, real registry."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from infra.errors import SettingsError
+from infra.store import ObjectStore
+from infra.tracking import Tracking
+from tasks.evaluation.settings import EvaluationSettings
+from tasks.fairness.settings import FairnessSettings
+from tasks.monitoring.alarms import alarm_of, keep_alarm
+from tasks.monitoring.due import due_windows
+from tasks.monitoring.judging import Watch, judge_window
+from tasks.monitoring.labelled_rows import LabelPolicy
+from tasks.monitoring.publication import publish_monitor
+from tasks.monitoring.reference import read_reference
+from tasks.monitoring.running import Judged, rule_of, run_monitor
+from tasks.monitoring.settings import MonitorSettings
+from tasks.monitoring.window_records import window_uri
+from tasks.records.monitoring import WatchedVersion, Window, WindowCheck
+from tasks.registry.manual_promotion import override_promotion_of
+from tasks.registry.registration import register_version
+from tasks.registry.watched import watched_version
+from tasks.reporting.monitor_page import MonitorEvidence, render_monitor_page
+from tasks.verdicts import Gate, Verdict
+from tests.recorded_traffic import (
+    Asked,
+    hour_of,
+    write_feedback,
+    write_requests,
+    write_scored,
+)
+
+LINE = "watched-in-production"
+# What two hundred training rows and sixty answers can tell apart.
+SETTINGS = MonitorSettings(
+    permutations=299, k=3, n=4, false_alarms_a_year=0.5, max_length_distance=0.3,
+    max_vocabulary_distance=0.5, max_prediction_distance=0.5, max_confidence_distance=0.5,
+    max_domain_auc=0.9, catch_up_windows=6, cool_down_hours=6,
+)  # fmt: skip
+START = hour_of(2026, 3, 2, 5)
+GATE = Gate(metric="quality.accuracy", at_least=0.5)
+
+
+@pytest.fixture(scope="module")
+def watched(candidate: Any, store: ObjectStore, tracking: Tracking) -> WatchedVersion:
+    """A version in production; before it there is nothing to watch."""
+    version = register_version(
+        LINE, candidate.snapshot, candidate.data, candidate.tokens, candidate.base,
+        candidate.weights, candidate.scores, candidate.fairness, "classification",
+        store=store, tracking=tracking,
+    )  # fmt: skip
+    assert watched_version(LINE, store=store, tracking=tracking) is None
+    override_promotion_of(
+        LINE, version.version, "Ada", "to be watched", store=store, tracking=tracking
+    )
+    found = watched_version(LINE, store=store, tracking=tracking)
+    assert found is not None
+    assert found.clean.sha256 == candidate.data.clean.sha256
+    assert found.scores == replace(candidate.scores.artifact, size_bytes=0)
+    return found
+
+
+@pytest.fixture(scope="module")
+def watch(watched: WatchedVersion, store: ObjectStore) -> Watch:
+    policy = LabelPolicy((GATE,), EvaluationSettings(repeats=4_000), FairnessSettings())
+    return Watch(watched, read_reference(watched, None, SETTINGS, store), policy, SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def asked(
+    candidate: Any, store: ObjectStore, tmp_path_factory: pytest.TempPathFactory
+) -> list[Asked]:
+    """Held-out rows with the answers that the version really gave to them."""
+    folder = tmp_path_factory.mktemp("asked")
+    clean = pq.read_table(store.get_file(candidate.data.clean, folder / "clean.parquet"))
+    texts = dict(zip(clean["row_id"].to_pylist(), clean["text"].to_pylist(), strict=True))
+    scores = pq.read_table(store.get_file(candidate.scores.artifact, folder / "scores.parquet"))
+    return [
+        Asked({"text": texts[row_id]}, json.loads(answer))
+        for row_id, answer in zip(
+            scores["row_id"].to_pylist(), scores["answer"].to_pylist(), strict=True
+        )
+    ]
+
+
+def steady(asked: Sequence[Asked], rows: int, seed: int = 0) -> list[Asked]:
+    random = np.random.default_rng(seed)
+    return [asked[at] for at in random.integers(0, len(asked), rows).tolist()]
+
+
+def shifted(rows: int) -> list[Asked]:
+    """Longer texts of words that no row had, answered with one label and little confidence."""
+    text = "quarterly merger antitrust tribunal verdict appeal settlement injunction " * 12
+    return [
+        Asked({"text": f"{text}{number}"}, {"label": "sport", "score": 0.4 + number % 7 / 100})
+        for number in range(rows)
+    ]
+
+
+def record(
+    store: ObjectStore, watched: WatchedVersion, hour: datetime, asked: Sequence[Asked], **more: Any
+) -> list[str]:
+    return write_requests(
+        store, LINE, hour, asked, version=watched.version,
+        weights_sha256=watched.weights_sha256, **more,
+    )  # fmt: skip
+
+
+def judged(watch: Watch, start: datetime, store: ObjectStore) -> Window:
+    return judge_window(watch, start, start + timedelta(hours=2), store)
+
+
+def checks_of(window: Window) -> dict[str, WindowCheck]:
+    return {check.name: check for check in window.checks}
+
+
+def test_steady_traffic_fails_nothing_and_other_traffic_fails(
+    watch: Watch, watched: WatchedVersion, asked: list[Asked], store: ObjectStore
+) -> None:
+    record(store, watched, START, steady(asked, 400))
+    window = judged(watch, START, store)
+    found = checks_of(window)
+    assert sorted(found) == [
+        "drift.domain_classifier", "drift.text_length", "drift.vocabulary",
+        "predictions.confidence", "predictions.label_shares",
+    ]  # fmt: skip
+    assert all(check.verdict is not Verdict.FAIL for check in window.checks), window.checks
+    assert found["drift.text_length"].verdict is Verdict.PASS
+    assert (window.rows, window.rows_of_version, window.rows_read) == (
+        {"production": 400},
+        400,
+        400,
+    )
+    assert window.latency_p95_ms == 12
+    assert window.version == watched.version
+
+    later = START + timedelta(hours=1)
+    record(store, watched, later, shifted(400))
+    window = judged(watch, later, store)
+    failed = {check.name for check in window.checks if check.verdict is Verdict.FAIL}
+    assert {"drift.text_length", "drift.vocabulary", "predictions.confidence"} <= failed
+    assert window.verdict is Verdict.FAIL
+    was, now = window.label_shares["sport"]
+    assert now == 1
+    assert was < 1
+
+
+def test_rows_of_other_roles_and_versions_are_not_taken_for_its_answers(
+    watch: Watch, watched: WatchedVersion, asked: list[Asked], store: ObjectStore
+) -> None:
+    hour = START + timedelta(days=1)
+    record(store, watched, hour, steady(asked, 150))
+    record(store, watched, hour, shifted(200), role="shadow", writer="shadow")
+    write_requests(
+        store, LINE, hour, shifted(150), version=99, weights_sha256="other", writer="other"
+    )
+    window = judged(watch, hour, store)
+    assert window.rows == {"production": 300}
+    assert window.rows_of_version == 150
+    assert checks_of(window)["predictions.label_shares"].rows == 150
+
+
+def test_scored_batches_count_too(
+    watch: Watch, watched: WatchedVersion, asked: list[Asked], store: ObjectStore
+) -> None:
+    hour = START + timedelta(days=2)
+    write_scored(
+        store, LINE, hour, shifted(300), version=watched.version,
+        weights_sha256=watched.weights_sha256,
+    )  # fmt: skip
+    window = judged(watch, hour, store)
+    assert (window.rows, window.rows_of_version) == ({"scored": 300}, 300)
+    assert checks_of(window)["drift.vocabulary"].verdict is Verdict.FAIL
+    alone = Watch(
+        watch.watched, watch.reference, watch.policy,
+        SETTINGS.model_copy(update={"scored_batches": False}),
+    )  # fmt: skip
+    assert judged(alone, hour, store).rows == {}
+
+
+def test_rows_of_one_request_are_drawn_together(
+    watch: Watch, watched: WatchedVersion, asked: list[Asked], store: ObjectStore
+) -> None:
+    hour = START + timedelta(days=3)
+    record(store, watched, hour, steady(asked, 300), rows_per_request=100)
+    window = judged(watch, hour, store)
+    check = checks_of(window)["predictions.confidence"]
+    assert check.verdict is Verdict.UNDETERMINED
+    assert "3 clusters" in check.reason
+    # A hundred times the same request is one thing that happened, and not a hundred.
+    hour += timedelta(hours=1)
+    record(store, watched, hour, shifted(300), rows_per_request=100)
+    assert all(check.verdict is not Verdict.FAIL for check in judged(watch, hour, store).checks)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 99])
+def test_too_few_rows_are_undetermined(
+    rows: int, watch: Watch, watched: WatchedVersion, store: ObjectStore
+) -> None:
+    hour = START + timedelta(days=4, hours=rows % 24)
+    if rows:
+        record(store, watched, hour, shifted(rows))
+    window = judged(watch, hour, store)
+    assert window.verdict is Verdict.UNDETERMINED
+    assert {check.verdict for check in window.checks} == {Verdict.UNDETERMINED}
+    assert "monitor.min_rows is 100" in window.checks[0].reason
+
+
+def test_an_object_that_cannot_be_read_leaves_its_window_undetermined(
+    watch: Watch, watched: WatchedVersion, store: ObjectStore
+) -> None:
+    hour = START + timedelta(days=5)
+    record(store, watched, hour, shifted(200))
+    uri = store.uri("requests", LINE, hour.strftime("%Y/%m/%d/%H"), "cut-0.parquet")
+    store.put_bytes(uri, b"PAR1 and no more")
+    window = judged(watch, hour, store)
+    assert {check.verdict for check in window.checks} == {Verdict.UNDETERMINED}
+    assert uri in window.checks[0].reason
+
+
+def test_what_the_task_type_cannot_read_is_counted(
+    watch: Watch, watched: WatchedVersion, asked: list[Asked], store: ObjectStore
+) -> None:
+    hour = START + timedelta(days=6)
+    broken = [Asked({"txt": "no such column"}, one.answer) for one in steady(asked, 7)]
+    record(store, watched, hour, [*steady(asked, 200), *broken])
+    window = judged(watch, hour, store)
+    assert (window.unreadable, window.rows_read) == (7, 200)
+
+
+def test_labels_that_came_are_held_against_the_gates(
+    watch: Watch, watched: WatchedVersion, asked: list[Asked], store: ObjectStore
+) -> None:
+    """The latest label counts; harm is called where the interval lies wholly below the gate."""
+    hour = START + timedelta(days=7)
+    rows = steady(asked, 300)
+    requests = record(store, watched, hour, rows)
+    right = [(request, 0, one.answer["label"]) for request, one in zip(requests, rows, strict=True)]
+    wrong = [
+        (request, 0, next(name for name in watched.labels if name != label))
+        for request, _, label in right
+    ]
+    write_feedback(store, LINE, hour, right[:120])
+    window = judged(watch, hour, store)
+    (check,) = window.labelled.checks
+    assert (check.verdict, check.value, window.labelled.rows) == (Verdict.PASS, 1, 120)
+    assert "selected sample" in window.labelled.note
+    assert any(one.name.startswith("fairness.") or one.name == "quality.accuracy"
+               for one in window.labelled.values)  # fmt: skip
+
+    write_feedback(store, LINE, hour, wrong[:120], writer="second", second=9)
+    write_feedback(store, LINE, hour, [("nobody", 0, "sport")], writer="third")
+    write_feedback(store, LINE, hour, [(requests[200], 0, "weather")], writer="fourth")
+    labelled = judged(watch, hour, store).labelled
+    (check,) = labelled.checks
+    assert (check.verdict, check.value) == (Verdict.FAIL, 0)
+    assert (labelled.rows, labelled.unknown_labels, labelled.feedback_rows) == (120, 1, 242)
+
+    few = START + timedelta(days=7, hours=3)
+    requests = record(store, watched, few, rows)
+    write_feedback(store, LINE, few, [(requests[at], 0, "sport") for at in range(5)])
+    (check,) = judged(watch, few, store).labelled.checks
+    assert check.verdict is Verdict.UNDETERMINED
+    assert "5 rows with a label" in check.reason
+
+
+def test_how_many_labels_would_do_is_said(
+    watch: Watch, watched: WatchedVersion, asked: list[Asked], store: ObjectStore
+) -> None:
+    hour = START + timedelta(days=8)
+    rows = steady(asked, 100)
+    requests = record(store, watched, hour, rows)
+    others = [next(n for n in watched.labels if n != one.answer["label"]) for one in rows]
+    said = [
+        (request, 0, one.answer["label"] if at % 20 < 11 else other)
+        for at, (request, one, other) in enumerate(zip(requests, rows, others, strict=True))
+    ]
+    write_feedback(store, LINE, hour, said)
+    (check,) = judged(watch, hour, store).labelled.checks
+    assert check.verdict is Verdict.UNDETERMINED
+    assert check.rows_needed
+    assert 400 < check.rows_needed < 2_000
+    assert "rows with a label would do" in check.reason
+
+
+def test_a_year_of_hours_is_caught_up_in_bounds_and_each_is_judged_once(
+    watch: Watch, watched: WatchedVersion, asked: list[Asked], store: ObjectStore
+) -> None:
+    """Missed windows, a gap, the alarm, its cool-down, and labels that come late."""
+    first = hour_of(2026, 6, 1, 0)
+    at = first + timedelta(hours=1, minutes=15)
+    requests = record(store, watched, first, steady(asked, 200))
+    found = run_monitor(watch, at, store)
+    assert found.judged == ("2026-06-01T00:00Z",)
+    record_before = store.get_bytes(window_uri(LINE, first, store))
+
+    for hour in range(1, 6):
+        record(store, watched, first + timedelta(hours=hour), shifted(200))
+    found = run_monitor(watch, at + timedelta(hours=5), store)
+    assert found.judged == tuple(f"2026-06-01T0{hour}:00Z" for hour in range(1, 6))
+    assert [alarm.start.hour for alarm in found.raised] == [3], "the third of them completes it"
+    assert found.raised[0].version == watched.version
+    assert "drift.text_length (in 3)" in found.raised[0].sentence
+    again = run_monitor(watch, at + timedelta(hours=5), store)
+    assert again.judged == ()
+    assert again.raised == found.raised, "as long as nobody recorded that it was raised"
+    keep_alarm(found.raised[0], store)
+    assert run_monitor(watch, at + timedelta(hours=5), store).raised == ()
+    # It cools down: six hours after the first one the same drift is an alarm again.
+    for hour in range(6, 11):
+        record(store, watched, first + timedelta(hours=hour), shifted(200))
+    found = run_monitor(watch, at + timedelta(hours=10), store)
+    assert [alarm.start.hour for alarm in found.raised] == [9]
+
+    # The worker was away for two days: the last six windows are judged, the others stay a gap.
+    write_feedback(
+        store, LINE, first + timedelta(hours=20), [(one, 0, "sport") for one in requests]
+    )
+    found = run_monitor(watch, at + timedelta(hours=58), store)
+    assert len(found.judged) == 6
+    assert found.judged[-1] == "2026-06-03T10:00Z"
+    assert found.skipped == 42
+    # Labels came within a day of the first window: its quality alone is told anew.
+    assert "2026-06-01T00:00Z" in found.again
+    assert store.get_bytes(window_uri(LINE, first, store)) == record_before
+    newest = next(one for one in found.windows if one.window.start == first)
+    assert (newest.labelled.waited_hours, newest.labelled.rows) == (24, 200)
+    assert newest.window.labelled.rows == 0
+    assert run_monitor(watch, at + timedelta(hours=58), store).again == ()
+
+
+def test_a_line_that_was_never_watched_begins_with_the_newest_window(store: ObjectStore) -> None:
+    now = hour_of(2026, 8, 1, 12) + timedelta(minutes=15)
+    due = due_windows("never-watched", now, SETTINGS, store)
+    assert due.windows == (hour_of(2026, 8, 1, 11),)
+    due = due_windows("never-watched", now, SETTINGS, store, "2026-08-01T08:30Z")
+    assert due.windows == tuple(hour_of(2026, 8, 1, hour) for hour in (8, 9, 10, 11))
+    # Its records may still be on their way.
+    early = due_windows("never-watched", now - timedelta(minutes=10), SETTINGS, store)
+    assert early.windows == (hour_of(2026, 8, 1, 10),)
+    for wrong, why in (("yesterday", "right would be"), ("2027-01-01", "the last window")):
+        with pytest.raises(SettingsError, match=why):
+            due_windows("never-watched", now, SETTINGS, store, wrong)
+
+
+def test_a_reference_that_is_gone_passes_nothing(
+    watch: Watch, watched: WatchedVersion, asked: list[Asked], store: ObjectStore
+) -> None:
+    gone = replace(
+        watched,
+        clean=replace(watched.clean, uri=store.uri("clean", "gone.parquet")),
+        scores=replace(watched.scores, uri=""),
+    )
+    lost = Watch(gone, read_reference(gone, None, SETTINGS, store), watch.policy, SETTINGS)
+    hour = START + timedelta(days=10)
+    record(store, watched, hour, steady(asked, 200))
+    window = judged(lost, hour, store)
+    assert window.verdict is Verdict.UNDETERMINED
+    found = checks_of(window)
+    assert "are gone from the store" in found["drift.vocabulary"].reason
+    assert "named nowhere" in found["predictions.confidence"].reason
+
+
+def test_the_page_is_kept_where_people_look(
+    watch: Watch, watched: WatchedVersion, store: ObjectStore, tracking: Tracking, tmp_path: Path
+) -> None:
+    """It shows each check over time, and the version in MLflow links it."""
+    found: Judged = run_monitor(watch, hour_of(2026, 6, 3, 11) + timedelta(minutes=15), store)
+    evidence = MonitorEvidence(watched, found.windows, found.alarms, rule_of(watch))
+    html, url = publish_monitor(evidence, store=store, tracking=tracking)
+    page = store.get_bytes(html.uri).decode()
+    assert page == render_monitor_page(evidence)
+    for name in ("drift.vocabulary", "predictions.confidence", "quality.accuracy"):
+        assert f"{name} over time" in page
+    assert 'class="gap"' in page
+    assert "3 of the last 4 windows" in page
+    assert "<script" not in page
+    tags = tracking.version_tags(LINE, watched.version)
+    assert tags["assayline.monitor"] == url
+    run_id = url.rpartition("/runs/")[2].split("/")[0]
+    kept = tracking._download(f"runs:/{run_id}/monitor.html", tmp_path)
+    assert kept.read_text(encoding="utf-8") == page
+    assert alarm_of(found.windows, (), SETTINGS) is None
