@@ -34,6 +34,7 @@ from tasks.fairness.counterfactual_settings import CounterfactualSettings
 from tasks.fairness.settings import FairnessSettings
 from tasks.ingestion.splits import SplitSettings
 from tasks.label_checks.settings import LabelCheckSettings
+from tasks.monitoring.settings import MonitorSettings, watched_gates
 from tasks.notifications.settings import Notifications
 from tasks.registry.fairness_gates import default_fairness_gates
 from tasks.registry.policy_gates import written_out
@@ -246,6 +247,9 @@ class RetrainConfig(DataConfig):
         description="Notification blocks of the Prefect server through which is told what the "
         "line comes to, each with what is sent through it; none by default.",
     )
+    monitor: MonitorSettings = Field(
+        default=MonitorSettings(), description="How recorded rows are watched in production."
+    )
 
     @property
     def described_card(self) -> CardSettings:
@@ -324,6 +328,14 @@ class RetrainConfig(DataConfig):
                 f"assesses; assessed are {sorted(self.fairness.attributes(groups))}: add it to "
                 "fairness.identity_attributes or source.group_columns"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _alarms_can_be_raised(self) -> Self:
+        """Each gate that labels are held against makes the level of all checks smaller."""
+        gates = (*self.policy.gates, *self.policy.fairness_where_decidable)
+        if why := self.monitor.why_never(len(watched_gates(gates))):
+            raise ValueError(why)
         return self
 
     @property

@@ -16,18 +16,19 @@ from flows.deployments import (
     tags_of,
 )
 from infra.errors import StackError
+from tasks.monitoring.alarms import EVENT
 
 PROJECT = Path(__file__).parents[3]
 TEXT = (PROJECT / "prefect.yaml").read_text(encoding="utf-8")
 CONTENT = yaml.safe_load(TEXT)
 FLOWS = {
     "retrain", "check-data", "readmit", "rollback", "promote", "reconcile", "score",
-    "watch-registry",
+    "watch-registry", "monitor",
 }  # fmt: skip
-A_FLOW = """    - &score
+A_FLOW = """    - &export
       <<: *every_deployment
-      description: Scores a table.
-      entrypoint: flows/score.py:score
+      description: Exports a table.
+      entrypoint: flows/export.py:export
       parameters: {line: "{{ line.name }}"}
 
   lines:
@@ -68,28 +69,46 @@ def test_what_moves_production_by_hand_reads_the_setting_of_its_line() -> None:
     assert "on_outside_move" not in moving["reconcile"]
 
 
-def test_bbc_news_retrains_each_monday_and_each_registry_is_watched() -> None:
+def test_bbc_news_retrains_each_monday_and_each_line_and_registry_is_watched() -> None:
     scheduled = [entry for entry in CONTENT["deployments"] if "schedules" in entry]
-    retrained = [entry for entry in scheduled if flow_name(entry) != "watch-registry"]
-    assert names(retrained) == ["retrain/bbc-news"]
-    assert retrained[0]["schedules"] == [{"cron": "0 3 * * 1", "timezone": "UTC"}]
-    assert "Retrains each Monday" in retrained[0]["description"]
-    watched = [entry for entry in scheduled if flow_name(entry) == "watch-registry"]
-    assert {entry["name"] for entry in watched} == {
-        entry["name"] for entry in CONTENT["deployments"]
+    lines = {entry["name"] for entry in CONTENT["deployments"]}
+    of_flow = {
+        flow: {entry["name"]: entry for entry in scheduled if flow_name(entry) == flow}
+        for flow in map(flow_name, scheduled)
     }
+    assert of_flow.keys() == {"retrain", "monitor", "watch-registry"}
+    assert of_flow["retrain"].keys() == {"bbc-news"}
+    retrain = of_flow["retrain"]["bbc-news"]
+    assert retrain["schedules"] == [{"cron": "0 3 * * 1", "timezone": "UTC"}]
+    assert "Retrains each Monday" in retrain["description"]
+    assert of_flow["monitor"].keys() == of_flow["watch-registry"].keys() == lines
+    monitored = of_flow["monitor"].values()
+    assert {entry["schedules"][0]["cron"] for entry in monitored} == {"15 * * * *"}
+    watched = of_flow["watch-registry"].values()
     assert all(entry["schedules"] == [{"interval": 900}] for entry in watched)
+
+
+def test_drift_of_a_line_starts_its_own_retraining_alone() -> None:
+    """Prefect makes an automation of each trigger, with the name of the line filled in."""
+    own = line_file(CONTENT, "my-line", Path("my-line.yaml"))["deployments"]
+    for entry in (*CONTENT["deployments"], *own):
+        if flow_name(entry) != "retrain":
+            assert "triggers" not in entry
+            continue
+        (trigger,) = entry["triggers"]
+        assert trigger["expect"] == [EVENT]
+        assert trigger["match"] == {"prefect.resource.id": "assayline.line.{{ line.name }}"}
 
 
 def test_a_flow_is_one_entry() -> None:
     """With it each shipped line has one deployment more, and so has a line of one's own."""
     text = add_deployments(TEXT.replace("\n  lines:\n", A_FLOW))
     added = yaml.safe_load(text)["deployments"][len(CONTENT["deployments"]) :]
-    assert names(added) == ["score/bbc-news", "score/zh-reviews"]
-    assert added[0]["tags"] == ["assayline", "bbc-news", "score"]
+    assert names(added) == ["export/bbc-news", "export/zh-reviews"]
+    assert added[0]["tags"] == ["assayline", "bbc-news", "export"]
     assert added[0]["build"] == CONTENT["deployments"][0]["build"]
     own = line_file(yaml.safe_load(text), "names", Path("/names.yaml"))["deployments"]
-    assert {flow_name(entry) for entry in own} == FLOWS | {"score"}
+    assert {flow_name(entry) for entry in own} == FLOWS | {"export"}
 
 
 def test_a_line_is_one_entry() -> None:

@@ -1,0 +1,139 @@
+"""The recorded rows of a line in production, judged by the hour."""
+
+import logging
+from datetime import UTC, datetime
+
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.context import TaskRunContext
+from prefect.events import emit_event
+
+from infra.errors import StackError
+from infra.store import open_store
+from infra.tracking import open_tracking
+from tasks.evaluation.settings import EvaluationSettings
+from tasks.fairness.settings import FairnessSettings
+from tasks.monitoring.settings import MonitorSettings, watched_gates
+from tasks.records.monitoring import Alarm, Monitored, WatchedVersion
+from tasks.records.training import BaseModel
+from tasks.registry.settings import PolicySettings
+from tasks.reporting.monitor_page import MonitorEvidence
+from tasks.stages.caching import look_up
+
+logger = logging.getLogger(__name__)
+
+
+@look_up
+def find_watched(line: str) -> WatchedVersion | None:
+    """Look up the version in production; None where there is none."""
+    from tasks.registry.watched import watched_version
+
+    return watched_version(line, store=open_store(), tracking=open_tracking())
+
+
+def nothing_to_watch(line: str) -> Monitored:
+    """What a run comes to where no version is in production."""
+    note = f"{line} has no version in production, so that there is nothing to watch"
+    logger.info("%s", note)
+    return Monitored(line, None, note=note)
+
+
+@look_up
+def judge_windows(
+    watched: WatchedVersion,
+    base: BaseModel | None,
+    settings: MonitorSettings,
+    policy: PolicySettings,
+    evaluation: EvaluationSettings,
+    fairness: FairnessSettings,
+    since: str = "",
+) -> Monitored:
+    """Judge the windows that are due, raise the alarms that they complete, and show them all."""
+    from tasks.monitoring.alarms import keep_alarm
+    from tasks.monitoring.judging import Watch
+    from tasks.monitoring.labelled_rows import LabelPolicy
+    from tasks.monitoring.publication import publish_monitor
+    from tasks.monitoring.reference import read_reference
+    from tasks.monitoring.running import rule_of, run_monitor
+
+    store, line = open_store(), watched.line
+    gates = watched_gates((*policy.gates, *policy.fairness_where_decidable))
+    labels = LabelPolicy(gates, evaluation, fairness)
+    watch = Watch(watched, read_reference(watched, base, settings, store), labels, settings)
+    found = run_monitor(watch, datetime.now(UTC), store, since)
+    for alarm in found.raised:
+        _send(alarm)
+        keep_alarm(alarm, store)
+    if not found.windows:
+        return Monitored(line, watched.version, note="no window has ended yet")
+    alarms = (*found.alarms, *found.raised)
+    evidence = MonitorEvidence(watched, found.windows, alarms, rule_of(watch))
+    html, url = publish_monitor(evidence, store=store, tracking=open_tracking())
+    _show(evidence, url)
+    return Monitored(
+        line=line,
+        version=watched.version,
+        judged=found.judged,
+        measured_again=found.again,
+        skipped=found.skipped,
+        verdict=evidence.newest.window.verdict,
+        alarms=tuple(alarm.sentence for alarm in found.raised),
+        page_url=url,
+        page_uri=html.uri,
+        note=f"{len(found.judged)} windows judged",
+    )
+
+
+def _send(alarm: Alarm) -> None:
+    """Tell Prefect, whose automation (`triggers` in prefect.yaml) starts the retraining.
+
+    Raises:
+        StackError: there is no Prefect that takes events; the alarm is then not recorded, and the
+            next run raises it again.
+
+    """
+    from uuid import UUID
+
+    from tasks.monitoring.alarms import EVENT
+
+    sent = emit_event(
+        EVENT,
+        resource={
+            "prefect.resource.id": f"assayline.line.{alarm.line}",
+            "prefect.resource.name": alarm.line,
+        },
+        payload={
+            "line": alarm.line,
+            "version": alarm.version,
+            "window": alarm.start.isoformat(),
+            "checks": list(alarm.checks),
+            "sentence": alarm.sentence,
+        },
+        id=UUID(alarm.event_id),
+    )
+    if sent is None:
+        raise StackError(
+            f"an alarm of {alarm.line} could not be told to Prefect, which takes no events here "
+            f"(PREFECT_API_URL names no server): {alarm.sentence}"
+        )
+    logger.warning("alarm: %s", alarm.sentence)
+
+
+def _show(evidence: MonitorEvidence, url: str) -> None:
+    """Put the newest window and the way to all of them on the page of the Prefect run."""
+    if not TaskRunContext.get():
+        return
+    from tasks.reporting.monitor_page import monitor_markdown
+    from tasks.reporting.summaries import artifact_key
+
+    line = evidence.watched.line
+    create_markdown_artifact(
+        monitor_markdown(evidence, url),
+        key=artifact_key("monitor", line),
+        description=f"The newest window of {line}",
+    )
+    create_link_artifact(
+        url,
+        link_text=f"{line}: all windows over time",
+        key=artifact_key("monitor-page", line),
+        description=f"Windows of {line} over time",
+    )
