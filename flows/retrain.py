@@ -21,6 +21,7 @@ from tasks.records.power import PowerForecast
 from tasks.records.registry import Decision
 from tasks.records.split_shift import SplitShifts
 from tasks.records.training import BaseModel, Tokens, TrainingPlan, Weights
+from tasks.registry.ledger import AWAITING
 from tasks.stages.approval import by_policy_or_person, check_can_wait
 from tasks.stages.drift import measure_drift, measure_split_shift
 from tasks.stages.evaluation import evaluate, measure_recipe, name_held_out, scale_temperature
@@ -130,9 +131,10 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
 
 def _decide(judged: JudgedVersion, config: RetrainConfig) -> Decision:
     """Promote a version or refuse it; where the policy asks a person, by that person's word."""
-    decision = by_policy_or_person(judged, config.policy.approval_days)
+    decision = by_policy_or_person(judged, config.policy.approval_days, config.notifications)
     show_decision(decision)
-    announce(of_decision(decision, run_url()), config.notifications)
+    if decision.action != AWAITING:  # another run asks a person about the same candidate
+        announce(of_decision(decision, run_url()), config.notifications)
     return decision
 
 

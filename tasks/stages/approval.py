@@ -18,11 +18,14 @@ from pydantic import Field
 from infra.errors import SettingsError
 from infra.run_queue import page_of
 from infra.settings import load_settings
+from tasks.notifications.messages import Message, of_pending_approval
+from tasks.notifications.settings import Notifications
 from tasks.records.judged_version import JudgedVersion
 from tasks.records.registry import Approval, Decision
 from tasks.registry.ledger import AWAITING, Recorded
 from tasks.registry.settings import BY_A_PERSON
 from tasks.reporting.approval import request_words
+from tasks.stages.notifications import announce, run_url
 from tasks.stages.registry import promote, request_approval
 from tasks.stages.run_page import show_request
 
@@ -58,26 +61,29 @@ def check_can_wait(approval: str) -> None:
         )
 
 
-def by_policy_or_person(judged: JudgedVersion, days: float) -> Decision:
+def by_policy_or_person(
+    judged: JudgedVersion, days: float, notifications: Notifications
+) -> Decision:
     """Promote a judged version if its gates pass, and a person approves it where the policy asks.
 
     Args:
         judged: the version.
         days: for which a person is waited for.
+        notifications: through which it is told that a candidate waits.
 
     """
     asked = judged.judgement.approval == BY_A_PERSON
     request = request_approval(judged, days) if asked else None
     if request and request.entry.run != flow_run.id:
         return _waits_elsewhere(judged, request)
-    approval = _ask(judged, request) if request else None
+    approval = _ask(judged, request, notifications) if request else None
     return promote(
         judged.version, judged.judgement, judged.report, judged.champion, judged.staged,
         judged.scores, judged.fairness, judged.golden, approval,
     )  # fmt: skip
 
 
-def _ask(judged: JudgedVersion, request: Recorded) -> Approval:
+def _ask(judged: JudgedVersion, request: Recorded, notifications: Notifications) -> Approval:
     """Suspend the run until somebody has decided; at once where it was resumed.
 
     Raises:
@@ -87,6 +93,7 @@ def _ask(judged: JudgedVersion, request: Recorded) -> Approval:
     until, key = request.entry.until, f"approval-{request.number}"
     if not _was_asked(key):
         show_request(judged, until)
+        announce(_pending(judged, until), notifications)
     left_s = (datetime.fromisoformat(until) - datetime.now(UTC)).total_seconds()
     answer = suspend_flow_run(
         wait_for_input=ApprovalForm.with_initial_data(description=request_words(judged, until)),
@@ -94,6 +101,17 @@ def _ask(judged: JudgedVersion, request: Recorded) -> Approval:
         key=key,
     )
     return Approval(answer.decision == APPROVE, answer.name.strip(), answer.reason.strip())
+
+
+def _pending(judged: JudgedVersion, until: str) -> Message:
+    version = judged.version
+    return of_pending_approval(
+        version.line,
+        version.version,
+        judged.judgement.verdict.value,
+        (f"It is rejected if nobody has decided by {until[:16].replace('T', ' ')} UTC.",),
+        {"run": run_url(), "report": judged.report.url, "version": version.url},
+    )
 
 
 def _was_asked(key: str) -> bool:

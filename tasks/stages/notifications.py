@@ -58,6 +58,11 @@ def announce(message: Message, notifications: Notifications = ()) -> tuple[str, 
     """
     if _is_first(message, "event"):
         _emit(message)
+    return send(message, notifications)
+
+
+def send(message: Message, notifications: Notifications) -> tuple[str, ...]:
+    """Send a message through the blocks that ask for it, once, as `announce` does; no event."""
     failed = tuple(_send_all(message, notifications))
     for why in failed:
         _log.warning("%s", why)

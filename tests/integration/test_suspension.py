@@ -47,7 +47,7 @@ def test_a_run_suspends_and_decides_once_it_is_resumed(
 
     @flow(name="decides", persist_result=False)
     def decides() -> Decision:
-        return by_policy_or_person(judged, 7)
+        return by_policy_or_person(judged, 7, ())
 
     deployment = client.create_deployment(client.create_flow(decides), "decides")
     run = client.create_flow_run_from_deployment(deployment)
