@@ -10,7 +10,9 @@ from tasks.resampling import Floats, Ints
 from tasks.task_types.measures import Measure, Measured, ratio_of_sums
 
 # Of the two pseudo-rows: one whose target is a standard deviation above the mean, and which is
-# predicted as the mean; the other as far below, and predicted right.
+# predicted as the mean; the other as far below, and predicted right. R2 grows with the spread of
+# the targets, so that of sums the right one lies as far out as any row that was seen: at a standard
+# deviation the upper end of R2 over 50 rows lay below the truth in 4.7% of draws, here in 1.5%.
 _PSEUDO_MASSES: Final = (1.0, 1.0)
 
 
@@ -30,9 +32,10 @@ def measure_predictions(targets: Floats, predicted: Floats) -> Measured:
     largest = max(spread, float(errors.max(initial=0.0)))
     pseudo_targets, pseudo_errors = (spread, -spread), (largest, 0.0)
     sums = np.stack([errors, errors**2, centred, centred**2, np.ones(len(targets))], axis=1)
+    farthest = float(np.abs(centred).max(initial=0.0))
     pseudo = [
         (error, error**2, target, target**2, 1.0)
-        for target, error in zip(pseudo_targets, pseudo_errors, strict=True)
+        for target, error in zip((spread, -farthest), pseudo_errors, strict=True)
     ]
 
     def measure(name: str, value: Callable[[Floats], Floats], *, gain: bool) -> Measure:

@@ -12,8 +12,8 @@ from tasks.resampling import Floats, Ints
 from tasks.task_types.measures import Measure, Measured, ratio_of_sums
 from tasks.task_types.tags.tag_spans import SpanCounts, count_spans, read_tags
 
-# Of a column of right, predicted and true spans: a row that says nothing right, and one that does.
-_WORST, _BEST = (0.0, 1.0, 1.0), (1.0, 1.0, 1.0)
+# Right, predicted and true of each span of a row that says nothing right, and of one that does.
+_WORST, _BEST = np.array([0.0, 1.0, 1.0]), np.array([1.0, 1.0, 1.0])
 
 
 def measure_tags(
@@ -112,9 +112,11 @@ def _of_spans(sums: Floats | Ints, suffix: str, what: str) -> list[Measure]:
     """F1, precision and recall from (N, 3) right, predicted and true spans of each row."""
     absent = "" if sums[:, 2].any() else f"the test split has no {what}"
     uncalled = "" if sums[:, 1].any() else f"no {what} is predicted in the test split"
+    spans = _spans_beside_a_span(sums)
+    ends = [tuple(spans * _WORST), tuple(spans * _BEST)]
     return [
         replace(
-            ratio_of_sums(f"entity_{name}{suffix}", [*sums.T], value, pseudo_rows=[_WORST, _BEST]),
+            ratio_of_sums(f"entity_{name}{suffix}", [*sums.T], value, pseudo_rows=ends),
             reason=reason,
         )
         for name, value, reason in (
@@ -125,19 +127,35 @@ def _of_spans(sums: Floats | Ints, suffix: str, what: str) -> list[Measure]:
     ]
 
 
+def _spans_beside_a_span(sums: Floats | Ints) -> float:
+    """How many spans stand in the row of a span, itself counted, on average; 1 where there is none.
+
+    A pseudo-row has so many: rows have one span or six, and the mean of a row, or one span, would
+    hold it for less than the rows that move the metric.
+    """
+    spans = (sums[:, 1] + sums[:, 2]) / 2
+    return max(1.0, float((spans**2).sum() / spans.sum())) if spans.any() else 1.0
+
+
 def _macro(table: Ints, names: Sequence[str], labels: Sequence[str]) -> Measure:
-    """The mean F1 of the types, each of equal weight; a pseudo-row is spread over them."""
+    """The mean F1 of the types, each of equal weight; a pseudo-row is spread over them.
+
+    Each type has the share of it that it has in the variance of the mean, which falls with its
+    spans (as labels have it in `labels.confusion`).
+    """
     seen = [place for place in range(len(names)) if table[:, place, 1:].any()]
     there = {names[place] for place in seen if table[:, place, 2].any()}
     absent = [name for name in read_tags(labels).names if name not in there]
-    kinds = max(len(seen), 1)
 
     def value(sums: Floats) -> Floats:
         by_type = sums.reshape(*sums.shape[:-1], -1, 3)  # (r, K, 3)
         return np.asarray(_f1(by_type).mean(axis=-1))
 
     columns = table[:, seen].reshape(len(table), -1).T if seen else np.zeros((3, len(table)))
-    halves = [tuple(np.tile(half, kinds) / kinds) for half in (_WORST, _BEST)]
+    spans = np.array([_spans_beside_a_span(table[:, place]) for place in seen] or [1.0])
+    variances = 1 / np.array([max(1, table[:, place, 2].sum()) for place in seen] or [1])
+    spans *= variances / variances.sum()
+    halves = [tuple(np.outer(spans, half).reshape(-1)) for half in (_WORST, _BEST)]
     reason = f"the test split has no entity of type {', '.join(map(repr, absent))}"
     return replace(
         ratio_of_sums("macro_entity_f1", [*columns], value, pseudo_rows=halves),
