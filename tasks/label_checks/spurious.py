@@ -154,15 +154,15 @@ def _measure(
     with np.errstate(divide="ignore", invalid="ignore"):
         values = [function(counts) for function in (matthews, pointwise_information)]
         drawn = [function(draws) for function in (matthews, pointwise_information)]
-        correlations = matthews(raised)
+        higher = [function(raised) for function in (matthews, pointwise_information)]
     accuracies = _accuracies(chosen, features, rows)
     found = []
     for place, one in enumerate(chosen):
         name = f"{LARGEST}.{features.names[one.feature]}.{rows.names[one.label]}"
         both, alone, missed, _ = (int(number) for number in counts[place])
         correlation, information = (
-            estimate_from_draws(name, float(value[place]), draw[:, place], len(held))
-            for value, draw in zip(values, drawn, strict=True)
+            _estimate(name, float(value[place]), draw[:, place], up[:, place], len(held))
+            for value, draw, up in zip(values, drawn, higher, strict=True)
         )
         found.append(
             LabelPredictor(
@@ -182,9 +182,23 @@ def _measure(
     largest = (
         undetermined(LARGEST, len(held), _nothing_held_out(untold[0]))
         if untold
-        else _largest(values[0][counted], correlations[:, counted], drawn[0][:, counted], len(held))
+        else _largest(values[0][counted], higher[0][:, counted], drawn[0][:, counted], len(held))
     )
     return tuple(sorted(judged, key=_order)), largest
+
+
+def _estimate(name: str, value: float, draws: Floats, raised: Floats, rows: int) -> Estimate:
+    """One feature's number: the lower end by draws (R,) that are not raised, the upper by raised.
+
+    The pseudo-rows in all four cells stand for whole clusters where rows have them, and pull the
+    upper end down so far that it misses the truth in 6% of draws of 40 clusters.
+    """
+    low = estimate_from_draws(name, value, draws, rows)
+    high = estimate_from_draws(name, value, raised, rows)
+    if low.value is None or high.value is None:
+        return low if low.value is None else high
+    ends = zip(low.ladder, high.ladder, strict=True)
+    return replace(low, ladder=tuple((one[0], max(one[1], other[1])) for one, other in ends))
 
 
 def _nothing_held_out(one: LabelPredictor) -> str:

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import ndtri, stdtrit
 
 from tasks.records.data import TermAssociation
 from tasks.representation.cooccurrence import Facet, TermCount
 from tasks.resampling import (
     MIN_REPEATS,
+    TAILS,
     Floats,
     Ints,
     estimate_from_draws,
@@ -97,15 +99,38 @@ def design_effect(table: Ints, by_unit: Ints) -> float:
         by_unit: rows of each unit with both, with the term, with the label, and at all, (U, 4).
 
     """
-    both, term, label, _ = table
-    size = table.sum()
-    shares = np.array([both, both + term, both + label]) / size
-    weights = np.array([1, -1, -1, 1]) / np.append(shares, 1)
+    weights = _linear_weights(table)
     sets = np.array([[1, 1, 1, 1], [0, 1, 0, 1], [0, 0, 1, 1], [0, 0, 0, 1]])
     by_row = float(table @ (sets @ weights) ** 2)
     held = by_unit[by_unit[:, -1] > 0]
     by_cluster = float(((held @ weights) ** 2).sum()) * len(held) / max(1, len(held) - 1)
     return max(1.0, by_cluster / by_row) if by_row > 0 else 1.0
+
+
+def for_few_clusters(table: Ints, by_unit: Ints) -> float:
+    """How much larger the design effect is to be, since it is itself known from few clusters.
+
+    The square of Student's t over the normal, with as many clusters as would bear the variance
+    alike: Kish's effective number of their squares. Without it, 4% of upper ends of 60 clusters
+    missed the truth where 2.5% may, and of 99.6% intervals 1.7% either way.
+
+    Args:
+        table: as in `design_effect`.
+        by_unit: likewise.
+
+    """
+    squares = (by_unit @ _linear_weights(table)) ** 2
+    if not squares.any():
+        return 1.0
+    alike = float(squares.sum() ** 2 / (squares**2).sum())
+    return float((stdtrit(max(1.0, alike - 1), 1 - TAILS[0]) / ndtri(1 - TAILS[0])) ** 2)
+
+
+def _linear_weights(table: Ints) -> Floats:
+    """What a row with both, with the term, with the label, and any row adds to the linear PMI."""
+    both, term, label, _ = table
+    shares = np.array([both, both + term, both + label]) / table.sum()
+    return np.asarray(np.array([1, -1, -1, 1]) / np.append(shares, 1))
 
 
 def _associate(
@@ -119,7 +144,8 @@ def _associate(
     effect = 1.0
     if count.by_unit is not None and by_unit is not None:
         own = count.by_unit[:, [place, by_unit.shape[1] - 1]].toarray()
-        effect = design_effect(table, np.concatenate([own, by_unit[:, [place, -1]]], axis=1))
+        units = np.concatenate([own, by_unit[:, [place, -1]]], axis=1)
+        effect = design_effect(table, units) * for_few_clusters(table, units)
         reason = few_clusters(count.term.term, int((own[:, 1] > 0).sum()))
         association = undetermined(name, rows, reason) if reason else None
     return TermAssociation(

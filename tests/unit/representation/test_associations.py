@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import t
 from sklearn.metrics import mutual_info_score
 
 from tasks.protected_groups.mentions import Term
 from tasks.representation.associations import (
     design_effect,
+    for_few_clusters,
     mutual_information,
     strongest_associations,
 )
@@ -172,6 +174,15 @@ def test_the_design_effect_is_that_of_drawn_clusters(seed: int) -> None:
     expected = spread(by_cluster) * 60 / 59 / spread(by_row)
     assert expected > 1.5
     assert design_effect(cells, by_unit) == pytest.approx(expected, rel=0.15)
+
+
+def test_what_few_clusters_bear_is_known_badly() -> None:
+    """Ten authors alike are ten; where one of them bears nearly all, Student's t has one degree."""
+    cells = table(20, 30, 60, 90)
+    alike = np.tile([6, 6, 6, 6], (10, 1))  # six rows with both the term and the label
+    assert for_few_clusters(cells, alike) == pytest.approx((t.ppf(0.975, 9) / 1.959964) ** 2)
+    one = np.concatenate([alike[:1] * 1_000, alike[1:]])
+    assert for_few_clusters(cells, one) == pytest.approx((t.ppf(0.975, 1) / 1.959964) ** 2)
 
 
 def test_intervals_of_authors_hold_no_association_where_there_is_none() -> None:
