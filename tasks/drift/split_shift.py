@@ -26,6 +26,11 @@ TRAIN = "train"
 HELD_OUT = ("validation", "test")
 
 
+def shift_name(split: str, name: str) -> str:
+    """What the check of drift is called where it compares a split with the training rows."""
+    return name.replace("drift.", f"shift.{split}.", 1)
+
+
 def compare_splits(
     data: DataReport, base: BaseModel | None, settings: DriftSettings, store: ObjectStore
 ) -> SplitShifts:
@@ -58,7 +63,7 @@ def compare_splits(
     def shift(split: str, rows: RowSample) -> SplitShift:
         found = measure_sides(train, rows, questions, folder, quick)
         checks = tuple(
-            replace(check, name=check.name.replace("drift.", f"shift.{split}.", 1))
+            replace(check, name=shift_name(split, check.name))
             for check in judge_checks(found.measurements, settings.false_discovery_rate)
         )
         verdict = combine(check.verdict for check in checks)

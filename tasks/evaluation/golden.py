@@ -145,7 +145,10 @@ def _evaluate(
             scored.champion_scores, scored.units, settings,
         )  # fmt: skip
         return replace(found, estimates=estimates, functionalities=functionalities)
-    estimates, slices = _measure(one, scored, shape, models.candidate, settings)
+    estimates, slices = measure_golden(
+        one.family, with_features(scored.rows, shape, models.candidate), shape, scored.measured,
+        scored.champion, scored.units, settings,
+    )  # fmt: skip
     return replace(found, estimates=estimates, slices=slices)
 
 
@@ -179,20 +182,36 @@ def _scored(
     return _Scored(rows, answers, examiner.measure(rows, answers), comparator, units, note)
 
 
-def _measure(
-    one: GoldenSet, scored: _Scored, shape: RowShape, model: Path, settings: EvaluationSettings
+def measure_golden(
+    family: str,
+    rows: pa.Table,
+    shape: RowShape,
+    measured: Measured,
+    champion: Comparator,
+    units: Units,
+    settings: EvaluationSettings,
 ) -> tuple[tuple[Estimate, ...], tuple[SliceResult, ...]]:
-    """Own metrics, gains over the champion, and slices by property, which are not searched for."""
-    family, measured, units = one.family, scored.measured, scored.units
-    named = [(family, measure) for measure in measured.measures]
-    own = levels(named, units, settings.repeats, settings.seed)
+    """Own metrics, gains over the champion, and slices by property, which are not searched for.
+
+    Args:
+        family: golden.NAME.
+        rows: of the set, with their features.
+        shape: of the task type.
+        measured: of the candidate's answers to these rows.
+        champion: what is measured of its answers to them, or why nothing is.
+        units: what is drawn.
+        settings: which slices, how many rows a number asks for, and how often is drawn.
+
+    """
+    own = levels(
+        [(family, one) for one in measured.measures], units, settings.repeats, settings.seed
+    )
     asked = settings.slices.model_copy(update={"search": False})
     by_slice, slices = measure_slices(
-        with_features(scored.rows, shape, model), shape, measured, units,
-        settings.model_copy(update={"slices": asked}),
-    )  # fmt: skip
+        rows, shape, measured, units, settings.model_copy(update={"slices": asked})
+    )
     of_set = [replace(estimate, name=f"{family}.{estimate.name}") for estimate in by_slice]
-    gains = gains_over(measured, scored.champion, units, settings, family)
+    gains = gains_over(measured, champion, units, settings, family)
     found = _held_to((*own, *gains, *of_set), settings.min_golden_rows)
     by_name = {estimate.name: estimate for estimate in found}
     told = tuple(replace(each, gap=by_name[f"{family}.{each.gap.name}"]) for each in slices)
