@@ -1,7 +1,11 @@
 """Prints how often each estimate's interval holds the truth, and how often a gate passes falsely.
 
+Beside the ends at 95% it counts false passes at the levels of looks at the same rows (decision
+0032): the nominal share is 2.5% divided by 2 at the first look, by 6, 12 and 30 at looks 2, 3, 5.
+
 The last line is one JSON object; the exit code is 1 where a gate at the truth is passed in more
-than 3% of draws (the nominal share is 2.5%), as far as so many draws can tell.
+than 3% of draws (the nominal share is 2.5%; at a later look in more than 1.2 times its own), as far
+as so many draws can tell, or where no draw tells what a world's rows should tell.
 """
 
 import argparse
@@ -13,9 +17,13 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
+from tests.simulation.answer_worlds import ANSWERS
 from tests.simulation.behaviour_worlds import BEHAVIOUR
+from tests.simulation.data_worlds import DATA
 from tests.simulation.drift_worlds import DRIFT
 from tests.simulation.fairness_worlds import FAIRNESS
+from tests.simulation.golden_fresh_worlds import GOLDEN_FRESH
+from tests.simulation.group_worlds import GROUPS
 from tests.simulation.label_worlds import LABELS
 from tests.simulation.looks_worlds import YEARS, Year, YearTally, run_years
 from tests.simulation.overlap_worlds import OVERLAP
@@ -23,11 +31,14 @@ from tests.simulation.policy_worlds import POLICY
 from tests.simulation.quality_worlds import QUALITY
 from tests.simulation.rare_label_worlds import RARE_LABELS
 from tests.simulation.recipe_worlds import RECIPES
-from tests.simulation.scenarios import Tally, exceeds, run
+from tests.simulation.scenarios import LOOKS, Tally, exceeds, is_silent, run
+from tests.simulation.score_worlds import SCORES
+from tests.simulation.slice_worlds import SLICES
+from tests.simulation.written_worlds import WRITTEN
 
 SCENARIOS = (
-    *QUALITY, *RARE_LABELS, *FAIRNESS, *OVERLAP, *RECIPES, *BEHAVIOUR, *POLICY, *DRIFT,
-    *LABELS,
+    *QUALITY, *RARE_LABELS, *WRITTEN, *ANSWERS, *SCORES, *SLICES, *GOLDEN_FRESH, *FAIRNESS,
+    *GROUPS, *OVERLAP, *RECIPES, *BEHAVIOUR, *POLICY, *DRIFT, *LABELS, *DATA,
 )  # fmt: skip
 TRIALS = 1_000
 TRIALS_OF_A_JOB = 100
@@ -51,7 +62,8 @@ def main() -> int:
     if not chosen and not any(_is_asked(year.name, asked.words) for year in YEARS):
         parser.error(f"no world's name holds any of {asked.words}")
     started, rows, failed = time.monotonic(), [], 0
-    print(f"{'world, estimate':<78}  covers  too high  too low  untold   width")
+    looked = "".join(f"{f'look {look}':>8}" for look in LOOKS)
+    print(f"{'world, estimate':<78}  covers  too high  too low  untold   width{looked}")
     with ProcessPoolExecutor(PROCESSES) as pool:
         for place in chosen:
             seeds = range(0, asked.trials, TRIALS_OF_A_JOB)
@@ -61,8 +73,9 @@ def main() -> int:
                 tally = Tally()
                 for part in parts:
                     tally = tally.plus(part[name])
-                failed += exceeds(tally)
-                rows.append(_row(SCENARIOS[place].name, name, tally))
+                silent = is_silent(SCENARIOS[place], name, tally)
+                failed += exceeds(tally) or silent
+                rows.append(_row(SCENARIOS[place].name, name, tally, silent=silent))
         looks, failed_years = _years(pool, asked)
         failed += failed_years
     print(
@@ -124,15 +137,18 @@ def _year_row(year: Year, way: str, tally: YearTally) -> dict[str, object]:
     return {"world": year.name, "judged": way, "years": tally.years} | shares
 
 
-def _row(world: str, estimate: str, tally: Tally) -> dict[str, object]:
+def _row(world: str, estimate: str, tally: Tally, *, silent: bool) -> dict[str, object]:
     told = tally.trials - tally.undetermined
     high, low = tally.too_high / tally.trials, tally.too_low / tally.trials
     covers = 1 - (tally.too_high + tally.too_low) / told if told else np.nan
     width = tally.width / told if told else np.nan
+    at_looks = {look: tally.worst_at(look) for look in LOOKS}
+    shares = "".join("       -" if one is None else f"{one:>8.4f}" for one in at_looks.values())
     mark = "  <-- " if exceeds(tally) else ""
     print(
         f"{world + ', ' + estimate:<78}{covers:>8.3f}{high:>10.3f}{low:>9.3f}"
-        f"{tally.undetermined / tally.trials:>8.2f}{width:>8.3f}{mark}",
+        f"{tally.undetermined / tally.trials:>8.2f}{width:>8.3f}{shares}{mark}"
+        f"{'  <-- never told' * silent}",
         flush=True,
     )
     return {
@@ -141,6 +157,7 @@ def _row(world: str, estimate: str, tally: Tally) -> dict[str, object]:
         "too_high": high,
         "too_low": low,
         "covers": covers,
+        "too_often_at_look": at_looks,
     }
 
 

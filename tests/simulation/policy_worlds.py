@@ -1,5 +1,7 @@
 """Worlds of the default gates on groups: as few rows as decide, and the truth on the limit."""
 
+from itertools import count
+
 import numpy as np
 
 from tasks.fairness.classes import class_estimates
@@ -8,12 +10,14 @@ from tasks.fairness.counterfactuals import SWAPPED, Family, Pair, judge_family
 from tasks.fairness.predictions import ClassAnswers
 from tasks.fairness.settings import FairnessSettings
 from tasks.protected_groups.memberships import Membership
+from tasks.records.gate_rows import GateRows
 from tasks.registry.fairness_gates import (
     ACCURACY_GAP,
     FLIP_RATE,
     TRUE_POSITIVE_GAP,
-    rows_to_decide,
+    split_by_rows,
 )
+from tasks.registry.settings import SAME_PREDICTIONS, PolicySettings
 from tasks.resampling import Floats
 from tasks.verdicts import Estimate, Gate
 from tests.simulation.quality_worlds import REPEATS
@@ -21,11 +25,23 @@ from tests.simulation.scenarios import Random, Scenario
 
 ASSESSED = FairnessSettings(repeats=REPEATS)
 SWAPS = CounterfactualSettings(repeats=REPEATS)
+# Of other families, which a policy must have.
+OTHER_GATES = (
+    Gate(metric="quality.accuracy", at_least=0.5),
+    Gate(metric=SAME_PREDICTIONS, at_least=1.0),
+)
 
 
-def _rows(limit: float) -> int:
-    """Rows of the smallest part by which a gate alone in its family is asked."""
-    return rows_to_decide(Gate(metric="fairness.x.accuracy_difference", at_most=limit), 1)
+def _rows(metric: str, limit: float, least: int) -> int:
+    """Rows of the smallest part by which a gate that is alone in its family is asked."""
+    policy = PolicySettings(
+        gates=OTHER_GATES, fairness_where_decidable=(Gate(metric=metric, at_most=limit),)
+    )
+
+    def is_asked(rows: int) -> bool:
+        return bool(split_by_rows(policy, [GateRows(metric, rows, rows, least, "a group")])[0])
+
+    return next(rows for rows in count(1) if is_asked(rows))
 
 
 def gaps(name: str, limit: float, best: float) -> Scenario:
@@ -37,7 +53,7 @@ def gaps(name: str, limit: float, best: float) -> Scenario:
         best: share of right answers in the first group.
 
     """
-    least = max(_rows(limit), ASSESSED.min_group_rows)
+    least = _rows(f"fairness.x.{name}", limit, ASSESSED.min_group_rows)
     rows = least if name.startswith("equal") else -(-least // 2)
     right = np.repeat([best, best - limit], 2 * rows)
 
@@ -56,7 +72,7 @@ def gaps(name: str, limit: float, best: float) -> Scenario:
 
 def flips() -> Scenario:
     """As few rows with a word to swap as decide, and flips at the limit."""
-    rows = _rows(FLIP_RATE)
+    rows = _rows("counterfactual.words.flip_rate", FLIP_RATE, SWAPS.min_rows)
     pairs = tuple(Pair(row, f"{row:04d}", f"he {row}", f"she {row}", 0) for row in range(rows))
     family = Family("words", SWAPPED, pairs)
 

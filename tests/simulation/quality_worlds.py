@@ -11,7 +11,7 @@ from tasks.task_types.generation.generation_measures import length_ratio
 from tasks.task_types.labels.calibration import probability_measures
 from tasks.task_types.labels.confusion import overall_measures
 from tasks.task_types.language_models.language_measures import perplexity
-from tasks.task_types.measures import Measure
+from tasks.task_types.measures import LEAST_UNBOUNDED_ROWS, Measure
 from tasks.verdicts import Estimate
 from tests.simulation.scenarios import Random, Scenario
 
@@ -114,7 +114,8 @@ def overconfident(rows: int) -> Scenario:
     }
     share = weights / weights.sum()
     truths = {name: float(share @ (0.95 * of + 0.05 * off)) for name, (of, off) in each.items()}
-    return Scenario(f"overconfident, {rows} rows", truths, drawn)
+    untold = frozenset({"quality.log_loss"} if rows < LEAST_UNBOUNDED_ROWS else ())
+    return Scenario(f"overconfident, {rows} rows", truths, drawn, untold)
 
 
 def texts_of_many_lengths(rows: int) -> Scenario:
@@ -129,7 +130,8 @@ def texts_of_many_lengths(rows: int) -> Scenario:
 
     # Loss and length are independent: the mean loss of a token is that of a text.
     truths = {"quality.perplexity": float(np.exp(np.exp(1 + 0.5**2 / 2)))}
-    return Scenario(f"perplexity of {rows} texts", truths, drawn)
+    untold = frozenset(truths if rows < LEAST_UNBOUNDED_ROWS else ())
+    return Scenario(f"perplexity of {rows} texts", truths, drawn, untold)
 
 
 def written_lengths(rows: int) -> Scenario:
@@ -141,7 +143,9 @@ def written_lengths(rows: int) -> Scenario:
         given = wanted * times
         return quality([length_ratio(np.stack([given, wanted], axis=1))], rows_one_by_one(rows))
 
-    return Scenario(f"length ratio of {rows} texts", {"quality.length_ratio": 1.38}, drawn)
+    truths = {"quality.length_ratio": 1.38}
+    untold = frozenset(truths if rows < LEAST_UNBOUNDED_ROWS else ())
+    return Scenario(f"length ratio of {rows} texts", truths, drawn, untold)
 
 
 def gain(rows: int, better: float, worse: float) -> Scenario:
@@ -171,7 +175,8 @@ def gain(rows: int, better: float, worse: float) -> Scenario:
         f"champion.{name}_ratio": (theirs + better - worse) / theirs
         for name in ("accuracy", "macro_f1")
     }
-    return Scenario(f"gain {better - worse:g} over {rows} rows", truths, drawn)
+    alone = f", {better:g} better" if better else ""
+    return Scenario(f"gain {better - worse:g} over {rows} rows{alone}", truths, drawn)
 
 
 QUALITY = (

@@ -62,7 +62,8 @@ def rare_labels(rare: int, frequent: int, rows_each: float, right: float, rows: 
         "quality.f1.label 0": float(f1[0]),
     }
     name = f"rare labels: {rare} of {rows_each:g} rows, told {right:g}, among {rows}"
-    return Scenario(name, truths, drawn)
+    untold = frozenset(f"quality.{one}" for one in OVERALL) if rows_each <= LEAST else frozenset()
+    return Scenario(name, truths, drawn, untold)
 
 
 RARE_LABELS = tuple(

@@ -16,7 +16,10 @@ from tests.simulation.creep_worlds import (
     year,
 )
 from tests.simulation.fairness_worlds import FAIRNESS
-from tests.simulation.scenarios import Scenario, Tally, exceeds, run
+from tests.simulation.scenarios import Misses, Scenario, Tally, exceeds, is_silent, run
+
+# In which an estimate must be told that need not be told in each.
+DRAWS = 10
 
 
 def estimate(low: float, high: float) -> Estimate:
@@ -59,15 +62,54 @@ def test_a_simulation_of_nothing_does_not_end_well(
     assert why in capsys.readouterr().err
 
 
+def test_later_looks_are_counted_at_their_own_levels() -> None:
+    """Of a ladder of 20 rungs look 2 is judged on the sixth, and look 5 beyond the last."""
+    ladder = tuple((0.5 - k / 100, 0.5 + k / 100) for k in range(1, 21))
+    tally = Tally()
+    for truth in (0.5, 0.535, 0.6, 0.9):
+        tally.add(Estimate("a.b", 0.5, 9, ladder), truth)
+    assert (tally.too_high, tally.too_low) == (0, 3)
+    assert {look: misses.too_low for look, misses in tally.at_looks.items()} == {
+        1: 3, 2: 2, 3: 1, 5: 1,
+    }  # fmt: skip
+    assert tally.plus(tally).at_looks[3].told == 8
+    assert (tally.worst_at(2), tally.worst_at(4)) == (0.5, None)
+    short = Tally()
+    short.add(Estimate("a.b", 0.5, 9, ladder[:3]), 0.9)
+    assert (short.worst_at(1), short.worst_at(2)) == (1.0, None)
+
+
+@pytest.mark.parametrize(("look", "most"), [(1, 28), (2, 13), (3, 8), (5, 5)])
+def test_a_later_look_may_pass_falsely_as_often_as_its_level_says(look: int, most: int) -> None:
+    for seen, is_told in ((most, False), (most + 1, True)):
+        tally = Tally(trials=1_000, at_looks={look: Misses(1_000, too_high=seen)})
+        assert exceeds(tally) is is_told
+
+
+def test_what_is_never_told_though_its_rows_should_tell_it_fails() -> None:
+    world = Scenario("a world", {"a.b": 0.0}, lambda _: [undetermined("a.b", 9, "why")])
+    tally = run(world, 3, 0)["a.b"]
+    assert is_silent(world, "a.b", tally)
+    assert not is_silent(replace(world, untold=frozenset({"a.b"})), "a.b", tally)
+    assert not is_silent(world, "a.b", replace(tally, undetermined=2))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_every_world_has_what_it_promises(scenario: Scenario) -> None:
-    """Each estimate is made, and lies near its truth: by a wide margin in units of its interval."""
-    made = {one.name: one for one in scenario.estimates(np.random.default_rng(0))}
-    for name, truth in scenario.truths.items():
-        if made[name].value is not None:
+    """Each estimate is told, and lies near its truth: by a wide margin in units of its interval."""
+    draws = (scenario.estimates(np.random.default_rng(draw)) for draw in range(DRAWS))
+    waited = set(scenario.truths)
+    for draw in draws:
+        made = {one.name: one for one in draw}
+        for name in [name for name in waited if made[name].value is not None]:
             low, high = made[name].ladder[-1]
+            truth = scenario.truths[name]
             assert low - (high - low) <= truth <= high + (high - low), name
+            waited.remove(name)
+        if not waited - scenario.untold:
+            break
+    assert not waited - scenario.untold
 
 
 def test_rows_of_an_author_drawn_one_by_one_would_pass_falsely() -> None:
