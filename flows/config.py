@@ -232,7 +232,8 @@ class RetrainConfig(DataConfig):
         default_factory=lambda given: _default_policy(given),  # noqa: PLW0108 - it stands below
         description="The gates that a candidate must pass; a line that names none must beat the "
         "baseline in its task type's leading metric, fall behind neither champion nor anchor, and "
-        "treat groups alike as far as its test rows can tell.",
+        "treat groups alike as far as its test rows can tell. In a line's file also the path of a "
+        "YAML file that holds all of it.",
     )
 
     card: CardSettings = Field(

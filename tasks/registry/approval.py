@@ -156,11 +156,16 @@ def what_became_of(entry: LedgerEntry, state: str) -> tuple[str, str] | None:
     if state in ALIVE - {PAUSED}:  # somebody has decided, and it is about to be recorded
         return None
     if datetime.fromisoformat(entry.until) <= datetime.now(UTC):
-        return REJECTED, f"nobody approved it until {entry.until[:16].replace('T', ' ')} UTC"
+        return REJECTED, nobody_approved(entry.until)
     if state == PAUSED:
         return None
     how = f"ended as {state}" if state else "was deleted"
     return WITHDRAWN, f"the run that asked for approval {how} before anybody had decided"
+
+
+def nobody_approved(until: str) -> str:
+    """Why a candidate is rejected whose time is over."""
+    return f"nobody approved it until {until[:16].replace('T', ' ')} UTC"
 
 
 def _close(

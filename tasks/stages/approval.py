@@ -13,16 +13,18 @@ from prefect.context import FlowRunContext
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
 from prefect.runtime import deployment, flow_run
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from infra.errors import SettingsError
+from infra.errors import PromotionError, SettingsError
 from infra.run_queue import page_of
 from infra.settings import load_settings
 from tasks.notifications.messages import Message, of_pending_approval
 from tasks.notifications.settings import Notifications
 from tasks.records.judged_version import JudgedVersion
 from tasks.records.registry import Approval, Decision
+from tasks.registry.approval import nobody_approved
 from tasks.registry.ledger import AWAITING, Recorded
+from tasks.registry.promotion import BY_POLICY
 from tasks.registry.settings import BY_A_PERSON
 from tasks.reporting.approval import request_words
 from tasks.stages.notifications import announce, run_url
@@ -88,6 +90,7 @@ def _ask(judged: JudgedVersion, request: Recorded, notifications: Notifications)
 
     Raises:
         prefect.exceptions.Pause: the run is suspended; its process ends.
+        PromotionError: the run was set going, and nobody has answered.
 
     """
     until, key = request.entry.until, f"approval-{request.number}"
@@ -95,11 +98,20 @@ def _ask(judged: JudgedVersion, request: Recorded, notifications: Notifications)
         show_request(judged, until)
         announce(_pending(judged, until), notifications)
     left_s = (datetime.fromisoformat(until) - datetime.now(UTC)).total_seconds()
-    answer = suspend_flow_run(
-        wait_for_input=ApprovalForm.with_initial_data(description=request_words(judged, until)),
-        timeout=max(1, math.ceil(left_s)),
-        key=key,
-    )
+    try:
+        answer = suspend_flow_run(
+            wait_for_input=ApprovalForm.with_initial_data(description=request_words(judged, until)),
+            timeout=max(1, math.ceil(left_s)),
+            key=key,
+        )
+    except ValidationError as error:  # somebody set the run going by another way than the form
+        if left_s <= 0:
+            return Approval(approved=False, by=BY_POLICY, reason=nobody_approved(until))
+        raise PromotionError(
+            f"the run goes on without an answer to whether version {judged.version.version} of "
+            f"{judged.version.line} is approved. Nothing was promoted; start the line again, and "
+            "answer by Resume on the page of its run or by `assayline approve`"
+        ) from error
     return Approval(answer.decision == APPROVE, answer.name.strip(), answer.reason.strip())
 
 

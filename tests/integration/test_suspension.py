@@ -3,6 +3,7 @@
 The flow runs in this process: what the worker adds is tried in test_approval.py.
 """
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
@@ -13,8 +14,9 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+from prefect.states import Running
 
-from infra.errors import SettingsError, StackError
+from infra.errors import PromotionError, SettingsError, StackError
 from infra.prefect_api import PrefectApi
 from infra.store import ObjectStore
 from infra.tracking import Tracking
@@ -77,6 +79,34 @@ def test_a_run_suspends_and_decides_once_it_is_resumed(
     assert len(api._pages("/artifacts/filter", _of(run.id))) == len(shown)
     with pytest.raises(StackError, match="not paused"):
         api.resume_flow_run(run.id, {"decision": "reject", "name": "Ada", "reason": "after all"})
+
+
+@pytest.mark.parametrize(("days", "said"), [(7, "without an answer"), (1 / 86_400, "")])
+def test_who_sets_a_run_going_without_an_answer_promotes_nothing(
+    stack: RunningStack, client: SyncPrefectClient, tmp_path: Path, days: float, said: str
+) -> None:
+    store, tracking = ObjectStore(stack.settings), Tracking(stack.settings)
+    line = Asking("unanswered-late" if said == "" else "unanswered", tmp_path, store, tracking)
+    judged = line.judged("w1")
+
+    @flow(name="unanswered", persist_result=False)
+    def decides() -> Decision:
+        return by_policy_or_person(judged, days)
+
+    deployment = client.create_deployment(client.create_flow(decides), "decides")
+    run = client.create_flow_run_from_deployment(deployment)
+    with pytest.raises(Pause):
+        run_flow(decides, flow_run=client.read_flow_run(run.id))
+    time.sleep(0 if said else 2)
+    client.set_flow_run_state(run.id, Running(), force=True)
+    if said:
+        with pytest.raises(PromotionError, match=said):
+            run_flow(decides, flow_run=client.read_flow_run(run.id))
+        assert [one.action for one in line.ledger] == ["awaiting approval"]
+    else:
+        run_flow(decides, flow_run=client.read_flow_run(run.id))
+        assert [(one.action, one.by) for one in line.ledger][1:] == [("rejected", "policy")]
+    assert line.aliases == {}
 
 
 def _of(run: UUID) -> dict[str, dict[str, dict[str, list[str]]]]:
