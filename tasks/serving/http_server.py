@@ -3,7 +3,8 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, cast
 
 import uvicorn
@@ -52,6 +53,11 @@ class _DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._drain_s = drain_s
         self.is_closing = False
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to `run_server`: uvicorn would raise them again when it is done."""
+        yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no new connection, wait for those that are there, then close them."""

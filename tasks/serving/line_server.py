@@ -25,6 +25,8 @@ ROLE: Final = "production"
 TRY_AGAIN_S: Final = 60.0
 # Times that a request is asked anew, where a reload answered some of its rows by each version.
 ONE_VERSION_TRIES: Final = 3
+# Counting the tokens of more rows takes long enough to hold other requests up.
+ROWS_COUNTED_AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True)
@@ -163,13 +165,19 @@ class LineServer:
         raise UnansweredError("the version in production changed while it was asked")
 
     async def _ask(self, rows: Sequence[dict[str, Any]]) -> list[Answered]:
-        counter = self._served.tokens
-        waiting = self._rows.put([(row, counter.count(row)) for row in rows])
+        waiting = self._rows.put(await self._counted(rows))
         try:
             return list(await asyncio.gather(*(row.answer for row in waiting)))
         finally:
             for row in waiting:
                 row.answer.cancel()
+
+    async def _counted(self, rows: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], int]]:
+        """Each row with its tokens; many rows are counted beside the event loop."""
+        count = self._served.tokens.count
+        if len(rows) <= ROWS_COUNTED_AT_ONCE:
+            return [(row, count(row)) for row in rows]
+        return await asyncio.to_thread(lambda: [(row, count(row)) for row in rows])
 
     async def watch(self) -> None:
         """Look which version is in production, again and again, and move to it."""

@@ -74,6 +74,10 @@ class ServedVersion:
         return bool(self._ready)
 
     @property
+    def _name(self) -> str:
+        return f"version {self.production.version} of {self.production.line}"
+
+    @property
     def pids(self) -> list[int]:
         """Of its processes that answer."""
         return [process.pid for process in self._ready]
@@ -112,12 +116,13 @@ class ServedVersion:
         try:
             answers = await process.answer(self._trial.requests, timeout_s)
             self._trial.check(answers)
-        except (ModelProcessGoneError, RowsRefusedError) as error:
+        except RowsRefusedError as error:
             await process.kill()
-            name = f"version {self.production.version} of {self.production.line}"
+            raise PromotionError(f"{self._name} is not served: {error}") from error
+        except ModelProcessGoneError as error:
             raise PromotionError(
-                f"{name} is not served: asked what it was proven by, its process {error}. Its last "
-                f"output:\n{process.last_output}"
+                f"{self._name} is not served: asked what it was proven by, its process {error}. "
+                f"Its last output:\n{process.last_output}"
             ) from error
         except BaseException:
             await process.kill()

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import secrets
 import signal
 import subprocess
@@ -416,3 +417,22 @@ def test_what_cannot_be_served_is_said_before_anybody_connects(
     tagged.write_text(f"line: {LINE}\ntask_type: regression\n"
                       "source: {format: csv, path: a.csv, text: text, target: y}\n")  # fmt: skip
     print(refused(LINE, "--config", str(tagged), "--port", "0"))
+
+
+def test_the_examples_of_the_page_work(running: ServedLine, store: ObjectStore) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sh\n(curl .*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 6
+    url = str(running.client.base_url).rstrip("/")
+    for block in blocks:
+        assert "http://127.0.0.1:16000/" in block
+        done = subprocess.run(
+            ["sh", "-c", block.replace("http://127.0.0.1:16000", url)], check=False, text=True,
+            capture_output=True, env={"PATH": "/usr/bin:/bin", "TOKEN": TOKEN},
+        )  # fmt: skip
+        assert done.returncode == 0, (block, done.stderr)
+        if "/invocations" in block:
+            assert {"label", "score"} == json.loads(done.stdout)["predictions"][0].keys()
+    given = wait_for_records("feedback", LINE, store, feedback_schema(), "order-4711")
+    assert json.loads(given[0]["label"]) == "business"
+    assert wait_for_records("requests", LINE, store, requests_schema(), "order-4711")
