@@ -7,7 +7,11 @@ not asked does nothing. Their answers must agree to 1e-4. MLflow's runs as its p
 `--env-manager local`; ours with its defaults, every request recorded. What is measured:
 
 - `serve_vs_mlflow` (higher is better): our requests a second at 16 clients over MLflow's, the
-  median of the rounds.
+  median of the rounds; `serve_vs_mlflow_sentences` with single sentences of the same documents.
+- `serve_cpu_vs_mlflow` and `serve_cpu_vs_mlflow_sentences` (higher is better): processor seconds
+  that MLflow's processes take for a request over those that ours take. Where other programs use the
+  cores, this tells what the servers would do alone: then a server gets the more of a core the more
+  threads it has, and MLflow's has some for each client.
 - `serve_p99_ms` (lower is better): 99th percentile of our latency at 16 clients, the median of the
   rounds; `serve_p50_one_client_ms` is the median latency with one client, and
   `serve_p99_vs_one_p50` the ratio of the two. `mlflow_p99_ms` is MLflow's.
@@ -32,7 +36,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.corpus import documents
+import psutil
+
+from benchmarks.corpus import documents, sentences
 from benchmarks.local_store import free_port
 from benchmarks.operation.registry import (
     LINE,
@@ -58,6 +64,13 @@ class Server:
 
     name: str
     port: int
+    process: psutil.Process
+
+    @property
+    def cpu_s(self) -> float:
+        """Seconds of a processor that its processes have used."""
+        every = (self.process, *self.process.children(recursive=True))
+        return sum(sum(one.cpu_times()[:2]) for one in every)
 
     def connect(self) -> http.client.HTTPConnection:
         """A connection of one client's own."""
@@ -79,11 +92,17 @@ class Asked:
     answers: list[tuple[int, int, str, bytes]] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    cpu_s: float = 0.0
 
     @property
     def rate(self) -> float:
         """Requests a second."""
         return len(self.answers) / self.seconds
+
+    @property
+    def cpu_ms(self) -> float:
+        """Milliseconds of a processor for a request."""
+        return 1000 * self.cpu_s / len(self.answers)
 
     def percentile(self, share: float) -> float:
         """Of the latencies, in milliseconds."""
@@ -101,8 +120,9 @@ def measure(requests: int = 640, rounds: int = 3, moves: int = 50) -> dict[str, 
         moves: of production, while clients ask.
 
     """
-    texts = [text for _, text in documents()]
-    random.Random(0).shuffle(texts)  # noqa: S311 - a benchmark's draw, no secret
+    texts, short = ([text for _, text in kind()] for kind in (documents, sentences))
+    for one in (texts, short):
+        random.Random(0).shuffle(one)  # noqa: S311 - a benchmark's draw, no secret
     with (
         tempfile.TemporaryDirectory(prefix="bench-serving-") as name,
         served_registry() as settings,
@@ -113,6 +133,11 @@ def measure(requests: int = 640, rounds: int = 3, moves: int = 50) -> dict[str, 
         with _ours(folder, settings) as ours:
             with _mlflows(folder, settings, versions[0]) as mlflows:
                 figures = _compare(ours, mlflows, texts, requests, rounds)
+                of_short = _compare(ours, mlflows, short, requests, rounds)
+            figures |= {
+                f"{name}_sentences": of_short[name]
+                for name in ("serve_vs_mlflow", "serve_cpu_vs_mlflow", "serve_p99_ms")
+            }
             return figures | _move(ours, settings, versions, texts, moves)
 
 
@@ -130,16 +155,19 @@ def _compare(
             asked[server.name].append(done)
             _say(
                 f"round {number + 1}, {server.name}: {done.rate:.1f} requests a second, "
-                f"p50 {done.percentile(0.5):.0f} ms, p99 {done.percentile(0.99):.0f} ms"
+                f"p50 {done.percentile(0.5):.0f} ms, p99 {done.percentile(0.99):.0f} ms, "
+                f"{done.cpu_ms:.0f} ms of a processor each"
             )
         one.append(_ask(ours, texts, requests // ONE_CLIENT_SHARE, 1))
         _say(f"round {number + 1}, ours, one client: p50 {one[-1].percentile(0.5):.0f} ms")
     apart = _largest_difference(asked[ours.name][0], asked[mlflows.name][0])
     rates = {name: statistics.median(one.rate for one in done) for name, done in asked.items()}
+    cpu = {name: statistics.median(one.cpu_ms for one in done) for name, done in asked.items()}
     p99 = {n: statistics.median(one.percentile(0.99) for one in d) for n, d in asked.items()}
     p50_one = statistics.median(done.percentile(0.5) for done in one)
     return {
         "serve_vs_mlflow": rates[ours.name] / rates[mlflows.name],
+        "serve_cpu_vs_mlflow": cpu[mlflows.name] / cpu[ours.name],
         "serve_p99_ms": p99[ours.name],
         "serve_p50_one_client_ms": p50_one,
         "serve_p99_vs_one_p50": p99[ours.name] / p50_one,
@@ -202,8 +230,10 @@ def _move_to(ours: Server, settings: Settings, version: int) -> None:
 def _ask(server: Server, texts: list[str], requests: int, clients: int) -> Asked:
     """Ask so many requests, by so many clients at once, each one after the other."""
     places = iter(range(requests))
+    before = server.cpu_s
     with _asking(server, texts, clients, lambda: False, places) as asked:
         pass
+    asked.cpu_s = server.cpu_s - before
     return asked
 
 
@@ -295,43 +325,44 @@ def _ours(folder: Path, settings: Settings) -> Iterator[Server]:
         f"line: {LINE}\nsource: {{format: csv, path: none.csv}}\nserving: {{poll_s: 0.5}}\n",
         encoding="utf-8",
     )
-    server = Server("ours", free_port())
-    command = ["assayline", "serve", LINE, "--config", str(config), "--port", str(server.port)]
+    port = free_port()
+    command = ["assayline", "serve", LINE, "--config", str(config), "--port", str(port)]
     own = {"ASSAYLINE_HOME": str(folder / "home"), "ASSAYLINE_SERVING_TOKEN": TOKEN}
-    with _running(server, command, folder, {**settings.as_environment(), **own}):
+    with _running("ours", port, command, folder, {**settings.as_environment(), **own}) as server:
         yield server
 
 
 @contextmanager
 def _mlflows(folder: Path, settings: Settings, version: int) -> Iterator[Server]:
-    server = Server("mlflow", free_port())
+    port = free_port()
     command = [
         "mlflow", "models", "serve", "-m", f"models:/{LINE}/{version}", "--env-manager", "local",
-        "--port", str(server.port),
+        "--port", str(port),
     ]  # fmt: skip
     own = {"MLFLOW_TRACKING_URI": str(settings.mlflow_url), "HF_HUB_OFFLINE": "1"}
-    with _running(server, command, folder, own):
+    with _running("mlflow", port, command, folder, own) as server:
         yield server
 
 
 @contextmanager
 def _running(
-    server: Server, command: list[str], folder: Path, environment: Mapping[str, str]
-) -> Iterator[None]:
-    """A server's process, from its first answer on."""
+    name: str, port: int, command: list[str], folder: Path, environment: Mapping[str, str]
+) -> Iterator[Server]:
+    """A server, from its first answer on."""
     scripts = Path(sysconfig.get_path("scripts"))
     # MLflow starts uvicorn by its name.
     path = {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
-    log = folder / f"{server.name}.log"
+    log = folder / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [scripts / command[0], *command[1:]], cwd=folder, stdout=output,
             stderr=subprocess.STDOUT, env={**os.environ, **environment, **path},
             start_new_session=True,
         )  # fmt: skip
+    server = Server(name, port, psutil.Process(process.pid))
     try:
         _wait(server, process, log)
-        yield
+        yield server
     finally:
         _end(process)
 

@@ -7,7 +7,7 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -134,8 +134,9 @@ def test_it_takes_requests_as_mlflows_own_scoring_server_does(
                 client.post("/invocations", json=body) for client in (running.client, theirs.client)
             )
             if body in REFUSED:
-                assert ours.status_code == mlflows.status_code == 400, (body, ours.text)
-                assert ours.json()["error_code"] == mlflows.json()["error_code"] == "BAD_REQUEST"
+                # Of a column that is not there MLflow's pipeline makes what it will.
+                assert ours.status_code == 400, (body, ours.text)
+                assert ours.json()["error_code"] == "BAD_REQUEST"
                 continue
             assert ours.is_success, (body, ours.text)
             # MLflow's pipeline stumbles over some forms that its protocol names.
@@ -156,6 +157,13 @@ def records(kind: str, line: str, store: ObjectStore, schema: Any) -> list[dict[
         assert table.schema.equals(schema)
         found += table.to_pylist()
     return found
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def wait_for_records(
@@ -272,7 +280,7 @@ def test_it_moves_with_the_alias_and_loses_no_request(
     for (text, answer), version in zip(load.answers, by, strict=True):
         right = said[version][texts.index(text)]
         assert is_same(answer.json()["predictions"][0], right, TOLERANCE)
-    assert len(running.model_processes()) == 1  # those of versions that served before are gone
+    wait_until(lambda: len(running.model_processes()) == 1)  # those that served before are gone
     put_in_production(LINE, versions[0].version, store, tracking)
     running.wait_for(version=versions[0].version, status="ok")
 
