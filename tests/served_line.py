@@ -22,7 +22,7 @@ from tasks.registry.ledger import PROMOTED
 from tasks.registry.transitions import evidence_of, record, settle
 from tests.conftest import SCRIPTS, free_port
 
-START_S = 90
+START_S = 240
 TOKEN = "a-token-for-the-tests-alone"
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, Final
 
 # Of a longer text the rest is counted at the same rate: the count is of work, not of truth.
-COUNTED_CHARACTERS: Final = 20_000
+COUNTED_PER_TOKEN: Final = 8
+# Where there is no tokenizer to ask.
 CHARACTERS_PER_TOKEN: Final = 4
 
 
@@ -33,7 +34,7 @@ class TokenCounter:
         return max(1, sum(self._count(text) for text in _texts(row.values())))
 
     def _count(self, text: str) -> int:
-        counted = text[: min(COUNTED_CHARACTERS, self._max_length * 64)]
+        counted = text[: self._max_length * COUNTED_PER_TOKEN]
         if not counted:
             return 0
         if self._tokenizer:

@@ -32,7 +32,7 @@ from tests.conftest import SCRIPTS
 from tests.faults.proxy import ERROR_BODY, Answer, pass_on, proxy_of
 from tests.served_line import TOKEN, Load, ServedLine, environment, put_in_production, serving
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 LINE = "served-topics"
 TOLERANCE = 1e-4

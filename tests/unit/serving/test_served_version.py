@@ -1,0 +1,107 @@
+"""A version's own process, really started and really killed."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from infra.errors import PromotionError
+from tasks.records.registry import Production
+from tasks.serving.metrics import ServingMetrics
+from tasks.serving.served_version import ServedVersion, Trial
+from tasks.serving.settings import BatchSettings, ServingSettings
+from tasks.serving.token_counts import TokenCounter
+from tasks.serving.waiting_rows import WaitingRow, WaitingRows
+from tasks.task_types.examiner import examiner_of
+from tasks.task_types.limits import TokenLimits
+
+LABELS = ("bad", "good")
+ROWS: list[dict[str, Any]] = [{"text": text} for text in ("a good film", "a bad film", "")]
+PRODUCTION = Production("films", 3, "w", "m", "classification", LABELS, 16, 0, 0)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    folder = tmp_path_factory.mktemp("served") / "model"
+    labels = {"id2label": dict(enumerate(LABELS)), "label2id": {"bad": 0, "good": 1}}
+    AutoModelForSequenceClassification.from_pretrained(
+        tiny_model, num_labels=2, **labels
+    ).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(folder)
+    return folder
+
+
+def version(model: Path, work: Path, rows: WaitingRows, check: Any) -> ServedVersion:
+    settings = ServingSettings(request_timeout_s=60)
+    trial = Trial(tuple(ROWS), check)
+    return ServedVersion(PRODUCTION, work, model, trial, rows, settings, ServingMetrics())
+
+
+def test_it_answers_as_evaluated_also_after_its_process_was_killed_with_rows_in_it(
+    model: Path, tmp_path: Path
+) -> None:
+    examiner = examiner_of("classification", LABELS, TokenLimits(16))
+    right = [json.loads(one) for one in
+             examiner.answer(model, pa.Table.from_pylist(ROWS)).to_pylist()]  # fmt: skip
+    tried: list[Sequence[Any]] = []
+
+    async def work() -> None:
+        rows = WaitingRows(BatchSettings(), 100)
+        served = version(model, tmp_path / "work", rows, tried.append)
+        (tmp_path / "work").mkdir()
+        await served.start()
+        served.serve()
+        await asked(rows)
+        (pid,) = served.pids
+        os.kill(pid, signal.SIGSTOP)  # so that it has taken the rows when it is killed
+        waiting = rows.put([(row, 3) for row in ROWS])
+        await asyncio.sleep(0.3)
+        assert len(rows) == 0
+        os.kill(pid, signal.SIGKILL)
+        await answered(waiting)
+        assert served.pids != [pid]
+        await served.retire()
+        assert not served.is_ready
+
+    async def asked(rows: WaitingRows) -> None:
+        await answered(rows.put([(row, 3) for row in ROWS]))
+
+    async def answered(waiting: list[WaitingRow]) -> None:
+        found = await asyncio.wait_for(asyncio.gather(*(row.answer for row in waiting)), 120)
+        for one, expected in zip(found, right, strict=True):
+            assert one.answer["label"] == expected["label"]
+            assert one.answer["score"] == pytest.approx(expected["score"], abs=1e-5)
+            assert one.production == PRODUCTION
+
+    asyncio.run(work())
+    assert len(tried) == 2  # each process is tried before it serves
+    assert not (tmp_path / "work").exists()
+
+
+def test_answers_that_were_not_proven_serve_nothing(model: Path, tmp_path: Path) -> None:
+    def refuse(_answers: Sequence[Any]) -> None:
+        raise PromotionError("answers otherwise")
+
+    async def work() -> None:
+        served = version(model, tmp_path, WaitingRows(BatchSettings(), 9), refuse)
+        with pytest.raises(PromotionError, match="answers otherwise"):
+            await served.start()
+        assert not served.is_ready
+
+    asyncio.run(work())
+
+
+def test_tokens_are_counted_as_the_model_reads_them(model: Path) -> None:
+    counter = TokenCounter(model, 16)
+    assert counter.count({"text": "a good film"}) == 5  # with [CLS] and [SEP]
+    assert counter.count({"text": "a good film " * 10_000}) == 16
+    assert counter.count({"text": ""}) == 1
+    assert counter.count({"tokens": ["a", "good"], "more": [{"content": "film"}]}) == 4 + 3
