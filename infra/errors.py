@@ -10,8 +10,10 @@
     ├── TrainingError      training cannot go on
     ├── ScoringError       a batch cannot be scored to its end
     ├── StoreError         the object store is unreachable, refuses the keys or lacks an object
+    │   ├── StoreAwayError       it does not answer
     │   └── MissingObjectError   it lacks an object
     ├── TrackingError      MLflow is unreachable or lacks a version
+    │   └── TrackingAwayError    it does not answer
     ├── StackError         a local server cannot start, or Prefect is unreachable
     ├── IntegrityError     what is stored is not what was written, or cannot be told to be
     └── PromotionError     a promotion or a rollback cannot be carried out
@@ -55,8 +57,16 @@ class MissingObjectError(StoreError):
     """The object store lacks an object."""
 
 
+class StoreAwayError(StoreError):
+    """The object store does not answer; what was asked may be asked again."""
+
+
 class TrackingError(AssaylineError):
     """MLflow is unreachable or lacks a version."""
+
+
+class TrackingAwayError(TrackingError):
+    """MLflow does not answer; what was asked may be asked again."""
 
 
 class StackError(AssaylineError):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from infra import artifact_manifest
-from infra.errors import IntegrityError, TrackingError
+from infra.errors import IntegrityError, TrackingAwayError, TrackingError
 from infra.mlflow_names import MAX_DESCRIPTION_CHARS, MAX_VERSION_TAG_CHARS, shortened
 from infra.script_format import MODEL_FOLDER
 from infra.settings import Settings
@@ -371,7 +371,7 @@ class Registry:
                     "a full disk. It may have done what it was asked"
                 ) from error
             if "Max retries exceeded" in str(error) or "failed with exception" in str(error):
-                raise TrackingError(
+                raise TrackingAwayError(
                     f"the MLflow server at {self.url} does not answer; start it (assayline up) or "
                     "set MLFLOW_TRACKING_URI to the one that runs"
                 ) from error

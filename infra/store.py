@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.errors import IntegrityError, MissingObjectError, StoreError
+from infra.errors import IntegrityError, MissingObjectError, StoreAwayError, StoreError
 from infra.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ class ObjectStore:
         try:
             yield
         except (UnreachableError, HTTPClientError) as error:
-            raise StoreError(
+            raise StoreAwayError(
                 f"the object store at {self._where} does not answer; start it (assayline up) or "
                 "set ASSAYLINE_STORE_ENDPOINT_URL to the one that runs"
             ) from error

@@ -161,7 +161,7 @@ def mlflow_part(
     login: Login | None,
     webhook: WebhookKeys | None = None,
 ) -> Part:
-    """The MLflow tracking server and registry; it calls the receiver where there are its keys."""
+    """The MLflow tracking server and registry; it calls the receiver where one is set."""
     database = stack.mlflow_database_url
     port = stack.mlflow_port
     asking = {
@@ -182,7 +182,7 @@ def mlflow_part(
             **QUIET,
             **object_store_environment(settings),
             **asking,
-            **(webhook_environment(webhook) if webhook else {}),
+            **(webhook_environment(webhook, called=bool(settings.webhook_url)) if webhook else {}),
             ADDRESSES_VARIABLE: " ".join(reached_at),
             # MLflow has its own list, of this machine's names alone if it is given none.
             "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(urlsplit(one).netloc for one in reached_at),
@@ -202,10 +202,16 @@ def mlflow_part(
     )  # fmt: skip
 
 
-def webhook_environment(keys: WebhookKeys) -> dict[str, str]:
-    """How MLflow calls the receiver on this machine, to which it would send nothing by default."""
+def webhook_environment(keys: WebhookKeys, *, called: bool) -> dict[str, str]:
+    """How MLflow calls the receiver on this machine, to which it would send nothing by default.
+
+    Without the key it could not even list a webhook that was registered with it.
+    """
+    key = {"MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": keys.encryption}
+    if not called:
+        return key
     return {
-        "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": keys.encryption,
+        **key,
         # Who may make a webhook is MLflow's administrator alone.
         "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
         "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",

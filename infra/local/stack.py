@@ -170,16 +170,23 @@ class Stack:
     def _have_moves_told(self, start: Start, settings: Settings) -> None:
         """Have MLflow tell of aliases that are moved, if it is to."""
         url = settings.webhook_url
-        if url is None:
-            remove_webhook(settings)
-            return
-        start.launch("webhook")
-        start.wait("webhook", lambda: health.answers(url))
-        if not ensure_webhook(settings, f"{url}{PATH}", webhook_keys(self.home).signing):
+        if url is not None:
+            start.launch("webhook")
+            start.wait("webhook", lambda: health.answers(url))
+        try:
+            if url is None:
+                remove_webhook(settings)
+                return
+            secret = webhook_keys(self.home).signing
+            told = ensure_webhook(settings, f"{url}{PATH}", secret)
+            why = "" if told else "MLflow has no webhooks"
+        except StackError as error:
+            why = str(error)
+        if why:
             logger.warning(
-                "MLflow has no webhooks: that somebody moved an alias is noticed by the schedule "
-                "of watch-registry alone"
-            )
+                "%s: that somebody moved an alias is noticed by the schedule of watch-registry "
+                "alone", why,
+            )  # fmt: skip
 
     @property
     def _asks_login(self) -> bool:
@@ -220,14 +227,14 @@ class Stack:
 
     def _plan(self, settings: Settings) -> list[Part]:
         keys, login = store_keys(self.home), self._login()
-        webhook = webhook_keys(self.home) if settings.webhook_url else None
+        webhook = webhook_keys(self.home) if "mlflow" not in self.external else None
         makers: dict[str, Callable[[], Part]] = {
             "store": lambda: store_part(self.home, keys, self._stack.store_port),
             "mlflow": lambda: mlflow_part(self.home, settings, self._stack, login, webhook),
             "prefect": lambda: prefect_part(self.home, self._stack, login),
         }
         parts = [make() for name, make in makers.items() if name not in self.external]
-        if webhook:
+        if settings.webhook_url:
             parts.append(webhook_part(self.home, settings, self._stack))
         if self._stack.worker:
             parts.append(worker_part(self.home, settings, self._stack))

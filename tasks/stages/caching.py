@@ -33,6 +33,7 @@ from infra.signed_results import KeptResults
 from infra.store import open_store
 from infra.thread_waits import short_waits_under_load
 from tasks.stages.reasons import StageRun, keep_run, now
+from tasks.stages.retries import JITTER, PAUSES_S, server_was_away
 from tasks.stages.slots import gpu_slot
 
 logger = logging.getLogger(__name__)
@@ -86,6 +87,10 @@ def cached_stage(*, gpu: bool = False) -> Callable[[Callable[P, R]], Task[P, R]]
             cache_policy=CacheKeyFnPolicy(cache_key_fn=key),
             persist_result=True,
             result_serializer="json",
+            retries=len(PAUSES_S),
+            retry_delay_seconds=list(PAUSES_S),
+            retry_jitter_factor=JITTER,
+            retry_condition_fn=server_was_away,
         )
         return as_task(hold_slot)
 
@@ -94,7 +99,15 @@ def cached_stage(*, gpu: bool = False) -> Callable[[Callable[P, R]], Task[P, R]]
 
 def look_up(function: Callable[P, R]) -> Task[P, R]:
     """Make a function a task that runs every time: it reads the outside world, and is cheap."""
-    as_task = task(cache_policy=NO_CACHE, persist_result=False, tags=[LOOK_UP_TAG])
+    as_task = task(
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        tags=[LOOK_UP_TAG],
+        retries=len(PAUSES_S),
+        retry_delay_seconds=list(PAUSES_S),
+        retry_jitter_factor=JITTER,
+        retry_condition_fn=server_was_away,
+    )
     return as_task(function)
 
 

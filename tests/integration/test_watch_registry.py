@@ -9,15 +9,19 @@ import signal
 import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
 from flows.deployments import ensure_deployments
 from infra.errors import StackError, TrackingError
+from infra.local.abandoned import RUN_VARIABLE
+from infra.local.orphans import processes_of
 from infra.local.supervision import Supervisor
 from infra.local.webhook_receiver import PATH
 from infra.prefect_api import FINAL_STATES, PrefectApi
@@ -110,7 +114,7 @@ def deleted_by_rest(line: Line, stack: RunningStack, version: int) -> None:
     answer = httpx.request(
         "DELETE",
         f"{stack.settings.mlflow_url}/api/2.0/mlflow/registered-models/alias",
-        params={"name": NAME, "alias": "production"},
+        json={"name": NAME, "alias": "production"},
         auth=stack.login,
     )
     assert answer.is_success, answer.text
@@ -202,6 +206,86 @@ def test_what_stands_beside_it(watched: RunningStack) -> None:
         Path("webhook.json"), Path("parts/mlflow.json"),
     }  # fmt: skip
     assert {stat.S_IMODE(path.stat().st_mode) for path in holding} == {0o600}
+
+
+def events(stack: RunningStack, name: str) -> list[dict[str, object]]:
+    """The events of the line with this name."""
+    body = {
+        "filter": {
+            "event": {"name": [name]},
+            "resource": {"id": [f"assayline.line.{NAME}"]},
+        }
+    }
+    answer = httpx.post(f"{stack.settings.prefect_url}/events/filter", json=body, auth=stack.login)
+    found: list[dict[str, object]] = answer.raise_for_status().json()["events"]
+    return found
+
+
+def test_drift_retrains_the_line_and_a_run_that_fails_is_told(
+    line: Line, watched: RunningStack
+) -> None:
+    """By the automation of prefect.yaml; two rows are too few to train on."""
+    drift = {
+        "id": str(uuid4()),
+        "event": "assayline.drift.detected",
+        "occurred": datetime.now(UTC).isoformat(),
+        "resource": {"prefect.resource.id": f"assayline.line.{NAME}"},
+        "payload": {},
+    }
+    sent = httpx.post(f"{watched.settings.prefect_url}/events", json=[drift], auth=watched.login)
+    assert sent.is_success, sent.text
+    prefect_api = PrefectApi(watched.settings)
+    assert until(lambda: prefect_api.flow_runs_tagged("retrain", NAME))
+    (run,) = prefect_api.flow_runs_tagged("retrain", NAME)
+    assert until(lambda: prefect_api.flow_run(run.id).state.type == "FAILED")  # type: ignore[union-attr]
+    assert until(lambda: events(watched, "assayline.run.failed"))
+    (told,) = events(watched, "assayline.run.failed")
+    assert str(run.id) in str(told["related"])
+    assert f"the run retrain {NAME} failed" in str(told["payload"])
+
+
+@contextmanager
+def store_away(stack: RunningStack) -> Iterator[None]:
+    """No object store meanwhile, so that a look waits and asks again."""
+    supervisor = Supervisor(stack.settings.home)
+    with supervisor._rpc() as rpc:
+        rpc.stopProcess("store")
+    try:
+        yield
+    finally:
+        supervisor.start("store")
+
+
+def test_a_run_whose_process_is_killed_is_told(line: Line, watched: RunningStack) -> None:
+    prefect_api = PrefectApi(watched.settings)
+    before = len(events(watched, "assayline.run.failed"))
+    with store_away(watched):
+        run_id = prefect_api.start_run(prefect_api.deployments()[f"watch-registry/{NAME}"])
+        # Before it runs its worker knows no flow whose hooks it could call.
+        assert until(lambda: "AwaitingRetry" in task_states(watched, run_id))
+        for process in processes_of(watched.settings.home):
+            if process.environ().get(RUN_VARIABLE) == str(run_id):
+                process.kill()
+    assert until(lambda: len(events(watched, "assayline.run.failed")) == before + 1)
+    assert any("crashed" in str(one["payload"]) for one in events(watched, "assayline.run.failed"))
+
+
+def test_a_store_that_is_away_for_a_while_fails_no_run(line: Line, watched: RunningStack) -> None:
+    """The stage asks again, with longer and longer pauses."""
+    prefect_api = PrefectApi(watched.settings)
+    with store_away(watched):
+        run_id = prefect_api.start_run(prefect_api.deployments()[f"watch-registry/{NAME}"])
+        assert until(lambda: "AwaitingRetry" in task_states(watched, run_id))
+    assert until(lambda: prefect_api.flow_run(run_id).state.type in FINAL_STATES)  # type: ignore[union-attr]
+    ended = prefect_api.flow_run(run_id)
+    assert ended
+    assert ended.state.type == "COMPLETED", ended.state.message
+
+
+def task_states(stack: RunningStack, run_id: UUID) -> list[str]:
+    body = {"flow_runs": {"id": {"any_": [str(run_id)]}}}
+    url = f"{stack.settings.prefect_url}/task_runs/filter"
+    return [run["state_name"] for run in httpx.post(url, json=body, auth=stack.login).json()]
 
 
 def test_without_it_mlflow_calls_nobody(watched: RunningStack) -> None:
