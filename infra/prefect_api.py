@@ -23,6 +23,8 @@ from infra.settings import Settings
 GPU_LIMIT = "gpu"  # the concurrency limit that a run holds a slot of while it trains and scores
 # Prefect's own name for the state of a run that waits for a slot.
 AWAITS_SLOT = "AwaitingConcurrencySlot"
+# Prefect's name for the state of a run whose time has not come, or came some seconds ago.
+PLANNED = "Scheduled"
 # A run that waits for another of its deployment is planned anew, half a minute ahead.
 DUE_WITHIN = timedelta(minutes=2)
 PAUSED = "PAUSED"  # type of the state of a run that is suspended
@@ -203,11 +205,20 @@ class PrefectApi:
         """The runs of this name, the latest first; a flow may give all of its runs one name."""
         return self._latest_flow_runs({"flow_runs": {"name": {"any_": [name]}}})
 
-    def flow_runs_tagged(self, *tags: str) -> list[FlowRun]:
-        """The runs that carry all of these tags and have begun or wait to, the latest first."""
+    def flow_runs_tagged(self, *tags: str, of: Iterable[Deployment] | None = None) -> list[FlowRun]:
+        """The runs that carry all of these tags and have begun or wait to, the latest first.
+
+        Args:
+            tags: of a run.
+            of: deployments, if the runs of these alone are meant.
+
+        """
         due = (datetime.now(UTC) + DUE_WITHIN).isoformat()
         wanted = {"tags": {"all_": list(tags)}, "expected_start_time": {"before_": due}}
-        return self._latest_flow_runs({"flow_runs": wanted})
+        ids = {"id": {"any_": sorted(str(one.id) for one in of)}} if of is not None else None
+        return self._latest_flow_runs(
+            {"flow_runs": wanted, **({"deployments": ids} if ids else {})}
+        )
 
     def _latest_flow_runs(self, wanted: Mapping[str, Any]) -> list[FlowRun]:
         latest = {"sort": "EXPECTED_START_TIME_DESC", "limit": PAGE}
@@ -216,7 +227,7 @@ class PrefectApi:
         )
 
     def due_flow_runs(self, pool: str) -> list[FlowRun]:
-        """The flow runs of a work pool that should have begun and have not."""
+        """The flow runs of a work pool that should have begun, or are to at once, and have not."""
         due = (datetime.now(UTC) + DUE_WITHIN).isoformat()
         body = {
             "work_pools": {"name": {"any_": [pool]}},
@@ -225,7 +236,12 @@ class PrefectApi:
                 "next_scheduled_start_time": {"before_": due},
             },
         }
-        return self._all_flow_runs(body)
+        # What a schedule planned, and is not late, waits for its hour alone.
+        return [
+            run
+            for run in self._all_flow_runs(body)
+            if not (run.auto_scheduled and run.state.name == PLANNED)
+        ]
 
     def _all_flow_runs(self, wanted: Mapping[str, Any]) -> list[FlowRun]:
         found = self._pages("/flow_runs/filter", wanted)

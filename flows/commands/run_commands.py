@@ -16,6 +16,8 @@ from infra.settings import Settings, load_settings
 if TYPE_CHECKING:
     from flows.commands.runs import Outcome
 
+LOOKS = "watch-registry/"
+
 Line = Annotated[str | None, Parameter(help="Take the latest run of this line.")]
 
 
@@ -89,7 +91,9 @@ def find_run(
     elif run:
         found = [one for one in api.flow_runs_named(run) if line is None or line in one.tags]
     else:
-        found = api.flow_runs_tagged(TAG, *((line,) if line else ()))
+        # Not the looks at the registry, of which one has always just ended or is about to begin.
+        of = [one for name, one in api.deployments().items() if not name.startswith(LOOKS)]
+        found = api.flow_runs_tagged(TAG, *((line,) if line else ()), of=of)
     if not found:
         which = f"no run {run}" if run else "no run"
         of_line = f" of the line {line}" if line else ""

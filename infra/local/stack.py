@@ -43,8 +43,8 @@ from infra.local.private_files import (
 from infra.local.start import Arrival, Progress, Start
 from infra.local.status import PartStatus, external_status, local_status
 from infra.local.supervision import Supervisor
+from infra.local.webhook_delivery import PATH
 from infra.local.webhook_keys import webhook_keys
-from infra.local.webhook_receiver import PATH
 from infra.prefect_api import PrefectApi
 from infra.result_signatures import result_key
 from infra.running_stacks import no_longer, remember

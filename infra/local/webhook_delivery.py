@@ -14,6 +14,8 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ValidationError
 
+# Where the receiver takes deliveries.
+PATH: Final = "/mlflow/webhook"
 SIGNATURE_HEADER: Final = "x-mlflow-signature"
 TIMESTAMP_HEADER: Final = "x-mlflow-timestamp"
 ID_HEADER: Final = "x-mlflow-delivery-id"

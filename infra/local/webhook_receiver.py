@@ -21,12 +21,11 @@ from starlette.routing import Route
 
 from infra.errors import StackError
 from infra.local.address_filter import AddressFilter
-from infra.local.webhook_delivery import Deliveries, Delivery, RefusedDeliveryError
+from infra.local.webhook_delivery import PATH, Deliveries, Delivery, RefusedDeliveryError
 from infra.local.webhook_keys import webhook_keys
 from infra.prefect_api import PrefectApi
 from infra.settings import load_settings
 
-PATH: Final = "/mlflow/webhook"
 HEALTH_PATH: Final = "/health"
 FLOW: Final = "watch-registry"
 # A delivery has some hundred bytes.

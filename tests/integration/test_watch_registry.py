@@ -23,7 +23,7 @@ from infra.errors import StackError, TrackingError
 from infra.local.abandoned import RUN_VARIABLE
 from infra.local.orphans import processes_of
 from infra.local.supervision import Supervisor
-from infra.local.webhook_receiver import PATH
+from infra.local.webhook_delivery import PATH
 from infra.prefect_api import FINAL_STATES, PrefectApi
 from infra.settings import load_settings
 from infra.store import ObjectStore

@@ -7,7 +7,7 @@ import pytest
 
 from flows.commands.run_commands import _as_id, find_run, plain
 from flows.commands.runs import told_at_interrupt, told_of_cancelled, told_of_crashed
-from infra.prefect_api import FlowRun, FlowRunState, PrefectApi
+from infra.prefect_api import Deployment, FlowRun, FlowRunState, PrefectApi
 from infra.settings import Settings
 from tasks.records.data import ControlTokens
 
@@ -74,9 +74,17 @@ def test_of_several_runs_one_that_has_not_ended_is_cancelled(
         FlowRun(id=uuid4(), name="r", state=FlowRunState(type=type_, timestamp=datetime.now(UTC)))
         for type_ in latest_first
     ]
-    monkeypatch.setattr(api, "flow_runs_tagged", lambda *_: runs)
+    deployments = {
+        name: Deployment(id=uuid4(), name="reviews", flow_id=uuid4())
+        for name in ("retrain/reviews", "watch-registry/reviews")
+    }
+    asked = []
+    monkeypatch.setattr(api, "deployments", lambda: deployments)
+    monkeypatch.setattr(api, "flow_runs_tagged", lambda *_, of: asked.append(of) or runs)
     assert find_run(api, None, "reviews") is runs[watched]
     assert find_run(api, None, "reviews", open_first=True) is runs[cancelled]
+    # A look at the registry has always just ended, or is about to begin: nobody means that.
+    assert asked == [[deployments["retrain/reviews"]]] * 2
 
 
 def test_a_result_is_read_whether_prefect_gives_a_record_or_a_mapping() -> None:

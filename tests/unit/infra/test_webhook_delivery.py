@@ -12,12 +12,13 @@ from starlette.testclient import TestClient
 from infra.errors import StackError
 from infra.local.webhook_delivery import (
     MAX_AGE_S,
+    PATH,
     REMEMBERED,
     Deliveries,
     Delivery,
     RefusedDeliveryError,
 )
-from infra.local.webhook_receiver import MAX_BODY_BYTES, PATH, Looks, Receiver, create_app
+from infra.local.webhook_receiver import MAX_BODY_BYTES, Looks, Receiver, create_app
 
 SECRET = "s" * 43
 NOW = 1_800_000_000.0
