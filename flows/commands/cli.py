@@ -87,6 +87,8 @@ for command, summary in {
     "line_commands:why": "Show what made each stage of a line run when it last did, by name.",
     "forget_command:forget": "Remove a line's deployments and schedules; its versions, ledger and "
     "reports are kept.",
+    "monitor_command:monitor": "Show the windows of a line in production, or judge those that are "
+    "due now.",
     "line_commands:report": "Fetch the HTML report of a judged version, and say where it is.",
 }.items():
     app.command(

@@ -123,7 +123,9 @@ def _show(settings: Settings, deployment: str, outcome: "Outcome[Any]", *, as_js
     """Show what a run came to as the command that starts such runs does."""
     from flows.commands.data_commands import show_checked
     from flows.commands.line_commands import show_decided, show_planned
+    from flows.commands.monitor_command import show_monitored
     from tasks.records.data import DataPage
+    from tasks.records.monitoring import Monitored
     from tasks.records.registry import Decision
     from tasks.records.training import TrainingPlan
 
@@ -134,6 +136,9 @@ def _show(settings: Settings, deployment: str, outcome: "Outcome[Any]", *, as_js
         return show_planned(outcome.read_as(TrainingPlan).result, as_json=as_json)
     if flow == "check-data":
         return show_checked(settings, outcome.read_as(DataPage), as_json=as_json)
+    if flow == "monitor":
+        show_monitored(outcome.read_as(Monitored).result, outcome.url, as_json=as_json)
+        return 0
     if as_json:
         console.show_json(result)
     else:

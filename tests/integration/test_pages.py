@@ -29,7 +29,10 @@ PLACEHOLDERS = {
     "FILE": "mended.parquet", "RUN": f"retrain {LINE}", "RUN_OR_LINE": LINE,
     "POLICY": "policy.yaml", "V1": "1", "[V2]": "1",
 }  # fmt: skip
-OPTIONS = {"--reason": "tried", "--by": "Ada", "--name": "Ada", "--at": "2026-01-01"}
+OPTIONS = {
+    "--reason": "tried", "--by": "Ada", "--name": "Ada", "--at": "2026-01-01",
+    "--since": "2026-01-01",
+}  # fmt: skip
 # They would end the servers of this test; tests/integration/test_stack.py runs them.
 OF_THE_STACK = {"assayline up", "assayline down", "assayline open"}
 # The line's one version is in production, there is none to go back to, and no run goes on or waits:
