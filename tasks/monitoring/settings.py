@@ -115,11 +115,12 @@ class MonitorSettings(SettingsModel):
         default=0.1, gt=0, le=1, description="Kolmogorov-Smirnov distance of confidence."
     )
     max_rows: int = Field(
-        default=5_000,
+        default=2_000,
         ge=100,
         le=100_000,
         description="Rows of a window, and of the training rows, whose texts are compared, by the "
-        "hash of request and row. Answers are counted of all rows.",
+        "hash of request and row; what a window costs grows with them. Answers are counted of all "
+        "rows.",
     )
     max_labelled_rows: int = Field(
         default=20_000,

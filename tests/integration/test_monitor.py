@@ -42,7 +42,7 @@ from tests.recorded_traffic import (
 LINE = "watched-in-production"
 # What two hundred training rows and sixty answers can tell apart.
 SETTINGS = MonitorSettings(
-    permutations=299, k=3, n=4, false_alarms_a_year=0.5, max_length_distance=0.3,
+    permutations=299, max_rows=250, k=3, n=4, false_alarms_a_year=0.5, max_length_distance=0.3,
     max_vocabulary_distance=0.5, max_prediction_distance=0.5, max_confidence_distance=0.5,
     max_domain_auc=0.9, catch_up_windows=6, cool_down_hours=6,
 )  # fmt: skip
@@ -135,11 +135,8 @@ def test_steady_traffic_fails_nothing_and_other_traffic_fails(
     ]  # fmt: skip
     assert all(check.verdict is not Verdict.FAIL for check in window.checks), window.checks
     assert found["drift.text_length"].verdict is Verdict.PASS
-    assert (window.rows, window.rows_of_version, window.rows_read) == (
-        {"production": 400},
-        400,
-        400,
-    )
+    assert (window.rows, window.rows_of_version) == ({"production": 400}, 400)
+    assert window.rows_read == SETTINGS.max_rows
     assert window.latency_p95_ms == 12
     assert window.version == watched.version
 
@@ -292,7 +289,8 @@ def test_how_many_labels_would_do_is_said(
     assert "rows with a label would do" in check.reason
 
 
-def test_a_year_of_hours_is_caught_up_in_bounds_and_each_is_judged_once(
+@pytest.mark.slow
+def test_missed_hours_are_caught_up_in_bounds_and_each_is_judged_once(
     watch: Watch, watched: WatchedVersion, asked: list[Asked], store: ObjectStore
 ) -> None:
     """Missed windows, a gap, the alarm, its cool-down, and labels that come late."""
@@ -370,6 +368,7 @@ def test_a_reference_that_is_gone_passes_nothing(
     assert "named nowhere" in found["predictions.confidence"].reason
 
 
+@pytest.mark.slow  # it shows the hours of the test before
 def test_the_page_is_kept_where_people_look(
     watch: Watch, watched: WatchedVersion, store: ObjectStore, tracking: Tracking, tmp_path: Path
 ) -> None:

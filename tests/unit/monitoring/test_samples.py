@@ -1,0 +1,70 @@
+"""Samples that do not depend on the order of the rows, and hold no more than they must."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.drift.row_samples import _drawn_row
+from tasks.monitoring.answers import AnswerCounts, confidence_of, labels_of, read_answer
+from tasks.monitoring.feedback import class_of
+from tasks.monitoring.inputs import inputs_table, read_inputs
+from tasks.monitoring.recorded_rows import RecordedInputs
+from tasks.monitoring.samples import LeastKeys, keys_of, row_name
+from tasks.task_types.row_shapes import shape_of
+
+TEXTS = shape_of("classification")
+
+
+@given(keys=st.lists(st.integers(0, 2**64 - 1), max_size=200), most=st.integers(1, 20))
+def test_the_least_keys_are_kept_in_whatever_order_they_come(keys: list[int], most: int) -> None:
+    for order in (keys, sorted(keys), sorted(keys, reverse=True)):
+        held: LeastKeys[int] = LeastKeys(most)
+        for start in range(0, len(order), 7):
+            batch = np.array(order[start : start + 7], np.uint64)
+            for at in held.wanted(batch).tolist():
+                held.add(int(batch[at]), int(batch[at]))
+            assert len(held._held) < 2 * most
+        assert [key for key, _ in held.drawn()] == sorted(set(keys))[:most]
+
+
+def test_a_row_has_the_hash_that_the_checks_of_drift_give_it() -> None:
+    keys = keys_of(["a", "请求"], [0, 3], 5)
+    drawn = [_drawn_row(name, "", (), "", 5).key for name in (row_name("a", 0), "请求 3")]
+    assert keys.tolist() == drawn
+
+
+def test_answers_are_counted_by_what_they_say() -> None:
+    counts = AnswerCounts(5)
+    for text in ('{"label": "a", "score": 0.5}', '{"labels": ["a", "b"]}', '{"labels": []}', "[1]"):
+        answer = read_answer(text)
+        if answer is not None:
+            counts.count(labels_of(answer), confidence_of(answer))
+    assert dict(counts.labels) == {"a": 2, "b": 1, "(none)": 1}
+    assert (counts.rows, counts.label_rows, counts.confident_rows) == (3, 3, 1)
+    assert not counts.has_one_label
+    assert counts.mean_confidence == 0.5
+    # A logit is no confidence.
+    assert confidence_of({"score": 3.4}) is None
+    assert labels_of({"answer": "in May"}) is None
+
+
+def test_only_what_the_task_type_reads_is_read() -> None:
+    assert read_inputs('{"text": "so", "more": 1}', TEXTS) == {"text": "so"}
+    for wrong in ('{"text": 3}', '{"txt": "so"}', "[]", "{", '{"text": null}', ""):
+        assert read_inputs(wrong, TEXTS) is None
+    chat = shape_of("chat")
+    (turns,) = (column.name for column in chat.inputs if column.kind == "turns")
+    assert read_inputs(f'{{"{turns}": [{{"role": "user", "content": "so"}}]}}', chat)
+    assert read_inputs(f'{{"{turns}": [{{"role": "user"}}]}}', chat) is None
+
+
+def test_requests_of_several_rows_are_clusters_and_others_are_not() -> None:
+    rows = [RecordedInputs(f"{r} {n}", r, {"text": "so"}) for r in "abc" for n in range(2)]
+    assert inputs_table(rows, TEXTS)["cluster"].to_pylist() == ["a", "a", "b", "b", "c", "c"]
+    assert "cluster" not in inputs_table(rows[::2], TEXTS).column_names
+
+
+def test_labels_are_read_as_people_send_them() -> None:
+    assert [class_of(text) for text in ('"a"', '{"label": "a"}', "3", "a", "", "null")] == [
+        "a", "a", None, None, None, None,
+    ]  # fmt: skip
