@@ -7,6 +7,7 @@ from prefect.runtime import flow_run
 
 from flows.config import RetrainConfig
 from flows.own_line import check_own_line
+from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
 from tasks.records.monitoring import Monitored
 from tasks.stages.monitoring import find_watched, judge_windows, nothing_to_watch
 from tasks.stages.tokenization import pin_base_model
@@ -17,7 +18,15 @@ def _run_name() -> str:
     return f"monitor {config['line'] if isinstance(config, dict) else config.line}"
 
 
-@flow(name="monitor", flow_run_name=_run_name, persist_result=True, result_serializer="json")
+@flow(
+    name="monitor",
+    flow_run_name=_run_name,
+    persist_result=True,
+    result_serializer="json",
+    on_failure=[tell_failed],
+    on_crashed=[tell_crashed],
+    on_cancellation=[tell_cancelled],
+)
 def monitor(*, since: str = "", config: RetrainConfig) -> Monitored:
     """Judge the windows of recorded rows that are due; an alarm is answered by a retraining.
 
@@ -32,5 +41,5 @@ def monitor(*, since: str = "", config: RetrainConfig) -> Monitored:
         return nothing_to_watch(config.line)
     return judge_windows(
         watched, pin_base_model(config.base_model), config.monitor, config.policy,
-        config.evaluation, config.fairness, since,
+        config.evaluation, config.fairness, since, config.notifications,
     )  # fmt: skip

@@ -16,7 +16,7 @@ from tasks.notifications.messages import of_ended_run
 from tasks.notifications.settings import Notifications
 from tasks.stages.notifications import announce, run_url
 
-WATCHES: Final = "watch-registry"
+WATCHES: Final = frozenset({"watch-registry", "monitor"})
 _NOTIFICATIONS: Final[TypeAdapter[Notifications]] = TypeAdapter(Notifications)
 
 
@@ -42,8 +42,8 @@ def _tell(flow: Flow[..., Any], run: FlowRun, state: State[Any], how: str) -> No
         return
     reason = state.message or ""
     key = digest_of([str(run.id), how])
-    if flow.name == WATCHES:
-        # It looks four times an hour, and what it cannot do it cannot do each time: once a day.
+    if flow.name in WATCHES:
+        # They look by the hour or oftener, and may fail each time: told once a day.
         key = digest_of([line, how, reason, f"{datetime.now(UTC):%Y-%m-%d}"])
     message = of_ended_run(line, run.name, how, reason, key, run_url(run.id))
     announce(message, _notifications(settings))

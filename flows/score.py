@@ -3,6 +3,7 @@
 from prefect import flow
 
 from flows.own_line import check_own_line
+from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
 from tasks.records.scoring import ScoringRun
 from tasks.serving.scoring.settings import ScoringSettings
 from tasks.stages.scoring import find_inputs, find_production, score_inputs
@@ -13,6 +14,9 @@ from tasks.stages.scoring import find_inputs, find_production, score_inputs
     flow_run_name="score {line}",
     persist_result=True,
     result_serializer="json",
+    on_failure=[tell_failed],
+    on_crashed=[tell_crashed],
+    on_cancellation=[tell_cancelled],
 )
 def score(
     line: str,

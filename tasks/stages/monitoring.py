@@ -7,17 +7,21 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.context import TaskRunContext
 from prefect.events import emit_event
 
+from infra.digests import digest_of
 from infra.errors import StackError
 from infra.store import open_store
 from infra.tracking import open_tracking
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.fairness.settings import FairnessSettings
 from tasks.monitoring.settings import MonitorSettings, watched_gates
+from tasks.notifications.messages import of_drift
+from tasks.notifications.settings import Notifications
 from tasks.records.monitoring import Alarm, Monitored, WatchedVersion
 from tasks.records.training import BaseModel
 from tasks.registry.settings import PolicySettings
 from tasks.reporting.monitor_page import MonitorEvidence
 from tasks.stages.caching import look_up
+from tasks.stages.notifications import run_url, send
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +50,7 @@ def judge_windows(
     evaluation: EvaluationSettings,
     fairness: FairnessSettings,
     since: str = "",
+    notifications: Notifications = (),
 ) -> Monitored:
     """Judge the windows that are due, raise the alarms that they complete, and show them all."""
     from tasks.monitoring.alarms import keep_alarm
@@ -63,6 +68,8 @@ def judge_windows(
     for alarm in found.raised:
         _send(alarm)
         keep_alarm(alarm, store)
+        told = of_drift(line, (alarm.sentence,), digest_of(alarm.event_id), {"run": run_url()})
+        send(told, notifications)
     if not found.windows:
         return Monitored(line, watched.version, note="no window has ended yet")
     alarms = (*found.alarms, *found.raised)

@@ -28,8 +28,8 @@ TOPICS = ("politics", "sports", "tech")
 ROWS_PER_TOPIC = 120
 TEXT_LENGTH = 160
 FLOWS = (
-    "retrain", "promote", "rollback", "reconcile", "check-data", "readmit", "watch-registry", "score",
-    "monitor",
+    "retrain", "promote", "rollback", "reconcile", "check-data", "readmit", "watch-registry",
+    "score", "monitor",
 )  # fmt: skip
 
 # Wide enough for the few rows of a test: it is the way through the house that is tried here.
