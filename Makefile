@@ -58,7 +58,7 @@ attack: $(READY_DEV)  ## Run every attack and fault of docs/security.md and docs
 mutants: $(READY_DEV)  ## Plant 350 mistakes where models are judged: do fast tests see them? (a quarter of an hour)
 	@$(BIN)/python -m tests.mutation
 
-simulate: $(READY_DEV)  ## Draw test rows from known worlds: how often does a gate pass falsely? (an hour)
+simulate: $(READY_DEV)  ## Draw test rows from known worlds: how often does a gate pass falsely? (an hour and a half)
 	@export OMP_NUM_THREADS=1; failed=0; \
 	$(BIN)/python -m tests.simulation || failed=1; \
 	$(BIN)/python -m tests.simulation.creep_worlds || failed=1; exit $$failed
