@@ -44,7 +44,7 @@ class Deployed:
         @flow(name=self.line.name, persist_result=False)
         def decides() -> Decision:
             waiting = confirm_production(self.line.name, "refuse")
-            return by_policy_or_person(waiting or judged, days)
+            return by_policy_or_person(waiting or judged, days, ())
 
         return decides
 
