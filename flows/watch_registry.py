@@ -28,7 +28,7 @@ def watch_registry(
     """See whether somebody moved production in MLflow, and act by the line's setting."""
     check_own_line(line)
     found = check_aliases(line, on_outside_move)
-    show_alias_check(found)
     if found.moved:
+        show_alias_check(found)
         announce(of_alias_check(found, run_url()), notifications)
     return found

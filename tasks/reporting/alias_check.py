@@ -15,9 +15,7 @@ _DONE: Final = {
 
 
 def alias_check_markdown(found: AliasCheck) -> str:
-    """Which alias names what in MLflow and by the ledger, and what was done."""
-    if not found.moved:
-        return f"## ✓ {plain(found.line)}\n\nThe aliases are what the ledger says."
+    """Which alias names what in MLflow and by the ledger, and what was done about the move."""
     rows = [
         f"| {alias} | {_version(seen)} | {_version(known)} |"
         for alias, seen, known in zip(

@@ -146,10 +146,10 @@ def show_request(judged: JudgedVersion, until: str) -> None:
 
 
 def show_alias_check(found: AliasCheck) -> None:
-    """Put what a look at the aliases found on its page, as an artifact of the run as a whole."""
+    """Put what was moved in MLflow on the page of the look, as an artifact of the whole run."""
     from tasks.reporting.alias_check import alias_check_markdown
 
-    described = f"The aliases of {found.line}: {found.done or 'as the ledger says'}"
+    described = f"The aliases of {found.line} were moved in MLflow: {found.done}"
     _show_verdict(REGISTRY, found.line, alias_check_markdown(found), described)
 
 
