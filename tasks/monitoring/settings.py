@@ -132,7 +132,10 @@ class MonitorSettings(SettingsModel):
         default=500, ge=50, description="Rows of either side that the base model embeds."
     )
     permutations: int = Field(
-        default=999, ge=299, le=100_000, description="Permutations behind a p-value."
+        default=499,
+        ge=299,
+        le=100_000,
+        description="Permutations behind a p-value; so many that it can fall below the level.",
     )
     chart_windows: int = Field(
         default=168, ge=1, le=2_000, description="Last windows that the page shows."
