@@ -3,11 +3,18 @@
 import argparse
 
 from benchmarks.figures import print_figures
-from benchmarks.operation import serving
+from benchmarks.operation import monitoring, scoring, serving
 
-ASKED = ("serve_vs_mlflow", "serve_p99_ms", "serve_dropped")
+ASKED = (
+    "serve_vs_mlflow", "serve_p99_ms", "serve_dropped", "score_vs_pipeline", "score_two_workers",
+    "monitor_1m_rows_s",
+)  # fmt: skip
 
-SMALL = {"serving": {"requests": 96, "rounds": 1, "moves": 2}}
+SMALL = {
+    "serving": {"requests": 96, "rounds": 1, "moves": 2},
+    "scoring": {"rows": 2_000, "sample": 500, "memory_rows": 2_000},
+    "monitoring": {"rows": 20_000, "few": 5_000},
+}
 
 
 def main() -> None:
@@ -17,7 +24,7 @@ def main() -> None:
         "--small", action="store_true", help="few requests: to see that it runs, not to measure"
     )
     small = parser.parse_args().small
-    print_figures(ASKED, (serving,), SMALL if small else None)
+    print_figures(ASKED, (serving, scoring, monitoring), SMALL if small else None)
 
 
 if __name__ == "__main__":
