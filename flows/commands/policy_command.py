@@ -40,11 +40,11 @@ def policy_check(
     """
     from flows.config import load_policy
     from tasks.registry.policy_check import check_policy
-    from tasks.registry.version_tags import TASK_TYPE_TAG
+    from tasks.registry.version_tags import task_type_of
 
     settings = load_settings()
     store, tracking = ObjectStore(settings), Tracking(settings)
-    task_type = tracking.version_tags(line, version).get(TASK_TYPE_TAG, "classification")
+    task_type = task_type_of(tracking.version_tags(line, version))
     of_line = _settings_of(settings, line)
     asked = load_policy(policy, of_line, task_type)
     checks = [

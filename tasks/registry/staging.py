@@ -25,7 +25,7 @@ from tasks.registry.answers import (
 from tasks.registry.latency import latency_p95
 from tasks.registry.proof import Proof
 from tasks.registry.settings import SAME_PREDICTIONS, StagingSettings
-from tasks.registry.version_tags import ANSWERS_TAG, STAGING, TASK_TYPE_TAG
+from tasks.registry.version_tags import ANSWERS_TAG, STAGING, task_type_of
 from tasks.task_types.requests import Request, probe_requests
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import RowShape
@@ -193,10 +193,8 @@ def check_answers(model: ServedModel, requests: Sequence[Request]) -> None:
 
 
 def _shape_of(name: str, tags: Mapping[str, str]) -> RowShape:
-    # Versions of before there were other task types do not say theirs.
-    task_type = tags.get(TASK_TYPE_TAG, "classification")
     try:
-        return shape_of(task_type)
+        return shape_of(task_type_of(tags))
     except SettingsError as error:
         raise PromotionError(f"{name} cannot be tried: {error}; nothing was moved") from error
 

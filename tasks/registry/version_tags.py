@@ -1,5 +1,6 @@
 """Tags and aliases of a registered version; versions that are registered have them for good."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from infra import model_registry
@@ -52,3 +53,8 @@ APPROVED_TAG: Final = "approved"
 # The same as a deployment job of Databricks looks for it: a tag that is named as the job's approval
 # task, Approval_Check in its template, with the value approved in any case.
 APPROVAL_CHECK_TAG: Final = "Approval_Check"
+
+
+def task_type_of(tags: Mapping[str, str]) -> str:
+    """The task type of a version; those of before there were several do not say it."""
+    return tags.get(TASK_TYPE_TAG, "classification")

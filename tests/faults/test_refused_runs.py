@@ -40,8 +40,9 @@ def one_message(stack: RunningStack, config: Path) -> str:
 
 
 def latest_state(stack: RunningStack, deployment: str) -> dict[str, str]:
-    """The state of the newest run of a deployment."""
+    """The state of the newest retraining of a line; others of its deployments are scheduled."""
     wanted = {
+        "flows": {"name": {"any_": ["retrain"]}},
         "deployments": {"name": {"any_": [deployment]}},
         "sort": "EXPECTED_START_TIME_DESC",
         "limit": 1,

@@ -32,7 +32,7 @@ def test_the_stack_is_found_from_another_folder(stack: RunningStack, tmp_path: P
     found = call(stack, tmp_path, "status", "--json")
     assert found.returncode == 0, found.stdout + found.stderr
     assert json.loads(found.stdout)["home"] == str(home)
-    again = call(stack, tmp_path, "up")
+    again = call(stack, tmp_path, "up", ASSAYLINE_WEBHOOK="off")
     assert again.returncode == 0, again.stdout + again.stderr
     assert f"the stack in {home} runs, since" in again.stdout
     assert "started" not in again.stdout

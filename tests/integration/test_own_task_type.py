@@ -99,6 +99,7 @@ def test_the_data_stages_know_its_columns(report: DataReport, store: ObjectStore
     assert {"north", "south"} <= {one.group for one in found.groups}
 
 
+@pytest.mark.slow
 def test_a_model_goes_all_the_way_to_a_served_version(
     snapshot: Snapshot, report: DataReport, store: ObjectStore, tracking: Tracking, tiny_model: Path
 ) -> None:

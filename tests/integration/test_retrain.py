@@ -221,7 +221,8 @@ def artifacts_of_run(stack: RunningStack, page: str) -> dict[str, dict[str, str]
     return {one["key"]: one for one in found if one["key"] and not one["task_run_id"]}
 
 
-@pytest.mark.parametrize("command", ["check-data", pytest.param("run", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["check-data", "run"])
 def test_data_that_breaks_its_contract_has_a_page_too(
     stack: RunningStack, tmp_path: Path, command: str
 ) -> None:

@@ -14,6 +14,9 @@ from infra.module_source import ROOT
 from tests.conftest import RunningStack
 from tests.stages import cached_stages
 
+# It traces a whole run, which takes two minutes.
+pytestmark = pytest.mark.slow
+
 # `plan` runs in a dry run only, and writes a report on data alone in check-data.
 NOT_IN_A_RETRAINING = {"plan", "write_data_report", "scale_temperature"}
 # Labels that cannot be names in MLflow as they are: the line must come through with them.

@@ -126,13 +126,13 @@ SHOWN_BY: Mapping[str, tuple[str, str]] = {
     "label_checks.confident_learning.error_shares": (
         "labels: 0.1 wrong of 20 clusters of 10 a label", "labels.error_share.a",
     ),
+    "label_checks.spurious._estimate": (
+        "labels: a word with 0.7 and 0.3 of 40 authors of 8 held out",
+        "labels.predictor.information",
+    ),
     "label_checks.spurious._largest": (
         "labels: a word with 0.7 and 0.3 of 40 authors of 8 held out",
         "labels.spurious_correlation",
-    ),
-    "label_checks.spurious._measure": (
-        "labels: a word with 0.7 and 0.3 of 40 authors of 8 held out",
-        "labels.predictor.information",
     ),
     "registry.latency.latency_p95": ("latency of 100 requests", "staging.latency_p95_ms"),
     "representation.associations.mutual_information": (
@@ -235,6 +235,9 @@ SHOWN_BY: Mapping[str, tuple[str, str]] = {
 NOT_SHOWN: Mapping[str, str] = {
     "drift.measurement.Question.of_same_rows": "both sides hold the same rows: no sampling error",
     "evaluation.evaluation.evaluate_weights": "hands metrics to `levels`, and adds the others here",
+    "monitoring.labelled_rows._measure": "hands metrics to `levels` and groups to their rates",
+    "monitoring.predictions._of_confidence": "as lengths of drift; years of it: monitor_worlds.py",
+    "monitoring.predictions._of_labels": "as labels of drift; years of it: monitor_worlds.py",
     "registry.staging._measure": "sizes and seconds as they were measured: no interval",
     "registry.staging.same_predictions": "counts fixed rows: no sampling error",
     "task_types.own_metrics._measure": "hands given scores to `mean_of_some` or `unbounded_ratio`",

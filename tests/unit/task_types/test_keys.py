@@ -91,7 +91,7 @@ def test_no_stage_asks_which_task_type_it_is() -> None:
     """A name of one may stand in a default, and in what earlier versions did not say."""
     allowed = {
         ("flows/config.py", "classification"),  # the default of the setting
-        ("tasks/registry/staging.py", "classification"),  # of versions without a tag
+        ("tasks/registry/version_tags.py", "classification"),  # of versions without a tag
         ("tasks/sources/known_forms.py", "translation"),  # a column of many data sets
     }
     found = set()
