@@ -283,6 +283,8 @@ class RetrainConfig(DataConfig):
                 "the path of a policy file is read from the file of a line; here the policy's own "
                 "settings are needed, such as gates"
             )
+        if isinstance(given, PolicySettings):
+            given = given.model_dump(exclude_unset=True)
         if not isinstance(given, dict):
             return given
         shape = shape_of(info.data.get("task_type", "classification"))

@@ -3,10 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from pydantic import FiniteFloat, TypeAdapter, ValidationError
+
 from tasks.registry.settings import BudgetSettings, PolicySettings
 from tasks.verdicts import Gate
 
 COMPARED: Final = ("champion", "anchor")
+_NUMBER: Final[TypeAdapter[float]] = TypeAdapter(FiniteFloat)
 
 
 def written_out(given: dict[str, Any], default: PolicySettings, leading: str) -> dict[str, Any]:
@@ -37,18 +40,25 @@ def written_out(given: dict[str, Any], default: PolicySettings, leading: str) ->
 
 
 def _in_short(given: Mapping[str, Any], leading: str) -> Iterator[Gate]:
-    margin, budgets = given.get("margin"), given.get("budgets")
-    if margin is not None and _is_number(margin) and margin >= 0:
+    margin, budgets = _number(given.get("margin")), given.get("budgets")
+    if margin is not None and margin >= 0:
         for family in COMPARED:
             yield Gate(metric=f"{family}.{leading}_gain", at_least=-margin)
-    limits = budgets if isinstance(budgets, Mapping) else {}
+    limits = dict(budgets) if isinstance(budgets, Mapping | BudgetSettings) else {}
     for name in BudgetSettings.model_fields:
-        if _is_number(limit := limits.get(name)):
+        limit = _number(limits.get(name))
+        if limit is not None:
             yield Gate(metric=f"staging.{name}", at_most=limit)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _number(value: Any) -> float | None:
+    """The number that the field takes it for, be it text: 1e-2 is text to YAML; None where none."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return _NUMBER.validate_python(value)
+    except ValidationError:
+        return None
 
 
 def _rule(gate: Any) -> tuple[Any, Any, Any]:

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.config import load_config, load_line, load_policy
+from flows.config import RetrainConfig, load_config, load_line, load_policy
 from infra.errors import SettingsError
 from infra.local.deployments import _shaping_files
 from tasks.registry.policy_record import policy_bytes
+from tasks.registry.settings import PolicySettings
 
 SAME = {"metric": "staging.same_predictions", "at_least": 1.0}
 QUALITY = {"metric": "quality.macro_f1", "at_least": 0.8}
@@ -68,6 +69,31 @@ def test_margin_and_budgets_replace_those_of_a_line_that_names_no_gates(tmp_path
     assert gates["champion.macro_f1_gain"] == "at least -0.05"
     assert gates["staging.size_mb"] == "at most 100"
     assert gates["staging.latency_p95_ms"] == "at most 1000"
+
+
+@pytest.mark.parametrize("written", ["0.01", "1e-2", " 0.01 "])
+def test_a_number_in_quotes_is_short_for_the_same_gates(tmp_path: Path, written: str) -> None:
+    """YAML reads 1e-2 as text, and pydantic reads that as the number that it says."""
+    budgets = {"latency_p95_ms": "200", "memory_mb": "1.5e3"}
+    quoted = STRICT | {"margin": written, "budgets": budgets}
+    assert load_config(line(tmp_path, quoted)).policy == load_config(line(tmp_path, STRICT)).policy
+
+
+def test_a_policy_that_was_checked_already_is_short_for_the_same_gates(tmp_path: Path) -> None:
+    config = load_config(line(tmp_path, STRICT))
+    short = {name: value for name, value in STRICT.items() if name != "staging_gates"}
+    checked = PolicySettings.model_validate(short)
+    made = RetrainConfig(line=config.line, source=config.source, policy=checked)
+    assert made.policy.gates == config.policy.gates
+
+
+@pytest.mark.parametrize("wrong", [float("inf"), float("nan")])
+def test_a_margin_or_budget_that_is_no_finite_number_is_named(tmp_path: Path, wrong: float) -> None:
+    short = {"margin": wrong, "budgets": {"size_mb": wrong}}
+    with pytest.raises(SettingsError) as refused:
+        load_config(line(tmp_path, short))
+    assert "\n  policy.margin: Input should be a finite number" in str(refused.value)
+    assert "\n  policy.budgets.size_mb: Input should be a finite number" in str(refused.value)
 
 
 def test_a_margin_beside_another_threshold_is_refused(tmp_path: Path) -> None:
