@@ -182,8 +182,10 @@ def _policy_of(line_file: Path) -> Iterator[Path]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return  # what is wrong with it, the build step of its line says
     policy = content.get("policy") if isinstance(content, dict) else None
-    if isinstance(policy, str) and (line_file.parent / policy).is_file():
-        yield line_file.parent / policy
+    if isinstance(policy, str):
+        path = line_file.parent / Path(policy).expanduser()
+        if path.is_file():
+            yield path
 
 
 def read_prefect_file(prefect_file: Path) -> Mapping[str, Any]:

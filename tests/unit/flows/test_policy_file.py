@@ -154,9 +154,13 @@ def test_a_policy_file_that_is_not_there_or_is_none_is_named(
         load_config(line(tmp_path, policy))
 
 
-def test_a_changed_policy_file_registers_the_line_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", ["policies/strict.yaml", "~/policies/strict.yaml"])
+def test_a_changed_policy_file_registers_the_line_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     policy = policy_file(tmp_path)
-    step = {"flows.config.load_line": {"path": str(line(tmp_path, "policies/strict.yaml"))}}
+    step = {"flows.config.load_line": {"path": str(line(tmp_path, named))}}
     prefect = tmp_path / "prefect.yaml"
     prefect.write_text(yaml.safe_dump({"deployments": [{"build": [step]}]}))
     assert policy in list(_shaping_files(prefect, tmp_path))
