@@ -6,11 +6,10 @@ import re
 import types
 import typing
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Self, TypeVar
 
-import yaml
 from pydantic import (
     BaseModel,
     Field,
@@ -23,10 +22,10 @@ from pydantic_core import InitErrorDetails
 
 from flows.gate_checks import wrong_gates
 from flows.gate_names import swaps_words, why_no_own_metric
+from flows.settings_files import PolicyOfFile, read_policy_file, read_settings
 from infra.errors import SettingsError
 from infra.settings import explain_validation
 from infra.settings_models import SettingsModel, WrongSetting, are_valid, refuse
-from infra.yaml_files import parse_yaml
 from tasks.drift.settings import DriftSettings
 from tasks.evaluation.golden_settings import GoldenSettings
 from tasks.evaluation.settings import EvaluationSettings
@@ -426,26 +425,16 @@ def load_config(path: Path) -> RetrainConfig:
         SettingsError: the file is missing, is no YAML mapping, or has wrong settings; the message
             lists all of them.
     """
-    return _validated(RetrainConfig, _read_settings(path), path)
+    return _validated(RetrainConfig, read_settings(path), path)
 
 
 def load_data_config(path: Path) -> DataConfig:
     """As `load_config`, of what a line's data is alone; a wrong setting anywhere is refused."""
-    content = _read_settings(path)
+    content = read_settings(path)
     _validated(RetrainConfig, content, path)
     known = {*DataConfig.model_fields, "sources"}
     own = {name: value for name, value in content.items() if name in known}
     return _validated(DataConfig, own, path)
-
-
-def read_policy_file(path: Path) -> dict[str, Any]:
-    """What a policy file holds, which is not checked yet.
-
-    Raises:
-        SettingsError: the file is missing, or is no YAML mapping.
-
-    """
-    return _read_mapping(path, "policy", "gates: [...]")
 
 
 def load_policy(path: Path, of_line: Mapping[str, Any] | None, task_type: str) -> PolicySettings:
@@ -474,40 +463,12 @@ def load_policy(path: Path, of_line: Mapping[str, Any] | None, task_type: str) -
         raise SettingsError(message.replace("\n  policy.", "\n  ")) from error
 
 
-def _read_settings(path: Path) -> dict[str, Any]:
-    content = _read_mapping(path, "settings", "line: my-line")
-    folder = path.absolute().parent
-    if isinstance(policy := content.get("policy"), str):
-        content["policy"] = _PolicyOfFile(read_policy_file(folder / Path(policy).expanduser()))
-        content["policy"].file = policy
-    _anchor_paths(content, folder)
-    return content
-
-
-class _PolicyOfFile(dict[str, Any]):
-    """A policy that stands in a file of its own, which its errors name."""
-
-    file = ""
-
-
-def _read_mapping(path: Path, what: str, example: str) -> dict[str, Any]:
-    try:
-        content = parse_yaml(path.read_text(encoding="utf-8"), keep_misread=True)
-    except FileNotFoundError as error:
-        raise SettingsError(f"no {what} file at {path.absolute()}") from error
-    except (UnicodeDecodeError, yaml.YAMLError, OSError) as error:
-        raise SettingsError(f"{path} is no readable YAML file: {error}") from error
-    if not isinstance(content, dict):
-        raise SettingsError(f"{path} must hold {what} such as `{example}`; it holds none")
-    return content
-
-
 def _validated(model: type[Config], content: dict[str, Any], path: Path) -> Config:
     try:
         return model.model_validate(content)
     except ValidationError as error:
         policy = content.get("policy")
-        named = f", whose policy is {policy.file}," if isinstance(policy, _PolicyOfFile) else ""
+        named = f", whose policy is {policy.file}," if isinstance(policy, PolicyOfFile) else ""
         message = explain_validation(error, f"{path}{named}")
         raise SettingsError(message + _near_names(error)) from error
 
@@ -544,62 +505,6 @@ def load_line(path: str, line: str) -> dict[str, Any]:
         "scoring": config.scoring.model_dump(mode="json", exclude_unset=True),
         "notifications": [one.model_dump(mode="json") for one in config.notifications],
     }
-
-
-def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
-    """Make the local paths of source, benchmarks, word lists and base model absolute."""
-    leakage = content.get("leakage")
-    for source in _sources_in(content):
-        if "package" not in source:
-            _anchor(source, "path", folder)
-        if str(source.get("dataset", "")).startswith("."):
-            _anchor(source, "dataset", folder)
-    for benchmark in (leakage.get("benchmarks") or []) if isinstance(leakage, dict) else []:
-        if isinstance(benchmark, dict):
-            _anchor(benchmark, "path", folder)
-    _anchor_word_files(content.get("counterfactuals"), folder)
-    base_model = content.get("base_model")
-    if isinstance(base_model, dict) and isinstance(base_model.get("reference"), str):
-        local = folder / Path(base_model["reference"]).expanduser()
-        if ":" not in base_model["reference"] and local.is_dir():
-            base_model["reference"] = str(local)
-
-
-def _sources_in(content: dict[str, Any]) -> list[dict[str, Any]]:
-    """The source, or each of several, as the file has them."""
-    source = content.get("source")
-    several = source.get("sources") if isinstance(source, dict) else content.get("sources")
-    all_ = [source, *(several.values() if isinstance(several, dict) else ())]
-    return [one for one in (*all_, *_golden_sources_in(content)) if isinstance(one, dict)]
-
-
-def _golden_sources_in(content: dict[str, Any]) -> Iterator[Any]:
-    """The sources of golden sets and behaviour suites, as the file has them."""
-    evaluation = content.get("evaluation")
-    sets = evaluation if isinstance(evaluation, dict) else {}
-    golden, suites = (
-        found if isinstance(found := sets.get(kind), dict) else {}
-        for kind in ("golden", "behaviour")
-    )
-    yield from golden.values()
-    yield from (one.get("source") for one in suites.values() if isinstance(one, dict))
-
-
-def _anchor_word_files(settings: Any, folder: Path) -> None:
-    """A shipped list is named by a bare word; a file has an ending."""
-    for key in ("swaps", "templates") if isinstance(settings, dict) else ():
-        if isinstance(names := settings.get(key), list):
-            settings[key] = [
-                str(folder / Path(name).expanduser())
-                if isinstance(name, str) and Path(name).suffix
-                else name
-                for name in names
-            ]
-
-
-def _anchor(settings: dict[str, Any], name: str, folder: Path) -> None:
-    if isinstance(settings.get(name), str) and "://" not in settings[name]:
-        settings[name] = str(folder / Path(settings[name]).expanduser())
 
 
 def _near_names(error: ValidationError) -> str:
