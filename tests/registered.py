@@ -5,8 +5,14 @@ from pathlib import Path
 
 from infra.artifact_manifest import list_files, to_bytes
 from infra.registered_artifacts import keep_manifest, read_manifest
-from infra.store import ObjectStore
+from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
+from tasks.records.evaluation import Champion, Scores
+from tasks.records.fairness import Fairness
+from tasks.records.judged_version import JudgedVersion
+from tasks.records.registry import Judgement, Report, Staged, Version
+from tasks.registry.anchor import anchor_of
+from tasks.registry.line_state import LineState
 from tasks.registry.proof import Proof
 from tasks.registry.version_tags import ANSWERS_TAG, MANIFEST_TAG
 
@@ -29,6 +35,29 @@ def add_version(
         line, source, tags={**tags, MANIFEST_TAG: manifest}, model_id=logged.model_id
     )
     return int(version.version), manifest
+
+
+def judged_by_hand(
+    version: Version,
+    judgement: Judgement,
+    report: Report,
+    champion: Champion | None,
+    staged: Staged | None = None,
+    scores: Scores | None = None,
+    *,
+    store: ObjectStore,
+    tracking: Tracking,
+) -> JudgedVersion:
+    """A version of which nothing was measured; without scores it is held against today's anchor."""
+    if scores is None:
+        state = LineState(version.line, store, tracking)
+        anchor = anchor_of(state, version.weights_sha256, store, tracking)
+        scores = Scores(
+            Artifact("s3://b/scores", "0" * 64, 1), (), 64, (), (), (), None, "",
+            anchor_version=anchor.version if anchor else None,
+        )  # fmt: skip
+    fairness = Fairness((), (), 30)
+    return JudgedVersion(version, judgement, report, champion, staged, scores, fairness, None)
 
 
 def files_of(line: str, version: int, store: ObjectStore, tracking: Tracking) -> list[str]:

@@ -91,7 +91,7 @@ def request_approval(
     """
     version, judgement = judged.version, judged.judgement
     state, _ = settle(version.line, store, tracking)
-    evidence = evidence_of_judged(version, judgement, judged.report, judged.staged, store, tracking)
+    evidence = evidence_of_judged(judged, store, tracking)
     for request in open_requests(state.history):
         entry = request.entry
         if entry.candidate_version == version.version and is_same(entry.evidence, evidence):
@@ -99,7 +99,7 @@ def request_approval(
     if (
         state.production == version.version
         or decided_before(state, version, evidence)
-        or why_not_in_question(state, version, judgement, judged.champion, tracking)
+        or why_not_in_question(state, judged, tracking)
     ):
         return None
     until = (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="seconds")

@@ -7,9 +7,9 @@ from infra.digests import digest_of
 from infra.errors import PromotionError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
-from tasks.records.evaluation import Champion, Scores
+from tasks.records.evaluation import Champion
 from tasks.records.judged_version import JudgedVersion
-from tasks.records.registry import Approval, Decision, Judgement, Report, Staged, Version
+from tasks.records.registry import Approval, Decision, Judgement, Version
 from tasks.registry.anchor import anchor_of, anchor_with
 from tasks.registry.champion import champion_of
 from tasks.registry.judged_versions import JUDGED, keep_judged
@@ -38,14 +38,8 @@ FAIRNESS_NOT_GATED: Final = "fairness was not gated"
 
 
 def promote_version(
-    version: Version,
-    judgement: Judgement,
-    report: Report,
-    champion: Champion | None,
-    staged: Staged | None,
-    scores: Scores | None = None,
+    judged: JudgedVersion,
     approval: Approval | None = None,
-    judged: JudgedVersion | None = None,
     *,
     store: ObjectStore,
     tracking: Tracking,
@@ -59,14 +53,8 @@ def promote_version(
     finds its ledger entry and carries it out to the end (see `tasks.registry.transitions`).
 
     Args:
-        version: the candidate.
-        judgement: of the policy.
-        report: what was written of it.
-        champion: what it was compared with.
-        staged: how it served; None where its evidence did not get that far.
-        scores: how it compares with the anchor; without them the anchor stays as it is.
+        judged: the candidate with all that it was judged by, which is kept with a new decision.
         approval: what a person says of it; None where none was asked.
-        judged: all that it was judged by, which is kept for `policy-check` with a new decision.
         store: holds ledger and manifests.
         tracking: holds the version and the aliases.
 
@@ -76,22 +64,18 @@ def promote_version(
             candidate was compared with, or the ledger is not what was written.
 
     """
+    version = judged.version
     state, _ = settle(version.line, store, tracking)
-    evidence = evidence_of_judged(version, judgement, report, staged, store, tracking)
+    evidence = evidence_of_judged(judged, store, tracking)
     known = decided_before(state, version, evidence)
     if known:
-        return _decision(version, judgement, report, known, *_as_of_now(known, state))
-    reason = why_not_in_question(state, version, judgement, champion, tracking)
-    action, to_version, anchor = REFUSED, state.production, None
-    if not reason:
-        action, reason = _by_word(
-            state, version, judgement, champion, scores, approval, store, tracking
-        )
+        return _decision(judged, known, *_as_of_now(known, state))
+    action, reason = _by_gates_or_word(state, judged, approval, store, tracking)
+    to_version, anchor = state.production, None
     if action == PROMOTED:
         to_version = version.version
         history = [recorded.entry for recorded in state.history]
-        anchor = anchor_with(version.version, history, scores.comparisons if scores else ())
-    evidence |= {JUDGED: keep_judged(judged, store)} if judged else {}
+        anchor = anchor_with(version.version, history, judged.scores.comparisons)
     made = record(
         store,
         tracking,
@@ -99,43 +83,39 @@ def promote_version(
         action=action,
         to_version=to_version,
         candidate=version.version,
-        verdict=judgement.verdict,
+        verdict=judged.judgement.verdict,
         reason=reason,
         by=approval.by if approval and action in {PROMOTED, REJECTED} else BY_POLICY,
-        evidence=evidence,
+        evidence=evidence | {JUDGED: keep_judged(judged, store)},
         anchor=anchor,
-        approval=_said(action, approval),
+        approval=_said(approval),
     )
-    return _decision(version, judgement, report, made, action, reason)
+    return _decision(judged, made, action, reason)
 
 
-def why_not_in_question(
-    state: LineState,
-    version: Version,
-    judgement: Judgement,
-    champion: Champion | None,
-    tracking: Tracking,
-) -> str:
+def why_not_in_question(state: LineState, judged: JudgedVersion, tracking: Tracking) -> str:
     """Why no person needs to be asked of a version; empty where it may take over."""
-    return why_refused(judgement, champion) or _why_not_again(state, version, tracking)
+    return why_refused(judged.judgement, judged.champion) or _why_not_again(
+        state, judged.version, tracking
+    )
 
 
-def _by_word(
+def _by_gates_or_word(
     state: LineState,
-    version: Version,
-    judgement: Judgement,
-    champion: Champion | None,
-    scores: Scores | None,
+    judged: JudgedVersion,
     approval: Approval | None,
     store: ObjectStore,
     tracking: Tracking,
 ) -> tuple[str, str]:
-    """Action and reason for a version that passes every gate: by the policy, or by a person.
+    """Action and reason: by the gates, and for a version that passes them all by a person's word.
 
     Raises:
         PromotionError: nobody was asked, and production was moved since it was compared.
 
     """
+    if reason := why_not_in_question(state, judged, tracking):
+        return REFUSED, reason
+    version, judgement = judged.version, judged.judgement
     passed = f"all {len(judgement.gates)} gates pass{_at_no_cost(judgement)}"
     if judgement.fairness_not_gated:
         passed += f"; {FAIRNESS_NOT_GATED}: {judgement.fairness_not_gated}"
@@ -145,8 +125,8 @@ def _by_word(
     if asked and approval is None:
         return REFUSED, f"policy.approval is {BY_A_PERSON}, and nobody has approved it ({passed})"
     try:
-        _check_champion(state, version, champion, store, tracking)
-        _check_anchor(state, version, scores, store, tracking)
+        _check_champion(state, judged, store, tracking)
+        _check_anchor(state, judged, store, tracking)
     except PromotionError as error:
         if approval is None:
             raise
@@ -154,11 +134,11 @@ def _by_word(
     return PROMOTED, f"{approval.reason} ({passed})" if approval else passed
 
 
-def _said(action: str, approval: Approval | None) -> str:
+def _said(approval: Approval | None) -> str:
     """What the ledger keeps of an approval, whatever became of the version then."""
     if approval is None:
         return ""
-    return REJECTED if action == REJECTED else APPROVED
+    return APPROVED if approval.approved else REJECTED
 
 
 def why_refused(judgement: Judgement, champion: Champion | None) -> str:
@@ -196,12 +176,7 @@ def _name(gate: GateResult) -> str:
 
 
 def evidence_of_judged(
-    version: Version,
-    judgement: Judgement,
-    report: Report,
-    staged: Staged | None,
-    store: ObjectStore,
-    tracking: Tracking,
+    judged: JudgedVersion, store: ObjectStore, tracking: Tracking
 ) -> dict[str, str]:
     """Digests of all that the decision rests on; by the records, where they have them.
 
@@ -211,6 +186,9 @@ def evidence_of_judged(
         PromotionError: the registered version is of other weights than those that were judged.
 
     """
+    version, judgement, report, staged = (
+        judged.version, judged.judgement, judged.report, judged.staged,
+    )  # fmt: skip
     tags = tracking.version_tags(version.line, version.version)
     if tags.get(WEIGHTS_TAG) != version.weights_sha256:
         raise PromotionError(
@@ -287,15 +265,14 @@ def _why_not_again(state: LineState, version: Version, tracking: Tracking) -> st
 
 
 def _check_champion(
-    state: LineState,
-    version: Version,
-    champion: Champion | None,
-    store: ObjectStore,
-    tracking: Tracking,
+    state: LineState, judged: JudgedVersion, store: ObjectStore, tracking: Tracking
 ) -> None:
+    version = judged.version
     found = champion_of(state, version.weights_sha256, store, tracking)
-    if found != champion:
-        compared, now = (f"version {c.version}" if c else "no version" for c in (champion, found))
+    if found != judged.champion:
+        compared, now = (
+            f"version {c.version}" if c else "no version" for c in (judged.champion, found)
+        )
         raise PromotionError(
             f"version {version.version} of {version.line} was compared with {compared}, and by now "
             f"{now} is to be compared with: somebody moved production meanwhile. Nothing was "
@@ -304,38 +281,27 @@ def _check_champion(
 
 
 def _check_anchor(
-    state: LineState,
-    version: Version,
-    scores: Scores | None,
-    store: ObjectStore,
-    tracking: Tracking,
+    state: LineState, judged: JudgedVersion, store: ObjectStore, tracking: Tracking
 ) -> None:
-    if scores is None:  # then nothing was measured of an anchor, and no gate on it passes
-        return
+    version, held_against = judged.version, judged.scores.anchor_version
     found = anchor_of(state, version.weights_sha256, store, tracking)
-    if (found.version if found else None) != scores.anchor_version:
+    if (found.version if found else None) != held_against:
         raise PromotionError(
             f"version {version.version} of {version.line} was held against the anchor "
-            f"{scores.anchor_version or 'of no version'}, and by now it is "
+            f"{held_against or 'of no version'}, and by now it is "
             f"{found.version if found else 'of no version'}: somebody moved production meanwhile. "
             "Nothing was promoted; start the run again"
         )
 
 
-def _decision(
-    version: Version,
-    judgement: Judgement,
-    report: Report,
-    recorded: Recorded,
-    action: str,
-    reason: str,
-) -> Decision:
+def _decision(judged: JudgedVersion, recorded: Recorded, action: str, reason: str) -> Decision:
+    version, report = judged.version, judged.report
     return Decision(
         line=version.line,
         version=version.version,
         action=action,
         reason=reason,
-        judgement=judgement,
+        judgement=judged.judgement,
         ledger_uri=recorded.uri,
         version_url=version.url,
         report_url=report.url,

@@ -79,10 +79,7 @@ def by_policy_or_person(
     if request and request.entry.run != flow_run.id:
         return _waits_elsewhere(judged, request)
     approval = _ask(judged, request, notifications) if request else None
-    return promote(
-        judged.version, judged.judgement, judged.report, judged.champion, judged.staged,
-        judged.scores, judged.fairness, judged.golden, approval,
-    )  # fmt: skip
+    return promote(judged, approval)
 
 
 def _ask(judged: JudgedVersion, request: Recorded, notifications: Notifications) -> Approval:

@@ -22,7 +22,6 @@ from tasks.records.registry import (
     Judgement,
     LedgerEntry,
     Reconciliation,
-    Report,
     Staged,
     Version,
 )
@@ -151,25 +150,11 @@ def stage(
 
 
 @look_up
-def promote(
-    version: Version,
-    judgement: Judgement,
-    report: Report,
-    champion: Champion | None,
-    staged: Staged | None,
-    scores: Scores,
-    fairness: Fairness,
-    golden: GoldenScores | None = None,
-    approval: Approval | None = None,
-) -> Decision:
+def promote(judged: JudgedVersion, approval: Approval | None = None) -> Decision:
     """Put the version in production if every gate passes, and write the ledger either way."""
     from tasks.registry.promotion import promote_version
 
-    judged = JudgedVersion(version, judgement, report, champion, staged, scores, fairness, golden)
-    return promote_version(
-        version, judgement, report, champion, staged, scores, approval, judged,
-        store=open_store(), tracking=open_tracking(),
-    )  # fmt: skip
+    return promote_version(judged, approval, store=open_store(), tracking=open_tracking())
 
 
 @look_up

@@ -27,7 +27,7 @@ from tasks.registry.promotion import promote_version
 from tasks.registry.transitions import bring_in_order
 from tasks.registry.version_tags import ENTRY_TAG, WEIGHTS_TAG
 from tasks.verdicts import GateResult, Verdict
-from tests.registered import add_version
+from tests.registered import add_version, judged_by_hand
 
 REPORT = Report(Artifact("s3://b/r", "a" * 64, 1), Artifact("s3://b/c", "b" * 64, 1), "http://r")
 Moves = list[tuple[str, int | None, int | None]]
@@ -59,13 +59,10 @@ class Line:
 
     def promote(self, version: Version, verdict: Verdict = Verdict.PASS) -> Decision:
         """Have the policy decide on a version."""
-        champion = champion_for(
-            self.name, version.weights_sha256, store=self.store, tracking=self.tracking
-        )
-        return promote_version(
-            version, judgement(verdict), REPORT, champion, None,
-            store=self.store, tracking=self.tracking,
-        )  # fmt: skip
+        both: Any = {"store": self.store, "tracking": self.tracking}
+        champion = champion_for(self.name, version.weights_sha256, **both)
+        judged = judged_by_hand(version, judgement(verdict), REPORT, champion, **both)
+        return promote_version(judged, **both)
 
     def roll_back(self, by: str = "Ada", reason: str = "worse") -> LedgerEntry:
         return roll_back_line(self.name, by, reason, store=self.store, tracking=self.tracking)

@@ -23,7 +23,7 @@ from tasks.registry.manual_promotion import roll_back_line
 from tasks.registry.promotion import promote_version
 from tasks.registry.version_tags import WEIGHTS_TAG
 from tasks.verdicts import GateResult, Verdict
-from tests.registered import add_version
+from tests.registered import add_version, judged_by_hand
 
 PROJECT = Path(__file__).parents[2]
 
@@ -52,9 +52,8 @@ def add(store: ObjectStore, tracking: Tracking, line: str, weights: str) -> Vers
 def promote(
     version: Version, champion: Champion | None, store: ObjectStore, tracking: Tracking
 ) -> Decision:
-    return promote_version(
-        version, passing(), REPORT, champion, None, store=store, tracking=tracking
-    )
+    both: Any = {"store": store, "tracking": tracking}
+    return promote_version(judged_by_hand(version, passing(), REPORT, champion, **both), **both)
 
 
 class Fuse:
@@ -94,8 +93,8 @@ def fuse(
     monkeypatch.undo()
 
 
-# One ledger entry, three aliases, four tags.
-WRITES = 8
+# The record of what was judged, one ledger entry, three aliases, four tags.
+WRITES = 9
 
 
 @pytest.mark.parametrize("at", range(WRITES + 1))
@@ -142,7 +141,7 @@ def test_another_candidate_finds_a_cut_off_promotion_carried_out(
     promote(add(store, tracking, line, "w1"), None, store, tracking)
     champion = champion_for(line, "w3", store=store, tracking=tracking)
     second = add(store, tracking, line, "w2")
-    fuse(1)
+    fuse(2)
     with pytest.raises(CutOffError):
         promote(second, champion, store, tracking)
     monkeypatch.undo()

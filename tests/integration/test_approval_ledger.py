@@ -15,6 +15,7 @@ from tasks.registry.approval import open_requests, request_approval, waiting_ver
 from tasks.registry.judged_versions import JUDGED
 from tasks.registry.ledger import Recorded
 from tasks.registry.line_state import LineState
+from tasks.registry.manual_promotion import roll_back_line
 from tasks.registry.promotion import promote_version
 from tests.integration.test_promotion import Line, judgement, report
 
@@ -45,10 +46,7 @@ class Asking(Line):
         return request_approval(judged, run, days, store=self.store, tracking=self.tracking)
 
     def decide(self, judged: JudgedVersion, approval: Approval | None) -> Decision:
-        return promote_version(
-            judged.version, judged.judgement, judged.report, judged.champion, judged.staged,
-            judged.scores, approval, judged, store=self.store, tracking=self.tracking,
-        )  # fmt: skip
+        return promote_version(judged, approval, store=self.store, tracking=self.tracking)
 
     def waiting(self, run: str, state: str) -> JudgedVersion | None:
         found = LineState(self.name, self.store, self.tracking)
@@ -119,6 +117,24 @@ def test_production_that_was_moved_meanwhile_is_not_taken_over(line: Asking) -> 
     assert line.aliases["production"] == 1
     assert line.ledger[-1].approval == "approved"
     assert not open_requests(LineState(line.name, line.store, line.tracking).history)
+
+
+def test_whom_a_person_rejects_is_called_rejected_whatever_else_is_in_the_way(
+    line: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody rolled the same weights back while it waited."""
+    assert line.decide(line.judged("w1"), ADA).action == "promoted"
+    waiting = line.judged("w2")
+    line.ask(waiting)
+    assert line.decide(line.judged("w2"), ADA).action == "promoted"
+    # The load test has tests of its own; these versions hold no model.
+    monkeypatch.setattr("tasks.registry.manual_promotion.load_test", lambda *_, **__: None)
+    roll_back_line(line.name, "Ada", "worse", store=line.store, tracking=line.tracking)
+    decision = line.decide(waiting, GRACE)
+    assert decision.action == "refused"
+    assert "rolled the same weights back" in decision.reason
+    assert line.ledger[-1].approval == "rejected"
+    assert line.tracking.version_tags(line.name, waiting.version.version)["approved"] == "false"
 
 
 @pytest.mark.parametrize(

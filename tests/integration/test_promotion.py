@@ -21,7 +21,7 @@ from tasks.registry.manual_promotion import override_promotion_of, roll_back_lin
 from tasks.registry.promotion import promote_version
 from tasks.registry.version_tags import DATA_TAG, DATA_URI_TAG, MANIFEST_TAG, WEIGHTS_TAG
 from tasks.verdicts import GateResult, Verdict, exact
-from tests.registered import add_version
+from tests.registered import add_version, judged_by_hand
 
 SAME = "staging.same_predictions"
 
@@ -74,10 +74,11 @@ class Line:
     ) -> Decision:
         found = self.champion(version.weights_sha256) if champion == "look up" else champion
         assert not isinstance(found, str)
-        return promote_version(
-            version, judged or judgement(), written or report(), found, None, scores,
+        made = judged_by_hand(
+            version, judged or judgement(), written or report(), found, scores=scores,
             store=self.store, tracking=self.tracking,
         )  # fmt: skip
+        return promote_version(made, store=self.store, tracking=self.tracking)
 
     @property
     def aliases(self) -> dict[str, int]:

@@ -41,7 +41,7 @@ from tasks.registry.version_tags import (
 from tasks.verdicts import GateResult, Verdict
 from tests.faults.lines import old_style_line
 from tests.pages import snippets
-from tests.registered import add_version, files_of, manifest_of
+from tests.registered import add_version, files_of, judged_by_hand, manifest_of
 
 STAGING = StagingSettings(rows=20, latency_requests=80, warm_up_requests=0)
 REPORT = Report(Artifact("s3://b/r", "a" * 64, 1), Artifact("s3://b/c", "b" * 64, 1), "http://r")
@@ -72,7 +72,8 @@ class House:
 
     def promote(self, version: Version, staged: Staged | None = None) -> Decision:
         champion = champion_for(self.line, version.weights_sha256, **self.both)
-        return promote_version(version, passing(), REPORT, champion, staged, **self.both)
+        judged = judged_by_hand(version, passing(), REPORT, champion, staged, **self.both)
+        return promote_version(judged, **self.both)
 
     def address(self, version: int, name: str) -> str:
         (found,) = [
