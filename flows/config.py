@@ -437,13 +437,13 @@ def load_data_config(path: Path) -> DataConfig:
     return _validated(DataConfig, own, path)
 
 
-def load_policy(path: Path, of_line: Mapping[str, Any] | None, task_type: str) -> PolicySettings:
+def load_policy(path: Path, of_line: RetrainConfig | None, task_type: str) -> PolicySettings:
     """A policy file, checked with the settings of the line that it is of.
 
     Args:
         path: the YAML file.
-        of_line: the line's settings, of which the policy is left out; None where they are not
-            known, and then the names of gates are not held against what the line measures.
+        of_line: the line's settings, whose own policy is left out; None where they are not known,
+            and then the names of gates are not held against what the line measures.
         task_type: of the line.
 
     Raises:
@@ -453,7 +453,8 @@ def load_policy(path: Path, of_line: Mapping[str, Any] | None, task_type: str) -
     given = read_policy_file(path)
     try:
         if of_line is not None:
-            return RetrainConfig.model_validate({**of_line, "policy": given}).policy
+            others = of_line.model_dump(mode="json", exclude_unset=True, exclude={"policy"})
+            return RetrainConfig.model_validate({**others, "policy": given}).policy
         shape = shape_of(task_type)
         default = default_policy(shape.leading, shape.margin)
         return PolicySettings.model_validate(written_out(given, default, shape.leading))

@@ -1,14 +1,14 @@
 """The command that judges registered versions by a policy file: policy-check."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flows.commands import console
 from flows.commands.line_commands import EXIT_REFUSED, AsJson
-from infra.errors import AssaylineError
-from infra.prefect_api import PrefectApi
+from flows.commands.serve_command import Config
+from infra.errors import SettingsError, StackError
 from infra.settings import Settings, load_settings
 from infra.store import ObjectStore
 from infra.tracking import Tracking
@@ -17,6 +17,7 @@ from tasks.reporting.looks import look_sentences
 from tasks.verdicts import Verdict
 
 if TYPE_CHECKING:
+    from flows.config import RetrainConfig
     from tasks.registry.policy_check import PolicyCheck
 
 NOTHING_WAS_DONE = (
@@ -26,7 +27,14 @@ NOTHING_WAS_DONE = (
 
 
 def policy_check(
-    policy: Path, line: str, version: int, other: int | None = None, /, *, as_json: AsJson = False
+    policy: Path,
+    line: str,
+    version: int,
+    other: int | None = None,
+    /,
+    *,
+    config: Config = None,
+    as_json: AsJson = False,
 ) -> int:
     """Judge versions of a line by a policy file, from what was measured of them.
 
@@ -37,6 +45,7 @@ def policy_check(
         line: the model line.
         version: its number in MLflow.
         other: of a second version, to be shown beside the first.
+        config: the line's YAML file; the names of gates are held against what it measures.
     """
     from flows.config import load_policy
     from tasks.registry.policy_check import check_policy
@@ -45,7 +54,7 @@ def policy_check(
     settings = load_settings()
     store, tracking = ObjectStore(settings), Tracking(settings)
     task_type = task_type_of(tracking.version_tags(line, version))
-    of_line = _settings_of(settings, line)
+    of_line = _settings_of(line, config, settings)
     asked = load_policy(policy, of_line, task_type)
     checks = [
         check_policy(asked, line, one, store=store, tracking=tracking)
@@ -59,15 +68,17 @@ def policy_check(
     return 0 if all(one.passes for one in checks) else EXIT_REFUSED
 
 
-def _settings_of(settings: Settings, line: str) -> Mapping[str, Any] | None:
-    """The settings of a line as its deployment has them; None where there is none to ask."""
+def _settings_of(line: str, config: Path | None, settings: Settings) -> "RetrainConfig | None":
+    """The settings of a line; None where they are of its deployment, and cannot be had."""
+    from flows.line_settings import settings_of_line
+
     try:
-        found = PrefectApi(settings).deployments().get(f"retrain/{line}")
-    except AssaylineError as error:
+        return settings_of_line(line, config, settings)
+    except (SettingsError, StackError) as error:
+        if config is not None:
+            raise
         console.show_error(error, "warning")
         return None
-    config = found.parameters.get("config") if found else None
-    return config if isinstance(config, Mapping) else None
 
 
 def _show(line: str, checks: Sequence["PolicyCheck"], *, names_checked: bool) -> None:
@@ -90,8 +101,8 @@ def _show(line: str, checks: Sequence["PolicyCheck"], *, names_checked: bool) ->
         _show_verdict(line, check)
     if not names_checked:
         console.say(
-            f"Prefect has no deployment retrain/{line}, so the names of gates were not held "
-            "against what the line measures", "bad",
+            f"the settings of {line} are not known, so the names of gates were not held against "
+            "what it measures", "bad",
         )  # fmt: skip
     console.say(NOTHING_WAS_DONE, "quiet")
 

@@ -1,11 +1,17 @@
 """Versions of a real registry judged by a policy, from what is kept of them; nothing is moved."""
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
+from flows.commands.cli import main
 from infra.errors import TrackingError
+from infra.settings import Settings
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.measured_version import ESTIMATES_FILE, estimates_bytes
@@ -99,3 +105,67 @@ def test_a_version_of_an_earlier_release_is_judged_by_mlflows_numbers(
 def test_a_version_that_is_not_there_is_an_error(line: Asking) -> None:
     with pytest.raises(TrackingError):
         check(line, policy(), 99)
+
+
+GATES = [{"metric": "quality.macro_f1", "at_least": 0.9}, SAME.model_dump(exclude_none=True)]
+
+
+@pytest.fixture
+def command(
+    line: Asking, tmp_path: Path, mlflow_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., int]:
+    """`assayline policy-check` with the given gates; it returns the exit code."""
+    for name, value in mlflow_settings.as_environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ASSAYLINE_HOME", str(tmp_path))
+
+    def run(gates: list[Any], *words: str, settings: dict[str, Any] | None = None) -> int:
+        path = tmp_path / "policy.yaml"
+        path.write_text(yaml.safe_dump({"gates": gates, "fairness_not_gated": WHY}))
+        if settings is not None:
+            (tmp_path / "line.yaml").write_text(yaml.safe_dump(settings))
+            words = (*words, "--config", str(tmp_path / "line.yaml"))
+        with pytest.raises(SystemExit) as ended:
+            main(["policy-check", str(path), line.name, *words])
+        return int(ended.value.code or 0)
+
+    return run
+
+
+def settings(name: str) -> dict[str, Any]:
+    return {"line": name, "source": {"format": "csv", "path": "rows.csv"}}
+
+
+def test_the_command_says_what_a_policy_makes_of_two_versions(
+    line: Asking, command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(GATES, "1", settings=settings(line.name)) == 0
+    assert command(GATES, "1", "2", settings=settings(line.name)) == 4
+    shown = capsys.readouterr().out
+    assert f"version 1 of {line.name}: pass" in shown
+    assert f"version 2 of {line.name}: undetermined" in shown
+    assert "nothing was measured, moved or recorded" in shown
+    assert command(GATES, "1", "--json", settings=settings(line.name)) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["version"], found["passes"]) == (1, True)
+
+
+def test_the_command_refuses_a_gate_that_the_line_cannot_have(
+    line: Asking, command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = [{"metric": "quality.macro_f11", "at_least": 0.9}, *GATES]
+    assert command(wrong, "1", settings=settings(line.name)) == 1
+    assert "gates.0.metric: quality.macro_f11 is not measured" in capsys.readouterr().err
+    assert command(GATES, "1", settings=settings("another")) == 1
+    assert "is of the line another" in capsys.readouterr().err
+    assert command(GATES, "99", settings=settings(line.name)) == 1
+
+
+def test_of_a_line_whose_settings_nobody_knows_the_command_says_so(
+    line: Asking, command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = [{"metric": "quality.macro_f11", "at_least": 0.9}, *GATES]
+    assert command(wrong, "1") == 4
+    shown = capsys.readouterr()
+    assert f"the settings of {line.name} are not known" in shown.out
+    assert "--config FILE" in shown.err

@@ -130,7 +130,7 @@ def test_all_that_is_wrong_with_a_policy_file_is_said_at_once(tmp_path: Path) ->
     for said in SAID:
         assert f"\n  policy.{said}" in str(refused.value)
     assert "line.yaml, whose policy is policies/strict.yaml, has" in str(refused.value)
-    of_line = yaml.safe_load(line(tmp_path, {}).read_text())
+    of_line = load_config(line(tmp_path, {}))
     with pytest.raises(SettingsError) as refused:
         load_policy(path, of_line, "classification")
     for said in SAID:
