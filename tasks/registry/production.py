@@ -11,7 +11,7 @@ from tasks.registry.line_state import LineState
 from tasks.registry.outside_moves import refusal
 from tasks.registry.proof import NO_MANIFEST, proof_of
 from tasks.registry.provenance import facts_of
-from tasks.registry.version_tags import LABELS_TAG, PREFIX, TASK_TYPE_TAG, WEIGHTS_TAG
+from tasks.registry.version_tags import LABELS_TAG, PREFIX, WEIGHTS_TAG, task_type_of
 
 
 def production_of(line: str, *, store: ObjectStore, tracking: Tracking) -> Production:
@@ -43,7 +43,7 @@ def production_of(line: str, *, store: ObjectStore, tracking: Tracking) -> Produ
         version,
         tags.get(WEIGHTS_TAG, ""),
         proof.manifest_sha256,
-        tags.get(TASK_TYPE_TAG, ""),
+        task_type_of(tags),
         _labels(facts.get(LABELS_TAG, "")),
         *_limits(f"version {version} of {line}", facts),
     )
