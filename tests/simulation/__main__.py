@@ -26,6 +26,7 @@ from tests.simulation.golden_fresh_worlds import GOLDEN_FRESH
 from tests.simulation.group_worlds import GROUPS
 from tests.simulation.label_worlds import LABELS
 from tests.simulation.looks_worlds import YEARS, Year, YearTally, run_years
+from tests.simulation.monitor_worlds import UNLIKE
 from tests.simulation.overlap_worlds import OVERLAP
 from tests.simulation.policy_worlds import POLICY
 from tests.simulation.quality_worlds import QUALITY
@@ -38,7 +39,7 @@ from tests.simulation.written_worlds import WRITTEN
 
 SCENARIOS = (
     *QUALITY, *RARE_LABELS, *WRITTEN, *ANSWERS, *SCORES, *SLICES, *GOLDEN_FRESH, *FAIRNESS,
-    *GROUPS, *OVERLAP, *RECIPES, *BEHAVIOUR, *POLICY, *DRIFT, *LABELS, *DATA,
+    *GROUPS, *OVERLAP, *RECIPES, *BEHAVIOUR, *POLICY, *DRIFT, *UNLIKE, *LABELS, *DATA,
 )  # fmt: skip
 TRIALS = 1_000
 TRIALS_OF_A_JOB = 100

@@ -20,7 +20,7 @@ from tasks.representation.cooccurrence import Facet, TermCount
 from tasks.resampling import Floats, Ints
 from tasks.task_types.row_shapes import shape_of
 from tasks.verdicts import Estimate
-from tests.simulation.drift_worlds import divergence, largest_gap
+from tests.simulation.drift_worlds import as_estimate, divergence, largest_gap
 from tests.simulation.label_worlds import SETTINGS
 from tests.simulation.scenarios import Random, Scenario
 from tests.unit.drift.made_samples import made_row, made_side
@@ -128,14 +128,10 @@ def shifted(rows: tuple[int, int], shares: tuple[tuple[float, ...], tuple[float,
 
     def drawn(random: Random) -> list[Estimate]:
         sides = [_side(random, *one) for one in zip(rows, map(np.array, shares), strict=True)]
-        found = []
-        for one in measure_sides(*sides, asked, None, settings).measurements:
-            name = shift_name("test", one.question.name)
-            if one.answer is None or one.interval is None:
-                found.append(Estimate(name, None, sum(rows), reason=one.reason))
-            else:
-                found.append(Estimate(name, one.answer[0], sum(rows), (one.interval,)))
-        return found
+        return [
+            as_estimate(one, shift_name("test", one.question.name))
+            for one in measure_sides(*sides, asked, None, settings).measurements
+        ]
 
     sides = np.array(shares)
     words = sides * WEIGHTS / (sides * WEIGHTS).sum(axis=1, keepdims=True)

@@ -241,15 +241,19 @@ WORLDS = (
 )  # fmt: skip
 
 
+def as_estimate(found: Measurement, name: str = "") -> Estimate:
+    """Drift is judged at 95% alone: no look at test rows and no family corrects it."""
+    name, rows = name or found.question.name, sum(found.rows)
+    if found.answer is None or found.interval is None:
+        return Estimate(name, None, rows, reason=found.reason)
+    return Estimate(name, found.answer[0], rows, (found.interval,))
+
+
 def _scenario(world: DriftWorld) -> Scenario:
     name = "drift.effect"
 
     def drawn(random: Random) -> list[Estimate]:
-        found = world.drawn(random, world.truth)
-        if found.answer is None or found.interval is None:
-            return [Estimate(name, None, sum(found.rows), reason=found.reason)]
-        # Drift is judged at 95% alone: no look at test rows and no family corrects it.
-        return [Estimate(name, found.answer[0], sum(found.rows), (found.interval,))]
+        return [as_estimate(world.drawn(random, world.truth), name)]
 
     return Scenario(f"drift, {world.name}", {name: world.truth}, drawn)
 

@@ -18,226 +18,194 @@ MAKERS = frozenset(
     }
 )  # fmt: skip
 
+# By world, the functions whose interval it shows, each with the estimate that has it.
+SHOWS: Mapping[str, Mapping[str, str]] = {
+    "40 clusters of 15 rows": {"evaluation.intervals.level_of": "quality.macro_f1"},
+    "5 seeds that differ by 0.1, 600 rows": {"evaluation.recipe.recipe_metric": "recipe.accuracy"},
+    "a label of 3%, 600 rows": {
+        "task_types.labels.confusion.overall_measures": "quality.balanced_accuracy",
+    },
+    "a share of 0.9825, 209 rows": {
+        "evaluation.intervals.closed_form": "quality.accuracy",
+        "resampling.exact_ladder": "quality.accuracy",
+    },
+    "answers: 425 held out, 2000 in a window": {
+        "monitoring.predictions._of_confidence": "predictions.confidence",
+        "monitoring.predictions._of_labels": "predictions.label_shares",
+    },
+    "areas: three classes, 300 rows": {
+        "task_types.labels.ranking.ranking_measures": "quality.pr_auc",
+    },
+    "areas: two classes, 150 rows": {"task_types.labels.ranking.macro_area": "quality.roc_auc"},
+    "associations: 60 authors of 10": {
+        "representation.associations.mutual_information": "representation.gender.she.yes",
+    },
+    "calibration of a group: 400 rows": {
+        "fairness.calibration.error_of_group": "fairness.x.calibration_error.g0",
+        "fairness.calibration.largest_error": "fairness.x.worst_group_calibration_error",
+        "fairness.calibration.largest_gap": "fairness.x.calibration_error_difference",
+    },
+    "chat: 120 turns, a fifth without an answer": {
+        "task_types.language_models.answer_measures._mean_of_answered": "quality.normalised_match",
+        "task_types.language_models.answer_measures.answer_chrf": "quality.chrf",
+    },
+    "confidence: 0.1 too much, 300 rows": {
+        "evaluation.slice_calibration.measure_slice_calibration": "slice.part.a.overconfidence",
+    },
+    "default policy: flips of 0.05 over 86 rows": {
+        "fairness.counterfactuals._share": "counterfactual.words.flip_rate",
+    },
+    "drift, classifier, 100 rows": {"drift.domain_classifier.measure_domains": "drift.effect"},
+    "drift, embeddings, 300 rows": {"drift.embeddings.measure_embeddings": "drift.effect"},
+    "drift, lengths, 60 authors of 10": {
+        "drift.lengths.measure_lengths_by_cluster": "drift.effect",
+    },
+    "drift, unknown, most rows kept": {"drift.unknown_tokens.measure_unknown": "drift.effect"},
+    "five even labels, 625 rows": {
+        "evaluation.intervals._estimate": "quality.macro_f1",
+        "evaluation.intervals.levels": "quality.macro_f1",
+        "task_types.measures.of_sums": "quality.macro_f1",
+    },
+    "flips of 1.75% of 209 rows": {
+        "fairness.counterfactuals._mean": "counterfactual.w.score_shift",
+    },
+    "fresh: 30% of 400 rows": {"evaluation.fresh._of_part": "fresh.macro_f1"},
+    "gain -0.02 over 100 rows, 0.02 better": {
+        "evaluation.intervals.gain_of": "champion.macro_f1_gain",
+        "evaluation.intervals.ratio_of": "champion.macro_f1_ratio",
+    },
+    "gap 0.10 of 300 rows a group": {"fairness.rates.exact_ends": "fairness.x.accuracy_difference"},
+    "golden: 120 rows": {"evaluation.golden.measure_golden": "golden.team.macro_f1"},
+    "hidden words: 150 rows": {
+        "task_types.language_models.masked_measures.share_of": "quality.masked_accuracy",
+    },
+    "label sets: 200 rows": {
+        "task_types.labels.multi_label_measures._macro_measures": "quality.macro_f1",
+        "task_types.labels.multi_label_measures._micro_measures": "quality.micro_f1",
+        "task_types.labels.multi_label_measures._share": "quality.f1.d",
+        "task_types.labels.multi_label_measures.measure_label_sets": "quality.jaccard",
+    },
+    "labels: 0.1 wrong of 20 clusters of 10 a label": {
+        "label_checks.confident_learning.error_shares": "labels.error_share.a",
+    },
+    "labels: a word with 0.7 and 0.3 of 40 authors of 8 held out": {
+        "label_checks.spurious._estimate": "labels.predictor.information",
+        "label_checks.spurious._largest": "labels.spurious_correlation",
+    },
+    "latency of 100 requests": {"registry.latency.latency_p95": "staging.latency_p95_ms"},
+    "length ratio of 300 texts": {
+        "task_types.generation.generation_measures.length_ratio": "quality.length_ratio",
+    },
+    "likelihood: 200 texts": {
+        "task_types.language_models.language_measures.bits_per_byte": "quality.bits_per_byte",
+    },
+    "numbers of a group: 300 rows": {
+        "fairness.disparities.WorstGroup.estimate": "fairness.x.worst_group_f1",
+        "fairness.group_rates._accuracy_gap": "fairness.x.accuracy_gap.g0",
+        "fairness.group_rates._add_drawn": "fairness.x.f1.g0.yes",
+        "fairness.group_rates._own_estimates": "fairness.x.precision.g0.yes",
+        "resampling.estimate_of_proportion": "fairness.x.selection_rate.g0.yes",
+    },
+    "numbers: 120 rows": {
+        "task_types.labels.regression_measures.measure_predictions.measure": "quality.r2",
+        "task_types.labels.regression_measures.spearman": "quality.spearman",
+    },
+    "overconfident, 200 rows": {
+        "task_types.labels.calibration.probability_measures": "quality.log_loss",
+        "task_types.measures.mean_of": "quality.brier",
+    },
+    "own metrics: 200 rows": {
+        "task_types.measures.mean_of_some": "quality.polarity",
+        "task_types.measures.unbounded_ratio": "quality.seconds",
+    },
+    "perplexity of 300 texts": {
+        "task_types.language_models.language_measures.perplexity": "quality.perplexity",
+    },
+    "questions: 150, three in ten without an answer": {
+        "task_types.questions.question_answering_measures._no_answer_f1": "quality.no_answer_f1",
+        "task_types.questions.question_answering_measures._ratio": "quality.has_answer_f1",
+        "task_types.questions.question_answering_measures.measure_answers": "quality.f1",
+    },
+    "ranking of 40 authors of 12 by cluster": {
+        "fairness.rankings._subgroup": "fairness.x.bpsn_auc.g0.yes",
+    },
+    "ranking of 40 authors of 12 by row": {
+        "fairness.rankings._over_groups": "fairness.x.bpsn_auc_mean.yes",
+    },
+    "rare labels: 1 of 5 rows, told 0.8, among 600": {
+        "task_types.labels.confusion._share": "quality.recall.label 0",
+    },
+    "retrieval: 120 texts": {
+        "task_types.embeddings.retrieval_measures.measure_ranks": "quality.mrr",
+    },
+    "row scores of a group: 200 rows, alike by 4": {
+        "fairness.row_scores._group": "fairness.x.row_score_gap.g0",
+        "resampling.Largest.add": "fairness.x.row_score_difference",
+        "resampling.Largest.estimate": "fairness.x.row_score_ratio",
+        "resampling.estimate_from_draws": "fairness.x.row_score.g0",
+    },
+    "shift: 300 test rows, 900 of training": {
+        "drift.labels.measure_labels": "shift.test.label_shares",
+        "drift.lengths.measure_lengths": "shift.test.text_length",
+        "drift.words.measure_vocabulary": "shift.test.vocabulary",
+    },
+    "slices: 0.8 and 0.9, 300 rows": {
+        "evaluation.slice_results.measure_slices": "slice.part.a.macro_f1",
+    },
+    "suite of 20 templates of 10, 0.8 pass, alike by 0.3": {
+        "evaluation.behaviour._of_clusters": "behaviour.suite.negation.pass_rate",
+    },
+    "suite of 30 rows, 0.9 pass": {
+        "evaluation.behaviour.pass_rates": "behaviour.suite.negation.pass_rate",
+    },
+    "tags: 120 sentences": {
+        "task_types.measures.ratio_of_sums": "quality.entity_f1",
+        "task_types.tags.tagging_measures._macro": "quality.macro_entity_f1",
+        "task_types.tags.tagging_measures._of_spans": "quality.entity_f1",
+        "task_types.tags.tagging_measures._token_accuracy": "quality.token_accuracy",
+    },
+    "temperature of 100 validation rows, 300 test rows": {
+        "task_types.labels.calibration.calibration_error": "quality.calibration_error",
+    },
+    "two attributes at once: 400 rows": {
+        "fairness.disparities.LargestDifference.__init__": "fairness.g+h.accuracy_difference",
+        "fairness.disparities.SmallestRatio.__init__": "fairness.g+h.accuracy_ratio",
+        "fairness.disparities.WorstGroup.__init__": "fairness.g+h.worst_group_accuracy",
+        "resampling.negated": "fairness.g+h.worst_group_accuracy",
+    },
+    "unlike errors, 40 authors of 20 by cluster": {
+        "fairness.conditional_disparity.disparity_estimates": "fairness.x.largest_cddpl",
+    },
+    "unlike errors, 40 authors of 20 by row": {
+        "fairness.disparities.SmallestRatio.estimate": "fairness.x.treatment_equality_ratio",
+    },
+    "women alone 0.80 of 41 rows": {
+        "fairness.disparities._outwards": "fairness.gender_exclusive.accuracy_difference",
+    },
+    "worst slice of parts: 0.7 and 0.9, 400 rows": {
+        "evaluation.slice_results._gap": "slice.worst_found.score_gap",
+    },
+    "written: 120 texts": {
+        "evaluation.comparison._gains": "champion.chrf_gain",
+        "evaluation.comparison._own_levels": "champion.chrf",
+        "evaluation.comparison._ratios": "champion.chrf_ratio",
+        "task_types.generation.generation_measures._bleu": "quality.bleu",
+        "task_types.generation.generation_measures._chrf": "quality.chrf",
+        "task_types.generation.generation_measures._repetition": "quality.repetition",
+        "task_types.generation.generation_measures.measure_texts": "quality.rouge_l",
+    },
+}  # fmt: skip
 # World and estimate, by the function that makes the interval.
 SHOWN_BY: Mapping[str, tuple[str, str]] = {
-    "drift.domain_classifier.measure_domains": ("drift, classifier, 100 rows", "drift.effect"),
-    "drift.embeddings.measure_embeddings": ("drift, embeddings, 300 rows", "drift.effect"),
-    "drift.labels.measure_labels": (
-        "shift: 300 test rows, 900 of training", "shift.test.label_shares",
-    ),
-    "drift.lengths.measure_lengths": (
-        "shift: 300 test rows, 900 of training", "shift.test.text_length",
-    ),
-    "drift.lengths.measure_lengths_by_cluster": (
-        "drift, lengths, 60 authors of 10", "drift.effect",
-    ),
-    "drift.unknown_tokens.measure_unknown": ("drift, unknown, most rows kept", "drift.effect"),
-    "drift.words.measure_vocabulary": (
-        "shift: 300 test rows, 900 of training", "shift.test.vocabulary",
-    ),
-    "evaluation.behaviour.pass_rates": (
-        "suite of 30 rows, 0.9 pass", "behaviour.suite.negation.pass_rate",
-    ),
-    "evaluation.behaviour._of_clusters": (
-        "suite of 20 templates of 10, 0.8 pass, alike by 0.3", "behaviour.suite.negation.pass_rate",
-    ),
-    "evaluation.comparison._gains": ("written: 120 texts", "champion.chrf_gain"),
-    "evaluation.comparison._own_levels": ("written: 120 texts", "champion.chrf"),
-    "evaluation.comparison._ratios": ("written: 120 texts", "champion.chrf_ratio"),
-    "evaluation.fresh._of_part": ("fresh: 30% of 400 rows", "fresh.macro_f1"),
-    "evaluation.golden.measure_golden": ("golden: 120 rows", "golden.team.macro_f1"),
-    "evaluation.intervals._estimate": ("five even labels, 625 rows", "quality.macro_f1"),
-    "evaluation.intervals.closed_form": ("a share of 0.9825, 209 rows", "quality.accuracy"),
-    "evaluation.intervals.gain_of": (
-        "gain -0.02 over 100 rows, 0.02 better", "champion.macro_f1_gain",
-    ),
-    "evaluation.intervals.level_of": ("40 clusters of 15 rows", "quality.macro_f1"),
-    "evaluation.intervals.levels": ("five even labels, 625 rows", "quality.macro_f1"),
-    "evaluation.intervals.ratio_of": (
-        "gain -0.02 over 100 rows, 0.02 better", "champion.macro_f1_ratio",
-    ),
-    "evaluation.recipe.recipe_metric": (
-        "5 seeds that differ by 0.1, 600 rows", "recipe.accuracy",
-    ),
-    "evaluation.slice_calibration.measure_slice_calibration": (
-        "confidence: 0.1 too much, 300 rows", "slice.part.a.overconfidence",
-    ),
-    "evaluation.slice_results._gap": (
-        "worst slice of parts: 0.7 and 0.9, 400 rows", "slice.worst_found.score_gap",
-    ),
-    "evaluation.slice_results.measure_slices": (
-        "slices: 0.8 and 0.9, 300 rows", "slice.part.a.macro_f1",
-    ),
-    "fairness.calibration.error_of_group": (
-        "calibration of a group: 400 rows", "fairness.x.calibration_error.g0",
-    ),
-    "fairness.calibration.largest_error": (
-        "calibration of a group: 400 rows", "fairness.x.worst_group_calibration_error",
-    ),
-    "fairness.calibration.largest_gap": (
-        "calibration of a group: 400 rows", "fairness.x.calibration_error_difference",
-    ),
-    "fairness.conditional_disparity.disparity_estimates": (
-        "unlike errors, 40 authors of 20 by cluster", "fairness.x.largest_cddpl",
-    ),
-    "fairness.counterfactuals._mean": (
-        "flips of 1.75% of 209 rows", "counterfactual.w.score_shift",
-    ),
-    "fairness.counterfactuals._share": (
-        "default policy: flips of 0.05 over 86 rows", "counterfactual.words.flip_rate",
-    ),
-    "fairness.disparities.LargestDifference.__init__": (
-        "two attributes at once: 400 rows", "fairness.g+h.accuracy_difference",
-    ),
-    "fairness.disparities.SmallestRatio.__init__": (
-        "two attributes at once: 400 rows", "fairness.g+h.accuracy_ratio",
-    ),
-    "fairness.disparities.SmallestRatio.estimate": (
-        "unlike errors, 40 authors of 20 by row", "fairness.x.treatment_equality_ratio",
-    ),
-    "fairness.disparities.WorstGroup.__init__": (
-        "two attributes at once: 400 rows", "fairness.g+h.worst_group_accuracy",
-    ),
-    "fairness.disparities.WorstGroup.estimate": (
-        "numbers of a group: 300 rows", "fairness.x.worst_group_f1",
-    ),
-    "fairness.disparities._outwards": (
-        "women alone 0.80 of 41 rows", "fairness.gender_exclusive.accuracy_difference",
-    ),
-    "fairness.group_rates._accuracy_gap": (
-        "numbers of a group: 300 rows", "fairness.x.accuracy_gap.g0",
-    ),
-    "fairness.group_rates._add_drawn": ("numbers of a group: 300 rows", "fairness.x.f1.g0.yes"),
-    "fairness.group_rates._own_estimates": (
-        "numbers of a group: 300 rows", "fairness.x.precision.g0.yes",
-    ),
-    "fairness.rankings._over_groups": (
-        "ranking of 40 authors of 12 by row", "fairness.x.bpsn_auc_mean.yes",
-    ),
-    "fairness.rankings._subgroup": (
-        "ranking of 40 authors of 12 by cluster", "fairness.x.bpsn_auc.g0.yes",
-    ),
-    "fairness.rates.exact_ends": (
-        "gap 0.10 of 300 rows a group", "fairness.x.accuracy_difference",
-    ),
-    "fairness.row_scores._group": (
-        "row scores of a group: 200 rows, alike by 4", "fairness.x.row_score_gap.g0",
-    ),
-    "label_checks.confident_learning.error_shares": (
-        "labels: 0.1 wrong of 20 clusters of 10 a label", "labels.error_share.a",
-    ),
-    "label_checks.spurious._estimate": (
-        "labels: a word with 0.7 and 0.3 of 40 authors of 8 held out",
-        "labels.predictor.information",
-    ),
-    "label_checks.spurious._largest": (
-        "labels: a word with 0.7 and 0.3 of 40 authors of 8 held out",
-        "labels.spurious_correlation",
-    ),
-    "registry.latency.latency_p95": ("latency of 100 requests", "staging.latency_p95_ms"),
-    "representation.associations.mutual_information": (
-        "associations: 60 authors of 10", "representation.gender.she.yes",
-    ),
-    "resampling.Largest.add": (
-        "row scores of a group: 200 rows, alike by 4", "fairness.x.row_score_difference",
-    ),
-    "resampling.Largest.estimate": (
-        "row scores of a group: 200 rows, alike by 4", "fairness.x.row_score_ratio",
-    ),
-    "resampling.estimate_from_draws": (
-        "row scores of a group: 200 rows, alike by 4", "fairness.x.row_score.g0",
-    ),
-    "resampling.estimate_of_proportion": (
-        "numbers of a group: 300 rows", "fairness.x.selection_rate.g0.yes",
-    ),
-    "resampling.exact_ladder": ("a share of 0.9825, 209 rows", "quality.accuracy"),
-    "resampling.negated": ("two attributes at once: 400 rows", "fairness.g+h.worst_group_accuracy"),
-    "task_types.embeddings.retrieval_measures.measure_ranks": (
-        "retrieval: 120 texts", "quality.mrr",
-    ),
-    "task_types.generation.generation_measures._bleu": ("written: 120 texts", "quality.bleu"),
-    "task_types.generation.generation_measures._chrf": ("written: 120 texts", "quality.chrf"),
-    "task_types.generation.generation_measures._repetition": (
-        "written: 120 texts", "quality.repetition",
-    ),
-    "task_types.generation.generation_measures.length_ratio": (
-        "length ratio of 300 texts", "quality.length_ratio",
-    ),
-    "task_types.generation.generation_measures.measure_texts": (
-        "written: 120 texts", "quality.rouge_l",
-    ),
-    "task_types.labels.calibration.calibration_error": (
-        "temperature of 100 validation rows, 300 test rows", "quality.calibration_error",
-    ),
-    "task_types.labels.calibration.probability_measures": (
-        "overconfident, 200 rows", "quality.log_loss",
-    ),
-    "task_types.labels.confusion._share": (
-        "rare labels: 1 of 5 rows, told 0.8, among 600", "quality.recall.label 0",
-    ),
-    "task_types.labels.confusion.overall_measures": (
-        "a label of 3%, 600 rows", "quality.balanced_accuracy",
-    ),
-    "task_types.labels.multi_label_measures._macro_measures": (
-        "label sets: 200 rows", "quality.macro_f1",
-    ),
-    "task_types.labels.multi_label_measures._micro_measures": (
-        "label sets: 200 rows", "quality.micro_f1",
-    ),
-    "task_types.labels.multi_label_measures._share": ("label sets: 200 rows", "quality.f1.d"),
-    "task_types.labels.multi_label_measures.measure_label_sets": (
-        "label sets: 200 rows", "quality.jaccard",
-    ),
-    "task_types.labels.ranking.macro_area": ("areas: two classes, 150 rows", "quality.roc_auc"),
-    "task_types.labels.ranking.ranking_measures": (
-        "areas: three classes, 300 rows", "quality.pr_auc",
-    ),
-    "task_types.labels.regression_measures.measure_predictions.measure": (
-        "numbers: 120 rows", "quality.r2",
-    ),
-    "task_types.labels.regression_measures.spearman": ("numbers: 120 rows", "quality.spearman"),
-    "task_types.language_models.answer_measures._mean_of_answered": (
-        "chat: 120 turns, a fifth without an answer", "quality.normalised_match",
-    ),
-    "task_types.language_models.answer_measures.answer_chrf": (
-        "chat: 120 turns, a fifth without an answer", "quality.chrf",
-    ),
-    "task_types.language_models.language_measures.bits_per_byte": (
-        "likelihood: 200 texts", "quality.bits_per_byte",
-    ),
-    "task_types.language_models.language_measures.perplexity": (
-        "perplexity of 300 texts", "quality.perplexity",
-    ),
-    "task_types.language_models.masked_measures.share_of": (
-        "hidden words: 150 rows", "quality.masked_accuracy",
-    ),
-    "task_types.measures.mean_of": ("overconfident, 200 rows", "quality.brier"),
-    "task_types.measures.mean_of_some": ("own metrics: 200 rows", "quality.polarity"),
-    "task_types.measures.of_sums": ("five even labels, 625 rows", "quality.macro_f1"),
-    "task_types.measures.ratio_of_sums": ("tags: 120 sentences", "quality.entity_f1"),
-    "task_types.measures.unbounded_ratio": ("own metrics: 200 rows", "quality.seconds"),
-    "task_types.questions.question_answering_measures._no_answer_f1": (
-        "questions: 150, three in ten without an answer", "quality.no_answer_f1",
-    ),
-    "task_types.questions.question_answering_measures._ratio": (
-        "questions: 150, three in ten without an answer", "quality.has_answer_f1",
-    ),
-    "task_types.questions.question_answering_measures.measure_answers": (
-        "questions: 150, three in ten without an answer", "quality.f1",
-    ),
-    "task_types.tags.tagging_measures._macro": ("tags: 120 sentences", "quality.macro_entity_f1"),
-    "task_types.tags.tagging_measures._of_spans": ("tags: 120 sentences", "quality.entity_f1"),
-    "task_types.tags.tagging_measures._token_accuracy": (
-        "tags: 120 sentences", "quality.token_accuracy",
-    ),
-}  # fmt: skip
+    function: (world, estimate)
+    for world, shown in SHOWS.items()
+    for function, estimate in shown.items()
+}
 # Why others have no world of their own.
 NOT_SHOWN: Mapping[str, str] = {
     "drift.measurement.Question.of_same_rows": "both sides hold the same rows: no sampling error",
     "evaluation.evaluation.evaluate_weights": "hands metrics to `levels`, and adds the others here",
     "monitoring.labelled_rows._measure": "hands metrics to `levels` and groups to their rates",
-    "monitoring.predictions._of_confidence": "as lengths of drift; years of it: monitor_worlds.py",
-    "monitoring.predictions._of_labels": "as labels of drift; years of it: monitor_worlds.py",
     "registry.staging._measure": "sizes and seconds as they were measured: no interval",
     "registry.staging.same_predictions": "counts fixed rows: no sampling error",
     "task_types.own_metrics._measure": "hands given scores to `mean_of_some` or `unbounded_ratio`",

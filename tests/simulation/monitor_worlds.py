@@ -18,14 +18,15 @@ from collections import Counter, deque
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.stats import beta, binomtest
 
 from tasks.drift.measurement import judge_checks
 from tasks.monitoring.answers import CONFIDENCE_STEPS, AnswerCounts
-from tasks.monitoring.predictions import measure_predictions
+from tasks.monitoring.predictions import CONFIDENCE, LABEL_SHARES, measure_predictions
 from tasks.monitoring.settings import MonitorSettings
-from tasks.verdicts import Verdict
-from tests.simulation.scenarios import Random
+from tasks.verdicts import Estimate, Verdict
+from tests.simulation.drift_worlds import as_estimate, divergence
+from tests.simulation.scenarios import Random, Scenario
 
 DAYS = 365
 # An alarm is one check in k of the last n; of days, to have many years.
@@ -33,6 +34,9 @@ SETTINGS = MonitorSettings(window_hours=24, false_alarms_a_year=0.05)
 SHARES = (0.4, 0.3, 0.2, 0.1)
 # Beyond the limits by twice: labels by a Jensen-Shannon distance of 0.2.
 SHIFTED = (0.2, 0.3, 0.2, 0.3)
+
+# Parameters of the beta distribution of confidence, and of a less confident model's.
+SURE, LESS_SURE = (6.0, 1.5), (5.0, 1.8)
 
 
 @dataclass(frozen=True)
@@ -56,14 +60,37 @@ WORLDS = (
 )
 
 
-def answers(random: Random, rows: int, shares: tuple[float, ...] = SHARES) -> AnswerCounts:
-    """Labels of these shares, and confidence that has the same distribution always."""
+def answers(
+    random: Random,
+    rows: int,
+    shares: tuple[float, ...] = SHARES,
+    confidence: tuple[float, float] = SURE,
+) -> AnswerCounts:
+    """Labels of these shares, and confidence of this beta distribution."""
     counts = AnswerCounts(1, rows=rows, label_rows=rows)
     drawn = random.multinomial(rows, shares)
     counts.labels = Counter({f"label {at}": int(n) for at, n in enumerate(drawn) if n})
-    steps = np.rint(random.beta(6, 1.5, rows) * CONFIDENCE_STEPS).astype(int)
+    steps = np.rint(random.beta(*confidence, rows) * CONFIDENCE_STEPS).astype(int)
     counts.confidences = Counter(steps.tolist())
     return counts
+
+
+def unlike(held_out: int, window: int) -> Scenario:
+    """A window whose labels and confidence are truly unlike those of the evaluation."""
+
+    def drawn(random: Random) -> list[Estimate]:
+        before, now = answers(random, held_out), answers(random, window, SHIFTED, LESS_SURE)
+        return [as_estimate(one) for one in measure_predictions(before, now, SETTINGS)]
+
+    edges = (np.arange(CONFIDENCE_STEPS) + 0.5) / CONFIDENCE_STEPS
+    truths = {
+        LABEL_SHARES: divergence(np.array([SHARES, SHIFTED])),
+        CONFIDENCE: float(np.abs(beta.cdf(edges, *SURE) - beta.cdf(edges, *LESS_SURE)).max()),
+    }
+    return Scenario(f"answers: {held_out} held out, {window} in a window", truths, drawn)
+
+
+UNLIKE = (unlike(425, 2_000), unlike(2_000, 200))
 
 
 def failing(before: AnswerCounts, now: AnswerCounts) -> tuple[set[str], set[str]]:
