@@ -23,7 +23,7 @@ outwards to a draw that was seen.
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,6 +184,29 @@ def estimate_from_draws(name: str, value: float, draws: Floats, n: int) -> Estim
         return undetermined(name, n, reason)
     lows, highs = tail_quantiles(draws)
     return Estimate(name, value, n, ladder_around(value, lows, highs), method_of(len(draws)))
+
+
+def estimate_from_two_draws(
+    name: str, value: float, draws: Floats, raised: Floats, n: int
+) -> Estimate:
+    """As `estimate_from_draws`, where upper ends must lie beyond those that the draws give.
+
+    Pseudo-rows in all cells of a table pull its correlation inwards, at the upper end too far
+    (docs/decisions/0030).
+
+    Args:
+        name: of the estimate.
+        value: of the metric over the rows as they are.
+        draws: of the metric, shape (R,).
+        raised: likewise, with pseudo-rows that raise it alone.
+        n: rows that it rests on.
+
+    """
+    low, high = (estimate_from_draws(name, value, one, n) for one in (draws, raised))
+    if low.value is None or high.value is None:
+        return low if low.value is None else high
+    ends = zip(low.ladder, high.ladder, strict=True)
+    return replace(low, ladder=tuple((one[0], max(one[1], other[1])) for one, other in ends))
 
 
 def estimate_of_proportion(name: str, hits: int, rows: int) -> Estimate:

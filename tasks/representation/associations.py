@@ -1,7 +1,6 @@
 """Which words that mention a group stand with which label."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
@@ -13,7 +12,7 @@ from tasks.resampling import (
     TAILS,
     Floats,
     Ints,
-    estimate_from_draws,
+    estimate_from_two_draws,
     generator,
     resample,
 )
@@ -92,11 +91,7 @@ def mutual_information(name: str, table: Ints, design_effect: float = 1.0) -> Es
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         value = float(_pmi(table.astype(np.float64)[None])[0])
-    low, high = (estimate_from_draws(name, value, one, int(table.sum())) for one in (draws, raised))
-    if low.value is None or high.value is None:
-        return low if low.value is None else high
-    ends = zip(low.ladder, high.ladder, strict=True)
-    return replace(low, ladder=tuple((one[0], max(one[1], other[1])) for one, other in ends))
+    return estimate_from_two_draws(name, value, draws, raised, int(table.sum()))
 
 
 def design_effect(table: Ints, by_unit: Ints) -> float:

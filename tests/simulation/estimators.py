@@ -12,9 +12,9 @@ from pathlib import Path
 MAKERS = frozenset(
     {
         "Estimate", "Largest", "Measure", "Quantity", "answered", "estimate_from_draws",
-        "estimate_of_proportion", "exact", "exact_ladder", "gain_of", "ladder_around", "level_of",
-        "levels", "macro_area", "mean_of", "mean_of_some", "negated", "of_sums", "ratio_of",
-        "ratio_of_sums", "tail_quantiles", "unbounded_ratio",
+        "estimate_from_two_draws", "estimate_of_proportion", "exact", "exact_ladder", "gain_of",
+        "ladder_around", "level_of", "levels", "macro_area", "mean_of", "mean_of_some", "negated",
+        "of_sums", "ratio_of", "ratio_of_sums", "tail_quantiles", "unbounded_ratio",
     }
 )  # fmt: skip
 
@@ -39,6 +39,7 @@ SHOWS: Mapping[str, Mapping[str, str]] = {
     "areas: two classes, 150 rows": {"task_types.labels.ranking.macro_area": "quality.roc_auc"},
     "associations: 60 authors of 10": {
         "representation.associations.mutual_information": "representation.gender.she.yes",
+        "resampling.estimate_from_two_draws": "representation.gender.she.yes",
     },
     "calibration of a group: 400 rows": {
         "fairness.calibration.error_of_group": "fairness.x.calibration_error.g0",
@@ -89,7 +90,7 @@ SHOWS: Mapping[str, Mapping[str, str]] = {
         "label_checks.confident_learning.error_shares": "labels.error_share.a",
     },
     "labels: a word with 0.7 and 0.3 of 40 authors of 8 held out": {
-        "label_checks.spurious._estimate": "labels.predictor.information",
+        "label_checks.spurious._measure": "labels.predictor.information",
         "label_checks.spurious._largest": "labels.spurious_correlation",
     },
     "latency of 100 requests": {"registry.latency.latency_p95": "staging.latency_p95_ms"},
