@@ -7,6 +7,7 @@ from prefect import flow
 from flows.config import DataConfig, ProofSettings
 from flows.own_line import check_own_line
 from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
+from tasks.notifications.settings import Notifications
 from tasks.records.data import DataPage, Readmission
 from tasks.reporting.data_section import DataEvidence
 from tasks.stages.drift import measure_drift, measure_split_shift
@@ -32,12 +33,17 @@ from tasks.stages.validation import pin_benchmarks, validate
     on_crashed=[tell_crashed],
     on_cancellation=[tell_cancelled],
 )
-def check_data(config: DataConfig, proof: ProofSettings | None = None) -> DataPage:
+def check_data(
+    config: DataConfig,
+    proof: ProofSettings | None = None,
+    notifications: Notifications = (),  # noqa: ARG001 - of a run that fails; see `run_hooks`
+) -> DataPage:
     """Take a snapshot of a line's data, prove it, and report on it; nothing is trained.
 
     Args:
         config: what the line's data are.
         proof: what its candidates must prove, to say which gates the test rows can decide.
+        notifications: the line's.
     """
     line = config.line
     check_own_line(line)
@@ -76,7 +82,11 @@ def check_data(config: DataConfig, proof: ProofSettings | None = None) -> DataPa
     on_crashed=[tell_crashed],
     on_cancellation=[tell_cancelled],
 )
-def readmit(config: DataConfig, path: str) -> Readmission:
+def readmit(
+    config: DataConfig,
+    path: str,
+    notifications: Notifications = (),  # noqa: ARG001 - of a run that fails; see `run_hooks`
+) -> Readmission:
     """Take a repaired quarantine file back in; the next run reads its rows."""
     check_own_line(config.line)
     return readmit_rows(config.line, path, config.source, config.task_type)

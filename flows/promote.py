@@ -9,6 +9,7 @@ from tasks.notifications.settings import Notifications
 from tasks.records.registry import LedgerEntry, Reconciliation
 from tasks.registry.settings import OnOutsideMove
 from tasks.stages.notifications import announce, run_url
+from tasks.stages.outside_moves import settle_outside_moves
 from tasks.stages.registry import override_promotion, reconcile_aliases, roll_back
 
 
@@ -30,6 +31,7 @@ def rollback(
 ) -> LedgerEntry:
     """Put the version that was in production before back, after a load test."""
     check_own_line(line)
+    settle_outside_moves(line, on_outside_move, notifications)
     entry = roll_back(line, by, reason, on_outside_move)
     announce(of_entry(entry, run_url()), notifications)
     return entry
@@ -54,6 +56,7 @@ def promote(
 ) -> LedgerEntry:
     """Put a version in production by the word of a person, with name and reason."""
     check_own_line(line)
+    settle_outside_moves(line, on_outside_move, notifications)
     entry = override_promotion(line, version, by, reason, on_outside_move)
     announce(of_entry(entry, run_url()), notifications)
     return entry

@@ -34,6 +34,7 @@ from tasks.stages.golden import hold_out_golden, score_golden
 from tasks.stages.ingestion import ingest, pin_source
 from tasks.stages.label_checks import check_labels, find_label_errors
 from tasks.stages.notifications import announce, run_url
+from tasks.stages.outside_moves import settle_outside_moves
 from tasks.stages.power import count_held_out, foresee
 from tasks.stages.registry import (
     confirm_production,
@@ -112,6 +113,7 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
     check_own_line(line)
     if not dry_run:
         check_can_wait(config.policy.approval)
+        settle_outside_moves(line, config.registry.on_outside_move, config.notifications)
         waiting = confirm_production(line, config.registry.on_outside_move)
         if waiting:  # this run asked a person, and was resumed
             return _decide(waiting, config)

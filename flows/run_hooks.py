@@ -51,10 +51,8 @@ def _tell(flow: Flow[..., Any], run: FlowRun, state: State[Any], how: str) -> No
 
 def _settings_of(parameters: dict[str, Any]) -> dict[str, Any]:
     """The line and its notifications: of its settings, or beside the other parameters."""
-    config = parameters.get("config")
-    if isinstance(config, dict):
-        return config
-    return parameters if config is None else vars(config)
+    config = parameters.get("config") or {}
+    return parameters | (config if isinstance(config, dict) else vars(config))
 
 
 def _notifications(settings: dict[str, Any]) -> Notifications:

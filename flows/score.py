@@ -4,6 +4,7 @@ from prefect import flow
 
 from flows.own_line import check_own_line
 from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
+from tasks.notifications.settings import Notifications
 from tasks.records.scoring import ScoringRun
 from tasks.serving.scoring.settings import ScoringSettings
 from tasks.stages.scoring import find_inputs, find_production, score_inputs
@@ -23,6 +24,7 @@ def score(
     inputs: list[str],
     settings: ScoringSettings | None = None,
     changes: ScoringSettings | None = None,
+    notifications: Notifications = (),  # noqa: ARG001 - of a run that fails; see `run_hooks`
 ) -> ScoringRun:
     """Score files, folders or objects of a store; what is scored already is left as it is.
 
@@ -31,6 +33,7 @@ def score(
         inputs: files, folders and globs, on the worker's machine or as s3://bucket/key.
         settings: the line's, from its settings file.
         changes: what this run shall do otherwise.
+        notifications: the line's.
     """
     check_own_line(line)
     chosen = (settings or ScoringSettings()).changed_by(changes)

@@ -4,13 +4,11 @@ from prefect import flow
 
 from flows.own_line import check_own_line
 from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
-from tasks.notifications.messages import of_alias_check
 from tasks.notifications.settings import Notifications
 from tasks.records.registry import AliasCheck
+from tasks.registry.alias_check import PATIENCE_S
 from tasks.registry.settings import OnOutsideMove
-from tasks.stages.notifications import announce, run_url
-from tasks.stages.registry import check_aliases
-from tasks.stages.run_page import show_alias_check
+from tasks.stages.outside_moves import settle_outside_moves
 
 
 @flow(
@@ -27,8 +25,4 @@ def watch_registry(
 ) -> AliasCheck:
     """See whether somebody moved production in MLflow, and act by the line's setting."""
     check_own_line(line)
-    found = check_aliases(line, on_outside_move)
-    if found.moved:
-        show_alias_check(found)
-        announce(of_alias_check(found, run_url()), notifications)
-    return found
+    return settle_outside_moves(line, on_outside_move, notifications, PATIENCE_S)

@@ -27,7 +27,7 @@ def check_aliases(
     *,
     store: ObjectStore,
     tracking: Tracking,
-    patience_s: float = PATIENCE_S,
+    patience_s: float | None = PATIENCE_S,
 ) -> AliasCheck:
     """See whether ledger and aliases of a line agree, and do what its setting says where not.
 
@@ -41,7 +41,8 @@ def check_aliases(
         on_outside_move: the line's setting.
         store: of the ledger.
         tracking: of the aliases.
-        patience_s: how long a transition under way is waited for.
+        patience_s: how long a transition under way is waited for; None leaves a line with one to
+            the caller, who may have begun it and asks for the same again.
 
     Raises:
         PromotionError: what would be restored is no longer in MLflow; or the ledger is not what
@@ -49,8 +50,8 @@ def check_aliases(
         IntegrityError: the version that would be put back is not what was proven.
 
     """
-    state = _at_rest(line, store, tracking, patience_s)
-    if not (state.outside or state.disputed):
+    state = _at_rest(line, store, tracking, patience_s or 0, carry_out=patience_s is not None)
+    if state.pending or state.stale or not (state.outside or state.disputed):
         return AliasCheck(line)
     aliases, agreed = state.aliases, state.agreed.served
     what = describe(state, agreed, tracking)
@@ -71,7 +72,9 @@ def check_aliases(
     )
 
 
-def _at_rest(line: str, store: ObjectStore, tracking: Tracking, patience_s: float) -> LineState:
+def _at_rest(
+    line: str, store: ObjectStore, tracking: Tracking, patience_s: float, *, carry_out: bool
+) -> LineState:
     """The line without a transition under way: carried out by its owner, or else here."""
     deadline = time.monotonic() + patience_s
     while True:
@@ -82,7 +85,7 @@ def _at_rest(line: str, store: ObjectStore, tracking: Tracking, patience_s: floa
             if time.monotonic() >= deadline:
                 raise
         else:
-            if not (state.pending or state.stale):
+            if not (carry_out and (state.pending or state.stale)):
                 return state
             if time.monotonic() >= deadline:
                 state, _ = bring_in_order(line, store, tracking)

@@ -4,10 +4,12 @@ Nothing here fails a run: what cannot be sent is logged, and shown on the run's 
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
+import httpx
 from prefect.artifacts import create_markdown_artifact
 from prefect.blocks.abstract import NotificationBlock, NotificationError
 from prefect.blocks.core import Block
@@ -24,6 +26,7 @@ from tenacity import (
 
 from infra.apprise_block import AppriseUrl
 from infra.errors import AssaylineError
+from infra.run_queue import page_of
 from infra.settings import load_settings, without_passwords
 from infra.tracking import open_tracking
 from tasks.notifications.messages import Message
@@ -34,6 +37,8 @@ PREFIX: Final = "assayline."
 TRIES: Final = 3
 LONGEST_PAUSE_S: Final = 4.0
 MAX_ERROR_CHARS: Final = 300
+
+_ADDRESS: Final = re.compile(r"[a-zA-Z][\w+.-]*://[^\s'\"]+")
 
 # Blocks are loaded by the types that this process knows.
 OWN_BLOCKS: Final = (AppriseUrl,)
@@ -74,9 +79,7 @@ def send(message: Message, notifications: Notifications) -> tuple[str, ...]:
 def run_url(run_id: object = None) -> str:
     """The page of a flow run, of this one if left out; empty where there is none."""
     server, run_id = load_settings().prefect_url, run_id or flow_run.id
-    if not run_id or not server:
-        return ""
-    return f"{server.removesuffix('/api')}/runs/flow-run/{run_id}"
+    return page_of(server, str(run_id)) if run_id and server else ""
 
 
 def _send_all(message: Message, notifications: Notifications) -> Iterator[str]:
@@ -108,7 +111,8 @@ def _load(slug: str) -> NotificationBlock:
 @retry(
     stop=stop_after_attempt(TRIES),
     wait=wait_exponential(max=LONGEST_PAUSE_S),
-    retry=retry_if_exception_type((NotificationError, OSError, ConnectionError)),
+    # Apprise's blocks raise the first, a custom webhook the last.
+    retry=retry_if_exception_type((NotificationError, OSError, httpx.HTTPError)),
     reraise=True,
 )
 def _send(block: NotificationBlock, message: Message) -> None:
@@ -160,7 +164,9 @@ def _told(error: Exception) -> str:
     """An error in one line, without the address that the block keeps secret."""
     cause = error.last_attempt.exception() if isinstance(error, RetryError) else error
     said = str(getattr(cause, "log", "") or cause) or type(cause).__name__
-    return " ".join(without_passwords(said).split())[:MAX_ERROR_CHARS]
+    # Of a chat's webhook the path is the secret.
+    said = _ADDRESS.sub("(its address)", without_passwords(said))
+    return " ".join(said.split())[:MAX_ERROR_CHARS]
 
 
 def _show_failed(message: Message, failed: tuple[str, ...]) -> None:

@@ -190,11 +190,15 @@ def request_approval(judged: JudgedVersion, days: float) -> Recorded | None:
 
 
 @look_up
-def check_aliases(line: str, on_outside_move: OnOutsideMove) -> AliasCheck:
+def check_aliases(
+    line: str, on_outside_move: OnOutsideMove, patience_s: float | None
+) -> AliasCheck:
     """Look whether somebody moved aliases in MLflow, and do what the line's setting says."""
     from tasks.registry.alias_check import check_aliases as check
 
-    return check(line, on_outside_move, store=open_store(), tracking=open_tracking())
+    return check(
+        line, on_outside_move, store=open_store(), tracking=open_tracking(), patience_s=patience_s
+    )
 
 
 @look_up

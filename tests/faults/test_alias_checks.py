@@ -28,7 +28,7 @@ def line(request: pytest.FixtureRequest, store: ObjectStore, tracking: Tracking)
     return new_line(f"watched-{name}", store, tracking, "++-")
 
 
-def check(line: Line, how: OnOutsideMove, patience_s: float = 5.0) -> AliasCheck:
+def check(line: Line, how: OnOutsideMove, patience_s: float | None = 5.0) -> AliasCheck:
     return check_aliases(
         line.name, how, store=line.store, tracking=line.tracking, patience_s=patience_s
     )
@@ -87,6 +87,23 @@ def test_what_cannot_be_put_back_is_said(line: Line) -> None:
     with pytest.raises(PromotionError, match="MLflow no longer has version 2"):
         check(line, "restore", patience_s=0)
     assert line.moves[3:] == [("moved outside", 2, 3)]
+
+
+def test_what_was_cut_short_is_left_to_who_asks_for_it_again(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look before a rollback must not finish it: the rollback would go back once more."""
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transitions, "_move", die)
+        with pytest.raises(KeyboardInterrupt):
+            line.promote(line.add())
+    for patience_s, production in ((None, 2), (0.0, 4)):
+        assert check(line, "restore", patience_s) == AliasCheck(line.name)
+        assert line.aliases["production"] == production
 
 
 @contextmanager

@@ -156,7 +156,9 @@ def test_a_click_in_prefects_page_promotes_and_repeats_nothing(
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "version 1 promoted: better on sports" in ended.stdout
     after = line.tasks_of(run)
-    assert sorted(after) == sorted([*before, "confirm_production", "request_approval", "promote"])
+    assert sorted(after) == sorted(
+        [*before, "check_aliases", "confirm_production", "request_approval", "promote"]
+    )
     assert len(read_looks(LINE, store=line.store, tracking=line.tracking)) == 1
     assert line.tracking.aliases(LINE)["production"] == 1
     entry = line.ledger[-1]

@@ -23,6 +23,7 @@ from infra.tracking import Tracking
 from tasks.registry.ledger import read_ledger
 from tasks.registry.looks import read_looks
 from tests.conftest import RunningStack
+from tests.integration.test_notifications import block_to_a_receiver
 
 TOPICS = ("politics", "sports", "tech")
 ROWS_PER_TOPIC = 120
@@ -293,7 +294,20 @@ def test_a_better_informed_candidate_meets_the_champion_and_can_be_rolled_back(
     stack: RunningStack, reviews: Path
 ) -> None:
     training = {"epochs": 2, "learning_rate": 3e-4, "seed": 1}
-    config = write_config(reviews, "seed.yaml", training=training)
+    told = [{"block": "apprise-url/reviews"}]
+    config = write_config(reviews, "seed.yaml", training=training, notifications=told)
+    with block_to_a_receiver(stack, "reviews") as received:
+        _meet_and_roll_back(stack, config)
+    newest = max(Tracking(stack.settings).versions("reviews"))
+    # The run that came to the same decision again told nobody.
+    assert received.titles == [
+        f"reviews version {newest} promoted",
+        "reviews: rolled back to version 1",
+        f"reviews: version {newest} promoted by Grace",
+    ]
+
+
+def _meet_and_roll_back(stack: RunningStack, config: Path) -> None:
     second = stack.assayline("run", str(config), "--json")
     assert second.returncode == 0, second.stdout + second.stderr
     decision = json.loads(second.stdout)
@@ -312,6 +326,11 @@ def test_a_better_informed_candidate_meets_the_champion_and_can_be_rolled_back(
 
     again = stack.assayline("run", str(config))
     assert "models:/reviews@production stays version 1" in again.stdout, again.stdout + again.stderr
+
+    reason = "customers changed their mind"
+    word = stack.assayline("promote", "reviews", str(newest), "--by", "Grace", "--reason", reason)
+    assert word.returncode == 0, word.stdout + word.stderr
+    assert Tracking(stack.settings).aliases("reviews")["production"] == newest
 
 
 @pytest.mark.usefixtures("first_run")
@@ -338,9 +357,14 @@ def test_a_run_begins_with_nothing_where_production_was_moved_in_mlflow(
     assert "production names no version in MLflow, and by the ledger it is" in refused.stderr
     assert "ingest" not in refused.stdout
     assert "production" not in tracking.aliases("reviews")
-    config = write_config(reviews, "restoring.yaml", registry={"on_outside_move": "restore"})
-    done = stack.assayline("run", str(config))
+    config = write_config(
+        reviews, "restoring.yaml", registry={"on_outside_move": "restore"},
+        notifications=[{"block": "apprise-url/moved", "events": ["registry.moved-outside"]}],
+    )  # fmt: skip
+    with block_to_a_receiver(stack, "moved") as received:
+        done = stack.assayline("run", str(config))
     assert done.returncode == 0, done.stdout + done.stderr
+    assert received.titles == ["reviews: production or previous was moved in MLflow (restored)"]
     assert tracking.aliases("reviews") == before
     entries = read_ledger(ObjectStore(stack.settings), "reviews", tracking)
     assert [(one.action, one.by) for one in entries[-2:]] == [

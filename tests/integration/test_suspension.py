@@ -20,14 +20,17 @@ from prefect.states import Running
 
 from infra.errors import PromotionError, SettingsError, StackError
 from infra.prefect_api import PrefectApi
+from infra.run_queue import page_of
 from infra.store import ObjectStore
 from infra.tracking import Tracking
+from tasks.notifications.settings import Notifications, NotificationSettings
 from tasks.records.judged_version import JudgedVersion
 from tasks.records.registry import Decision
 from tasks.stages.approval import by_policy_or_person, check_can_wait
 from tasks.stages.registry import confirm_production
 from tests.conftest import RunningStack
 from tests.integration.test_approval_ledger import Asking
+from tests.integration.test_notifications import block_to_a_receiver
 
 APPROVE = {"decision": "approve", "name": " Ada ", "reason": "better"}
 
@@ -38,13 +41,15 @@ class Deployed:
     def __init__(self, line: Asking, client: SyncPrefectClient, api: PrefectApi) -> None:
         self.line, self.client, self.api = line, client, api
 
-    def flow_of(self, judged: JudgedVersion, days: float = 7) -> Flow[[], Decision]:
+    def flow_of(
+        self, judged: JudgedVersion, days: float = 7, notifications: Notifications = ()
+    ) -> Flow[[], Decision]:
         """What a run does with a candidate; resumed, with that which it asked about."""
 
         @flow(name=self.line.name, persist_result=False)
         def decides() -> Decision:
             waiting = confirm_production(self.line.name, "refuse")
-            return by_policy_or_person(waiting or judged, days, ())
+            return by_policy_or_person(waiting or judged, days, notifications)
 
         return decides
 
@@ -111,6 +116,21 @@ def test_a_run_suspends_and_decides_once_it_is_resumed(deployed: Deployed) -> No
     assert [key for key in deployed.artifacts(run) if key in shown] == shown  # shown once
     with pytest.raises(StackError, match="not paused"):
         api.resume_flow_run(run, APPROVE | {"decision": "reject"})
+
+
+def test_who_is_asked_is_told_once_where_to_decide(deployed: Deployed, stack: RunningStack) -> None:
+    """Through a real block, to a real receiver; resumed, the run asks nobody again."""
+    line = deployed.line
+    with block_to_a_receiver(stack, "who-decides") as received:
+        asked = NotificationSettings(block="apprise-url/who-decides", events=("approval.pending",))
+        decides = deployed.flow_of(line.judged("w1"), notifications=(asked,))
+        run = deployed.begin(decides)
+        deployed.api.resume_flow_run(run, APPROVE)
+        deployed.go_on(decides, run)
+    ((_, told),) = received.posts
+    assert told["title"] == f"{line.name} version 1 waits for approval"
+    assert f"run: {page_of(deployed.api.url, run)}" in str(told["message"])
+    assert "It is rejected if nobody has decided by" in str(told["message"])
 
 
 def test_production_that_moved_meanwhile_is_not_taken_over(deployed: Deployed) -> None:

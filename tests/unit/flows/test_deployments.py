@@ -69,6 +69,14 @@ def test_what_moves_production_by_hand_reads_the_setting_of_its_line() -> None:
     assert "on_outside_move" not in moving["reconcile"]
 
 
+def test_every_deployment_knows_whom_its_line_tells() -> None:
+    """So that each run that fails is told, and not those of some flows alone."""
+    for entry in definitions_of(CONTENT).flows:
+        given = entry["parameters"]
+        of_all_settings = given.get("config") == "{{ line.config }}"
+        assert of_all_settings or given["notifications"] == "{{ line.notifications }}", entry
+
+
 def test_bbc_news_retrains_each_monday_and_each_line_and_registry_is_watched() -> None:
     scheduled = [entry for entry in CONTENT["deployments"] if "schedules" in entry]
     lines = {entry["name"] for entry in CONTENT["deployments"]}
