@@ -180,7 +180,8 @@ class LedgerEntry:
             `tasks.registry.anchor`); None in all others, and in entries of before it was kept.
         approval: ``approved`` or ``rejected`` by the person that `by` names, or ``rejected`` since
             nobody decided in time; empty where no approval was asked, or while it is awaited.
-        run: of an entry that awaits approval, the Prefect flow run that waits; else empty.
+        run: of an entry that awaits approval, the Prefect flow run that waits; of a rollback or a
+            promotion by a person, the one that did it; else empty.
         until: of such an entry, up to when it waits, ISO 8601, UTC; else empty.
 
     """

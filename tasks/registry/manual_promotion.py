@@ -40,12 +40,23 @@ def roll_back_line(
     store: ObjectStore,
     tracking: Tracking,
     on_outside_move: OnOutsideMove = "refuse",
+    run: str = "",
 ) -> LedgerEntry:
     """Swap ``production`` and ``previous``, after the previous version was proven once more.
 
     Its files must be those that were registered, and it must answer as it did when it was staged.
     A rollback by the same person for the same reason that was cut short by a crash is finished, not
-    done a second time.
+    done a second time; nor is one that this very run recorded in an earlier try, which somebody
+    else may have finished since.
+
+    Args:
+        line: the model line.
+        by: who decides.
+        reason: why.
+        store: of the ledger.
+        tracking: of the aliases.
+        on_outside_move: the line's setting for moves outside of the ledger.
+        run: the Prefect flow run; empty where it is none.
 
     Raises:
         IntegrityError: the previous version's files are others, or it has no manifest.
@@ -56,6 +67,8 @@ def roll_back_line(
     """
     check_named(by, reason)
     state, finished = settle_by_setting(line, on_outside_move, store=store, tracking=tracking)
+    if done := _recorded_by(run, ROLLED_BACK, state):
+        return done
     if finished and is_same_request(finished, ROLLED_BACK, by, reason):
         return finished.entry
     if finished and moves(finished.entry):
@@ -83,6 +96,7 @@ def roll_back_line(
         reason=reason.strip(),
         by=by.strip(),
         evidence=_evidence(facts, proof),
+        run=run,
     ).entry
 
 
@@ -95,6 +109,7 @@ def override_promotion_of(
     store: ObjectStore,
     tracking: Tracking,
     on_outside_move: OnOutsideMove = "refuse",
+    run: str = "",
 ) -> LedgerEntry:
     """Put a version in production by a person's word, after it was seen to serve.
 
@@ -111,6 +126,8 @@ def override_promotion_of(
     """
     check_named(by, reason)
     state, finished = settle_by_setting(line, on_outside_move, store=store, tracking=tracking)
+    if done := _recorded_by(run, OVERRIDDEN, state):
+        return done
     again = finished and is_same_request(finished, OVERRIDDEN, by, reason)
     if finished and again and state.production == version:
         return finished.entry
@@ -134,7 +151,14 @@ def override_promotion_of(
         reason=reason.strip(),
         by=by.strip(),
         evidence=_evidence(facts, proof),
+        run=run,
     ).entry
+
+
+def _recorded_by(run: str, action: str, state: LineState) -> LedgerEntry | None:
+    """The entry that a run recorded, whose task is tried again after a server was away."""
+    own = (one.entry for one in state.history if run and one.entry.run == run)
+    return next((entry for entry in own if entry.action == action), None)
 
 
 def _proof(state: LineState, version: int, tags: Mapping[str, str]) -> Proof:

@@ -219,8 +219,8 @@ def roll_back(line: str, by: str, reason: str, on_outside_move: OnOutsideMove) -
     from tasks.registry.manual_promotion import roll_back_line
 
     return roll_back_line(
-        line, by, reason,
-        store=open_store(), tracking=open_tracking(), on_outside_move=on_outside_move,
+        line, by, reason, store=open_store(), tracking=open_tracking(),
+        on_outside_move=on_outside_move, run=str(flow_run.id or ""),
     )  # fmt: skip
 
 
@@ -232,6 +232,6 @@ def override_promotion(
     from tasks.registry.manual_promotion import override_promotion_of
 
     return override_promotion_of(
-        line, version, by, reason,
-        store=open_store(), tracking=open_tracking(), on_outside_move=on_outside_move,
+        line, version, by, reason, store=open_store(), tracking=open_tracking(),
+        on_outside_move=on_outside_move, run=str(flow_run.id or ""),
     )  # fmt: skip

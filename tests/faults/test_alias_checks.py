@@ -8,13 +8,14 @@ from contextlib import contextmanager
 
 import pytest
 
-from infra.errors import PromotionError
+from infra.errors import PromotionError, TrackingAwayError
 from infra.model_registry import Registry
 from infra.store import ObjectStore
 from infra.tracking import Tracking
-from tasks.records.registry import AliasCheck
+from tasks.records.registry import AliasCheck, LedgerEntry
 from tasks.registry import transitions
 from tasks.registry.alias_check import check_aliases
+from tasks.registry.manual_promotion import roll_back_line
 from tasks.registry.settings import OnOutsideMove
 from tests.faults.lines import Line, new_line
 
@@ -104,6 +105,33 @@ def test_what_was_cut_short_is_left_to_who_asks_for_it_again(
     for patience_s, production in ((None, 2), (0.0, 4)):
         assert check(line, "restore", patience_s) == AliasCheck(line.name)
         assert line.aliases["production"] == production
+
+
+def test_a_rollback_that_a_look_finished_is_not_done_again_by_its_next_try(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The task of a rollback waits up to a minute before it is tried again, a look 20 s."""
+    monkeypatch.setattr("tasks.registry.manual_promotion.load_test", lambda *_, **__: None)
+
+    def roll_back(run: str) -> LedgerEntry:
+        return roll_back_line(
+            line.name, "Ada", "worse", store=line.store, tracking=line.tracking, run=run
+        )
+
+    def away(*_: object) -> None:
+        raise TrackingAwayError("MLflow does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transitions, "_move", away)
+        with pytest.raises(PromotionError, match="could not be carried out to the end"):
+            roll_back("one")
+    assert check(line, "restore", 0.0) == AliasCheck(line.name)
+    assert line.aliases["production"] == 1
+    assert (roll_back("one"), line.aliases["production"]) == (line.ledger[-1], 1)
+    # Who asks once more, in the same words, means it.
+    roll_back("two")
+    assert line.aliases["production"] == 2
+    assert line.moves[3:] == [("rolled back", 2, 1), ("rolled back", 1, 2)]
 
 
 @contextmanager
