@@ -35,7 +35,7 @@ import json, sys
 from prefect import flow
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from flows.data import check_data
-from flows.promote import rollback
+from flows.promote import promote, rollback
 from flows.score import score
 from flows.watch_registry import watch_registry
 from infra.apprise_block import AppriseUrl
@@ -44,6 +44,7 @@ from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.notifications.messages import of_decision, of_drift
 from tasks.notifications.settings import NotificationSettings
+from tasks.registry import manual_promotion
 from tasks.stages.notifications import announce, run_url
 from tasks.verdicts import Verdict
 from tests.faults.lines import Line
@@ -103,6 +104,10 @@ for fails in (
         fails()
     except Exception as error:
         print(type(error).__name__)
+# These versions hold no model; the load test has tests of its own.
+manual_promotion.load_test = lambda *_, **__: None
+rollback(line, "Ada", "worse", "refuse", heard)
+promote(line, 4, "Grace", "better after all", "refuse", heard)
 """
 
 
@@ -237,10 +242,12 @@ EXPECTED = [
     f"{LINE}: the run rollback {LINE} failed",
     "no-line-at-all: the run rollback no-line-at-all failed",
 ]
-# Of flows that know no more of the line than its data or its name.
+# Of flows that know no more of the line than its data or its name, and of what a person did.
 OF_OTHER_FLOWS = [
     f"{LINE}: the run check data of {LINE} failed",
     "no-line-at-all: the run score no-line-at-all failed",
+    f"{LINE}: rolled back to version 2",
+    f"{LINE}: version 4 promoted by Grace",
 ]
 
 
@@ -261,7 +268,7 @@ def test_a_message_says_what_blocked_and_where_to_look(told: Told) -> None:
 
 
 def test_a_block_that_fails_is_said_and_holds_nothing_up(told: Told) -> None:
-    assert told.line.aliases["production"] == 4
+    assert told.line.aliases == {"production": 4, "previous": 2, "staging": 4}
     assert "could not be sent through the block apprise-url/gone" in told.output
     assert "could not be sent through the block apprise-url/none" in told.output
     # Asked three times, as a service is that is away for a moment.
@@ -294,7 +301,8 @@ def test_each_is_an_event_that_automations_can_answer(told: Told) -> None:
     events = post(told.stack, "/events/filter", body)["events"]
     assert sorted(event["event"] for event in events) == sorted(
         [
-            "assayline.version.promoted",
+            *["assayline.version.promoted"] * 2,
+            "assayline.production.rolled-back",
             "assayline.version.refused",
             *["assayline.drift.detected"] * 2,
             *["assayline.registry.moved-outside"] * 3,
