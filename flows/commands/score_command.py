@@ -97,7 +97,7 @@ def show_scored(
         [
             (
                 one.input_uri, f"{one.rows:,}", f"{one.rows_put_aside:,}",
-                one.predictions[0].uri.rpartition("/")[0] if one.predictions else "-",
+                one.predictions[0].uri.rpartition("/part-")[0] if one.predictions else "-",
             )
             for one in run.objects
         ],

@@ -36,6 +36,10 @@ _ENDING_OF_FORMAT: Final = {
 }  # fmt: skip
 
 
+class NoFilesError(DataError):
+    """No file lies where a path leads."""
+
+
 def pin(line: str, settings: SourceSettings, store: ObjectStore) -> SourceVersion:
     """Fingerprint all that a line reads: every file, and what was taken back in, in sorted order.
 
@@ -106,7 +110,7 @@ def _find_objects(settings: FilesSource, store: ObjectStore) -> list[str]:
     pattern = settings.path.rstrip("/")
     if store.exists(pattern):  # whatever its name holds, as with a local file
         return [pattern]
-    if not _has_wildcard(pattern):
+    if not has_wildcard(pattern):
         listed = list(store.list(f"{pattern}/"))
         below = [uri for uri in listed if _stands_in(uri, pattern, settings)]
         return _not_empty(below, settings, (uri.removeprefix(f"{pattern}/") for uri in listed))
@@ -138,7 +142,7 @@ def _find_files(settings: FilesSource) -> list[Path]:
         found = [file for file in listed if _is_of_format(file.name, settings)]
     else:
         parts = path.parts
-        fixed = next((i for i, part in enumerate(parts) if _has_wildcard(part)), None)
+        fixed = next((i for i, part in enumerate(parts) if has_wildcard(part)), None)
         if fixed is None:
             raise DataError(f"source.path: {path} does not exist; correct the path")
         folder, pattern, listed = Path(*parts[:fixed]), "/".join(parts[fixed:]), []
@@ -151,7 +155,8 @@ def _find_files(settings: FilesSource) -> list[Path]:
     return _not_empty(files, settings, (str(file.relative_to(folder)) for file in listed))
 
 
-def _has_wildcard(text: str) -> bool:
+def has_wildcard(text: str) -> bool:
+    """Whether a path is a glob."""
     return not _WILDCARDS.isdisjoint(text)
 
 
@@ -189,7 +194,7 @@ def _not_empty(found: Iterable[T], settings: FilesSource, seen: Iterable[str] = 
         inside = f" in package {settings.package}" if settings.package else ""
         names = sorted(seen)
         there = f"; it holds {', '.join(map(repr, names[:_NAMED]))}" if names else ""
-        raise DataError(
+        raise NoFilesError(
             f"source.path: no file matches {settings.path!r}{inside}{there}; correct the path (a "
             f"glob such as FOLDER/*/* reaches below) or put {settings.format} files there"
         )

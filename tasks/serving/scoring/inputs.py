@@ -1,5 +1,6 @@
 """Which objects are to be scored, and how their rows are read."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from infra.store import ObjectStore
 from tasks.records.data import SourceFile, SourceVersion
 from tasks.serving.scoring.settings import Format, ScoringSettings
 from tasks.sources.pinned import ENDINGS
-from tasks.sources.pinning import pin_files
+from tasks.sources.pinning import NoFilesError, has_wildcard, pin_files
 from tasks.sources.reading import read_shards
 from tasks.sources.settings import S3_SCHEME, TableSource
 from tasks.task_types.rows import OWN_COLUMNS, Column, RowShape
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 _RIGHT: Final = ", ".join(f".{name}" for name in FORMATS)
+# A setting in a message of the readers, and no file that is called source.csv.
+_SETTING: Final = re.compile(rf"(?<![\w./-])source\.({'|'.join(TableSource.model_fields)})\b")
+_NAMES: Final = {"source.path": "input"}
 
 
 @dataclass(frozen=True)
@@ -59,31 +63,46 @@ def find_inputs(
 def _objects_of(name: str, settings: ScoringSettings, store: ObjectStore) -> Iterator[InputObject]:
     format_ = settings.format or _format_of(name)
     if format_:
-        yield from _of_format(name, format_, store)
+        yield from _of_format(name, format_, settings, store)
         return
-    is_one = store.exists(name) if name.startswith(S3_SCHEME) else Path(name).is_file()
-    if is_one:
-        raise DataError(
-            f"the format of {name} cannot be told by its name, which should end in one of {_RIGHT} "
-            "(packed or not); or say which it is (scoring.format, --format)"
-        )
+    is_remote = name.startswith(S3_SCHEME)
+    if store.exists(name) if is_remote else Path(name).is_file():
+        raise _untold(name)
+    is_glob = has_wildcard(name) and (is_remote or not Path(name).is_dir())
     some: list[InputObject] = []
-    refused: list[DataError] = []
-    for one in FORMATS:
+    refused: list[NoFilesError] = []
+    for one in FORMATS[:1] if is_glob else FORMATS:  # a glob finds files of any format
         try:
-            some += _of_format(name, one, store)
-        except DataError as error:
+            some += _of_format(name, one, settings, store)
+        except NoFilesError as error:
             refused.append(error)
     if not some:
         raise DataError(
             f"{refused[0]}. Files that can be scored end in one of {_RIGHT}, packed or not"
         )
-    yield from some
+    yield from map(_of_its_format, some)
 
 
-def _of_format(name: str, format_: Format, store: ObjectStore) -> list[InputObject]:
-    files = pin_files(TableSource(format=format_, path=name), store)
-    return [InputObject(file, format_) for file in files]
+def _of_format(
+    name: str, format_: Format, settings: ScoringSettings, store: ObjectStore
+) -> list[InputObject]:
+    source = TableSource(format=format_, path=name, follow_links=settings.follow_links)
+    return [InputObject(file, format_) for file in pin_files(source, store)]
+
+
+def _of_its_format(one: InputObject) -> InputObject:
+    """A file that was found, by the format that its name tells."""
+    format_ = _format_of(one.file.uri)
+    if format_ is None:
+        raise _untold(one.file.uri)
+    return InputObject(one.file, format_)
+
+
+def _untold(name: str) -> DataError:
+    return DataError(
+        f"the format of {name} cannot be told by its name, which should end in one of {_RIGHT} "
+        "(packed or not); or say which it is (scoring.format, --format)"
+    )
 
 
 def _format_of(name: str) -> Format | None:
@@ -155,5 +174,5 @@ def _told_as_scoring() -> Iterator[None]:
     try:
         yield
     except AssaylineError as error:
-        told = str(error).replace("source.path", "input").replace("source.", "scoring.")
+        told = _SETTING.sub(lambda found: _NAMES.get(found[0], f"scoring.{found[1]}"), str(error))
         raise type(error)(told) from error

@@ -24,7 +24,7 @@ from tasks.serving.scoring.inputs import InputObject
 from tasks.serving.scoring.settings import ScoringSettings
 
 # What does not change a row or the object that its predictions stand in.
-_OF_THE_RUN: Final = {"format", "workers"}
+_OF_THE_RUN: Final = {"format", "follow_links", "workers"}
 _READ: Final = TypeAdapter(ScoredObject)
 
 
@@ -34,9 +34,13 @@ def key_of(one: InputObject, production: Production, settings: ScoringSettings) 
     return digest_of({"input": one.file, "version": production.manifest_sha256, "settings": told})
 
 
-def part_uri(line: str, key: str, number: int, store: ObjectStore) -> str:
-    """Where the predictions of a piece of an object stand."""
-    return store.uri("predictions", line, key, f"part-{number:05d}.parquet")
+def part_folder(line: str, key: str, number: int) -> str:
+    """Below which the predictions of a piece of an object stand, by the digest of their bytes.
+
+    So two runs that score it at the same moment overwrite nothing of each other, even where their
+    scores differ in the last bits.
+    """
+    return f"predictions/{line}/{key}/part-{number:05d}"
 
 
 class KeptScores:

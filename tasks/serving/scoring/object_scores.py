@@ -1,7 +1,7 @@
 """The scores of each object of a run, gathered from its pieces until it is complete."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from infra.store import Artifact, ObjectStore
 from tasks.records.registry import Production
 from tasks.records.scoring import ScoredObject
 from tasks.serving.scoring.inputs import InputObject, input_shape, read_input
-from tasks.serving.scoring.kept_scores import part_uri
+from tasks.serving.scoring.kept_scores import part_folder
 from tasks.serving.scoring.parts import Part, read_part
 from tasks.serving.scoring.pieces import ASIDE_SCHEMA, PutAside, cut, rows_to_score
 from tasks.serving.scoring.progress import ScoringProgress
@@ -66,6 +66,7 @@ class _InWork:
     """An object some of whose pieces are not done.
 
     Attributes:
+        earlier: addresses of what earlier runs wrote of pieces, by their folders.
         pieces: that were read so far.
         parts: of those that are done, by their number.
         is_read: whether there are no more pieces.
@@ -76,6 +77,7 @@ class _InWork:
     object: InputObject
     aside: AsideRows
     files: ExitStack
+    earlier: Mapping[str, Sequence[str]]
     pieces: int = 0
     rows: int = 0
     parts: dict[int, Part] = field(default_factory=dict)
@@ -118,7 +120,6 @@ class ScoresOfObjects:
             work = self._work[key] = self._begin(key, one)
             try:
                 yield from self._read(work)
-                self._check_not_all_aside(work)
             except DataError as error:
                 self._refused.append(error)
                 self._drop(work)
@@ -156,9 +157,12 @@ class ScoresOfObjects:
         raise DataError(told + rest)
 
     def _begin(self, key: str, one: InputObject) -> _InWork:
-        files = ExitStack()
-        folder = f"predictions/{self._production.line}/{key}/put-aside"
-        return _InWork(key, one, AsideRows(folder, self._store, files), files)
+        files, folder = ExitStack(), f"predictions/{self._production.line}/{key}"
+        earlier: dict[str, list[str]] = defaultdict(list)
+        for uri in self._store.list(self._store.uri(folder, "")):
+            earlier[uri.rpartition("/")[0]].append(uri)
+        aside = AsideRows(f"{folder}/put-aside", self._store, files)
+        return _InWork(key, one, aside, files, earlier)
 
     def _read(self, work: _InWork) -> Iterator[Piece]:
         """The pieces of an object that must be scored; the parts of the others are read."""
@@ -170,27 +174,16 @@ class ScoresOfObjects:
                 place = work.pieces
                 work.pieces += 1
                 work.rows += piece.num_rows
-                uri = part_uri(self._production.line, work.key, place, self._store)
-                earlier = read_part(uri, piece.num_rows, self._store)
+                folder = part_folder(self._production.line, work.key, place)
+                found = work.earlier.get(self._store.uri(folder), ())
+                earlier = read_part(found, piece, self._store)
                 if earlier is not None:
                     work.parts[place] = earlier
                     self._progress.scored(piece.num_rows)
                     continue
                 self._piece[self._given] = (work, place)
                 self._given += 1
-                yield Piece(self._given - 1, uri, piece.num_rows, packed(piece))
-
-    def _check_not_all_aside(self, work: _InWork) -> None:
-        first = work.aside.first
-        if work.rows or first is None:
-            return
-        told = f" ({first.told})" if first.told else ""
-        raise DataError(
-            f"{work.object.file.uri} holds no row that can be scored, and "
-            f"{work.aside.by_reason.total():,} that cannot; the first: row {first.row}: "
-            f"{first.reason}{told}. Mend them, or what the settings say of them (format, columns, "
-            "encoding)"
-        )
+                yield Piece(self._given - 1, folder, piece.num_rows, packed(piece))
 
     def _drop(self, work: _InWork) -> None:
         del self._work[work.key]
@@ -201,7 +194,11 @@ class ScoresOfObjects:
             parts = [work.parts[place] for place in range(work.pieces)]
             for part in parts:
                 work.aside.add(part.aside)
-            yield self._scored(work, parts)
+            first = work.aside.first
+            if first is None or any(part.rows for part in parts):
+                yield self._scored(work, parts)
+            else:
+                self._refused.append(_all_aside(work, first))
             self._drop(work)
 
     def _scored(self, work: _InWork, parts: list[Part]) -> ScoredObject:
@@ -238,3 +235,13 @@ class ScoresOfObjects:
     ) -> None:
         for work in list(self._work.values()):
             self._drop(work)
+
+
+def _all_aside(work: _InWork, first: PutAside) -> DataError:
+    told = f" ({first.told})" if first.told else ""
+    return DataError(
+        f"{work.object.file.uri} holds no row that can be scored, and "
+        f"{work.aside.by_reason.total():,} that cannot; the first: row {first.row}: "
+        f"{first.reason}{told}. Mend them, or what the settings say of them (format, columns, "
+        "encoding)"
+    )

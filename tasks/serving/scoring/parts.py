@@ -1,20 +1,25 @@
 """The predictions of a piece: one Parquet object, the same bytes for the same rows."""
 
+import hashlib
 import io
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from infra.errors import DataError, MissingObjectError, SettingsError
-from infra.store import Artifact, ObjectStore
+from infra.errors import DataError, SettingsError
+from infra.store import Artifact, ObjectStore, keep_by_digest
 from tasks.serving.production_model import ProductionModel
 from tasks.serving.scoring.pieces import PutAside
 
 # Where a part says which of its rows the model refused.
 _REFUSED: Final = b"assayline.put_aside"
+_ANSWER_COLUMNS: Final = b"assayline.answer_columns"
 REFUSED_BY_MODEL: Final = "refused by the model"
 
 
@@ -36,11 +41,11 @@ class Part:
     aside: tuple[PutAside, ...]
 
 
-def write_part(uri: str, rows: pa.Table, model: ProductionModel, store: ObjectStore) -> Part:
-    """Score rows and put them with their predictions under an address, whole or not at all.
+def write_part(folder: str, rows: pa.Table, model: ProductionModel, store: ObjectStore) -> Part:
+    """Score rows and put them with their predictions into a folder, whole or not at all.
 
     Args:
-        uri: the address.
+        folder: as `part_folder` gives it.
         rows: the input columns, those that are kept, file and row.
         model: whose answers they are.
         store: where to.
@@ -67,38 +72,49 @@ def write_part(uri: str, rows: pa.Table, model: ProductionModel, store: ObjectSt
     whole = whole.append_column("weights_sha256", digest)
     told = {
         _REFUSED: json.dumps([asdict(row) for row in aside], ensure_ascii=False).encode(),
-        b"assayline.answer_columns": json.dumps(columns.column_names).encode(),
+        _ANSWER_COLUMNS: json.dumps(columns.column_names).encode(),
     }
     buffer = io.BytesIO()
     whole = whole.combine_chunks().replace_schema_metadata(told)
     pq.write_table(whole, buffer, compression="zstd", row_group_size=max(count, 1))
-    artifact = store.put_bytes(uri, buffer.getvalue())
+    artifact = keep_by_digest(store, folder, buffer.getvalue(), "parquet")
     return Part(artifact, count, tuple(columns.column_names), tuple(aside))
 
 
-def read_part(uri: str, asked: int, store: ObjectStore) -> Part | None:
-    """What an earlier run wrote under an address; None where it wrote nothing, or not all of it.
+def read_part(uris: Iterable[str], piece: pa.Table, store: ObjectStore) -> Part | None:
+    """What an earlier run wrote of a piece; None where it wrote nothing that is right.
 
     Args:
-        uri: the address.
-        asked: rows of the piece.
+        uris: what stands in the piece's folder.
+        piece: its rows, as `write_part` was given them.
         store: where it lies.
 
-    """
-    import hashlib
+    Raises:
+        StoreError: the store is unreachable.
 
-    try:
-        content = store.get_bytes(uri)
-        with pq.ParquetFile(io.BytesIO(content)) as file:
-            rows, metadata = file.metadata.num_rows, file.schema_arrow.metadata
-        aside = tuple(PutAside(**row) for row in json.loads(metadata[_REFUSED]))
-        columns = tuple(json.loads(metadata[b"assayline.answer_columns"]))
-    except (MissingObjectError, pa.ArrowException, OSError, KeyError, TypeError, ValueError):
+    """
+    found = (_part_at(uri, piece, store) for uri in uris)
+    return next((part for part in found if part is not None), None)
+
+
+def _part_at(uri: str, piece: pa.Table, store: ObjectStore) -> Part | None:
+    """None where the bytes are not those that were written, or are of other rows.
+
+    The latter were read of a file that changed meanwhile.
+    """
+    content = store.get_bytes(uri)
+    sha256 = hashlib.sha256(content).hexdigest()
+    if PurePosixPath(uri).stem != sha256:
         return None
-    if rows + len(aside) != asked:
+    table = pq.read_table(io.BytesIO(content))
+    metadata = table.schema.metadata
+    aside = tuple(PutAside(**row) for row in json.loads(metadata[_REFUSED]))
+    refused = pa.array([row.row for row in aside], piece.schema.field("row").type)
+    asked = piece.filter(pc.invert(pc.is_in(piece["row"], value_set=refused)))
+    if not table.select(piece.column_names).equals(asked):
         return None
-    artifact = Artifact(uri, hashlib.sha256(content).hexdigest(), len(content))
-    return Part(artifact, rows, columns, aside)
+    columns = tuple(json.loads(metadata[_ANSWER_COLUMNS]))
+    return Part(Artifact(uri, sha256, len(content)), table.num_rows, columns, aside)
 
 
 def _answer(

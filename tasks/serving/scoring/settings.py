@@ -42,6 +42,10 @@ class ScoringSettings(SettingsModel):
         default=",", min_length=1, max_length=1,
         description="What parts the fields of a CSV file; those of a TSV file are parted by tabs.",
     )  # fmt: skip
+    follow_links: bool = Field(
+        default=False,
+        description="Whether links in a named folder, or found by a glob, may lead out of it.",
+    )
     rows_at_once: int = Field(
         default=8192,
         ge=64,

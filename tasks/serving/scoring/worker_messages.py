@@ -30,14 +30,14 @@ class Piece:
 
     Attributes:
         number: of the piece within the run.
-        uri: where its predictions go.
+        folder: where its predictions go.
         rows: how many they are.
         content: they, as an Arrow IPC stream.
 
     """
 
     number: int
-    uri: str
+    folder: str
     rows: int
     content: bytes
 

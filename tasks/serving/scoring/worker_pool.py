@@ -36,6 +36,7 @@ def worker_count(asked: int | None) -> int:
 @dataclass
 class _Worker:
     process: WorkerProcess
+    knows_job: bool = False
     held: deque[Piece] = field(default_factory=deque)
 
 
@@ -86,12 +87,14 @@ class WorkerPool:
     def _start(self) -> _Worker:
         worker = _Worker(start_worker(_MODULE, self._settings, self._threads))
         self._workers.append(worker)
-        worker.process.connection.send(self._job)
         return worker
 
     def _give(self, worker: _Worker, piece: Piece) -> None:
         worker.held.append(piece)
         try:
+            if not worker.knows_job:
+                worker.process.connection.send(self._job)
+                worker.knows_job = True
             worker.process.connection.send(piece)
         except OSError:
             self._lose(worker)

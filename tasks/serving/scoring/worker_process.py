@@ -32,7 +32,7 @@ def main() -> None:
 def _score(piece: Piece, model: ProductionModel, store: ObjectStore) -> Answered:
     try:
         rows = pa.ipc.open_stream(piece.content).read_all()
-        return Answered(piece.number, write_part(piece.uri, rows, model, store))
+        return Answered(piece.number, write_part(piece.folder, rows, model, store))
     except AssaylineError as error:
         return Answered(piece.number, None, error)
     except Exception as error:  # a defect of ours, which the parent tells

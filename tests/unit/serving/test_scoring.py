@@ -1,30 +1,43 @@
 """Rows on their way to a worker: formats, pieces, keys, and rows that cannot be scored."""
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from flows.commands.score_command import _named
-from infra.errors import DataError, SettingsError
+from infra.errors import DataError, ScoringError, SettingsError
+from infra.settings import Settings, load_settings
 from infra.store import Artifact
+from infra.worker_processes import WorkerProcess, start_worker
 from tasks.records.data import SourceFile
 from tasks.records.registry import Production
 from tasks.records.scoring import ScoredObject, ScoringRun
 from tasks.reporting.scoring import scoring_markdown, scoring_sentences
 from tasks.serving.production_model import ProductionModel
-from tasks.serving.scoring.inputs import InputObject, _format_of, input_shape
+from tasks.serving.scoring import worker_pool
+from tasks.serving.scoring.inputs import (
+    InputObject,
+    _format_of,
+    find_inputs,
+    input_shape,
+    read_input,
+)
 from tasks.serving.scoring.kept_scores import key_of
+from tasks.serving.scoring.object_scores import ScoresOfObjects
 from tasks.serving.scoring.parts import read_part, write_part
 from tasks.serving.scoring.pieces import MISSING, cut, rows_to_score
 from tasks.serving.scoring.progress import ScoringProgress
 from tasks.serving.scoring.settings import ScoringSettings
-from tasks.serving.scoring.worker_messages import packed
+from tasks.serving.scoring.worker_messages import Job, Piece, packed
+from tasks.serving.scoring.worker_pool import WorkerPool
 from tasks.sources.shards import Shard
 from tasks.task_types.row_shapes import ROW_SHAPES, shape_of
 
@@ -47,7 +60,7 @@ def test_the_key_is_of_what_shapes_the_predictions_and_of_nothing_else() -> None
     key = key_of(OBJECT, PRODUCTION, ScoringSettings())
     same = (
         key_of(OBJECT, PRODUCTION, ScoringSettings(workers=7)),
-        key_of(OBJECT, PRODUCTION, ScoringSettings(format="csv")),
+        key_of(OBJECT, PRODUCTION, ScoringSettings(format="csv", follow_links=True)),
     )
     assert set(same) == {key}
     others = {
@@ -105,12 +118,18 @@ class MemoryStore:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
 
+    def uri(self, *parts: str) -> str:
+        return "/".join(["s3://b", *parts])
+
     def put_bytes(self, uri: str, data: bytes) -> Artifact:
         self.objects[uri] = data
-        return Artifact(uri, "", len(data))
+        return Artifact(uri, hashlib.sha256(data).hexdigest(), len(data))
 
     def get_bytes(self, uri: str) -> bytes:
         return self.objects[uri]
+
+    def list(self, prefix: str) -> list[str]:
+        return sorted(uri for uri in self.objects if uri.startswith(prefix))
 
 
 @dataclass(frozen=True)
@@ -118,41 +137,134 @@ class PickyExaminer:
     """Answers with the length of a text, and refuses those with a no in them."""
 
     fields: tuple[str, ...] = ("length",)
+    rounding: int = 0
 
     def answer_columns(self, _: Path, rows: pa.Table) -> pa.Table:
         texts = rows["text"].to_pylist()
         if any("no" in text for text in texts):
             raise DataError("there is a no in it")
-        return pa.table({name: pa.array(map(len, texts), pa.int64()) for name in self.fields})
+        return pa.table(
+            {
+                name: pa.array([len(text) + self.rounding for text in texts], pa.int64())
+                for name in self.fields
+            }
+        )
 
 
 def part_of(texts: list[str], store: Any, examiner: Any = PickyExaminer()) -> Any:
-    rows = pa.table({"text": texts, "file": ["f"] * len(texts), "row": list(range(len(texts)))})
     model = ProductionModel(PRODUCTION, Path(), examiner)
-    return write_part("s3://b/part", rows, model, store)
+    return write_part("part", piece_of(texts), model, store)
+
+
+def piece_of(texts: list[str]) -> pa.Table:
+    return pa.table({"text": texts, "file": ["f"] * len(texts), "row": list(range(len(texts)))})
 
 
 def test_a_row_that_the_model_refuses_takes_no_other_with_it() -> None:
     store: Any = MemoryStore()
-    part = part_of(["a", "no", "bbb", "cc", "no no"], store)
+    texts = ["a", "no", "bbb", "cc", "no no"]
+    part = part_of(texts, store)
     assert (part.rows, part.columns) == (3, ("length",))
     assert [(row.row, row.reason, row.told) for row in part.aside] == [
         (1, "refused by the model", "there is a no in it"),
         (4, "refused by the model", "there is a no in it"),
     ]
-    again = read_part("s3://b/part", 5, store)
-    assert again is not None
-    assert (again.rows, again.aside, again.columns) == (part.rows, part.aside, part.columns)
-    assert part_of(["no"], store).rows == 0
+    assert read_part([part.artifact.uri], piece_of(texts), store) == part
+    none = part_of(["no"], store)
+    assert none.rows == 0
+    assert read_part([none.artifact.uri], piece_of(["no"]), store) == none
 
 
-def test_a_part_that_is_not_whole_is_none() -> None:
+def test_an_object_all_of_whose_rows_the_model_refuses_is_not_scored(tmp_path: Path) -> None:
+    path, store = tmp_path / "a.csv", MemoryStore()
+    path.write_text("text\nno\n")
+    (one,) = find_inputs([str(path)], ScoringSettings(), store)  # type: ignore[arg-type]
+    progress = ScoringProgress(lambda *_: None, [one])
+    with ScoresOfObjects(PRODUCTION, ScoringSettings(), store, progress) as scores:  # type: ignore[arg-type]
+        (piece,) = scores.pieces({"k": one})
+        part = part_of(["no"], store)
+        assert list(scores.complete([(piece.number, part)])) == []
+        with pytest.raises(DataError, match=r"a\.csv holds no row .*, and 1 that cannot; .*a no"):
+            scores.raise_refused(0)
+
+
+def test_files_of_a_folder_that_cannot_be_scored_are_never_passed_over(tmp_path: Path) -> None:
+    """Those of one format, when those of another can be."""
+    folder, store = tmp_path / "batch", MemoryStore()
+    folder.mkdir()
+    pq.write_table(pa.table({"text": ["a"]}), folder / "a.parquet")
+    (tmp_path / "elsewhere.csv").write_text("text\na\n")
+    (folder / "b.csv").symlink_to(tmp_path / "elsewhere.csv")
+    with pytest.raises(DataError, match=r"input: .*b\.csv .*scoring\.follow_links"):
+        find_inputs([str(folder)], ScoringSettings(), store)  # type: ignore[arg-type]
+
+
+def test_files_of_a_glob_are_each_of_the_format_of_their_name(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.jsonl.gz", "c.parquet"):
+        (tmp_path / name).write_text("text\n")
+    found = find_inputs([f"{tmp_path}/*"], ScoringSettings(), MemoryStore())  # type: ignore[arg-type]
+    assert [one.format for one in found] == ["csv", "jsonl", "parquet"]
+    with pytest.raises(DataError, match=r"no file matches .*x\*.*end in one of \.parquet, \.jsonl"):
+        find_inputs([f"{tmp_path}/x*"], ScoringSettings(), MemoryStore())  # type: ignore[arg-type]
+    (tmp_path / "d.xlsx").write_text("PK")
+    with pytest.raises(DataError, match=r"the format of .*d\.xlsx cannot be told by its name"):
+        find_inputs([f"{tmp_path}/*"], ScoringSettings(), MemoryStore())  # type: ignore[arg-type]
+
+
+def test_messages_name_the_settings_of_scoring_and_leave_names_of_files(tmp_path: Path) -> None:
+    path = tmp_path / "source.csv"
+    path.write_bytes(b"body\na\n")
+    settings, store = ScoringSettings(columns={"txt": "body"}), MemoryStore()
+    (one,) = find_inputs([str(path)], settings, store)  # type: ignore[arg-type]
+    shape = input_shape(shape_of("classification"), settings)
+    with pytest.raises(SettingsError, match=r"scoring\.columns: .* no column 'txt'"):
+        list(read_input(one, settings, shape, store))  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"/source\.csv has no column 'text'"):
+        list(read_input(one, ScoringSettings(), shape, store))  # type: ignore[arg-type]
+
+
+def test_a_worker_that_is_gone_before_it_is_told_anything_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def start_and_wait(module: str, settings: Settings, threads: int) -> WorkerProcess:
+        worker = start_worker(module, settings, threads)
+        worker.process.wait()
+        return worker
+
+    monkeypatch.setattr(worker_pool, "start_worker", start_and_wait)
+    monkeypatch.setattr(worker_pool, "_MODULE", "tests.no_such_module")
+    piece = Piece(0, "part", 1, packed(piece_of(["a"])))
+    with (
+        WorkerPool(Job(PRODUCTION, Path()), 1, load_settings()) as pool,
+        pytest.raises(ScoringError, match="lost again and again, with exit code 1"),
+    ):
+        list(pool.score([piece]))
+
+
+def test_a_part_of_other_rows_or_other_bytes_is_none() -> None:
     store: Any = MemoryStore()
-    part_of(["a", "bb"], store)
-    assert read_part("s3://b/part", 2, store) is not None
-    assert read_part("s3://b/part", 3, store) is None
-    store.objects["s3://b/part"] = store.objects["s3://b/part"][:-20]
-    assert read_part("s3://b/part", 2, store) is None
+    part = part_of(["a", "bb"], store)
+    uri = part.artifact.uri
+    assert read_part([uri], piece_of(["a", "bb"]), store) == part
+    for other in (["a", "bb", "c"], ["a", "cc"]):  # the latter of a file that changed meanwhile
+        assert read_part([uri], piece_of(other), store) is None
+    whole = store.objects[uri]
+    for wrong in (whole[:-20], whole[:40] + bytes([whole[40] ^ 1]) + whole[41:]):
+        store.objects[uri] = wrong
+        assert read_part([uri], piece_of(["a", "bb"]), store) is None
+
+
+def test_two_runs_at_once_overwrite_nothing_of_each_other() -> None:
+    """Processes of other threads, or another machine, round in another way."""
+    store: Any = MemoryStore()
+    first = part_of(["a", "bb"], store)
+    second = part_of(["a", "bb"], store, PickyExaminer(rounding=1))
+    for part in (first, second):
+        written = store.get_bytes(part.artifact.uri)
+        assert hashlib.sha256(written).hexdigest() == part.artifact.sha256
+    uris = sorted(store.objects)
+    assert len(uris) == 2
+    assert read_part(uris, piece_of(["a", "bb"]), store) in {first, second}
 
 
 def test_a_kept_column_is_not_called_as_a_field_of_the_answer() -> None:
