@@ -3,20 +3,24 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from infra.store import ObjectStore
 from tasks.monitoring.recorded_rows import batches_of
 from tasks.monitoring.samples import Keys, keys_of
-from tasks.records.recorded_requests import FEEDBACK, feedback_schema, hour_folder
+from tasks.records.recorded_requests import (
+    FEEDBACK,
+    SaidLabel,
+    feedback_schema,
+    hour_folder,
+    keep_newest,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_LONG_AGO: Final = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True)
@@ -78,29 +82,26 @@ def latest_labels(came: CameLabels, wanted: Keys, seed: int, store: ObjectStore)
         DataError, StoreError: as `find_labels`.
 
     """
-    latest: dict[int, tuple[datetime, str]] = {}
+    latest: dict[int, SaidLabel] = {}
     for uri in came.uris:
         for batch in batches_of(uri, feedback_schema().names, store):
             keys = _keys_in(batch, seed)
             for at in np.flatnonzero(np.isin(keys, wanted)).tolist():
-                when = batch["received_at"][at].as_py() or _LONG_AGO
-                said = (when, batch["label"][at].as_py() or "")
-                key = int(keys[at])
-                # Of two at one moment the greater text, so that no order of reading decides.
-                latest[key] = max(said, latest.get(key, said))
-    return {key: text for key, (_, text) in latest.items()}
+                when, label = (batch[name][at].as_py() for name in ("received_at", "label"))
+                keep_newest(latest, int(keys[at]), SaidLabel.read(when, label, uri, at + 1))
+    return {key: said.label for key, said in latest.items()}
 
 
 def _keys_in(batch: "pa.RecordBatch", seed: int) -> Keys:
     return keys_of(batch["request_id"].to_pylist(), batch["row"].to_pylist(), seed)
 
 
-def class_of(text: str) -> str | None:
-    """The label that feedback gives as JSON: ``"sport"`` or ``{"label": "sport"}``; else None."""
+def class_of(text: str, column: str) -> str | None:
+    """The label that feedback gives as JSON: ``"sport"`` or ``{COLUMN: "sport"}``; else None."""
     try:
         said = json.loads(text)
     except ValueError:
         return None
     if isinstance(said, Mapping):
-        said = said.get("label")
+        said = said.get(column)
     return said if isinstance(said, str) else None

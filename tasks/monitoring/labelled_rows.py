@@ -126,10 +126,11 @@ def _join(
     requests, places = [row.request_id for row in answered], [row.row for row in answered]
     keys = keys_of(requests, places, settings.seed)
     said = latest_labels(came, keys, settings.seed, store)
+    label = shape.labels.name if shape.labels else ""
     kept: list[tuple[AnsweredRow, str, str]] = []
     unknown = 0
     for key, row in zip(keys.tolist(), answered, strict=True):
-        true, given = class_of(said.get(key, "")), labels_of(row.answer)
+        true, given = class_of(said.get(key, ""), label), labels_of(row.answer)
         if true in ids and given and given[0] in ids:
             kept.append((row, str(true), given[0]))
         else:

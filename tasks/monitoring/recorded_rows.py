@@ -28,10 +28,10 @@ from tasks.monitoring.answers import (
 )
 from tasks.monitoring.inputs import read_inputs
 from tasks.monitoring.samples import Keys, LeastKeys, keys_of, row_name
-from tasks.monitoring.scored_batches import SCORED, ScoredObject, scored_objects
+from tasks.monitoring.scored_batches import ScoredObject, scored_objects
 from tasks.monitoring.settings import MonitorSettings
 from tasks.records.monitoring import WatchedVersion
-from tasks.records.recorded_requests import REQUESTS, hour_folder, requests_schema
+from tasks.records.recorded_requests import REQUESTS, SCORED, hour_folder, requests_schema
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import RowShape
 

@@ -4,13 +4,11 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from infra.errors import DataError
 from infra.store import Artifact, ObjectStore
-from tasks.records.recorded_requests import hour_folder
-
-SCORED: Final = "scored"
+from tasks.records.recorded_requests import SCORED, hour_folder
 
 
 @dataclass(frozen=True)

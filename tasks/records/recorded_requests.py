@@ -10,7 +10,7 @@ put whole and never changed.
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 # What the version that answered is to the line.
 Role = Literal["production", "shadow", "canary"]
 
+_Key = TypeVar("_Key")
 REQUESTS: Final = "requests"
 FEEDBACK: Final = "feedback"
+SCORED: Final = "scored"
+_LONG_AGO: Final = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,37 @@ class FeedbackRow:
     by: str
 
 
+class SaidLabel(NamedTuple):
+    """A label that somebody gave to a row; of several, the greatest is the newest.
+
+    Attributes:
+        received_at: when, UTC.
+        label: as JSON.
+        uri: of the object that holds it; place: of its row there, from 1.
+
+    """
+
+    received_at: datetime
+    label: str
+    uri: str
+    place: int
+
+    @classmethod
+    def read(
+        cls, received_at: datetime | None, label: str | None, uri: str, place: int
+    ) -> "SaidLabel":
+        """What an object holds, where both may be missing."""
+        return cls(received_at or _LONG_AGO, label or "", uri, place)
+
+
+def keep_newest(newest: dict[_Key, SaidLabel], key: _Key, said: SaidLabel) -> None:
+    """Keep what was said last of each row, in whatever order it is read.
+
+    Of two labels of one moment the greater text counts.
+    """
+    newest[key] = max(said, newest.get(key, said))
+
+
 @cache
 def requests_schema() -> "pa.Schema":
     """The columns of recorded requests: the fields of `RecordedRow`."""
@@ -113,8 +147,8 @@ def hour_folder(kind: str, line: str, moment: datetime) -> tuple[str, ...]:
     """Where the records of an hour lie in the artifacts bucket.
 
     Args:
-        kind: `REQUESTS` or `FEEDBACK`.
-        line: that was served.
+        kind: `REQUESTS`, `FEEDBACK` or `SCORED` (the index of scored batches).
+        line: that was asked.
         moment: any of the hour, with its time zone.
 
     """

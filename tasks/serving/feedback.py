@@ -60,7 +60,7 @@ def _read(
 
 
 def _check_label(label: Any, shape: RowShape, labels: Sequence[str]) -> None:
-    column = answer_column(shape)
+    column = shape.answered.kind if shape.answered else None
     is_right, right = _FORMS.get(column, (lambda value: value is not None, "a value"))
     if not is_right(label):
         raise DataError(f"label is {str(label)[:_SHOWN_CHARS]!r}; right would be {right}")
@@ -71,14 +71,6 @@ def _check_label(label: Any, shape: RowShape, labels: Sequence[str]) -> None:
         raise DataError(
             f"label is {unknown[0][:_SHOWN_CHARS]!r}; right would be of {', '.join(labels)}"
         )
-
-
-def answer_column(shape: RowShape) -> Kind | None:
-    """The kind of the column that says what a model of such rows shall answer."""
-    if shape.labels:
-        return shape.labels.kind
-    others = [column.kind for column in shape.columns if not column.is_input]
-    return others[0] if others else None
 
 
 def _is_number(value: Any) -> bool:

@@ -7,7 +7,7 @@ learned from, and is put aside.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +15,13 @@ import pyarrow.parquet as pq
 from infra.errors import DataError, SettingsError
 from infra.store import ObjectStore
 from tasks.records.data import SourceFile, SourceVersion
-from tasks.records.recorded_requests import FEEDBACK, REQUESTS, feedback_schema
+from tasks.records.recorded_requests import (
+    FEEDBACK,
+    REQUESTS,
+    SaidLabel,
+    feedback_schema,
+    keep_newest,
+)
 from tasks.sources.columns import ReadColumn, columns_to_read
 from tasks.sources.nested_names import object_of
 from tasks.sources.pinned import open_pinned
@@ -25,23 +31,11 @@ from tasks.sources.typed_rows import ShardBuilder, no_rows
 from tasks.sources.values import JsonObject, Value, WrongValueError, convert_named, parse_json
 from tasks.task_types.rows import RowShape
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
 _PARQUET: Final = ".parquet"
 _ASKED: Final = ("request_id", "row", "inputs")
 
 # A row of a request: the request's id, and its place there.
 Key = tuple[str, int]
-
-
-class _Said(NamedTuple):
-    """The newest feedback on a row, and where it stands."""
-
-    received_at: "datetime"
-    label: str
-    file: str
-    row: int
 
 
 def feedback_objects(settings: FeedbackSource, store: ObjectStore) -> list[str]:
@@ -75,7 +69,7 @@ def read_feedback(
     """
     columns, answer = columns_to_read(settings, shape), answered_column(shape)
     folder = store.uri(FEEDBACK, settings.line, "")
-    said: dict[Key, _Said] = {}
+    said: dict[Key, SaidLabel] = {}
     for file in source.files:
         if file.uri.startswith(folder):
             _gather(said, file, settings, store)
@@ -92,31 +86,28 @@ def answered_column(shape: RowShape) -> str:
         SettingsError: rows of the task type hold nothing but what the model reads.
 
     """
-    others = [column.name for column in shape.columns if not column.is_input]
-    if not others:
+    if shape.answered is None:
         raise SettingsError(
             f"source.format: feedback has no place in rows of task type {shape.task_type}, which "
             "hold nothing but what the model reads; choose files"
         )
-    return shape.label_column or shape.target_column or others[0]
+    return shape.answered.name
 
 
 def _gather(
-    said: dict[Key, _Said], file: SourceFile, settings: FeedbackSource, store: ObjectStore
+    said: dict[Key, SaidLabel], file: SourceFile, settings: FeedbackSource, store: ObjectStore
 ) -> None:
     """Add what a file says, where nothing newer is said of the same row."""
     table = _read(file, feedback_schema().names, store)
     for place, one in enumerate(table.to_pylist(), start=1):
         if settings.by and one["by"] not in settings.by:
             continue
-        key = one["request_id"], one["row"]
-        newer = _Said(one["received_at"], one["label"], file.uri, place)
-        if key not in said or said[key] < newer:
-            said[key] = newer
+        given = SaidLabel.read(one["received_at"], one["label"], file.uri, place)
+        keep_newest(said, (one["request_id"], one["row"]), given)
 
 
 def _joined(
-    said: dict[Key, _Said],
+    said: dict[Key, SaidLabel],
     file: SourceFile,
     columns: Sequence[ReadColumn],
     answer: str,
@@ -157,6 +148,6 @@ def _read(file: SourceFile, names: Sequence[str], store: ObjectStore) -> pa.Tabl
             ) from error
 
 
-def _unrecorded(key: Key, one: _Said) -> BrokenRow:
+def _unrecorded(key: Key, one: SaidLabel) -> BrokenRow:
     told = "its request was not recorded; serving.record.share says how many are"
-    return broken_row(one.file, one.row, NOT_RECORDED, f"{key[0]} {key[1]}".encode(), told)
+    return broken_row(one.uri, one.place, NOT_RECORDED, f"{key[0]} {key[1]}".encode(), told)

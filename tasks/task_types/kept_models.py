@@ -34,7 +34,7 @@ def kept(load: Callable[_P, _Loaded]) -> Callable[_P, _Loaded]:
         loaded = _KEPT.get()
         if loaded is None:
             return load(*args, **kwargs)
-        key = (load.__qualname__, args, tuple(sorted(kwargs.items())))
+        key = (load, args, tuple(sorted(kwargs.items())))
         if key not in loaded:
             loaded[key] = load(*args, **kwargs)
         found: _Loaded = loaded[key]

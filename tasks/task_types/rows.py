@@ -155,6 +155,16 @@ class RowShape:
         return next((one for one in self.columns if one.name == self.label_column), None)
 
     @property
+    def answered(self) -> Column | None:
+        """The column that holds what the model is to answer; None where rows hold inputs alone.
+
+        Of several, such as an answer and where it starts, the first.
+        """
+        others = (column for column in self.columns if not column.is_input)
+        named = (one for one in self.columns if one.name == self.target_column)
+        return self.labels or next(named, next(others, None))
+
+    @property
     def has_one_class(self) -> bool:
         """Whether each row is of exactly one class."""
         return self.labels is not None and self.labels.kind == "label"

@@ -1,5 +1,8 @@
 """Samples that do not depend on the order of the rows, and hold no more than they must."""
 
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +13,7 @@ from tasks.monitoring.feedback import class_of
 from tasks.monitoring.inputs import inputs_table, read_inputs
 from tasks.monitoring.recorded_rows import RecordedInputs
 from tasks.monitoring.samples import LeastKeys, keys_of, row_name
+from tasks.records.recorded_requests import SaidLabel, keep_newest
 from tasks.task_types.row_shapes import shape_of
 
 TEXTS = shape_of("classification")
@@ -65,6 +69,20 @@ def test_requests_of_several_rows_are_clusters_and_others_are_not() -> None:
 
 
 def test_labels_are_read_as_people_send_them() -> None:
-    assert [class_of(text) for text in ('"a"', '{"label": "a"}', "3", "a", "", "null")] == [
-        "a", "a", None, None, None, None,
+    assert class_of('{"relation": "a"}', "relation") == "a"
+    texts = ('"a"', '{"label": "a"}', "3", "a", "", "null")
+    assert [class_of(text, "label") for text in texts] == ["a", "a", None, None, None, None]
+
+
+def test_the_newest_label_counts_in_whatever_order_they_are_read() -> None:
+    noon = datetime(2026, 11, 28, 12, tzinfo=UTC)
+    said = [
+        SaidLabel.read(noon, '"b"', "f1", 1), SaidLabel.read(noon, '"a"', "f2", 9),
+        SaidLabel.read(noon - timedelta(hours=1), '"z"', "f3", 1),
+        SaidLabel.read(None, None, "f4", 1),
     ]  # fmt: skip
+    for order in permutations(said):
+        newest: dict[str, SaidLabel] = {}
+        for one in order:
+            keep_newest(newest, "row", one)
+        assert newest == {"row": said[0]}
