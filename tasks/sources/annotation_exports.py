@@ -61,9 +61,9 @@ def _task(
     annotations = [object_of(one) for one in _list(task, "annotations")]
     kept = [one for one in annotations if one.value("was_cancelled") is not True]
     given = [_results(annotation) for annotation in kept]
-    answers: Given = defaultdict(list)
-    for name, entered in (pair for one in given for pair in one.items()):
-        answers[name].append(entered)
+    # Who submitted an annotation without a result gave an answer too: none of the choices.
+    names = dict.fromkeys(name for one in given for name in one)
+    answers: Given = {name: [one.get(name, []) for one in given] for name in names}
     if not answers:
         raise WrongValueError(
             NOT_ANNOTATED, f"{len(annotations)} annotations, none of which holds a result"
@@ -132,8 +132,8 @@ def _settled(
                 "or set source.annotator_agreement: majority",
             )
         value = given[contents.index(content)]
-        if isinstance(value, list) and len(value) == 1 and kinds[name] not in _LISTS:
-            value = value[0]
+        if isinstance(value, list) and len(value) <= 1 and kinds[name] not in _LISTS:
+            value = value[0] if value else None
         settled[name] = value
     return settled
 

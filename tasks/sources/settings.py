@@ -357,7 +357,8 @@ class AnnotationsSource(_FilesBase, _NamedColumns):
         default="all",
         description="Where several annotators answered: all puts the row aside unless they gave "
         "the same, majority takes what more than half of them gave. Annotations that were "
-        "cancelled, and predictions and suggestions of a model, are never counted.",
+        "cancelled, and predictions and suggestions of a model, are never counted; of Label "
+        "Studio, one that was submitted without a result counts as an answer of no choice.",
     )
 
 

@@ -75,6 +75,20 @@ def test_annotators_who_differ_put_the_row_aside_or_are_outvoted(
     assert "2 annotators gave 2 answers to 'sentiment'" in found.broken[-1].told
 
 
+@pytest.mark.parametrize(("agreement", "labels"), [("all", []), ("majority", ["neg"])])
+def test_an_annotator_who_submitted_nothing_does_not_agree(
+    tmp_path: Path, agreement: str, labels: list[str]
+) -> None:
+    tasks = [
+        task("one of two", chosen("pos"), annotation()),
+        task("two of three", chosen("neg"), annotation(), chosen("neg")),
+        task("one of three", annotation(), annotation(), chosen("neg")),
+    ]
+    found = read(tmp_path, "label_studio", tasks, annotator_agreement=agreement, **NAMED)
+    assert [label for label in found.column("label") if label] == labels
+    assert found.reasons()[0] == (1, "annotators differ")
+
+
 def test_several_choices_are_labels_in_any_order(tmp_path: Path) -> None:
     tasks = [task("a", chosen("x", "y"), chosen("y", "x")), task("b", chosen("x"))]
     found = read(tmp_path, "label_studio", tasks, "multi_label", columns={"labels": "sentiment"})
