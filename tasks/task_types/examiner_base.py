@@ -47,7 +47,21 @@ class ExaminerBase:
         return None
 
     def answer_columns(self, folder: Path, rows: "pa.Table") -> "pa.Table":
-        """What `answer` says, a column for each of its fields; see `Examiner.answer_columns`."""
+        """What `answer` says, a column for each of its fields; see `Examiner.answer_columns`.
+
+        Raises:
+            SettingsError: an answer has other fields than the task type says.
+
+        """
+        import pyarrow as pa
+
         from tasks.task_types.answer_columns import columns_of_answers
 
-        return columns_of_answers(self.answer(folder, rows), self.answer_fields)
+        answers = self.answer(folder, rows)
+        try:
+            return columns_of_answers(answers, self.answer_fields)
+        except pa.ArrowInvalid as error:
+            raise SettingsError(
+                f"an answer of the task type {self.name} is not of its answer_fields: {error}; "
+                "mend the examiner (docs/task-types.md)"
+            ) from error

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from infra.errors import SettingsError
@@ -87,3 +88,18 @@ def test_a_task_type_of_ones_own_that_does_not_say_how_is_refused(tmp_path: Path
     rows = rows_of(shape_of("classification"), ("a", "b"), TEXTS)
     with pytest.raises(SettingsError, match="task type sorting has no method `answer`"):
         ExaminerBase(name="sorting", labels=(), limits=LIMITS).answer(tmp_path, rows)
+
+
+class _SortingExaminer(ExaminerBase):
+    answer_fields = pa.schema([("rank", pa.int64())])
+
+    def answer(self, _: Path, rows: pa.Table) -> pa.Array:
+        return pa.array(['{"order": 1}'] * rows.num_rows)
+
+
+def test_answers_that_are_not_of_their_fields_are_told_with_the_task_type(tmp_path: Path) -> None:
+    examiner = _SortingExaminer(name="sorting", labels=(), limits=LIMITS)
+    with pytest.raises(
+        SettingsError, match=r"task type sorting is not of its answer_fields: .*unexpected"
+    ):
+        examiner.answer_columns(tmp_path, pa.table({"text": ["a"]}))
