@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,14 @@ from tasks.records.scoring import ScoredObject, ScoringRun
 from tasks.registry.manual_promotion import override_promotion_of
 from tasks.registry.production import production_of
 from tasks.registry.registration import register_version
+from tasks.reporting.scoring import scoring_sentences
 from tasks.serving.production_model import loaded_model
 from tasks.serving.scoring.batches import score_objects
 from tasks.serving.scoring.fetching import fetch_predictions
 from tasks.serving.scoring.inputs import find_inputs
 from tasks.serving.scoring.kept_scores import index_uri
 from tasks.serving.scoring.settings import ScoringSettings
+from tasks.stages import scoring as stages
 
 LINE = "scored-in-batches"
 WORDS = ("shares", "fell", "goal", "won", "bank", "rates", "film")
@@ -197,3 +201,38 @@ def test_two_runs_at_once_leave_one_manifest_and_one_entry(
     stands = racing.keep(replace(first, scored_at="2001-01-01T00:00:00+00:00"))
     assert stands == first
     assert not store.list(store.uri("scored", LINE, "2001"))
+
+
+@pytest.mark.slow
+def test_production_that_moves_during_a_run_is_told(
+    production: Production, store: ObjectStore, tracking: Tracking, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    client, version = tracking._client, str(production.version)
+
+    @contextmanager
+    def move_meanwhile() -> Iterator[None]:
+        yield
+        source = client.get_model_version(LINE, version).source
+        model_id = source.removeprefix("models:/")
+        made = client.create_model_version(LINE, source, model_id=model_id)
+        client.set_registered_model_alias(LINE, "production", made.version)
+
+    path = tmp_path / "moved.csv"
+    path.write_text("text\na late goal\n")
+    for name, found in (
+        ("open_store", lambda: store), ("open_tracking", lambda: tracking),
+        ("gpu_slot", move_meanwhile),
+        ("show_progress", lambda *_: lambda *_: None),  # the page of a run, of which there is none
+    ):  # fmt: skip
+        monkeypatch.setattr(stages, name, found)
+    objects = find_inputs([str(path)], ScoringSettings(), store)
+    try:
+        run = stages.score_inputs.fn(production, objects, ScoringSettings(workers=1))
+        now = tracking.aliases(LINE)["production"]
+    finally:
+        client.set_registered_model_alias(LINE, "production", version)
+    assert now != production.version
+    assert (run.version, run.in_production) == (production.version, now)
+    assert predictions(run.objects[0], store)[0]["version"] == production.version
+    assert f"version {now} is there now" in scoring_sentences(run)[-1]
