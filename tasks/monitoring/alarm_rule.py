@@ -11,6 +11,7 @@ bound holds however the checks depend on each other; windows must be independent
 docs/decisions/0043-monitoring.md says what was simulated where they share a reference.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from math import ceil, comb
 from typing import Final
@@ -60,7 +61,8 @@ def failing_checks(windows: Sequence[WatchedWindow], k: int, n: int) -> dict[str
     """Checks that fail in k or more of the last n windows, the newest among them, and in how many.
 
     A window that the newest one's version was not judged in does not count: it was held against
-    another reference. Nor does one that has nothing to say; it takes a place among the n.
+    another reference. Nor does one that has nothing to say; it takes a place among the n. Where two
+    gates of a policy stand on one metric, a window that fails both counts once.
 
     Args:
         windows: oldest first, one for each span of time that was judged.
@@ -73,11 +75,10 @@ def failing_checks(windows: Sequence[WatchedWindow], k: int, n: int) -> dict[str
     newest = windows[-1]
     version, hours = newest.window.version, newest.window.hours
     since = newest.window.start.timestamp() - (n - 1) * hours * 3_600
-    counted: dict[str, int] = {}
-    for one in windows:
-        if one.window.version != version or one.window.start.timestamp() < since:
-            continue
-        for check in one.checks:
-            if check.verdict is Verdict.FAIL:
-                counted[check.name] = counted.get(check.name, 0) + 1
+    counted = Counter(
+        name
+        for one in windows
+        if one.window.version == version and one.window.start.timestamp() >= since
+        for name in {check.name for check in one.checks if check.verdict is Verdict.FAIL}
+    )
     return {name: times for name, times in counted.items() if times >= k}

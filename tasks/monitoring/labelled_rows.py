@@ -98,7 +98,7 @@ def measure_labelled(
         checks = _untold(policy, rows.num_rows, note)
         return LabelledRows(waited_hours, came.rows, rows.num_rows, unknown, checks, (), note)
     estimates, note = _measure(watched, joined, policy)
-    checks = hold_against(policy.gates, estimates, settings.level(len(policy.gates)))
+    checks = hold_against(policy.gates, estimates, settings.level_of_labels(len(policy.gates)))
     return LabelledRows(
         waited_hours, came.rows, rows.num_rows, unknown, checks,
         tuple(_value_of(one) for one in estimates if _is_shown(one)), note or SELECTED,

@@ -168,6 +168,18 @@ class MonitorSettings(SettingsModel):
         checks = CHECKS_WITHOUT_LABELS + gates
         return window_level(self.false_alarms_a_year, checks, self.window_hours, self.k, self.n)
 
+    def level_of_labels(self, gates: int) -> float:
+        """The level of a gate at one count of a window's labels.
+
+        They are counted when the window is judged and after each of ``label_waits_hours``, and any
+        of these counts may be the one that fails; by the union bound each has its share.
+
+        Args:
+            gates: of the policy that labels are held against.
+
+        """
+        return self.level(gates) / (1 + len(self.label_waits_hours))
+
     def why_never(self, gates: int = 0) -> str:
         """Why no check could ever fail with so many gates; empty where one can."""
         needed = permutations_needed(self.level(gates))
