@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final
-from uuid import UUID, uuid5
 
 from infra.digests import digest_of
 from infra.store import ObjectStore
@@ -11,10 +9,6 @@ from tasks.monitoring.alarm_rule import failing_checks
 from tasks.monitoring.settings import MonitorSettings
 from tasks.monitoring.window_records import alarm_uri, keep
 from tasks.records.monitoring import Alarm, WatchedWindow, as_hour
-
-EVENT: Final = "assayline.drift.detected"
-# Events of one window have one id, so that Prefect answers it once, however often it is sent.
-_NAMESPACE: Final = UUID("5b0fd7c4-6a0e-4f0e-9d55-2a6f1f7d0a43")
 
 
 def alarm_of(
@@ -46,12 +40,11 @@ def alarm_of(
         checks=tuple(sorted(failing)),
         sentence=f"{named} of the last {settings.n} windows up to {as_hour(newest.start)}, held "
         f"against version {newest.version}; {settings.k} are an alarm",
-        event_id=str(uuid5(_NAMESPACE, f"{newest.line} {as_hour(newest.start)}")),
     )
 
 
 def keep_alarm(alarm: Alarm, store: ObjectStore) -> None:
-    """Record that an alarm was raised; after its event was sent, so that none is lost."""
+    """Record that an alarm was raised; after it was told, so that none is lost."""
     keep(alarm, alarm_uri(alarm.line, alarm.start, store), store)
 
 

@@ -124,7 +124,13 @@ def of_ended_run(line: str, run_name: str, how: str, reason: str, key: str, url:
     return Message(event, line, key, f"{line}: the run {run_name} {how}", (told,), {"run": url})
 
 
-def of_drift(line: str, sentences: tuple[str, ...], key: str, links: Mapping[str, str]) -> Message:
+def of_drift(
+    line: str,
+    sentences: tuple[str, ...],
+    key: str,
+    links: Mapping[str, str],
+    version: int | None = None,
+) -> Message:
     """Requests or scored rows drifted from what the version in production was trained on.
 
     Args:
@@ -132,11 +138,11 @@ def of_drift(line: str, sentences: tuple[str, ...], key: str, links: Mapping[str
         sentences: what drifted, a line each.
         key: of the window and what was found in it.
         links: address by what is to be seen there.
+        version: in production.
 
     """
-    return Message(
-        "drift.detected", line, key, f"{line}: drift of what production reads", sentences, links
-    )
+    subject = f"{line}: drift of what production reads"
+    return Message("drift.detected", line, key, subject, sentences, links, version)
 
 
 def of_pending_approval(

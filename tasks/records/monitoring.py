@@ -173,7 +173,6 @@ class Alarm:
         version: in production.
         checks: names of the checks.
         sentence: the same in words.
-        event_id: of the Prefect event, the same however often it is sent.
 
     """
 
@@ -182,7 +181,6 @@ class Alarm:
     version: int
     checks: tuple[str, ...]
     sentence: str
-    event_id: str
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,8 @@ from datetime import UTC, datetime
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.context import TaskRunContext
-from prefect.events import emit_event
 
 from infra.digests import digest_of
-from infra.errors import StackError
 from infra.store import open_store
 from infra.tracking import open_tracking
 from tasks.evaluation.settings import EvaluationSettings
@@ -16,12 +14,12 @@ from tasks.fairness.settings import FairnessSettings
 from tasks.monitoring.settings import MonitorSettings, watched_gates
 from tasks.notifications.messages import of_drift
 from tasks.notifications.settings import Notifications
-from tasks.records.monitoring import Alarm, Monitored, WatchedVersion
+from tasks.records.monitoring import Alarm, Monitored, WatchedVersion, as_hour
 from tasks.records.training import BaseModel
 from tasks.registry.settings import PolicySettings
 from tasks.reporting.monitor_page import MonitorEvidence
 from tasks.stages.caching import look_up
-from tasks.stages.notifications import run_url, send
+from tasks.stages.notifications import emit, run_url, send
 
 logger = logging.getLogger(__name__)
 
@@ -60,24 +58,22 @@ def judge_windows(
     from tasks.monitoring.reference import read_reference
     from tasks.monitoring.running import rule_of, run_monitor
 
-    store, line = open_store(), watched.line
+    store = open_store()
     gates = watched_gates((*policy.gates, *policy.fairness_where_decidable))
     labels = LabelPolicy(gates, evaluation, fairness)
     watch = Watch(watched, read_reference(watched, base, settings, store), labels, settings)
     found = run_monitor(watch, datetime.now(UTC), store, since)
     for alarm in found.raised:
-        _send(alarm)
+        tell_alarm(alarm, notifications)
         keep_alarm(alarm, store)
-        told = of_drift(line, (alarm.sentence,), digest_of(alarm.event_id), {"run": run_url()})
-        send(told, notifications)
     if not found.windows:
-        return Monitored(line, watched.version, note="no window has ended yet")
+        return Monitored(watched.line, watched.version, note="no window has ended yet")
     alarms = (*found.alarms, *found.raised)
     evidence = MonitorEvidence(watched, found.windows, alarms, rule_of(watch))
     html, url = publish_monitor(evidence, store=store, tracking=open_tracking())
     _show(evidence, url)
     return Monitored(
-        line=line,
+        line=watched.line,
         version=watched.version,
         judged=found.judged,
         measured_again=found.again,
@@ -90,39 +86,22 @@ def judge_windows(
     )
 
 
-def _send(alarm: Alarm) -> None:
-    """Tell Prefect, whose automation (`triggers` in prefect.yaml) starts the retraining.
+def tell_alarm(alarm: Alarm, notifications: Notifications) -> None:
+    """Emit the event that the automation answers (`triggers` in prefect.yaml), and send messages.
 
     Raises:
-        StackError: there is no Prefect that takes events; the alarm is then not recorded, and the
-            next run raises it again.
+        StackError: no Prefect server took the event. The alarm is then not recorded, and the next
+            run raises it again.
 
     """
-    from uuid import UUID
-
-    from tasks.monitoring.alarms import EVENT
-
-    sent = emit_event(
-        EVENT,
-        resource={
-            "prefect.resource.id": f"assayline.line.{alarm.line}",
-            "prefect.resource.name": alarm.line,
-        },
-        payload={
-            "line": alarm.line,
-            "version": alarm.version,
-            "window": alarm.start.isoformat(),
-            "checks": list(alarm.checks),
-            "sentence": alarm.sentence,
-        },
-        id=UUID(alarm.event_id),
-    )
-    if sent is None:
-        raise StackError(
-            f"an alarm of {alarm.line} could not be told to Prefect, which takes no events here "
-            f"(PREFECT_API_URL names no server): {alarm.sentence}"
-        )
+    window = as_hour(alarm.start)
+    told = of_drift(
+        alarm.line, (f"{alarm.sentence}.",), digest_of([alarm.line, window]), {"run": run_url()},
+        alarm.version,
+    )  # fmt: skip
+    emit(told, {"window": window, "checks": list(alarm.checks)})
     logger.warning("alarm: %s", alarm.sentence)
+    send(told, notifications)
 
 
 def _show(evidence: MonitorEvidence, url: str) -> None:

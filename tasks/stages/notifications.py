@@ -1,11 +1,12 @@
 """Tells what a line came to: as a Prefect event, and through notification blocks.
 
-Nothing here fails a run: what cannot be sent is logged, and shown on the run's page.
+Nothing here fails a run but `emit`, for an event that something must answer: what cannot be sent is
+logged, and shown on the run's page.
 """
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
@@ -14,8 +15,10 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.blocks.abstract import NotificationBlock, NotificationError
 from prefect.blocks.core import Block
 from prefect.context import FlowRunContext
-from prefect.events import emit_event
+from prefect.events import Event, emit_event
+from prefect.events.clients import get_events_client
 from prefect.runtime import flow_run
+from prefect.utilities.asyncutils import run_coro_as_sync
 from tenacity import (
     RetryError,
     retry,
@@ -25,7 +28,7 @@ from tenacity import (
 )
 
 from infra.apprise_block import AppriseUrl
-from infra.errors import AssaylineError
+from infra.errors import AssaylineError, StackError
 from infra.run_queue import page_of
 from infra.settings import load_settings, without_passwords
 from infra.tracking import open_tracking
@@ -64,6 +67,37 @@ def announce(message: Message, notifications: Notifications = ()) -> tuple[str, 
     if _is_first(message, "event"):
         _emit(message)
     return send(message, notifications)
+
+
+def emit(message: Message, more: Mapping[str, Any]) -> None:
+    """Emit the event of a message, and wait until the Prefect server has taken it; no message.
+
+    It has one id however often it is emitted; Prefect forgets within half an hour that it answered
+    it.
+
+    Args:
+        message: what is told.
+        more: of the payload, beside what each event has.
+
+    Raises:
+        StackError: no server has taken it.
+
+    """
+    event = Event(**_event_of(message, more))
+    try:
+        run_coro_as_sync(_deliver(event))
+    except Exception as error:  # a socket, an address, a password: Prefect has no error of its own
+        why = without_passwords(str(error)) or type(error).__name__
+        raise StackError(
+            f"the event {event.event} could not be told to the Prefect server ({why}): "
+            f"{message.subject}"
+        ) from error
+
+
+async def _deliver(event: Event) -> None:
+    """Send an event, and wait for the answer to it: each one is confirmed."""
+    async with get_events_client(reconnection_attempts=3, checkpoint_every=1) as client:
+        await client.emit(event)
 
 
 def send(message: Message, notifications: Notifications) -> tuple[str, ...]:
@@ -141,7 +175,12 @@ def record_name(line: str) -> str:
 
 
 def _emit(message: Message) -> None:
-    """Send the event that automations answer; Prefect drops a second one of the same id."""
+    """Send the event that automations answer, some time before the process ends."""
+    emit_event(**_event_of(message, {}))
+
+
+def _event_of(message: Message, more: Mapping[str, Any]) -> dict[str, Any]:
+    """An event by its fields; its id is the same however often the message is told."""
     name = f"{PREFIX}{message.event}"
     payload = {
         "line": message.line,
@@ -150,14 +189,18 @@ def _emit(message: Message) -> None:
         "subject": message.subject,
         "message": message.body,
         "links": {what: where for what, where in message.links.items() if where},
+        **more,
     }
     resource = {"prefect.resource.id": f"{PREFIX}line.{message.line}", "line": message.line}
     run_id = message.links.get("run", "").rpartition("/")[2]
     run = {"prefect.resource.id": f"prefect.flow-run.{run_id}", "prefect.resource.role": "flow-run"}
-    emit_event(
-        name, resource, related=[run] if run_id else [], payload=payload,
-        id=uuid5(NAMESPACE_URL, f"{name}:{message.line}:{message.key}"),
-    )  # fmt: skip
+    return {
+        "event": name,
+        "resource": resource,
+        "related": [run] if run_id else [],
+        "payload": payload,
+        "id": uuid5(NAMESPACE_URL, f"{name}:{message.line}:{message.key}"),
+    }
 
 
 def _told(error: Exception) -> str:

@@ -32,6 +32,7 @@ LINE = "told"
 # Saves the blocks, and runs real flows of the line and one that tells decisions.
 SCRIPT = """
 import json, sys
+from datetime import UTC, datetime
 from prefect import flow
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from flows.data import check_data
@@ -44,7 +45,9 @@ from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.notifications.messages import of_decision, of_drift
 from tasks.notifications.settings import NotificationSettings
+from tasks.records.monitoring import Alarm
 from tasks.registry import manual_promotion
+from tasks.stages.monitoring import tell_alarm
 from tasks.stages.notifications import announce, run_url
 from tasks.verdicts import Verdict
 from tests.faults.lines import Line
@@ -68,6 +71,8 @@ asked = tuple(
                   "apprise-url/json", "apprise-url/mail")
 )
 refusing = (NotificationSettings(block="custom-webhook/refuses"),)
+alarm = Alarm(line, datetime(2026, 11, 28, 5, tzinfo=UTC), 4, ("drift.vocabulary",),
+              "drift.vocabulary (in 3) of the last 5 windows")
 settings = load_settings()
 known = Line(line, ObjectStore(settings), Tracking(settings))
 
@@ -84,6 +89,8 @@ def decide(verdicts):
     only = (NotificationSettings(block="custom-webhook/team", events=("run.failed",)),)
     announce(of_drift(line, ("words drifted",), "window 1", {}), only)
     announce(of_drift(line, ("words drifted",), "window 2", {}), refusing)
+    for _ in range(2):  # as a run of the monitor does that was killed before it kept the alarm
+        tell_alarm(alarm, asked)
 
 
 decide(["pass", "fail"])
@@ -235,6 +242,7 @@ def subjects(told: Told, path: str) -> list[str]:
 EXPECTED = [
     f"{LINE} version 4 promoted",
     f"{LINE} version 5 refused",
+    f"{LINE}: drift of what production reads",
     f"{LINE}: production or previous was moved in MLflow (undecided)",
     f"{LINE}: production or previous was moved in MLflow (restored)",
     # Found by the rollback itself, whose version answers nothing.
@@ -264,6 +272,7 @@ def test_a_message_says_what_blocked_and_where_to_look(told: Told) -> None:
     assert "report: http://r" in body
     assert f"run: {told.stack.settings.prefect_url.removesuffix('/api')}/runs/flow-run/" in body  # type: ignore[union-attr]
     assert "has no previous version to roll back to" in str(told.received.posts)
+    assert any("drift.vocabulary (in 3) of the last 5" in text for _, text in told.received.mails)
     assert any("gates that blocked it" in text for _, text in told.received.mails)
 
 
@@ -304,7 +313,7 @@ def test_each_is_an_event_that_automations_can_answer(told: Told) -> None:
             *["assayline.version.promoted"] * 2,
             "assayline.production.rolled-back",
             "assayline.version.refused",
-            *["assayline.drift.detected"] * 2,
+            *["assayline.drift.detected"] * 3,
             *["assayline.registry.moved-outside"] * 3,
             *["assayline.run.failed"] * 2,
         ]
@@ -313,6 +322,11 @@ def test_each_is_an_event_that_automations_can_answer(told: Told) -> None:
     assert refused["payload"]["version"] == 5
     assert refused["payload"]["verdict"] == "fail"
     assert refused["related"][0]["prefect.resource.role"] == "flow-run"
+    (alarm,) = [e for e in events if "window" in e["payload"]]
+    assert alarm["event"] == "assayline.drift.detected"
+    assert alarm["payload"]["window"] == "2026-11-28T05:00Z"
+    assert alarm["payload"]["checks"] == ["drift.vocabulary"]
+    assert alarm["payload"]["version"] == 4
 
 
 def post(stack: RunningStack, path: str, body: Mapping[str, object]) -> list[dict[str, str]] | dict:  # type: ignore[type-arg]

@@ -16,7 +16,7 @@ from flows.deployments import (
     tags_of,
 )
 from infra.errors import StackError
-from tasks.monitoring.alarms import EVENT
+from tasks.stages.notifications import PREFIX
 
 PROJECT = Path(__file__).parents[3]
 TEXT = (PROJECT / "prefect.yaml").read_text(encoding="utf-8")
@@ -104,7 +104,7 @@ def test_drift_of_a_line_starts_its_own_retraining_alone() -> None:
             assert "triggers" not in entry
             continue
         (trigger,) = entry["triggers"]
-        assert trigger["expect"] == [EVENT]
+        assert trigger["expect"] == [f"{PREFIX}drift.detected"]
         assert trigger["match"] == {"prefect.resource.id": "assayline.line.{{ line.name }}"}
 
 
