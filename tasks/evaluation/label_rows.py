@@ -24,7 +24,7 @@ def _judged(measure: Measure, least: int) -> Measure:
         return measure
     label, rows = measure.rarest
     reason = (
-        f"the label {label!r} has {rows} test row{'' if rows == 1 else 's'}, too few for an "
+        f"the label {label!r} has {rows} row{'' if rows == 1 else 's'}, too few for an "
         f"average over labels; {least} are asked for (evaluation.min_label_rows): add rows, or "
         "gate the accuracy"
     )

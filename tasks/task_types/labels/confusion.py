@@ -120,8 +120,8 @@ def label_measures(truth: Ints, predicted: Ints, labels: Sequence[str]) -> list[
     found = []
     for index, label in enumerate(labels):
         true, called = truth == index, predicted == index
-        absent = "" if true.any() else f"the test split has no row with the label {label!r}"
-        uncalled = "" if called.any() else f"no test row is predicted as {label!r}"
+        absent = "" if true.any() else f"no row has the label {label!r}"
+        uncalled = "" if called.any() else f"no row is predicted as {label!r}"
         hits = true & called
         found += [
             _share(f"precision.{label}", hits, called, uncalled),
@@ -134,9 +134,9 @@ def label_measures(truth: Ints, predicted: Ints, labels: Sequence[str]) -> list[
 def why_no_macro(matrix: Ints, labels: Sequence[str], *, of_predicted: bool = False) -> str:
     """Why an average over all labels is not defined; empty where it is."""
     if missing := _named(labels, matrix.sum(axis=1)):
-        return f"the test split has no row with the label {missing}"
+        return f"no row has the label {missing}"
     if of_predicted and (missing := _named(labels, matrix.sum(axis=0))):
-        return f"no test row is predicted as {missing}, so its precision is not defined"
+        return f"no row is predicted as {missing}, so its precision is not defined"
     return ""
 
 

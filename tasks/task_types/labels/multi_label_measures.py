@@ -102,7 +102,7 @@ def _micro_measures(counts: Floats) -> list[Measure]:
     columns = counts.sum(axis=2).T
     _, predicted, true = (column.sum() for column in columns)
     reasons = {
-        "precision": "" if predicted else "no test row is predicted to have a label",
+        "precision": "" if predicted else "no row is predicted to have a label",
         "recall": "" if true else "no test row has a label",
         "f1": "" if predicted or true else "no test row has a label or is predicted to have one",
     }
@@ -175,11 +175,11 @@ def _why_no_mean(counts: Floats, labels: Sequence[str], *, of_predicted: bool) -
 
 
 def _uncalled(label: str) -> str:
-    return f"no test row is predicted to have the label {label}"
+    return f"no row is predicted to have the label {label}"
 
 
 def _absent(label: str) -> str:
-    return f"the test split has no row with the label {label}"
+    return f"no row has the label {label}"
 
 
 def _label_measures(truth: Flags, predicted: Flags, label: str) -> list[Measure]:

@@ -51,8 +51,8 @@ def measure_answers(
     exact, f1 = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
     has = np.array([bool(wanted) for wanted in truth], dtype=np.float64)
     none, called = 1.0 - has, np.array([not given for given in predicted], dtype=np.float64)
-    without = "" if none.any() else "the test split has no question without an answer"
-    within = "" if has.any() else "the test split has no question with an answer"
+    without = "" if none.any() else "there is no question without an answer"
+    within = "" if has.any() else "there is no question with an answer"
     halves = [(0.0, 1.0), (1.0, 1.0)]
     return Measured(
         measures=(

@@ -75,7 +75,7 @@ def _token_accuracy(right: Ints, lengths: Ints) -> Measure:
     of_a_row = float(lengths.mean()) if len(lengths) else 0.0
     ends = [(0.0, of_a_row), (of_a_row, of_a_row)]
     found = ratio_of_sums("token_accuracy", columns, _precision, pseudo_rows=ends)
-    return replace(found, reason="" if lengths.any() else "the test split has no words")
+    return replace(found, reason="" if lengths.any() else "no row has a word")
 
 
 def _precision(sums: Floats) -> Floats:
@@ -110,8 +110,8 @@ def _of_all_types(counts: SpanCounts) -> Ints:
 
 def _of_spans(sums: Floats | Ints, suffix: str, what: str) -> list[Measure]:
     """F1, precision and recall from (N, 3) right, predicted and true spans of each row."""
-    absent = "" if sums[:, 2].any() else f"the test split has no {what}"
-    uncalled = "" if sums[:, 1].any() else f"no {what} is predicted in the test split"
+    absent = "" if sums[:, 2].any() else f"there is no {what}"
+    uncalled = "" if sums[:, 1].any() else f"no {what} is predicted"
     spans = _spans_beside_a_span(sums)
     ends = [tuple(spans * _WORST), tuple(spans * _BEST)]
     return [
@@ -156,7 +156,7 @@ def _macro(table: Ints, names: Sequence[str], labels: Sequence[str]) -> Measure:
     variances = 1 / np.array([max(1, table[:, place, 2].sum()) for place in seen] or [1])
     spans *= variances / variances.sum()
     halves = [tuple(np.outer(spans, half).reshape(-1)) for half in (_WORST, _BEST)]
-    reason = f"the test split has no entity of type {', '.join(map(repr, absent))}"
+    reason = f"there is no entity of type {', '.join(map(repr, absent))}"
     return replace(
         ratio_of_sums("macro_entity_f1", [*columns], value, pseudo_rows=halves),
         reason=reason if absent else "",

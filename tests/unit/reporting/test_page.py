@@ -214,7 +214,7 @@ def test_numbers_that_are_not_finite_are_said_and_not_drawn(refused: Evidence) -
 
 
 def test_an_undetermined_class_says_why(refused: Evidence) -> None:
-    reason = "no test row is predicted as 'tech'"
+    reason = "no row is predicted as 'tech'"
     changed = tuple(
         undetermined(e.name, 0, reason) if e.name == "quality.precision.tech" else e
         for e in refused.scores.estimates

@@ -178,8 +178,8 @@ def test_what_no_row_can_tell_is_not_measured() -> None:
         measure.name: measure.reason
         for measure in measure_label_sets(truth, scores, 0.5, ("a", "b")).measures
     }
-    absent = "the test split has no row with the label 'b'"
-    uncalled = "no test row is predicted to have the label 'b'"
+    absent = "no row has the label 'b'"
+    uncalled = "no row is predicted to have the label 'b'"
     assert reasons["macro_f1"] == reasons["f1.b"] == reasons["macro_recall"] == absent
     assert reasons["macro_precision"] == reasons["precision.b"] == uncalled
     assert reasons["micro_f1"] == reasons["f1.a"] == reasons["subset_accuracy"] == ""

@@ -545,7 +545,7 @@ def test_what_the_test_rows_do_not_hold_is_undefined_with_its_reason() -> None:
         measured = measure_answers(["he said"], [truth], ["he"])
         return {one.name: one.reason for one in measured.measures if one.reason}
 
-    without = "the test split has no question without an answer"
+    without = "there is no question without an answer"
     assert reasons("he") == dict.fromkeys(("no_answer_accuracy", "no_answer_f1"), without)
     assert set(reasons("")) == {"has_answer_f1", "has_answer_exact_match"}
 

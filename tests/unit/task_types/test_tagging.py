@@ -235,8 +235,8 @@ def test_what_the_test_rows_do_not_hold_is_undefined_with_its_reason() -> None:
     measured = measure_tags(lists([["B-loc", "O"]]), lists([["O", "O"]]), LABELS)
     reasons = {measure.name: measure.reason for measure in measured.measures}
     assert reasons["entity_f1"] == reasons["entity_f1.loc"] == ""
-    assert reasons["entity_precision"] == "no entity is predicted in the test split"
-    assert reasons["entity_recall.per"] == "the test split has no entity of type 'per'"
+    assert reasons["entity_precision"] == "no entity is predicted"
+    assert reasons["entity_recall.per"] == "there is no entity of type 'per'"
     assert "'per'" in reasons["macro_entity_f1"]
     nothing = measure_tags(lists([]), lists([]), LABELS)
     assert all(measure.reason for measure in nothing.measures)
