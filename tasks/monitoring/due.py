@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from infra.errors import SettingsError
 from infra.store import ObjectStore
 from tasks.monitoring.settings import MonitorSettings
-from tasks.monitoring.window_records import labels_uri, newest_window, window_uri
+from tasks.monitoring.window_records import labels_uri, newest_window, window_uri, window_uris
 from tasks.records.monitoring import WatchedWindow
 from tasks.records.recorded_requests import FEEDBACK, hour_folder
+
+# How far back a person may ask for windows.
+_MOST_SINCE: Final = timedelta(days=366)
 
 
 @dataclass(frozen=True)
@@ -17,8 +21,8 @@ class Due:
     """What a run of the monitor is to do.
 
     Attributes:
-        windows: starts of windows that were not judged, oldest first.
-        skipped: windows before these that stay a gap.
+        windows: starts of windows that have no record, oldest first.
+        skipped: windows before these that have none either.
 
     """
 
@@ -40,7 +44,8 @@ def due_windows(
     """The windows that were missed since the last one that was judged, the newest of them.
 
     A line that was never watched begins with the newest window. Where the monitor did not run for
-    longer than ``catch_up_windows``, the oldest ones stay a gap, which is told.
+    longer than ``catch_up_windows``, the oldest ones stay a gap, which is told, until `since` asks
+    for them.
 
     Args:
         line: that is watched.
@@ -51,19 +56,19 @@ def due_windows(
             since the last one.
 
     Raises:
-        SettingsError: `since` is no moment, or lies in the future.
+        SettingsError: `since` is no moment, lies in the future, or more than a year ago.
 
     """
     step, last = timedelta(hours=settings.window_hours), last_window(now, settings)
-    most = settings.catch_up_windows
     if since:
         first = _window_of(since, last, settings)
     else:
         first = _after_the_last(line, last, settings, store)
-    count = int((last - first) / step) + 1
-    skipped = max(0, count - most)
-    starts = [first + step * place for place in range(skipped, max(count, 0))]
-    return Due(tuple(s for s in starts if not store.exists(window_uri(line, s, store))), skipped)
+    starts = [first + step * place for place in range(int((last - first) / step) + 1)]
+    judged = set(window_uris(line, first, last + step, store))
+    missing = [start for start in starts if window_uri(line, start, store) not in judged]
+    skipped = max(0, len(missing) - settings.catch_up_windows)
+    return Due(tuple(missing[skipped:]), skipped)
 
 
 def _window_of(since: str, last: datetime, settings: MonitorSettings) -> datetime:
@@ -76,6 +81,11 @@ def _window_of(since: str, last: datetime, settings: MonitorSettings) -> datetim
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     if moment > last + timedelta(hours=settings.window_hours):
         raise SettingsError(f"since is {since}, and the last window that ended is of {last}")
+    if moment < last - _MOST_SINCE:
+        raise SettingsError(
+            f"since is {since}, which is more than {_MOST_SINCE.days} days ago; right would be a "
+            f"moment from {last - _MOST_SINCE} on"
+        )
     begun = moment.hour - moment.hour % settings.window_hours
     return moment.replace(hour=begun, minute=0, second=0, microsecond=0)
 
@@ -104,24 +114,40 @@ def due_labels(
 
     Only where feedback came since they were counted, and of the version that answered.
     """
+    asked = [
+        (one.window, wait, one.window.end + timedelta(hours=one.labelled.waited_hours))
+        for one in windows
+        for wait in settings.label_waits_hours
+        if one.window.version == version
+        and one.labelled.waited_hours < wait
+        and now >= one.window.end + timedelta(hours=wait)
+    ]
+    if not asked:
+        return []
+    line, first = asked[0][0].line, min(counted for _, _, counted in asked)
+    hours = _feedback_hours(line, first, now, store)
     due = []
-    for one in windows:
-        window, counted = one.window, one.labelled.waited_hours
-        for wait in settings.label_waits_hours:
-            until = window.end + timedelta(hours=wait)
-            if window.version != version or wait <= counted or now < until:
-                continue
-            if store.exists(labels_uri(window.line, window.start, wait, store)):
-                continue
-            if _has_feedback(window.line, window.end + timedelta(hours=counted), until, store):
-                due.append((window.start, until, wait))
+    for window, wait, counted in asked:
+        until = window.end + timedelta(hours=wait)
+        came = any(counted <= hour < until for hour in hours)
+        if came and not store.exists(labels_uri(line, window.start, wait, store)):
+            due.append((window.start, until, wait))
     return due
 
 
-def _has_feedback(line: str, since: datetime, until: datetime, store: ObjectStore) -> bool:
-    hour = since.replace(minute=0, second=0, microsecond=0)
+def _feedback_hours(
+    line: str, since: datetime, until: datetime, store: ObjectStore
+) -> list[datetime]:
+    """The hours in which feedback came; the store is asked for a day at once."""
+    hour, found = since.replace(minute=0, second=0, microsecond=0), []
+    folders: set[str] = set()
+    listed = ""
     while hour < until:
-        if store.list(store.uri(*hour_folder(FEEDBACK, line, hour)) + "/"):
-            return True
+        folder = store.uri(*hour_folder(FEEDBACK, line, hour))
+        day = folder.rpartition("/")[0]
+        if day != listed:
+            folders, listed = {uri.rpartition("/")[0] for uri in store.list(f"{day}/")}, day
+        if folder in folders:
+            found.append(hour)
         hour += timedelta(hours=1)
-    return False
+    return found

@@ -72,6 +72,17 @@ def read_windows(
     return found
 
 
+def window_uris(line: str, since: datetime, until: datetime, store: ObjectStore) -> list[str]:
+    """Addresses of the windows that begin from one hour up to another; none of them is read."""
+    first, end = (window_uri(line, moment, store) for moment in (since, until))
+    return [
+        uri
+        for day in _days(since, until)
+        for uri in store.list(f"{_day(line, day, store)}/")
+        if _is_window(uri) and first <= uri < end
+    ]
+
+
 def newest_window(line: str, since: datetime, until: datetime, store: ObjectStore) -> Window | None:
     """The newest window that was judged; None where none ever was.
 
@@ -82,11 +93,10 @@ def newest_window(line: str, since: datetime, until: datetime, store: ObjectStor
         store: holds the records.
 
     """
-    recent = read_windows(line, since, until, store)
-    if recent:
-        return recent[-1].window
-    names = [uri for uri in store.list(f"{store.uri(MONITOR, line)}/") if _is_window(uri)]
-    return _read(Window, names[-1], store) if names else None
+    uris = window_uris(line, since, until, store) or [
+        uri for uri in store.list(f"{store.uri(MONITOR, line)}/") if _is_window(uri)
+    ]
+    return _read(Window, uris[-1], store) if uris else None
 
 
 def read_alarms(line: str, since: datetime, until: datetime, store: ObjectStore) -> list[Alarm]:
