@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -18,6 +19,8 @@ from tasks.records.recorded_requests import (
     hour_folder,
     requests_schema,
 )
+from tasks.records.scoring import ScoredObject
+from tasks.serving.scoring.kept_scores import index_uri
 
 WEIGHTS = "w" * 64
 
@@ -98,15 +101,14 @@ def write_scored(
     content = buffer.getvalue()
     digest = hashlib.sha256(content).hexdigest()
     written = store.put_bytes(store.uri("predictions", line, f"{digest}.parquet"), content)
-    index = {
-        "version": version,
-        "weights_sha256": weights_sha256,
-        "input_columns": list(asked[0].inputs),
-        "answer_columns": list(asked[0].answer),
-        "predictions": [{"uri": written.uri, "sha256": digest, "size_bytes": len(content)}],
-    }
-    uri = store.uri(*hour_folder("scored", line, hour), f"{digest[:12]}.json")
-    store.put_bytes(uri, json.dumps(index).encode())
+    scored = ScoredObject(
+        key=digest, line=line, version=version, weights_sha256=weights_sha256,
+        manifest_sha256="", task_type="classification", input_uri="", input_fingerprint="",
+        input_bytes=0, input_columns=tuple(asked[0].inputs), kept_columns=(),
+        answer_columns=tuple(asked[0].answer), predictions=(written,), rows=len(asked),
+        rows_put_aside=0, put_aside_by_reason={}, put_aside=None, scored_at=hour.isoformat(),
+    )  # fmt: skip
+    store.put_bytes(index_uri(scored, store), json.dumps(asdict(scored)).encode())
 
 
 def hour_of(year: int, month: int, day: int, hour: int) -> datetime:

@@ -94,7 +94,6 @@ def _show(windows: "list[WatchedWindow]", alarms: "list[Alarm]", *, as_json: boo
     from pydantic import TypeAdapter
 
     from tasks.records.monitoring import Alarm, WatchedWindow, as_hour
-    from tasks.verdicts import Verdict
 
     if as_json:
         told = TypeAdapter(list[WatchedWindow]).dump_json(windows)
@@ -104,8 +103,8 @@ def _show(windows: "list[WatchedWindow]", alarms: "list[Alarm]", *, as_json: boo
     rows = [
         (
             as_hour(one.window.start), f"{sum(one.window.rows.values()):,}",
-            f"{one.labelled.rows:,}", f"v{one.window.version}", one.window.verdict.value,
-            ", ".join(check.name for check in one.checks if check.verdict is Verdict.FAIL),
+            f"{one.labelled.rows:,}", f"v{one.window.version}", one.verdict.value,
+            ", ".join(one.failed),
         )
         for one in windows
     ]  # fmt: skip

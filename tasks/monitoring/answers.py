@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, Final
 
 from tasks.drift.row_samples import SampledRow
@@ -35,10 +36,10 @@ def labels_of(answer: dict[str, Any]) -> Labels | None:
     return None
 
 
-def confidence_of(answer: dict[str, Any]) -> float | None:
-    """The score of an answer; None where it has none from 0 to 1."""
+def score_of(answer: dict[str, Any]) -> float | None:
+    """The score of an answer; None where it has none."""
     score = answer.get("score")
-    return float(score) if isinstance(score, int | float) and 0 <= score <= 1 else None
+    return float(score) if isinstance(score, int | float) and isfinite(score) else None
 
 
 @dataclass
@@ -50,6 +51,7 @@ class AnswerCounts:
         labels: how many rows bear each label.
         label_rows: rows whose answer has labels.
         confidences: how many rows have which confidence, in steps of `CONFIDENCE_STEPS`.
+        unbounded: scores below 0 or above 1, as logits are: with one of them none is a confidence.
         sample: labels and confidence of the rows of least hash, and the request of each.
 
     """
@@ -59,24 +61,38 @@ class AnswerCounts:
     labels: Counter[str] = field(default_factory=Counter)
     label_rows: int = 0
     confidences: Counter[int] = field(default_factory=Counter)
+    unbounded: int = 0
     sample: "LeastKeys[tuple[Labels, int, str]]" = field(init=False)
 
     def __post_init__(self) -> None:
         self.sample = LeastKeys(self.most)
 
-    def count(self, labels: Labels | None, confidence: float | None) -> None:
-        """Count one answer."""
+    def count(self, answer: dict[str, Any], key: int, request: str, *, drawn: bool) -> None:
+        """Count one answer.
+
+        Args:
+            answer: as it was served.
+            key: hash of its row.
+            request: that it belongs to; empty where rows are no clusters.
+            drawn: whether the sample asks for the key.
+
+        """
+        labels, score = labels_of(answer), score_of(answer)
         self.rows += 1
         if labels is not None:
             self.labels.update(labels)
             self.label_rows += 1
-        if confidence is not None:
-            self.confidences[step_of(confidence)] += 1
+        if score is not None:
+            self.confidences[step_of(score)] += 1
+            self.unbounded += not 0 <= score <= 1
+        if drawn:
+            step = -1 if score is None else step_of(score)
+            self.sample.add(key, (labels or (), step, request))
 
     @property
     def confident_rows(self) -> int:
         """Rows whose answer has a confidence."""
-        return self.confidences.total()
+        return 0 if self.unbounded else self.confidences.total()
 
     @property
     def has_one_label(self) -> bool:
@@ -86,7 +102,7 @@ class AnswerCounts:
     @property
     def mean_confidence(self) -> float | None:
         """Of all rows that have one."""
-        if not self.confidences:
+        if not self.confident_rows:
             return None
         total = sum(step * rows for step, rows in self.confidences.items())
         return round(total / self.confident_rows / CONFIDENCE_STEPS, 4)

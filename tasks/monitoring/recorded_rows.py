@@ -17,21 +17,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from infra.errors import DataError
+from infra.errors import DataError, MissingObjectError
 from infra.store import ObjectStore
-from tasks.monitoring.answers import (
-    AnswerCounts,
-    confidence_of,
-    labels_of,
-    read_answer,
-    step_of,
-)
+from tasks.monitoring.answers import AnswerCounts, read_answer
 from tasks.monitoring.inputs import read_inputs
 from tasks.monitoring.samples import Keys, LeastKeys, keys_of, row_name
-from tasks.monitoring.scored_batches import ScoredObject, scored_objects
+from tasks.monitoring.scored_batches import scored_objects
 from tasks.monitoring.settings import MonitorSettings
 from tasks.records.monitoring import WatchedVersion
-from tasks.records.recorded_requests import REQUESTS, SCORED, hour_folder, requests_schema
+from tasks.records.recorded_requests import REQUESTS, hour_folder, requests_schema
+from tasks.records.scoring import SCORED, ScoredObject
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import RowShape
 
@@ -156,12 +151,12 @@ def batches_of(uri: str, columns: Sequence[str], store: ObjectStore) -> Iterator
     """An object's rows, batch by batch; its file is gone afterwards.
 
     Raises:
-        DataError: it is no Parquet, or lacks a column.
+        DataError: it is gone, is no Parquet, or lacks a column.
 
     """
     with tempfile.TemporaryDirectory(prefix="window-") as folder:
-        path = store.download(uri, Path(folder) / "recorded.parquet")
         try:
+            path = store.download(uri, Path(folder) / "recorded.parquet")
             with pq.ParquetFile(path) as file:
                 if missing := sorted(set(columns) - set(file.schema_arrow.names)):
                     raise DataError(
@@ -169,7 +164,9 @@ def batches_of(uri: str, columns: Sequence[str], store: ObjectStore) -> Iterator
                         f"{', '.join(file.schema_arrow.names)}"
                     )
                 yield from file.iter_batches(_BATCH_ROWS, columns=list(columns))
-        except pa.ArrowException as error:
+        except MissingObjectError as error:
+            raise DataError(f"{error}, and an index or the store's own list names it") from error
+        except (pa.ArrowException, OSError) as error:  # of a page that is cut: an OSError
             raise DataError(f"{uri} cannot be read as Parquet ({error})") from error
 
 
@@ -217,23 +214,13 @@ def _count_answers(window: WindowRows, keys: Keys, batch: pa.RecordBatch) -> Non
     """Count the answers of the version in production, and draw from them."""
     counts = window.answers
     wanted = set(counts.sample.wanted(keys).tolist())
-    rows = zip(
-        batch["answer"].to_pylist(),
-        batch["confidence"].to_pylist(),
-        batch["request_id"].to_pylist(),
-        strict=True,
-    )
-    for at, (text, confidence, request_id) in enumerate(rows):
+    rows = zip(batch["answer"].to_pylist(), batch["request_id"].to_pylist(), strict=True)
+    for at, (text, request_id) in enumerate(rows):
         answer = read_answer(text)
         if answer is None:
             window.unreadable += 1
-            continue
-        labels = labels_of(answer)
-        told = confidence if confidence is not None and 0 <= confidence <= 1 else None
-        counts.count(labels, told)
-        if at in wanted:
-            step = -1 if told is None else step_of(told)
-            counts.sample.add(int(keys[at]), (labels or (), step, request_id))
+        else:
+            counts.count(answer, int(keys[at]), request_id, drawn=at in wanted)
 
 
 def _count_scored(
@@ -243,28 +230,25 @@ def _count_scored(
     settings: MonitorSettings,
     store: ObjectStore,
 ) -> None:
-    """Count rows of a scored batch, each as a request of its own."""
+    """Count rows of a scored input object, each as a request of its own."""
     shape, counts = shape_of(watched.task_type), window.answers
     read = [name for name in scored.answer_columns if name in {"label", "labels", "score"}]
     names = [column.name for column in shape.inputs]
     is_own = (scored.version, scored.weights_sha256) == (watched.version, watched.weights_sha256)
-    first = 0
-    for batch in batches_of(scored.artifact.uri, [*names, *read], store):
-        requests = [f"{scored.key}-{first + row}" for row in range(batch.num_rows)]
-        first += batch.num_rows
-        window.rows[SCORED] += batch.num_rows
-        keys = keys_of(requests, [0] * batch.num_rows, settings.seed)
-        inputs = batch.select(names)
-        for at in window.inputs.wanted(keys).tolist():
-            (row,) = inputs.slice(at, 1).to_pylist()
-            text = json.dumps(row, ensure_ascii=False)
-            window.inputs.add(int(keys[at]), (requests[at], row_name(requests[at], 0), text))
-        if not is_own:
-            continue
-        wanted = set(counts.sample.wanted(keys).tolist())
-        for at, answer in enumerate(batch.select(read).to_pylist()):
-            labels, told = labels_of(answer), confidence_of(answer)
-            counts.count(labels, told)
-            if at in wanted:
-                step = -1 if told is None else step_of(told)
-                counts.sample.add(int(keys[at]), (labels or (), step, requests[at]))
+    row = 0
+    for part in scored.predictions:
+        for batch in batches_of(part.uri, [*names, *read], store):
+            requests = [f"{scored.key}-{row + place}" for place in range(batch.num_rows)]
+            row += batch.num_rows
+            keys = keys_of(requests, [0] * batch.num_rows, settings.seed)
+            window.rows[SCORED] += batch.num_rows
+            inputs = batch.select(names)
+            for at in window.inputs.wanted(keys).tolist():
+                (one,) = inputs.slice(at, 1).to_pylist()
+                text = json.dumps(one, ensure_ascii=False)
+                window.inputs.add(int(keys[at]), (requests[at], row_name(requests[at], 0), text))
+            if not is_own:
+                continue
+            wanted = set(counts.sample.wanted(keys).tolist())
+            for at, answer in enumerate(batch.select(read).to_pylist()):
+                counts.count(answer, int(keys[at]), requests[at], drawn=at in wanted)

@@ -10,7 +10,7 @@ from infra.base_models import Fingerprint, locate_pinned
 from infra.errors import DataError
 from infra.store import Artifact, ObjectStore
 from tasks.drift.row_samples import RowSample, read_row_sample
-from tasks.monitoring.answers import AnswerCounts, confidence_of, labels_of, read_answer, step_of
+from tasks.monitoring.answers import AnswerCounts, read_answer
 from tasks.monitoring.samples import keys_of
 from tasks.monitoring.settings import MonitorSettings
 from tasks.records.monitoring import WatchedVersion
@@ -95,11 +95,7 @@ def _evaluated_answers(
         answer = read_answer(text)
         if answer is None:
             continue
-        labels, told = labels_of(answer), confidence_of(answer)
-        counts.count(labels, told)
-        if at in wanted:
-            step = -1 if told is None else step_of(told)
-            counts.sample.add(int(keys[at]), (labels or (), step, ""))
+        counts.count(answer, int(keys[at]), "", drawn=at in wanted)
     return counts
 
 

@@ -163,6 +163,16 @@ class WatchedWindow:
         """Of inputs and answers, and of labels as they are known now."""
         return (*self.window.checks, *self.labelled.checks)
 
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of the checks that fail."""
+        return tuple(check.name for check in self.checks if check.verdict is Verdict.FAIL)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Fail if any check fails, of labels too; else what inputs and answers say."""
+        return Verdict.FAIL if self.failed else self.window.verdict
+
 
 @dataclass(frozen=True)
 class Alarm:
@@ -192,7 +202,7 @@ class Monitored:
         judged: windows that this run judged, by their start, as ISO 8601.
         measured_again: windows whose labels this run counted again.
         skipped: windows that were too old to be caught up with.
-        verdict: of the newest window; None where there is none.
+        verdict: of the newest window, with its labels; None where there is none.
         alarms: that this run raised, in words.
         page_url: of the page in MLflow; page_uri: in the store; empty where there is none.
         note: one sentence.

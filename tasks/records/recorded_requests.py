@@ -21,7 +21,6 @@ Role = Literal["production", "shadow", "canary"]
 _Key = TypeVar("_Key")
 REQUESTS: Final = "requests"
 FEEDBACK: Final = "feedback"
-SCORED: Final = "scored"
 _LONG_AGO: Final = datetime.fromtimestamp(0, UTC)
 
 

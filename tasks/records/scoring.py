@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from infra.store import Artifact
+
+# The index: scored/LINE/YYYY/MM/DD/HH/KEY.json holds the record of an object that was scored.
+SCORED: Final = "scored"
 
 
 @dataclass(frozen=True)

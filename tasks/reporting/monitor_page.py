@@ -17,7 +17,7 @@ TEMPLATE: Final = "monitor_page.html.jinja"
 WINDOWS_SHOWN: Final = 48
 _WORDS: Final = {
     Verdict.PASS: "No drift in the newest window",
-    Verdict.FAIL: "Drift in the newest window",
+    Verdict.FAIL: "A check fails in the newest window",
     Verdict.UNDETERMINED: "The newest window is undetermined",
 }
 
@@ -78,9 +78,7 @@ def headline_of(evidence: MonitorEvidence) -> tuple[Verdict, str]:
     newest = evidence.newest
     if evidence.alarms and evidence.alarms[-1].start == newest.window.start:
         return Verdict.FAIL, "Alarm: a check failed in several of the last windows"
-    failed = any(check.verdict is Verdict.FAIL for check in newest.checks)
-    verdict = Verdict.FAIL if failed else newest.window.verdict
-    return verdict, _WORDS[verdict]
+    return newest.verdict, _WORDS[newest.verdict]
 
 
 def sentence_of(evidence: MonitorEvidence) -> str:
@@ -113,13 +111,11 @@ def window_rows(evidence: MonitorEvidence) -> list[WindowRow]:
     rows = []
     for one in reversed(evidence.windows[-WINDOWS_SHOWN:]):
         window = one.window
-        failed = [check.name for check in one.checks if check.verdict is Verdict.FAIL]
-        verdict = Verdict.FAIL if failed else window.verdict
         rows.append(
             WindowRow(
                 as_hour(window.start), count(sum(window.rows.values())), str(window.version),
-                verdict.value, SYMBOLS[verdict], ", ".join(failed), count(one.labelled.rows),
-                window.start in raised,
+                one.verdict.value, SYMBOLS[one.verdict], ", ".join(one.failed),
+                count(one.labelled.rows), window.start in raised,
             )
         )  # fmt: skip
     return rows

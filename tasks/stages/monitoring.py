@@ -78,7 +78,7 @@ def judge_windows(
         judged=found.judged,
         measured_again=found.again,
         skipped=found.skipped,
-        verdict=evidence.newest.window.verdict,
+        verdict=evidence.newest.verdict,
         alarms=tuple(alarm.sentence for alarm in found.raised),
         page_url=url,
         page_uri=html.uri,

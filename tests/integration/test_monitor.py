@@ -1,9 +1,10 @@
 """Windows of recorded rows, held against a version in production: real store, real registry."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from infra.errors import SettingsError
+from infra.errors import PromotionError, SettingsError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.fairness.settings import FairnessSettings
 from tasks.monitoring.alarms import alarm_of, keep_alarm
-from tasks.monitoring.due import due_windows
+from tasks.monitoring.due import due_labels, due_windows
 from tasks.monitoring.judging import Watch, judge_window
 from tasks.monitoring.labelled_rows import LabelPolicy
 from tasks.monitoring.publication import publish_monitor
@@ -25,12 +26,23 @@ from tasks.monitoring.reference import read_reference
 from tasks.monitoring.running import Judged, rule_of, run_monitor
 from tasks.monitoring.settings import MonitorSettings
 from tasks.monitoring.window_records import window_uri
-from tasks.records.monitoring import WatchedVersion, Window, WindowCheck
+from tasks.records.monitoring import (
+    LabelledRows,
+    WatchedVersion,
+    WatchedWindow,
+    Window,
+    WindowCheck,
+)
 from tasks.registry.manual_promotion import override_promotion_of
+from tasks.registry.production import production_of
 from tasks.registry.registration import register_version
 from tasks.registry.watched import watched_version
 from tasks.reporting.monitor_page import MonitorEvidence, render_monitor_page
+from tasks.serving.scoring.batches import score_objects
+from tasks.serving.scoring.inputs import find_inputs
+from tasks.serving.scoring.settings import ScoringSettings
 from tasks.verdicts import Gate, Verdict
+from tests.faults.lines import new_line
 from tests.recorded_traffic import (
     Asked,
     hour_of,
@@ -184,6 +196,41 @@ def test_scored_batches_count_too(
     assert judged(alone, hour, store).rows == {}
 
 
+def test_what_scoring_wrote_is_read(
+    watched: WatchedVersion, watch: Watch, store: ObjectStore, tracking: Tracking, tmp_path: Path
+) -> None:
+    """The version in production scores a file; its index and its predictions are the window."""
+    path = tmp_path / "batch.jsonl"
+    texts = [f"the goal of match {number} was late" for number in range(150)]
+    path.write_text("\n".join(json.dumps({"text": text, "id": text[-9:]}) for text in texts))
+    settings = ScoringSettings(rows_at_once=64, workers=1, keep_columns={"id": "id"})
+    production = production_of(LINE, store=store, tracking=tracking)
+    objects = find_inputs([str(path)], settings, store)
+    run = score_objects(
+        production, objects, settings, lambda *_: None, store=store, tracking=tracking
+    )
+    (scored,) = run.objects
+    at = datetime.fromisoformat(scored.scored_at).replace(minute=0, second=0)
+    window = judged(watch, at, store)
+    assert (window.rows, window.rows_of_version, window.unreadable) == ({"scored": 150}, 150, 0)
+    assert (window.rows_read, window.version) == (150, run.version)
+    parts = [pq.read_table(BytesIO(store.get_bytes(part.uri))) for part in scored.predictions]
+    assert len(parts) == 3
+    labels = [label for part in parts for label in part["label"].to_pylist()]
+    scores = [score for part in parts for score in part["score"].to_pylist()]
+    assert {name: now for name, (_, now) in window.label_shares.items() if now} == {
+        name: pytest.approx(labels.count(name) / 150, abs=1e-6) for name in set(labels)
+    }
+    assert window.mean_confidence is not None
+    assert window.mean_confidence[1] == pytest.approx(float(np.mean(scores)), abs=1e-4)
+    assert checks_of(window)["predictions.confidence"].value is not None
+    # Predictions that are gone leave the window undetermined, and do not stand in the way.
+    store.delete(scored.predictions[1].uri)
+    window = judged(watch, at, store)
+    assert window.verdict is Verdict.UNDETERMINED
+    assert scored.predictions[1].uri in window.checks[0].reason
+
+
 def test_rows_of_one_request_are_drawn_together(
     watch: Watch, watched: WatchedVersion, asked: list[Asked], store: ObjectStore
 ) -> None:
@@ -218,10 +265,14 @@ def test_an_object_that_cannot_be_read_leaves_its_window_undetermined(
     hour = START + timedelta(days=5)
     record(store, watched, hour, shifted(200))
     uri = store.uri("requests", LINE, hour.strftime("%Y/%m/%d/%H"), "cut-0.parquet")
-    store.put_bytes(uri, b"PAR1 and no more")
-    window = judged(watch, hour, store)
-    assert {check.verdict for check in window.checks} == {Verdict.UNDETERMINED}
-    assert uri in window.checks[0].reason
+    whole = store.get_bytes(uri.replace("cut-0", "writer-0"))
+    # No file at all; and one whose footer is whole, and whose rows are not.
+    half = len(whole) // 2
+    for content in (b"PAR1 and no more", b"PAR1" + bytes(half - 4) + whole[half:]):
+        store.put_bytes(uri, content)
+        window = judged(watch, hour, store)
+        assert {check.verdict for check in window.checks} == {Verdict.UNDETERMINED}
+        assert uri in window.checks[0].reason
 
 
 def test_what_the_task_type_cannot_read_is_counted(
@@ -260,6 +311,8 @@ def test_labels_that_came_are_held_against_the_gates(
     labelled = judged(watch, hour, store).labelled
     (check,) = labelled.checks
     assert (check.verdict, check.value) == (Verdict.FAIL, 0)
+    shown = WatchedWindow(window, labelled)
+    assert (shown.failed, shown.verdict) == (("quality.accuracy",), Verdict.FAIL)
     assert (labelled.rows, labelled.unknown_labels, labelled.feedback_rows) == (120, 1, 242)
 
     few = START + timedelta(days=7, hours=3)
@@ -345,9 +398,57 @@ def test_a_line_that_was_never_watched_begins_with_the_newest_window(store: Obje
     # Its records may still be on their way.
     early = due_windows("never-watched", now - timedelta(minutes=10), SETTINGS, store)
     assert early.windows == (hour_of(2026, 8, 1, 10),)
-    for wrong, why in (("yesterday", "right would be"), ("2027-01-01", "the last window")):
+    for wrong, why in (
+        ("yesterday", "right would be"), ("2027-01-01", "the last window"),
+        ("2025-01-01", "more than 366 days ago"),
+    ):  # fmt: skip
         with pytest.raises(SettingsError, match=why):
             due_windows("never-watched", now, SETTINGS, store, wrong)
+
+
+def test_older_windows_without_a_record_are_reached_by_asking_again(store: ObjectStore) -> None:
+    """A run judges six at most; those that have a record take no place among them."""
+    line, now = "watched-with-gaps", hour_of(2026, 9, 2, 0) + timedelta(minutes=15)
+    first = hour_of(2026, 9, 1, 12)
+    asked = [due_windows(line, now, SETTINGS, store, first.isoformat())]
+    for start in asked[0].windows:
+        store.put_bytes(window_uri(line, start, store), b"{}")
+    asked.append(due_windows(line, now, SETTINGS, store, first.isoformat()))
+    assert [one.windows[0].hour for one in asked] == [18, 12]
+    assert [(len(one.windows), one.skipped) for one in asked] == [(6, 6), (6, 0)]
+
+
+def test_a_week_without_feedback_costs_a_list_of_each_day(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line, now = "watched-without-labels", hour_of(2026, 9, 12, 0)
+    starts = [now - timedelta(hours=hours) for hours in range(170, 0, -1)]
+    windows = [watched_window(line, start) for start in starts]
+    calls: list[str] = []
+
+    def counted(ask: Callable[[str], Any]) -> Callable[[str], Any]:
+        return lambda uri: (calls.append(uri), ask(uri))[1]
+
+    for name in ("list", "exists"):
+        monkeypatch.setattr(store, name, counted(getattr(store, name)))
+    assert due_labels(windows, now, 1, SETTINGS, store) == []
+    assert len(calls) <= 8
+    write_feedback(store, line, hour_of(2026, 9, 10, 7), [("someone", 0, "sport")])
+    due = due_labels(windows, now, 1, SETTINGS, store)
+    # Those that had ended by then, and not more than a day before; or a week ago by now.
+    assert [start for start, _, wait in due if wait == 24] == [
+        hour_of(2026, 9, 9, 7) + timedelta(hours=hours) for hours in range(24)
+    ]
+    assert [start for start, _, wait in due if wait == 168] == starts[:2]
+
+
+def watched_window(line: str, start: datetime) -> WatchedWindow:
+    labelled = LabelledRows(0, 0, 0, 0, (), ())
+    window = Window(
+        line, start, 1, 1, "", "", "", "", {}, 0, 0, 0, 0.001, {}, None, None, None, (),
+        Verdict.PASS, labelled,
+    )  # fmt: skip
+    return WatchedWindow(window, labelled)
 
 
 def test_a_reference_that_is_gone_passes_nothing(
@@ -366,6 +467,31 @@ def test_a_reference_that_is_gone_passes_nothing(
     found = checks_of(window)
     assert "are gone from the store" in found["drift.vocabulary"].reason
     assert "named nowhere" in found["predictions.confidence"].reason
+
+
+def test_a_version_that_does_not_say_what_it_was_made_of_passes_nothing(
+    asked: list[Asked], store: ObjectStore, tracking: Tracking
+) -> None:
+    """It has the tags of an earlier release; without them it is refused, as by serving."""
+    line = new_line("watched-of-old", store, tracking, "+")
+    with pytest.raises(PromotionError, match="nothing says how many tokens version 1"):
+        watched_version(line.name, store=store, tracking=tracking)
+    tags = {
+        "task_type": "classification", "labels": "business, film, sport",
+        "max_length": "16", "stride": "0", "max_target_length": "0",
+    }  # fmt: skip
+    tracking.set_tags(line.name, 1, {f"assayline.{name}": value for name, value in tags.items()})
+    found = watched_version(line.name, store=store, tracking=tracking)
+    assert found is not None
+    assert (found.clean.uri, found.scores.uri) == ("", "")
+    policy = LabelPolicy((), EvaluationSettings(), FairnessSettings())
+    watch = Watch(found, read_reference(found, None, SETTINGS, store), policy, SETTINGS)
+    hour = START + timedelta(days=11)
+    write_requests(store, line.name, hour, steady(asked, 200), weights_sha256="w1")
+    window = judged(watch, hour, store)
+    assert (window.rows_of_version, window.verdict) == (200, Verdict.UNDETERMINED)
+    assert {check.verdict for check in window.checks} == {Verdict.UNDETERMINED}
+    assert all("are named nowhere" in check.reason for check in window.checks)
 
 
 @pytest.mark.slow  # it shows the hours of the test before

@@ -18,9 +18,9 @@ from infra.digests import digest_of
 from infra.errors import IntegrityError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
-from tasks.records.recorded_requests import SCORED, hour_folder
+from tasks.records.recorded_requests import hour_folder
 from tasks.records.registry import Production
-from tasks.records.scoring import ScoredObject
+from tasks.records.scoring import SCORED, ScoredObject
 from tasks.serving.scoring.inputs import InputObject
 from tasks.serving.scoring.settings import ScoringSettings
 
@@ -101,5 +101,5 @@ class KeptScores:
 
 def index_uri(scored: ScoredObject, store: ObjectStore) -> str:
     """Where the index holds an object: by the hour in which it was scored."""
-    folder = hour_folder(SCORED, scored.line, datetime.fromisoformat(scored.scored_at))
-    return store.uri(*folder, f"{scored.key}.json")
+    hour = datetime.fromisoformat(scored.scored_at)
+    return store.uri(*hour_folder(SCORED, scored.line, hour), f"{scored.key}.json")

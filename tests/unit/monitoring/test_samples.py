@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.drift.row_samples import _drawn_row
-from tasks.monitoring.answers import AnswerCounts, confidence_of, labels_of, read_answer
+from tasks.monitoring.answers import AnswerCounts, labels_of, read_answer
 from tasks.monitoring.feedback import class_of
 from tasks.monitoring.inputs import inputs_table, read_inputs
 from tasks.monitoring.recorded_rows import RecordedInputs
@@ -42,13 +42,14 @@ def test_answers_are_counted_by_what_they_say() -> None:
     for text in ('{"label": "a", "score": 0.5}', '{"labels": ["a", "b"]}', '{"labels": []}', "[1]"):
         answer = read_answer(text)
         if answer is not None:
-            counts.count(labels_of(answer), confidence_of(answer))
+            counts.count(answer, len(text), "", drawn=True)
     assert dict(counts.labels) == {"a": 2, "b": 1, "(none)": 1}
     assert (counts.rows, counts.label_rows, counts.confident_rows) == (3, 3, 1)
     assert not counts.has_one_label
     assert counts.mean_confidence == 0.5
-    # A logit is no confidence.
-    assert confidence_of({"score": 3.4}) is None
+    # One logit among them, and none of their scores is a confidence.
+    counts.count({"answer": "in May", "score": 3.4}, 99, "", drawn=True)
+    assert (counts.confident_rows, counts.mean_confidence) == (0, None)
     assert labels_of({"answer": "in May"}) is None
 
 
