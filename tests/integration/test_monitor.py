@@ -302,8 +302,11 @@ def test_labels_that_came_are_held_against_the_gates(
     (check,) = window.labelled.checks
     assert (check.verdict, check.value, window.labelled.rows) == (Verdict.PASS, 1, 120)
     assert "selected sample" in window.labelled.note
-    assert any(one.name.startswith("fairness.") or one.name == "quality.accuracy"
-               for one in window.labelled.values)  # fmt: skip
+    measured = {one.name: one for one in window.labelled.values}
+    accuracy = measured["quality.accuracy"]
+    assert (accuracy.value, accuracy.rows) == (1, 120)
+    assert accuracy.low is not None
+    assert accuracy.low < 1
 
     write_feedback(store, LINE, hour, wrong[:120], writer="second", second=9)
     write_feedback(store, LINE, hour, [("nobody", 0, "sport")], writer="third")
