@@ -100,13 +100,15 @@ class ModelProcess:
 
         Raises:
             ModelProcessGoneError: the process ended, or did not answer in time and was ended.
-            RowsRefusedError: the model cannot answer one of the rows.
+            RowsRefusedError: the model cannot answer one of the rows, or gives not one answer each.
 
         """
         said = await self._ask(list(rows), timeout_s)
         if "error" in said:
             raise RowsRefusedError(str(said["error"]))
         answers: list[Any] = said["answers"]
+        if len(answers) != len(rows):  # of a task type that somebody added
+            raise RowsRefusedError(f"the model gives {len(answers)} answers to {len(rows)} rows")
         return answers
 
     async def stop(self) -> None:

@@ -130,7 +130,8 @@ class ServedVersion:
         return process
 
     async def _serve(self, place: int, process: ModelProcess) -> None:
-        while True:
+        # One that retires takes nothing more, also where there always is a next batch.
+        while not self._retiring.is_set():
             batch = await self._next_batch(process)
             if batch is None and self._retiring.is_set():
                 return
@@ -188,7 +189,7 @@ class ServedVersion:
             began = time.monotonic()
             try:
                 process = await self._started(place)
-            except AssaylineError as error:
+            except (AssaylineError, OSError) as error:  # no memory, no room for its log
                 logger.warning(
                     "version %d does not start again: %s", self.production.version, error
                 )

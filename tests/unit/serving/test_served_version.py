@@ -1,10 +1,13 @@
 """A version's own process, really started and really killed."""
 
 import asyncio
+import io
 import json
 import os
 import signal
+import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +16,15 @@ import pytest
 
 from infra.errors import PromotionError
 from tasks.records.registry import Production
+from tasks.serving import model_process, model_worker
+from tasks.serving.messages import LENGTH, ModelSpec, packed
 from tasks.serving.metrics import ServingMetrics
 from tasks.serving.served_version import ServedVersion, Trial
 from tasks.serving.settings import BatchSettings, ServingSettings
 from tasks.serving.token_counts import TokenCounter
 from tasks.serving.waiting_rows import WaitingRow, WaitingRows
 from tasks.task_types.examiner import examiner_of
+from tasks.task_types.examiner_base import ExaminerBase
 from tasks.task_types.limits import TokenLimits
 
 LABELS = ("bad", "good")
@@ -95,6 +101,73 @@ def test_answers_that_were_not_proven_serve_nothing(model: Path, tmp_path: Path)
         with pytest.raises(PromotionError, match="answers otherwise"):
             await served.start()
         assert not served.is_ready
+
+    asyncio.run(work())
+
+
+def test_one_that_retires_leaves_to_the_next_what_it_has_not_taken(
+    model: Path, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        rows = WaitingRows(BatchSettings(max_tokens=1), 300)
+        served = version(model, tmp_path / "work", rows, lambda _answers: None)
+        (tmp_path / "work").mkdir()
+        await served.start()
+        put = rows.put([(ROWS[0], 1)] * 300)  # so that there always is a next batch
+        served.serve()
+        await put[0].answer
+        await served.retire()
+        answered = [row for row in put if row.answer.done()]
+        assert 1 <= len(answered) < 100
+        assert len(answered) + len(rows) == 300
+
+    asyncio.run(work())
+
+
+def said_by(process: Any, *messages: Any) -> list[Any]:
+    """What the process of a model says to these messages, read from its stream."""
+    answers = io.BytesIO()
+    process(io.BytesIO(b"".join(map(packed, messages))), answers)
+    content, said = answers.getvalue(), []
+    while content:
+        (length,) = LENGTH.unpack(content[: LENGTH.size])
+        said.append(json.loads(content[LENGTH.size : LENGTH.size + length]))
+        content = content[LENGTH.size + length :]
+    return said
+
+
+def test_a_task_type_that_does_not_say_how_it_answers_is_refused(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = TokenLimits(16)
+    silent = ExaminerBase(name="sorting", labels=LABELS, limits=limits)
+    monkeypatch.setattr(model_process, "examiner_of", lambda *_: silent)
+    spec = asdict(ModelSpec(str(model), "classification", LABELS, limits))
+    ready, refused = said_by(model_process.serve, spec, ROWS)
+    assert ready == {}
+    assert "task type sorting has no method `answer`" in refused["error"]
+
+
+def test_a_model_that_gives_not_one_answer_each_is_refused_and_serves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a task type of somebody's own may do: a process that says so to whatever it is asked."""
+    script = (
+        "import sys, tasks.serving.messages as m\n"
+        "for said in ({}, {'answers': [{'label': 'good'}]}):\n"
+        "    size, = m.LENGTH.unpack(sys.stdin.buffer.read(m.LENGTH.size))\n"
+        "    sys.stdin.buffer.read(size)\n"
+        "    sys.stdout.buffer.write(m.packed(said))\n"
+        "    sys.stdout.buffer.flush()\n"
+    )
+    monkeypatch.setattr(model_worker, "COMMAND", (sys.executable, "-c", script))
+    spec = ModelSpec("nowhere", "classification", LABELS, TokenLimits(16))
+
+    async def work() -> None:
+        process = await model_worker.ModelProcess.start(spec, tmp_path, 60)
+        with pytest.raises(model_worker.RowsRefusedError, match="1 answers to 3 rows"):
+            await process.answer(ROWS, 60)
+        await process.stop()
 
     asyncio.run(work())
 
