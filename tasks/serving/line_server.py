@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -183,10 +183,7 @@ class LineServer:
         """Look which version is in production, again and again, and move to it."""
         while True:
             await asyncio.sleep(self.settings.poll_s)
-            try:
-                await self.look()
-            except Exception:  # a defect here must not end what serves
-                logger.exception("looking for the version in production failed")
+            await self.look()
 
     async def look(self) -> None:
         """Look once which version is in production, and serve it if it is another one.
@@ -195,8 +192,8 @@ class LineServer:
         """
         try:
             production = await asyncio.to_thread(self._source.find)
-        except AssaylineError as error:
-            self._doubt(_said(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is must not end what serves
+            self._doubt(_said(error), error)
             return
         self._doubt("")
         if production == self._served.production:
@@ -207,14 +204,8 @@ class LineServer:
             return
         try:
             await self._move_to(production)
-        except AssaylineError as error:
-            self.metrics.reloads.labels("refused").inc()
-            self._refused, self._refused_version = str(error), production
-            self._refused_at = time.monotonic()
-            logger.warning(
-                "version %d of %s is not served, and version %d stays: %s",
-                production.version, self.line, self._served.production.version, error,
-            )  # fmt: skip
+        except Exception as error:  # noqa: BLE001 - a full disk, a defect: the old one stays
+            self._refuse(production, error)
 
     async def close(self) -> None:
         """Answer what was taken, and end all processes."""
@@ -253,25 +244,44 @@ class LineServer:
             )
             await served.start()
         except BaseException:
-            await (served.retire() if served else asyncio.to_thread(_remove, work))
+            await (served.retire() if served else _remove(work))
             raise
         return served
 
-    def _doubt(self, why: str) -> None:
+    def _refuse(self, production: Production, error: Exception) -> None:
+        self.metrics.reloads.labels("refused").inc()
+        self._refused, self._refused_version = _explained(error), production
+        self._refused_at = time.monotonic()
+        logger.warning(
+            "version %d of %s is not served, and version %d stays: %s",
+            production.version, self.line, self._served.production.version, self._refused,
+            exc_info=_defect(error),
+        )  # fmt: skip
+
+    def _doubt(self, why: str, error: Exception | None = None) -> None:
         if why and why != self._in_doubt:
-            logger.warning("%s; version %d stays", why, self._served.production.version)
+            logger.warning(
+                "%s; version %d stays", why, self._served.production.version,
+                exc_info=_defect(error),
+            )  # fmt: skip
         self._in_doubt = why
         self.metrics.in_doubt.set(bool(why))
 
 
-def _said(error: AssaylineError) -> str:
+def _said(error: Exception) -> str:
     if isinstance(error, StoreError | TrackingError):
         return f"ledger or registry cannot be asked: {error}"
-    return str(error)
+    return _explained(error)
 
 
-def _remove(folder: Path) -> None:
-    import shutil
+def _explained(error: Exception) -> str:
+    return str(error) if isinstance(error, AssaylineError) else f"{type(error).__name__}: {error}"
 
-    with suppress(OSError):
-        shutil.rmtree(folder)
+
+def _defect(error: Exception | None) -> Exception | None:
+    """What a person cannot mend by its message alone, and whose traceback is logged."""
+    return None if isinstance(error, AssaylineError | OSError) else error
+
+
+async def _remove(folder: Path) -> None:
+    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
