@@ -1,13 +1,15 @@
 """What a request of feedback holds: which row of which request, and its true label."""
 
+import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from infra.errors import DataError
 from tasks.records.recorded_requests import FeedbackRow
-from tasks.serving.scoring_protocol import parsed
+from tasks.serving.scoring_protocol import is_unicode, parsed
 from tasks.task_types.rows import Kind, RowShape
 
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -48,6 +50,8 @@ def _read(
         raise DataError(
             f"feedback holds {seen}; right would be request_id and label, and maybe row and by"
         )
+    if not is_unicode(json.dumps(given, ensure_ascii=False)):
+        raise DataError("feedback holds half of a surrogate pair; right would be text in Unicode")
     request_id, row, by = given["request_id"], given.get("row", 0), given.get("by", "")
     if not isinstance(request_id, str) or not REQUEST_ID.fullmatch(request_id):
         raise DataError(f"request_id is {str(request_id)[:80]!r}; right would be {REQUEST_ID_FORM}")
@@ -74,7 +78,10 @@ def _check_label(label: Any, shape: RowShape, labels: Sequence[str]) -> None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether it is a number that a column of numbers holds; JSON can spell larger ones."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return abs(value) <= sys.float_info.max
 
 
 def _are_strings(value: Any) -> bool:

@@ -152,11 +152,7 @@ class Recorder:
             given, self._given = self._given[:ROWS_AT_ONCE], self._given[ROWS_AT_ONCE:]
         if not given:
             return
-        try:
-            kept = self._redact([one.texts for one in given])
-        except Exception:  # what was not searched is not kept, whatever went wrong
-            logger.exception("%d rows could not be searched for personal data", len(given))
-            kept = [None] * len(given)
+        kept = self._searched([one.texts for one in given])
         pairs = zip(given, kept, strict=True)
         records = [_with_texts(one.record, texts) for one, texts in pairs if texts is not None]
         self._redacted += records
@@ -164,6 +160,19 @@ class Recorder:
         self._forget(dropped)
         for record in dropped:
             self._metrics.not_recorded.labels(_kind(record), "privacy").inc()
+
+    def _searched(self, texts: Sequence[Pair]) -> Sequence[Pair | None]:
+        """What may be kept; a row that cannot be searched is not, and takes no other along."""
+        try:
+            return self._redact(texts)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing unsearched is kept
+            if len(texts) > 1:
+                return [kept for one in texts for kept in self._searched([one])]
+            # Its message may quote the row, which is kept nowhere.
+            logger.error(  # noqa: TRY400
+                "a row could not be searched for personal data: %s", type(error).__name__
+            )
+            return [None]
 
     def _write(self) -> bool:
         """Write what is there; whether nothing is left."""

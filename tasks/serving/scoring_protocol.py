@@ -149,11 +149,14 @@ def _checked(number: int, row: Any, shape: RowShape) -> Row:
 
 
 def _is_text(value: Any) -> bool:
-    if not isinstance(value, str):
-        return False
+    return isinstance(value, str) and is_unicode(value)
+
+
+def is_unicode(text: str) -> bool:
+    """Whether it holds no half of a surrogate pair, which JSON can spell and nothing can write."""
     try:
-        value.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can spell
+        text.encode()
+    except UnicodeEncodeError:
         return False
     return True
 

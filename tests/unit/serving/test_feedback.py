@@ -45,6 +45,8 @@ def test_labels_of_other_task_types(task_type: str, label: object) -> None:
         ({"row": True}, "row is True"),
         ({"by": "x" * 300}, "at most 200 characters"),
         ({"more": 1}, "right would be request_id and label"),
+        ({"by": "\ud800"}, "half of a surrogate pair"),
+        ({"label": "\ud800"}, "half of a surrogate pair"),
     ],
 )
 def test_what_is_wrong_is_said(changed: dict[str, Any], said: str) -> None:
@@ -58,3 +60,10 @@ def test_nothing_is_no_feedback() -> None:
         read({"feedback": []})
     with pytest.raises(DataError, match="right would be a number"):
         read({"request_id": "r", "label": "film"}, "regression")
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1" + "0" * 400])
+def test_a_number_that_no_column_holds_is_refused(number: str) -> None:
+    body = f'{{"request_id": "r", "label": {number}}}'.encode()
+    with pytest.raises(DataError, match="right would be a number"):
+        feedback_of(body, shape_of("regression"), (), NOW)

@@ -133,6 +133,24 @@ def test_a_row_that_may_not_be_kept_or_could_not_be_searched_is_not() -> None:
     assert (dropped(two, "requests", "privacy"), shelf.objects) == (1, {})
 
 
+def test_a_row_that_could_not_be_searched_takes_no_other_along(caplog: Any) -> None:
+    def search(pairs: Sequence[Pair]) -> Sequence[Pair | None]:
+        if any(inputs == {"text": "text 1"} for inputs, _ in pairs):
+            raise ValueError("cannot read 'text 1'")
+        return pairs
+
+    shelf = Shelf()
+    one = recorder(shelf, redact=search)
+    one.start()
+    for place in range(4):
+        one.keep_request(asked(place))
+    one.close()
+    assert [row["request_id"] for row in shelf.rows("requests")] == ["r0", "r2", "r3"]
+    assert dropped(one, "requests", "privacy") == 1
+    assert "ValueError" in caplog.text
+    assert "text 1" not in caplog.text
+
+
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
 def test_the_share_of_sampled_requests(share: float) -> None:
     found = sum(is_sampled(f"request {number}", share) for number in range(4_000))
