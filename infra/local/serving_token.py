@@ -39,7 +39,7 @@ def serving_token(home: Path, stack: StackSettings) -> str | None:
 def _kept(path: Path) -> str:
     if not path.exists():
         make_folder(path.parent)
-        # 130 bits, in letters and digits only: a double click selects it.
+        # 128 bits, in letters and digits only: a double click selects it.
         write_private(path, secrets.token_hex(16) + "\n")
     try:
         path.chmod(FILE_MODE)

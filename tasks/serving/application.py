@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -101,6 +101,7 @@ class Application:
             shape = shape_of(production.task_type)
             with _explained():
                 given = feedback_of(body, shape, production.labels, datetime.now(UTC))
+            self._check_room(len(given))
         except _RefusedError as refused:
             return refused.response()
         if not self._recorder.keep_feedback(given):
@@ -145,17 +146,33 @@ class Application:
             )
         return rows
 
+    def _check_room(self, rows: int) -> None:
+        most = self._server.settings.record.max_buffered_rows
+        if rows > most:
+            raise _RefusedError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                "BAD_REQUEST",
+                f"the request has feedback on {rows} rows; send at most {most} at once "
+                "(setting serving.record.max_buffered_rows)",
+            )
+
     async def _body(self, request: Request) -> bytes:
         most = self._server.settings.max_request_bytes
         body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > most:
-                raise _RefusedError(
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                    "BAD_REQUEST",
-                    f"the request has more than {most} bytes (setting serving.max_request_bytes)",
-                )
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most:
+                    raise _RefusedError(
+                        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                        "BAD_REQUEST",
+                        f"the request has more than {most} bytes (setting "
+                        "serving.max_request_bytes)",
+                    )
+        except ClientDisconnect as error:  # nobody reads the answer, but it is counted
+            raise _RefusedError(
+                HTTPStatus.BAD_REQUEST, "BAD_REQUEST", "the client hung up within its request"
+            ) from error
         return bytes(body)
 
     async def _answers(self, rows: Sequence[Row]) -> list[Answered]:

@@ -39,11 +39,24 @@ def listen(host: str, port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
     except OSError as error:
-        raise SettingsError(
-            f"cannot listen at {host}, port {port}: {error.strerror}; choose another --port or "
-            "--host, or stop what listens there"
-        ) from error
+        raise _taken(host, port, error) from error
     return listening
+
+
+def _take_connections(listening: socket.socket) -> None:
+    """From now on; of two servers that bound one address at once, the second one fails here."""
+    try:
+        listening.listen(BACKLOG)
+    except OSError as error:
+        host, port, *_ = listening.getsockname()
+        raise _taken(host, port, error) from error
+
+
+def _taken(host: str, port: int, error: OSError) -> SettingsError:
+    return SettingsError(
+        f"cannot listen at {host}, port {port}: {error.strerror}; choose another --port or "
+        "--host, or stop what listens there"
+    )
 
 
 class _DrainingServer(uvicorn.Server):
@@ -94,7 +107,8 @@ async def run_server(
         say: is told when requests are taken, and when no more are.
 
     Raises:
-        AssaylineError: there is no version in production that can be served.
+        AssaylineError: there is no version in production that can be served, or another server
+            took the address meanwhile.
 
     """
     told_to_end = asyncio.Event()
@@ -107,8 +121,10 @@ async def run_server(
     recorder.start()
     watching = asyncio.create_task(server.watch())
     production = server.production
-    say(f"version {production.version} of {production.line} answers at {addresses[0]}/invocations")
     try:
+        _take_connections(listening)
+        named = f"version {production.version} of {production.line}"
+        say(f"{named} answers at {addresses[0]}/invocations")
         serving = asyncio.create_task(http.serve([listening]))
         ending = asyncio.create_task(told_to_end.wait())
         await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
@@ -126,6 +142,7 @@ def _config() -> uvicorn.Config:
     return uvicorn.Config(
         cast("ASGIApp", None), log_level="warning", access_log=False, lifespan="off",
         server_header=False, timeout_keep_alive=KEEP_ALIVE_S, backlog=BACKLOG, log_config=None,
+        ws="none",
     )  # fmt: skip
 
 

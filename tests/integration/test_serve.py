@@ -5,6 +5,7 @@ import json
 import re
 import secrets
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -217,6 +218,9 @@ def test_who_may_ask(running: ServedLine) -> None:
     assert rebound.status_code == 403
     across = running.client.get("/health", headers={"Origin": "https://evil.example.org"})
     assert across.status_code == 403
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+               "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}  # fmt: skip
+    assert httpx.get(f"{url}health", headers=upgrade).status_code == 401
     command = [Path(f"/proc/{running.process.pid}/cmdline").read_text()]
     assert TOKEN not in str(command) + running.log.read_text()
 
@@ -259,7 +263,26 @@ def test_what_is_wrong_with_a_request_is_said(running: ServedLine) -> None:
     assert client.post("/invocations", json={"inputs": ["a"] * 2_000}).status_code == 413
     large = client.post("/invocations", json={"inputs": ["a" * (5 << 20)]})
     assert large.status_code == 413
+    one = {"request_id": "asked-1", "label": "sport"}
+    many = client.post("/feedback", json={"feedback": [one] * 20_001})
+    assert many.status_code == 413
+    assert "serving.record.max_buffered_rows" in many.json()["message"]
     assert running.ask(["a"]).is_success
+
+
+def test_a_client_that_hangs_up_within_its_request_is_no_defect(running: ServedLine) -> None:
+    address = (running.client.base_url.host, running.client.base_url.port)
+    with socket.create_connection(address) as connection:
+        head = (
+            f"POST /invocations HTTP/1.1\r\nHost: {running.client.base_url.netloc.decode()}\r\n"
+            f"Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
+            "Content-Length: 100\r\n\r\n{"
+        )
+        connection.sendall(head.encode())
+        time.sleep(0.5)
+    time.sleep(0.5)
+    assert running.ask(["a"]).is_success
+    assert "Traceback" not in running.log.read_text()
 
 
 def test_it_moves_with_the_alias_and_loses_no_request(
@@ -341,7 +364,7 @@ def test_a_killed_model_process_is_started_again_and_every_request_is_answered(
             assert is_same(said, right[texts.index(text)], TOLERANCE)
     assert len({answer.status_code for _, answer in load.answers[-10:]} - {200}) == 0
     metrics = running.client.get("/metrics").text
-    restarts = re.search(r"assayline_model_restarts_total (\S+)", metrics)
+    restarts = re.search(r"^assayline_model_restarts_total (\S+)", metrics, re.MULTILINE)
     assert restarts
     assert float(restarts[1]) >= 3
 
@@ -427,7 +450,8 @@ def test_what_cannot_be_served_is_said_before_anybody_connects(
     tagged = config.with_name("tags.yaml")
     tagged.write_text(f"line: {LINE}\ntask_type: regression\n"
                       "source: {format: csv, path: a.csv, text: text, target: y}\n")  # fmt: skip
-    print(refused(LINE, "--config", str(tagged), "--port", "0"))
+    other = refused(LINE, "--config", str(tagged), "--port", "0")
+    assert "is for classification, and the line's settings say task_type: regression" in other
 
 
 def test_the_examples_of_the_page_work(running: ServedLine, store: ObjectStore) -> None:
