@@ -15,7 +15,13 @@ class ServingMetrics:
     """The metrics of one server, in a registry of their own."""
 
     def __init__(self) -> None:
-        registry = self.registry = CollectorRegistry()
+        self.registry = CollectorRegistry()
+        self._of_requests(self.registry)
+        self._of_batches(self.registry)
+        self._of_versions(self.registry)
+        self._of_records(self.registry)
+
+    def _of_requests(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
             "assayline_requests",
             "Requests to /invocations by HTTP status.",
@@ -32,6 +38,8 @@ class ServingMetrics:
             buckets=SECONDS,
             registry=registry,
         )
+
+    def _of_batches(self, registry: CollectorRegistry) -> None:
         self.batch_rows = Histogram(
             "assayline_batch_rows",
             "Rows that were given to the model at once.",
@@ -47,6 +55,8 @@ class ServingMetrics:
         self.waiting = Gauge(
             "assayline_waiting_rows", "Rows that wait for the model now.", registry=registry
         )
+
+    def _of_versions(self, registry: CollectorRegistry) -> None:
         self.version = Gauge(
             "assayline_version", "The version that serves, by role.", ["role"], registry=registry
         )
@@ -65,11 +75,15 @@ class ServingMetrics:
             ["outcome"],
             registry=registry,
         )
+        for outcome in ("served", "refused"):
+            self.reloads.labels(outcome)
         self.restarts = Counter(
             "assayline_model_restarts",
             "Starts of a model's process in place of one that ended.",
             registry=registry,
         )
+
+    def _of_records(self, registry: CollectorRegistry) -> None:
         self.recorded = Counter(
             "assayline_recorded_rows",
             "Rows that were written to the store.",
@@ -83,8 +97,6 @@ class ServingMetrics:
             "(the store was away at shutdown).",
             ["kind", "reason"], registry=registry,
         )  # fmt: skip
-        for outcome in ("served", "refused"):
-            self.reloads.labels(outcome)
         for kind in ("requests", "feedback"):
             self.recorded.labels(kind)
             for reason in ("privacy", "full", "lost"):
