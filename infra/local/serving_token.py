@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from infra.errors import SettingsError, StackError
-from infra.local.private_files import FILE_MODE, make_folder, write_private
+from infra.local.private_files import FILE_MODE, locked, write_private
 from infra.settings import StackSettings
 
 FILE: Final = "serving.token"
@@ -38,9 +38,10 @@ def serving_token(home: Path, stack: StackSettings) -> str | None:
 
 def _kept(path: Path) -> str:
     if not path.exists():
-        make_folder(path.parent)
-        # 128 bits, in letters and digits only: a double click selects it.
-        write_private(path, secrets.token_hex(16) + "\n")
+        with locked(path.parent):  # of two servers that start at once, both have the first one's
+            if not path.exists():
+                # 128 bits, in letters and digits only: a double click selects it.
+                write_private(path, secrets.token_hex(16) + "\n")
     try:
         path.chmod(FILE_MODE)
         return path.read_text(encoding="utf-8").strip()
