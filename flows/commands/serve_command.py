@@ -5,12 +5,13 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 from cyclopts import Parameter
 
 from flows.commands import console
 from infra.errors import SettingsError
-from infra.settings import load_settings, load_stack_settings
+from infra.settings import load_settings, load_stack_settings, without_passwords
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 DEFAULT_PORT: Final = 16_000
@@ -95,10 +96,13 @@ def addresses_of(host: str, port: int, public_urls: tuple[str, ...]) -> tuple[st
 
     """
     for url in public_urls:
-        scheme, _, rest = url.partition("://")
-        if scheme not in {"http", "https"} or not rest.strip("/") or "@" in rest:
+        parts = urlsplit(url)
+        is_web = parts.scheme in {"http", "https"} and parts.hostname
+        # Browsers name no path in the Origin that this is held against.
+        if not is_web or "@" in parts.netloc or parts.path.strip("/") or parts.query:
             raise SettingsError(
-                f"--public-url is {url!r}; right would be https://HOST or http://HOST:PORT"
+                f"--public-url is {without_passwords(repr(url))}; right would be https://HOST or "
+                "http://HOST:PORT, without user, password and path"
             )
     names = [f"[{host}]" if ":" in host else host]
     names += [name for name in ("127.0.0.1", "localhost") if name != host]
