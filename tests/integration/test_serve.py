@@ -447,10 +447,11 @@ def test_what_cannot_be_served_is_said_before_anybody_connects(
     assert "the line nothing-there, and other" in refused("other", "--config", str(config))
     off = refused(*said, "--host", "0.0.0.0", ASSAYLINE_LOGIN="off")
     assert "ASSAYLINE_LOGIN is off" in off
-    tagged = config.with_name("tags.yaml")
-    tagged.write_text(f"line: {LINE}\ntask_type: regression\n"
-                      "source: {format: csv, path: a.csv, text: text, target: y}\n")  # fmt: skip
-    other = refused(LINE, "--config", str(tagged), "--port", "0")
+    scores = config.with_name("scores.yaml")
+    scores.write_text(
+        f"line: {LINE}\ntask_type: regression\nsource: {{format: csv, path: a.csv}}\n"
+    )
+    other = refused(LINE, "--config", str(scores), "--port", "0")
     assert "is for classification, and the line's settings say task_type: regression" in other
 
 
