@@ -58,25 +58,6 @@ class ProductionModel:
         return [column.name for column in shape_of(self.production.task_type).inputs]
 
 
-@contextmanager
-def loaded_model(
-    production: Production, folder: Path, *, store: ObjectStore, tracking: Tracking
-) -> Iterator[ProductionModel]:
-    """Download a version below a folder, and keep it loaded for as long as the block runs.
-
-    It holds for the thread of the block (see `keep_models`).
-
-    Raises:
-        IntegrityError: its files are not those of its manifest.
-        SettingsError: its task type is not installed here.
-        StoreError, TrackingError: a server is unreachable, or lacks the version.
-
-    """
-    downloaded = download_model(production, folder, store=store, tracking=tracking)
-    with model_of_folder(production, downloaded) as model:
-        yield model
-
-
 def download_model(
     production: Production, folder: Path, *, store: ObjectStore, tracking: Tracking
 ) -> Path:
@@ -96,7 +77,7 @@ def download_model(
 
 @contextmanager
 def model_of_folder(production: Production, folder: Path) -> Iterator[ProductionModel]:
-    """A downloaded version, loaded for as long as the block runs.
+    """A downloaded version, loaded for as long as the block runs, in its thread (`keep_models`).
 
     Raises:
         SettingsError: its task type is not installed here.

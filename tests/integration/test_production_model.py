@@ -15,7 +15,7 @@ from tasks.registry.answers import held_out_rows, is_same
 from tasks.registry.manual_promotion import override_promotion_of
 from tasks.registry.production import production_of
 from tasks.registry.registration import register_version
-from tasks.serving.production_model import loaded_model
+from tasks.serving.production_model import download_model, model_of_folder
 
 LINE = "asked-in-production"
 
@@ -50,7 +50,8 @@ def test_it_answers_what_was_evaluated(
     assert production.max_length == candidate.weights.max_length
     expected = held_out_rows(candidate.data, candidate.scores, 20, store)
     rows = pa.Table.from_pylist([dict(one.request) for one in expected])
-    with loaded_model(production, tmp_path, store=store, tracking=tracking) as model:
+    folder = download_model(production, tmp_path, store=store, tracking=tracking)
+    with model_of_folder(production, folder) as model:
         first, again = model.answer(rows), model.answer(rows.slice(3))
     for answer, one in zip(first.to_pylist(), expected, strict=True):
         assert is_same(json.loads(answer), one.answer, 1e-4)
@@ -76,8 +77,5 @@ def test_files_that_are_not_those_of_the_manifest_are_not_loaded(
         return artifact
 
     monkeypatch.setattr(type(tracking), "download_artifact", change_a_byte)
-    with (
-        pytest.raises(IntegrityError, match=f"version {in_production.version} of {LINE}"),
-        loaded_model(production, tmp_path, store=store, tracking=tracking),
-    ):
-        pass
+    with pytest.raises(IntegrityError, match=f"version {in_production.version} of {LINE}"):
+        download_model(production, tmp_path, store=store, tracking=tracking)

@@ -22,7 +22,7 @@ from tasks.registry.manual_promotion import override_promotion_of
 from tasks.registry.production import production_of
 from tasks.registry.registration import register_version
 from tasks.reporting.scoring import scoring_sentences
-from tasks.serving.production_model import loaded_model
+from tasks.serving.production_model import download_model, model_of_folder
 from tasks.serving.scoring.batches import score_objects
 from tasks.serving.scoring.fetching import fetch_predictions
 from tasks.serving.scoring.inputs import find_inputs
@@ -90,7 +90,8 @@ def test_files_of_three_formats_are_scored_as_the_model_answers(
     assert [Path(one.input_uri).name for one in run.objects] == ["a.parquet", "b.jsonl", "c.csv"]
     assert [one.rows for one in run.objects] == [ROWS, 70, 30]
     assert (run.rows, run.rows_put_aside, run.found) == (ROWS + 100, 2, 0)
-    with loaded_model(production, tmp_path / "model", store=store, tracking=tracking) as model:
+    folder = download_model(production, tmp_path / "model", store=store, tracking=tracking)
+    with model_of_folder(production, folder) as model:
         answers = model.answer(pa.table({"text": [text(row) for row in range(ROWS)]})).to_pylist()
     for one, first in zip(run.objects, (0, 0, 100), strict=True):
         found = predictions(one, store)
