@@ -161,10 +161,14 @@ class Settings(SettingsModel, BaseSettings):
     @property
     def mlflow_reader_login(self) -> dict[str, str]:
         """The same for who only reads; the other login where there is none of a reader."""
+        return self.as_mlflow_reader().mlflow_login
+
+    def as_mlflow_reader(self) -> "Settings":
+        """These settings with the login of who only reads at MLflow, where there is one."""
         if not self.mlflow_reader:
-            return self.mlflow_login
+            return self
         user, _, password = self.mlflow_reader.get_secret_value().partition(":")
-        return {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": password}
+        return self.model_copy(update={"mlflow_user": user, "mlflow_password": SecretStr(password)})
 
     @property
     def store_keys(self) -> dict[str, str]:

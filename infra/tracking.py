@@ -211,3 +211,8 @@ def batched(points: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 def open_tracking() -> Tracking:
     """The MLflow server of this process's settings."""
     return Tracking(load_settings())
+
+
+def open_tracking_to_read() -> Tracking:
+    """The same by the login of who only reads, where MLflow has such a user."""
+    return Tracking(load_settings().as_mlflow_reader())

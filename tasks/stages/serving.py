@@ -11,7 +11,7 @@ from typing import Any
 
 from infra.errors import PromotionError
 from infra.store import open_store
-from infra.tracking import open_tracking
+from infra.tracking import open_tracking_to_read
 from tasks.records.registry import Production
 from tasks.serving.http_server import run_server
 from tasks.serving.line_server import LineServer, ProductionSource
@@ -69,7 +69,7 @@ def serve_line(
 
 def production_source(line: str, task_type: str) -> ProductionSource:
     """How a line's version in production is found, fetched and tried."""
-    store, tracking = open_store(), open_tracking()
+    store, tracking = open_store(), open_tracking_to_read()
 
     def find() -> Production:
         from tasks.registry.production import production_of

@@ -17,12 +17,13 @@ import pytest
 import yaml
 
 from flows.deployments import ensure_deployments
+from infra.errors import TrackingError
 from infra.prefect_api import PrefectApi
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.registry.ledger import read_ledger
 from tasks.registry.looks import read_looks
-from tests.conftest import RunningStack
+from tests.conftest import SCRIPTS, RunningStack, free_port
 from tests.integration.test_notifications import block_to_a_receiver
 
 TOPICS = ("politics", "sports", "tech")
@@ -272,6 +273,53 @@ def test_production_serves_without_this_project(stack: RunningStack) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["label"]["0"] == "sports"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.usefixtures("first_run")
+def test_it_is_served_by_the_settings_of_its_deployment_and_the_readers_login(
+    stack: RunningStack,
+) -> None:
+    nobody = stack.assayline("serve", "nothing-there", "--port", "0")
+    assert nobody.returncode == 1
+    assert "no deployment retrain/nothing-there" in " ".join(nobody.stderr.split())
+    url = f"http://127.0.0.1:{free_port()}"
+    command = [SCRIPTS / "assayline", "serve", "reviews", "--port", url.rpartition(":")[2]]
+    with subprocess.Popen(
+        command, env=stack.environment, cwd=stack.folder, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True,
+    ) as server:  # fmt: skip
+        try:
+            wait_for_ping(url, server)
+            token = (Path(stack.environment["ASSAYLINE_HOME"]) / "serving.token").read_text()
+            texts = {"inputs": ["The striker scored twice in the cup final. " * 40]}
+            headers = {"Authorization": f"Bearer {token.strip()}"}
+            answer = httpx.post(f"{url}/invocations", json=texts, headers=headers, timeout=60)
+            assert answer.json()["predictions"][0]["label"] == "sports"
+        finally:
+            server.terminate()
+        assert server.stdout
+        said = server.stdout.read()
+        assert server.wait(timeout=60) == 0, said
+    assert token.strip() not in said
+    # What it reads MLflow with may change nothing there.
+    reader = Tracking(stack.settings.as_mlflow_reader())
+    with pytest.raises(TrackingError):
+        reader.set_alias("reviews", "anything", 1)
+
+
+def wait_for_ping(url: str, server: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + 240
+    with httpx.Client(trust_env=False) as client:
+        while time.monotonic() < until and server.poll() is None:
+            try:
+                if client.get(f"{url}/ping").is_success:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.2)
+    server.terminate()
+    pytest.fail(f"no answer: {server.stdout.read() if server.stdout else ''}")
 
 
 @pytest.mark.usefixtures("first_run")
