@@ -10,6 +10,7 @@ from flows.own_line import check_own_line
 from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
 from tasks.records.monitoring import Monitored
 from tasks.stages.monitoring import find_watched, judge_windows, nothing_to_watch
+from tasks.stages.outside_moves import settle_outside_moves
 from tasks.stages.tokenization import pin_base_model
 
 
@@ -36,6 +37,7 @@ def monitor(*, since: str = "", config: RetrainConfig) -> Monitored:
         config: the line's settings; its name is that of the deployment.
     """
     check_own_line(config.line)
+    settle_outside_moves(config.line, config.registry.on_outside_move, config.notifications)
     watched = find_watched(config.line)
     if watched is None:
         return nothing_to_watch(config.line)

@@ -59,7 +59,7 @@ def with_answers(
 
 
 @pytest.fixture(scope="session")
-def candidate(
+def evaluated(
     store: ObjectStore,
     tracking: Tracking,
     tiny_model: Path,
@@ -118,15 +118,24 @@ def candidate(
     )
 
 
+@pytest.fixture(scope="module")
+def candidate(
+    evaluated: Candidate, tracking: Tracking, request: pytest.FixtureRequest
+) -> Candidate:
+    """The candidate with a run of its own in MLflow, where no other module's versions show."""
+    run_id = tracking.open_run(evaluated.line, request.module.__name__, {})
+    return replace(evaluated, weights=replace(evaluated.weights, run_id=run_id))
+
+
 @pytest.fixture(scope="session")
-def registered(candidate: Candidate, store: ObjectStore, tracking: Tracking) -> Version:
+def registered(evaluated: Candidate, store: ObjectStore, tracking: Tracking) -> Version:
     """The candidate as a version of its line."""
     return register_version(
-        candidate.line, candidate.snapshot, candidate.data, candidate.tokens, candidate.base,
-        candidate.weights, candidate.scores, candidate.fairness, "classification",
+        evaluated.line, evaluated.snapshot, evaluated.data, evaluated.tokens, evaluated.base,
+        evaluated.weights, evaluated.scores, evaluated.fairness, "classification",
         store=store, tracking=tracking,
         readme=render_model_readme(
-            candidate.line, candidate.data, candidate.base, candidate.weights, candidate.scores,
+            evaluated.line, evaluated.data, evaluated.base, evaluated.weights, evaluated.scores,
             CardSettings(license="mit", languages=("en",)),
         ),
     )  # fmt: skip

@@ -11,6 +11,7 @@ import pytest
 
 from infra.store import ObjectStore
 from infra.tracking import Tracking
+from tasks.registry.ledger import read_ledger
 from tasks.registry.watched import watched_version
 from tests.conftest import RunningStack
 from tests.integration.test_retrain import write_config, write_reviews
@@ -40,7 +41,7 @@ def in_production(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory)
     write_reviews(folder / "reviews.csv", rows_per_topic=60)
     config = write_config(
         folder, line=LINE, monitor=MONITOR, policy=POLICY,
-        training={"epochs": 2, "learning_rate": 3e-4},
+        training={"epochs": 2, "learning_rate": 3e-4}, registry={"on_outside_move": "restore"},
     )  # fmt: skip
     done = stack.assayline("run", str(config), timeout_s=900)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -135,6 +136,23 @@ def test_drift_is_answered_by_a_retraining_and_the_cool_down_holds(stack: Runnin
     # On the run's page there is what the newest window came to, and the way to all of them.
     for key in (f"monitor-{LINE}", f"monitor-page-{LINE}"):
         assert asked(stack, "GET", f"/artifacts/{key}/latest")["data"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+@pytest.mark.usefixtures("in_production")
+def test_an_alias_that_a_hand_moved_is_set_back_before_windows_are_judged(
+    stack: RunningStack,
+) -> None:
+    store, tracking = ObjectStore(stack.settings), Tracking(stack.settings)
+    before = tracking.aliases(LINE)
+    assert "previous" not in before
+    tracking.set_alias(LINE, "previous", 1)
+    done = stack.assayline("monitor", LINE, "--once", "--json", timeout_s=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert tracking.aliases(LINE) == before
+    actions = [entry.action for entry in read_ledger(store, LINE, tracking)]
+    assert actions[-2:] == ["moved outside", "restored"]
 
 
 @pytest.mark.slow

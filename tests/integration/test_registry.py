@@ -25,6 +25,12 @@ from tasks.registry.version_tags import DATA_TAG, PROVENANCE_TAG
 from tests.pages import ROOT
 
 
+@pytest.fixture(scope="module")
+def candidate(evaluated: Any) -> Any:
+    """What the registered version was made of, with its run."""
+    return evaluated
+
+
 def register(candidate: Any, store: ObjectStore, tracking: Tracking) -> Version:
     return register_version(
         candidate.line, candidate.snapshot, candidate.data, candidate.tokens, candidate.base,

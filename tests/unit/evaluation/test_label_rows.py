@@ -39,7 +39,7 @@ def test_an_average_names_the_label_and_its_rows(
     found = estimates(measured, 10, rows)
     untold = {name for name, one in found.items() if one.value is None}
     assert untold == AVERAGES
-    assert "the label 'd' has 9 test rows" in found["macro_f1"].reason
+    assert "the label 'd' has 9 rows" in found["macro_f1"].reason
     assert "10 are asked for (evaluation.min_label_rows)" in found["macro_f1"].reason
     # What is of one label alone, or of all rows, has intervals that hold at any number of rows.
     assert found["recall.d"].value is not None

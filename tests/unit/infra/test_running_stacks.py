@@ -3,13 +3,14 @@
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from infra.errors import SettingsError, StackError
-from infra.running_stacks import MARK, no_longer, remember, running_stacks
+from infra.running_stacks import MARK, no_longer, remember, running_stacks, stack_of
 from infra.settings import (
     PART_VARIABLES,
     PROJECT,
@@ -45,6 +46,10 @@ def supervise() -> Iterator[Supervise]:
     def start(home: Path) -> "subprocess.Popen[bytes]":
         process = subprocess.Popen(["sleep", "60"], env={**os.environ, MARK: str(home)})
         started.append(process)
+        # For a moment after exec, Linux shows no environment of a new process.
+        deadline = time.monotonic() + 10
+        while stack_of(process.pid) != home and time.monotonic() < deadline:
+            time.sleep(0.01)
         return process
 
     yield start
