@@ -39,6 +39,8 @@ class RecordedRow:
         answer: the answer as JSON, redacted likewise.
         confidence: the answer's score; None where it has none.
         latency_ms: milliseconds from the request's arrival to its last answer.
+        error: what became of a row that was not answered: ``failed`` (the model cannot answer it)
+            or ``unanswered`` (not in time, or its process ended); empty where it was.
 
     """
 
@@ -52,6 +54,7 @@ class RecordedRow:
     answer: str
     confidence: float | None
     latency_ms: float
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ def requests_schema() -> "pa.Schema":
             ("answer", pa.string()),
             ("confidence", pa.float64()),
             ("latency_ms", pa.float64()),
+            ("error", pa.string()),
         ]
     )
 

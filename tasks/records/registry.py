@@ -165,7 +165,8 @@ class LedgerEntry:
             verdict) or ``rolled back``; where the policy asks a person, ``awaiting approval`` and
             then ``promoted`` or ``rejected``, or ``withdrawn`` where the run that asked ended
             before anybody had decided; of what was done in MLflow past the ledger ``moved
-            outside``, and then ``accepted`` or ``restored``.
+            outside``, and then ``accepted`` or ``restored``; where the policy asks for a canary,
+            ``canary started``, ``canary advanced`` and then ``promoted`` or ``canary stopped``.
         from_version: version in production before; None where there was none.
         to_version: version in production after.
         candidate_version: the version that was judged.
@@ -182,7 +183,10 @@ class LedgerEntry:
             nobody decided in time; empty where no approval was asked, or while it is awaited.
         run: of an entry that awaits approval, the Prefect flow run that waits; of a rollback or a
             promotion by a person, the one that did it; else empty.
-        until: of such an entry, up to when it waits, ISO 8601, UTC; else empty.
+        until: of such an entry, or of one that starts or advances a canary, up to when it waits,
+            ISO 8601, UTC; else empty.
+        step: of an entry of a canary, the step that it begins or ends, from 1; else 0.
+        share: of the requests that the candidate answers in that step; else 0.
 
     """
 
@@ -202,6 +206,8 @@ class LedgerEntry:
     approval: str = ""
     run: str = ""
     until: str = ""
+    step: int = 0
+    share: float = 0.0
 
 
 @dataclass(frozen=True)

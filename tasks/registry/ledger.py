@@ -41,6 +41,9 @@ RESTORED: Final = "restored"
 AWAITING: Final = "awaiting approval"
 REJECTED: Final = "rejected"
 WITHDRAWN: Final = "withdrawn"
+CANARY_STARTED: Final = "canary started"
+CANARY_ADVANCED: Final = "canary advanced"
+CANARY_STOPPED: Final = "canary stopped"
 
 ASIDE: Final = "aside"
 # How long the newest entry is waited for, in a store that shows late what was written.

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, FiniteFloat, StringConstraints, model_validator
 
 from infra.settings_models import SettingsModel, WrongSetting, items_of, refuse
+from tasks.registry.canary_settings import CanarySettings
 from tasks.verdicts import CORRECTED_FAMILIES, MAX_FAMILY, Gate
 
 SAME_PREDICTIONS: Final = "staging.same_predictions"
@@ -146,6 +147,12 @@ class PolicySettings(SettingsModel):
         le=90,
         description="Days for which a run waits for a person's approval. After them the candidate "
         "is rejected, which the next run of the line records in the ledger.",
+    )
+    canary: CanarySettings | None = Field(
+        default=None,
+        description="How a candidate that passes every gate, and that a person has approved where "
+        "one is asked, is tried on the requests of `assayline serve` before it is promoted; "
+        "without it, it is promoted at once.",
     )
     looks: LookSettings = Field(
         default=LookSettings(), description="What the looks at a held-out split cost."
