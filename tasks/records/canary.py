@@ -39,6 +39,27 @@ class CanaryStep:
 
 
 @dataclass(frozen=True)
+class SequencePoint:
+    """What the requests of a step up to a moment say of one gate.
+
+    Attributes:
+        until: the moment, ISO 8601, UTC; requests received before it count.
+        metric: of the gate, for example ``canary.failure_increase``.
+        requests: that the numbers rest on, of the version in production and of the candidate.
+        value: None where nothing can be told yet.
+        low: lower end of the confidence sequence; high: its upper end.
+
+    """
+
+    until: str
+    metric: str
+    requests: tuple[int, int]
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
 class CanaryLook:
     """What the requests of a step say of the candidate, looked at once.
 
@@ -48,10 +69,11 @@ class CanaryLook:
             candidate.
         gates: failures, slow answers, labels and disagreement, each with the ends of a confidence
             sequence, which holds at all looks together.
-        verdict: pass where the step has lasted and every gate passes; fail where one fails;
-            undetermined else.
+        verdict: pass where the step has lasted and every gate that is waited for passes; fail where
+            one fails; undetermined else.
         reason: one sentence: what is still waited for, or what decided.
         at: when, ISO 8601, UTC.
+        points: each gate over the time of the step, oldest first; the last ones are the gates.
 
     """
 
@@ -61,3 +83,4 @@ class CanaryLook:
     verdict: Verdict
     reason: str
     at: str
+    points: tuple[SequencePoint, ...] = ()
