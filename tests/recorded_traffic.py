@@ -44,6 +44,7 @@ def write_requests(
     rows_per_request: int = 1,
     writer: str = "writer",
     latency_ms: float = 12.0,
+    error: str = "",
 ) -> list[str]:
     """Record rows of an hour; returns the request of each."""
     stamp = hour.strftime("%Y%m%d%H")
@@ -60,6 +61,7 @@ def write_requests(
             "answer": json.dumps(dict(one.answer), ensure_ascii=False),
             "confidence": one.answer.get("score"),
             "latency_ms": latency_ms,
+            "error": error,
         }
         for place, one in enumerate(asked)
     ]

@@ -218,6 +218,7 @@ def _record(
         checks=checks,
         verdict=combine(check.verdict for check in checks),
         labelled=labelled,
+        unanswered=found.unanswered,
     )
 
 

@@ -25,7 +25,12 @@ from tasks.monitoring.samples import Keys, LeastKeys, keys_of, row_name
 from tasks.monitoring.scored_batches import scored_objects
 from tasks.monitoring.settings import MonitorSettings
 from tasks.records.monitoring import WatchedVersion
-from tasks.records.recorded_requests import REQUESTS, hour_folder, requests_schema
+from tasks.records.recorded_requests import (
+    ADDED_LATER,
+    REQUESTS,
+    hour_folder,
+    requests_schema,
+)
 from tasks.records.scoring import SCORED, ScoredObject
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import RowShape
@@ -60,6 +65,8 @@ class WindowRows:
         rows: by role; rows of scored batches as ``scored``.
         unreadable: rows whose answer is no JSON object; of the samples, whose inputs are not what
             the task type has.
+        unanswered: rows of the version in production that were recorded with an error; their inputs
+            count, and their latency does not.
         latencies: how many rows took how many milliseconds, rounded.
         answers: those of the version in production.
         inputs: the sample whose texts are compared.
@@ -72,6 +79,7 @@ class WindowRows:
     labelled: LeastKeys[tuple[str, int, str, str]]
     rows: Counter[str] = field(default_factory=Counter)
     unreadable: int = 0
+    unanswered: int = 0
     latencies: Counter[float] = field(default_factory=Counter)
 
     @property
@@ -150,6 +158,8 @@ def read_window(
 def batches_of(uri: str, columns: Sequence[str], store: ObjectStore) -> Iterator[pa.RecordBatch]:
     """An object's rows, batch by batch; its file is gone afterwards.
 
+    A column that an earlier release did not write yet has what `ADDED_LATER` says.
+
     Raises:
         DataError: it is gone, is no Parquet, or lacks a column.
 
@@ -158,16 +168,31 @@ def batches_of(uri: str, columns: Sequence[str], store: ObjectStore) -> Iterator
         try:
             path = store.download(uri, Path(folder) / "recorded.parquet")
             with pq.ParquetFile(path) as file:
-                if missing := sorted(set(columns) - set(file.schema_arrow.names)):
+                missing = set(columns) - set(file.schema_arrow.names)
+                if lacking := sorted(missing - set(ADDED_LATER)):
                     raise DataError(
-                        f"{uri} lacks the column(s) {', '.join(missing)}; it has "
+                        f"{uri} lacks the column(s) {', '.join(lacking)}; it has "
                         f"{', '.join(file.schema_arrow.names)}"
                     )
-                yield from file.iter_batches(_BATCH_ROWS, columns=list(columns))
+                written = [name for name in columns if name not in missing]
+                for batch in file.iter_batches(_BATCH_ROWS, columns=written):
+                    yield _with_later_columns(batch, columns)
         except MissingObjectError as error:
             raise DataError(f"{error}, and an index or the store's own list names it") from error
         except (pa.ArrowException, OSError) as error:  # of a page that is cut: an OSError
             raise DataError(f"{uri} cannot be read as Parquet ({error})") from error
+
+
+def _with_later_columns(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
+    for name in columns:
+        if name not in batch.schema.names:
+            batch = batch.append_column(name, pa.array([ADDED_LATER[name]] * batch.num_rows))
+    return batch.select(list(columns))
+
+
+def is_answered(batch: pa.RecordBatch) -> pa.BooleanArray:
+    """Of each recorded row whether it was answered, (N,)."""
+    return pc.equal(pc.fill_null(batch["error"], ""), "")
 
 
 def _request_batches(uri: str, store: ObjectStore) -> Iterator[pa.RecordBatch]:
@@ -187,7 +212,7 @@ def _count_requests(
     window.rows.update(batch["role"].to_pylist())
     window.latencies.update(
         float(f"{latency:.{_LATENCY_DIGITS}g}")
-        for latency in batch["latency_ms"].to_pylist()
+        for latency in batch["latency_ms"].filter(is_answered(batch)).to_pylist()
         if latency is not None and np.isfinite(latency)
     )
     requests, places = batch["request_id"].to_pylist(), batch["row"].to_pylist()
@@ -200,7 +225,10 @@ def _count_requests(
         pc.equal(batch["version"], watched.version),
         pc.equal(batch["weights_sha256"], watched.weights_sha256),
     )
-    own = np.flatnonzero(pc.fill_null(is_own, False).to_numpy(zero_copy_only=False))  # noqa: FBT003
+    is_own = pc.fill_null(is_own, False)  # noqa: FBT003
+    is_own_answer = pc.and_(is_own, is_answered(batch))
+    window.unanswered += is_own.true_count - is_own_answer.true_count
+    own = np.flatnonzero(is_own_answer.to_numpy(zero_copy_only=False))
     _count_answers(window, keys[own], batch.take(pa.array(own)))
     named = own[np.isin(keys[own], labelled)]
     for at in named[window.labelled.wanted(keys[named])].tolist():

@@ -121,6 +121,7 @@ class Window:
         verdict: fail if a check fails, pass if all pass, else undetermined.
         labelled: by the labels that had come when the window was judged; measured again later, see
             `WatchedWindow`.
+        unanswered: rows that this version was asked and did not answer.
 
     """
 
@@ -144,6 +145,7 @@ class Window:
     checks: tuple[WindowCheck, ...]
     verdict: Verdict
     labelled: LabelledRows
+    unanswered: int = 0
 
     @property
     def end(self) -> datetime:

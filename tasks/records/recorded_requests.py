@@ -130,6 +130,10 @@ def requests_schema() -> "pa.Schema":
     )
 
 
+# Columns that came later, and what a row of an object that lacks one holds there.
+ADDED_LATER: Final = {"error": ""}
+
+
 @cache
 def feedback_schema() -> "pa.Schema":
     """The columns of feedback: the fields of `FeedbackRow`."""
