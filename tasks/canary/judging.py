@@ -1,11 +1,19 @@
 """From the recorded requests of a step to a verdict, which may be asked for at any time."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 
+from infra.errors import DataError, SettingsError
 from infra.store import ObjectStore
+from tasks.canary.comparisons import QUALITY, ComparedStep, compare
+from tasks.canary.gates import Limits, judge_gate, limits_of
+from tasks.canary.recorded_requests import Reading
+from tasks.canary.said_labels import no_labels, read_labels
 from tasks.records.canary import CanaryLook, CanaryStep
-from tasks.registry.canary_settings import CanarySettings
-from tasks.verdicts import Verdict
+from tasks.registry.canary_settings import CanarySettings, CanaryStepSettings
+from tasks.task_types.row_shapes import shape_of
+from tasks.verdicts import GateResult, Verdict
 
 
 def judge_step(
@@ -26,7 +34,7 @@ def judge_step(
         settings: that the canary was started with; `step.number` counts their steps.
         task_type: of the line.
         labels: of the candidate; empty where its task type has none.
-        at: the moment of the look; records of later requests are not counted.
+        at: the moment of the look, with its time zone; records of later requests are not counted.
         store: holds the recorded requests and the feedback.
 
     Raises:
@@ -34,6 +42,111 @@ def judge_step(
         StoreError: the store cannot be asked.
 
     """
-    del settings, task_type, labels, store
-    reason = "the requests of a step are not compared yet"
-    return CanaryLook(step, (0, 0), (), Verdict.UNDETERMINED, reason, at.isoformat())
+    asked, limits = _settings_of(step, settings), limits_of(settings)
+    look = CanaryLook(step, (0, 0), (), Verdict.UNDETERMINED, "", at.isoformat())
+    lasted = at - datetime.fromisoformat(step.since)
+    if lasted <= timedelta(seconds=settings.settle_s):
+        waited = f"the step began less than {settings.settle_s:g} s ago (canary.settle_s)"
+        return replace(look, reason=waited)
+    untold = _why_no_quality(task_type)
+    try:
+        found = compare(_reading(step, settings, task_type, labels, at, store), store)
+    except DataError as error:
+        return replace(look, reason=f"the records of the step cannot be read: {error}")
+    sequences = [
+        judge_gate(gate, found, limits, untold if gate == QUALITY else "") for gate in found.by_gate
+    ]
+    gates = tuple(one.result for one in sequences)
+    verdict, reason = _decide(gates, limits, found, _still_waited_for(asked, found, lasted))
+    points = tuple(point for one in sequences for point in one.points)
+    return replace(
+        look, requests=found.asked, gates=gates, verdict=verdict, reason=reason, points=points
+    )
+
+
+def _settings_of(step: CanaryStep, settings: CanarySettings) -> CanaryStepSettings:
+    """Of the step.
+
+    Raises:
+        SettingsError: there is no such step.
+
+    """
+    steps = settings.steps
+    if step.number <= len(steps) and steps[step.number - 1].share == step.share:
+        return steps[step.number - 1]
+    shares = ", ".join(f"{one.share:g}" for one in steps)
+    raise SettingsError(
+        f"the canary of {step.line} is at step {step.number} with share {step.share:g}, and the "
+        f"settings that it is judged by have steps of the shares {shares}; right would be those "
+        "that it was started with"
+    )
+
+
+def _reading(
+    step: CanaryStep,
+    settings: CanarySettings,
+    task_type: str,
+    labels: tuple[str, ...],
+    at: datetime,
+    store: ObjectStore,
+) -> Reading:
+    names, column = tuple(sorted(labels)), shape_of(task_type).label_column
+    until = at - timedelta(seconds=settings.settle_s)
+    said = no_labels()
+    if not _why_no_quality(task_type):
+        since = datetime.fromisoformat(step.since)
+        said = read_labels(step.line, since, until, str(column), names, store)
+    return Reading(
+        step=step,
+        labels=said,
+        names=names,
+        slow_ms=settings.slow_ms,
+        compared=step.is_shadow and settings.max_disagreement is not None,
+        until=until,
+    )
+
+
+def _why_no_quality(task_type: str) -> str:
+    """Why answers are not held against labels; empty where they are."""
+    if shape_of(task_type).has_one_class:
+        return ""
+    return (
+        f"answers of the task type {task_type} are not held against labels: that asks for one "
+        "label a row"
+    )
+
+
+def _still_waited_for(
+    asked: CanaryStepSettings, found: ComparedStep, lasted: timedelta
+) -> list[str]:
+    """What a step has not come to yet, whatever its gates say."""
+    waited, hours = [], lasted / timedelta(hours=1)
+    if hours < asked.hours:
+        waited.append(f"{hours:.3g} of {asked.hours:g} hours have passed")
+    if found.asked[1] < asked.requests:
+        waited.append(f"the candidate was asked {found.asked[1]} of {asked.requests} requests")
+    if found.strangers:
+        waited.append(
+            f"{found.strangers} rows are recorded under the candidate's number with weights that "
+            "are not its own"
+        )
+    return waited
+
+
+def _decide(
+    gates: Sequence[GateResult], limits: Limits, found: ComparedStep, waited: list[str]
+) -> tuple[Verdict, str]:
+    """The verdict of a step, and what decides it or is still waited for."""
+    failed = [gate for gate in gates if gate.verdict is Verdict.FAIL]
+    if failed:
+        return Verdict.FAIL, "; ".join(f"{gate.metric} fails: {gate.reason}" for gate in failed)
+    asked = [gate for gate in gates if gate.metric in limits.waited_for]
+    still = [
+        f"{gate.metric} is undetermined: {gate.reason}"
+        for gate in asked
+        if gate.verdict is not Verdict.PASS
+    ]
+    if still or waited:
+        return Verdict.UNDETERMINED, "; ".join([*still, *waited])
+    names = ", ".join(gate.metric for gate in asked)
+    return Verdict.PASS, f"{names} pass on {found.asked[1]} requests put to the candidate"

@@ -46,7 +46,7 @@ class SequencePoint:
         until: the moment, ISO 8601, UTC; requests received before it count.
         metric: of the gate, for example ``canary.failure_increase``.
         requests: that the numbers rest on, of the version in production and of the candidate.
-        value: None where nothing can be told yet.
+        value: what it comes to.
         low: lower end of the confidence sequence; high: its upper end.
 
     """
@@ -54,9 +54,9 @@ class SequencePoint:
     until: str
     metric: str
     requests: tuple[int, int]
-    value: float | None
-    low: float | None
-    high: float | None
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ class CanaryLook:
             one fails; undetermined else.
         reason: one sentence: what is still waited for, or what decided.
         at: when, ISO 8601, UTC.
-        points: each gate over the time of the step, oldest first; the last ones are the gates.
+        points: each gate over the time of the step, oldest first; the last of each is what it is
+            judged on.
 
     """
 

@@ -101,6 +101,16 @@ class CanarySettings(SettingsModel):
         "of the truth, over all looks at all steps of a canary.",
     )
 
+    settle_s: FiniteFloat = Field(
+        default=180.0,
+        ge=0,
+        le=86_400,
+        description="Seconds after which what was recorded of a request lies in the store: its "
+        "answer, and the time until recorded requests are written (serving.request_timeout_s and "
+        "serving.record.flush_s). Later requests do not count yet, or those that are answered fast "
+        "would come first.",
+    )
+
     @model_validator(mode="after")
     def _shares_do_not_fall(self) -> Self:
         for number, (before, after) in enumerate(zip(self.steps, self.steps[1:], strict=False), 2):
