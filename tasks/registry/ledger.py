@@ -12,7 +12,7 @@ import json
 import re
 import time
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -160,6 +160,32 @@ def read(
     if index and index.begun:
         return _read_indexed(store, line, index, objects)
     return _read_alone(store, line, objects, named)
+
+
+def newest_first(store: ObjectStore, line: str, index: LedgerIndex) -> Iterator[Recorded]:
+    """The entries that count, newest first, each read when it is asked for.
+
+    Nothing is asked of those before, so that what is wrong with them is not seen; each one is held
+    against the digest that the registry has of it.
+
+    Args:
+        store: where they lie.
+        line: whose they are.
+        index: which of them count.
+
+    Raises:
+        PromotionError: one is missing, or is not what was written.
+        StoreError: the store is unreachable.
+
+    """
+    for number, sha256 in sorted(index.entries.items(), reverse=True):
+        uri = _address(store, line, number, sha256)
+        data = _get(store, uri, LATE_S if number == index.newest else 0.0)
+        if data is None or hashlib.sha256(data).hexdigest() != sha256:
+            fault = f"{uri} is {'missing' if data is None else 'not what the registry knows'}"
+            where = store.uri("ledger", line)
+            raise PromotionError(_BROKEN.format(line=line, faults=fault, where=where))
+        yield Recorded(_parse(data), number, uri, sha256)
 
 
 def production_at(entries: Sequence[LedgerEntry], when: datetime) -> int | None:

@@ -1,11 +1,12 @@
-"""The version in production, as whoever asks it must know it."""
+"""The version in production, and one that a canary tries, as whoever asks it must know it."""
 
 import json
 from collections.abc import Mapping
 
-from infra.errors import PromotionError
+from infra.errors import IntegrityError, PromotionError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
+from tasks.records.canary import CanaryStep
 from tasks.records.registry import Production
 from tasks.registry.line_state import LineState
 from tasks.registry.outside_moves import refusal
@@ -33,6 +34,34 @@ def production_of(line: str, *, store: ObjectStore, tracking: Tracking) -> Produ
             f"{line} has no version in production; a run of retrain/{line} promotes one when every "
             "gate passes"
         )
+    return _as_asked(state, version, store, tracking)
+
+
+def candidate_of(step: CanaryStep, *, store: ObjectStore, tracking: Tracking) -> Production:
+    """The version that a canary tries, as the version in production is known.
+
+    Raises:
+        IntegrityError: its tags say otherwise than the ledger or the record of what it was made of,
+            or it is of other weights than the canary's.
+        PromotionError: it has no manifest, so that nothing shows what was proven, or the ledger is
+            not what was written.
+        StoreError, TrackingError: a server is unreachable.
+
+    """
+    state = LineState(step.line, store, tracking)
+    found = _as_asked(state, step.version, store, tracking)
+    if found.weights_sha256 != step.weights_sha256:
+        raise IntegrityError(
+            f"version {step.version} of {step.line} in the registry is of the weights "
+            f"{found.weights_sha256}, and its canary is of those with {step.weights_sha256}: "
+            "somebody changed its tags. The candidate is asked nothing"
+        )
+    return found
+
+
+def _as_asked(state: LineState, version: int, store: ObjectStore, tracking: Tracking) -> Production:
+    """A version with what it takes to ask it, by ledger and tags, which must agree."""
+    line = state.line
     tags = tracking.version_tags(line, version)
     proof = proof_of(line, version, [recorded.entry for recorded in state.history], tags)
     if not proof.manifest_sha256:

@@ -32,6 +32,7 @@ from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.registry import LedgerEntry
 from tasks.registry.ledger import (
+    CANARY_STARTED,
     MOVED_OUTSIDE,
     Recorded,
     append,
@@ -128,13 +129,15 @@ def record(
     approval: str = "",
     run: str = "",
     until: str = "",
+    step: int = 0,
+    share: float = 0.0,
 ) -> Recorded:
     """Append an entry to a settled line and carry it out.
 
     ``previous``, the version that a rollback leads to after, is given for a move outside of the
     ledger and the decision on it; for other transitions it follows. ``anchor``, the version that
     candidates are held against after, is given for a promotion by the policy; else it follows.
-    ``approval``, ``run`` and ``until`` are those of the entry.
+    ``approval``, ``run``, ``until``, ``step`` and ``share`` are those of the entry.
 
     Raises:
         IntegrityError: the version that it moves production to is not what was proven.
@@ -161,6 +164,8 @@ def record(
         approval=approval,
         run=run,
         until=until,
+        step=step,
+        share=share,
     )
     history = [recorded.entry for recorded in state.history]
     entry = replace(entry, previous_version=outcome_of([*history, entry]).previous)
@@ -325,7 +330,8 @@ def _tags(recorded: Recorded) -> dict[str, str]:
     tags = {ACTION_TAG: entry.action, DECIDED_TAG: decided}
     if entry.verdict is not None:
         tags[VERDICT_TAG] = entry.verdict.value
-    if entry.approval:
+    # A deployment job waits for these tags; what is to be tried first is not to be deployed yet.
+    if entry.approval and entry.action != CANARY_STARTED:
         tags |= {
             APPROVED_TAG: str(entry.approval == APPROVED).lower(),
             APPROVAL_CHECK_TAG: entry.approval.capitalize(),
