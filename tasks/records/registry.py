@@ -93,6 +93,7 @@ class Judgement:
         approval: who lets a candidate that passes into production, by the policy: ``automatic`` or
             ``by a person``.
         policy_sha256: digest of the policy, as it is kept; empty where none was.
+        canary: whether a candidate that passes is tried on served requests before it is promoted.
 
     """
 
@@ -106,6 +107,7 @@ class Judgement:
     golden_share: int = 1
     approval: str = field(default="automatic", metadata=NOT_IDENTITY)
     policy_sha256: str = field(default="", metadata=NOT_IDENTITY)
+    canary: bool = field(default=False, metadata=NOT_IDENTITY)
 
 
 @dataclass(frozen=True)
@@ -138,8 +140,8 @@ class Decision:
     """What a run came to.
 
     Attributes:
-        action: ``promoted``, ``refused``, ``rejected`` (by a person) or ``awaiting approval`` (in
-            another run).
+        action: ``promoted``, ``refused``, ``rejected`` (by a person), ``awaiting approval`` (in
+            another run), ``canary started``, or ``canary stopped`` (before this run).
         reason: one sentence.
         ledger_uri: the ledger entry's address.
 

@@ -6,7 +6,8 @@ once it is resumed, decides on that record: it measures nothing again, whatever 
 code have become meanwhile.
 
 The next entry of the candidate closes it: `promoted`, `rejected`, `refused` (production was moved
-while it waited), `withdrawn` (the run ended before anybody decided), or `overridden`. A run whose
+while it waited), `withdrawn` (the run ended before anybody decided), `overridden`, or `canary
+started` (it was approved, and is tried before it is promoted). A run whose
 time is over is failed by Prefect, and no process of it is left which could record that; so each run
 of the line looks at the requests first, and records what became of them.
 """
@@ -20,9 +21,11 @@ from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.judged_version import JudgedVersion
 from tasks.records.registry import LedgerEntry
+from tasks.registry.canary_history import open_canary
 from tasks.registry.judged_versions import JUDGED, keep_judged, read_judged
 from tasks.registry.ledger import (
     AWAITING,
+    CANARY_STARTED,
     OVERRIDDEN,
     PROMOTED,
     REFUSED,
@@ -40,7 +43,7 @@ from tasks.registry.promotion import (
 )
 from tasks.registry.transitions import record, settle
 
-CLOSING: Final = frozenset({PROMOTED, REFUSED, REJECTED, WITHDRAWN, OVERRIDDEN})
+CLOSING: Final = frozenset({PROMOTED, REFUSED, REJECTED, WITHDRAWN, OVERRIDDEN, CANARY_STARTED})
 PAUSED: Final = "PAUSED"
 # Types of Prefect's states in which a run waits, or goes on after it was resumed.
 ALIVE: Final = frozenset({PAUSED, "SCHEDULED", "PENDING", "RUNNING"})
@@ -82,8 +85,8 @@ def request_approval(
 
     Returns:
         The request; the one that is open for the same evidence, of this run or of another one; None
-        where there is nothing to ask: a gate is in the way, it was decided before, or the version
-        is in production already.
+        where there is nothing to ask: a gate is in the way, it was decided before, its canary goes
+        on, or the version is in production already.
 
     Raises:
         IntegrityError, PromotionError: as `tasks.registry.promotion.promote_version`.
@@ -96,8 +99,10 @@ def request_approval(
         entry = request.entry
         if entry.candidate_version == version.version and is_same(entry.evidence, evidence):
             return request
+    tried = open_canary(state.history)
     if (
         state.production == version.version
+        or (tried and tried.version == version.version and is_same(tried.evidence, evidence))
         or decided_before(state, version, evidence)
         or why_not_in_question(state, judged, tracking)
     ):

@@ -39,6 +39,16 @@ class OpenCanary:
     moved: Recorded | None = None
 
     @property
+    def version(self) -> int:
+        """The candidate's number."""
+        return self.started.entry.candidate_version
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """What the candidate was judged by."""
+        return self.started.entry.evidence
+
+    @property
     def step(self) -> CanaryStep | None:
         """The step that it is at; None where production was moved since it began."""
         entry = self.newest.entry
@@ -103,5 +113,4 @@ def _after(found: OpenCanary | None, recorded: Recorded) -> OpenCanary | None:
 
 def _ends(found: OpenCanary, recorded: Recorded) -> bool:
     entry = recorded.entry
-    same = entry.candidate_version == found.started.entry.candidate_version
-    return same and entry.action in ENDING
+    return entry.candidate_version == found.version and entry.action in ENDING

@@ -15,11 +15,14 @@ JUDGED: Final = "judged"  # its name among the evidence of a ledger entry
 def keep_judged(judged: JudgedVersion, store: ObjectStore) -> str:
     """Keep what a version was judged by, and return the SHA-256 that it is kept under.
 
+    It is kept as it is read back, so that who decides on it later keeps it under the same digest: a
+    number that was counted is written as one that was measured where the record has it so.
+
     Raises:
         StoreError: the store is unreachable.
 
     """
-    return keep_by_digest(store, FOLDER, to_bytes(judged)).sha256
+    return keep_by_digest(store, FOLDER, to_bytes(from_bytes(to_bytes(judged)))).sha256
 
 
 def read_judged(sha256: str, store: ObjectStore) -> JudgedVersion:

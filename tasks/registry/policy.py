@@ -77,7 +77,7 @@ def judge_policy(
     verdict = combine(verdicts)
     return Judgement(
         results, verdict, tuple(notes), look, share, not_gated, power, of_golden,
-        approval=policy.approval,
+        approval=policy.approval, canary=policy.canary is not None,
     )  # fmt: skip
 
 

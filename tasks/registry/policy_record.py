@@ -7,8 +7,11 @@ written in the line's file: two policies that say the same have the same digest.
 import json
 from typing import Final
 
+from pydantic import ValidationError
+
 from infra.digests import as_json
-from infra.store import ObjectStore, keep_by_digest
+from infra.errors import IntegrityError
+from infra.store import ObjectStore, keep_by_digest, read_by_digest
 from tasks.registry.settings import PolicySettings
 
 FOLDER: Final = "policies"
@@ -28,3 +31,21 @@ def keep_policy(policy: PolicySettings, store: ObjectStore) -> str:
 
     """
     return keep_by_digest(store, FOLDER, policy_bytes(policy)).sha256
+
+
+def read_policy(sha256: str, store: ObjectStore) -> PolicySettings:
+    """A policy that was kept.
+
+    Raises:
+        IntegrityError: it was changed since, or another release wrote it in another form.
+        StoreError: the store lacks it, or is unreachable.
+
+    """
+    content = read_by_digest(store, FOLDER, sha256)
+    try:
+        return PolicySettings.model_validate_json(content)
+    except ValidationError as error:
+        raise IntegrityError(
+            f"{store.uri(FOLDER, f'{sha256}.json')} cannot be read by this release "
+            f"({error.errors()[0]['msg']}); a run of the line judges its version anew"
+        ) from error

@@ -7,13 +7,17 @@ from infra.digests import digest_of
 from infra.errors import PromotionError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
+from tasks.records.canary import CanaryLook
 from tasks.records.evaluation import Champion
 from tasks.records.judged_version import JudgedVersion
 from tasks.records.registry import Approval, Decision, Judgement, Version
 from tasks.registry.anchor import anchor_of, anchor_with
+from tasks.registry.canary_history import stopped_by_moves
+from tasks.registry.canary_looks import CANARY, keep_look
 from tasks.registry.champion import champion_of
 from tasks.registry.judged_versions import JUDGED, keep_judged
 from tasks.registry.ledger import (
+    CANARY_STOPPED,
     MOVED_OUTSIDE,
     PROMOTED,
     REFUSED,
@@ -34,20 +38,23 @@ from tasks.registry.version_tags import WEIGHTS_TAG
 from tasks.verdicts import GateResult, Verdict, combine
 
 BY_POLICY: Final = "policy"
+DECIDING: Final = frozenset({PROMOTED, REFUSED, REJECTED, CANARY_STOPPED})
 FAIRNESS_NOT_GATED: Final = "fairness was not gated"
 
 
 def promote_version(
     judged: JudgedVersion,
     approval: Approval | None = None,
+    look: CanaryLook | None = None,
     *,
     store: ObjectStore,
     tracking: Tracking,
 ) -> Decision:
     """Put a version in production if its judgement passes; else record the refusal.
 
-    Where the policy asks a person, it takes that person's approval, too. One that was approved is
-    refused, and not promoted, where production was moved while it waited.
+    Where the policy asks a person, it takes that person's approval, too, and where it asks for a
+    canary, the last look at that. One that was approved or tried is refused, and not promoted,
+    where production was moved while it waited.
 
     The same decision on the same evidence is made once: a repetition, after a crash or otherwise,
     finds its ledger entry and carries it out to the end (see `tasks.registry.transitions`).
@@ -55,6 +62,7 @@ def promote_version(
     Args:
         judged: the candidate with all that it was judged by, which is kept with a new decision.
         approval: what a person says of it; None where none was asked.
+        look: at the last step of its canary; None where it was not tried.
         store: holds ledger and manifests.
         tracking: holds the version and the aliases.
 
@@ -69,8 +77,13 @@ def promote_version(
     evidence = evidence_of_judged(judged, store, tracking)
     known = decided_before(state, version, evidence)
     if known:
-        return _decision(judged, known, *_as_of_now(known, state))
-    action, reason = _by_gates_or_word(state, judged, approval, store, tracking)
+        return decision_of(judged, known, *_as_of_now(known, state))
+    action, reason = by_gates_or_word(state, judged, approval, store, tracking, look)
+    if action == PROMOTED and needs_canary(state, judged):
+        if look is None or look.verdict is not Verdict.PASS:
+            action, reason = REFUSED, f"policy.canary is set, and no canary has passed ({reason})"
+        else:
+            reason = f"{reason}; the canary passed: {look.reason}"
     to_version, anchor = state.production, None
     if action == PROMOTED:
         to_version = version.version
@@ -86,11 +99,21 @@ def promote_version(
         verdict=judged.judgement.verdict,
         reason=reason,
         by=approval.by if approval and action in {PROMOTED, REJECTED} else BY_POLICY,
-        evidence=evidence | {JUDGED: keep_judged(judged, store)},
+        evidence=evidence
+        | {JUDGED: keep_judged(judged, store)}
+        | ({CANARY: keep_look(look, store)} if look else {}),
         anchor=anchor,
-        approval=_said(approval),
+        approval=said_of(approval),
+        step=look.step.number if look else 0,
+        share=look.step.share if look else 0.0,
     )
-    return _decision(judged, made, action, reason)
+    return decision_of(judged, made, action, reason)
+
+
+def needs_canary(state: LineState, judged: JudgedVersion) -> bool:
+    """Whether a version is to be tried before it takes over: beside another one in production."""
+    version = judged.version.version
+    return judged.judgement.canary and state.production not in {None, version}
 
 
 def why_not_in_question(state: LineState, judged: JudgedVersion, tracking: Tracking) -> str:
@@ -100,17 +123,26 @@ def why_not_in_question(state: LineState, judged: JudgedVersion, tracking: Track
     )
 
 
-def _by_gates_or_word(
+def by_gates_or_word(
     state: LineState,
     judged: JudgedVersion,
     approval: Approval | None,
     store: ObjectStore,
     tracking: Tracking,
+    look: CanaryLook | None = None,
 ) -> tuple[str, str]:
     """Action and reason: by the gates, and for a version that passes them all by a person's word.
 
+    Args:
+        state: of the line.
+        judged: the version.
+        approval: what a person says of it; None where none was asked.
+        store: holds the weights of the version in production.
+        tracking: holds its tags.
+        look: at the last step of its canary; None where it was not tried.
+
     Raises:
-        PromotionError: nobody was asked, and production was moved since it was compared.
+        PromotionError: production was moved since it was compared, and it did not wait meanwhile.
 
     """
     if reason := why_not_in_question(state, judged, tracking):
@@ -128,13 +160,14 @@ def _by_gates_or_word(
         _check_champion(state, judged, store, tracking)
         _check_anchor(state, judged, store, tracking)
     except PromotionError as error:
-        if approval is None:
+        if approval is None and look is None:
             raise
-        return REFUSED, f"{approval.by} approved it ({approval.reason}), and {error}"
+        waited = f"{approval.by} approved it ({approval.reason})" if approval else passed
+        return REFUSED, f"{waited}, and {error}"
     return PROMOTED, f"{approval.reason} ({passed})" if approval else passed
 
 
-def _said(approval: Approval | None) -> str:
+def said_of(approval: Approval | None) -> str:
     """What the ledger keeps of an approval, whatever became of the version then."""
     if approval is None:
         return ""
@@ -213,11 +246,15 @@ def evidence_of_judged(
 def decided_before(
     state: LineState, version: Version, evidence: Mapping[str, str]
 ) -> Recorded | None:
-    """The decision on the same evidence, if there is one; who was to approve it is no evidence."""
+    """The decision on the same evidence, if there is one; who was to approve it is no evidence.
+
+    That a canary was stopped is one, unless it was since production was moved.
+    """
+    undecided = stopped_by_moves(state.history)
     for recorded in reversed(state.history):
         entry = recorded.entry
         same = entry.candidate_version == version.version and is_same(entry.evidence, evidence)
-        if same and entry.action in {PROMOTED, REFUSED, REJECTED}:
+        if same and entry.action in DECIDING and recorded.number not in undecided:
             return recorded
     return None
 
@@ -226,9 +263,9 @@ def is_same(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     """Whether two decisions rest on the same, but for what only says where it is kept.
 
     What a policy asks of the numbers is in the judgement; entries of earlier releases name neither
-    the policy nor the record of what was judged.
+    the policy nor the record of what was judged. What a canary showed is asked for by a decision.
     """
-    left_out = {POLICY, JUDGED}
+    left_out = {POLICY, JUDGED, CANARY}
     return all(one.get(name) == other.get(name) for name in (one.keys() | other.keys()) - left_out)
 
 
@@ -294,7 +331,8 @@ def _check_anchor(
         )
 
 
-def _decision(judged: JudgedVersion, recorded: Recorded, action: str, reason: str) -> Decision:
+def decision_of(judged: JudgedVersion, recorded: Recorded, action: str, reason: str) -> Decision:
+    """What a run came to that found or made an entry of the ledger."""
     version, report = judged.version, judged.report
     return Decision(
         line=version.line,
