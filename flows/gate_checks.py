@@ -69,6 +69,12 @@ def _wrong_gate(
 def _what_is_missing(metric: str, config: "RetrainConfig") -> str:
     """Which setting a gate asks for that the line lacks; empty where it lacks none."""
     family, name = metric.split(".", 2)[:2]
+    if family == "canary":
+        return (
+            f"{metric} is judged while a candidate is tried on served requests, after the gates of "
+            "the policy; its thresholds are settings of policy.canary (max_failure_increase, "
+            "max_slow_increase, max_quality_loss, max_disagreement)"
+        )
     if family == "fairness":
         return _not_assessed(name, config)
     if family == "counterfactual" and metric not in (made := config.counterfactuals.estimates):

@@ -7,11 +7,19 @@ from typing import Final
 from infra.digests import digest_of
 from infra.settings import without_passwords
 from tasks.notifications.settings import EventName
+from tasks.records.canary_outcome import CanaryOutcome, share_words
 from tasks.records.registry import AliasCheck, Decision, LedgerEntry
 from tasks.verdicts import Verdict
 
 # Of a failed run's message; a chat shows no more, and the run's page has it whole.
 MAX_REASON_CHARS: Final = 1_000
+# The event of each decision on a candidate, by its name in the ledger; of others it was refused.
+_EVENTS: Final[Mapping[str, EventName]] = {
+    "promoted": "version.promoted",
+    "canary started": "canary.started",
+    "canary advanced": "canary.advanced",
+    "canary stopped": "canary.stopped",
+}
 
 
 @dataclass(frozen=True)
@@ -47,8 +55,7 @@ class Message:
 
 
 def of_decision(decision: Decision, run_url: str) -> Message:
-    """A candidate was promoted or refused; a refusal names the gates in its way."""
-    promoted = decision.action == "promoted"
+    """A candidate was promoted, is tried, or was refused; a refusal names the gates in its way."""
     judgement = decision.judgement
     blocked = [
         f"- {gate.metric} {gate.verdict.value}: {gate.reason}"
@@ -57,7 +64,7 @@ def of_decision(decision: Decision, run_url: str) -> Message:
     ]
     why = ("gates that blocked it:", *blocked) if blocked else (f"{decision.reason}.",)
     return Message(
-        "version.promoted" if promoted else "version.refused",
+        _EVENTS.get(decision.action, "version.refused"),
         decision.line,
         digest_of([decision.ledger_uri, decision.action]),
         f"{decision.line} version {decision.version} {decision.action}",
@@ -65,6 +72,29 @@ def of_decision(decision: Decision, run_url: str) -> Message:
         {"report": decision.report_url, "version": decision.version_url, "run": run_url},
         decision.version,
         judgement.verdict.value,
+    )
+
+
+def of_canary(outcome: CanaryOutcome, run_url: str) -> Message | None:
+    """A candidate that is tried goes on to its next step, is stopped, promoted or refused.
+
+    Returns:
+        None where nothing was decided.
+
+    """
+    decided = outcome.action in {*_EVENTS, "refused", "rejected"}
+    if not decided:
+        return None
+    name = f"{outcome.line} version {outcome.version}"
+    return Message(
+        _EVENTS.get(outcome.action, "version.refused"),
+        outcome.line,
+        digest_of([outcome.ledger_uri, outcome.action]),
+        f"{name} {outcome.action}",
+        (f"{outcome.reason}.", f"step {outcome.step}: {share_words(outcome.share)}"),
+        {"version": outcome.version_url, "report": outcome.report_url, "run": run_url},
+        outcome.version,
+        outcome.verdict.value if outcome.verdict else "",
     )
 
 

@@ -11,6 +11,9 @@ EventName = Literal[
     "version.promoted",
     "version.refused",
     "approval.pending",
+    "canary.started",
+    "canary.advanced",
+    "canary.stopped",
     "drift.detected",
     "production.rolled-back",
     "registry.moved-outside",
@@ -35,8 +38,9 @@ class NotificationSettings(SettingsModel):
         default=EVENT_NAMES,
         min_length=1,
         description="What is sent: version.promoted, version.refused, approval.pending, "
-        "drift.detected, production.rolled-back, registry.moved-outside, run.failed, "
-        "run.cancelled. All of them if left out.",
+        "canary.started, canary.advanced, canary.stopped, drift.detected, "
+        "production.rolled-back, registry.moved-outside, run.failed, run.cancelled. All of "
+        "them if left out.",
     )
 
     @model_validator(mode="before")

@@ -70,7 +70,7 @@ def groups_markdown(fairness: Fairness) -> str:
 
 def verdict_markdown(decision: Decision) -> str:
     """What a run came to: the verdict, each gate, and where more is to be seen."""
-    promoted = decision.action == "promoted"
+    promoted = decision.action in {"promoted", "canary started"}
     # A candidate that passes every gate may be refused: somebody rolled the same weights back.
     stopped = decision.judgement.verdict if decision.judgement.verdict is not Verdict.PASS else None
     symbol = SYMBOLS[Verdict.PASS if promoted else stopped or Verdict.FAIL]

@@ -27,6 +27,7 @@ from tasks.registry.ledger import AWAITING, Recorded
 from tasks.registry.promotion import BY_POLICY
 from tasks.registry.settings import BY_A_PERSON
 from tasks.reporting.approval import request_words
+from tasks.stages.canary import start_canary
 from tasks.stages.notifications import announce, run_url
 from tasks.stages.registry import promote, request_approval
 from tasks.stages.run_page import show_request
@@ -68,6 +69,8 @@ def by_policy_or_person(
 ) -> Decision:
     """Promote a judged version if its gates pass, and a person approves it where the policy asks.
 
+    Where the policy asks for a canary, that begins in the place of the promotion.
+
     Args:
         judged: the version.
         days: for which a person is waited for.
@@ -79,7 +82,7 @@ def by_policy_or_person(
     if request and request.entry.run != flow_run.id:
         return _waits_elsewhere(judged, request)
     approval = _ask(judged, request, notifications) if request else None
-    return promote(judged, approval)
+    return start_canary(judged, approval) if judged.judgement.canary else promote(judged, approval)
 
 
 def _ask(judged: JudgedVersion, request: Recorded, notifications: Notifications) -> Approval:

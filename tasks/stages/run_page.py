@@ -12,6 +12,7 @@ from prefect.context import FlowRunContext, TaskRunContext
 from infra.errors import AssaylineError, DataError
 from infra.settings import load_settings
 from infra.store import open_store
+from tasks.records.canary_outcome import CanaryOutcome
 from tasks.records.data import BrokenContractError, Snapshot
 from tasks.records.judged_version import JudgedVersion
 from tasks.records.power import PowerForecast
@@ -26,6 +27,7 @@ VERDICT: Final = "verdict"
 APPROVAL: Final = "approval"
 DATA_VERDICT: Final = "data-verdict"
 REGISTRY: Final = "registry"
+CANARY: Final = "canary-decision"
 
 
 def show_data(evidence: DataEvidence) -> None:
@@ -143,6 +145,16 @@ def show_request(judged: JudgedVersion, until: str) -> None:
             url, link_text=text, key=artifact_key(kind, version.line),
             description=f"{what}: {text}",
         )  # fmt: skip
+
+
+def show_canary(outcome: CanaryOutcome) -> None:
+    """Put what became of a canary on the page of the run, as an artifact of the whole run."""
+    from tasks.reporting.canary_summary import outcome_markdown
+
+    _show_verdict(
+        CANARY, outcome.line, outcome_markdown(outcome),
+        f"{outcome.line} version {outcome.version}: {outcome.action}",
+    )  # fmt: skip
 
 
 def show_alias_check(found: AliasCheck) -> None:

@@ -23,7 +23,7 @@ TEXT = (PROJECT / "prefect.yaml").read_text(encoding="utf-8")
 CONTENT = yaml.safe_load(TEXT)
 FLOWS = {
     "retrain", "check-data", "readmit", "rollback", "promote", "reconcile", "score",
-    "watch-registry", "monitor",
+    "watch-registry", "monitor", "canary",
 }  # fmt: skip
 A_FLOW = """    - &export
       <<: *every_deployment
@@ -63,7 +63,7 @@ def test_every_deployment_has_its_tags_and_runs_one_at_a_time() -> None:
 
 def test_what_moves_production_by_hand_reads_the_setting_of_its_line() -> None:
     moving = {flow_name(e): e["parameters"] for e in CONTENT["deployments"]}
-    for flow in ("rollback", "promote", "watch-registry"):
+    for flow in ("rollback", "promote", "watch-registry", "canary"):
         assert moving[flow]["on_outside_move"] == "{{ line.on_outside_move }}"
     # There a person says it.
     assert "on_outside_move" not in moving["reconcile"]
@@ -84,7 +84,7 @@ def test_bbc_news_retrains_each_monday_and_each_line_and_registry_is_watched() -
         flow: {entry["name"]: entry for entry in scheduled if flow_name(entry) == flow}
         for flow in map(flow_name, scheduled)
     }
-    assert of_flow.keys() == {"retrain", "monitor", "watch-registry"}
+    assert of_flow.keys() == {"retrain", "monitor", "watch-registry", "canary"}
     assert of_flow["retrain"].keys() == {"bbc-news"}
     retrain = of_flow["retrain"]["bbc-news"]
     assert retrain["schedules"] == [{"cron": "0 3 * * 1", "timezone": "UTC"}]
@@ -94,6 +94,8 @@ def test_bbc_news_retrains_each_monday_and_each_line_and_registry_is_watched() -
     assert {entry["schedules"][0]["cron"] for entry in monitored} == {"15 * * * *"}
     watched = of_flow["watch-registry"].values()
     assert all(entry["schedules"] == [{"interval": 900}] for entry in watched)
+    assert of_flow["canary"].keys() == lines
+    assert all(e["schedules"] == [{"interval": 600}] for e in of_flow["canary"].values())
 
 
 def test_drift_of_a_line_starts_its_own_retraining_alone() -> None:

@@ -8,6 +8,7 @@ from flows.config import RetrainConfig
 # A gate that the line lacks a setting for, and the words that say which.
 LACKS = {
     "recipe.accuracy": "evaluation.seeds is 1",
+    "canary.slow_increase": "its thresholds are settings of policy.canary",
     "golden.team.accuracy": "evaluation.golden has no set",
     "behaviour.suite.negation.pass_rate": "evaluation.behaviour has no set",
     "counterfactual.zz.flip_rate": "of counterfactuals are",

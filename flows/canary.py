@@ -1,0 +1,68 @@
+"""A candidate that is tried on served requests: looked at each ten minutes, up to its decision."""
+
+from prefect import flow
+
+from flows.own_line import check_own_line
+from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
+from tasks.notifications.messages import of_canary
+from tasks.notifications.settings import Notifications
+from tasks.records.canary_outcome import CanaryOutcome
+from tasks.registry.settings import OnOutsideMove
+from tasks.stages.canary import (
+    decide_on_look,
+    find_canary,
+    look_at_canary,
+    nothing_is_tried,
+    stop_canary,
+)
+from tasks.stages.notifications import announce, run_url
+from tasks.stages.outside_moves import settle_outside_moves
+from tasks.stages.run_page import show_canary
+
+
+@flow(
+    name="canary",
+    flow_run_name="canary {line}",
+    persist_result=True,
+    result_serializer="json",
+    on_failure=[tell_failed],
+    on_crashed=[tell_crashed],
+    on_cancellation=[tell_cancelled],
+)
+def canary(
+    line: str,
+    stop: bool = False,  # noqa: FBT001, FBT002 - a field of the form in Prefect's UI
+    by: str = "Prefect UI",
+    reason: str = "no reason was given",
+    on_outside_move: OnOutsideMove = "refuse",
+    notifications: Notifications = (),
+) -> CanaryOutcome:
+    """Look at the canary of a line, and stop it, go on to its next step, or promote its candidate.
+
+    Args:
+        line: the model line.
+        stop: stop the canary by the word of a person, whatever was seen; its candidate is not
+            promoted.
+        by: who stops it.
+        reason: why it is stopped; it stands in the ledger.
+        on_outside_move: the line's setting for moves outside of the ledger.
+        notifications: the line's.
+    """
+    check_own_line(line)
+    settle_outside_moves(line, on_outside_move, notifications)
+    outcome = stop_canary(line, by, reason) if stop else _look(line)
+    if outcome.action:
+        show_canary(outcome)
+    if message := of_canary(outcome, run_url()):
+        announce(message, notifications)
+    return outcome
+
+
+def _look(line: str) -> CanaryOutcome:
+    """What the next look at a canary decides; where none goes on, nothing is written."""
+    found = find_canary(line)
+    if found is None:
+        return nothing_is_tried(line)
+    if isinstance(found, CanaryOutcome):
+        return found
+    return decide_on_look(look_at_canary(found), found)

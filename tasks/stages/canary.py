@@ -1,0 +1,91 @@
+"""A candidate that is tried on served requests: its start, the looks at it, what they decide."""
+
+import logging
+from datetime import UTC, datetime
+
+from prefect.artifacts import create_markdown_artifact
+from prefect.context import TaskRunContext
+from prefect.runtime import flow_run
+
+from infra.store import open_store
+from infra.tracking import open_tracking
+from tasks.records.canary import CanaryLook
+from tasks.records.canary_outcome import CanaryOutcome
+from tasks.records.judged_version import JudgedVersion
+from tasks.records.registry import Approval, Decision
+from tasks.registry.canary import UnderWay
+from tasks.stages.caching import look_up
+
+logger = logging.getLogger(__name__)
+
+
+@look_up
+def start_canary(judged: JudgedVersion, approval: Approval | None = None) -> Decision:
+    """Begin to try a version whose policy asks for it; refuse it where a gate is in the way."""
+    from tasks.registry.canary import start_canary as start
+
+    return start(judged, approval, store=open_store(), tracking=open_tracking())
+
+
+@look_up
+def find_canary(line: str) -> UnderWay | CanaryOutcome | None:
+    """Look up the canary that goes on; one whose version in production was moved is stopped."""
+    from tasks.registry.canary import find_canary as find
+
+    return find(line, store=open_store(), tracking=open_tracking())
+
+
+def nothing_is_tried(line: str) -> CanaryOutcome:
+    """What a run comes to where no canary goes on."""
+    note = f"no candidate of {line} is tried"
+    logger.info("%s", note)
+    return CanaryOutcome(line, None, "", note)
+
+
+@look_up
+def look_at_canary(under_way: UnderWay) -> CanaryLook:
+    """Compare the candidate with production on the requests of its step, and show what is seen."""
+    from tasks.canary.judging import judge_step
+    from tasks.registry.canary_looks import keep_newest_look
+    from tasks.registry.production import candidate_of
+
+    store, step = open_store(), under_way.step
+    candidate = candidate_of(step, store=store, tracking=open_tracking())
+    look = judge_step(
+        step, under_way.settings, candidate.task_type, candidate.labels, datetime.now(UTC), store
+    )
+    keep_newest_look(look, store)
+    _show(look, under_way)
+    return look
+
+
+@look_up
+def decide_on_look(look: CanaryLook, under_way: UnderWay) -> CanaryOutcome:
+    """Stop the canary, begin its next step, promote its candidate, or leave it where it is."""
+    from tasks.registry.canary import decide_on_look as decide
+
+    return decide(look, under_way, store=open_store(), tracking=open_tracking())
+
+
+@look_up
+def stop_canary(line: str, by: str, reason: str) -> CanaryOutcome:
+    """Stop the canary by a person's word."""
+    from tasks.registry.canary import stop_canary as stop
+
+    run = str(flow_run.id or "")
+    return stop(line, by, reason, store=open_store(), tracking=open_tracking(), run=run)
+
+
+def _show(look: CanaryLook, under_way: UnderWay) -> None:
+    """Put the look on the page of the Prefect run."""
+    if not TaskRunContext.get():
+        return
+    from tasks.reporting.canary_summary import look_markdown
+    from tasks.reporting.summaries import artifact_key
+
+    line = look.step.line
+    create_markdown_artifact(
+        look_markdown(look, under_way.sentences),
+        key=artifact_key("canary", line),
+        description=f"The canary of {line} version {look.step.version}",
+    )
