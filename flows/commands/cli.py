@@ -2,15 +2,15 @@
 
 Exit codes: 0 well done; 1 an error, told on standard error; 2 a wrong command line; 3 `status`
 found a part that does not run; 4 `run` ended with a refused or rejected candidate; 5 the run was
-cancelled; 6 the run waits for a person's approval; 130 interrupted by Ctrl-C: a run that was begun
-goes on with its worker.
+cancelled; 6 the run waits for a person's approval; 7 the candidate passed and is tried in a canary;
+130 interrupted by Ctrl-C: a run that was begun goes on with its worker.
 """
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -27,6 +27,9 @@ from infra.settings import (
     load_settings,
     load_stack_settings,
 )
+
+if TYPE_CHECKING:
+    from tasks.records.canary import CanaryStep
 
 ALIASES = ("candidate", "staging", "production", "previous")
 EXIT_ERROR = 1
@@ -51,8 +54,8 @@ app = App(
     help="Retrain language models, prove each candidate, and promote only a proven one.",
     help_epilogue="Exit codes: 0 well done; 1 an error; 2 a wrong command line; 3 `status` found a "
     "part that does not run; 4 `run` ended with a refused or rejected candidate; 5 the run was "
-    "cancelled; 6 the run waits for a person's approval; 130 interrupted, and a run that was begun "
-    "goes on.",
+    "cancelled; 6 the run waits for a person's approval; 7 the candidate passed and is tried in a "
+    "canary; 130 interrupted, and a run that was begun goes on.",
     version=lambda: version("assayline"),
     result_action="return_value",
 )
@@ -87,6 +90,8 @@ for command, summary in {
     "line_commands:why": "Show what made each stage of a line run when it last did, by name.",
     "forget_command:forget": "Remove a line's deployments and schedules; its versions, ledger and "
     "reports are kept.",
+    "canary_command:canary": "Show the candidate that is tried on served requests, or decide on it "
+    "now.",
     "monitor_command:monitor": "Show the windows of a line in production, or judge those that are "
     "due now.",
     "line_commands:report": "Fetch the HTML report of a judged version, and say where it is.",
@@ -217,6 +222,7 @@ def status(*, as_json: AsJson = False) -> int:
     lines = _aliases_of_lines(settings) if tracked else None
     runs = runs_now(settings, parts)
     differ = _disagreements(settings, lines or {})
+    tried = _canaries(settings, lines or {})
     if as_json:
         rows: list[console.Json] = [{**vars(part), "well": part.is_well} for part in parts]
         where = str(stack.home)
@@ -226,6 +232,7 @@ def status(*, as_json: AsJson = False) -> int:
                 "lines": lines,
                 "runs": as_rows(runs),
                 "disagreements": differ,
+                "canaries": {line: vars(step) for line, step in tried.items()},
                 "home": where,
             }
         )
@@ -233,6 +240,7 @@ def status(*, as_json: AsJson = False) -> int:
         _show_parts(parts)
         _show_login(settings, stack.external)
         _show_lines(lines)
+        _show_canaries(tried)
         show_runs(runs)
         for line, what in differ.items():
             console.say(f"{line}: {what}", "bad")
@@ -263,6 +271,20 @@ def _disagreements(settings: Settings, lines: Iterable[str]) -> dict[str, str]:
         if what:
             found[line] = what
     return found
+
+
+def _canaries(settings: Settings, lines: Mapping[str, object]) -> "dict[str, CanaryStep]":
+    """The candidates that are tried, by line."""
+    from flows.commands.canary_command import canaries_now
+
+    return canaries_now(settings, lines)
+
+
+def _show_canaries(tried: "Mapping[str, CanaryStep]") -> None:
+    from flows.commands.canary_command import canary_words
+
+    for line, step in tried.items():
+        console.say(f"{line}: {canary_words(step)}; `assayline canary {line}` shows more")
 
 
 def _show_parts(parts: list[PartStatus]) -> None:

@@ -28,7 +28,12 @@ if TYPE_CHECKING:
 EXIT_ERROR = 1
 EXIT_REFUSED = 4
 EXIT_AWAITS_APPROVAL = 6
-EXITS = {"promoted": 0, "awaiting approval": EXIT_AWAITS_APPROVAL}
+EXIT_CANARY = 7
+EXITS = {
+    "promoted": 0,
+    "awaiting approval": EXIT_AWAITS_APPROVAL,
+    "canary started": EXIT_CANARY,
+}
 DIFFERENCES_SHOWN = 8
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for a script.")]
@@ -84,7 +89,7 @@ def run(
 
     Ctrl-C leaves the run to its worker, and a second one cancels it. Exit code 0: production stands
     proven; 1: an error; 4: the candidate was refused or rejected; 5: the run was cancelled; 6: it
-    waits for a person's approval.
+    waits for a person's approval; 7: the candidate passed, and is tried before it is promoted.
 
     Args:
         config: the line's YAML file, for example configs/bbc-news.yaml.
@@ -262,7 +267,7 @@ def _show_entries(entries: Sequence[LedgerEntry]) -> None:
         [
             (
                 entry.at[:19].replace("T", " "),
-                entry.action,
+                f"{entry.action}{_canary_step(entry)}",
                 f"v{entry.candidate_version}",
                 f"{_name(entry.from_version)} → {_name(entry.to_version)}",
                 entry.by,
@@ -275,6 +280,13 @@ def _show_entries(entries: Sequence[LedgerEntry]) -> None:
     console.say(f"the hash chain is whole: {whole}")
     if anchor := anchor_after(entries):
         console.say(f"the anchor, which candidates are held against, is version {anchor}")
+
+
+def _canary_step(entry: LedgerEntry) -> str:
+    """The step of a canary, and what of the requests its candidate answers."""
+    if not entry.step:
+        return ""
+    return f" (step {entry.step}, {f'{entry.share:.0%}' if entry.share else 'shadow'})"
 
 
 def _show_looks(settings: Settings, line: str, *, as_json: bool) -> int:
@@ -438,7 +450,7 @@ def _show_decision(decision: Decision, run_url: str, production: int | None, *, 
         console.say(f"fairness was not gated: {why}", "bad")
     show_power(decision.judgement.power)
     console.say()
-    style: console.Style = "good" if decision.action == "promoted" else "bad"
+    style: console.Style = "good" if decision.action in {"promoted", "canary started"} else "bad"
     if same:
         console.say("nothing changed since the last run, so nothing was repeated")
     console.say(f"version {decision.version} {decision.action}: {decision.reason}", style)

@@ -16,7 +16,7 @@ from infra.settings import Settings, load_settings
 if TYPE_CHECKING:
     from flows.commands.runs import Outcome
 
-LOOKS = "watch-registry/"
+LOOKS = ("watch-registry/", "canary/")
 
 Line = Annotated[str | None, Parameter(help="Take the latest run of this line.")]
 
@@ -91,7 +91,7 @@ def find_run(
     elif run:
         found = [one for one in api.flow_runs_named(run) if line is None or line in one.tags]
     else:
-        # Not the looks at the registry, of which one has always just ended or is about to begin.
+        # Not the looks of which one has always just ended or is about to begin.
         of = [one for name, one in api.deployments().items() if not name.startswith(LOOKS)]
         found = api.flow_runs_tagged(TAG, *((line,) if line else ()), of=of)
     if not found:
@@ -121,9 +121,11 @@ def _deployment_of(api: PrefectApi, run: FlowRun) -> str | None:
 
 def _show(settings: Settings, deployment: str, outcome: "Outcome[Any]", *, as_json: bool) -> int:
     """Show what a run came to as the command that starts such runs does."""
+    from flows.commands.canary_command import show_outcome
     from flows.commands.data_commands import show_checked
     from flows.commands.line_commands import show_decided, show_planned
     from flows.commands.monitor_command import show_monitored
+    from tasks.records.canary_outcome import CanaryOutcome
     from tasks.records.data import DataPage
     from tasks.records.monitoring import Monitored
     from tasks.records.registry import Decision
@@ -138,6 +140,9 @@ def _show(settings: Settings, deployment: str, outcome: "Outcome[Any]", *, as_js
         return show_checked(settings, outcome.read_as(DataPage), as_json=as_json)
     if flow == "monitor":
         show_monitored(outcome.read_as(Monitored).result, outcome.url, as_json=as_json)
+        return 0
+    if flow == "canary":
+        show_outcome(outcome.read_as(CanaryOutcome).result, outcome.url, as_json=as_json)
         return 0
     if as_json:
         console.show_json(result)
