@@ -9,21 +9,28 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from infra.settings import Settings
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
+from tasks.records.canary import CanaryLook
+from tasks.records.canary_outcome import CanaryOutcome
+from tasks.records.judged_version import JudgedVersion
 from tasks.records.registry import Decision, Judgement, LedgerEntry, Report, Version
 from tasks.registry import manual_promotion
+from tasks.registry.canary import UnderWay, decide_on_look, find_canary, start_canary
+from tasks.registry.canary_settings import CanarySettings, CanaryStepSettings
 from tasks.registry.champion import champion_for
 from tasks.registry.ledger import PROMOTED, REFUSED, Recorded, append, now, read_ledger
 from tasks.registry.ledger_index import begin
 from tasks.registry.manual_promotion import override_promotion_of, roll_back_line
 from tasks.registry.outcomes import outcome_of
+from tasks.registry.policy_record import keep_policy
 from tasks.registry.promotion import promote_version
+from tasks.registry.settings import default_policy
 from tasks.registry.transitions import bring_in_order
 from tasks.registry.version_tags import ENTRY_TAG, WEIGHTS_TAG
 from tasks.verdicts import GateResult, Verdict
@@ -39,6 +46,13 @@ def judgement(verdict: Verdict = Verdict.PASS) -> Judgement:
         for name in ("quality.macro_f1", "staging.same_predictions")
     )
     return Judgement(gates, verdict)
+
+
+def kept_canary_policy(store: ObjectStore, max_days: float = 7) -> str:
+    """The digest of a policy whose canary has two steps."""
+    steps = (CanaryStepSettings(share=0), CanaryStepSettings(share=0.25))
+    canary = CanarySettings(steps=steps, max_days=max_days)
+    return keep_policy(default_policy("macro_f1").model_copy(update={"canary": canary}), store)
 
 
 @dataclass(frozen=True)
@@ -63,6 +77,34 @@ class Line:
         champion = champion_for(self.name, version.weights_sha256, **both)
         judged = judged_by_hand(version, judgement(verdict), REPORT, champion, **both)
         return promote_version(judged, **both)
+
+    def judged(self, version: Version, policy_sha256: str) -> JudgedVersion:
+        """A version that passes, by a policy that asks for a canary and was kept."""
+        both: Any = {"store": self.store, "tracking": self.tracking}
+        asked = replace(judgement(), canary=True, policy_sha256=policy_sha256)
+        champion = champion_for(self.name, version.weights_sha256, **both)
+        return judged_by_hand(version, asked, REPORT, champion, **both)
+
+    def start_canary(self, version: Version, policy_sha256: str) -> Decision:
+        """Begin the canary of a version."""
+        return start_canary(
+            self.judged(version, policy_sha256), store=self.store, tracking=self.tracking
+        )
+
+    def try_out(self, version: Version, policy_sha256: str) -> None:
+        """Begin the canary of a version, and decide twice on whichever canary goes on then."""
+        self.start_canary(version, policy_sha256)
+        for _ in range(2):
+            self.look(Verdict.PASS)
+
+    def look(self, verdict: Verdict) -> CanaryOutcome | None:
+        """What a look at the canary that goes on decides; None where none does."""
+        both: Any = {"store": self.store, "tracking": self.tracking}
+        found = find_canary(self.name, **both)
+        if not isinstance(found, UnderWay):
+            return found
+        look = CanaryLook(found.step, (90, 10), (), verdict, "as seen", now())
+        return decide_on_look(look, found, **both)
 
     def roll_back(self, by: str = "Ada", reason: str = "worse") -> LedgerEntry:
         return roll_back_line(self.name, by, reason, store=self.store, tracking=self.tracking)

@@ -19,9 +19,11 @@ from tasks.records.registry import LedgerEntry, Version
 from tasks.registry.audit import audit_ledger, disagreement
 from tasks.registry.manual_promotion import override_promotion_of, roll_back_line
 from tasks.registry.reconciliation import reconcile_line
+from tasks.verdicts import Verdict
 from tests.faults.lines import (
     Line,
     fork,
+    kept_canary_policy,
     new_line,
     old_style_line,
     stop_self,
@@ -323,6 +325,26 @@ def test_processes_that_are_killed_anywhere_leave_a_line_that_goes_on(
     assert audit_ledger(line.name, store=store, tracking=tracking).disagreement == ""
 
 
+def check_canaries(line: Line) -> None:
+    """One canary goes on at a time, each step once and in order, and none is left out."""
+    going_on: tuple[int, int] | None = None
+    for entry in line.ledger:
+        own = going_on is not None and entry.candidate_version == going_on[0]
+        if entry.action == "canary started":
+            assert going_on is None, entry
+            going_on = (entry.candidate_version, 1)
+        elif entry.action == "canary advanced":
+            assert going_on == (entry.candidate_version, entry.step - 1), entry
+            going_on = (entry.candidate_version, entry.step)
+        elif entry.action == "canary stopped":
+            assert own, entry
+            going_on = None
+        elif entry.action == "promoted" and entry.step:
+            assert going_on == (entry.candidate_version, entry.step) == (entry.to_version, 2), entry
+        if own and entry.action in {"promoted", "refused", "overridden"}:
+            going_on = None
+
+
 WRITES = (
     ("store", "put_bytes"), ("tracking", "write_once"), ("tracking", "mark"),
     ("tracking", "set_alias"), ("tracking", "set_tags"), ("tracking", "unmark"),
@@ -331,11 +353,14 @@ WRITES = (
 MOVED_MEANWHILE = (
     "were moved outside of the ledger",
     "is to be compared with: somebody moved production meanwhile",
+    "somebody moved production meanwhile. Nothing was promoted",
 )
 
 
-def _one_of_fifty(number: int, versions: list[Version]) -> Callable[[Line], Any]:
-    """Twenty promotions by the policy, ten by hand, ten rollbacks, five hand moves, five decisions.
+def _one_of_fifty(number: int, versions: list[Version], policy: str) -> Callable[[Line], Any]:
+    """Ten promotions by the policy, ten steps of canaries, ten by hand, ten rollbacks, five hand moves.
+
+    Five more decide on what was moved by hand.
 
     Each third of them but the hand moves is killed right before one of its writes.
     """
@@ -346,8 +371,12 @@ def _one_of_fifty(number: int, versions: list[Version]) -> Callable[[Line], Any]
         if number % 3 == 0:
             owner, name = draw.choice(WRITES)
             before({"store": line.store, "tracking": line.tracking}[owner], name, 1, kill_self)
-        if number < 20:
+        if number < 10:
             return line.promote(versions[number])
+        if number < 15:
+            return line.try_out(versions[number], policy)
+        if number < 20:  # one of these candidates is tried before it all begins
+            return line.look(Verdict.PASS)
         if number < 30:
             return override_promotion_of(
                 line.name, draw.randint(1, 4), by, reason,
@@ -377,8 +406,10 @@ def test_fifty_processes_promote_roll_back_and_move_by_hand_while_some_are_kille
 ) -> None:  # fmt: skip
     line = new_line("race-of-fifty", store, tracking, "++++")
     versions = [line.add(number) for number in range(5, 25)]
+    policy = kept_canary_policy(store)
+    line.start_canary(versions[19], policy)
     children = [
-        fork(mlflow_settings, line.name, _one_of_fifty(number, versions), told(number))
+        fork(mlflow_settings, line.name, _one_of_fifty(number, versions, policy), told(number))
         for number in range(50)
     ]
     exits = [wait_for_exit(child, timeout_s=1200) for child in children]
@@ -399,9 +430,13 @@ def test_fifty_processes_promote_roll_back_and_move_by_hand_while_some_are_kille
     assert audit.disagreement == ""
     # Each entry goes on from where the one before it ended, whoever wrote it.
     moves = line.moves
+    check_canaries(line)
     assert all(then[1] == now[2] for now, then in pairwise(moves))
     assert line.aliases["production"] == moves[-1][2]
     assert seen["done"] >= 5
     assert seen["killed"] >= 3
     late = line.add()
     assert line.promote(late).action == "promoted"
+    tried = line.add()
+    line.try_out(tried, policy)
+    assert line.aliases["production"] == tried.version

@@ -10,6 +10,7 @@ from infra.errors import SettingsError
 from tasks.notifications.messages import (
     MAX_REASON_CHARS,
     of_alias_check,
+    of_canary,
     of_decision,
     of_drift,
     of_ended_run,
@@ -17,6 +18,7 @@ from tasks.notifications.messages import (
     of_pending_approval,
 )
 from tasks.notifications.settings import EVENT_NAMES
+from tasks.records.canary_outcome import CanaryOutcome
 from tasks.records.registry import AliasCheck, Decision, Judgement, LedgerEntry
 from tasks.verdicts import GateResult, Verdict
 
@@ -157,3 +159,44 @@ def test_a_line_gives_its_deployments_what_it_sends(tmp_path: Path) -> None:
     assert load_line(str(path), "x")["notifications"] == [
         {"block": "slack-webhook/team", "events": ["run.failed"]}
     ]
+
+
+@pytest.mark.parametrize(
+    ("action", "event"),
+    [
+        ("canary advanced", "canary.advanced"),
+        ("canary stopped", "canary.stopped"),
+        ("promoted", "version.promoted"),
+        ("refused", "version.refused"),
+    ],
+)
+def test_what_is_decided_on_a_canary_is_told_once(action: str, event: str) -> None:
+    outcome = CanaryOutcome(
+        "bbc-news", 8, action, "canary.failure_increase fails", 2, 0.05, Verdict.FAIL, "s3://b/9",
+        version_url="http://m/8",
+    )  # fmt: skip
+    message = of_canary(outcome, "http://p/run")
+    assert message is not None
+    assert (message.event, message.version, message.verdict) == (event, 8, "fail")
+    assert message.subject == f"bbc-news version 8 {action}"
+    assert message.body.splitlines() == [
+        "canary.failure_increase fails.", "step 2: it answers 5% of the requests",
+        "version: http://m/8", "run: http://p/run",
+    ]  # fmt: skip
+    # The run of the line that finds the same decision tells nothing new.
+    found = replace(DECISION, action=action, ledger_uri="s3://b/9")
+    assert of_decision(found, "http://p/other").key == message.key
+
+
+@pytest.mark.parametrize("action", ["", "goes on", "undecided"])
+def test_a_canary_that_stays_where_it_is_is_told_to_nobody(action: str) -> None:
+    assert of_canary(CanaryOutcome("bbc-news", 8, action, "as seen", 1), "") is None
+
+
+@pytest.mark.parametrize("action", ["started", "stopped"])
+def test_a_run_of_the_line_tells_of_its_canary(action: str) -> None:
+    passed = Judgement((PASSING,), Verdict.PASS)
+    decision = replace(DECISION, action=f"canary {action}", reason="step 1", judgement=passed)
+    message = of_decision(decision, "http://p/run")
+    assert message.event == f"canary.{action}"
+    assert "step 1." in message.body
