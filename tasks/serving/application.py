@@ -1,14 +1,14 @@
 """The HTTP front of a line: MLflow's scoring protocol, health, metrics and feedback."""
 
-import math
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -17,10 +17,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from infra.errors import DataError
-from tasks.records.recorded_requests import RecordedRow
+from tasks.serving.asking import ServedRequest
 from tasks.serving.feedback import REQUEST_ID, REQUEST_ID_FORM, feedback_of
-from tasks.serving.line_server import ROLE, LineServer
-from tasks.serving.recording import Recorder, is_sampled
+from tasks.serving.line_server import LineServer
+from tasks.serving.recording import Recorder
+from tasks.serving.request_records import RequestRecords
 from tasks.serving.scoring_protocol import Row, rows_of
 from tasks.serving.waiting_rows import (
     Answered,
@@ -64,6 +65,7 @@ class Application:
 
     def __init__(self, server: LineServer, recorder: Recorder, software: str) -> None:
         self._server, self._recorder, self._software = server, recorder, software
+        self._records = RequestRecords(recorder, server.metrics, server.settings.record.share)
         self.app = Starlette(
             routes=[
                 Route("/invocations", self.invocations, methods=["POST"]),
@@ -81,16 +83,15 @@ class Application:
         try:
             request_id = _request_id(request)
             rows = await self._rows(request)
-            answered = await self._answers(rows)
+            asked = ServedRequest(request_id, rows, received_at, began)
+            answered = await self._answers(asked)
         except _RefusedError as refused:
             self._server.metrics.requests.labels(str(refused.status.value)).inc()
             return refused.response()
-        latency_s = time.perf_counter() - began
         self._server.metrics.requests.labels("200").inc()
         headers = {REQUEST_ID_HEADER: request_id}
         if answered:
             headers[VERSION_HEADER] = str(answered[0].production.version)
-            self._keep(request_id, rows, answered, received_at, latency_s)
         return JSONResponse({"predictions": [one.answer for one in answered]}, headers=headers)
 
     async def feedback(self, request: Request) -> Response:
@@ -100,7 +101,7 @@ class Application:
             body = await self._body(request)
             shape = shape_of(production.task_type)
             with _explained():
-                given = feedback_of(body, shape, production.labels, datetime.now(UTC))
+                given = feedback_of(body, shape, self._server.labels, datetime.now(UTC))
             self._check_room(len(given))
         except _RefusedError as refused:
             return refused.response()
@@ -175,9 +176,9 @@ class Application:
             ) from error
         return bytes(body)
 
-    async def _answers(self, rows: Sequence[Row]) -> list[Answered]:
+    async def _answers(self, request: ServedRequest) -> list[Answered]:
         try:
-            return await self._server.answer(rows)
+            return await self._server.answer(request, partial(self._records.keep, request))
         except QueueFullError as error:
             raise _unavailable(
                 f"{self._server.waiting_rows} rows wait for the model, and at most "
@@ -189,43 +190,6 @@ class Application:
             raise _RefusedError(
                 HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", str(error)
             ) from error
-
-    def _keep(
-        self,
-        request_id: str,
-        rows: Sequence[Row],
-        answered: Sequence[Answered],
-        received_at: datetime,
-        latency_s: float,
-    ) -> None:
-        """Count the rows, and have those of a sampled request recorded."""
-        production = answered[0].production
-        version = str(production.version)
-        self._server.metrics.rows.labels(ROLE, version).inc(len(rows))
-        self._server.metrics.latency.labels(ROLE, version).observe(latency_s)
-        if not is_sampled(request_id, self._server.settings.record.share):
-            return
-        self._recorder.keep_request(
-            [
-                (
-                    RecordedRow(
-                        request_id, number, received_at, production.version,
-                        production.weights_sha256, ROLE, "", "", confidence_of(one.answer),
-                        latency_s * 1000,
-                    ),
-                    (row, one.answer),
-                )
-                for number, (row, one) in enumerate(zip(rows, answered, strict=True))
-            ]
-        )  # fmt: skip
-
-
-def confidence_of(answer: Any) -> float | None:
-    """The score of an answer; None where it has none that is a number."""
-    score = answer.get("score") if isinstance(answer, dict) else None
-    if not isinstance(score, int | float) or isinstance(score, bool) or not math.isfinite(score):
-        return None
-    return float(score)
 
 
 @contextmanager

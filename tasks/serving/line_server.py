@@ -2,47 +2,34 @@
 
 import asyncio
 import logging
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
-from infra.errors import AssaylineError, StoreError, TrackingError
+from tasks.records.recorded_requests import Role
 from tasks.records.registry import Production
+from tasks.serving.asking import Asked, Failure, ServedRequest, Tell, ask, of_one_version
+from tasks.serving.canary import Canary, CanaryHealth
+from tasks.serving.loading import Refusal, VersionLoader, VersionSource, defect, said
 from tasks.serving.metrics import ServingMetrics
-from tasks.serving.served_version import ServedVersion, Trial
+from tasks.serving.served_version import ServedVersion
 from tasks.serving.settings import ServingSettings
-from tasks.serving.waiting_rows import Answered, UnansweredError, WaitingRows
+from tasks.serving.shadow import Load
+from tasks.serving.waiting_rows import (
+    Answered,
+    AnswerFailedError,
+    NotAskedError,
+    UnansweredError,
+    WaitingRows,
+)
 
 logger = logging.getLogger(__name__)
 
-ROLE: Final = "production"
-# Seconds until a version that was refused is tried again: a server may have been away.
-TRY_AGAIN_S: Final = 60.0
+ROLE: Final[Role] = "production"
 # Times that a request is asked anew, where a reload answered some of its rows by each version.
 ONE_VERSION_TRIES: Final = 3
-# Counting the tokens of more rows takes long enough to hold other requests up.
-ROWS_COUNTED_AT_ONCE: Final = 8
-
-
-@dataclass(frozen=True)
-class ProductionSource:
-    """How the version in production is found and fetched; each of these waits for servers.
-
-    Attributes:
-        find: the version in production; raises where ledger and registry do not agree.
-        fetch: downloads a version below a folder, held against its manifest; its model's folder.
-        trial_of: what it is asked before it serves.
-
-    """
-
-    find: Callable[[], Production]
-    fetch: Callable[[Production, Path], Path]
-    trial_of: Callable[[Production], Trial]
 
 
 @dataclass(frozen=True)
@@ -56,6 +43,7 @@ class Health:
         since: ISO 8601, UTC; from when on it serves.
         in_doubt: why it is not known which version is in production; empty where it is.
         refused: why the version in production is not the one that serves; empty where it is.
+        canary: the candidate that is asked beside it; None where no canary goes on.
 
     """
 
@@ -66,6 +54,7 @@ class Health:
     since: str
     in_doubt: str
     refused: str
+    canary: CanaryHealth | None
 
     @property
     def status(self) -> str:
@@ -74,7 +63,9 @@ class Health:
             return "starting"
         if self.in_doubt:
             return "production in doubt"
-        return "new version refused" if self.refused else "ok"
+        if self.refused:
+            return "new version refused"
+        return "candidate refused" if self.canary and self.canary.refused else "ok"
 
 
 class LineServer:
@@ -89,18 +80,19 @@ class LineServer:
     def __init__(
         self,
         line: str,
-        source: ProductionSource,
+        source: VersionSource,
         settings: ServingSettings,
         metrics: ServingMetrics,
     ) -> None:
         self.line, self.settings, self.metrics = line, settings, metrics
-        self._source = source
+        self._loader = VersionLoader(source, settings, metrics)
+        self._load = Load()
+        self._canary = Canary(line, self._loader, self._load)
         self._rows = WaitingRows(settings.batch, settings.max_waiting_rows)
         self._now: ServedVersion | None = None
         self._since = ""
-        self._in_doubt = self._refused = ""
-        self._refused_version: Production | None = None
-        self._refused_at = 0.0
+        self._in_doubt = ""
+        self._refusal = Refusal()
         self._retiring: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -110,7 +102,8 @@ class LineServer:
             AssaylineError: there is none, it is in doubt, or it is not what was proven.
 
         """
-        await self._move_to(await asyncio.to_thread(self._source.find))
+        production = await asyncio.to_thread(self._loader.source.production)
+        self._serve(await self._loader.load(production))
 
     @property
     def production(self) -> Production:
@@ -118,8 +111,13 @@ class LineServer:
         return self._served.production
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """Of the version that serves, and of a candidate that is asked as well."""
+        return tuple(dict.fromkeys((*self.production.labels, *self._canary.labels)))
+
+    @property
     def pids(self) -> list[int]:
-        """Of the processes that answer."""
+        """Of the processes of the version that serves that answer."""
         return self._served.pids
 
     @property
@@ -128,7 +126,7 @@ class LineServer:
         served = self._served
         return Health(
             self.line, served.is_ready, served.production.version, served.production.weights_sha256,
-            self._since, self._in_doubt, self._refused,
+            self._since, self._in_doubt, self._refusal.why, self._canary.health,
         )  # fmt: skip
 
     @property
@@ -142,8 +140,15 @@ class LineServer:
             raise RuntimeError("nothing serves before start()")
         return self._now
 
-    async def answer(self, rows: Sequence[dict[str, Any]]) -> list[Answered]:
+    async def answer(self, request: ServedRequest, tell: Tell) -> list[Answered]:
         """Answers in the order of the rows, all of one version.
+
+        A request that a canary draws is put to the candidate first, and to the version in
+        production where the candidate does not answer.
+
+        Args:
+            request: that was read.
+            tell: is told what each version made of it; of a candidate in shadow later on.
 
         Raises:
             AnswerFailedError: the model cannot answer one of them.
@@ -151,33 +156,44 @@ class LineServer:
             UnansweredError: they were not answered, and may be sent again.
 
         """
+        since, began = time.perf_counter(), request.began
+        if candidate := self._canary.drawn(request):
+            if answered := await candidate.answer(request, tell):
+                return answered
+            began = time.perf_counter()
+        left_s = self.settings.request_timeout_s - (time.perf_counter() - since)
         try:
-            async with asyncio.timeout(self.settings.request_timeout_s):
+            with self._load:
+                answered = await self._ask(request.rows, left_s)
+        except NotAskedError:
+            raise
+        except (UnansweredError, AnswerFailedError) as error:
+            how: Failure = "failed" if isinstance(error, AnswerFailedError) else "unanswered"
+            self._tell(request, tell, Asked(ROLE, self.production, (), how, _since(began)))
+            raise
+        if answered:
+            version, answers = answered[0].production, tuple(one.answer for one in answered)
+            self._tell(request, tell, Asked(ROLE, version, answers, "", _since(began)))
+        return answered
+
+    def _tell(self, request: ServedRequest, tell: Tell, asked: Asked) -> None:
+        """Say what production made of a request, and have a candidate in shadow asked as well."""
+        tell(asked)
+        self._canary.ask_in_shadow(request, tell)
+
+    async def _ask(self, rows: Sequence[dict[str, Any]], timeout_s: float) -> list[Answered]:
+        try:
+            async with asyncio.timeout(timeout_s):
                 for _ in range(ONE_VERSION_TRIES):
-                    answered = await self._ask(rows)
-                    if len({one.production.version for one in answered}) <= 1:
+                    answered = await ask(self._rows, self._served.tokens, rows)
+                    if of_one_version(answered):
                         return answered
         except TimeoutError as error:
             raise UnansweredError(
                 f"not answered within {self.settings.request_timeout_s:g} s "
                 "(setting serving.request_timeout_s)"
             ) from error
-        raise UnansweredError("the version in production changed while it was asked")
-
-    async def _ask(self, rows: Sequence[dict[str, Any]]) -> list[Answered]:
-        waiting = self._rows.put(await self._counted(rows))
-        try:
-            return list(await asyncio.gather(*(row.answer for row in waiting)))
-        finally:
-            for row in waiting:
-                row.answer.cancel()
-
-    async def _counted(self, rows: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], int]]:
-        """Each row with its tokens; many rows are counted beside the event loop."""
-        count = self._served.tokens.count
-        if len(rows) <= ROWS_COUNTED_AT_ONCE:
-            return [(row, count(row)) for row in rows]
-        return await asyncio.to_thread(lambda: [(row, count(row)) for row in rows])
+        raise NotAskedError("the version in production changed while it was asked")
 
     async def watch(self) -> None:
         """Look which version is in production, again and again, and move to it."""
@@ -186,29 +202,31 @@ class LineServer:
             await self.look()
 
     async def look(self) -> None:
-        """Look once which version is in production, and serve it if it is another one.
+        """Look once which version is in production, and which canary goes on, and do so.
 
-        Where that is in doubt, or the version is not what was proven, the one that serves stays.
+        Where production is in doubt, or the version is not what was proven, the one that serves
+        stays; where the canary is, no candidate is asked.
         """
+        # The canary first: what promotes its candidate ends it, and both are seen in one look.
+        step, unknown = await self._canary.look()
         try:
-            production = await asyncio.to_thread(self._source.find)
+            production = await asyncio.to_thread(self._loader.source.production)
         except Exception as error:  # noqa: BLE001 - whatever it is must not end what serves
-            self._doubt(_said(error), error)
+            self._doubt(said(error), error)
+            await self._canary.follow(None, self._in_doubt)
             return
         self._doubt("")
-        if production == self._served.production:
-            self._refused, self._refused_version = "", None
-            return
-        is_known = production == self._refused_version
-        if is_known and time.monotonic() - self._refused_at < TRY_AGAIN_S:
-            return
-        try:
+        if production == self.production:
+            self._refusal.clear()
+        elif not self._refusal.holds(production):
             await self._move_to(production)
-        except Exception as error:  # noqa: BLE001 - a full disk, a defect: the old one stays
-            self._refuse(production, error)
+        if step and step.production != self.production.version:
+            step = None  # it compares with another version than the one that serves
+        await self._canary.follow(step, unknown)
 
     async def close(self) -> None:
         """Answer what was taken, and end all processes."""
+        await self._canary.close()
         if self._now:
             await self._now.retire()
         self._rows.refuse_all("the server is shutting down")
@@ -216,72 +234,49 @@ class LineServer:
             await task
 
     async def _move_to(self, production: Production) -> None:
-        served = await self._proven(production)
-        served.serve()
-        before, self._now = self._now, served
-        self._since = datetime.now(UTC).isoformat(timespec="seconds")
-        self._refused, self._refused_version = "", None
-        self.metrics.version.labels(ROLE).set(production.version)
-        if before:
-            self.metrics.reloads.labels("served").inc()
-            logger.warning(
-                "version %d of %s serves; version %d takes no more requests",
-                production.version, self.line, before.production.version,
-            )  # fmt: skip
-            retiring = asyncio.create_task(before.retire())
-            self._retiring.add(retiring)
-            retiring.add_done_callback(self._retiring.discard)
-
-    async def _proven(self, production: Production) -> ServedVersion:
-        """A version that was fetched, started and tried, and takes no rows yet."""
-        work = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="assayline-served-"))
-        served: ServedVersion | None = None
+        """Serve another version, where it is what was proven; else the one that serves stays."""
         try:
-            model = await asyncio.to_thread(self._source.fetch, production, work / "version")
-            trial = await asyncio.to_thread(self._source.trial_of, production)
-            served = ServedVersion(
-                production, work, model, trial, self._rows, self.settings, self.metrics
-            )
-            await served.start()
-        except BaseException:
-            await (served.retire() if served else _remove(work))
-            raise
-        return served
+            served = await self._canary.taken_over(production)
+            if served is None:
+                served = await self._loader.load(production)
+        except Exception as error:  # noqa: BLE001 - a full disk, a defect: the old one stays
+            self._refuse(production, error)
+            return
+        before = self._served
+        self._serve(served)
+        self.metrics.reloads.labels("served").inc()
+        logger.warning(
+            "version %d of %s serves; version %d takes no more requests",
+            production.version, self.line, before.production.version,
+        )  # fmt: skip
+        retiring = asyncio.create_task(before.retire())
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
+
+    def _serve(self, served: ServedVersion) -> None:
+        served.serve(self._rows)
+        self._now = served
+        self._since = datetime.now(UTC).isoformat(timespec="seconds")
+        self._refusal.clear()
+        self.metrics.version.labels(ROLE).set(served.production.version)
 
     def _refuse(self, production: Production, error: Exception) -> None:
         self.metrics.reloads.labels("refused").inc()
-        self._refused, self._refused_version = _explained(error), production
-        self._refused_at = time.monotonic()
+        self._refusal.note(production, error)
         logger.warning(
             "version %d of %s is not served, and version %d stays: %s",
-            production.version, self.line, self._served.production.version, self._refused,
-            exc_info=_defect(error),
+            production.version, self.line, self.production.version, self._refusal.why,
+            exc_info=defect(error),
         )  # fmt: skip
 
     def _doubt(self, why: str, error: Exception | None = None) -> None:
         if why and why != self._in_doubt:
             logger.warning(
-                "%s; version %d stays", why, self._served.production.version,
-                exc_info=_defect(error),
-            )  # fmt: skip
+                "%s; version %d stays", why, self.production.version, exc_info=defect(error)
+            )
         self._in_doubt = why
         self.metrics.in_doubt.set(bool(why))
 
 
-def _said(error: Exception) -> str:
-    if isinstance(error, StoreError | TrackingError):
-        return f"ledger or registry cannot be asked: {error}"
-    return _explained(error)
-
-
-def _explained(error: Exception) -> str:
-    return str(error) if isinstance(error, AssaylineError) else f"{type(error).__name__}: {error}"
-
-
-def _defect(error: Exception | None) -> Exception | None:
-    """What a person cannot mend by its message alone, and whose traceback is logged."""
-    return None if isinstance(error, AssaylineError | OSError) else error
-
-
-async def _remove(folder: Path) -> None:
-    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+def _since(began: float) -> float:
+    return time.perf_counter() - began

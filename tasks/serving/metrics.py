@@ -19,6 +19,7 @@ class ServingMetrics:
         self._of_requests(self.registry)
         self._of_batches(self.registry)
         self._of_versions(self.registry)
+        self._of_canaries(self.registry)
         self._of_records(self.registry)
 
     def _of_requests(self, registry: CollectorRegistry) -> None:
@@ -31,9 +32,18 @@ class ServingMetrics:
         self.rows = Counter(
             "assayline_rows", "Rows that were answered.", ["role", "version"], registry=registry
         )
+        self.failed_rows = Counter(
+            "assayline_failed_rows",
+            "Rows that a version was asked and did not answer: failed (the model cannot) or "
+            "unanswered (not in time, or its process ended). Of a canary, production answered "
+            "them.",
+            ["role", "version", "error"],
+            registry=registry,
+        )
         self.latency = Histogram(
             "assayline_request_latency_seconds",
-            "Seconds from the arrival of an answered request to its last answer.",
+            "Seconds from the arrival of an answered request to its last answer; from when the "
+            "version was asked, where another one was asked before.",
             ["role", "version"],
             buckets=SECONDS,
             registry=registry,
@@ -80,6 +90,30 @@ class ServingMetrics:
         self.restarts = Counter(
             "assayline_model_restarts",
             "Starts of a model's process in place of one that ended.",
+            ["role"],
+            registry=registry,
+        )
+        self.restarts.labels("production")
+
+    def _of_canaries(self, registry: CollectorRegistry) -> None:
+        self.canary_share = Gauge(
+            "assayline_canary_share",
+            "Share of the requests that a candidate answers now; 0 where none does.",
+            registry=registry,
+        )
+        self.canary_in_doubt = Gauge(
+            "assayline_canary_in_doubt",
+            "1 while it is not known whether a canary goes on, and no candidate is asked; else 0.",
+            registry=registry,
+        )
+        self.canary_refused = Gauge(
+            "assayline_canary_refused",
+            "1 while a canary goes on whose candidate cannot be served; else 0.",
+            registry=registry,
+        )
+        self.shadow_dropped = Counter(
+            "assayline_shadow_dropped_rows",
+            "Rows that a candidate in shadow was not asked, since too many waited for it.",
             registry=registry,
         )
 

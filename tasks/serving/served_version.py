@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from infra.errors import AssaylineError, PromotionError
+from tasks.records.recorded_requests import Role
 from tasks.records.registry import Production
 from tasks.serving.messages import ModelSpec
 from tasks.serving.metrics import ServingMetrics
@@ -44,6 +45,7 @@ class ServedVersion:
 
     Attributes:
         production: which version.
+        role: what it is to the line.
         tokens: counts what a row costs it.
 
     """
@@ -54,19 +56,20 @@ class ServedVersion:
         work: Path,
         model: Path,
         trial: Trial,
-        rows: WaitingRows,
         settings: ServingSettings,
         metrics: ServingMetrics,
     ) -> None:
         self.production = production
+        self.role: Role = "production"
         self.tokens = TokenCounter(model, production.max_length)
-        self._work, self._trial, self._rows = work, trial, rows
+        self._work, self._trial = work, trial
         self._settings, self._metrics = settings, metrics
         limits = TokenLimits.of(production)
         self._spec = ModelSpec(str(model), production.task_type, production.labels, limits)
+        self._rows: WaitingRows  # from `serve` on
         self._ready: list[ModelProcess] = []
         self._serving: list[asyncio.Task[None]] = []
-        self._retiring = asyncio.Event()
+        self._retiring, self._moved = asyncio.Event(), asyncio.Event()
 
     @property
     def is_ready(self) -> bool:
@@ -92,12 +95,16 @@ class ServedVersion:
         for place in range(self._settings.processes):
             self._ready.append(await self._started(place))
 
-    def serve(self) -> None:
-        """Begin to take rows."""
-        self._serving = [
-            asyncio.create_task(self._serve(place, process))
-            for place, process in enumerate(list(self._ready))
-        ]
+    def serve(self, rows: WaitingRows, role: Role = "production") -> None:
+        """Take rows of this queue from now on; what was taken of another one before is answered."""
+        self.role, self._rows = role, rows
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+        if not self._serving:
+            self._serving = [
+                asyncio.create_task(self._serve(place, process))
+                for place, process in enumerate(list(self._ready))
+            ]
 
     async def retire(self) -> None:
         """Answer what was taken, take no more, and end the processes."""
@@ -135,6 +142,8 @@ class ServedVersion:
             batch = await self._next_batch(process)
             if batch is None and self._retiring.is_set():
                 return
+            if batch is None and not process.exited.done():
+                continue  # of another queue from now on
             if batch is None or not await self._answer(process, batch):
                 self._ready.remove(process)
                 again = await self._started_again(place)
@@ -144,19 +153,21 @@ class ServedVersion:
                 self._ready.append(process)
 
     async def _next_batch(self, process: ModelProcess) -> list[WaitingRow] | None:
-        """What is answered next; None where the process has ended, or takes no more."""
+        """What is answered next; None where the process has ended, or takes no more of these."""
         batch = asyncio.ensure_future(self._rows.next_batch())
         retiring = asyncio.ensure_future(self._retiring.wait())
+        moved = asyncio.ensure_future(self._moved.wait())
         try:
             await asyncio.wait(
-                (batch, retiring, process.exited), return_when=asyncio.FIRST_COMPLETED
+                (batch, retiring, moved, process.exited), return_when=asyncio.FIRST_COMPLETED
             )
             # A batch that was taken is answered, or put back, whatever else has happened.
             return batch.result() if batch.done() else None
         finally:
             batch.cancel()
             retiring.cancel()
-            await asyncio.wait((batch, retiring))
+            moved.cancel()
+            await asyncio.wait((batch, retiring, moved))
 
     async def _answer(self, process: ModelProcess, batch: list[WaitingRow]) -> bool:
         """Answer a batch; whether the process is still there for the next one."""
@@ -174,7 +185,7 @@ class ServedVersion:
             return True
         except ModelProcessGoneError as error:
             logger.warning("a process of version %d %s", self.production.version, error)
-            self._rows.put_back(batch, f"the process of the model {error}")
+            self._rows.lose(batch, f"the process of the model {error}")
             return False
         for row, answer in zip(batch, answers, strict=True):
             if not row.answer.done():
@@ -185,7 +196,7 @@ class ServedVersion:
         """A process in place of one that ended; None where the version retires meanwhile."""
         pause_s = FIRST_PAUSE_S
         while not self._retiring.is_set():
-            self._metrics.restarts.inc()
+            self._metrics.restarts.labels(self.role).inc()
             began = time.monotonic()
             try:
                 process = await self._started(place)

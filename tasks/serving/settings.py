@@ -52,6 +52,42 @@ class RecordSettings(SettingsModel):
     )
 
 
+class ShadowSettings(SettingsModel):
+    """What a candidate in shadow may take from the version in production."""
+
+    share_of_time: float = Field(
+        default=0.25,
+        gt=0,
+        le=1,
+        description="Share of the time that the candidate is asked while the version in production "
+        "has requests to answer, on the same cores; while it has none, the candidate is asked all "
+        "the time.",
+    )
+    max_waiting_rows: int = Field(
+        default=256,
+        ge=1,
+        le=1_000_000,
+        description="Rows that may wait for the candidate; it is not asked a request beyond, which "
+        "is counted.",
+    )
+
+
+class CanaryServingSettings(SettingsModel):
+    """How a candidate that a canary tries is asked."""
+
+    timeout_s: float = Field(
+        default=10.0,
+        gt=0,
+        le=3_600,
+        description="Seconds after which the version in production answers in place of a candidate "
+        "that has not; at most half of request_timeout_s.",
+    )
+    shadow: ShadowSettings = Field(
+        default=ShadowSettings(),
+        description="What a candidate in shadow may take from the version in production.",
+    )
+
+
 class ServingSettings(SettingsModel):
     """How the version in production is served over HTTP."""
 
@@ -91,7 +127,8 @@ class ServingSettings(SettingsModel):
         default=5.0,
         ge=0.1,
         le=3_600,
-        description="Seconds between two looks at which version is in production.",
+        description="Seconds between two looks at which version is in production, and which canary "
+        "goes on.",
     )
     drain_s: float = Field(
         default=5.0,
@@ -103,6 +140,15 @@ class ServingSettings(SettingsModel):
     record: RecordSettings = Field(
         default=RecordSettings(), description="What is kept of requests and answers."
     )
+    canary: CanaryServingSettings = Field(
+        default=CanaryServingSettings(),
+        description="How a candidate that a canary tries is asked.",
+    )
+
+    @property
+    def candidate_timeout_s(self) -> float:
+        """Seconds that a candidate has; as many are left for production at least."""
+        return min(self.canary.timeout_s, self.request_timeout_s / 2)
 
     @model_validator(mode="after")
     def _buffer_holds_a_request(self) -> Self:

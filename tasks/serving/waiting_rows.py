@@ -24,6 +24,10 @@ class UnansweredError(Exception):
     """A row was not answered, and may be sent again."""
 
 
+class NotAskedError(UnansweredError):
+    """The model was not asked, since it stops serving; this says nothing of the model."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """An answer and the version that gave it."""
@@ -91,6 +95,10 @@ class WaitingRows:
         self._changed(sum(row.tokens for row in waiting))
         return waiting
 
+    def lose(self, rows: Iterable[WaitingRow], why: str) -> None:
+        """Take back rows whose process ended with them: each may have ended it."""
+        self.put_back(rows, why)
+
     def put_back(self, rows: Iterable[WaitingRow], why: str) -> None:
         """Take back rows whose batch failed: each is tried once more, alone, before all others."""
         for row in reversed(list(rows)):
@@ -121,7 +129,7 @@ class WaitingRows:
         """Say of every row that waits that it is not answered."""
         for row in self._rows:
             if not row.answer.done():
-                row.answer.set_exception(UnansweredError(why))
+                row.answer.set_exception(NotAskedError(why))
         self._changed(-self._tokens)
         self._rows.clear()
 
@@ -155,3 +163,13 @@ class WaitingRows:
     def _changed(self, tokens: int) -> None:
         self._tokens += tokens
         self._came.set()
+
+
+class CandidateRows(WaitingRows):
+    """Rows of a candidate, behind which the version in production stands."""
+
+    def lose(self, rows: Iterable[WaitingRow], why: str) -> None:
+        """Say at once that they are not answered: production has not to wait for a new process."""
+        for row in rows:
+            if not row.answer.done():
+                row.answer.set_exception(UnansweredError(why))

@@ -12,9 +12,11 @@ from typing import Any
 from infra.errors import PromotionError
 from infra.store import open_store
 from infra.tracking import open_tracking_to_read
+from tasks.records.canary import CanaryStep
 from tasks.records.registry import Production
 from tasks.serving.http_server import run_server
-from tasks.serving.line_server import LineServer, ProductionSource
+from tasks.serving.line_server import LineServer
+from tasks.serving.loading import VersionSource
 from tasks.serving.metrics import ServingMetrics
 from tasks.serving.recording import Recorder
 from tasks.serving.served_version import Trial
@@ -54,9 +56,9 @@ def serve_line(
 
     """
     metrics = ServingMetrics()
-    source = production_source(line, task_type)
-    # Labels are those of the version that serves when the recorder begins.
-    redactor = _Redactor(privacy, task_type, lambda: server.production.labels)
+    source = version_source(line, task_type)
+    # Labels are those of the version that serves when the recorder begins, and of a candidate.
+    redactor = _Redactor(privacy, task_type, lambda: server.labels)
     server = LineServer(line, source, serving, metrics)
     recorder = Recorder(line, serving.record, redactor.redact, open_store(), metrics)
     asyncio.run(
@@ -67,21 +69,24 @@ def serve_line(
     )  # fmt: skip
 
 
-def production_source(line: str, task_type: str) -> ProductionSource:
-    """How a line's version in production is found, fetched and tried."""
+def version_source(line: str, task_type: str) -> VersionSource:
+    """How a line's version in production, and one that a canary tries, are found and tried."""
     store, tracking = open_store(), open_tracking_to_read()
 
-    def find() -> Production:
+    def production() -> Production:
         from tasks.registry.production import production_of
 
-        found = production_of(line, store=store, tracking=tracking)
-        if found.task_type != task_type:
-            raise PromotionError(
-                f"version {found.version} of {line} is for {found.task_type}, and the line's "
-                f"settings say task_type: {task_type}; serve it with the settings that it was "
-                "made with"
-            )
-        return found
+        return _of_task_type(production_of(line, store=store, tracking=tracking), task_type)
+
+    def canary() -> CanaryStep | None:
+        from tasks.registry.canary import canary_of
+
+        return canary_of(line, store=store, tracking=tracking)
+
+    def candidate(step: CanaryStep) -> Production:
+        from tasks.registry.production import candidate_of
+
+        return _of_task_type(candidate_of(step, store=store, tracking=tracking), task_type)
 
     def fetch(production: Production, folder: Path) -> Path:
         from tasks.serving.production_model import download_model
@@ -93,7 +98,17 @@ def production_source(line: str, task_type: str) -> ProductionSource:
 
         return Trial(*asked_before_serving(production, store=store, tracking=tracking))
 
-    return ProductionSource(find, fetch, trial_of)
+    return VersionSource(production, canary, candidate, fetch, trial_of)
+
+
+def _of_task_type(found: Production, task_type: str) -> Production:
+    """A version, which must be of the task type that its line's settings say."""
+    if found.task_type != task_type:
+        raise PromotionError(
+            f"version {found.version} of {found.line} is for {found.task_type}, and the line's "
+            f"settings say task_type: {task_type}; serve it with the settings that it was made with"
+        )
+    return found
 
 
 class _Redactor:

@@ -364,7 +364,9 @@ def test_a_killed_model_process_is_started_again_and_every_request_is_answered(
             assert is_same(said, right[texts.index(text)], TOLERANCE)
     assert len({answer.status_code for _, answer in load.answers[-10:]} - {200}) == 0
     metrics = running.client.get("/metrics").text
-    restarts = re.search(r"^assayline_model_restarts_total (\S+)", metrics, re.MULTILINE)
+    restarts = re.search(
+        r'^assayline_model_restarts_total\{role="production"\} (\S+)', metrics, re.MULTILINE
+    )
     assert restarts
     assert float(restarts[1]) >= 3
 

@@ -10,7 +10,9 @@ import pytest
 
 from infra.errors import TrackingError
 from tasks.records.registry import Production
-from tasks.serving.line_server import LineServer, ProductionSource
+from tasks.serving.asking import Asked, ServedRequest
+from tasks.serving.line_server import LineServer
+from tasks.serving.loading import VersionSource
 from tasks.serving.metrics import ServingMetrics
 from tasks.serving.served_version import Trial
 from tasks.serving.settings import ServingSettings
@@ -33,7 +35,7 @@ def model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def source_of(
     model: Path, now: list[Production | Exception], wrong: Mapping[int, Exception],
     fetched: list[int],
-) -> ProductionSource:  # fmt: skip
+) -> VersionSource:  # fmt: skip
     """In production is what stands in `now`; versions that are `wrong` cannot be fetched."""
 
     def find() -> Production:
@@ -48,7 +50,7 @@ def source_of(
         return Path(shutil.copytree(model, folder))
 
     trial = Trial(({"text": "a film"},), lambda _answers: None)
-    return ProductionSource(find, fetch, lambda _: trial)
+    return VersionSource(find, lambda: None, lambda _: PRODUCTION, fetch, lambda _: trial)
 
 
 def test_whatever_is_wrong_with_the_next_version_is_said_and_the_one_that_serves_stays(
@@ -59,6 +61,7 @@ def test_whatever_is_wrong_with_the_next_version_is_said_and_the_one_that_serves
     wrong = {4: OSError(28, "No space left on device"), 5: ValueError("cannot be unpacked")}
     fetched: list[int] = []
     source = source_of(model, now, wrong, fetched)
+    told: list[Asked] = []
 
     async def work() -> None:
         line = LineServer("films", source, ServingSettings(), ServingMetrics())
@@ -78,7 +81,9 @@ def test_whatever_is_wrong_with_the_next_version_is_said_and_the_one_that_serves
         now[0] = PRODUCTION
         await line.look()
         assert line.health.status == "ok"
-        assert len(await line.answer([{"text": "a film"}])) == 1
+        request = ServedRequest("r-1", [{"text": "a film"}])
+        assert len(await line.answer(request, told.append)) == 1
+        assert [(one.role, one.error) for one in told] == [("production", "")]
         await line.close()
 
     asyncio.run(work())

@@ -45,10 +45,10 @@ def model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def version(model: Path, work: Path, rows: WaitingRows, check: Any) -> ServedVersion:
+def version(model: Path, work: Path, check: Any) -> ServedVersion:
     settings = ServingSettings(request_timeout_s=60)
     trial = Trial(tuple(ROWS), check)
-    return ServedVersion(PRODUCTION, work, model, trial, rows, settings, ServingMetrics())
+    return ServedVersion(PRODUCTION, work, model, trial, settings, ServingMetrics())
 
 
 def test_it_answers_as_evaluated_also_after_its_process_was_killed_with_rows_in_it(
@@ -61,10 +61,10 @@ def test_it_answers_as_evaluated_also_after_its_process_was_killed_with_rows_in_
 
     async def work() -> None:
         rows = WaitingRows(BatchSettings(), 100)
-        served = version(model, tmp_path / "work", rows, tried.append)
+        served = version(model, tmp_path / "work", tried.append)
         (tmp_path / "work").mkdir()
         await served.start()
-        served.serve()
+        served.serve(rows)
         await asked(rows)
         (pid,) = served.pids
         os.kill(pid, signal.SIGSTOP)  # so that it has taken the rows when it is killed
@@ -97,7 +97,7 @@ def test_answers_that_were_not_proven_serve_nothing(model: Path, tmp_path: Path)
         raise PromotionError("answers otherwise")
 
     async def work() -> None:
-        served = version(model, tmp_path, WaitingRows(BatchSettings(), 9), refuse)
+        served = version(model, tmp_path, refuse)
         with pytest.raises(PromotionError, match="answers otherwise"):
             await served.start()
         assert not served.is_ready
@@ -110,11 +110,11 @@ def test_one_that_retires_leaves_to_the_next_what_it_has_not_taken(
 ) -> None:
     async def work() -> None:
         rows = WaitingRows(BatchSettings(max_tokens=1), 300)
-        served = version(model, tmp_path / "work", rows, lambda _answers: None)
+        served = version(model, tmp_path / "work", lambda _answers: None)
         (tmp_path / "work").mkdir()
         await served.start()
         put = rows.put([(ROWS[0], 1)] * 300)  # so that there always is a next batch
-        served.serve()
+        served.serve(rows)
         await put[0].answer
         await served.retire()
         answered = [row for row in put if row.answer.done()]
