@@ -36,9 +36,11 @@ class RecordedRow:
         weights_sha256: digest of the weights that it was made of.
         role: what the version is to the line.
         inputs: JSON object, column to value; personal data is redacted.
-        answer: the answer as JSON, redacted likewise.
+        answer: the answer as JSON, redacted likewise; ``null`` where there is none.
         confidence: the answer's score; None where it has none.
-        latency_ms: milliseconds from the request's arrival to its last answer.
+        latency_ms: milliseconds from the request's arrival to its last answer or failure; from when
+            the version was asked, where another one had been asked before: in shadow, and of
+            production in place of a candidate.
         error: what became of a row that was not answered: ``failed`` (the model cannot answer it)
             or ``unanswered`` (not in time, or its process ended); empty where it was.
 
