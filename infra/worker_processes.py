@@ -1,8 +1,8 @@
 """Processes of this project that work for another one: each takes messages and sends answers.
 
 A worker is a module that is run by itself, and not a fork or a copy of its parent: so it has the
-threads that it was given, and of its parent's memory nothing. Both ends see at once when the other
-is gone, however it ended.
+threads that it was given, and of its parent's memory and secrets nothing but what it is sent. Both
+ends see at once when the other is gone, however it ended.
 """
 
 import os
@@ -12,14 +12,12 @@ import sys
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from pathlib import Path
 from threading import Thread
 from typing import Any, Final
 
-from infra.settings import Settings
+from infra.model_environment import store_client_environment
 
 END_PATIENCE_S: Final = 10.0
-_PROJECT: Final = Path(__file__).parents[1]
 # What sizes the pools of threads of torch, of BLAS libraries and of the tokenizers.
 _THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 
@@ -47,12 +45,11 @@ class WorkerProcess:
             return self.process.wait()
 
 
-def start_worker(module: str, settings: Settings, threads: int) -> WorkerProcess:
-    """Start a worker.
+def start_worker(module: str, threads: int) -> WorkerProcess:
+    """Start a worker; keys and addresses are sent to it, and stand in no environment.
 
     Args:
         module: of this project; it takes its messages from `Messages`.
-        settings: what it reaches store and servers with.
         threads: that it may compute in.
 
     """
@@ -60,11 +57,10 @@ def start_worker(module: str, settings: Settings, threads: int) -> WorkerProcess
     counts = dict.fromkeys(_THREAD_VARIABLES, str(threads))
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, str(theirs.fileno())],
-            env={**os.environ, **settings.as_environment(), **counts},
+            [sys.executable, "-P", "-m", module, str(theirs.fileno())],
+            env={**store_client_environment(), **counts},
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
-            cwd=_PROJECT,
         )
     return WorkerProcess(process, ours)
 

@@ -62,7 +62,8 @@ def score_objects(
         with slot(), TemporaryDirectory(prefix="assayline-") as folder:
             model = download_model(production, Path(folder), store=store, tracking=tracking)
             count = worker_count(settings.workers)
-            with scores, WorkerPool(Job(production, model), count, store.settings) as pool:
+            job = Job(production, model, store.settings)
+            with scores, WorkerPool(job, count) as pool:
                 for scored in scores.complete(pool.score(scores.pieces(lacking))):
                     done[scored.key] = kept.keep(scored)
         scores.raise_refused(len(done))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from infra.errors import AssaylineError
+from infra.settings import Settings
 from tasks.records.registry import Production
 from tasks.serving.scoring.parts import Part
 
@@ -17,11 +18,13 @@ class Job:
     Attributes:
         production: the version.
         folder: of its model and tokenizer, on this machine.
+        settings: what it reaches the store with.
 
     """
 
     production: Production
     folder: Path
+    settings: Settings
 
 
 @dataclass(frozen=True)

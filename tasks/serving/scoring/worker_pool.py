@@ -11,7 +11,6 @@ from typing import Final, Self
 from infra.device import pick_device
 from infra.errors import ScoringError
 from infra.machine import available_cores
-from infra.settings import Settings
 from infra.worker_processes import WorkerProcess, start_worker
 from tasks.serving.scoring.parts import Part
 from tasks.serving.scoring.worker_messages import Answered, Job, Piece
@@ -43,8 +42,8 @@ class _Worker:
 class WorkerPool:
     """The processes of a run; as a context manager it ends them."""
 
-    def __init__(self, job: Job, count: int, settings: Settings) -> None:
-        self._job, self._settings = job, settings
+    def __init__(self, job: Job, count: int) -> None:
+        self._job = job
         self._threads = max(1, available_cores() // count)
         self._count = count
         self._workers: list[_Worker] = []
@@ -85,7 +84,7 @@ class WorkerPool:
             self._give(idle, piece)
 
     def _start(self) -> _Worker:
-        worker = _Worker(start_worker(_MODULE, self._settings, self._threads))
+        worker = _Worker(start_worker(_MODULE, self._threads))
         self._workers.append(worker)
         return worker
 

@@ -1,6 +1,6 @@
 """A process that scores the pieces that it is given, with the model loaded once.
 
-Run by `worker_pool`, as ``python -m tasks.serving.scoring.worker_process``.
+Run by `worker_pool`, as ``python -P -m tasks.serving.scoring.worker_process``.
 """
 
 import logging
@@ -8,7 +8,7 @@ import logging
 import pyarrow as pa
 
 from infra.errors import AssaylineError
-from infra.store import ObjectStore, open_store
+from infra.store import ObjectStore
 from infra.thread_waits import short_waits_under_load
 from infra.worker_processes import Messages
 from tasks.serving.production_model import ProductionModel, model_of_folder
@@ -22,7 +22,7 @@ def main() -> None:
     """Score pieces until the parent is gone."""
     messages = Messages()
     job: Job = messages.next()
-    store = open_store()
+    store = ObjectStore(job.settings)
     with short_waits_under_load(), model_of_folder(job.production, job.folder) as model:
         while True:
             piece: Piece = messages.next()

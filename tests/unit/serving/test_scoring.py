@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 
 from flows.commands.score_command import _named
 from infra.errors import DataError, ScoringError, SettingsError
-from infra.settings import Settings, load_settings
+from infra.settings import load_settings
 from infra.store import Artifact
 from infra.worker_processes import WorkerProcess, start_worker
 from tasks.records.data import SourceFile
@@ -226,8 +227,8 @@ def test_messages_name_the_settings_of_scoring_and_leave_names_of_files(tmp_path
 def test_a_worker_that_is_gone_before_it_is_told_anything_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def start_and_wait(module: str, settings: Settings, threads: int) -> WorkerProcess:
-        worker = start_worker(module, settings, threads)
+    def start_and_wait(module: str, threads: int) -> WorkerProcess:
+        worker = start_worker(module, threads)
         worker.process.wait()
         return worker
 
@@ -235,10 +236,25 @@ def test_a_worker_that_is_gone_before_it_is_told_anything_is_lost(
     monkeypatch.setattr(worker_pool, "_MODULE", "tests.no_such_module")
     piece = Piece(0, "part", 1, packed(piece_of(["a"])))
     with (
-        WorkerPool(Job(PRODUCTION, Path()), 1, load_settings()) as pool,
+        WorkerPool(Job(PRODUCTION, Path(), load_settings()), 1) as pool,
         pytest.raises(ScoringError, match="lost again and again, with exit code 1"),
     ):
         list(pool.score([piece]))
+
+
+def test_a_worker_is_told_no_secret_by_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ASSAYLINE_STORE_SECRET_ACCESS_KEY", "PREFECT_API_AUTH_STRING", "PGPASSWORD"):
+        monkeypatch.setenv(name, "planted")
+    worker = start_worker("tasks.serving.scoring.worker_process", threads=3)
+    try:
+        process = psutil.Process(worker.process.pid)
+        told = process.environ()
+        assert "-P" in process.cmdline()  # or a file in the working directory could stand in
+    finally:
+        worker.process.kill()
+        worker.end()
+    assert "planted" not in told.values()
+    assert told["OMP_NUM_THREADS"] == "3"
 
 
 def test_a_part_of_other_rows_or_other_bytes_is_none() -> None:
