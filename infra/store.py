@@ -128,6 +128,10 @@ class ObjectStore:
         """Addresses of all objects below a prefix, sorted."""
         return sorted(f"s3://{b}/{k}" for b, k, _ in self._entries(prefix_uri))
 
+    def sizes(self, prefix_uri: str) -> dict[str, int]:
+        """Size in bytes of each object below a prefix, by its address."""
+        return {f"s3://{b}/{k}": size for b, k, size in self._entries(prefix_uri)}
+
     def fingerprint(self, uri: str) -> tuple[str, int]:
         """The store's own tag for an object's content (ETag), and its size in bytes."""
         bucket, key = split_uri(uri)

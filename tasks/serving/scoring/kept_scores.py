@@ -15,7 +15,7 @@ from typing import Final
 from pydantic import TypeAdapter
 
 from infra.digests import digest_of
-from infra.errors import IntegrityError
+from infra.errors import IntegrityError, StoreError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.recorded_requests import hour_folder
@@ -77,9 +77,11 @@ class KeptScores:
         """Make an object's scores visible; returns those that stand, which another may have kept.
 
         Raises:
-            StoreError, TrackingError: a server is unreachable; the next run keeps them.
+            StoreError: the store took predictions and did not keep them, or is unreachable.
+            TrackingError: MLflow is unreachable; the next run keeps them.
 
         """
+        self._check_parts(scored)
         content = json.dumps(asdict(scored), ensure_ascii=False, indent=1).encode()
         sha256 = hashlib.sha256(content).hexdigest()
         self._store.put_bytes(self._manifest_uri(scored.key, sha256), content)
@@ -88,6 +90,19 @@ class KeptScores:
         found = self.find(scored.key)
         assert found is not None  # noqa: S101 - it was just written
         return found
+
+    def _check_parts(self, scored: ScoredObject) -> None:
+        """See that all that the manifest will name is there; the next run scores what is not."""
+        folder = self._store.uri("predictions", self._line, scored.key, "")
+        sizes = self._store.sizes(folder)
+        written = [*scored.predictions, *([scored.put_aside] if scored.put_aside else [])]
+        lost = [one for one in written if sizes.get(one.uri) != one.size_bytes]
+        if lost:
+            raise StoreError(
+                f"the object store does not give {lost[0].uri} back as it was written "
+                f"({len(lost)} of {len(written)} objects); nothing of {scored.input_uri} is told "
+                "as scored, and the same command scores what is missing"
+            )
 
     def _manifest_uri(self, key: str, sha256: str) -> str:
         return self._store.uri("predictions", self._line, key, f"{sha256}.json")
