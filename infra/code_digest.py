@@ -45,7 +45,7 @@ CANNOT_SHAPE: Final[Mapping[str, str]] = {
     "infra.write_once": "keeps in MLflow which ledger entries count; promotion is never kept",
     "tasks.stages.caching": "makes the keys",
     "tasks.stages.reasons": "keeps what the keys were made of",
-    "tasks.stages.progress": "shows how far a stage is",
+    "tasks.stages.page_artifacts": "shows what a stage does on the page of its run",
     "tasks.stages.run_page": "shows results on the page of the Prefect run",
 }
 # Settings whose value is an importable package, such as a model of spaCy.

@@ -8,10 +8,8 @@ signature, as earlier releases kept them: the stage runs again.
 """
 
 import dataclasses
-import errno
 import inspect
 import logging
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import wraps
@@ -27,10 +25,12 @@ from prefect.transactions import get_transaction
 from infra.code_digest import code_of
 from infra.digests import as_json, digest_of
 from infra.errors import IntegrityError, MissingObjectError, StoreError
+from infra.full_disk import explain_full_disk
 from infra.result_signatures import UnsignedResultError
 from infra.settings import load_settings
 from infra.signed_results import KeptResults
 from infra.store import open_store
+from infra.temporary_files import own_temporary_folder
 from infra.thread_waits import short_waits_under_load
 from tasks.stages.reasons import StageRun, keep_run, now
 from tasks.stages.retries import JITTER, PAUSES_S, server_was_away
@@ -79,7 +79,7 @@ def cached_stage(*, gpu: bool = False) -> Callable[[Callable[P, R]], Task[P, R]]
             slot = gpu_slot() if gpu else nullcontext()
             _keep_reason(module, name, inspect.signature(function).bind(*args, **kwargs).arguments)
             waits = short_waits_under_load() if gpu else nullcontext()
-            with slot, waits, explain_full_disk(), _explain_lost_artifact():
+            with slot, waits, in_own_folder(), _explain_lost_artifact():
                 return function(*args, **kwargs)
 
         as_task = task(
@@ -99,6 +99,12 @@ def cached_stage(*, gpu: bool = False) -> Callable[[Callable[P, R]], Task[P, R]]
 
 def look_up(function: Callable[P, R]) -> Task[P, R]:
     """Make a function a task that runs every time: it reads the outside world, and is cheap."""
+
+    @wraps(function)
+    def with_room(*args: P.args, **kwargs: P.kwargs) -> R:
+        with in_own_folder():
+            return function(*args, **kwargs)
+
     as_task = task(
         cache_policy=NO_CACHE,
         persist_result=False,
@@ -108,7 +114,7 @@ def look_up(function: Callable[P, R]) -> Task[P, R]:
         retry_jitter_factor=JITTER,
         retry_condition_fn=server_was_away,
     )
-    return as_task(function)
+    return as_task(with_room)
 
 
 def _refuse_a_changed_result(stage: str) -> None:
@@ -155,6 +161,18 @@ def _is_record(value: object) -> bool:
 
 
 @contextmanager
+def in_own_folder() -> Iterator[None]:
+    """Temporary files in a folder that goes with the process; one message where there is no room.
+
+    Raises:
+        StoreError: there was none.
+
+    """
+    with explain_full_disk(), own_temporary_folder():
+        yield
+
+
+@contextmanager
 def _explain_lost_artifact() -> Iterator[None]:
     """Say what helps where the record of an earlier stage was kept, and what it names was not."""
     try:
@@ -163,18 +181,4 @@ def _explain_lost_artifact() -> Iterator[None]:
         raise StoreError(
             f"{error}. Where an earlier stage made it, its kept result names it still: restore the "
             "object from a backup, or run every stage anew (`assayline run CONFIG --refresh`)"
-        ) from error
-
-
-@contextmanager
-def explain_full_disk() -> Iterator[None]:
-    """Turn a temporary file that finds no room into one message."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise
-        raise StoreError(
-            f"no room on the local disk for temporary files in {tempfile.gettempdir()} ({error}); "
-            "make room there, or set TMPDIR to a folder on a larger disk, and run again"
         ) from error

@@ -3,7 +3,6 @@
 import logging
 from datetime import UTC, datetime
 
-from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.context import TaskRunContext
 
 from infra.digests import digest_of
@@ -20,6 +19,7 @@ from tasks.registry.settings import PolicySettings
 from tasks.reporting.monitor_page import MonitorEvidence
 from tasks.stages.caching import look_up
 from tasks.stages.notifications import emit, run_url, send
+from tasks.stages.page_artifacts import show_link, show_markdown
 
 logger = logging.getLogger(__name__)
 
@@ -112,14 +112,7 @@ def _show(evidence: MonitorEvidence, url: str) -> None:
     from tasks.reporting.summaries import artifact_key
 
     line = evidence.watched.line
-    create_markdown_artifact(
-        monitor_markdown(evidence, url),
-        key=artifact_key("monitor", line),
-        description=f"The newest window of {line}",
-    )
-    create_link_artifact(
-        url,
-        link_text=f"{line}: all windows over time",
-        key=artifact_key("monitor-page", line),
-        description=f"Windows of {line} over time",
-    )
+    newest, key = monitor_markdown(evidence, url), artifact_key("monitor", line)
+    show_markdown(newest, key, f"The newest window of {line}")
+    key = artifact_key("monitor-page", line)
+    show_link(url, f"{line}: all windows over time", key, f"Windows of {line} over time")

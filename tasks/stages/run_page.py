@@ -5,8 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-import httpx
-from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.context import FlowRunContext, TaskRunContext
 
 from infra.errors import AssaylineError, DataError
@@ -19,6 +17,7 @@ from tasks.records.power import PowerForecast
 from tasks.records.registry import AliasCheck, Decision, Report
 from tasks.reporting.data_section import DataEvidence
 from tasks.reporting.evidence import Evidence
+from tasks.stages.page_artifacts import show_link, show_markdown
 
 _log = logging.getLogger(__name__)
 
@@ -47,9 +46,7 @@ def show_data(evidence: DataEvidence) -> None:
             "Held-out rows against the training rows",
         )
     for kind, (markdown, title) in tables.items():
-        create_markdown_artifact(
-            markdown, key=artifact_key(kind, line), description=f"{title}: {line}"
-        )
+        show_markdown(markdown, artifact_key(kind, line), f"{title}: {line}")
 
 
 def show_report(evidence: Evidence, report: Report) -> None:
@@ -85,15 +82,13 @@ def show_report(evidence: Evidence, report: Report) -> None:
         tables["golden"] = (golden_markdown(evidence.golden), "Golden sets and behaviour suites")
     for kind, (markdown, title) in tables.items():
         described = f"{title} of {line} version {version.version}"
-        create_markdown_artifact(markdown, key=artifact_key(kind, line), description=described)
+        show_markdown(markdown, artifact_key(kind, line), described)
     links = {
         "report": (report.url, f"Report of {line} version {version.version}", "All evidence"),
         "version": (version.url, f"{line} version {version.version} in MLflow", "What is served"),
     }
     for kind, (url, text, what) in links.items():
-        create_link_artifact(
-            url, link_text=text, key=artifact_key(kind, line), description=f"{what}: {text}"
-        )
+        show_link(url, text, artifact_key(kind, line), f"{what}: {text}")
 
 
 def show_forecast(line: str, forecast: PowerForecast) -> None:
@@ -103,11 +98,8 @@ def show_forecast(line: str, forecast: PowerForecast) -> None:
     from tasks.reporting.power import forecast_markdown
     from tasks.reporting.summaries import artifact_key
 
-    create_markdown_artifact(
-        forecast_markdown(forecast),
-        key=artifact_key("forecast", line),
-        description=f"What the gates of {line} can decide, before training",
-    )
+    described = f"What the gates of {line} can decide, before training"
+    show_markdown(forecast_markdown(forecast), artifact_key("forecast", line), described)
 
 
 def show_decision(decision: Decision) -> None:
@@ -141,10 +133,7 @@ def show_request(judged: JudgedVersion, until: str) -> None:
         "version": (version.url, f"{name} in MLflow", "What is served"),
     }
     for kind, (url, text, what) in links.items():
-        create_link_artifact(
-            url, link_text=text, key=artifact_key(kind, version.line),
-            description=f"{what}: {text}",
-        )  # fmt: skip
+        show_link(url, text, artifact_key(kind, version.line), f"{what}: {text}")
 
 
 def show_canary(outcome: CanaryOutcome) -> None:
@@ -192,14 +181,8 @@ def _show_verdict(kind: str, line: str, markdown: str, described: str) -> str | 
     server = load_settings().prefect_url
     if not FlowRunContext.get() or not server:
         return None
-    try:
-        made = create_markdown_artifact(
-            markdown, key=artifact_key(kind, line), description=described
-        )
-    except httpx.HTTPError as error:
-        _log.warning("Prefect does not show the verdict on the page of this run: %s", error)
-        return None
-    return f"{server.removesuffix('/api')}/artifacts/artifact/{made}"
+    made = show_markdown(markdown, artifact_key(kind, line), described)
+    return f"{server.removesuffix('/api')}/artifacts/artifact/{made}" if made else None
 
 
 @contextmanager

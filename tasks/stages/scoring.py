@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from prefect.artifacts import create_markdown_artifact
 from prefect.context import TaskRunContext
 
 from infra.store import open_store
@@ -12,8 +11,8 @@ from tasks.records.registry import Production
 from tasks.records.scoring import ScoringRun
 from tasks.serving.scoring.inputs import InputObject
 from tasks.serving.scoring.settings import ScoringSettings
-from tasks.stages.caching import explain_full_disk, look_up
-from tasks.stages.progress import show_progress
+from tasks.stages.caching import look_up
+from tasks.stages.page_artifacts import show_markdown, show_progress
 from tasks.stages.slots import gpu_slot
 
 
@@ -42,10 +41,9 @@ def score_inputs(
 
     store, tracking = open_store(), open_tracking()
     progress = show_progress(f"scoring-progress-{production.line}", "scoring begins")
-    with explain_full_disk():
-        run = score_objects(
-            production, objects, settings, progress, gpu_slot, store=store, tracking=tracking
-        )
+    run = score_objects(
+        production, objects, settings, progress, gpu_slot, store=store, tracking=tracking
+    )
     run = replace(run, in_production=tracking.aliases(production.line).get("production"))
     _show(run)
     return run
@@ -58,8 +56,5 @@ def _show(run: ScoringRun) -> None:
     from tasks.reporting.scoring import scoring_markdown
     from tasks.reporting.summaries import artifact_key
 
-    create_markdown_artifact(
-        scoring_markdown(run),
-        key=artifact_key("scored", run.line),
-        description=f"Rows that {run.line} version {run.version} has scored",
-    )
+    described = f"Rows that {run.line} version {run.version} has scored"
+    show_markdown(scoring_markdown(run), artifact_key("scored", run.line), described)

@@ -21,6 +21,7 @@ from tasks.serving.metrics import ServingMetrics
 from tasks.serving.recording import Recorder
 from tasks.serving.served_version import Trial
 from tasks.serving.settings import ServingSettings
+from tasks.stages.caching import in_own_folder
 from tasks.task_types.row_shapes import shape_of
 from tasks.validation.personal_data.requests import RequestRedactor
 from tasks.validation.personal_data.settings import PrivacySettings
@@ -52,7 +53,8 @@ def serve_line(
         say: is told what a person should know.
 
     Raises:
-        AssaylineError: the line has no version in production that can be served.
+        AssaylineError: the line has no version in production that can be served, or there is no
+            room on the local disk for it.
 
     """
     metrics = ServingMetrics()
@@ -61,12 +63,13 @@ def serve_line(
     redactor = _Redactor(privacy, task_type, lambda: server.labels)
     server = LineServer(line, source, serving, metrics)
     recorder = Recorder(line, serving.record, redactor.redact, open_store(), metrics)
-    asyncio.run(
-        run_server(
-            server, recorder, listening, software=software, addresses=addresses, token=token,
-            say=say,
-        )
-    )  # fmt: skip
+    with in_own_folder():
+        asyncio.run(
+            run_server(
+                server, recorder, listening, software=software, addresses=addresses, token=token,
+                say=say,
+            )
+        )  # fmt: skip
 
 
 def version_source(line: str, task_type: str) -> VersionSource:

@@ -6,7 +6,7 @@ from infra.store import open_store
 from infra.tracking import open_tracking
 from tasks.records.training import BaseModel, Tokens, TrainingPlan, Weights
 from tasks.stages.caching import cached_stage
-from tasks.stages.progress import show_progress
+from tasks.stages.page_artifacts import show_progress
 from tasks.training.settings import TrainingSettings
 
 logger = logging.getLogger(__name__)

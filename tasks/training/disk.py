@@ -1,6 +1,5 @@
 """A full disk, said in one message whichever library meets it."""
 
-import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +8,8 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from infra.errors import TrainingError
+from infra.full_disk import NO_ROOM, lacks_room
 
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # safetensors and torch.save lose the error number; these are their words.
 NO_ROOM_WORDS = (
     *(f"os error {number}" for number in sorted(NO_ROOM)),
@@ -41,6 +40,6 @@ def explain_full_disk(folder: Path) -> Iterator[None]:
 
 
 def _lacks_room(error: Exception) -> bool:
-    if isinstance(error, OSError) and error.errno in NO_ROOM:
+    if isinstance(error, OSError) and lacks_room(error):
         return True
     return any(words in str(error) for words in NO_ROOM_WORDS)
