@@ -1,5 +1,6 @@
 """Which windows are to be judged now, and of which the labels are to be counted again."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -8,12 +9,22 @@ from typing import Final
 from infra.errors import SettingsError
 from infra.store import ObjectStore
 from tasks.monitoring.settings import MonitorSettings
-from tasks.monitoring.window_records import labels_uri, newest_window, window_uri, window_uris
+from tasks.monitoring.window_records import (
+    drop_windows,
+    labels_uri,
+    newest_window,
+    window_uri,
+    window_uris,
+)
 from tasks.records.monitoring import WatchedWindow
 from tasks.records.recorded_requests import FEEDBACK, hour_folder
 
+logger = logging.getLogger(__name__)
+
 # How far back a person may ask for windows.
 _MOST_SINCE: Final = timedelta(days=366)
+# Up to where windows are looked for that a wrong clock has judged; later ones do no harm yet.
+_AHEAD: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,22 @@ def last_window(now: datetime, settings: MonitorSettings) -> datetime:
     begun = settled.hour - settled.hour % settings.window_hours
     running = settled.replace(hour=begun, minute=0, second=0, microsecond=0)
     return running - timedelta(hours=settings.window_hours)
+
+
+def forget_the_future(
+    line: str, now: datetime, settings: MonitorSettings, store: ObjectStore
+) -> None:
+    """Remove the records of windows that have not ended: a clock was ahead when they were judged.
+
+    They were judged without the rows that were yet to come, and would never be judged anew.
+    """
+    running = last_window(now, settings) + timedelta(hours=settings.window_hours)
+    for uri in drop_windows(line, running, running + _AHEAD, store):
+        logger.warning(
+            "%s was judged before its window has ended, by a clock that was ahead (it is %s here); "
+            "it is removed, and judged when the window has ended",
+            uri, now.isoformat(timespec="seconds"),
+        )  # fmt: skip
 
 
 def due_windows(

@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from infra.errors import DataError, MissingObjectError
-from infra.store import ObjectStore
+from infra.full_disk import lacks_room
+from infra.store import ObjectStore, sha256_of_file
 from tasks.monitoring.answers import AnswerCounts, read_answer
 from tasks.monitoring.inputs import read_inputs
 from tasks.monitoring.samples import Keys, LeastKeys, keys_of, row_name
@@ -155,18 +156,28 @@ def read_window(
     return window
 
 
-def batches_of(uri: str, columns: Sequence[str], store: ObjectStore) -> Iterator[pa.RecordBatch]:
+def batches_of(
+    uri: str, columns: Sequence[str], store: ObjectStore, sha256: str = ""
+) -> Iterator[pa.RecordBatch]:
     """An object's rows, batch by batch; its file is gone afterwards.
 
     A column that an earlier release did not write yet has what `ADDED_LATER` says.
 
+    Args:
+        uri: of the object.
+        columns: that are read.
+        store: holds it.
+        sha256: of the bytes that were written, where that is known.
+
     Raises:
-        DataError: it is gone, is no Parquet, or lacks a column.
+        DataError: it is gone, is not what was written, is no Parquet, or lacks a column.
 
     """
     with tempfile.TemporaryDirectory(prefix="window-") as folder:
         try:
             path = store.download(uri, Path(folder) / "recorded.parquet")
+            if sha256 and sha256_of_file(path) != sha256:
+                raise DataError(f"{uri} is not what was written, whose sha256 is {sha256}")
             with pq.ParquetFile(path) as file:
                 missing = set(columns) - set(file.schema_arrow.names)
                 if lacking := sorted(missing - set(ADDED_LATER)):
@@ -180,6 +191,8 @@ def batches_of(uri: str, columns: Sequence[str], store: ObjectStore) -> Iterator
         except MissingObjectError as error:
             raise DataError(f"{error}, and an index or the store's own list names it") from error
         except (pa.ArrowException, OSError) as error:  # of a page that is cut: an OSError
+            if isinstance(error, OSError) and lacks_room(error):
+                raise  # it says nothing of the object, whose window is judged later
             raise DataError(f"{uri} cannot be read as Parquet ({error})") from error
 
 
@@ -265,7 +278,7 @@ def _count_scored(
     is_own = (scored.version, scored.weights_sha256) == (watched.version, watched.weights_sha256)
     row = 0
     for part in scored.predictions:
-        for batch in batches_of(part.uri, [*names, *read], store):
+        for batch in batches_of(part.uri, [*names, *read], store, part.sha256):
             requests = [f"{scored.key}-{row + place}" for place in range(batch.num_rows)]
             row += batch.num_rows
             keys = keys_of(requests, [0] * batch.num_rows, settings.seed)

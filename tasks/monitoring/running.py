@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from infra.store import ObjectStore
 from tasks.monitoring.alarms import new_alarms
-from tasks.monitoring.due import due_labels, due_windows, last_window
+from tasks.monitoring.due import due_labels, due_windows, forget_the_future, last_window
 from tasks.monitoring.judging import Watch, judge_window, measure_labels_again
 from tasks.monitoring.settings import CHECKS_WITHOUT_LABELS, MonitorSettings
 from tasks.monitoring.window_records import (
@@ -61,6 +61,7 @@ def run_monitor(watch: Watch, now: datetime, store: ObjectStore, since: str = ""
 
     """
     settings, line = watch.settings, watch.watched.line
+    forget_the_future(line, now, settings, store)
     due = due_windows(line, now, settings, store, since)
     if due.skipped:
         logger.warning(

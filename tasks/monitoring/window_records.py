@@ -93,10 +93,19 @@ def newest_window(line: str, since: datetime, until: datetime, store: ObjectStor
         store: holds the records.
 
     """
+    end = window_uri(line, until, store)
     uris = window_uris(line, since, until, store) or [
-        uri for uri in store.list(f"{store.uri(MONITOR, line)}/") if _is_window(uri)
+        uri for uri in store.list(f"{store.uri(MONITOR, line)}/") if _is_window(uri) and uri < end
     ]
     return _read(Window, uris[-1], store) if uris else None
+
+
+def drop_windows(line: str, since: datetime, until: datetime, store: ObjectStore) -> list[str]:
+    """Remove the windows that begin in a span of time, with labels and alarms; their addresses."""
+    uris = window_uris(line, since, until, store)
+    for uri in uris:
+        store.delete(uri.removesuffix("json"))
+    return uris
 
 
 def read_alarms(line: str, since: datetime, until: datetime, store: ObjectStore) -> list[Alarm]:

@@ -24,6 +24,7 @@ from tasks.monitoring.labelled_rows import LabelPolicy
 from tasks.monitoring.publication import publish_monitor
 from tasks.monitoring.reference import read_reference
 from tasks.monitoring.running import Judged, rule_of, run_monitor
+from tasks.monitoring.scored_batches import scored_objects
 from tasks.monitoring.settings import MonitorSettings
 from tasks.monitoring.window_records import window_uri
 from tasks.records.monitoring import (
@@ -43,6 +44,7 @@ from tasks.serving.scoring.inputs import find_inputs
 from tasks.serving.scoring.settings import ScoringSettings
 from tasks.verdicts import Gate, Verdict
 from tests.faults.lines import new_line
+from tests.faults.little_room import without_room
 from tests.recorded_traffic import (
     Asked,
     hour_of,
@@ -541,3 +543,59 @@ def test_the_page_is_kept_where_people_look(
     kept = tracking._download(f"runs:/{run_id}/monitor.html", tmp_path)
     assert kept.read_text(encoding="utf-8") == page
     assert alarm_of(found.windows, (), SETTINGS) is None
+
+
+def test_a_full_local_disk_is_said_and_its_window_is_judged_later(
+    watch: Watch, watched: WatchedVersion, store: ObjectStore
+) -> None:
+    """It was taken for an object that cannot be read, and its window stayed undetermined."""
+    hour = START + timedelta(days=9)
+    record(store, watched, hour, shifted(3_000))
+    settings = store.settings
+    said = without_room(lambda: judged(watch, hour, ObjectStore(settings)), most_bytes=1_000)
+    assert "StoreError: no room on the local disk for temporary files in " in said
+    assert "set TMPDIR to a folder on a larger disk" in said
+    assert judged(watch, hour, store).rows == {"production": 3_000}
+
+
+def test_predictions_with_the_bytes_of_others_are_not_counted(
+    watch: Watch, watched: WatchedVersion, asked: list[Asked], store: ObjectStore
+) -> None:
+    hour = START + timedelta(days=10)
+    by: dict[str, Any] = {
+        "version": watched.version, "weights_sha256": watched.weights_sha256,
+    }  # fmt: skip
+    write_scored(store, LINE, hour, shifted(300), **by)
+    write_scored(store, LINE, hour + timedelta(hours=1), steady(asked, 300), **by)
+    (mine,), (others,) = (
+        next(scored_objects(LINE, start, store)).predictions
+        for start in (hour, hour + timedelta(hours=1))
+    )
+    store.put_bytes(mine.uri, store.get_bytes(others.uri))
+    window = judged(watch, hour, store)
+    assert window.verdict is Verdict.UNDETERMINED
+    assert f"{mine.uri} is not what was written" in window.checks[0].reason
+
+
+def test_windows_that_a_clock_ahead_has_judged_are_judged_when_they_have_ended(
+    watch: Watch, watched: WatchedVersion, store: ObjectStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = hour_of(2026, 12, 10, 12) + timedelta(minutes=15)
+    record(store, watched, hour_of(2026, 12, 10, 12), shifted(200))  # of the hour that runs
+    ahead = run_monitor(watch, now + timedelta(hours=3), store)
+    assert ahead.judged[-1] == "2026-12-10T14:00Z"
+    found = run_monitor(watch, now, store)  # the clock was set back
+    assert "/2026/12/10/14.json was judged before its window has ended" in caplog.text
+    assert [one.window.start.hour for one in found.windows][-1] == 11
+    later = run_monitor(watch, now + timedelta(hours=1), store)
+    assert later.judged == ("2026-12-10T12:00Z",)
+    assert later.windows[-1].window.rows == {"production": 200}
+
+
+def test_a_line_whose_first_windows_were_judged_by_a_clock_ahead_is_watched(
+    store: ObjectStore,
+) -> None:
+    line, now = "watched-too-early", hour_of(2026, 10, 1, 12) + timedelta(minutes=15)
+    months = hour_of(2027, 3, 1, 5)
+    store.put_bytes(window_uri(line, months, store), b"{}")
+    assert due_windows(line, now, SETTINGS, store).windows == (hour_of(2026, 10, 1, 11),)
