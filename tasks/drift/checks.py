@@ -15,6 +15,7 @@ from tasks.drift.measurement import DIGITS, Measurement, Question
 from tasks.drift.permutations import Membership, Permutations, pair, too_few
 from tasks.drift.row_samples import RowSample, SampledRow, clusters_of
 from tasks.drift.settings import DriftSettings
+from tasks.drift.text_vectors import TextVectors
 from tasks.drift.unknown_tokens import count_unknown, measure_unknown
 from tasks.drift.words import WordCounts, count_words, measure_vocabulary
 from tasks.records.data import Histogram, NewRow
@@ -22,8 +23,6 @@ from tasks.task_types.rows import RowShape
 
 # With fewer rows on a side no check tells anything.
 MIN_ROWS = 50
-# Tokens of a row that the base model reads: twice as many take twice as long.
-EMBEDDING_TOKENS = 64
 TELLING_WORDS = 20
 EXCERPT_CHARACTERS = 60
 
@@ -101,8 +100,19 @@ def measure_sides(
     questions: dict[str, Question],
     base_folder: Path | None,
     settings: DriftSettings,
+    vectors: TextVectors | None = None,
 ) -> Findings:
-    """Answer every question that these rows can answer."""
+    """Answer every question that these rows can answer.
+
+    Args:
+        before: rows of the one side.
+        now: rows of the other.
+        questions: that are asked, by name.
+        base_folder: the base model; None where only what needs none is asked.
+        settings: limits.
+        vectors: of that base model, which know the rows that an earlier comparison has embedded.
+
+    """
     rows = (before.rows, now.rows)
     found = Findings((), label_shares(before, now), histograms(before, now))
     if min(rows) < MIN_ROWS:
@@ -114,7 +124,9 @@ def measure_sides(
     if LABEL_SHARES in questions:
         of_all.insert(0, measure_labels(questions[LABEL_SHARES], before, now, permutations))
     found = replace(found, measurements=tuple(of_all))
-    return _ask_of_texts(found, before, now, questions, base_folder, settings)
+    if base_folder and vectors is None:
+        vectors = TextVectors(base_folder)
+    return _ask_of_texts(found, before, now, questions, base_folder, settings, vectors)
 
 
 def _ask_of_lengths(
@@ -139,6 +151,7 @@ def _ask_of_texts(
     questions: dict[str, Question],
     base_folder: Path | None,
     settings: DriftSettings,
+    vectors: TextVectors | None,
 ) -> Findings:
     """What was found, and what the texts of the samples tell."""
     drawn = sample_texts(before.sample, now.sample, before.keys)
@@ -161,9 +174,9 @@ def _ask_of_texts(
     if DOMAIN_CLASSIFIER in questions:
         asked = questions[DOMAIN_CLASSIFIER]
         found = _ask_of_domains(found, drawn, counts, asked, permutations, settings.newest_rows)
-    if base_folder:
-        vectors = _ask_of_embeddings(before, now, questions[EMBEDDINGS], base_folder, settings)
-        found = replace(found, measurements=(*found.measurements, vectors))
+    if vectors:
+        seen = _ask_of_embeddings(before, now, questions[EMBEDDINGS], vectors, settings)
+        found = replace(found, measurements=(*found.measurements, seen))
     return found
 
 
@@ -190,21 +203,18 @@ def _ask_of_embeddings(
     before: RowSample,
     now: RowSample,
     question: Question,
-    base_folder: Path,
+    vectors: TextVectors,
     settings: DriftSettings,
 ) -> Measurement:
     """The base model is slow, so it reads a part of the samples."""
-    from tasks.task_types.embeddings.embedding import embed_texts
-
     most = settings.embedding_rows
     drawn = sample_texts(before.sample[:most], now.sample[:most], before.keys)
     if drawn.membership.is_equal:
         return question.of_same_rows(drawn.membership.rows)
     if reason := too_few(drawn.membership):
         return question.untold(reason, drawn.membership.rows)
-    vectors = embed_texts(base_folder, drawn.texts, max_length=EMBEDDING_TOKENS)
     permutations = Permutations(settings.permutations, settings.seed)
-    return measure_embeddings(question, vectors, drawn.membership, permutations)
+    return measure_embeddings(question, vectors.of(drawn.texts), drawn.membership, permutations)
 
 
 def sample_texts(

@@ -16,6 +16,7 @@ from tasks.drift.checks import DOMAIN_CLASSIFIER, measure_sides, questions_of
 from tasks.drift.measurement import judge_checks
 from tasks.drift.row_samples import RowSample, read_row_sample
 from tasks.drift.settings import DriftSettings, least_permutations
+from tasks.drift.text_vectors import TextVectors
 from tasks.records.data import DataReport
 from tasks.records.split_shift import SplitShift, SplitShifts
 from tasks.records.training import BaseModel
@@ -59,9 +60,10 @@ def compare_splits(
         )
     questions = questions_of(settings, shape, has_model=base is not None)
     questions.pop(DOMAIN_CLASSIFIER)
+    vectors = TextVectors(folder) if folder else None  # the training rows are in every comparison
 
     def shift(split: str, rows: RowSample) -> SplitShift:
-        found = measure_sides(train, rows, questions, folder, quick)
+        found = measure_sides(train, rows, questions, folder, quick, vectors)
         checks = tuple(
             replace(check, name=shift_name(split, check.name))
             for check in judge_checks(found.measurements, settings.false_discovery_rate)
