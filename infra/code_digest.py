@@ -34,6 +34,7 @@ CANNOT_SHAPE: Final[Mapping[str, str]] = {
     "infra.catalogue": "looks up a name; the entry that it finds is counted itself",
     "infra.code_digest": "makes the keys",
     "infra.digests": "makes the keys",
+    "infra.kept_sources": "makes the keys",
     "infra.errors": "names of errors; an error leaves no result",
     "infra.mlflow_names": "writes names as MLflow admits them; the records keep their own",
     "infra.module_source": "makes the keys",
@@ -88,6 +89,7 @@ def code_of(module: str, function: str, arguments: object = None) -> Code:
     """
     reach = _Reach(arguments)
     reach.follow_function(module, function)
+    module_source.kept_sources(module_source.ROOT).save()
     for setting in PACKAGE_SETTINGS:
         reach.packages |= set(_values_of(arguments, setting))
     distributions = {name for package in reach.packages for name in _distributions_of(package)}

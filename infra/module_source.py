@@ -7,15 +7,16 @@ lines and of errors that a user reads, and descriptions of settings.
 import ast
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from importlib.util import find_spec
 from operator import methodcaller
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from infra import errors
+from infra.kept_sources import KeptSources, Meaning
 
 ROOT: Final = Path(__file__).parents[1]
 PROJECT_PACKAGES: Final = frozenset({"flows", "tasks", "infra"})
@@ -47,7 +48,9 @@ class Source:
     """A module, read and not run.
 
     Attributes:
-        tree: without what means nothing (see `_Meaning`).
+        path: of its file.
+        content: of the file.
+        package: that relative imports start at.
         imports: names that it imports, anywhere in it.
         catalogues: of which some entries are chosen.
         files: files and folders beside it that it names.
@@ -55,12 +58,19 @@ class Source:
 
     """
 
-    tree: ast.Module
+    path: Path
+    content: bytes
+    package: str
     digest: str
     imports: tuple[Import, ...]
     catalogues: tuple[CatalogueCall, ...]
     files: tuple[Path, ...]
     root: Path
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """Its syntax tree without what means nothing (see `_Meaning`)."""
+        return _parse(self.content, self.path, self.package)[0]
 
 
 @cache
@@ -83,6 +93,8 @@ def file_of(module: str) -> Path | None:
 def read_source(module: str) -> Source:
     """Read a module of this project, or of a distribution that adds to it.
 
+    What an earlier process found in the same bytes is not looked for again.
+
     Raises:
         ModuleNotFoundError: it has no source file.
 
@@ -91,17 +103,47 @@ def read_source(module: str) -> Source:
     if path is None:
         raise ModuleNotFoundError(f"{module} has no source file below {ROOT}")
     is_package = path.name == "__init__.py"
-    meaning = _Meaning(module if is_package else module.rpartition(".")[0])
-    tree = meaning.visit(ast.parse(path.read_bytes(), str(path)))
-    statements = tree.body
+    package = module if is_package else module.rpartition(".")[0]
+    content = path.read_bytes()
+    kept = kept_sources(ROOT)
+    found = kept.find(module, path, content)
+    if found is None:
+        found = _meaning_of(content, path, package)
+        kept.add(module, path, content, found)
     root = path.parents[module.count(".") + is_package]
+    named = (Import(text) for text in found.dotted if file_of(text))
     return Source(
-        tree,
-        digest_of_trees(statements),
-        tuple(imports_in(statements)),
-        tuple(meaning.catalogues),
-        tuple(file for file in _files_in(statements, path) if file != root),
+        path,
+        content,
+        package,
+        found.digest,
+        (*(Import(*one) for one in found.imports), *named),
+        tuple(CatalogueCall(*one) for one in found.catalogues),
+        tuple(file for file in map(Path, found.files) if file != root),
         root,
+    )
+
+
+@cache
+def kept_sources(root: Path) -> KeptSources:
+    """What earlier processes found in the sources of a project folder."""
+    return KeptSources(root, rules=(Path(__file__).read_bytes(), sorted(_USER_ERRORS)))
+
+
+def _parse(content: bytes, path: Path, package: str) -> tuple[ast.Module, list[CatalogueCall]]:
+    meaning = _Meaning(package)
+    return meaning.visit(ast.parse(content, str(path))), meaning.catalogues
+
+
+def _meaning_of(content: bytes, path: Path, package: str) -> Meaning:
+    tree, catalogues = _parse(content, path, package)
+    statements = tree.body
+    return Meaning(
+        digest_of_trees(statements),
+        tuple(_imported_in(statements)),
+        tuple(_dotted_in(statements)),
+        tuple((one.chosen_by, one.entries, one.group, one.part) for one in catalogues),
+        tuple(str(file) for file in _files_in(statements, path)),
     )
 
 
@@ -184,17 +226,27 @@ def digest_of_trees(statements: Iterable[ast.stmt]) -> str:
     return digest.hexdigest()
 
 
-def imports_in(statements: Iterable[ast.stmt]) -> Iterator[Import]:
+def imports_in(statements: Sequence[ast.stmt]) -> Iterator[Import]:
     """What is imported, and the modules that are named in a string."""
+    yield from _imported_in(statements)
+    yield from (Import(text) for text in _dotted_in(statements) if file_of(text))
+
+
+def _imported_in(statements: Iterable[ast.stmt]) -> Iterator[Import]:
     for node in (node for statement in statements for node in ast.walk(statement)):
         if isinstance(node, ast.Import):
             yield from (Import(alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield from (Import(node.module, alias.name) for alias in node.names)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+
+
+def _dotted_in(statements: Iterable[ast.stmt]) -> Iterator[str]:
+    """Strings that may name a module of this project."""
+    for node in (node for statement in statements for node in ast.walk(statement)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
             text = node.value
-            if _DOTTED.fullmatch(text) and text.split(".")[0] in PROJECT_PACKAGES and file_of(text):
-                yield Import(text)
+            if _DOTTED.fullmatch(text) and text.split(".")[0] in PROJECT_PACKAGES:
+                yield text
 
 
 def definitions_reached(module: str, function: str) -> list[ast.stmt]:
