@@ -61,7 +61,8 @@ mutants: $(READY_DEV)  ## Plant 350 mistakes where models are judged: do fast te
 simulate: $(READY_DEV)  ## Draw test rows from known worlds: how often does a gate pass falsely? (an hour and a half)
 	@export OMP_NUM_THREADS=1; failed=0; \
 	$(BIN)/python -m tests.simulation || failed=1; \
-	$(BIN)/python -m tests.simulation.creep_worlds || failed=1; exit $$failed
+	$(BIN)/python -m tests.simulation.creep_worlds || failed=1; \
+	$(BIN)/python -m tests.simulation.canary_worlds || failed=1; exit $$failed
 
 audit: $(AUDIT_READY)  ## Audit the code and the pinned packages (ADVISORIES=all.zip: OSV's list).
 	@$(AUDIT_BIN)/python -m tests.audit --tools $(AUDIT_BIN) \

@@ -34,9 +34,9 @@ Ints = NDArray[np.int64]
 # Bets on a mean, as the logarithm of what a success multiplies the capital by, over a failure. The
 # least fits some ten million observations, the greatest none that ever succeeds. Weights are those
 # of a half Cauchy distribution on a logarithmic scale: heaviest where a bet fits thousands.
-_BETS: Final = np.geomspace(1e-3, 8.0, 24)
+BETS: Final = np.geomspace(1e-3, 8.0, 24)
 _HEAVIEST: Final = 0.3
-_WEIGHTS: Final = _BETS / (_BETS**2 + _HEAVIEST**2)
+_WEIGHTS: Final = BETS / (BETS**2 + _HEAVIEST**2)
 _LOG_WEIGHTS: Final = np.log(_WEIGHTS / _WEIGHTS.sum())
 # Halvings: of an end, and of the means that have a difference, where the capital is flat.
 _HALVINGS: Final = 24
@@ -120,11 +120,11 @@ class Mean:
 
     def log_below(self, truth: Floats) -> Floats:
         """See `Compared`."""
-        return self.bets(-_BETS).log_at(truth)
+        return self.bets(-BETS).log_at(truth)
 
     def log_above(self, truth: Floats) -> Floats:
         """See `Compared`."""
-        return self.bets(_BETS).log_at(truth)
+        return self.bets(BETS).log_at(truth)
 
     def bets(self, logarithms: Floats) -> Capital:
         """The capital of bets that a success multiplies by so much more than a failure, (K,)."""
@@ -158,11 +158,11 @@ class PairedDifference:
 
     def log_below(self, truth: Floats) -> Floats:
         """See `Compared`."""
-        return self._bets(-np.tanh(_BETS / 2)).log_at(truth)
+        return self._bets(-np.tanh(BETS / 2)).log_at(truth)
 
     def log_above(self, truth: Floats) -> Floats:
         """See `Compared`."""
-        return self._bets(np.tanh(_BETS / 2)).log_at(truth)
+        return self._bets(np.tanh(BETS / 2)).log_at(truth)
 
     def _bets(self, stakes: Floats) -> Capital:
         gains = self.gained[:, None] * np.log1p(stakes) + self.lost[:, None] * np.log1p(-stakes)
@@ -193,11 +193,11 @@ class Difference:
 
     def log_below(self, truth: Floats) -> Floats:
         """See `Compared`."""
-        return _least_product(self.first.bets(-_BETS), self.second.bets(_BETS), truth)
+        return _least_product(self.first.bets(-BETS), self.second.bets(BETS), truth)
 
     def log_above(self, truth: Floats) -> Floats:
         """See `Compared`."""
-        return _least_product(self.first.bets(_BETS), self.second.bets(-_BETS), truth)
+        return _least_product(self.first.bets(BETS), self.second.bets(-BETS), truth)
 
 
 def upper_end(compared: Compared, level: float) -> Floats:
