@@ -358,9 +358,9 @@ MOVED_MEANWHILE = (
 
 
 def _one_of_fifty(number: int, versions: list[Version], policy: str) -> Callable[[Line], Any]:
-    """Ten promotions by the policy, ten steps of canaries, ten by hand, ten rollbacks, five hand moves.
+    """Ten promotions by the policy, ten by hand, ten steps of canaries, ten rollbacks.
 
-    Five more decide on what was moved by hand.
+    Five more move production in MLflow, and five decide on that.
 
     Each third of them but the hand moves is killed right before one of its writes.
     """
@@ -371,12 +371,8 @@ def _one_of_fifty(number: int, versions: list[Version], policy: str) -> Callable
         if number % 3 == 0:
             owner, name = draw.choice(WRITES)
             before({"store": line.store, "tracking": line.tracking}[owner], name, 1, kill_self)
-        if number < 10:
-            return line.promote(versions[number])
-        if number < 15:
-            return line.try_out(versions[number], policy)
-        if number < 20:  # one of these candidates is tried before it all begins
-            return line.look(Verdict.PASS)
+        if number < 20:
+            return _of_policy(line, number, versions[number], policy)
         if number < 30:
             return override_promotion_of(
                 line.name, draw.randint(1, 4), by, reason,
@@ -396,6 +392,13 @@ def _one_of_fifty(number: int, versions: list[Version], policy: str) -> Callable
         ).decision
 
     return work
+
+
+def _of_policy(line: Line, number: int, version: Version, policy: str) -> Any:
+    """What the runs of a line do; a candidate is tried already before it all begins."""
+    if number < 10:
+        return line.promote(version)
+    return line.try_out(version, policy) if number < 15 else line.look(Verdict.PASS)
 
 
 @pytest.mark.slow
