@@ -203,7 +203,7 @@ def test_a_killed_candidate_and_its_promotion_lose_no_request(
             time.sleep(1)
             (candidate,) = (one for one in running.model_processes() if one.pid != before.pid)
             candidate.kill()
-            time.sleep(0.3)
+            wait_until(lambda: candidate not in running.model_processes())
             wait_for_canary(running, ready=True)
         time.sleep(1)
         (candidate,) = (one for one in running.model_processes() if one.pid != before.pid)
