@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psutil
 import pytest
 
 from infra.settings import Settings
@@ -203,7 +204,7 @@ def test_a_killed_candidate_and_its_promotion_lose_no_request(
             time.sleep(1)
             (candidate,) = (one for one in running.model_processes() if one.pid != before.pid)
             candidate.kill()
-            wait_until(lambda: candidate not in running.model_processes())
+            psutil.wait_procs([candidate], timeout=60)
             wait_for_canary(running, ready=True)
         time.sleep(1)
         (candidate,) = (one for one in running.model_processes() if one.pid != before.pid)
