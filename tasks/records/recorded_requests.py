@@ -7,6 +7,7 @@ serves, and SEQUENCE counts its files, so that no two processes write the same o
 put whole and never changed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -100,6 +101,17 @@ class SaidLabel(NamedTuple):
     ) -> "SaidLabel":
         """What an object holds, where both may be missing."""
         return cls(received_at or _LONG_AGO, label or "", uri, place)
+
+
+def counts(by: str | None, names: Sequence[str]) -> bool:
+    """Whether what a sender said is to be believed.
+
+    Args:
+        by: as feedback names its sender.
+        names: whose feedback counts; none: everybody's.
+
+    """
+    return not names or by in names
 
 
 def keep_newest(newest: dict[_Key, SaidLabel], key: _Key, said: SaidLabel) -> None:

@@ -17,8 +17,8 @@ from infra.store import ObjectStore
 from tasks.records.data import SourceFile, SourceVersion
 from tasks.records.recorded_requests import (
     FEEDBACK,
-    REQUESTS,
     SaidLabel,
+    counts,
     feedback_schema,
     keep_newest,
 )
@@ -31,30 +31,10 @@ from tasks.sources.typed_rows import ShardBuilder, no_rows
 from tasks.sources.values import JsonObject, Value, WrongValueError, convert_named, parse_json
 from tasks.task_types.rows import RowShape
 
-_PARQUET: Final = ".parquet"
 _ASKED: Final = ("request_id", "row", "inputs")
 
 # A row of a request: the request's id, and its place there.
 Key = tuple[str, int]
-
-
-def feedback_objects(settings: FeedbackSource, store: ObjectStore) -> list[str]:
-    """Addresses of the recorded feedback of a line, and of its recorded requests.
-
-    Raises:
-        DataError: nobody has sent feedback yet.
-
-    """
-    said, asked = (
-        [uri for uri in store.list(store.uri(kind, settings.line, "")) if uri.endswith(_PARQUET)]
-        for kind in (FEEDBACK, REQUESTS)
-    )
-    if not said:
-        raise DataError(
-            f"source.line: no feedback on {settings.line} lies in the store; "
-            f"`assayline serve {settings.line}` records what is sent to /feedback"
-        )
-    return [*said, *asked]
 
 
 def read_feedback(
@@ -100,7 +80,7 @@ def _gather(
     """Add what a file says, where nothing newer is said of the same row."""
     table = _read(file, feedback_schema().names, store)
     for place, one in enumerate(table.to_pylist(), start=1):
-        if settings.by and one["by"] not in settings.by:
+        if not counts(one["by"], settings.by):
             continue
         given = SaidLabel.read(one["received_at"], one["label"], file.uri, place)
         keep_newest(said, (one["request_id"], one["row"]), given)

@@ -75,7 +75,7 @@ def pin_files(settings: SingleSource, store: ObjectStore) -> tuple[SourceFile, .
 
         return pin_query(settings)
     if isinstance(settings, FeedbackSource):
-        from tasks.sources.feedback import feedback_objects
+        from tasks.sources.feedback_objects import feedback_objects
 
         return tuple(_pin_object(uri, store) for uri in feedback_objects(settings, store))
     if settings.path.startswith(S3_SCHEME):

@@ -25,12 +25,15 @@ from tests.source_files import Read, read_version, settings_of
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
 
-def put(store: ObjectStore, kind: str, line: str, name: str, rows: list[dict[str, Any]]) -> None:
+def put(
+    store: ObjectStore, kind: str, line: str, name: str, rows: list[dict[str, Any]],
+    at: datetime = NOON,
+) -> None:  # fmt: skip
     """One object of the hour, as the server writes it."""
     schema = requests_schema() if kind == REQUESTS else feedback_schema()
     buffer = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(rows, schema), buffer)
-    uri = store.uri(*hour_folder(kind, line, NOON), f"{name}.parquet")
+    uri = store.uri(*hour_folder(kind, line, at), f"{name}.parquet")
     store.put_bytes(uri, buffer.getvalue().to_pybytes())
 
 
@@ -140,3 +143,48 @@ def test_it_stands_beside_other_sources(store: ObjectStore, tmp_path: Path) -> N
     assert [(row["source_name"], row["text"], row["label"]) for row in rows] == [
         ("feedback", "good", "pos"), ("shop", "fine", "neg"),
     ]  # fmt: skip
+
+
+def pinned(store: ObjectStore, line: str, **settings: object) -> list[str]:
+    """Names of the objects that a feedback source of a line is made of."""
+    version = pin("reviews", settings_of(format="feedback", line=line, **settings), store)
+    return [file.uri.rpartition("/")[2].removesuffix(".parquet") for file in version.files]
+
+
+def test_traffic_without_new_labels_leaves_the_source_as_it_is(store: ObjectStore) -> None:
+    """Else each served request would be a reason to retrain."""
+    line = "fed-back-traffic"
+    put(store, REQUESTS, line, "a-1", asked("r1", {"text": "good"}))
+    put(store, FEEDBACK, line, "b-1", [said("r1", "pos")])
+    settings = settings_of(format="feedback", line=line)
+    before = pin("reviews", settings, store)
+    put(store, REQUESTS, line, "a-2", asked("r2", {"text": "more"}))
+    put(store, REQUESTS, line, "a-3", asked("r3", {"text": "later"}), NOON + timedelta(hours=9))
+    assert pin("reviews", settings, store) == before
+    assert pinned(store, line) == ["b-1", "a-1"]
+    put(store, FEEDBACK, line, "b-2", [said("r2", "neg")])
+    assert pinned(store, line) == ["b-1", "b-2", "a-1", "a-2"]
+    found = read(store, settings)
+    assert [(row["text"], row["label"]) for row in found.rows] == [("good", "pos"), ("more", "neg")]
+
+
+def test_a_request_that_is_written_after_its_feedback_is_taken_in(store: ObjectStore) -> None:
+    """Requests and feedback are written by and by, in any order."""
+    line = "fed-back-late"
+    put(store, FEEDBACK, line, "b-1", [said("r1", "pos")])
+    put(store, REQUESTS, line, "a-1", asked("other", {"text": "other"}))
+    assert pinned(store, line) == ["b-1"]
+    put(store, REQUESTS, line, "a-2", asked("r1", {"text": "good"}))
+    assert pinned(store, line) == ["b-1", "a-2"]
+
+
+def test_what_others_say_leaves_a_source_of_some_as_it_is(store: ObjectStore) -> None:
+    line = "fed-back-others"
+    put(store, REQUESTS, line, "a-1", asked("r1", {"text": "good"}))
+    put(store, REQUESTS, line, "a-2", asked("r2", {"text": "bad"}))
+    put(store, FEEDBACK, line, "b-1", [said("r2", "neg", by="visitor")])
+    with pytest.raises(DataError, match="no feedback on fed-back-others by editor lies in the"):
+        pinned(store, line, by=["editor"])
+    put(store, FEEDBACK, line, "b-2", [said("r1", "pos", by="editor")])
+    assert pinned(store, line, by=["editor"]) == ["b-2", "a-1"]
+    assert pinned(store, line) == ["b-1", "b-2", "a-1", "a-2"]
