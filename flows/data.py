@@ -46,7 +46,7 @@ def check_data(
         notifications: the line's.
     """
     line = config.line
-    check_own_line(line)
+    check_own_line(line, config.task_type)
     source = pin_source(line, config.source)
     pretrained = pin_base_model(config.base_model)
     snapshot = ingest(source, config.source, config.splits, config.task_type)
@@ -88,5 +88,5 @@ def readmit(
     notifications: Notifications = (),  # noqa: ARG001 - of a run that fails; see `run_hooks`
 ) -> Readmission:
     """Take a repaired quarantine file back in; the next run reads its rows."""
-    check_own_line(config.line)
+    check_own_line(config.line, config.task_type)
     return readmit_rows(config.line, path, config.source, config.task_type)

@@ -36,7 +36,7 @@ def monitor(*, since: str = "", config: RetrainConfig) -> Monitored:
             2026-11-28T05:00Z; empty: those since the last one that was judged.
         config: the line's settings; its name is that of the deployment.
     """
-    check_own_line(config.line)
+    check_own_line(config.line, config.task_type)
     settle_outside_moves(config.line, config.registry.on_outside_move, config.notifications)
     watched = find_watched(config.line)
     if watched is None:
