@@ -48,6 +48,7 @@ from tasks.representation.settings import RepresentationSettings
 from tasks.serving.scoring.settings import ScoringSettings
 from tasks.serving.settings import ServingSettings
 from tasks.sources.settings import HubSource, MixedSource, SourceSettings
+from tasks.sources.watch_settings import WatchSourceSettings
 from tasks.task_types.names import TaskTypeName
 from tasks.task_types.row_shapes import shape_of
 from tasks.tokenization.settings import BaseModelSettings, TokenizationSettings
@@ -249,6 +250,10 @@ class RetrainConfig(DataConfig):
     )
     monitor: MonitorSettings = Field(
         default=MonitorSettings(), description="How recorded rows are watched in production."
+    )
+    watch_source: WatchSourceSettings = Field(
+        default=WatchSourceSettings(),
+        description="When the source is looked at between retrainings; new data starts one.",
     )
 
     @property
@@ -482,7 +487,7 @@ def load_line(path: str, line: str) -> dict[str, Any]:
     for what the flow takes ``parameters: {config: "{{ line.config }}"}``, or ``line.data`` for the
     settings of the data alone, or ``line.proof`` for what a candidate must prove, or ``line.name``,
     or ``line.on_outside_move``, ``line.scoring`` and ``line.notifications``, for flows that take no
-    other settings.
+    other settings. ``line.watch_source`` says when the source is looked at.
 
     Args:
         path: the YAML file, relative to the folder in which `prefect deploy` runs.
@@ -505,7 +510,22 @@ def load_line(path: str, line: str) -> dict[str, Any]:
         "on_outside_move": config.registry.on_outside_move,
         "scoring": config.scoring.model_dump(mode="json", exclude_unset=True),
         "notifications": [one.model_dump(mode="json") for one in config.notifications],
+        "watch_source": _checked_times(config.watch_source, path),
     }
+
+
+def _checked_times(settings: WatchSourceSettings, path: str) -> dict[str, Any]:
+    """When a source is looked at, if Prefect reads that as times."""
+    from prefect.client.schemas.schedules import CronSchedule  # which a build step has imported
+
+    try:
+        CronSchedule(cron=settings.cron, timezone="UTC")
+    except ValidationError as error:
+        raise SettingsError(
+            f"{path}: watch_source.cron: {settings.cron!r} names no times; right would be a cron "
+            "line such as '*/15 * * * *', which is each quarter of an hour"
+        ) from error
+    return settings.model_dump(mode="json")
 
 
 def _near_names(error: ValidationError) -> str:

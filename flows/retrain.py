@@ -10,7 +10,14 @@ from flows.config import RetrainConfig
 from flows.own_line import check_own_line
 from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
 from tasks.notifications.messages import of_decision
-from tasks.records.data import DataReport, Drift, Representation, Snapshot, SourceFile
+from tasks.records.data import (
+    DataReport,
+    Drift,
+    Representation,
+    Snapshot,
+    SourceFile,
+    SourceVersion,
+)
 from tasks.records.evaluation import Champion, Scores
 from tasks.records.fairness import Fairness
 from tasks.records.golden import GoldenScores, GoldenSets
@@ -52,6 +59,7 @@ from tasks.stages.reporting import write_report
 from tasks.stages.representation import represent
 from tasks.stages.run_page import broken_contract_shown, show_decision
 from tasks.stages.slots import keep_gpu_slot
+from tasks.stages.source_watch import keep_source_use
 from tasks.stages.tokenization import (
     build_base_model,
     name_scratch_tokens,
@@ -110,7 +118,7 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
         config: the line's settings; its name is that of the deployment.
     """
     line, task_type = config.line, config.task_type
-    check_own_line(line)
+    check_own_line(line, task_type)
     if not dry_run:
         check_can_wait(config.policy.approval)
         settle_outside_moves(line, config.registry.on_outside_move, config.notifications)
@@ -119,7 +127,10 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
             return _decide(waiting, config)
 
     pretrained = pin_base_model(config.base_model)
-    rows = _check_rows(config, pretrained)
+    source = pin_source(line, config.source)
+    if not dry_run:
+        keep_source_use(line, source)
+    rows = _check_rows(config, pretrained, source)
     base_model = pretrained or build_base_model(rows.data, config.base_model)
     tokens = tokenize(rows.data, base_model, task_type, config.tokenization)
     if dry_run:
@@ -140,10 +151,11 @@ def _decide(judged: JudgedVersion, config: RetrainConfig) -> Decision:
     return decision
 
 
-def _check_rows(config: RetrainConfig, pretrained: BaseModel | None) -> _Rows:
+def _check_rows(
+    config: RetrainConfig, pretrained: BaseModel | None, source: SourceVersion
+) -> _Rows:
     """From the sources to clean rows, and to what the gates can decide with them."""
     line, task_type, evaluation = config.line, config.task_type, config.evaluation
-    source = pin_source(line, config.source)
     snapshot = ingest(source, config.source, config.splits, task_type)
     golden = hold_out_golden(config.golden_sets, task_type, config.behaviour_gates)
     benchmarks = pin_benchmarks(config.leakage)

@@ -16,7 +16,7 @@ from tasks.notifications.messages import of_ended_run
 from tasks.notifications.settings import Notifications
 from tasks.stages.notifications import announce, run_url
 
-WATCHES: Final = frozenset({"watch-registry", "monitor", "canary"})
+WATCHES: Final = frozenset({"watch-registry", "watch-source", "monitor", "canary"})
 _NOTIFICATIONS: Final[TypeAdapter[Notifications]] = TypeAdapter(Notifications)
 
 

@@ -6,6 +6,7 @@ Runs are started and followed by Prefect's client (flows/commands/runs.py).
 """
 
 import base64
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -92,6 +93,12 @@ class FlowRun(BaseModel):
     created: datetime | None = None
     start_time: datetime | None = None
     parameters: Mapping[str, Any] = {}
+    empirical_policy: Mapping[str, Any] = {}
+
+    @property
+    def was_suspended(self) -> bool:
+        """Whether it has asked a person, and goes on from there where it is resumed."""
+        return bool(self.empirical_policy.get("pause_keys"))
 
 
 class TaskRun(BaseModel):
@@ -291,6 +298,20 @@ class PrefectApi:
                 f"Prefect does not resume the run {run_id}: {answer['details'].get('reason')}"
             )
 
+    def answer_of(self, run_id: UUID, key: str) -> Mapping[str, Any] | None:
+        """What somebody entered in the form of a suspended run; None where nobody has.
+
+        Prefect keeps it after the run went on, and also where the run ended then.
+
+        Args:
+            run_id: of the flow run.
+            key: that it was suspended with.
+
+        """
+        found = self._get_or_none(f"/flow_runs/{run_id}/input/suspended-{key}-response")
+        answer = json.loads(found) if isinstance(found, str) else found
+        return answer if isinstance(answer, dict) else None
+
     def work_pool(self, name: str) -> WorkPool | None:
         """One work pool; None where there is none of this name."""
         found = self._get_or_none(f"/work_pools/{name}")
@@ -311,6 +332,47 @@ class PrefectApi:
             "flow_runs": {"state": {"type": {"any_": sorted(states)}}},
         }
         return self._all_flow_runs(body)
+
+    def about_to_begin(
+        self, deployment: Deployment, within: timedelta = DUE_WITHIN
+    ) -> list[FlowRun]:
+        """The runs of a deployment that have not begun, and will, so that they see what is now.
+
+        One that somebody planned for later is none of them, nor one that was suspended and goes on.
+
+        Args:
+            deployment: of the runs.
+            within: how soon they are to begin.
+
+        """
+        due = (datetime.now(UTC) + within).isoformat()
+        wanted = {
+            "state": {"type": {"any_": ["SCHEDULED", "PENDING"]}},
+            "expected_start_time": {"before_": due},
+        }
+        body = {"deployments": {"id": {"any_": [str(deployment.id)]}}, "flow_runs": wanted}
+        return [run for run in self._all_flow_runs(body) if not run.was_suspended]
+
+    def start_once(
+        self, deployment: Deployment, key: str, tags: Iterable[str] = ()
+    ) -> tuple[FlowRun, bool]:
+        """Ask for a run of a deployment now, unless one was asked for with this key before.
+
+        Args:
+            deployment: whose parameters the run has.
+            key: Prefect's idempotency key.
+            tags: beside those of the deployment.
+
+        Returns:
+            The run, and whether it is a new one.
+
+        """
+        path = f"/deployments/{deployment.id}/create_flow_run"
+        with self._explained(path):
+            answer = self._send("POST", path, {"idempotency_key": key, "tags": list(tags)})
+            answer.raise_for_status()
+        made = FlowRun.model_validate(answer.json())
+        return made, answer.status_code == httpx.codes.CREATED
 
     def start_run(self, deployment: Deployment) -> UUID:
         """Ask for a run of a deployment now, with the parameters that it has."""

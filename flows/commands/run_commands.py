@@ -16,7 +16,7 @@ from infra.settings import Settings, load_settings
 if TYPE_CHECKING:
     from flows.commands.runs import Outcome
 
-LOOKS = ("watch-registry/", "canary/")
+LOOKS = ("watch-registry/", "watch-source/", "canary/")
 
 Line = Annotated[str | None, Parameter(help="Take the latest run of this line.")]
 
@@ -91,7 +91,7 @@ def find_run(
     elif run:
         found = [one for one in api.flow_runs_named(run) if line is None or line in one.tags]
     else:
-        # Not the looks of which one has always just ended or is about to begin.
+        # Not the looks, of which one has always just ended or is about to begin.
         of = [one for name, one in api.deployments().items() if not name.startswith(LOOKS)]
         found = api.flow_runs_tagged(TAG, *((line,) if line else ()), of=of)
     if not found:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import timedelta
 from typing import Final
 
 import uvicorn
@@ -32,7 +33,8 @@ FLOW: Final = "watch-registry"
 MAX_BODY_BYTES: Final = 65_536
 # A transition moves two aliases; so long the second of them is waited for.
 GATHER_S: Final = 0.3
-WAITING: Final = ("SCHEDULED", "PENDING")
+# A look that begins as soon sees the move too; one that was planned for later answers nobody now.
+AT_ONCE: Final = timedelta(seconds=2)
 
 _log = logging.getLogger(__name__)
 
@@ -74,8 +76,7 @@ class Looks:
         deployment = self._prefect_api.deployments().get(f"{FLOW}/{line}")
         if deployment is None:
             return f"no deployment {FLOW}/{line}: it is no line of this stack"
-        waiting = self._prefect_api.runs_of([deployment], WAITING)
-        if any(not run.auto_scheduled for run in waiting):
+        if self._prefect_api.about_to_begin(deployment, AT_ONCE):
             return f"a look at {line} is about to begin already"
         return f"look at {line} started: {self._prefect_api.start_run(deployment)}"
 

@@ -3,7 +3,6 @@
 import logging
 from datetime import UTC, datetime
 
-from prefect.artifacts import create_markdown_artifact
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 
@@ -15,6 +14,7 @@ from tasks.records.judged_version import JudgedVersion
 from tasks.records.registry import Approval, Decision
 from tasks.registry.canary import UnderWay
 from tasks.stages.caching import look_up
+from tasks.stages.page_artifacts import show_markdown
 
 logger = logging.getLogger(__name__)
 
@@ -84,8 +84,5 @@ def _show(look: CanaryLook, under_way: UnderWay) -> None:
     from tasks.reporting.summaries import artifact_key
 
     line = look.step.line
-    create_markdown_artifact(
-        look_markdown(look, under_way.sentences),
-        key=artifact_key("canary", line),
-        description=f"The canary of {line} version {look.step.version}",
-    )
+    described = f"The canary of {line} version {look.step.version}"
+    show_markdown(look_markdown(look, under_way.sentences), artifact_key("canary", line), described)

@@ -7,7 +7,7 @@ trained for hours.
 
 import logging
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 import httpx
@@ -15,6 +15,7 @@ from prefect.artifacts import (
     create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
+    create_table_artifact,
     update_progress_artifact,
 )
 
@@ -33,6 +34,13 @@ def show_link(url: str, text: str, key: str, description: str) -> UUID | None:
     return _shown(
         description,
         lambda: create_link_artifact(url, link_text=text, key=key, description=description),
+    )
+
+
+def show_table(rows: list[dict[str, Any]], key: str, description: str) -> UUID | None:
+    """Put a table on the page, a row each; returns as `show_markdown` does."""
+    return _shown(
+        description, lambda: create_table_artifact(rows, key=key, description=description)
     )
 
 

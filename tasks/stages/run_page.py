@@ -8,6 +8,7 @@ from typing import Final
 from prefect.context import FlowRunContext, TaskRunContext
 
 from infra.errors import AssaylineError, DataError
+from infra.run_queue import page_of
 from infra.settings import load_settings
 from infra.store import open_store
 from tasks.records.canary_outcome import CanaryOutcome
@@ -15,9 +16,10 @@ from tasks.records.data import BrokenContractError, Snapshot
 from tasks.records.judged_version import JudgedVersion
 from tasks.records.power import PowerForecast
 from tasks.records.registry import AliasCheck, Decision, Report
+from tasks.records.source_use import SourceLook
 from tasks.reporting.data_section import DataEvidence
 from tasks.reporting.evidence import Evidence
-from tasks.stages.page_artifacts import show_link, show_markdown
+from tasks.stages.page_artifacts import show_link, show_markdown, show_table
 
 _log = logging.getLogger(__name__)
 
@@ -152,6 +154,28 @@ def show_alias_check(found: AliasCheck) -> None:
 
     described = f"The aliases of {found.line} were moved in MLflow: {found.done}"
     _show_verdict(REGISTRY, found.line, alias_check_markdown(found), described)
+
+
+def show_source_look(look: SourceLook, told: str) -> None:
+    """Put the source as it is, and as the newest retraining read it, on the page of the look.
+
+    Args:
+        look: what it came to.
+        told: what a look costs, or cannot see.
+
+    """
+    server = load_settings().prefect_url
+    if not FlowRunContext.get() or not server:
+        return
+    from tasks.reporting.source_look import source_rows
+    from tasks.reporting.summaries import artifact_key
+
+    note = f"{look.line}: {look.note}"
+    described = f"{note} ({told})" if told else note
+    show_table(source_rows(look, server), artifact_key("source", look.line), described)
+    if look.run:
+        text, key = f"The retraining of {look.line}", artifact_key("source-retraining", look.line)
+        show_link(page_of(server, look.run), text, key, note)
 
 
 def show_checked_data(evidence: DataEvidence, where: Sequence[str] = ()) -> str | None:

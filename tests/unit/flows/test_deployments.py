@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from flows.config import load_line
 from flows.deployments import (
     add_deployments,
     check_lines,
@@ -15,7 +16,7 @@ from flows.deployments import (
     missing_deployments,
     tags_of,
 )
-from infra.errors import StackError
+from infra.errors import SettingsError, StackError
 from tasks.stages.notifications import PREFIX
 
 PROJECT = Path(__file__).parents[3]
@@ -23,7 +24,7 @@ TEXT = (PROJECT / "prefect.yaml").read_text(encoding="utf-8")
 CONTENT = yaml.safe_load(TEXT)
 FLOWS = {
     "retrain", "check-data", "readmit", "rollback", "promote", "reconcile", "score",
-    "watch-registry", "monitor", "canary",
+    "watch-registry", "watch-source", "monitor", "canary",
 }  # fmt: skip
 A_FLOW = """    - &export
       <<: *every_deployment
@@ -84,7 +85,9 @@ def test_bbc_news_retrains_each_monday_and_each_line_and_registry_is_watched() -
         flow: {entry["name"]: entry for entry in scheduled if flow_name(entry) == flow}
         for flow in map(flow_name, scheduled)
     }
-    assert of_flow.keys() == {"retrain", "monitor", "watch-registry", "canary"}
+    assert of_flow.keys() == {
+        "retrain", "monitor", "watch-registry", "watch-source", "canary",
+    }  # fmt: skip
     assert of_flow["retrain"].keys() == {"bbc-news"}
     retrain = of_flow["retrain"]["bbc-news"]
     assert retrain["schedules"] == [{"cron": "0 3 * * 1", "timezone": "UTC"}]
@@ -96,6 +99,28 @@ def test_bbc_news_retrains_each_monday_and_each_line_and_registry_is_watched() -
     assert all(entry["schedules"] == [{"interval": 900}] for entry in watched)
     assert of_flow["canary"].keys() == lines
     assert all(e["schedules"] == [{"interval": 600}] for e in of_flow["canary"].values())
+    # A source is looked at when its line says so.
+    looked = of_flow["watch-source"]
+    assert looked.keys() == lines
+    (schedule,) = looked["bbc-news"]["schedules"]
+    assert schedule["active"] == "{{ line.watch_source.active }}"
+    assert schedule["cron"] == "{{ line.watch_source.cron }}"
+
+
+def test_a_line_says_when_its_source_is_looked_at(tmp_path: Path) -> None:
+    shipped = (PROJECT / "configs" / "bbc-news.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "bbc-news.yaml"
+
+    def said(settings: str) -> object:
+        path.write_text(f"{shipped}\n{settings}\n", encoding="utf-8")
+        return load_line(str(path), "bbc-news")["watch_source"]
+
+    assert said("") == {"active": False, "cron": "45 * * * *"}
+    quarter = "watch_source: {active: true, cron: '*/15 * * * *'}"
+    assert said(quarter) == {"active": True, "cron": "*/15 * * * *"}
+    for wrong, why in (("hourly", r"watch_source\.cron.*hourly"), ("99 * * * *", "names no times")):
+        with pytest.raises(SettingsError, match=why):
+            said(f"watch_source: {{cron: '{wrong}'}}")
 
 
 def test_drift_of_a_line_starts_its_own_retraining_alone() -> None:

@@ -76,7 +76,12 @@ def test_of_several_runs_one_that_has_not_ended_is_cancelled(
     ]
     deployments = {
         name: Deployment(id=uuid4(), name="reviews", flow_id=uuid4())
-        for name in ("retrain/reviews", "watch-registry/reviews", "canary/reviews")
+        for name in (
+            "retrain/reviews",
+            "watch-registry/reviews",
+            "watch-source/reviews",
+            "canary/reviews",
+        )
     }
     asked = []
     monkeypatch.setattr(api, "deployments", lambda: deployments)
