@@ -9,6 +9,7 @@ from tasks.records.registry import AliasCheck
 from tasks.registry.alias_check import PATIENCE_S
 from tasks.registry.settings import OnOutsideMove
 from tasks.stages.outside_moves import settle_outside_moves
+from tasks.stages.waiting_runs import settle_requests
 
 
 @flow(
@@ -23,6 +24,12 @@ from tasks.stages.outside_moves import settle_outside_moves
 def watch_registry(
     line: str, on_outside_move: OnOutsideMove = "refuse", notifications: Notifications = ()
 ) -> AliasCheck:
-    """See whether somebody moved production in MLflow, and act by the line's setting."""
+    """See whether somebody moved production in MLflow, and act by the line's setting.
+
+    A candidate that waits for a person's approval is rejected here too, once its time is over.
+    """
     check_own_line(line)
-    return settle_outside_moves(line, on_outside_move, notifications, PATIENCE_S)
+    found = settle_outside_moves(line, on_outside_move, notifications, PATIENCE_S)
+    if found.done != "undecided":  # of a line where nothing may be decided yet, nothing is
+        settle_requests(line, notifications)
+    return found

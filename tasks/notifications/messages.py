@@ -198,3 +198,17 @@ def of_pending_approval(
         version,
         verdict,
     )
+
+
+def of_closed_request(entry: LedgerEntry, run_url: str) -> Message:
+    """A candidate waits for a person no more: its time is over, or its run has ended."""
+    return Message(
+        "version.refused",
+        entry.line,
+        digest_of([entry.line, entry.action, entry.at, entry.previous_sha256]),
+        f"{entry.line} version {entry.candidate_version} {entry.action}",
+        (f"{entry.reason}.", f"in production as before: {entry.to_version or 'no version'}"),
+        {"run": run_url},
+        entry.candidate_version,
+        entry.verdict.value if entry.verdict else "",
+    )

@@ -6,21 +6,23 @@ once it is resumed, decides on that record: it measures nothing again, whatever 
 code have become meanwhile.
 
 The next entry of the candidate closes it: `promoted`, `rejected`, `refused` (production was moved
-while it waited), `withdrawn` (the run ended before anybody decided), `overridden`, or `canary
-started` (it was approved, and is tried before it is promoted). A run whose
-time is over is failed by Prefect, and no process of it is left which could record that; so each run
-of the line looks at the requests first, and records what became of them.
+while it waited), `withdrawn` (the run ended before anybody decided, or before it had recorded that
+a person approved), `overridden`, or `canary started` (it was approved, and is tried before it is
+promoted). A run whose time is over is failed by Prefect, and no process of it is left which could
+record that; so each run of the line looks at the requests first, and records what became of them,
+as does the look at the line's aliases each quarter of an hour.
 """
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.judged_version import JudgedVersion
-from tasks.records.registry import LedgerEntry
+from tasks.records.registry import Approval, LedgerEntry
 from tasks.registry.canary_history import open_canary
 from tasks.registry.judged_versions import JUDGED, keep_judged, read_judged
 from tasks.registry.ledger import (
@@ -50,8 +52,25 @@ ALIVE: Final = frozenset({PAUSED, "SCHEDULED", "PENDING", "RUNNING"})
 
 _log = logging.getLogger(__name__)
 
-# The type of state of a Prefect run by its id; empty where the server has no such run.
-StateOf = Callable[[str], str]
+
+@dataclass(frozen=True)
+class WaitingRun:
+    """What is known of a run that asked for approval.
+
+    Attributes:
+        state: type of its state in Prefect; empty where the server has no such run.
+        since: when it came into this state; None where it is gone.
+        answer: what a person said in its form, whatever became of the run then.
+
+    """
+
+    state: str
+    since: datetime | None = None
+    answer: Approval | None = None
+
+
+# What became of the run that made a request.
+FindRun = Callable[[Recorded], WaitingRun]
 
 
 def open_requests(history: Sequence[Recorded]) -> list[Recorded]:
@@ -126,14 +145,14 @@ def request_approval(
 
 
 def waiting_version(
-    state: LineState, run: str, state_of: StateOf, *, store: ObjectStore, tracking: Tracking
+    state: LineState, run: str, find_run: FindRun, *, store: ObjectStore, tracking: Tracking
 ) -> JudgedVersion | None:
     """The candidate that a run waits for, where it was resumed; other requests are closed in time.
 
     Args:
         state: of the line.
         run: the Prefect flow run that asks; empty outside of a flow.
-        state_of: what became of a run.
+        find_run: what became of the run of a request.
         store: holds the ledger, and the record of what was judged.
         tracking: holds the version.
 
@@ -141,31 +160,65 @@ def waiting_version(
         IntegrityError: the record of what was judged was changed.
 
     """
-    own = None
-    for request in open_requests(state.history):
-        if run and request.entry.run == run:
-            own = request
-        elif closing := what_became_of(request.entry, state_of(request.entry.run)):
-            _close(request.entry, *closing, store, tracking)
-    return read_judged(own.entry.evidence[JUDGED], store) if own else None
+    requests = open_requests(state.history)
+    own = [one for one in requests if run and one.entry.run == run]
+    close_requests(
+        [one for one in requests if one not in own], find_run, store=store, tracking=tracking
+    )
+    return read_judged(own[-1].entry.evidence[JUDGED], store) if own else None
 
 
-def what_became_of(entry: LedgerEntry, state: str) -> tuple[str, str] | None:
-    """Action and reason that close a request; None while it may be decided yet.
+def close_requests(
+    requests: Sequence[Recorded], find_run: FindRun, *, store: ObjectStore, tracking: Tracking
+) -> tuple[LedgerEntry, ...]:
+    """Record what became of requests whose run ended or whose time is over.
+
+    Args:
+        requests: that are open.
+        find_run: what became of the run of a request.
+        store: holds the ledger.
+        tracking: holds the versions.
+
+    Returns:
+        The entries that close them.
+
+    """
+    return tuple(
+        _close(request.entry, *closing, store, tracking)
+        for request in requests
+        if (closing := what_became_of(request.entry, find_run(request)))
+    )
+
+
+def what_became_of(entry: LedgerEntry, run: WaitingRun) -> tuple[str, str, str] | None:
+    """Action, reason and decider that close a request; None while it may be decided yet.
+
+    A person's word counts where it was given in time, and its run ended before it had recorded it:
+    who was rejected stays rejected; who was approved is not promoted by anybody but a run that
+    holds the candidate's evidence, so that the request is withdrawn and the next run asks again.
 
     Args:
         entry: the request.
-        state: type of the state of the run that waits; empty where the run is gone.
+        run: that waits, or waited.
 
     """
-    if state in ALIVE - {PAUSED}:  # somebody has decided, and it is about to be recorded
+    if run.state in ALIVE - {PAUSED}:  # somebody has decided, and it is about to be recorded
         return None
-    if datetime.fromisoformat(entry.until) <= datetime.now(UTC):
-        return REJECTED, nobody_approved(entry.until)
-    if state == PAUSED:
+    how = f"ended as {run.state}" if run.state else "was deleted"
+    if run.answer:
+        said = f"{run.answer.by} %s it ({run.answer.reason}), and the run {how} before that was"
+        if run.answer.approved:
+            return WITHDRAWN, f"{said % 'approved'} carried out", BY_POLICY
+        return REJECTED, f"{said % 'rejected'} recorded", run.answer.by
+    is_ended = run.state not in ALIVE and run.since is not None
+    waited_to = run.since if is_ended and run.since else datetime.now(UTC)
+    if datetime.fromisoformat(entry.until) <= waited_to:
+        return REJECTED, nobody_approved(entry.until), BY_POLICY
+    if run.state == PAUSED:
         return None
-    how = f"ended as {state}" if state else "was deleted"
-    return WITHDRAWN, f"the run that asked for approval {how} before anybody had decided"
+    return (
+        WITHDRAWN, f"the run that asked for approval {how} before anybody had decided", BY_POLICY,
+    )  # fmt: skip
 
 
 def nobody_approved(until: str) -> str:
@@ -174,10 +227,15 @@ def nobody_approved(until: str) -> str:
 
 
 def _close(
-    entry: LedgerEntry, action: str, reason: str, store: ObjectStore, tracking: Tracking
-) -> None:
+    entry: LedgerEntry,
+    action: str,
+    reason: str,
+    by: str,
+    store: ObjectStore,
+    tracking: Tracking,
+) -> LedgerEntry:
     state, _ = settle(entry.line, store, tracking)
-    record(
+    recorded = record(
         store,
         tracking,
         state,
@@ -186,8 +244,9 @@ def _close(
         candidate=entry.candidate_version,
         verdict=entry.verdict,
         reason=reason,
-        by=BY_POLICY,
+        by=by,
         evidence=entry.evidence,
         approval=REJECTED if action == REJECTED else "",
     )
     _log.warning("version %s of %s is %s: %s", entry.candidate_version, entry.line, action, reason)
+    return recorded.entry

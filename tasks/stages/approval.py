@@ -7,7 +7,7 @@ decides at once on what was measured before.
 
 import math
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Literal
 
 from prefect.context import FlowRunContext
 from prefect.flow_runs import suspend_flow_run
@@ -31,8 +31,7 @@ from tasks.stages.canary import start_canary
 from tasks.stages.notifications import announce, run_url
 from tasks.stages.registry import promote, request_approval
 from tasks.stages.run_page import show_request
-
-APPROVE: Final = "approve"
+from tasks.stages.waiting_runs import APPROVE, form_key
 
 
 class ApprovalForm(RunInput):
@@ -93,7 +92,7 @@ def _ask(judged: JudgedVersion, request: Recorded, notifications: Notifications)
         PromotionError: the run was set going, and nobody has answered.
 
     """
-    until, key = request.entry.until, f"approval-{request.number}"
+    until, key = request.entry.until, form_key(request)
     if not _was_asked(key):
         show_request(judged, until)
         announce(_pending(judged, until), notifications)

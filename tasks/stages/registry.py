@@ -1,12 +1,9 @@
 """Registration, the staging check, the policy, promotion and rollback."""
 
 from dataclasses import replace
-from uuid import UUID
 
 from prefect.runtime import flow_run
 
-from infra.prefect_api import PrefectApi
-from infra.settings import load_settings
 from infra.store import open_store
 from infra.tracking import open_tracking
 from tasks.records.data import DataReference, DataReport, Snapshot
@@ -30,6 +27,7 @@ from tasks.registry.ledger import Recorded
 from tasks.registry.settings import OnOutsideMove, PolicySettings, StagingSettings
 from tasks.reporting.settings import CardSettings
 from tasks.stages.caching import cached_stage, look_up
+from tasks.stages.waiting_runs import find_waiting_run
 
 
 @look_up
@@ -172,13 +170,7 @@ def confirm_production(line: str, on_outside_move: OnOutsideMove) -> JudgedVersi
     store, tracking = open_store(), open_tracking()
     state, _ = settle_by_setting(line, on_outside_move, store=store, tracking=tracking)
     run = str(flow_run.id or "")
-    return waiting_version(state, run, state_of_run, store=store, tracking=tracking)
-
-
-def state_of_run(run: str) -> str:
-    """The type of the state that a Prefect flow run is in; empty where the server has none."""
-    found = PrefectApi(load_settings()).flow_run(UUID(run))
-    return found.state.type if found else ""
+    return waiting_version(state, run, find_waiting_run, store=store, tracking=tracking)
 
 
 @look_up

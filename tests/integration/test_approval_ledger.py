@@ -2,6 +2,7 @@
 
 import runpy
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,12 @@ from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.judged_version import JudgedVersion
 from tasks.records.registry import Approval, Decision
-from tasks.registry.approval import open_requests, request_approval, waiting_version
+from tasks.registry.approval import (
+    WaitingRun,
+    open_requests,
+    request_approval,
+    waiting_version,
+)
 from tasks.registry.judged_versions import JUDGED
 from tasks.registry.ledger import Recorded
 from tasks.registry.line_state import LineState
@@ -51,7 +57,11 @@ class Asking(Line):
     def waiting(self, run: str, state: str) -> JudgedVersion | None:
         found = LineState(self.name, self.store, self.tracking)
         return waiting_version(
-            found, run, lambda _: state, store=self.store, tracking=self.tracking
+            found,
+            run,
+            lambda _: WaitingRun(state, datetime.now(UTC)),
+            store=self.store,
+            tracking=self.tracking,
         )
 
     @property

@@ -16,8 +16,9 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
-from prefect.states import Running
+from prefect.states import Crashed, Running
 
+from flows.watch_registry import watch_registry
 from infra.errors import PromotionError, SettingsError, StackError
 from infra.prefect_api import PrefectApi
 from infra.run_queue import page_of
@@ -159,6 +160,48 @@ def test_who_is_cancelled_was_not_rejected_and_asks_again(deployed: Deployed) ->
     assert [(one.action, one.run) for one in line.ledger] == [
         ("awaiting approval", str(first)), ("withdrawn", ""), ("awaiting approval", str(second)),
     ]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+def test_a_persons_word_is_not_lost_with_the_run_that_it_set_going(
+    deployed: Deployed, decision: str
+) -> None:
+    """It crashes before it has recorded it; the look at the registry, or a later run, tells it."""
+    line = deployed.line
+    decides = deployed.flow_of(line.judged("w1"), days=5 / 86_400)
+    run = deployed.begin(decides)
+    deployed.api.resume_flow_run(run, APPROVE | {"decision": decision})
+    deployed.client.set_flow_run_state(run, Crashed(message="killed"), force=True)
+    time.sleep(6)  # its time is over too
+    watch_registry(line.name)
+    (_, closed) = line.ledger
+    if decision == "approve":
+        assert (closed.action, closed.by) == ("withdrawn", "policy")
+        assert "approved it (better), and the run ended as CRASHED" in closed.reason
+    else:
+        assert (closed.action, closed.by) == ("rejected", "Ada")
+    assert line.aliases == {}
+    watch_registry(line.name)
+    assert len(line.ledger) == 2
+
+
+@pytest.mark.slow
+def test_a_request_whose_time_is_over_is_closed_and_told_by_the_next_look(
+    deployed: Deployed, stack: RunningStack
+) -> None:
+    line = deployed.line
+    decides = deployed.flow_of(line.judged("w1"), days=1 / 86_400)
+    deployed.begin(decides)
+    time.sleep(2)
+    with block_to_a_receiver(stack, "too-late") as received:
+        asked = (NotificationSettings(block="apprise-url/too-late"),)
+        for _ in range(2):
+            watch_registry(line.name, "refuse", asked)
+    assert [(one.action, one.by) for one in line.ledger][1:] == [("rejected", "policy")]
+    ((_, told),) = received.posts
+    assert told["title"] == f"{line.name} version 1 rejected"
+    assert "nobody approved it until" in str(told["message"])
 
 
 @pytest.mark.slow

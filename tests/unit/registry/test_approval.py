@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tasks.records.registry import LedgerEntry
-from tasks.registry.approval import open_requests, what_became_of
+from tasks.records.registry import Approval, LedgerEntry
+from tasks.registry.approval import WaitingRun, open_requests, what_became_of
 from tasks.registry.ledger import AWAITING, Recorded
 from tasks.verdicts import Verdict
 
@@ -22,6 +22,11 @@ def entry(action: str = AWAITING, version: int = 1, days: float = 7) -> LedgerEn
     )  # fmt: skip
 
 
+def seen(state: str, days: float = 0, answer: Approval | None = None) -> WaitingRun:
+    """A run that came into a state so many days from now; of one that is gone nobody knows."""
+    return WaitingRun(state, datetime.now(UTC) + timedelta(days=days) if state else None, answer)
+
+
 def history(entries: Iterable[LedgerEntry]) -> list[Recorded]:
     return [Recorded(one, number, "", "") for number, one in enumerate(entries, start=1)]
 
@@ -29,25 +34,52 @@ def history(entries: Iterable[LedgerEntry]) -> list[Recorded]:
 @pytest.mark.parametrize("state", ["SCHEDULED", "PENDING", "RUNNING"])
 @pytest.mark.parametrize("days", [-1, 7])
 def test_what_somebody_has_just_decided_is_left_to_its_run(state: str, days: float) -> None:
-    assert what_became_of(entry(days=days), state) is None
+    assert what_became_of(entry(days=days), seen(state)) is None
 
 
 def test_who_waits_in_time_waits_on() -> None:
-    assert what_became_of(entry(), "PAUSED") is None
+    assert what_became_of(entry(), seen("PAUSED", -1)) is None
 
 
 @pytest.mark.parametrize("state", ["PAUSED", "", *FINAL])
 def test_after_its_time_a_request_is_rejected(state: str) -> None:
-    closed = what_became_of(entry(days=-1), state)
+    closed = what_became_of(entry(days=-1), seen(state))
     assert closed
     assert closed[0] == "rejected"
 
 
 @pytest.mark.parametrize("state", ["", *FINAL])
 def test_a_run_that_ended_before_anybody_decided_withdraws_its_request(state: str) -> None:
-    closed = what_became_of(entry(), state)
+    closed = what_became_of(entry(), seen(state))
     assert closed
     assert closed[0] == "withdrawn"
+
+
+@pytest.mark.parametrize("state", FINAL)
+def test_a_run_that_ended_in_time_was_not_left_waiting_by_anybody(state: str) -> None:
+    """However late that is looked at."""
+    closed = what_became_of(entry(days=-1), seen(state, days=-2))
+    assert closed
+    assert closed[0] == "withdrawn"
+    assert (
+        closed[1] == f"the run that asked for approval ended as {state} before anybody had decided"
+    )
+
+
+@pytest.mark.parametrize("days", [-1, 7])
+@pytest.mark.parametrize("word", ["approved", "rejected"])
+def test_a_persons_word_is_told_where_its_run_ended_before_it_had_recorded_it(
+    days: float, word: str
+) -> None:
+    answer = Approval(word == "approved", "Ada", "as measured")
+    closed = what_became_of(entry(days=days), seen("CRASHED", -0.5, answer))
+    if answer.approved:
+        told = "Ada approved it (as measured), and the run ended as CRASHED before that was"
+        assert closed == ("withdrawn", f"{told} carried out", "policy")
+    else:
+        told = "Ada rejected it (as measured), and the run ended as CRASHED before that was"
+        assert closed == ("rejected", f"{told} recorded", "Ada")
+    assert what_became_of(entry(days=days), seen("RUNNING", -0.5, answer)) is None
 
 
 @pytest.mark.parametrize("action", ["promoted", "refused", "rejected", "withdrawn", "overridden"])
