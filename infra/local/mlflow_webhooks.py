@@ -19,6 +19,7 @@ EVENTS: Final = tuple(
 )
 PATH: Final = "webhooks"
 TIMEOUT_S: Final = 30.0
+PAGE: Final = 100
 # That the server knows none: an older one, or one over files.
 _WITHOUT_WEBHOOKS: Final = frozenset({404, 405, 501})
 
@@ -45,10 +46,9 @@ def ensure_webhook(settings: Settings, url: str, secret: str) -> bool:
         "secret": secret, "status": "ACTIVE",
     }  # fmt: skip
     with _explained(settings), _client(settings) as client:
-        listed = client.get(PATH, params={"max_results": 100})
-        if listed.status_code in _WITHOUT_WEBHOOKS:
+        if not _has_webhooks(client):
             return False
-        own = _own(listed)
+        own = _own(client)
         if own is None:
             client.post(PATH, json=wanted).raise_for_status()
         else:
@@ -64,10 +64,7 @@ def remove_webhook(settings: Settings) -> None:
 
     """
     with _explained(settings), _client(settings) as client:
-        listed = client.get(PATH, params={"max_results": 100})
-        if listed.status_code in _WITHOUT_WEBHOOKS:
-            return
-        if own := _own(listed):
+        if _has_webhooks(client) and (own := _own(client)):
             client.delete(f"{PATH}/{own}").raise_for_status()
 
 
@@ -92,11 +89,22 @@ def _explained(settings: Settings) -> Iterator[None]:
         raise StackError(f"MLflow at {settings.mlflow_url} does not answer: {error!r}") from error
 
 
-def _own(answer: httpx.Response) -> str | None:
-    for hook in answer.raise_for_status().json().get("webhooks", ()):
-        if hook["name"] == NAME:
-            return str(hook["webhook_id"])
-    return None
+def _has_webhooks(client: httpx.Client) -> bool:
+    return client.get(PATH, params={"max_results": 1}).status_code not in _WITHOUT_WEBHOOKS
+
+
+def _own(client: httpx.Client) -> str | None:
+    """The id of our webhook, among however many others; None where there is none."""
+    wanted = {"max_results": str(PAGE)}
+    while True:
+        answer = client.get(PATH, params=wanted).raise_for_status().json()
+        for hook in answer.get("webhooks", ()):
+            if hook["name"] == NAME:
+                return str(hook["webhook_id"])
+        token = answer.get("next_page_token")
+        if not token:
+            return None
+        wanted["page_token"] = token
 
 
 def _owner(settings: Settings) -> tuple[str, str] | None:
