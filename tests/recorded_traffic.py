@@ -77,6 +77,7 @@ def write_feedback(
     *,
     writer: str = "writer",
     second: int = 0,
+    by: str = "Ada",
 ) -> None:
     """Say the true label of rows: request, row and label."""
     rows = [
@@ -85,7 +86,7 @@ def write_feedback(
             "row": row,
             "label": json.dumps(label),
             "received_at": hour + timedelta(seconds=second),
-            "by": "Ada",
+            "by": by,
         }
         for request, row, label in labels
     ]

@@ -61,7 +61,8 @@ def failing_checks(windows: Sequence[WatchedWindow], k: int, n: int) -> dict[str
     """Checks that fail in k or more of the last n windows, the newest among them, and in how many.
 
     A window that the newest one's version was not judged in does not count: it was held against
-    another reference. Nor does one that has nothing to say; it takes a place among the n. Where two
+    another reference. Nor does one that was judged by other settings, whose limits and level were
+    others; nor one that has nothing to say; it takes a place among the n. Where two
     gates of a policy stand on one metric, a window that fails both counts once.
 
     Args:
@@ -73,12 +74,16 @@ def failing_checks(windows: Sequence[WatchedWindow], k: int, n: int) -> dict[str
     if not windows:
         return {}
     newest = windows[-1]
-    version, hours = newest.window.version, newest.window.hours
+    hours, by = newest.window.hours, _judged_by(newest)
     since = newest.window.start.timestamp() - (n - 1) * hours * 3_600
     counted = Counter(
         name
         for one in windows
-        if one.window.version == version and one.window.start.timestamp() >= since
+        if _judged_by(one) == by and one.window.start.timestamp() >= since
         for name in {check.name for check in one.checks if check.verdict is Verdict.FAIL}
     )
     return {name: times for name, times in counted.items() if times >= k}
+
+
+def _judged_by(one: WatchedWindow) -> tuple[int, str]:
+    return one.window.version, one.window.settings_sha256

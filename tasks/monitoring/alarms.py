@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from infra.digests import digest_of
 from infra.store import ObjectStore
 from tasks.monitoring.alarm_rule import failing_checks
 from tasks.monitoring.settings import MonitorSettings
@@ -53,6 +52,7 @@ def new_alarms(
     alarms: Sequence[Alarm],
     settings: MonitorSettings,
     version: int,
+    settings_sha256: str,
 ) -> list[Alarm]:
     """The alarms that the windows of a version come to and that were not raised, in order.
 
@@ -64,12 +64,12 @@ def new_alarms(
         alarms: that were raised already.
         settings: the rule and the cool-down.
         version: in production now; what another one was held against needs no retraining any more.
+        settings_sha256: of the settings that decide now.
 
     """
     raised: list[Alarm] = []
-    current = digest_of(settings)
     for place, one in enumerate(windows):
-        if one.window.version != version or one.window.settings_sha256 != current:
+        if one.window.version != version or one.window.settings_sha256 != settings_sha256:
             continue
         found = alarm_of(windows[: place + 1], [*alarms, *raised], settings)
         if found:

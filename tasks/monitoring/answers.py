@@ -14,7 +14,14 @@ from tasks.monitoring.samples import LeastKeys
 # as large as those of few.
 CONFIDENCE_STEPS: Final = 10_000
 
+# Longer answers count as this long, in characters.
+LONGEST: Final = 100_000
+# Where an answer has what the model wrote: of translation and summarisation, of chat and question
+# answering, and of a causal language model.
+WRITTEN: Final = ("text", "answer", "continuation")
+
 Labels = tuple[str, ...]
+Sampled = tuple[SampledRow, ...]
 
 
 def read_answer(answer: str | None) -> dict[str, Any] | None:
@@ -42,6 +49,14 @@ def score_of(answer: dict[str, Any]) -> float | None:
     return float(score) if isinstance(score, int | float) and isfinite(score) else None
 
 
+def length_of(answer: dict[str, Any]) -> int | None:
+    """Characters that the model wrote; None where answers of its kind are no text."""
+    for name in WRITTEN:
+        if isinstance(said := answer.get(name), str):
+            return min(len(said.strip()), LONGEST)
+    return None
+
+
 @dataclass
 class AnswerCounts:
     """The answers of one side.
@@ -52,7 +67,9 @@ class AnswerCounts:
         label_rows: rows whose answer has labels.
         confidences: how many rows have which confidence, in steps of `CONFIDENCE_STEPS`.
         unbounded: scores below 0 or above 1, as logits are: with one of them none is a confidence.
-        sample: labels and confidence of the rows of least hash, and the request of each.
+        lengths: how many rows have an answer of how many characters.
+        sample: labels and confidence of the rows of least hash, the request of each, and the
+            length of its answer; -1 where it has no confidence or no length.
 
     """
 
@@ -62,7 +79,8 @@ class AnswerCounts:
     label_rows: int = 0
     confidences: Counter[int] = field(default_factory=Counter)
     unbounded: int = 0
-    sample: "LeastKeys[tuple[Labels, int, str]]" = field(init=False)
+    lengths: Counter[int] = field(default_factory=Counter)
+    sample: "LeastKeys[tuple[Labels, int, str, int]]" = field(init=False)
 
     def __post_init__(self) -> None:
         self.sample = LeastKeys(self.most)
@@ -77,7 +95,7 @@ class AnswerCounts:
             drawn: whether the sample asks for the key.
 
         """
-        labels, score = labels_of(answer), score_of(answer)
+        labels, score, length = labels_of(answer), score_of(answer), length_of(answer)
         self.rows += 1
         if labels is not None:
             self.labels.update(labels)
@@ -85,14 +103,22 @@ class AnswerCounts:
         if score is not None:
             self.confidences[step_of(score)] += 1
             self.unbounded += not 0 <= score <= 1
+        if length is not None:
+            self.lengths[length] += 1
         if drawn:
             step = -1 if score is None else step_of(score)
-            self.sample.add(key, (labels or (), step, request))
+            written = -1 if length is None else length
+            self.sample.add(key, (labels or (), step, request, written))
+
+    @property
+    def bounded_confidences(self) -> Counter[int]:
+        """Confidences, where all scores are some; else none."""
+        return Counter() if self.unbounded else self.confidences
 
     @property
     def confident_rows(self) -> int:
         """Rows whose answer has a confidence."""
-        return 0 if self.unbounded else self.confidences.total()
+        return self.bounded_confidences.total()
 
     @property
     def has_one_label(self) -> bool:
@@ -107,21 +133,36 @@ class AnswerCounts:
         total = sum(step * rows for step, rows in self.confidences.items())
         return round(total / self.confident_rows / CONFIDENCE_STEPS, 4)
 
-    def sampled(self, requests: frozenset[str]) -> tuple[SampledRow, ...]:
+    @property
+    def written_rows(self) -> int:
+        """Rows whose answer is a text, maybe an empty one."""
+        return self.lengths.total()
+
+    @property
+    def empty_share(self) -> float | None:
+        """Share of the written answers that hold nothing; None where none is a text."""
+        rows = self.written_rows
+        return round(self.lengths[0] / rows, 6) if rows else None
+
+    def sampled(self, requests: frozenset[str], *, by_length: bool = False) -> Sampled:
         """The rows of the sample as the checks of drift read them.
 
         Args:
             requests: those with several sampled rows, which are clusters.
+            by_length: whether ``characters`` is the length of the answer, and not its confidence.
 
         """
         return tuple(
-            SampledRow(key, str(key), "", labels, request if request in requests else "", step)
-            for key, (labels, step, request) in self.sample.drawn()
-        )
+            SampledRow(
+                key, str(key), "", labels, request if request in requests else "",
+                length if by_length else step,
+            )
+            for key, (labels, step, request, length) in self.sample.drawn()
+        )  # fmt: skip
 
     def shared_requests(self) -> frozenset[str]:
         """Requests of which the sample has several rows."""
-        return shared(request for _, (_, _, request) in self.sample.drawn())
+        return shared(request for _, (_, _, request, _) in self.sample.drawn())
 
 
 def step_of(confidence: float) -> int:

@@ -14,6 +14,7 @@ from tasks.monitoring.samples import Keys, keys_of
 from tasks.records.recorded_requests import (
     FEEDBACK,
     SaidLabel,
+    counts,
     feedback_schema,
     hour_folder,
     keep_newest,
@@ -22,6 +23,8 @@ from tasks.records.recorded_requests import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
+
 
 @dataclass(frozen=True)
 class CameLabels:
@@ -29,18 +32,25 @@ class CameLabels:
 
     Attributes:
         uris: of the objects that were read.
-        rows: of feedback.
+        rows: of feedback that counts.
         keys: hashes of the rows that it names, sorted, each once.
+        by: whose feedback counts; none: everybody's.
 
     """
 
     uris: tuple[str, ...]
     rows: int
     keys: Keys
+    by: tuple[str, ...] = ()
 
 
 def find_labels(
-    line: str, start: datetime, until: datetime, seed: int, store: ObjectStore
+    line: str,
+    start: datetime,
+    until: datetime,
+    seed: int,
+    store: ObjectStore,
+    by: tuple[str, ...] = (),
 ) -> CameLabels:
     """The feedback that came from a window's start on; nobody labels a row that is yet to come.
 
@@ -50,6 +60,7 @@ def find_labels(
         until: what came from this hour on is not read.
         seed: of the hash.
         store: holds the feedback.
+        by: whose feedback counts; none: everybody's.
 
     Raises:
         DataError: an object is not what was to be recorded.
@@ -63,10 +74,11 @@ def find_labels(
         hour += timedelta(hours=1)
     found, rows = [np.zeros(0, np.uint64)], 0
     for uri in uris:
-        for batch in batches_of(uri, ("request_id", "row"), store):
-            rows += batch.num_rows
-            found.append(_keys_in(batch, seed))
-    return CameLabels(tuple(uris), rows, np.unique(np.concatenate(found)))
+        for batch in batches_of(uri, ("request_id", "row", "by"), store):
+            keys = _keys_in(batch, seed)[_counted(batch, by)]
+            rows += len(keys)
+            found.append(keys)
+    return CameLabels(tuple(uris), rows, np.unique(np.concatenate(found)), by)
 
 
 def latest_labels(came: CameLabels, wanted: Keys, seed: int, store: ObjectStore) -> dict[int, str]:
@@ -86,7 +98,8 @@ def latest_labels(came: CameLabels, wanted: Keys, seed: int, store: ObjectStore)
     for uri in came.uris:
         for batch in batches_of(uri, feedback_schema().names, store):
             keys = _keys_in(batch, seed)
-            for at in np.flatnonzero(np.isin(keys, wanted)).tolist():
+            counted = np.isin(keys, wanted) & _counted(batch, came.by)
+            for at in np.flatnonzero(counted).tolist():
                 when, label = (batch[name][at].as_py() for name in ("received_at", "label"))
                 keep_newest(latest, int(keys[at]), SaidLabel.read(when, label, uri, at + 1))
     return {key: said.label for key, said in latest.items()}
@@ -94,6 +107,13 @@ def latest_labels(came: CameLabels, wanted: Keys, seed: int, store: ObjectStore)
 
 def _keys_in(batch: "pa.RecordBatch", seed: int) -> Keys:
     return keys_of(batch["request_id"].to_pylist(), batch["row"].to_pylist(), seed)
+
+
+def _counted(batch: "pa.RecordBatch", by: tuple[str, ...]) -> "Flags":
+    """Which rows of feedback count, (N,)."""
+    if not by:
+        return np.ones(batch.num_rows, np.bool_)
+    return np.array([counts(one, by) for one in batch["by"].to_pylist()], np.bool_)
 
 
 def class_of(text: str, column: str) -> str | None:

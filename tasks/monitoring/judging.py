@@ -24,7 +24,7 @@ from tasks.monitoring.predictions import measure_predictions, prediction_questio
 from tasks.monitoring.recorded_rows import RecordedInputs, WindowRows, read_window
 from tasks.monitoring.reference import Reference
 from tasks.monitoring.samples import LeastKeys
-from tasks.monitoring.settings import MonitorSettings
+from tasks.monitoring.settings import DECIDE_NOTHING, MonitorSettings
 from tasks.records.data import DriftCheck
 from tasks.records.monitoring import LabelledRows, WatchedVersion, Window, WindowCheck
 from tasks.task_types.row_shapes import shape_of
@@ -50,6 +50,14 @@ class Watch:
         """The level at which one check of one window is called."""
         return self.settings.level(len(self.policy.gates))
 
+    @property
+    def settings_sha256(self) -> str:
+        """Of all settings that decide what a check of a window says."""
+        decide = self.settings.model_dump(mode="json", exclude=set(DECIDE_NOTHING))
+        policy, how = self.policy, self.policy.evaluation
+        measured = [how.min_label_rows, how.repeats, how.seed]
+        return digest_of([decide, policy.gates, policy.fairness, measured])
+
 
 def judge_window(watch: Watch, start: datetime, now: datetime, store: ObjectStore) -> Window:
     """Judge the recorded rows of a window.
@@ -70,7 +78,9 @@ def judge_window(watch: Watch, start: datetime, now: datetime, store: ObjectStor
     """
     settings, shape = watch.settings, shape_of(watch.watched.task_type)
     try:
-        came = find_labels(watch.watched.line, start, now, settings.seed, store)
+        came = find_labels(
+            watch.watched.line, start, now, settings.seed, store, settings.feedback_by
+        )
         found = read_window(watch.watched, start, settings, store, came.keys)
         labelled = _measure_labels(watch, found, came, start, now, store)
         rows = found.sampled_inputs(shape)
@@ -93,7 +103,7 @@ def measure_labels_again(
     """
     settings, line = watch.settings, watch.watched.line
     try:
-        came = find_labels(line, start, until, settings.seed, store)
+        came = find_labels(line, start, until, settings.seed, store, settings.feedback_by)
         found = read_window(watch.watched, start, settings, store, came.keys)
         return _measure_labels(watch, found, came, start, until, store)
     except DataError as error:
@@ -157,17 +167,17 @@ def _measure_inputs(
 
 
 def _measure_answers(watch: Watch, found: WindowRows) -> tuple[Measurement, ...]:
-    questions, before, now = (
-        prediction_questions(watch.settings), watch.reference.answers, found.answers,
-    )  # fmt: skip
+    before, now = watch.reference.answers, found.answers
     if isinstance(before, str):
-        return tuple(one.untold(before, (0, now.rows)) for one in questions)
+        asked = prediction_questions(watch.settings, now)
+        return tuple(one.untold(before, (0, now.rows)) for one in asked)
     if now.rows < watch.settings.min_rows:
         reason = (
             f"version {watch.watched.version} answered {now.rows} of {found.total} recorded rows; "
             f"monitor.min_rows is {watch.settings.min_rows}"
         )
-        return tuple(one.untold(reason, (before.rows, now.rows)) for one in questions)
+        asked = prediction_questions(watch.settings, before, now)
+        return tuple(one.untold(reason, (before.rows, now.rows)) for one in asked)
     return measure_predictions(before, now, watch.settings)
 
 
@@ -181,7 +191,10 @@ def _input_questions(watch: Watch, shape: RowShape) -> dict[str, Question]:
 def _all_untold(
     watch: Watch, shape: RowShape, reason: str, rows: int = 0
 ) -> tuple[Measurement, ...]:
-    asked = (*_input_questions(watch, shape).values(), *prediction_questions(watch.settings))
+    before = watch.reference.answers
+    known = () if isinstance(before, str) else (before,)
+    of_answers = prediction_questions(watch.settings, *known)
+    asked = (*_input_questions(watch, shape).values(), *of_answers)
     return tuple(one.untold(reason, (0, rows)) for one in asked)
 
 
@@ -205,7 +218,7 @@ def _record(
         weights_sha256=watched.weights_sha256,
         data_sha256=watched.clean.sha256,
         scores_sha256=watched.scores.sha256,
-        settings_sha256=digest_of(settings),
+        settings_sha256=watch.settings_sha256,
         rows=dict(sorted(found.rows.items())),
         rows_of_version=found.answers.rows,
         rows_read=len(rows),
@@ -219,6 +232,7 @@ def _record(
         verdict=combine(check.verdict for check in checks),
         labelled=labelled,
         unanswered=found.unanswered,
+        empty_answers=_empty_answers(watch.reference.answers, found.answers),
     )
 
 
@@ -246,6 +260,13 @@ def _mean_confidence(before: AnswerCounts | str, now: AnswerCounts) -> tuple[flo
     if isinstance(before, str):
         return None
     was, is_now = before.mean_confidence, now.mean_confidence
+    return None if was is None or is_now is None else (was, is_now)
+
+
+def _empty_answers(before: AnswerCounts | str, now: AnswerCounts) -> tuple[float, float] | None:
+    if isinstance(before, str):
+        return None
+    was, is_now = before.empty_share, now.empty_share
     return None if was is None or is_now is None else (was, is_now)
 
 

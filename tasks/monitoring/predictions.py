@@ -2,10 +2,13 @@
 
 There is no row on both sides, and a label has one distribution on each: the same equivalence as of
 the inputs is asked, label shares by the Jensen-Shannon distance and confidence by the distance of
-Kolmogorov and Smirnov. Where all answers can be counted, they are; where requests hold several
+Kolmogorov and Smirnov. An answer that the model wrote has no label: there it is the distance of the
+lengths, of which an empty answer is the shortest. What answers of a task type do not have is not
+asked. Where all answers can be counted, they are; where requests hold several
 rows, or a label is rare, the samples are compared by permutation.
 """
 
+from collections import Counter
 from typing import Final
 
 import numpy as np
@@ -16,50 +19,81 @@ from tasks.drift.lengths import kolmogorov_smirnov_p, largest_gap, measure_lengt
 from tasks.drift.measurement import Measurement, Question
 from tasks.drift.permutations import Permutations, pair, too_few, variance_factor
 from tasks.drift.row_samples import RowSample, SampledRow, clusters_of, numbers_of
-from tasks.monitoring.answers import AnswerCounts
+from tasks.monitoring.answers import AnswerCounts, Sampled
 from tasks.monitoring.settings import MonitorSettings
 
 LABEL_SHARES: Final = "predictions.label_shares"
 CONFIDENCE: Final = "predictions.confidence"
+ANSWER_LENGTH: Final = "predictions.answer_length"
 # The chi-square distribution is near enough from here on; see tasks.drift.labels.
 _MIN_EXPECTED: Final = 5.0
 
 
-def prediction_questions(settings: MonitorSettings) -> tuple[Question, Question]:
-    """What is asked of labels, and of confidence."""
-    return (
-        Question(
-            LABEL_SHARES,
-            "Jensen-Shannon distance of predicted label shares",
-            settings.max_prediction_distance,
-        ),
-        Question(
-            CONFIDENCE,
-            "Kolmogorov-Smirnov distance of confidence",
-            settings.max_confidence_distance,
-        ),
+def prediction_questions(settings: MonitorSettings, *sides: AnswerCounts) -> tuple[Question, ...]:
+    """What is asked of answers: of their labels or what they wrote, and of their confidence.
+
+    At most two questions, by which the level of each check is set. Where nothing is known of the
+    answers, those of labels and confidence.
+
+    Args:
+        settings: the limits.
+        sides: answers of the evaluation and of a window, where there are some.
+
+    """
+    labels = Question(
+        LABEL_SHARES,
+        "Jensen-Shannon distance of predicted label shares",
+        settings.max_prediction_distance,
     )
+    confidence = Question(
+        CONFIDENCE,
+        "Kolmogorov-Smirnov distance of confidence",
+        settings.max_confidence_distance,
+    )
+    length = Question(
+        ANSWER_LENGTH,
+        "Kolmogorov-Smirnov distance of the length of answers",
+        settings.max_answer_length_distance,
+    )
+    if not any(side.rows for side in sides):
+        return labels, confidence
+    has_labels = any(side.label_rows for side in sides)
+    asked = [
+        (labels, has_labels),
+        (length, not has_labels and any(side.written_rows for side in sides)),
+        (confidence, any(side.confident_rows for side in sides)),
+    ]
+    return tuple(question for question, is_asked in asked if is_asked)
 
 
 def measure_predictions(
     before: AnswerCounts, now: AnswerCounts, settings: MonitorSettings
 ) -> tuple[Measurement, ...]:
     """Compare the answers of a window with those of the evaluation."""
-    labels, confidence = prediction_questions(settings)
     permutations = Permutations(settings.permutations, settings.seed)
     several = now.shared_requests()
     sides = before.sampled(frozenset()), now.sampled(several)
-    return (
-        _of_labels(labels, before, now, sides, permutations, clustered=bool(several)),
-        _of_confidence(confidence, before, now, sides, permutations, clustered=bool(several)),
-    )
+    lengths = before.sampled(frozenset(), by_length=True), now.sampled(several, by_length=True)
+    clustered = bool(several)
+    found = []
+    for question in prediction_questions(settings, before, now):
+        if question.name == LABEL_SHARES:
+            one = _of_labels(question, before, now, sides, permutations, clustered=clustered)
+        elif question.name == ANSWER_LENGTH:
+            counts = before.lengths, now.lengths
+            one = _of_numbers(question, counts, lengths, permutations, clustered=clustered)
+        else:
+            counts = before.bounded_confidences, now.bounded_confidences
+            one = _of_numbers(question, counts, sides, permutations, clustered=clustered)
+        found.append(one)
+    return tuple(found)
 
 
 def _of_labels(
     question: Question,
     before: AnswerCounts,
     now: AnswerCounts,
-    sides: tuple[tuple[SampledRow, ...], tuple[SampledRow, ...]],
+    sides: tuple[Sampled, Sampled],
     permutations: Permutations,
     *,
     clustered: bool,
@@ -92,20 +126,20 @@ def _as_sample(rows: tuple[SampledRow, ...]) -> RowSample:
     return RowSample(*numbers_of(held), {}, counts, held)
 
 
-def _of_confidence(
+def _of_numbers(
     question: Question,
-    before: AnswerCounts,
-    now: AnswerCounts,
-    sides: tuple[tuple[SampledRow, ...], tuple[SampledRow, ...]],
+    counts: tuple[Counter[int], Counter[int]],
+    sides: tuple[Sampled, Sampled],
     permutations: Permutations,
     *,
     clustered: bool,
 ) -> Measurement:
-    rows = (before.confident_rows, now.confident_rows)
+    """The distance of Kolmogorov and Smirnov of a number that each answer has."""
+    rows = (counts[0].total(), counts[1].total())
     if min(rows) == 0:
-        return question.untold("the answers of this task type have no score from 0 to 1", rows)
+        return question.untold("answers of one side have none", rows)
     if not clustered:
-        gap = largest_gap(before.confidences, now.confidences)
+        gap = largest_gap(*counts)
         ends = of_largest_gap(gap, variance_factor(*rows, 0), min(rows))
         p_value = kolmogorov_smirnov_p(gap, *rows, 0)
         return question.answered(gap, p_value, "Kolmogorov-Smirnov", rows, ends)

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from infra.errors import DataError, MissingObjectError
 from infra.full_disk import lacks_room
 from infra.store import ObjectStore, sha256_of_file
-from tasks.monitoring.answers import AnswerCounts, read_answer
+from tasks.monitoring.answers import WRITTEN, AnswerCounts, read_answer
 from tasks.monitoring.inputs import read_inputs
 from tasks.monitoring.samples import Keys, LeastKeys, keys_of, row_name
 from tasks.monitoring.scored_batches import scored_objects
@@ -39,6 +39,8 @@ from tasks.task_types.rows import RowShape
 _BATCH_ROWS: Final = 8_192
 # Digits of a latency that are kept, so that its counts stay few.
 _LATENCY_DIGITS: Final = 2
+# Fields of answers that are counted.
+_COUNTED: Final = frozenset({"label", "labels", "score", *WRITTEN})
 
 
 class RecordedInputs(NamedTuple):
@@ -176,8 +178,11 @@ def batches_of(
     with tempfile.TemporaryDirectory(prefix="window-") as folder:
         try:
             path = store.download(uri, Path(folder) / "recorded.parquet")
-            if sha256 and sha256_of_file(path) != sha256:
-                raise DataError(f"{uri} is not what was written, whose sha256 is {sha256}")
+            if sha256 and (seen := sha256_of_file(path)) != sha256:
+                raise DataError(
+                    f"{uri} was changed after it was written: it has sha256 {seen}, and its record "
+                    f"says {sha256}; restore it from a backup"
+                )
             with pq.ParquetFile(path) as file:
                 missing = set(columns) - set(file.schema_arrow.names)
                 if lacking := sorted(missing - set(ADDED_LATER)):
@@ -273,7 +278,7 @@ def _count_scored(
 ) -> None:
     """Count rows of a scored input object, each as a request of its own."""
     shape, counts = shape_of(watched.task_type), window.answers
-    read = [name for name in scored.answer_columns if name in {"label", "labels", "score"}]
+    read = [name for name in scored.answer_columns if name in _COUNTED]
     names = [column.name for column in shape.inputs]
     is_own = (scored.version, scored.weights_sha256) == (watched.version, watched.weights_sha256)
     row = 0

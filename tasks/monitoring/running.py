@@ -84,7 +84,7 @@ def run_monitor(watch: Watch, now: datetime, store: ObjectStore, since: str = ""
     windows = _windows(line, now, settings, store) if again else windows
     first = last_window(now, settings) - _reach(settings)
     alarms = read_alarms(line, first - timedelta(hours=settings.cool_down_hours), now, store)
-    raised = new_alarms(windows, alarms, settings, watch.watched.version)
+    raised = new_alarms(windows, alarms, settings, watch.watched.version, watch.settings_sha256)
     return Judged(
         windows, tuple(alarms), tuple(raised), tuple(map(as_hour, due.windows)), tuple(again),
         due.skipped,

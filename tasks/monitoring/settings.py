@@ -12,8 +12,13 @@ from tasks.records.recorded_requests import Role
 from tasks.verdicts import Gate
 
 # drift.text_length, vocabulary, unknown_tokens, domain_classifier and embeddings;
-# predictions.label_shares and predictions.confidence.
+# predictions.label_shares, or predictions.answer_length where answers are written, and
+# predictions.confidence.
 CHECKS_WITHOUT_LABELS = 7
+# What a run does beside judging: no check of a window says something else for it.
+DECIDE_NOTHING: Final = frozenset(
+    {"cool_down_hours", "settle_minutes", "catch_up_windows", "chart_windows"}
+)
 # Families of gates that labels can be held against.
 FAMILIES: Final = ("quality", "fairness")
 
@@ -89,6 +94,11 @@ class MonitorSettings(SettingsModel):
         max_length=5,
         description="Hours after its end at which the labels of a window are counted again.",
     )
+    feedback_by: tuple[str, ...] = Field(
+        default=(),
+        description="Whose feedback counts as a label, as `by` names the senders; none: "
+        "everybody's. As `by` of a feedback source.",
+    )
     max_length_distance: float = Field(
         default=0.1, gt=0, le=1, description="As drift.max_length_distance, of recorded inputs."
     )
@@ -110,6 +120,13 @@ class MonitorSettings(SettingsModel):
         le=1,
         description="Jensen-Shannon distance (base 2) of the shares of predicted labels, beyond "
         "that of the same rows dealt at random.",
+    )
+    max_answer_length_distance: float = Field(
+        default=0.1,
+        gt=0,
+        le=1,
+        description="Kolmogorov-Smirnov distance of the length of answers, in characters, where "
+        "the model writes them; an empty one is the shortest.",
     )
     max_confidence_distance: float = Field(
         default=0.1, gt=0, le=1, description="Kolmogorov-Smirnov distance of confidence."

@@ -107,7 +107,8 @@ class Window:
         hours: its length.
         version: the one in production when it was judged; weights_sha256, data_sha256 and
             scores_sha256: of what it is and of what it is compared with.
-        settings_sha256: of the monitor's settings.
+        settings_sha256: of the settings that decide what its checks say: of the monitor, and of
+            the gates and how they are measured.
         rows: recorded in the window, by role; rows of scored batches as ``scored``.
         rows_of_version: those that this version answered.
         rows_read: of which the inputs were compared, at most ``monitor.max_rows``.
@@ -122,6 +123,8 @@ class Window:
         labelled: by the labels that had come when the window was judged; measured again later, see
             `WatchedWindow`.
         unanswered: rows that this version was asked and did not answer.
+        empty_answers: (when evaluated, in the window) share of the answers that hold nothing, where
+            the model writes them; None where it does not.
 
     """
 
@@ -146,6 +149,7 @@ class Window:
     verdict: Verdict
     labelled: LabelledRows
     unanswered: int = 0
+    empty_answers: tuple[float, float] | None = None
 
     @property
     def end(self) -> datetime:

@@ -226,7 +226,15 @@ def test_what_scoring_wrote_is_read(
     assert window.mean_confidence is not None
     assert window.mean_confidence[1] == pytest.approx(float(np.mean(scores)), abs=1e-4)
     assert checks_of(window)["predictions.confidence"].value is not None
-    # Predictions that are gone leave the window undetermined, and do not stand in the way.
+    # Predictions that were changed leave the window undetermined, as do those that are gone.
+    uri = scored.predictions[1].uri
+    written, other = store.get_bytes(uri), store.get_bytes(scored.predictions[0].uri)
+    store.put_bytes(uri, other)
+    window = judged(watch, at, store)
+    assert window.verdict is Verdict.UNDETERMINED
+    assert f"{uri} was changed after it was written" in window.checks[0].reason
+    store.put_bytes(uri, written)
+    assert judged(watch, at, store).rows == {"scored": 150}
     store.delete(scored.predictions[1].uri)
     window = judged(watch, at, store)
     assert window.verdict is Verdict.UNDETERMINED
@@ -349,6 +357,32 @@ def test_labels_that_came_are_held_against_the_gates(
     (check,) = judged(watch, few, store).labelled.checks
     assert check.verdict is Verdict.UNDETERMINED
     assert "5 rows with a label" in check.reason
+
+
+def test_only_those_who_are_named_say_what_is_right(
+    watched: WatchedVersion, watch: Watch, asked: list[Asked], store: ObjectStore
+) -> None:
+    """As in a feedback source: what others say is neither counted nor the newest."""
+    hour = START + timedelta(days=31)
+    rows = steady(asked, 120, seed=31)
+    requests = record(store, watched, hour, rows)
+    right = [
+        (request, 0, str(one.answer["label"])) for request, one in zip(requests, rows, strict=True)
+    ]
+    wrong = [
+        (request, 0, next(name for name in watched.labels if name != label))
+        for request, _, label in right
+    ]
+    write_feedback(store, LINE, hour, right[:60], by="Ada")
+    write_feedback(store, LINE, hour, wrong, writer="second", second=9, by="visitor")
+    settings = SETTINGS.model_copy(update={"feedback_by": ("Ada", "Grace")})
+    alone = Watch(watch.watched, watch.reference, watch.policy, settings)
+    labelled = judged(alone, hour, store).labelled
+    assert (labelled.rows, labelled.feedback_rows) == (60, 60)
+    assert next(one.value for one in labelled.values if one.name == "quality.accuracy") == 1.0
+    everybody = judged(watch, hour, store).labelled
+    assert (everybody.rows, everybody.feedback_rows) == (120, 180)
+    assert next(one.value for one in everybody.values if one.name == "quality.accuracy") == 0.0
 
 
 def test_how_many_labels_would_do_is_said(

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.stats import binom
 
-from infra.digests import digest_of
 from infra.store import Artifact
+from tasks.evaluation.settings import EvaluationSettings
+from tasks.fairness.settings import FairnessSettings
 from tasks.monitoring.alarm_rule import (
     HOURS_A_YEAR,
     at_least,
@@ -21,25 +23,38 @@ from tasks.monitoring.alarm_rule import (
     window_level,
 )
 from tasks.monitoring.alarms import alarm_of, new_alarms
+from tasks.monitoring.judging import Watch
+from tasks.monitoring.labelled_rows import LabelPolicy
+from tasks.monitoring.reference import Reference
 from tasks.monitoring.settings import MonitorSettings
-from tasks.records.monitoring import LabelledRows, WatchedWindow, Window, WindowCheck
-from tasks.verdicts import ALPHA, Verdict
+from tasks.records.monitoring import (
+    LabelledRows,
+    WatchedVersion,
+    WatchedWindow,
+    Window,
+    WindowCheck,
+)
+from tasks.verdicts import ALPHA, Gate, Verdict
 from tests.recorded_traffic import hour_of
 
 SETTINGS = MonitorSettings()
 START = hour_of(2026, 1, 1, 0)
 NO_LABELS = LabelledRows(0, 0, 0, 0, (), ())
 NOTHING = Artifact("", "", 0)
+# Digest of the settings that decide.
+BY = "as today"
 
 
-def window(place: int, *failing: str, version: int = 1, hours: int = 1) -> WatchedWindow:
+def window(
+    place: int, *failing: str, version: int = 1, hours: int = 1, by: str = BY
+) -> WatchedWindow:
     checks = tuple(
         WindowCheck(name, "", "below 1", 2.0, 2.0, 2.0, 0.0, 100, Verdict.FAIL, "")
         for name in failing
     )
     made = Window(
         "line", START + timedelta(hours=place * hours), hours, version, "", "", "",
-        digest_of(SETTINGS), {}, 0, 0, 0, 0.001, {}, None, None, None, checks, Verdict.FAIL,
+        by, {}, 0, 0, 0, 0.001, {}, None, None, None, checks, Verdict.FAIL,
         NO_LABELS,
     )  # fmt: skip
     return WatchedWindow(made, NO_LABELS)
@@ -104,6 +119,37 @@ def test_a_gap_takes_its_places_and_another_version_does_not_count() -> None:
     assert failing_checks(changed, 3, 5) == {}
 
 
+def test_windows_that_were_judged_by_other_settings_do_not_count() -> None:
+    """Their limits and their level were others, so that the bound on false alarms is not theirs."""
+    before = [window(0, "a", by="a lower limit"), window(1, "a", by="a lower limit")]
+    assert failing_checks([*before, window(2, "a")], 3, 5) == {}
+    assert failing_checks([*before, *(window(place, "a") for place in (2, 3, 4))], 3, 5) == {"a": 3}
+
+
+def test_what_decides_nothing_leaves_the_windows_comparable() -> None:
+    """The settings that decide are those of the monitor, the gates, and how they are measured."""
+    reference = Reference("none", "none", None)
+    version = WatchedVersion("line", 1, "", "classification", ("a", "b"), NOTHING, NOTHING)
+
+    def by(settings: MonitorSettings = SETTINGS, **of_policy: Any) -> str:
+        policy = LabelPolicy((), EvaluationSettings(), FairnessSettings())
+        return Watch(version, reference, replace(policy, **of_policy), settings).settings_sha256
+
+    for changed in ("cool_down_hours", "settle_minutes", "catch_up_windows", "chart_windows"):
+        assert by(SETTINGS.model_copy(update={changed: 77})) == by()
+    assert by(evaluation=EvaluationSettings(seeds=3)) == by()
+    gate = Gate(metric="quality.accuracy", at_least=0.5)
+    others = [
+        by(SETTINGS.model_copy(update={"min_rows": 77})),
+        by(SETTINGS.model_copy(update={"feedback_by": ("Ada",)})),
+        by(gates=(gate,)),
+        by(gates=(gate.model_copy(update={"at_least": 0.6}),)),
+        by(evaluation=EvaluationSettings(min_label_rows=11)),
+        by(fairness=FairnessSettings(min_group_rows=31)),
+    ]
+    assert len({by(), *others}) == 1 + len(others)
+
+
 def test_an_alarm_cools_down() -> None:
     windows = [window(place, "drift.a") for place in range(40)]
     first = alarm_of(windows[:3], (), SETTINGS)
@@ -123,14 +169,13 @@ def test_an_alarm_cools_down() -> None:
 
 def test_alarms_follow_from_the_records_alone() -> None:
     windows = [window(place, "drift.a") for place in range(40)]
-    raised = new_alarms(windows, (), SETTINGS, 1)
+    raised = new_alarms(windows, (), SETTINGS, 1, BY)
     assert [one.start for one in raised] == [START + timedelta(hours=h) for h in (2, 26)]
-    assert new_alarms(windows, raised[:1], SETTINGS, 1) == raised[1:]
-    assert new_alarms(windows, raised, SETTINGS, 1) == []
+    assert new_alarms(windows, raised[:1], SETTINGS, 1, BY) == raised[1:]
+    assert new_alarms(windows, raised, SETTINGS, 1, BY) == []
     # A version that is no longer in production needs no retraining; nor is a rule turned back.
-    assert new_alarms(windows, (), SETTINGS, 2) == []
-    other = SETTINGS.model_copy(update={"min_rows": 77})
-    assert new_alarms(windows, (), other, 1) == []
+    assert new_alarms(windows, (), SETTINGS, 2, BY) == []
+    assert new_alarms(windows, (), SETTINGS, 1, "others") == []
 
 
 @pytest.mark.parametrize(
