@@ -608,7 +608,7 @@ def test_predictions_with_the_bytes_of_others_are_not_counted(
     store.put_bytes(mine.uri, store.get_bytes(others.uri))
     window = judged(watch, hour, store)
     assert window.verdict is Verdict.UNDETERMINED
-    assert f"{mine.uri} is not what was written" in window.checks[0].reason
+    assert f"{mine.uri} was changed after it was written" in window.checks[0].reason
 
 
 def test_windows_that_a_clock_ahead_has_judged_are_judged_when_they_have_ended(
