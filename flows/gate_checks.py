@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from flows.gate_names import Measurable, measurable_of
 from infra.settings_models import WrongSetting, are_valid, items_of
 from tasks.task_types.metrics import METRICS, metrics_of
+from tasks.task_types.row_shapes import shape_of
 from tasks.verdicts import SIDES, Gate
 
 if TYPE_CHECKING:
@@ -44,6 +45,23 @@ def wrong_gates(config: "RetrainConfig") -> Iterator[WrongSetting]:
                 at = ("policy", name, place)
                 others = [other for _, other in gates]
                 yield from _wrong_gate(at, gate, others, measurable, config.task_type)
+
+    yield from _wrong_canary(config)
+
+
+def _wrong_canary(config: "RetrainConfig") -> Iterator[WrongSetting]:
+    """A gate of a canary that no candidate could pass."""
+    canary = config.policy.canary if are_valid(config.policy, "canary") else None
+    if canary is None or not are_valid(canary, "max_quality_loss"):
+        return
+    if canary.max_quality_loss is not None and not shape_of(config.task_type).has_one_class:
+        yield WrongSetting(
+            ("policy", "canary", "max_quality_loss"),
+            f"policy.canary.max_quality_loss is {canary.max_quality_loss:g}, and answers of the "
+            f"task type {config.task_type} are not held against labels in a canary, which asks for "
+            "one label a row: no candidate would ever pass; leave it out",
+            canary.max_quality_loss,
+        )
 
 
 def _has_one_side(gate: Gate) -> bool:

@@ -5,8 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tasks.canary.sequential import lower_end, upper_end
 from tasks.verdicts import Estimate, undetermined
 from tests.simulation.__main__ import SCENARIOS, main
+from tests.simulation.canary_worlds import (
+    LEVEL,
+    LOOKS,
+    WORLDS,
+    CanaryWorld,
+    decided,
+    first_look,
+)
 from tests.simulation.creep_worlds import (
     CHAMPION_ALONE,
     DECAY,
@@ -139,3 +148,19 @@ def _by_row(world: Scenario, random: np.random.Generator) -> list[Estimate]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tests.simulation.fairness_worlds.in_clusters", lambda _: None)
         return list(world.estimates(random))
+
+
+@pytest.mark.parametrize("world", [WORLDS[1], WORLDS[5]], ids=lambda world: world.name)
+def test_a_simulated_canary_is_decided_where_its_ends_are(world: CanaryWorld) -> None:
+    """As a run decides, by the ends; the worlds ask for less, and save the time of the ends."""
+    looks = np.arange(0, len(LOOKS), 25)
+    for increase in (0.0, 8 * world.limit):
+        drawn = world.draw(np.random.default_rng(3), increase)
+        stopped, passed = decided(drawn, world.limit, LEVEL)
+        told = np.zeros((2, len(LOOKS)), dtype=bool)
+        told[0, looks] = lower_end(drawn.at(looks), LEVEL) > world.limit
+        told[1, looks] = upper_end(drawn.at(looks), LEVEL) <= world.limit
+        step = 25 * (LOOKS[1] - LOOKS[0])
+        for by_ends, found in ((first_look(told[0]), stopped), (first_look(told[1]), passed)):
+            assert bool(by_ends) == bool(found)
+            assert found <= by_ends < found + step or not by_ends

@@ -48,3 +48,18 @@ def test_gates_that_wait_for_rows_are_checked_likewise() -> None:
 def test_a_gate_is_told_what_it_lacks_and_not_that_its_name_is_unknown_too() -> None:
     found = errors_of("gates", [{"metric": metric, "at_most": 0.1} for metric in LACKS])
     assert len([loc for loc in found if loc[-1] == "metric"]) == len(LACKS)
+
+
+def test_a_canary_waits_for_no_quality_that_no_label_tells() -> None:
+    given = {
+        "line": "prices", "task_type": "regression", "source": {"format": "csv", "path": "a.csv"},
+        "policy": {"canary": {"max_quality_loss": 0.02}, "fairness_not_gated": "no groups here"},
+    }  # fmt: skip
+    with pytest.raises(ValidationError) as refused:
+        RetrainConfig.model_validate(given)
+    (error,) = refused.value.errors()
+    assert error["loc"] == ("policy", "canary", "max_quality_loss")
+    assert "task type regression are not held against labels in a canary" in error["msg"]
+    RetrainConfig.model_validate({**given, "task_type": "classification"})
+    harm = {**given, "policy": {**given["policy"], "canary": {"harm_loss": 0.1}}}  # type: ignore[dict-item]
+    RetrainConfig.model_validate(harm)
