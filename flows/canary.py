@@ -3,7 +3,7 @@
 from prefect import flow
 
 from flows.own_line import check_own_line
-from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
+from flows.run_hooks import LOOK_LIMIT_S, tell_cancelled, tell_crashed, tell_failed
 from tasks.notifications.messages import of_canary
 from tasks.notifications.settings import Notifications
 from tasks.records.canary_outcome import CanaryOutcome
@@ -22,6 +22,7 @@ from tasks.stages.run_page import show_canary
 
 @flow(
     name="canary",
+    timeout_seconds=LOOK_LIMIT_S,
     flow_run_name="canary {line}",
     persist_result=True,
     result_serializer="json",

@@ -7,7 +7,7 @@ from prefect.runtime import flow_run
 
 from flows.config import RetrainConfig
 from flows.own_line import check_own_line
-from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
+from flows.run_hooks import READING_LIMIT_S, tell_cancelled, tell_crashed, tell_failed
 from tasks.records.monitoring import Monitored
 from tasks.stages.monitoring import find_watched, judge_windows, nothing_to_watch
 from tasks.stages.outside_moves import settle_outside_moves
@@ -24,6 +24,7 @@ def _run_name() -> str:
     flow_run_name=_run_name,
     persist_result=True,
     result_serializer="json",
+    timeout_seconds=READING_LIMIT_S,
     on_failure=[tell_failed],
     on_crashed=[tell_crashed],
     on_cancellation=[tell_cancelled],

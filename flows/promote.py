@@ -11,6 +11,7 @@ from tasks.registry.settings import OnOutsideMove
 from tasks.stages.notifications import announce, run_url
 from tasks.stages.outside_moves import settle_outside_moves
 from tasks.stages.registry import override_promotion, reconcile_aliases, roll_back
+from tasks.stages.version_states import show_version_states
 
 
 @flow(
@@ -33,6 +34,7 @@ def rollback(
     check_own_line(line)
     settle_outside_moves(line, on_outside_move, notifications)
     entry = roll_back(line, by, reason, on_outside_move)
+    show_version_states(line)
     announce(of_entry(entry, run_url()), notifications)
     return entry
 
@@ -58,6 +60,7 @@ def promote(
     check_own_line(line)
     settle_outside_moves(line, on_outside_move, notifications)
     entry = override_promotion(line, version, by, reason, on_outside_move)
+    show_version_states(line)
     announce(of_entry(entry, run_url()), notifications)
     return entry
 
@@ -80,4 +83,6 @@ def reconcile(
 ) -> Reconciliation:
     """Restore or accept aliases that somebody moved in MLflow, with name and reason."""
     check_own_line(line)
-    return reconcile_aliases(line, on_outside_move, by, reason)
+    done = reconcile_aliases(line, on_outside_move, by, reason)
+    show_version_states(line)
+    return done

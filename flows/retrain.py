@@ -68,6 +68,7 @@ from tasks.stages.tokenization import (
 )
 from tasks.stages.training import plan, train
 from tasks.stages.validation import pin_benchmarks, validate
+from tasks.stages.version_states import show_version_states
 from tasks.verdicts import Verdict
 
 
@@ -146,6 +147,7 @@ def _decide(judged: JudgedVersion, config: RetrainConfig) -> Decision:
     """Promote a version or refuse it; where the policy asks a person, by that person's word."""
     decision = by_policy_or_person(judged, config.policy.approval_days, config.notifications)
     show_decision(decision)
+    show_version_states(decision.line)
     if decision.action != AWAITING:  # another run asks a person about the same candidate
         announce(of_decision(decision, run_url()), config.notifications)
     return decision

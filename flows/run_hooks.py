@@ -17,6 +17,10 @@ from tasks.notifications.settings import Notifications
 from tasks.stages.notifications import announce, run_url
 
 WATCHES: Final = frozenset({"watch-registry", "watch-source", "monitor", "canary"})
+# Seconds after which a look that runs by a schedule is ended: one that hangs would hold up all that
+# come after it. One look is a stage or two; a look at a source and a run of the monitor read data.
+LOOK_LIMIT_S: Final = 900
+READING_LIMIT_S: Final = 6 * 3_600
 _NOTIFICATIONS: Final[TypeAdapter[Notifications]] = TypeAdapter(Notifications)
 
 

@@ -3,12 +3,13 @@
 from prefect import flow
 
 from flows.own_line import check_own_line
-from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
+from flows.run_hooks import LOOK_LIMIT_S, tell_cancelled, tell_crashed, tell_failed
 from tasks.notifications.settings import Notifications
 from tasks.records.registry import AliasCheck
 from tasks.registry.alias_check import PATIENCE_S
 from tasks.registry.settings import OnOutsideMove
 from tasks.stages.outside_moves import settle_outside_moves
+from tasks.stages.version_states import show_version_states
 from tasks.stages.waiting_runs import settle_requests
 
 
@@ -17,6 +18,7 @@ from tasks.stages.waiting_runs import settle_requests
     flow_run_name="watch registry {line}",
     persist_result=True,
     result_serializer="json",
+    timeout_seconds=LOOK_LIMIT_S,
     on_failure=[tell_failed],
     on_crashed=[tell_crashed],
     on_cancellation=[tell_cancelled],
@@ -32,4 +34,6 @@ def watch_registry(
     found = settle_outside_moves(line, on_outside_move, notifications, PATIENCE_S)
     if found.done != "undecided":  # of a line where nothing may be decided yet, nothing is
         settle_requests(line, notifications)
+    if found.moved:
+        show_version_states(line)
     return found

@@ -4,7 +4,7 @@ from prefect import flow
 
 from flows.config import DataConfig
 from flows.own_line import check_own_line
-from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
+from flows.run_hooks import READING_LIMIT_S, tell_cancelled, tell_crashed, tell_failed
 from tasks.notifications.settings import Notifications
 from tasks.records.source_use import SourceLook
 from tasks.stages.ingestion import pin_source
@@ -16,6 +16,7 @@ from tasks.stages.source_watch import retrain_on_new_source
     flow_run_name="watch source of {config.line}",
     persist_result=True,
     result_serializer="json",
+    timeout_seconds=READING_LIMIT_S,
     on_failure=[tell_failed],
     on_crashed=[tell_crashed],
     on_cancellation=[tell_cancelled],

@@ -159,6 +159,29 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class VersionState:
+    """What a version is to its line.
+
+    Attributes:
+        aliases: that name it in MLflow.
+        action: of the newest ledger entry on it; empty where there is none.
+        verdict: of the policy, where it was asked then.
+        at: when, ISO 8601, UTC.
+        by: who decided so.
+        reason: one sentence.
+
+    """
+
+    version: int
+    aliases: tuple[str, ...]
+    action: str
+    verdict: Verdict | None
+    at: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class LedgerEntry:
     """One transition of a line, as it stands in the ledger.
 

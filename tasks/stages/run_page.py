@@ -15,7 +15,7 @@ from tasks.records.canary_outcome import CanaryOutcome
 from tasks.records.data import BrokenContractError, Snapshot
 from tasks.records.judged_version import JudgedVersion
 from tasks.records.power import PowerForecast
-from tasks.records.registry import AliasCheck, Decision, Report
+from tasks.records.registry import AliasCheck, Decision, Report, VersionState
 from tasks.records.source_use import SourceLook
 from tasks.reporting.data_section import DataEvidence
 from tasks.reporting.evidence import Evidence
@@ -58,18 +58,17 @@ def show_report(evidence: Evidence, report: Report) -> None:
     from tasks.reporting.golden import golden_markdown
     from tasks.reporting.power import power_markdown
     from tasks.reporting.recipe import recipe_markdown
+    from tasks.reporting.run_tables import gate_rows
     from tasks.reporting.summaries import (
         artifact_key,
         calibration_markdown,
         confusion_markdown,
-        gates_markdown,
         groups_markdown,
     )
 
     show_data(evidence.data_evidence)
     line, version = evidence.line, evidence.version
     tables = {
-        "gates": (gates_markdown(evidence.judgement), "Gates"),
         "groups": (groups_markdown(evidence.fairness), "Groups"),
         "recipe": (recipe_markdown(evidence.scores), "Artifact and recipe"),
     }
@@ -85,6 +84,8 @@ def show_report(evidence: Evidence, report: Report) -> None:
     for kind, (markdown, title) in tables.items():
         described = f"{title} of {line} version {version.version}"
         show_markdown(markdown, artifact_key(kind, line), described)
+    gates = f"Gates of {line} version {version.version}"
+    show_table(gate_rows(evidence.judgement), artifact_key("gates", line), gates)
     links = {
         "report": (report.url, f"Report of {line} version {version.version}", "All evidence"),
         "version": (version.url, f"{line} version {version.version} in MLflow", "What is served"),
@@ -146,6 +147,17 @@ def show_canary(outcome: CanaryOutcome) -> None:
         CANARY, outcome.line, outcome_markdown(outcome),
         f"{outcome.line} version {outcome.version}: {outcome.action}",
     )  # fmt: skip
+
+
+def show_states(line: str, states: Sequence[VersionState]) -> None:
+    """Put what each version of a line is now on the page of the run, as a table."""
+    if not FlowRunContext.get() or not load_settings().prefect_url:
+        return
+    from tasks.reporting.run_tables import state_rows
+    from tasks.reporting.summaries import artifact_key
+
+    described = f"The versions of {line}: aliases, and what was decided last"
+    show_table(state_rows(states), artifact_key("states", line), described)
 
 
 def show_alias_check(found: AliasCheck) -> None:

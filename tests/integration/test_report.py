@@ -204,7 +204,11 @@ def test_the_prefect_run_shows_tables_and_links(
     ]
     shown = {artifact["key"]: artifact["data"] for artifact in found}
     assert "| 0.9871 | 0.9947 | 377 |" in shown["calibration-bbc-news"]
-    assert "✓ pass" in shown["gates-bbc-news"]
+    kinds = {artifact["key"]: artifact["type"] for artifact in found}
+    assert kinds["gates-bbc-news"] == "table"
+    gates = json.loads(shown["gates-bbc-news"])
+    assert [row["gate"] for row in gates] == [one.metric for one in evidence.judgement.gates]
+    assert "✓ pass" in {row["verdict"] for row in gates}
     assert "undetermined: welsh has 3 test rows" in shown["groups-bbc-news"]
     assert "because: broken JSON" in shown["rows-bbc-news"]
     assert "✗ fail" in shown["drift-bbc-news"]
