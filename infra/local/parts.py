@@ -22,11 +22,16 @@ from infra.local.login import OWNER, USERS_FILE, Login
 from infra.local.private_files import StoreKeys
 from infra.local.webhook_keys import WebhookKeys
 from infra.results_block import BLOCK_NAME, BLOCK_TYPE
-from infra.settings import Settings, StackSettings
+from infra.settings import PART_VARIABLES, Settings, StackSettings
 
 HOST = "127.0.0.1"
 WORK_POOL = "assayline"
 OWN_LOGGERS = ("flows", "tasks", "infra")
+# Of the shell that calls `up`, beside logins and keys of servers.
+OTHERS_SECRETS = (
+    "ASSAYLINE_RESULTS_KEY", "ASSAYLINE_SERVING_TOKEN", "ASSAYLINE_MLFLOW_DATABASE_URL",
+    "ASSAYLINE_PREFECT_DATABASE_URL",
+)  # fmt: skip
 # Beside MLflow's database: how it asks for a login.
 LOGIN_CONFIG = Path("mlflow") / "login.ini"
 # Of the slots that are held, which stand in the server's database. Prefect's default forgets them
@@ -222,16 +227,22 @@ def webhook_environment(keys: WebhookKeys, *, called: bool) -> dict[str, str]:
 
 
 def webhook_part(home: Path, settings: Settings, stack: StackSettings) -> Part:
-    """What MLflow calls when an alias is moved."""
-    port = stack.webhook_port
+    """What MLflow calls when an alias is moved: it starts runs at Prefect, and asks nobody else."""
+    port, known = stack.webhook_port, settings.as_environment()
+    asks = [name for name in PART_VARIABLES["prefect"].values() if name in known]
     return Part(
         name="webhook",
         address=f"http://{HOST}:{port}",
         command=(sys.executable, "-m", "infra.local.webhook_receiver", HOST, str(port)),
-        environment={**QUIET, **settings.as_environment(), "ASSAYLINE_HOME": str(home)},
+        environment={
+            **QUIET, "ASSAYLINE_HOME": str(home), **{name: known[name] for name in asks}
+        },
+        without=(
+            *PART_VARIABLES["store"].values(), *PART_VARIABLES["mlflow"].values(), *OTHERS_SECRETS
+        ),
         port=port,
         port_variable="ASSAYLINE_WEBHOOK_PORT",
-    )
+    )  # fmt: skip
 
 
 def mlflow_login_config(home: Path) -> str:

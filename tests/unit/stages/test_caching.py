@@ -1,6 +1,7 @@
 """A stage as a Prefect task."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,8 +27,9 @@ def test_a_stage_keeps_its_name_and_persists_and_a_look_up_does_not() -> None:
     assert find_rows.persist_result is False
 
 
-def test_a_full_disk_is_one_message() -> None:
-    @cached_stage()
+@pytest.mark.parametrize("stage", [cached_stage(), look_up], ids=["cached_stage", "look_up"])
+def test_a_full_disk_is_one_message(stage: Any) -> None:
+    @stage
     def write_rows(path: str) -> int:
         """Write."""
         with Path(path).open("w") as file:

@@ -1,0 +1,24 @@
+"""What a part of the stack is told, and what not."""
+
+from pathlib import Path
+
+from infra.local.parts import webhook_part
+from infra.settings import Settings, StackSettings
+
+
+def test_the_receiver_of_webhooks_knows_prefect_alone(tmp_path: Path) -> None:
+    settings = Settings(
+        store_endpoint_url="http://127.0.0.1:19000", store_access_key_id="planted-key",
+        store_secret_access_key="planted-secret", mlflow_url="http://127.0.0.1:15000",
+        mlflow_user="owner", mlflow_password="planted-password", mlflow_reader="reader:planted",
+        prefect_url="http://127.0.0.1:14200/api", prefect_login="owner:of-prefect",
+        results_key="planted sixteen characters",
+    )  # fmt: skip
+    part = webhook_part(tmp_path, settings, StackSettings())
+    assert part.environment["PREFECT_API_URL"] == "http://127.0.0.1:14200/api"
+    assert part.environment["PREFECT_API_AUTH_STRING"] == "owner:of-prefect"
+    assert not [value for value in part.environment.values() if "planted" in value]
+    # Nor by the shell that calls `up`.
+    for name in ("ASSAYLINE_STORE_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD",
+                 "ASSAYLINE_MLFLOW_READER", "ASSAYLINE_RESULTS_KEY"):  # fmt: skip
+        assert name in part.without
