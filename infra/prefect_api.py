@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 from pydantic import BaseModel, TypeAdapter
@@ -374,10 +374,29 @@ class PrefectApi:
         made = FlowRun.model_validate(answer.json())
         return made, answer.status_code == httpx.codes.CREATED
 
-    def start_run(self, deployment: Deployment) -> UUID:
-        """Ask for a run of a deployment now, with the parameters that it has."""
-        made = self._post(f"/deployments/{deployment.id}/create_flow_run", {})
-        return UUID(made["id"])
+    def start_run(
+        self,
+        deployment: Deployment,
+        parameters: Mapping[str, Any] | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> UUID:
+        """Ask for a run of a deployment now.
+
+        Args:
+            deployment: of the run.
+            parameters: over those that the deployment has.
+            variables: environment of the run's process, beside that of its worker.
+
+        """
+        body: dict[str, Any] = {
+            "parameters": dict(parameters or {}),
+            "idempotency_key": str(uuid4()),  # a request that is sent again starts one run
+        }
+        if variables:
+            body["job_variables"] = {"env": dict(variables)}
+        with self._explained(f"a run of {deployment.name}"):
+            answer = self._send("POST", f"/deployments/{deployment.id}/create_flow_run", body)
+            return UUID(answer.raise_for_status().json()["id"])
 
     def end_flow_run(self, run_id: UUID, state: str, message: str) -> None:
         """Put a flow run that cannot report itself any more into a final state."""
@@ -408,6 +427,11 @@ class PrefectApi:
         """All workers that have served a pool."""
         found = self._post(f"/work_pools/{pool}/workers/filter", {})
         return TypeAdapter(list[Worker]).validate_python(found)
+
+    def deployment(self, name: str) -> Deployment | None:
+        """One deployment by its name as `flow/name`; None where there is none."""
+        found = self._get_or_none(f"/deployments/name/{name}")
+        return None if found is None else Deployment.model_validate(found)
 
     def deployments(self) -> dict[str, Deployment]:
         """All deployments by `flow/name`."""

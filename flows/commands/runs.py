@@ -98,18 +98,14 @@ def run_deployment(
         IntegrityError: its result is not what it kept.
         KeyboardInterrupt: there was one Ctrl-C; the run goes on.
     """
-    with _prefect_client(settings) as client:
-        from prefect.exceptions import ObjectNotFound
-
-        try:
-            found = client.read_deployment_by_name(deployment)
-        except ObjectNotFound as error:
-            raise StackError(f"Prefect has no deployment {deployment}; `assayline up`") from error
-        variables = {"env": {REFRESH_VARIABLE: "true"}} if refresh else None
-        run = client.create_flow_run_from_deployment(
-            found.id, parameters=dict(parameters), job_variables=variables
-        )
-        return _follow(settings, client, run.id, deployment, console).read_as(record)
+    api = PrefectApi(settings)
+    found = api.deployment(deployment)
+    if found is None:
+        raise StackError(f"Prefect has no deployment {deployment}; `assayline up`")
+    variables = {REFRESH_VARIABLE: "true"} if refresh else None
+    run_id = api.start_run(found, parameters, variables)
+    # Prefect is imported now, while the worker starts the run's process.
+    return watch_run(settings, run_id, deployment, console).read_as(record)
 
 
 def watch_run(settings: Settings, run_id: UUID, name: str, console: Console) -> Outcome[Any]:
