@@ -1,10 +1,8 @@
 """A second stack beside another, whose servers' disks are small and run full."""
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,12 +17,12 @@ from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.registry.ledger import read_ledger
 from tests.conftest import SCRIPTS, RunningStack, free_port, survivors
+from tests.faults.small_disks import full, mounted
 from tests.integration.test_retrain import write_config, write_reviews
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 DISKS = {"store": "256m", "mlflow": "32m", "prefect": "64m"}
-FILLER = "filler"
 LINE = "small-disks"
 # So low that a tiny model passes; each change of the seed trains anew.
 GATES = [
@@ -33,40 +31,9 @@ GATES = [
 ]
 
 
-def mount(folder: Path, size: str) -> None:
-    """A disk of its own for a folder, in memory."""
-    folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(folder)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode != 0:
-        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
-
-
-@contextmanager
-def full(folder: Path) -> Iterator[None]:
-    """Leave no room on the disk of a folder."""
-    filler = folder / FILLER
-    try:
-        with filler.open("wb", buffering=0) as file:
-            for block in (1 << 20, 1 << 12):
-                try:
-                    while True:
-                        file.write(bytes(block))
-                except OSError:
-                    continue
-        assert shutil.disk_usage(folder).free < 1 << 12
-        yield
-    finally:
-        filler.unlink()
-
-
 @pytest.fixture(scope="module")
 def second(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """A whole stack of another home, on small disks, beside the stack of the session."""
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("small disks are mounted as root")
     folder = tmp_path_factory.mktemp("second")
     home = folder / "home"
     home.mkdir(mode=0o700)
@@ -77,20 +44,17 @@ def second(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "ASSAYLINE_MLFLOW_PORT": str(free_port()),
         "ASSAYLINE_PREFECT_PORT": str(free_port()),
     }
-    mounted: list[Path] = []
     other = replace(stack, environment=environment, folder=folder)
-    try:
+    with ExitStack() as disks:
         for name, size in DISKS.items():
-            mount(home / name, size)
-            mounted.append(home / name)
-        started = other.assayline("up", timeout_s=400)
-        assert started.returncode == 0, started.stdout + started.stderr
-        yield replace(other, settings=load_settings(home))
-    finally:
-        stopped = other.assayline("down")
-        sweep(home)
-        for path in mounted:
-            subprocess.run(["umount", "-l", str(path)], check=False)
+            disks.enter_context(mounted(home / name, size))
+        try:
+            started = other.assayline("up", timeout_s=400)
+            assert started.returncode == 0, started.stdout + started.stderr
+            yield replace(other, settings=load_settings(home))
+        finally:
+            stopped = other.assayline("down")
+            sweep(home)
         assert stopped.returncode == 0, stopped.stderr
         assert survivors(home) == []
 

@@ -29,6 +29,7 @@ from tasks.serving.scoring.inputs import find_inputs
 from tasks.serving.scoring.kept_scores import index_uri
 from tasks.serving.scoring.settings import ScoringSettings
 from tasks.stages import scoring as stages
+from tests.faults.little_room import without_room
 
 LINE = "scored-in-batches"
 WORDS = ("shares", "fell", "goal", "won", "bank", "rates", "film")
@@ -202,6 +203,22 @@ def test_two_runs_at_once_leave_one_manifest_and_one_entry(
     stands = racing.keep(replace(first, scored_at="2001-01-01T00:00:00+00:00"))
     assert stands == first
     assert not store.list(store.uri("scored", LINE, "2001"))
+
+
+def test_a_full_local_disk_is_one_message(
+    production: Production, store: ObjectStore, tracking: Tracking, tmp_path: Path
+) -> None:
+    """The model is downloaded first, and finds no room."""
+    path = tmp_path / "no-room.csv"
+    path.write_text("text\na late goal\n")
+    settings = store.settings.model_copy(update={"mlflow_url": tracking.url})
+
+    def score() -> ScoringRun:
+        return scored(production, [str(path)], ObjectStore(settings), Tracking(settings))
+
+    said = without_room(score, most_bytes=20_000)
+    assert "File too large" in said
+    assert said.startswith(("StoreError: ", "TrackingError: ")), said
 
 
 @pytest.mark.slow
