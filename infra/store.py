@@ -7,7 +7,9 @@ import hashlib
 import json
 import mimetypes
 import re
+import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +26,9 @@ MANIFEST = "manifest.json"
 _OBJECT_URI = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][\w.-]{0,254})(/(?P<key>.*))?", re.DOTALL)
 HASH_CHUNK_BYTES = 1 << 20
 MULTIPART_BYTES = 64 << 20
+PART_BYTES = 8 << 20
+# Files of a folder that are on their way at once.
+FILES_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -44,11 +49,22 @@ class Artifact:
 
 def sha256_of_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes, read in chunks."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(HASH_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def etags_of_file(path: Path) -> frozenset[str]:
+    """The tags that a store gives an object of these bytes, by whether it came in parts.
+
+    One is the MD5 of the bytes, the other that of the MD5s of the parts, and their number.
+    """
+    whole, parts = hashlib.md5(usedforsecurity=False), []
+    with path.open("rb") as file:
+        while part := file.read(PART_BYTES):
+            whole.update(part)
+            parts.append(hashlib.md5(part, usedforsecurity=False).digest())
+    of_parts = hashlib.md5(b"".join(parts), usedforsecurity=False).hexdigest()
+    return frozenset({whole.hexdigest(), f"{of_parts}-{len(parts)}"})
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -94,7 +110,9 @@ class ObjectStore:
                 s3={"addressing_style": "path"} if settings.store_endpoint_url else {},
             ),
         )
-        self._transfer = TransferConfig(multipart_threshold=MULTIPART_BYTES)
+        self._transfer = TransferConfig(
+            multipart_threshold=MULTIPART_BYTES, multipart_chunksize=PART_BYTES
+        )
 
     def uri(self, *parts: str) -> str:
         """Address in the artifacts bucket."""
@@ -162,17 +180,34 @@ class ObjectStore:
                 self._client.delete_object(Bucket=bucket, Key=key)
 
     def put_file(self, uri: str, path: Path) -> Artifact:
-        """Write one file as one object."""
+        """Write one file as one object, unless the store has it with these bytes already."""
         bucket, key = split_uri(uri)
-        with self._explained(uri):
-            self._client.upload_file(
-                str(path),
-                bucket,
-                key,
-                ExtraArgs={"ContentType": _content_type(key)},
-                Config=self._transfer,
-            )
-        return Artifact(uri, sha256_of_file(path), path.stat().st_size)
+        with ThreadPoolExecutor(1) as beside:  # the digest is ready when the file is sent
+            sha256 = beside.submit(sha256_of_file, path)
+            if not self._holds(uri, path):
+                with self._explained(uri):
+                    self._client.upload_file(
+                        str(path),
+                        bucket,
+                        key,
+                        ExtraArgs={"ContentType": _content_type(key)},
+                        Config=self._transfer,
+                    )
+        return Artifact(uri, sha256.result(), path.stat().st_size)
+
+    def _holds(self, uri: str, path: Path) -> bool:
+        """Whether an object has the bytes of a file, by the store's own tag for its content.
+
+        A store that does not tell, or whose tags are of another kind, as with some encryption, is
+        sent the file again.
+        """
+        try:
+            tag, size = self.fingerprint(uri)
+        except StoreAwayError:
+            raise
+        except StoreError:  # it has none; or refuses to say so to who may not list the bucket
+            return False
+        return size == path.stat().st_size and tag in etags_of_file(path)
 
     def get_file(self, artifact: Artifact, path: Path) -> Path:
         """Download one object and check its digest.
@@ -194,17 +229,20 @@ class ObjectStore:
         return path
 
     def put_folder(self, uri: str, folder: Path) -> Artifact:
-        """Write all files below a folder, its manifest last."""
-        files = [
-            asdict(self.put_file(f"{uri}/{path.relative_to(folder).as_posix()}", path))
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
-        ]
+        """Write all files below a folder, its manifest last; nothing that stands there already."""
+        paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+        names = [path.relative_to(folder).as_posix() for path in paths]
+        with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+            written = pool.map(self.put_file, [f"{uri}/{name}" for name in names], paths)
+            files = [asdict(one) for one in written]
         for entry in files:
             entry["name"] = entry.pop("uri").removeprefix(f"{uri}/")
         manifest = json.dumps({"files": files}, sort_keys=True, indent=1).encode()
-        written = self.put_bytes(f"{uri}/{MANIFEST}", manifest)
-        return Artifact(uri, written.sha256, sum(entry["size_bytes"] for entry in files))
+        with tempfile.TemporaryDirectory() as work:
+            path = Path(work) / MANIFEST
+            path.write_bytes(manifest)
+            sealed = self.put_file(f"{uri}/{MANIFEST}", path)
+        return Artifact(uri, sealed.sha256, sum(entry["size_bytes"] for entry in files))
 
     def get_folder(self, artifact: Artifact, folder: Path) -> Path:
         """Download a folder by its manifest and check every digest.
@@ -217,9 +255,11 @@ class ObjectStore:
         if hashlib.sha256(data).hexdigest() != artifact.sha256:
             raise StoreError(f"{artifact.uri}/{MANIFEST} was changed after it was written")
         files: list[dict[str, Any]] = json.loads(data)["files"]
-        for entry in files:
-            source = Artifact(f"{artifact.uri}/{entry['name']}", entry["sha256"], 0)
-            self.get_file(source, folder / entry["name"])
+        sources = [Artifact(f"{artifact.uri}/{one['name']}", one["sha256"], 0) for one in files]
+        paths = [folder / one["name"] for one in files]
+        with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+            for _ in pool.map(self.get_file, sources, paths):
+                pass
         return folder
 
     def _entries(self, prefix_uri: str) -> Iterator[tuple[str, str, int]]:

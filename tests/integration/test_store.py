@@ -1,6 +1,9 @@
 """The object store client against a real S3 server."""
 
+import hashlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,7 +12,14 @@ from pydantic import SecretStr
 
 from infra.errors import StoreError
 from infra.settings import Settings
-from infra.store import MANIFEST, ObjectStore, split_uri
+from infra.store import (
+    MANIFEST,
+    MULTIPART_BYTES,
+    PART_BYTES,
+    ObjectStore,
+    etags_of_file,
+    split_uri,
+)
 from tests.conftest import free_port
 
 
@@ -37,6 +47,58 @@ def test_a_folder_comes_back_and_its_manifest_is_last(store: ObjectStore, tmp_pa
     assert artifact.size_bytes == 3 + 256
     assert store.exists(f"{artifact.uri}/{MANIFEST}")
     assert store.put_folder(store.uri("test", "folder"), source).sha256 == artifact.sha256
+
+
+@pytest.fixture
+def sent(store: ObjectStore) -> Iterator[list[str]]:
+    """Method and key of each request with a body, as they leave this process."""
+    found: list[str] = []
+
+    def note(request: Any, **_: object) -> None:
+        if int(request.headers.get("Content-Length") or 0):
+            found.append(f"{request.method} {request.url.split('?')[0].rsplit('/', 1)[1]}")
+
+    events = store._client.meta.events
+    events.register("before-send.s3", note)
+    yield found
+    events.unregister("before-send.s3", note)
+
+
+def test_unchanged_content_uploads_nothing_and_an_altered_object_is_mended(
+    store: ObjectStore, tmp_path: Path, sent: list[str]
+) -> None:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    (folder / "a.txt").write_text("one")
+    (folder / "large.bin").write_bytes(bytes(range(256)) * (MULTIPART_BYTES // 256 + 1))
+    uri = store.uri("test", "unchanged")
+    artifact = store.put_folder(uri, folder)
+    assert {one.rsplit(" ", 1)[1] for one in sent} == {"a.txt", "large.bin", MANIFEST}
+    sent.clear()
+    assert store.put_folder(uri, folder) == artifact
+    assert not sent
+
+    store.put_bytes(f"{uri}/a.txt", b"two")  # of the same size
+    sent.clear()
+    assert store.put_folder(uri, folder) == artifact
+    assert sent == ["PUT a.txt"]
+    store.get_folder(artifact, tmp_path / "copy")
+
+    (folder / "a.txt").write_text("six")
+    sent.clear()
+    changed = store.put_folder(uri, folder)
+    assert sent == ["PUT a.txt", f"PUT {MANIFEST}"]
+    assert changed.sha256 != artifact.sha256
+
+
+def test_the_tag_of_a_file_is_that_of_any_store(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"abc")
+    # RFC 1321 gives the MD5 of "abc"; of an object in parts S3's is that of the parts' MD5s.
+    assert "900150983cd24fb0d6963f7d28e17f72" in etags_of_file(path)
+    path.write_bytes(b"x" * (PART_BYTES + 1))
+    parts = [hashlib.md5(b"x" * size).digest() for size in (PART_BYTES, 1)]  # noqa: S324
+    assert f"{hashlib.md5(b''.join(parts)).hexdigest()}-2" in etags_of_file(path)  # noqa: S324
 
 
 def test_a_folder_without_manifest_is_no_artifact(store: ObjectStore, tmp_path: Path) -> None:
