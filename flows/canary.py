@@ -17,6 +17,7 @@ from tasks.stages.canary import (
 )
 from tasks.stages.notifications import announce, run_url
 from tasks.stages.outside_moves import settle_outside_moves
+from tasks.stages.registry import check_rights
 from tasks.stages.run_page import show_canary
 
 
@@ -51,12 +52,18 @@ def canary(
     """
     check_own_line(line)
     settle_outside_moves(line, on_outside_move, notifications)
-    outcome = stop_canary(line, by, reason) if stop else _look(line)
+    outcome = _stop(line, by, reason) if stop else _look(line)
     if outcome.action:
         show_canary(outcome)
     if message := of_canary(outcome, run_url()):
         announce(message, notifications)
     return outcome
+
+
+def _stop(line: str, by: str, reason: str) -> CanaryOutcome:
+    """Stop a canary by the word of a person who may decide on the line."""
+    login = check_rights(line, f"canary {line} --stop")
+    return stop_canary(line, by, reason, login)
 
 
 def _look(line: str) -> CanaryOutcome:

@@ -10,7 +10,7 @@ from tasks.records.registry import LedgerEntry, Reconciliation
 from tasks.registry.settings import OnOutsideMove
 from tasks.stages.notifications import announce, run_url
 from tasks.stages.outside_moves import settle_outside_moves
-from tasks.stages.registry import override_promotion, reconcile_aliases, roll_back
+from tasks.stages.registry import check_rights, override_promotion, reconcile_aliases, roll_back
 from tasks.stages.version_states import show_version_states
 
 
@@ -32,8 +32,9 @@ def rollback(
 ) -> LedgerEntry:
     """Put the version that was in production before back, after a load test."""
     check_own_line(line)
+    login = check_rights(line, f"rollback {line}")
     settle_outside_moves(line, on_outside_move, notifications)
-    entry = roll_back(line, by, reason, on_outside_move)
+    entry = roll_back(line, by, reason, on_outside_move, login)
     show_version_states(line)
     announce(of_entry(entry, run_url()), notifications)
     return entry
@@ -58,8 +59,9 @@ def promote(
 ) -> LedgerEntry:
     """Put a version in production by the word of a person, with name and reason."""
     check_own_line(line)
+    login = check_rights(line, f"promote {line} {version}")
     settle_outside_moves(line, on_outside_move, notifications)
-    entry = override_promotion(line, version, by, reason, on_outside_move)
+    entry = override_promotion(line, version, by, reason, on_outside_move, login)
     show_version_states(line)
     announce(of_entry(entry, run_url()), notifications)
     return entry
@@ -83,6 +85,7 @@ def reconcile(
 ) -> Reconciliation:
     """Restore or accept aliases that somebody moved in MLflow, with name and reason."""
     check_own_line(line)
-    done = reconcile_aliases(line, on_outside_move, by, reason)
+    login = check_rights(line, f"reconcile {line}")
+    done = reconcile_aliases(line, on_outside_move, by, reason, login)
     show_version_states(line)
     return done

@@ -1,12 +1,14 @@
 """The commands of a person who decides on a candidate that waits: approve and reject."""
 
 import getpass
+from collections.abc import Mapping
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from flows.commands import console
 from flows.commands.line_commands import AsJson
+from flows.commands.own_login import code_for_form
 from flows.commands.run_commands import find_run, watch
 from infra.errors import PromotionError, StackError
 from infra.prefect_api import PAUSED, FlowRun, PrefectApi
@@ -54,13 +56,40 @@ def _decide(
             f"a decision by hand needs a name and a reason, and --{empty[0]} is empty; nothing was "
             "decided"
         )
-    api = PrefectApi(load_settings())
+    settings = load_settings()
+    api = PrefectApi(settings)
     run = find_waiting(api, run_or_line)
-    api.resume_flow_run(run.id, {"decision": decision, **said})
+    code = code_for_form(settings, line_of(run), run.id)
+    api.resume_flow_run(run.id, {"decision": decision, **said, "code": code})
     if not as_json:
         past = "approved" if decision == "approve" else "rejected"
         console.say(f"{past} by {said['name']}: {said['reason']}", "good")
     return watch(str(run.id), as_json=as_json)
+
+
+def approval_code(run_or_line: str, /) -> int:
+    """Get a code for the form of a run that waits, which tells by your login whose decision it is.
+
+    Needed in Prefect's own page alone, and where several people have a login at MLflow. It counts
+    for this one run.
+
+    Args:
+        run_or_line: the run that waits, as for `assayline approve`.
+    """
+    settings = load_settings()
+    run = find_waiting(PrefectApi(settings), run_or_line)
+    code = code_for_form(settings, line_of(run), run.id)
+    if code:
+        console.say(code)
+    else:
+        console.say("MLflow has one login alone, so the form needs no code: leave it empty")
+    return 0
+
+
+def line_of(run: FlowRun) -> str:
+    """The line that a run which waits is of."""
+    config = run.parameters.get("config")
+    return str(config.get("line", "")) if isinstance(config, Mapping) else ""
 
 
 def find_waiting(api: PrefectApi, run_or_line: str) -> FlowRun:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from flows.commands import console
 from flows.commands.line_commands import AsJson, By
+from flows.commands.own_login import may_decide
 from infra.errors import PromotionError
 from infra.settings import Settings, load_settings
 from tasks.records.canary_outcome import CanaryOutcome, share_words
@@ -89,10 +90,12 @@ def canary_words(step: "CanaryStep") -> str:
 def _start(line: str, parameters: Mapping[str, object], *, as_json: bool) -> int:
     from flows.commands.runs import run_deployment
 
-    progress = Console(stderr=as_json, highlight=False)
+    progress, settings = Console(stderr=as_json, highlight=False), load_settings()
+    is_decision = "stop" in parameters
     outcome = run_deployment(
-        load_settings(), f"canary/{line}", {"line": line, **parameters}, CanaryOutcome, progress
-    )
+        settings, f"canary/{line}", {"line": line, **parameters}, CanaryOutcome, progress,
+        confirm=may_decide(settings, line, f"stop the canary of {line}") if is_decision else None,
+    )  # fmt: skip
     show_outcome(outcome.result, outcome.url, as_json=as_json)
     return 0
 

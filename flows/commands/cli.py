@@ -73,6 +73,9 @@ for command, summary in {
     "run_commands:cancel": "Cancel a run; a training keeps a checkpoint first.",
     "approval_commands:approve": "Let a candidate that waits for a person go into production.",
     "approval_commands:reject": "Keep a candidate that waits for a person out of production.",
+    "approval_commands:approval_code": "Get a code for the form of a run that waits, which tells "
+    "by your login whose decision it is.",
+    "users_commands:users": "Show, add and remove the people who may approve, or only look.",
     "policy_command:policy_check": "Judge versions of a line by a policy file, from what was "
     "measured of them; nothing is moved or recorded.",
     "line_commands:promote": "Put a version in production by a person's word; it is load-tested, "

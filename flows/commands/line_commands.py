@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from flows.commands import console
+from flows.commands.own_login import may_decide
 from flows.commands.power_tables import show_forecast, show_power
 from infra.errors import PromotionError
 from infra.settings import Settings, load_settings
@@ -79,7 +80,12 @@ Accept = Annotated[
         help="Take what MLflow says into the ledger; the files must be those of the version.",
     ),
 ]
-By = Annotated[str | None, Parameter(help="Who decides; your user name if left out.")]
+By = Annotated[
+    str | None,
+    Parameter(
+        help="A name beside your login at MLflow, by which you decide; your user name if left out."
+    ),
+]
 
 
 def run(
@@ -182,12 +188,14 @@ def reconcile(
 
     how = "restore" if restore else "accept"
     decided = {"on_outside_move": how, "by": by or getpass.getuser(), "reason": reason}
+    settings = load_settings()
     outcome = run_deployment(
-        load_settings(),
+        settings,
         f"reconcile/{line}",
         {"line": line, **decided},
         Reconciliation,
         Console(stderr=as_json, highlight=False),
+        confirm=may_decide(settings, line, f"reconcile {line}"),
     )
     decision = outcome.result.decision
     if as_json:
@@ -270,7 +278,7 @@ def _show_entries(entries: Sequence[LedgerEntry]) -> None:
                 f"{entry.action}{_canary_step(entry)}",
                 f"v{entry.candidate_version}",
                 f"{_name(entry.from_version)} → {_name(entry.to_version)}",
-                entry.by,
+                entry.who,
                 entry.reason,
             )
             for entry in entries
@@ -414,7 +422,11 @@ def _move(flow: str, line: str, parameters: Mapping[str, object], *, as_json: bo
     from flows.commands.runs import run_deployment
 
     progress = Console(stderr=as_json, highlight=False)
-    outcome = run_deployment(load_settings(), f"{flow}/{line}", parameters, LedgerEntry, progress)
+    settings = load_settings()
+    outcome = run_deployment(
+        settings, f"{flow}/{line}", parameters, LedgerEntry, progress,
+        confirm=may_decide(settings, line, f"{flow} {line}"),
+    )  # fmt: skip
     entry = outcome.result
     if as_json:
         console.show_json(asdict(entry))
@@ -426,7 +438,7 @@ def _move(flow: str, line: str, parameters: Mapping[str, object], *, as_json: bo
 def _show_entry(entry: LedgerEntry) -> None:
     console.say(
         f"{entry.action}: {entry.line} {_name(entry.from_version)} → {_name(entry.to_version)} "
-        f"is in production, by {entry.by}: {entry.reason}",
+        f"is in production, by {entry.who}: {entry.reason}",
         "good",
     )
 

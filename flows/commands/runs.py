@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
@@ -75,6 +75,7 @@ def run_deployment(
     console: Console,
     *,
     refresh: bool = False,
+    confirm: Callable[[UUID], None] | None = None,
 ) -> Outcome[Record]:
     """Run a deployment through its worker and print its progress.
 
@@ -88,6 +89,7 @@ def run_deployment(
         record: what the flow returns.
         console: where the progress goes.
         refresh: run every stage, whatever earlier runs kept.
+        confirm: called with the id of the run that was started, for what a person decides.
 
     Raises:
         StackError: Prefect is not up, or has no such deployment.
@@ -104,6 +106,8 @@ def run_deployment(
         raise StackError(f"Prefect has no deployment {deployment}; `assayline up`")
     variables = {REFRESH_VARIABLE: "true"} if refresh else None
     run_id = api.start_run(found, parameters, variables)
+    if confirm:
+        confirm(run_id)
     # Prefect is imported now, while the worker starts the run's process.
     return watch_run(settings, run_id, deployment, console).read_as(record)
 

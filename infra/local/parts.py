@@ -19,6 +19,7 @@ import yaml
 from infra.errors import StackError
 from infra.local.address_filter import ADDRESSES_VARIABLE
 from infra.local.login import OWNER, USERS_FILE, Login
+from infra.local.prefect_roles import ROLES_VARIABLE
 from infra.local.private_files import StoreKeys
 from infra.local.webhook_keys import WebhookKeys
 from infra.results_block import BLOCK_NAME, BLOCK_TYPE
@@ -260,12 +261,13 @@ def mlflow_login_config(home: Path) -> str:
     return text.getvalue().replace("%", "%%")  # MLflow reads it with interpolation
 
 
-def prefect_part(home: Path, stack: StackSettings, login: Login | None) -> Part:
+def prefect_part(home: Path, settings: Settings, stack: StackSettings, login: Login | None) -> Part:
     """The Prefect server."""
     database = stack.prefect_database_url
     port = stack.prefect_port
     reached_at = addresses(port, stack.prefect_public_url)
     shown_at = stack.prefect_public_url or reached_at[0]
+    roles = login is not None and bool(settings.mlflow_login)
     return Part(
         name="prefect",
         address=f"http://{HOST}:{port}",
@@ -273,6 +275,7 @@ def prefect_part(home: Path, stack: StackSettings, login: Login | None) -> Part:
         environment={
             **QUIET,
             **({"PREFECT_SERVER_API_AUTH_STRING": login.owner} if login else {}),
+            **({ROLES_VARIABLE: str(settings.mlflow_url)} if roles else {}),
             "PREFECT_HOME": str(home / "prefect"),
             "PREFECT_SERVER_API_HOST": HOST,
             "PREFECT_SERVER_API_PORT": str(port),
@@ -288,6 +291,7 @@ def prefect_part(home: Path, stack: StackSettings, login: Login | None) -> Part:
         without=(
             "PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_PROFILE",
             *(() if login else ("PREFECT_SERVER_API_AUTH_STRING",)),
+            *(() if roles else (ROLES_VARIABLE,)),
         ),
         port=port,
         port_variable="ASSAYLINE_PREFECT_PORT",

@@ -1,7 +1,8 @@
 """Prefect's server behind the address filter: ``python -m infra.local.prefect_server HOST PORT``.
 
-It serves what ``prefect server start`` does, the app of ``prefect.server.api.server``, with two
-things before it: the address filter, and a page that logs a browser in.
+It serves what ``prefect server start`` does, the app of ``prefect.server.api.server``, with three
+things before it: the address filter, a page that logs a browser in, and what lets people in who
+have a role at MLflow.
 """
 
 import base64
@@ -19,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infra.local.address_filter import AddressFilter, addresses_of_process
 from infra.local.pages import PREFECT_LOGIN_PATH
+from infra.local.prefect_roles import ROLES_VARIABLE, RoleGate
 
 LOGIN_FIELD = "login"
 LOGIN_VARIABLE = "PREFECT_SERVER_API_AUTH_STRING"
@@ -55,9 +57,12 @@ class LoginPage:
 
 
 def server_app() -> ASGIApp:
-    """What is served: the address filter, the page that logs in where a login is asked, Prefect."""
+    """What is served: Prefect behind the address filter, and where a login is asked behind both."""
     app: ASGIApp = create_app(final=True)
     login = os.environ.get(LOGIN_VARIABLE)
+    mlflow = os.environ.get(ROLES_VARIABLE)
+    if login and mlflow:
+        app = RoleGate(app, login, mlflow)
     if login:
         app = LoginPage(app, login)
     return AddressFilter(

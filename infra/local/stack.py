@@ -231,7 +231,7 @@ class Stack:
         makers: dict[str, Callable[[], Part]] = {
             "store": lambda: store_part(self.home, keys, self._stack.store_port),
             "mlflow": lambda: mlflow_part(self.home, settings, self._stack, login, webhook),
-            "prefect": lambda: prefect_part(self.home, self._stack, login),
+            "prefect": lambda: prefect_part(self.home, settings, self._stack, login),
         }
         parts = [make() for name, make in makers.items() if name not in self.external]
         if settings.webhook_url:

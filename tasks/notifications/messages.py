@@ -102,14 +102,14 @@ def of_entry(entry: LedgerEntry, run_url: str) -> Message:
     """A person rolled production back, or promoted a version by their word."""
     rolled_back = entry.action == "rolled back"
     to = "no version" if entry.to_version is None else f"version {entry.to_version}"
-    done = f"rolled back to {to}" if rolled_back else f"{to} promoted by {entry.by}"
+    done = f"rolled back to {to}" if rolled_back else f"{to} promoted by {entry.who}"
     return Message(
         "production.rolled-back" if rolled_back else "version.promoted",
         entry.line,
         digest_of([entry.line, entry.action, entry.at, entry.previous_sha256]),
         f"{entry.line}: {done}",
         (
-            f"by {entry.by}: {entry.reason}",
+            f"by {entry.who}: {entry.reason}",
             f"in production before: {entry.from_version or 'no version'}",
         ),
         {"run": run_url},

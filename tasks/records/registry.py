@@ -116,14 +116,21 @@ class Approval:
 
     Attributes:
         approved: whether it may go into production.
-        by: who says so.
+        by: the name that was given.
         reason: why.
+        login: of the person, as it was verified; empty where MLflow keeps no users.
 
     """
 
     approved: bool
     by: str
     reason: str
+    login: str = ""
+
+    @property
+    def who(self) -> str:
+        """As `LedgerEntry.who`."""
+        return _who(self.login, self.by)
 
 
 @dataclass(frozen=True)
@@ -197,7 +204,7 @@ class LedgerEntry:
         candidate_version: the version that was judged.
         verdict: of the policy, where it was asked.
         evidence: digests by name (data, weights, manifest, scores, fairness, answers, report).
-        by: a person's name, or ``policy``.
+        by: ``policy``, or the name that a person gave; see ``login`` for who that was.
         at: ISO 8601, UTC.
         previous_sha256: digest of the entry before; empty in the first.
         previous_version: version that a rollback leads to after; None where there is none, and in
@@ -212,6 +219,8 @@ class LedgerEntry:
             ISO 8601, UTC; else empty.
         step: of an entry of a canary, the step that it begins or ends, from 1; else 0.
         share: of the requests that the candidate answers in that step; else 0.
+        login: of the person that decided, as MLflow knew it; empty where the policy decided, where
+            MLflow keeps no users, and in entries of before it was kept.
 
     """
 
@@ -233,6 +242,12 @@ class LedgerEntry:
     until: str = ""
     step: int = 0
     share: float = 0.0
+    login: str = ""
+
+    @property
+    def who(self) -> str:
+        """Who decided, for a person: the login, and the name that was given where it is another."""
+        return _who(self.login, self.by)
 
 
 @dataclass(frozen=True)
@@ -268,3 +283,7 @@ class AliasCheck:
     by_ledger: tuple[int | None, int | None] = (None, None)
     done: str = ""
     ledger_uri: str = ""
+
+
+def _who(login: str, by: str) -> str:
+    return by if login in {"", by} else f"{login} ({by})"

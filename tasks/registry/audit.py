@@ -64,7 +64,7 @@ def disagreement(line: str, *, store: ObjectStore, tracking: Tracking) -> str:
     if state.pending:
         return (
             f"entry {state.pending.number} of {line} ({state.pending.entry.action}, by "
-            f"{state.pending.entry.by}) is not carried out to the end; the next transition of the "
+            f"{state.pending.entry.who}) is not carried out to the end; the next transition of the "
             "line does that"
         )
     if state.stale:

@@ -187,6 +187,7 @@ def start_canary(
         by=approval.by if approval else BY_POLICY,
         evidence=evidence | {JUDGED: keep_judged(judged, store)},
         approval=said_of(approval),
+        login=approval.login if approval else "",
         until=until.isoformat(timespec="seconds"),
         step=1,
         share=settings.steps[0].share,
@@ -267,7 +268,14 @@ def decide_on_look(
 
 
 def stop_canary(
-    line: str, by: str, reason: str, *, store: ObjectStore, tracking: Tracking, run: str = ""
+    line: str,
+    by: str,
+    reason: str,
+    *,
+    store: ObjectStore,
+    tracking: Tracking,
+    run: str = "",
+    login: str = "",
 ) -> CanaryOutcome:
     """Stop the canary of a line by a person's word; its candidate is not promoted.
 
@@ -278,6 +286,7 @@ def stop_canary(
         store: of the ledger.
         tracking: of the aliases.
         run: the Prefect flow run; one that is repeated finds what it recorded.
+        login: at MLflow, of who decides; empty where it keeps no users.
 
     Raises:
         PromotionError: no canary goes on, or name or reason are empty.
@@ -296,7 +305,9 @@ def stop_canary(
             f"{line} has no canary that goes on; `assayline ledger {line}` shows what became of "
             "the last one"
         )
-    stopped = _stop(state, found, reason.strip(), None, by.strip(), store, tracking, run=run)
+    stopped = _stop(
+        state, found, reason.strip(), None, by.strip(), store, tracking, run=run, login=login
+    )
     return _outcome(stopped, CANARY_STOPPED, reason.strip())
 
 
@@ -372,6 +383,7 @@ def _stop(
     *,
     look: CanaryLook | None = None,
     run: str = "",
+    login: str = "",
 ) -> Recorded:
     entry = found.newest.entry
     return record(
@@ -388,6 +400,7 @@ def _stop(
         run=run,
         step=entry.step,
         share=entry.share,
+        login=login,
     )
 
 
@@ -441,7 +454,7 @@ def _promote(
     started = found.started.entry
     approval = None
     if started.approval == APPROVED:
-        approval = Approval(approved=True, by=started.by, reason=started.reason)
+        approval = Approval(True, started.by, started.reason, started.login)
     decision = promote_version(judged, approval, look, store=store, tracking=tracking)
     return CanaryOutcome(
         look.step.line, look.step.version, decision.action, decision.reason, look.step.number,

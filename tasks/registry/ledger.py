@@ -235,8 +235,8 @@ def append(
     except TrackingError as error:
         raise TrackingError(
             f"{error}; whether entry {number} of {entry.line} ({entry.action} version "
-            f"{entry.candidate_version}, by {entry.by}) was recorded is not known, and nothing was "
-            f"moved yet: see `assayline ledger {entry.line}`"
+            f"{entry.candidate_version}, by {entry.who}) was recorded is not known, and nothing "
+            f"was moved yet: see `assayline ledger {entry.line}`"
         ) from error
     if counts != sha256:
         store.delete(uri)
@@ -269,7 +269,7 @@ def set_aside(store: ObjectStore, line: str, reading: Reading, index: LedgerInde
 def _overtaken(store: ObjectStore, line: str, number: int, sha256: str) -> str:
     try:
         other = _parse(store.get_bytes(_address(store, line, number, sha256)))
-        what = f"{other.action} version {other.candidate_version}, by {other.by} ({other.reason})"
+        what = f"{other.action} version {other.candidate_version}, by {other.who} ({other.reason})"
     except (AssaylineError, ValueError, TypeError, KeyError):
         what = f"sha256 {sha256}"
     return (

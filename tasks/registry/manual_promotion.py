@@ -41,6 +41,7 @@ def roll_back_line(
     tracking: Tracking,
     on_outside_move: OnOutsideMove = "refuse",
     run: str = "",
+    login: str = "",
 ) -> LedgerEntry:
     """Swap ``production`` and ``previous``, after the previous version was proven once more.
 
@@ -57,6 +58,7 @@ def roll_back_line(
         tracking: of the aliases.
         on_outside_move: the line's setting for moves outside of the ledger.
         run: the Prefect flow run; empty where it is none.
+        login: of who decides, as it was verified (`tasks.registry.rights`).
 
     Raises:
         IntegrityError: the previous version's files are others, or it has no manifest.
@@ -97,6 +99,7 @@ def roll_back_line(
         by=by.strip(),
         evidence=_evidence(facts, proof),
         run=run,
+        login=login,
     ).entry
 
 
@@ -110,6 +113,7 @@ def override_promotion_of(
     tracking: Tracking,
     on_outside_move: OnOutsideMove = "refuse",
     run: str = "",
+    login: str = "",
 ) -> LedgerEntry:
     """Put a version in production by a person's word, after it was seen to serve.
 
@@ -152,6 +156,7 @@ def override_promotion_of(
         by=by.strip(),
         evidence=_evidence(facts, proof),
         run=run,
+        login=login,
     ).entry
 
 
@@ -176,6 +181,6 @@ def _somebody_elses(finished: Recorded) -> str:
     now = "no version" if entry.to_version is None else f"version {entry.to_version}"
     return (
         f"a transition of {entry.line} was under way and is finished now: {entry.action}, by "
-        f"{entry.by} ({entry.reason}); {now} is in production. This rollback moved nothing; start "
+        f"{entry.who} ({entry.reason}); {now} is in production. This rollback moved nothing; start "
         "it again if it is still wanted"
     )

@@ -106,6 +106,7 @@ def promote_version(
         approval=said_of(approval),
         step=look.step.number if look else 0,
         share=look.step.share if look else 0.0,
+        login=approval.login if approval else "",
     )
     return decision_of(judged, made, action, reason)
 
@@ -162,7 +163,7 @@ def by_gates_or_word(
     except PromotionError as error:
         if approval is None and look is None:
             raise
-        waited = f"{approval.by} approved it ({approval.reason})" if approval else passed
+        waited = f"{approval.who} approved it ({approval.reason})" if approval else passed
         return REFUSED, f"{waited}, and {error}"
     return PROMOTED, f"{approval.reason} ({passed})" if approval else passed
 
@@ -296,7 +297,7 @@ def _why_not_again(state: LineState, version: Version, tracking: Tracking) -> st
     if left.get(WEIGHTS_TAG) != version.weights_sha256:
         return ""
     return (
-        f"{last.by} rolled the same weights back from version {last.from_version} at {last.at} "
+        f"{last.who} rolled the same weights back from version {last.from_version} at {last.at} "
         f"({last.reason}); only a person can promote them again"
     )
 

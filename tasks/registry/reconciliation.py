@@ -32,6 +32,7 @@ def reconcile_line(
     *,
     store: ObjectStore,
     tracking: Tracking,
+    login: str = "",
 ) -> Reconciliation:
     """Bring ledger and aliases of a line to say the same.
 
@@ -44,6 +45,7 @@ def reconcile_line(
         reason: why.
         store: of the ledger.
         tracking: of the aliases.
+        login: of who decides, as it was verified (`tasks.registry.rights`).
 
     Raises:
         PromotionError: it is refused; or what would be restored is no longer in MLflow; or the
@@ -59,7 +61,8 @@ def reconcile_line(
     what = describe(state, state.agreed.served, tracking)
     _log.warning("the aliases of %s were moved outside of the ledger: %s", line, what)
     decide = _accept if on_outside_move == "accept" else _restore
-    return Reconciliation(line, decide(state, by.strip(), reason.strip(), store, tracking))
+    entry = decide(state, by.strip(), reason.strip(), store, tracking, login)
+    return Reconciliation(line, entry)
 
 
 def settle_by_setting(
@@ -80,7 +83,7 @@ def settle_by_setting(
 
 
 def _accept(
-    state: LineState, by: str, reason: str, store: ObjectStore, tracking: Tracking
+    state: LineState, by: str, reason: str, store: ObjectStore, tracking: Tracking, login: str
 ) -> LedgerEntry:
     """What MLflow says stands; the way back leads to what the ledger had in production."""
     (production, previous), proven = state.aliases, state.agreed.production
@@ -97,11 +100,12 @@ def _accept(
         by=by,
         evidence=evidence_of_version(state.line, production, tracking),
         previous=proven if moved else previous,
+        login=login,
     ).entry
 
 
 def _restore(
-    state: LineState, by: str, reason: str, store: ObjectStore, tracking: Tracking
+    state: LineState, by: str, reason: str, store: ObjectStore, tracking: Tracking, login: str
 ) -> LedgerEntry:
     for version in state.agreed.served:
         if version is not None and not _is_there(state, version, tracking):
@@ -122,6 +126,7 @@ def _restore(
         by=by,
         evidence=evidence_of_version(state.line, state.agreed.production, tracking),
         previous=state.agreed.previous,
+        login=login,
     ).entry
 
 

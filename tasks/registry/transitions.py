@@ -131,13 +131,14 @@ def record(
     until: str = "",
     step: int = 0,
     share: float = 0.0,
+    login: str = "",
 ) -> Recorded:
     """Append an entry to a settled line and carry it out.
 
     ``previous``, the version that a rollback leads to after, is given for a move outside of the
     ledger and the decision on it; for other transitions it follows. ``anchor``, the version that
     candidates are held against after, is given for a promotion by the policy; else it follows.
-    ``approval``, ``run``, ``until``, ``step`` and ``share`` are those of the entry.
+    ``approval``, ``run``, ``until``, ``step``, ``share`` and ``login`` are those of the entry.
 
     Raises:
         IntegrityError: the version that it moves production to is not what was proven.
@@ -166,6 +167,7 @@ def record(
         until=until,
         step=step,
         share=share,
+        login=login,
     )
     history = [recorded.entry for recorded in state.history]
     entry = replace(entry, previous_version=outcome_of([*history, entry]).previous)
@@ -180,9 +182,9 @@ def record(
         carry_out((*state.history, recorded), store, tracking)
     except (StoreError, TrackingError) as error:
         raise PromotionError(
-            f"entry {recorded.number} of the ledger of {state.line} stands ({action}, by {by}), "
-            f"and could not be carried out to the end: {error}. The next transition of the line "
-            "goes on with it; so does this one, started again"
+            f"entry {recorded.number} of the ledger of {state.line} stands ({action}, by "
+            f"{entry.who}), and could not be carried out to the end: {error}. The next transition "
+            "of the line goes on with it; so does this one, started again"
         ) from error
     return recorded
 
@@ -281,7 +283,7 @@ def _say_what_is_mended(state: LineState) -> None:
     if state.pending:
         _log.warning(
             "entry %d of %s (%s, by %s) had not been carried out to the end: that is done now",
-            state.pending.number, state.line, state.pending.entry.action, state.pending.entry.by,
+            state.pending.number, state.line, state.pending.entry.action, state.pending.entry.who,
         )  # fmt: skip
     if state.differs:
         _log.warning(
@@ -326,7 +328,7 @@ def _takes_staging(entry: LedgerEntry, outcome: Outcome, named: Mapping[str, int
 def _tags(recorded: Recorded) -> dict[str, str]:
     """In the order in which they are set: the entry's address is the last."""
     entry = recorded.entry
-    decided = f"{entry.at[:19]}Z by {entry.by}: {entry.reason}"
+    decided = f"{entry.at[:19]}Z by {entry.who}: {entry.reason}"
     tags = {ACTION_TAG: entry.action, DECIDED_TAG: decided}
     if entry.verdict is not None:
         tags[VERDICT_TAG] = entry.verdict.value

@@ -9,6 +9,7 @@ import math
 from datetime import UTC, datetime
 from typing import Literal
 
+from prefect import get_run_logger
 from prefect.context import FlowRunContext
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
@@ -16,6 +17,7 @@ from prefect.runtime import deployment, flow_run
 from pydantic import Field, ValidationError
 
 from infra.errors import PromotionError, SettingsError
+from infra.mlflow_logins import MlflowLogins
 from infra.run_queue import page_of
 from infra.settings import load_settings
 from tasks.notifications.messages import Message, of_pending_approval
@@ -25,8 +27,10 @@ from tasks.records.registry import Approval, Decision
 from tasks.registry.approval import nobody_approved
 from tasks.registry.ledger import AWAITING, Recorded
 from tasks.registry.promotion import BY_POLICY
+from tasks.registry.rights import login_of_code
 from tasks.registry.settings import BY_A_PERSON
 from tasks.reporting.approval import request_words
+from tasks.reporting.summaries import plain
 from tasks.stages.canary import start_canary
 from tasks.stages.notifications import announce, run_url
 from tasks.stages.registry import promote, request_approval
@@ -46,6 +50,12 @@ class ApprovalForm(RunInput):
     )
     reason: str = Field(
         min_length=1, max_length=1_000, pattern=r"\S", description="Why; it stands in the ledger."
+    )
+    code: str = Field(
+        default="",
+        max_length=100,
+        description="Where several people have a login at MLflow: what `assayline approval-code` "
+        "gave you for this run, which tells whose decision this is.",
     )
 
 
@@ -92,16 +102,24 @@ def _ask(judged: JudgedVersion, request: Recorded, notifications: Notifications)
         PromotionError: the run was set going, and nobody has answered.
 
     """
-    until, key = request.entry.until, form_key(request)
-    if not _was_asked(key):
+    until, times_asked = request.entry.until, _times_asked(request)
+    if not times_asked:
         show_request(judged, until)
         announce(_pending(judged, until), notifications)
+    return _answer(judged, request, times_asked)
+
+
+def _answer(judged: JudgedVersion, request: Recorded, asked: int, refused: str = "") -> Approval:
+    """What the last form says; who may not decide, or does not say who it is, is asked anew."""
+    until = request.entry.until
+    words = request_words(judged, until)
+    again = f"{words}\n\n**{plain(refused)}**" if refused else words
     left_s = (datetime.fromisoformat(until) - datetime.now(UTC)).total_seconds()
     try:
         answer = suspend_flow_run(
-            wait_for_input=ApprovalForm.with_initial_data(description=request_words(judged, until)),
+            wait_for_input=ApprovalForm.with_initial_data(description=again),
             timeout=max(1, math.ceil(left_s)),
-            key=key,
+            key=form_key(request, asked + bool(refused)),
         )
     except ValidationError as error:  # somebody set the run going by another way than the form
         if left_s <= 0:
@@ -111,7 +129,14 @@ def _ask(judged: JudgedVersion, request: Recorded, notifications: Notifications)
             f"{judged.version.line} is approved. Nothing was promoted; start the line again, and "
             "answer by Resume on the page of its run or by `assayline approve`"
         ) from error
-    return Approval(answer.decision == APPROVE, answer.name.strip(), answer.reason.strip())
+    line, run = judged.version.line, str(flow_run.id)
+    try:
+        login = login_of_code(line, run, answer.code, MlflowLogins(load_settings()))
+    except PromotionError as error:
+        get_run_logger().warning("the decision by %s is not taken: %s", answer.name, error)
+        return _answer(judged, request, asked, refused=str(error))
+    approved = answer.decision == APPROVE
+    return Approval(approved, answer.name.strip(), answer.reason.strip(), login)
 
 
 def _pending(judged: JudgedVersion, until: str) -> Message:
@@ -125,11 +150,15 @@ def _pending(judged: JudgedVersion, until: str) -> Message:
     )
 
 
-def _was_asked(key: str) -> bool:
-    """Whether this run has suspended for this request before, so that it goes on now."""
+def _times_asked(request: Recorded) -> int:
+    """How often this run has suspended for this request before; if it has, it goes on now."""
     context = FlowRunContext.get()
     run = context.flow_run if context else None
-    return run is not None and key in (run.empirical_policy.pause_keys or ())
+    keys = (run.empirical_policy.pause_keys or set()) if run else set()
+    asked = 0
+    while form_key(request, asked + 1) in keys:
+        asked += 1
+    return asked
 
 
 def _waits_elsewhere(judged: JudgedVersion, request: Recorded) -> Decision:

@@ -68,12 +68,14 @@ def decide_on_look(look: CanaryLook, under_way: UnderWay) -> CanaryOutcome:
 
 
 @look_up
-def stop_canary(line: str, by: str, reason: str) -> CanaryOutcome:
+def stop_canary(line: str, by: str, reason: str, login: str = "") -> CanaryOutcome:
     """Stop the canary by a person's word."""
     from tasks.registry.canary import stop_canary as stop
 
     run = str(flow_run.id or "")
-    return stop(line, by, reason, store=open_store(), tracking=open_tracking(), run=run)
+    return stop(
+        line, by, reason, store=open_store(), tracking=open_tracking(), run=run, login=login
+    )
 
 
 def _show(look: CanaryLook, under_way: UnderWay) -> None:

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 from prefect.runtime import flow_run
 
+from infra.mlflow_logins import MlflowLogins
+from infra.settings import load_settings
 from infra.store import open_store
 from infra.tracking import open_tracking
 from tasks.records.data import DataReference, DataReport, Snapshot
@@ -194,36 +196,60 @@ def check_aliases(
 
 
 @look_up
+def check_rights(line: str, command: str) -> str:
+    """Find out by whose login a decision on a line is made; refuse one that may not be made.
+
+    Args:
+        line: the model line.
+        command: of the console, that a person calls for this decision.
+
+    Returns:
+        The login; empty where MLflow keeps no users.
+
+    """
+    from tasks.registry.rights import login_behind
+
+    return login_behind(line, str(flow_run.id or ""), command, MlflowLogins(load_settings()))
+
+
+@look_up
 def reconcile_aliases(
-    line: str, on_outside_move: OnOutsideMove, by: str, reason: str
+    line: str, on_outside_move: OnOutsideMove, by: str, reason: str, login: str = ""
 ) -> Reconciliation:
     """Decide on aliases that were moved outside of the ledger."""
     from tasks.registry.reconciliation import reconcile_line
 
     return reconcile_line(
-        line, on_outside_move, by, reason, store=open_store(), tracking=open_tracking()
+        line, on_outside_move, by, reason, store=open_store(), tracking=open_tracking(), login=login
     )
 
 
 @look_up
-def roll_back(line: str, by: str, reason: str, on_outside_move: OnOutsideMove) -> LedgerEntry:
+def roll_back(
+    line: str, by: str, reason: str, on_outside_move: OnOutsideMove, login: str = ""
+) -> LedgerEntry:
     """Go back to the previous version, after a load test."""
     from tasks.registry.manual_promotion import roll_back_line
 
     return roll_back_line(
         line, by, reason, store=open_store(), tracking=open_tracking(),
-        on_outside_move=on_outside_move, run=str(flow_run.id or ""),
+        on_outside_move=on_outside_move, run=str(flow_run.id or ""), login=login,
     )  # fmt: skip
 
 
 @look_up
 def override_promotion(
-    line: str, version: int, by: str, reason: str, on_outside_move: OnOutsideMove
+    line: str,
+    version: int,
+    by: str,
+    reason: str,
+    on_outside_move: OnOutsideMove,
+    login: str = "",
 ) -> LedgerEntry:
     """Promote a version by a person's word, after a load test."""
     from tasks.registry.manual_promotion import override_promotion_of
 
     return override_promotion_of(
         line, version, by, reason, store=open_store(), tracking=open_tracking(),
-        on_outside_move=on_outside_move, run=str(flow_run.id or ""),
+        on_outside_move=on_outside_move, run=str(flow_run.id or ""), login=login,
     )  # fmt: skip

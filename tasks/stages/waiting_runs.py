@@ -5,6 +5,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
 
+from infra.errors import PromotionError
+from infra.mlflow_logins import MlflowLogins
 from infra.prefect_api import PrefectApi
 from infra.settings import load_settings
 from tasks.notifications.messages import of_closed_request
@@ -12,6 +14,7 @@ from tasks.notifications.settings import Notifications
 from tasks.records.registry import Approval, LedgerEntry
 from tasks.registry.approval import WaitingRun
 from tasks.registry.ledger import Recorded
+from tasks.registry.rights import login_of_code
 from tasks.stages.caching import look_up
 from tasks.stages.notifications import announce, run_url
 
@@ -24,28 +27,42 @@ class _Answer(BaseModel):
     decision: Literal["approve", "reject"]
     name: str
     reason: str
+    code: str = ""
 
 
-def form_key(request: Recorded) -> str:
-    """The key that the run of a request is suspended with."""
-    return f"approval-{request.number}"
+def form_key(request: Recorded, time: int = 1) -> str:
+    """The key that the run of a request is suspended with, when it asks for the so manieth time."""
+    key = f"approval-{request.number}"
+    return key if time <= 1 else f"{key}-{time}"
 
 
 def find_waiting_run(request: Recorded) -> WaitingRun:
-    """The state of the run that made a request, since when, and what a person said in its form."""
+    """The state of the run that made a request, since when, and what a person said in its form.
+
+    An answer of which it is not known whose it is, or that its login may not give, is none.
+    """
     prefect_api, run_id = PrefectApi(load_settings()), UUID(request.entry.run)
     found = prefect_api.flow_run(run_id)
     if found is None:
         return WaitingRun("")
-    answer = None
+    return WaitingRun(found.state.type, found.state.timestamp, _answer_of(request, prefect_api))
+
+
+def _answer_of(request: Recorded, prefect_api: PrefectApi) -> Approval | None:
+    """What was said in the newest form that somebody answered."""
+    run_id, said, time = UUID(request.entry.run), None, 1
+    while (given := prefect_api.answer_of(run_id, form_key(request, time))) is not None:
+        said, time = given, time + 1
+    if said is None:
+        return None
     try:
-        said = prefect_api.answer_of(run_id, form_key(request))
-        if said is not None:
-            given = _Answer.model_validate(said)
-            answer = Approval(given.decision == APPROVE, given.name.strip(), given.reason.strip())
-    except ValidationError:
-        answer = None  # of a form that this release does not know: the run's end alone is told
-    return WaitingRun(found.state.type, found.state.timestamp, answer)
+        form = _Answer.model_validate(said)
+        login = login_of_code(
+            request.entry.line, str(run_id), form.code, MlflowLogins(load_settings())
+        )
+    except (ValidationError, PromotionError):  # the run's end alone is told
+        return None
+    return Approval(form.decision == APPROVE, form.name.strip(), form.reason.strip(), login)
 
 
 @look_up

@@ -144,7 +144,7 @@ def test_production_that_moved_meanwhile_is_not_taken_over(deployed: Deployed) -
     deployed.api.resume_flow_run(run, APPROVE)
     decision = deployed.go_on(decides, run)
     assert decision.action == "refused"
-    assert "Ada approved it (better)" in decision.reason
+    assert "assayline (Ada) approved it (better)" in decision.reason
     assert "somebody moved production meanwhile" in decision.reason
     assert line.aliases["production"] == 2
     assert line.ledger[-1].approval == "approved"

@@ -11,10 +11,12 @@ from starlette.responses import PlainTextResponse
 from infra.local.address_filter import AddressFilter
 from infra.local.mlflow_app import ReaderFilter
 from infra.local.parts import addresses, mlflow_part, prefect_part
+from infra.local.prefect_roles import ROLES_VARIABLE
 from infra.settings import Settings, StackSettings
 
 OPEN = PlainTextResponse("in")
 LOCAL = addresses(14200, None)
+VIEWERS = frozenset({"vera"}).__contains__
 
 
 def ask(app: Any, method: str = "GET", path: str = "/", **headers: str) -> int:
@@ -69,17 +71,22 @@ def test_a_file_may_only_log_in() -> None:
         ("DELETE", "/api", "reader", 403),
         ("POST", "/api", "assayline:reader", 200),
         ("POST", "/api", "reader2:p", 200),
+        ("POST", "/api/experiments/create", "vera:p", 403),
+        ("POST", "/graphql", "vera:p", 200),
+        ("PATCH", "/api/2.0/mlflow/users/update-password", "vera:p", 200),
     ],
 )
 def test_what_the_reader_asks(method: str, path: str, user: str, status: int) -> None:
-    assert ask(ReaderFilter(OPEN), method, path, Authorization=basic(user)) == status
+    assert ask(ReaderFilter(OPEN, VIEWERS), method, path, Authorization=basic(user)) == status
 
 
 def test_how_the_scheme_is_written_does_not_matter() -> None:
     lower = basic("reader:p").replace("Basic", "bAsIc ")
-    assert ask(ReaderFilter(OPEN), "POST", Authorization=lower) == 403
+    assert ask(ReaderFilter(OPEN, VIEWERS), "POST", Authorization=lower) == 403
     for other in ("Bearer x", "Basic !", "Basic", ""):
-        assert ask(ReaderFilter(OPEN), "POST", Authorization=other) == 200  # MLflow refuses these
+        assert (
+            ask(ReaderFilter(OPEN, VIEWERS), "POST", Authorization=other) == 200
+        )  # MLflow refuses these
 
 
 def test_parts_without_a_login_ask_none(tmp_path: Any) -> None:
@@ -87,8 +94,9 @@ def test_parts_without_a_login_ask_none(tmp_path: Any) -> None:
     settings = Settings(home=tmp_path)
     mlflow, prefect = (
         mlflow_part(tmp_path, settings, stack, None),
-        prefect_part(tmp_path, stack, None),
+        prefect_part(tmp_path, settings, stack, None),
     )
     assert not [name for name in mlflow.environment if name.startswith("MLFLOW_AUTH")]
     assert "PREFECT_SERVER_API_AUTH_STRING" not in prefect.environment
     assert "PREFECT_SERVER_API_AUTH_STRING" in prefect.without
+    assert ROLES_VARIABLE in prefect.without
