@@ -454,7 +454,8 @@ def _promote(
     started = found.started.entry
     approval = None
     if started.approval == APPROVED:
-        approval = Approval(True, started.by, started.reason, started.login)
+        by, reason, login = started.by, started.reason, started.login
+        approval = Approval(approved=True, by=by, reason=reason, login=login)
     decision = promote_version(judged, approval, look, store=store, tracking=tracking)
     return CanaryOutcome(
         look.step.line, look.step.version, decision.action, decision.reason, look.step.number,
