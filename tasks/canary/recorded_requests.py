@@ -6,7 +6,7 @@ Memory holds some 60 bytes of each row of one hour, and the sums.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +22,7 @@ from tasks.monitoring.answers import labels_of, read_answer
 from tasks.monitoring.recorded_rows import batches_of, is_answered
 from tasks.monitoring.samples import Keys, keys_of
 from tasks.records.canary import CanaryStep
-from tasks.records.recorded_requests import REQUESTS, hour_folder
+from tasks.records.recorded_requests import REQUESTS, hour_folder, hours_between
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,10 +111,8 @@ def read_hours(reading: Reading, store: ObjectStore) -> Iterator[Hour]:
 
     """
     since = datetime.fromisoformat(reading.step.since)
-    hour = since.replace(minute=0, second=0, microsecond=0)
-    while hour < reading.until:
+    for hour in hours_between(since, reading.until):
         yield _read_hour(reading, hour, since, store)
-        hour += timedelta(hours=1)
 
 
 def _read_hour(reading: Reading, hour: datetime, since: datetime, store: ObjectStore) -> Hour:

@@ -6,7 +6,7 @@ its other rows that come later, do not.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -17,7 +17,12 @@ from tasks.canary.sequential import Ints
 from tasks.monitoring.feedback import class_of
 from tasks.monitoring.recorded_rows import batches_of
 from tasks.monitoring.samples import Keys, keys_of
-from tasks.records.recorded_requests import FEEDBACK, feedback_schema, hour_folder
+from tasks.records.recorded_requests import (
+    FEEDBACK,
+    feedback_schema,
+    hour_folder,
+    hours_between,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -87,12 +92,10 @@ def read_labels(
     """
     ids = {name: place for place, name in enumerate(sorted(names))}
     found = [np.zeros((4, 0), np.int64)]
-    hour = since.replace(minute=0, second=0, microsecond=0)
-    while hour < until:
+    for hour in hours_between(since, until):
         for uri in store.list(store.uri(*hour_folder(FEEDBACK, line, hour)) + "/"):
             batches = batches_of(uri, feedback_schema().names, store)
             found.extend(_rows_of(batch, column, ids) for batch in batches)
-        hour += timedelta(hours=1)
     rows = np.concatenate(found, axis=1)
     first, last = (microseconds(moment) for moment in (since, until))
     return _first_said(rows[:, (rows[3] >= first) & (rows[3] < last)])

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from tasks.records.recorded_requests import (
     counts,
     feedback_schema,
     hour_folder,
+    hours_between,
     keep_newest,
 )
 
@@ -68,10 +69,8 @@ def find_labels(
 
     """
     uris: list[str] = []
-    hour = start
-    while hour < until:
+    for hour in hours_between(start, until):
         uris += store.list(store.uri(*hour_folder(FEEDBACK, line, hour)) + "/")
-        hour += timedelta(hours=1)
     found, rows = [np.zeros(0, np.uint64)], 0
     for uri in uris:
         for batch in batches_of(uri, ("request_id", "row", "by"), store):

@@ -7,9 +7,9 @@ serves, and SEQUENCE counts its files, so that no two processes write the same o
 put whole and never changed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeVar
 
@@ -174,3 +174,17 @@ def hour_folder(kind: str, line: str, moment: datetime) -> tuple[str, ...]:
 
     """
     return (kind, line, *moment.astimezone(UTC).strftime("%Y/%m/%d/%H").split("/"))
+
+
+def hours_between(since: datetime, until: datetime) -> Iterator[datetime]:
+    """The hours, UTC, that hold what was received in a span of time.
+
+    Args:
+        since: with its time zone.
+        until: likewise; its own hour is left out where it just begins.
+
+    """
+    hour = since.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    while hour < until:
+        yield hour
+        hour += timedelta(hours=1)

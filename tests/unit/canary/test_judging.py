@@ -2,7 +2,7 @@
 
 import uuid
 from dataclasses import replace
-from datetime import timedelta
+from datetime import timedelta, timezone
 
 import pyarrow as pa
 import pytest
@@ -164,6 +164,22 @@ def test_what_production_answers_in_place_of_the_candidate_is_the_candidates(
     ]
     write(store, step.line, *instead)
     assert gates(look_at(step, store)) == before
+
+
+def test_a_step_that_says_its_time_in_another_zone_is_read_to_its_end(
+    step: CanaryStep, store: ObjectStore
+) -> None:
+    """Half an hour off, its hours are not those of the folders."""
+    for role in ("production", "canary"):
+        late = [
+            replace(one, received_at=SINCE + timedelta(minutes=45), role=role)
+            for one in many(role, 30)
+        ]
+        write(store, step.line, *late)
+    there = timezone(timedelta(hours=5, minutes=30))
+    other = replace(step, since=SINCE.astimezone(there).isoformat())
+    soon = (SINCE + timedelta(minutes=50)).astimezone(there)
+    assert look_at(other, store, settings_of(settle_s=0), at=soon).requests == (30, 30)
 
 
 def test_the_order_and_the_cut_of_objects_change_nothing(
