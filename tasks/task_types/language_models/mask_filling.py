@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.transformers_logs import quiet_transformers
-from tasks.task_types.batches import fill_batches
 from tasks.task_types.control_tokens import reading_masks
 from tasks.task_types.encoding import batches_of, encode_batch
 from tasks.task_types.examples import IGNORED
@@ -25,7 +24,7 @@ from tasks.task_types.language_models.masking import (
     word_numbers,
 )
 from tasks.task_types.language_models.token_scoring import check_numbers, tokens_at_once
-from tasks.task_types.scoring import load_model
+from tasks.task_types.scoring import batches_to_score, load_model
 from tasks.task_types.tokenizers import load_tokenizer
 
 if TYPE_CHECKING:
@@ -152,8 +151,8 @@ class MaskFiller:
         import torch
 
         sums = np.zeros((len(windows), len(SUMS)))
-        budget = tokens_at_once(self.model)
-        for places in fill_batches([len(window.ids) for window in windows], budget):
+        lengths = [len(window.ids) for window in windows]
+        for places in batches_to_score(self.model, lengths, tokens_at_once(self.model)):
             part = [windows[place] for place in places]
             batch = batch_of(part, self.tokenizer.pad_token_id).to(self.model.device)
             with torch.inference_mode():

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.transformers_logs import quiet_transformers
-from tasks.task_types.batches import fill_batches
 from tasks.task_types.encoding import encode_batch
 from tasks.task_types.examples import pad_like
 from tasks.task_types.language_models.masked_words import (
@@ -23,7 +22,7 @@ from tasks.task_types.language_models.masked_words import (
 from tasks.task_types.language_models.masking import check_mask_token, pair_words
 from tasks.task_types.language_models.sentence_pairs import IS_NEXT, SentencePair, split_sentences
 from tasks.task_types.language_models.token_scoring import check_numbers, tokens_at_once
-from tasks.task_types.scoring import load_model
+from tasks.task_types.scoring import batches_to_score, load_model
 from tasks.task_types.tokenizers import load_tokenizer
 
 if TYPE_CHECKING:
@@ -75,7 +74,8 @@ class PairScorer:
         special = frozenset(self.tokenizer.all_special_ids)
         encodings = self._encode([(pair.first, pair.second) for pair in pairs])
         found = np.zeros((len(pairs), 1 + len(SUMS)))
-        for places in fill_batches([len(one.ids) for one in encodings], tokens_at_once(self.model)):
+        lengths = [len(one.ids) for one in encodings]
+        for places in batches_to_score(self.model, lengths, tokens_at_once(self.model)):
             part = [encodings[place] for place in places]
             shown, hidden = [], []
             for place, one in zip(places, part, strict=True):

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.errors import TrainingError
-from tasks.task_types.batches import fill_batches
 from tasks.task_types.language_models.likelihood import Numbers, labelled_batch, row_sums
-from tasks.task_types.scoring import token_budget
+from tasks.task_types.scoring import batches_to_score, token_budget
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -34,7 +33,7 @@ def score_tokens(
     import torch
 
     sums = np.zeros((len(rows), 3))
-    for places in fill_batches([len(row) for row in rows], tokens_at_once(model)):
+    for places in batches_to_score(model, [len(row) for row in rows], tokens_at_once(model)):
         batch = labelled_batch(
             [rows[place] for place in places], [labels[place] for place in places], pad_id
         ).to(model.device)

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 
 from infra.transformers_logs import quiet_transformers
-from tasks.task_types.batches import fill_batches
 from tasks.task_types.examples import pad, pad_like
 from tasks.task_types.finite import check_finite
 from tasks.task_types.questions.answer_spans import NEVER, best_spans
@@ -22,7 +21,7 @@ from tasks.task_types.questions.context_windows import (
     ReadQuestion,
     read_questions,
 )
-from tasks.task_types.scoring import load_model, token_budget
+from tasks.task_types.scoring import batches_to_score, load_model, token_budget
 from tasks.task_types.tokenizers import load_tokenizer
 
 if TYPE_CHECKING:
@@ -121,7 +120,8 @@ def _ask(
     solid = [_solid(one.bounds, context) for one, context in zip(read, contexts, strict=True)]
     windows = [(row, one) for row, question in enumerate(read) for one in question.windows]
     found = [_Found() for _ in read]
-    for numbers in fill_batches([len(one.input_ids) for _, one in windows], token_budget(model)):
+    lengths = [len(one.input_ids) for _, one in windows]
+    for numbers in batches_to_score(model, lengths, token_budget(model)):
         batch = [windows[number] for number in numbers]
         best = _best_of([(one, solid[row]) for row, one in batch], model, pad_id, folder)
         for (row, window), (score, null, first, last) in zip(batch, best, strict=True):

@@ -1,3 +1,5 @@
+from collections.abc import Callable, Iterable
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -5,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from infra.errors import BaseModelError, TrainingError
 from infra.transformers_logs import quiet_transformers
-from tasks.task_types.batches import fill_batches
+from tasks.task_types.batches import batches_of_least_work, fill_batches
 from tasks.task_types.labels.text_logits import text_probabilities
 from tasks.task_types.language_models.token_scoring import tokens_at_once
 from tasks.task_types.learner import learner_of
@@ -97,10 +99,52 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
         text_probabilities(tmp_path, ["text"], max_length=24)
 
 
-@given(st.lists(st.integers(1, 60), max_size=200), st.integers(1, 300))
-def test_batches_hold_each_row_once_within_the_budget(lengths: list[int], budget: int) -> None:
-    batches = list(fill_batches(lengths, budget))
-    assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
+Fill = Callable[[list[int], int], Iterable[list[int]]]
+COST = 32
+
+
+def of_least_work(lengths: list[int], budget: int) -> Iterable[list[int]]:
+    return batches_of_least_work(lengths, budget, COST)
+
+
+@pytest.mark.parametrize("fill", [fill_batches, of_least_work])
+@given(lengths=st.lists(st.integers(1, 60), max_size=100), budget=st.integers(1, 300))
+@settings(max_examples=50)
+def test_batches_hold_each_row_once_within_the_budget(
+    fill: Fill, lengths: list[int], budget: int
+) -> None:
+    batches = list(fill(lengths, budget))
+    rows = [row for batch in batches for row in batch]
+    assert sorted(rows) == list(range(len(lengths)))
+    assert [lengths[row] for row in rows] == sorted(lengths, reverse=True)
     for batch in batches:
         padded = max(lengths[row] for row in batch) * len(batch)
         assert padded <= budget or len(batch) == 1
+
+
+def work_of(batches: Iterable[list[int]], lengths: list[int]) -> int:
+    return sum(max(lengths[row] for row in batch) * len(batch) + COST for batch in batches)
+
+
+@given(lengths=st.lists(st.integers(1, 400), min_size=1, max_size=9), budget=st.integers(1, 1_500))
+@settings(max_examples=50)
+def test_no_other_way_to_cut_rows_into_batches_is_less_work(
+    lengths: list[int], budget: int
+) -> None:
+    rows = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    ways = []
+    for cuts in product([False, True], repeat=len(rows) - 1):
+        batches = [[rows[0]]]
+        for row, cut in zip(rows[1:], cuts, strict=True):
+            batches.append([row]) if cut else batches[-1].append(row)
+        padded = [lengths[batch[0]] * len(batch) for batch in batches if len(batch) > 1]
+        if max(padded, default=0) <= budget:
+            ways.append(work_of(batches, lengths))
+    assert work_of(of_least_work(lengths, budget), lengths) == min(ways)
+
+
+def test_rows_of_mixed_length_are_less_work_than_in_full_batches() -> None:
+    lengths = [480, 120, 110, 60, 24, 22, 20, 18]
+    assert [len(batch) for batch in fill_batches(lengths, 1024)] == [2, 6]
+    assert [len(batch) for batch in of_least_work(lengths, 1024)] == [1, 2, 1, 4]
+    assert list(of_least_work([30] * 40, 1024)) == list(fill_batches([30] * 40, 1024))
