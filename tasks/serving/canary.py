@@ -16,6 +16,7 @@ from tasks.records.registry import Production
 from tasks.serving.asking import ServedRequest, Tell
 from tasks.serving.candidate import Candidate
 from tasks.serving.loading import Refusal, VersionLoader, defect, said
+from tasks.serving.recording import is_sampled
 from tasks.serving.served_version import ServedVersion
 from tasks.serving.shadow import Load
 
@@ -111,8 +112,9 @@ class Canary:
         return self._asked
 
     def ask_in_shadow(self, request: ServedRequest, tell: Tell) -> None:
-        """Have the candidate asked as well, if it is in shadow."""
-        if self._asked and request.rows:
+        """Have the candidate asked as well, if it is in shadow, and that is recorded."""
+        is_kept = is_sampled(request.id, self._loader.settings.record.share)
+        if self._asked and request.rows and is_kept:
             self._asked.ask_in_shadow(request, tell)
 
     async def look(self) -> tuple[CanaryStep | None, str]:
