@@ -5,19 +5,18 @@ belongs to the source if feedback names one of its rows, so that new traffic alo
 source of it. Recorded objects are never changed.
 """
 
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from infra.errors import DataError
 from infra.store import ObjectStore
 from tasks.records.recorded_requests import FEEDBACK, REQUESTS, counts, hour_folder
+from tasks.sources.request_index import objects_holding
 from tasks.sources.settings import FeedbackSource
 
 _PARQUET: Final = ".parquet"
@@ -38,8 +37,8 @@ class _Said(NamedTuple):
 def feedback_objects(settings: FeedbackSource, store: ObjectStore) -> list[str]:
     """Addresses of the feedback that counts, and of the recorded requests that it names.
 
-    Of each object the ids of its requests are read, and of requests only those up to the hour of
-    the newest feedback: nobody labels an answer that is yet to come.
+    Requests are looked through up to the hour of the newest feedback alone: nobody labels an answer
+    that is yet to come.
 
     Raises:
         DataError: nobody whose feedback counts has sent any yet, or an object cannot be read.
@@ -54,7 +53,7 @@ def feedback_objects(settings: FeedbackSource, store: ObjectStore) -> list[str]:
                 f"source.line: no feedback on {settings.line}{by} lies in the store; "
                 f"`assayline serve {settings.line}` records what is sent to /feedback"
             )
-        named = pa.array(sorted(frozenset[str]().union(*(one.request_ids for one in said))))
+        named = frozenset[str]().union(*(one.request_ids for one in said))
         last = max(one.newest for one in said) + _CLOCKS
         until = store.uri(*hour_folder(REQUESTS, settings.line, last))
         asked = [
@@ -62,12 +61,12 @@ def feedback_objects(settings: FeedbackSource, store: ObjectStore) -> list[str]:
             for uri in _recorded(REQUESTS, settings, store)
             if uri.rpartition("/")[0] <= until
         ]  # fmt: skip
-        are_named = pool.map(partial(_holds, named, store), asked)
-        requests = [uri for uri, is_named in zip(asked, are_named, strict=True) if is_named]
+        today = datetime.now(UTC).date()
+        requests = objects_holding(named, settings.line, asked, today, store, pool)
     return [*(one.uri for one in said), *requests]
 
 
-def _recorded(kind: str, settings: FeedbackSource, store: ObjectStore) -> Iterable[str]:
+def _recorded(kind: str, settings: FeedbackSource, store: ObjectStore) -> list[str]:
     found = store.list(store.uri(kind, settings.line, ""))
     return [uri for uri in found if uri.endswith(_PARQUET)]
 
@@ -81,12 +80,6 @@ def _read_said(settings: FeedbackSource, store: ObjectStore, uri: str) -> _Said 
     ids = frozenset(row["request_id"] for row in counted if row["request_id"])
     # Of a row that does not say when it came, any request may be meant.
     return _Said(uri, ids, max(row["received_at"] or datetime.now(UTC) for row in counted))
-
-
-def _holds(named: pa.Array, store: ObjectStore, uri: str) -> bool:
-    """Whether an object of requests has one of these."""
-    ids = _read(uri, ("request_id",), store).column("request_id")
-    return bool(pc.any(pc.is_in(ids, named)).as_py())
 
 
 def _read(uri: str, names: tuple[str, ...], store: ObjectStore) -> pa.Table:

@@ -1,6 +1,7 @@
 """Feedback on recorded requests as rows of a source, from a real store."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from tasks.records.recorded_requests import (
     requests_schema,
 )
 from tasks.sources.pinning import pin
+from tasks.sources.request_index import objects_holding
 from tasks.sources.settings import SourceSettings
 from tests.source_files import Read, read_version, settings_of
 
-NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
+NOON = datetime.now(UTC).replace(hour=0, minute=30, second=0, microsecond=0)
 
 
 def put(
@@ -188,3 +190,40 @@ def test_what_others_say_leaves_a_source_of_some_as_it_is(store: ObjectStore) ->
     put(store, FEEDBACK, line, "b-2", [said("r1", "pos", by="editor")])
     assert pinned(store, line, by=["editor"]) == ["b-2", "a-1"]
     assert pinned(store, line) == ["b-1", "b-2", "a-1", "a-2"]
+
+
+def test_the_requests_of_a_day_that_is_over_are_read_once(store: ObjectStore) -> None:
+    """What is kept of them is made anew where it is of other objects, or is broken."""
+    line = "fed-back-days"
+    for number in range(3):
+        rows = asked(f"r{number}", {"text": f"a {number}"}, {"text": f"b {number}"})
+        put(store, REQUESTS, line, f"a-{number}", rows)
+    put(store, FEEDBACK, line, "b-1", [said("r1", "pos", 1), said("r2", "neg", 0)])
+    assert pinned(store, line) == ["b-1", "a-1", "a-2"]
+    day = NOON.date()
+    index = store.uri("request-index", line, f"{day}.parquet")
+    assert not store.exists(index)  # it may go on today
+
+    uris = store.list(store.uri(REQUESTS, line, ""))
+    later = day + timedelta(days=2)
+
+    def holding(*ids: str) -> list[str]:
+        with ThreadPoolExecutor(2) as pool:
+            found = objects_holding(ids, line, store.list(store.uri(REQUESTS, line, "")), later,
+                                    store, pool)  # fmt: skip
+        return [uri.rpartition("/")[2].removesuffix(".parquet") for uri in found]
+
+    assert holding("r0", "r2", "nobody") == ["a-0", "a-2"]
+    kept = store.get_bytes(index)
+    for uri in uris:  # of the same names: they are not read again
+        store.put_bytes(uri, b"gone")
+    assert holding("r1") == ["a-1"]
+    store.put_bytes(index, b"broken")
+    with pytest.raises(DataError, match="cannot be read as a record of requests"):
+        holding("r1")
+    store.put_bytes(index, kept)
+    for number in range(3):
+        put(store, REQUESTS, line, f"a-{number}", asked(f"r{number}", {"text": "a"}))
+    put(store, REQUESTS, line, "a-9", asked("r1", {"text": "more of it"}))
+    assert holding("r1") == ["a-1", "a-9"]
+    assert store.get_bytes(index) != kept
