@@ -74,9 +74,19 @@ def line(watched: RunningStack) -> Line:
     (watched.folder / "rows.csv").write_text("text,label\na,b\n")
     ensure_deployments(watched.settings, NAME, config)
     settings = watched.settings
+    plan_a_look(watched, "2099-01-01T00:00:00Z")  # which answers nobody before
     made = new_line(NAME, ObjectStore(settings), Tracking(settings), "++-")
     assert until(lambda: states(watched) and set(states(watched)) <= FINAL_STATES)
     return made
+
+
+def plan_a_look(stack: RunningStack, when: str) -> None:
+    """As somebody does in Prefect's UI."""
+    deployment = PrefectApi(stack.settings).deployments()[f"watch-registry/{NAME}"]
+    state = {"type": "SCHEDULED", "state_details": {"scheduled_time": when}}
+    url = f"{stack.settings.prefect_url}/deployments/{deployment.id}/create_flow_run"
+    planned = httpx.post(url, json={"state": state}, auth=stack.login)
+    assert planned.is_success, planned.text
 
 
 def until(met: Callable[[], object], seconds: float = ANSWERED_WITHIN_S) -> bool:

@@ -1,9 +1,10 @@
 """New data starts one retraining, and a look at the same data none: on the whole stack."""
 
 import csv
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,8 @@ def test_a_look_that_does_not_end_is_ended_and_starts_nothing(
         "with recursive n(i) as (select 1 union all select i + 1 from n) "
         "select 'a' as text, 'x' as label from n"
     )
+    with closing(sqlite3.connect(tmp_path / "rows.db")) as made:
+        made.execute("create table rows (text, label)")
     url = f"sqlite:///{tmp_path}/rows.db"
     config = DataConfig.model_validate(
         {"line": "without-end", "source": {"format": "sql", "url": url, "query": query}}
