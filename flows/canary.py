@@ -19,6 +19,7 @@ from tasks.stages.notifications import announce, run_url
 from tasks.stages.outside_moves import settle_outside_moves
 from tasks.stages.registry import check_rights
 from tasks.stages.run_page import show_canary
+from tasks.stages.version_states import show_version_states
 
 
 @flow(
@@ -55,6 +56,7 @@ def canary(
     outcome = _stop(line, by, reason) if stop else _look(line)
     if outcome.action:
         show_canary(outcome)
+        show_version_states(line)
     if message := of_canary(outcome, run_url()):
         announce(message, notifications)
     return outcome
