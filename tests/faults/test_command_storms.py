@@ -99,7 +99,7 @@ def test_a_storm_of_promotions_and_rollbacks_tells_each_person_the_truth(
         assert "Traceback" not in out + err
         assert by_person.count(by) == (1 if code == 0 else 0), (by, out, err)
         if code == 0:
-            assert f"by {by}: in a storm" in out
+            assert f"by assayline ({by}): in a storm" in out
         else:
             assert code == 1
             assert err.count("error:") == 1
@@ -125,7 +125,7 @@ def test_what_was_moved_in_mlflow_is_decided_by_the_command(
     assert "--accept takes what MLflow says" in undecided.stderr
     done = stack.assayline("reconcile", storm, "--restore", "--by", "Ada", "--reason", "not ours")
     assert done.returncode == 0, done.stderr
-    assert "by Ada: not ours" in done.stdout
+    assert "by assayline (Ada): not ours" in done.stdout
     assert tracking.aliases(storm) == before
     again = stack.assayline("reconcile", storm, "--restore", "--reason", "not ours")
     assert again.returncode == 0

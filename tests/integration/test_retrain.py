@@ -351,7 +351,7 @@ def test_a_better_informed_candidate_meets_the_champion_and_can_be_rolled_back(
     assert received.titles == [
         f"reviews version {newest} promoted",
         "reviews: rolled back to version 1",
-        f"reviews: version {newest} promoted by Grace",
+        f"reviews: version {newest} promoted by assayline (Grace)",
     ]
 
 

@@ -93,6 +93,12 @@ def test_who_only_looks_decides_nothing(
     with pytest.raises(TrackingError, match="refuses this to vera"):
         confirm(vera, run, "by force")
     assert confirmations_of(owner, run) == []
+    as_vera = Tracking(team["vera"].settings)
+    assert LINE in as_vera.lines()
+    with pytest.raises(TrackingError, match=r"Permission denied|vera reads"):
+        as_vera.set_alias(LINE, "production", 1)
+    with pytest.raises(TrackingError, match="vera reads, and changes nothing"):
+        vera.ask("POST", "2.0/mlflow/registered-models/create", json={"name": "of-vera"})
 
 
 @pytest.mark.slow
@@ -104,6 +110,7 @@ def test_who_has_no_role_is_in_nobodys_way(
     login = {"username": nina.name, "password": nina.password}
     owner.ask("POST", "2.0/mlflow/users/create", json=login)
     try:
+        assert asked(nina, "POST", "/flow_runs/filter", json={}) == 401
         confirm(nina.logins, run, "unasked")
         with pytest.raises(PromotionError, match=f"{nina.name} may not decide"):
             behind(line, run, owner)
