@@ -1,5 +1,7 @@
 """A candidate that is tried on served requests: looked at each ten minutes, up to its decision."""
 
+from dataclasses import replace
+
 from prefect import flow
 
 from flows.own_line import check_own_line
@@ -13,6 +15,7 @@ from tasks.stages.canary import (
     find_canary,
     look_at_canary,
     nothing_is_tried,
+    publish_looks,
     stop_canary,
 )
 from tasks.stages.notifications import announce, run_url
@@ -75,4 +78,6 @@ def _look(line: str) -> CanaryOutcome:
         return nothing_is_tried(line)
     if isinstance(found, CanaryOutcome):
         return found
-    return decide_on_look(look_at_canary(found), found)
+    look = look_at_canary(found)
+    outcome = decide_on_look(look, found)
+    return replace(outcome, page_url=publish_looks(look, found))

@@ -92,7 +92,12 @@ def of_canary(outcome: CanaryOutcome, run_url: str) -> Message | None:
         digest_of([outcome.ledger_uri, outcome.action]),
         f"{name} {outcome.action}",
         (f"{outcome.reason}.", f"step {outcome.step}: {share_words(outcome.share)}"),
-        {"version": outcome.version_url, "report": outcome.report_url, "run": run_url},
+        {
+            "looks": outcome.page_url,
+            "version": outcome.version_url,
+            "report": outcome.report_url,
+            "run": run_url,
+        },
         outcome.version,
         outcome.verdict.value if outcome.verdict else "",
     )

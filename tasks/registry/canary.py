@@ -22,7 +22,7 @@ from tasks.records.canary_outcome import CanaryOutcome, share_words
 from tasks.records.judged_version import JudgedVersion
 from tasks.records.registry import Approval, Decision
 from tasks.registry.canary_history import BEGINNING, ENDING, OpenCanary, open_canary
-from tasks.registry.canary_looks import CANARY, keep_look
+from tasks.registry.canary_looks import CANARY, keep_look, read_look
 from tasks.registry.canary_settings import CanarySettings
 from tasks.registry.judged_versions import JUDGED, keep_judged, read_judged
 from tasks.registry.ledger import (
@@ -72,12 +72,14 @@ class UnderWay:
         step: that it is at.
         settings: of the policy that the candidate was judged by.
         judged: the candidate.
+        earlier: the looks that decided on the steps before, in order.
 
     """
 
     step: CanaryStep
     settings: CanarySettings
     judged: JudgedVersion
+    earlier: tuple[CanaryLook, ...] = ()
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -192,7 +194,7 @@ def start_canary(
         step=1,
         share=settings.steps[0].share,
     )
-    return decision_of(judged, made, CANARY_STARTED, _stands_at(OpenCanary(made, made)))
+    return decision_of(judged, made, CANARY_STARTED, _stands_at(OpenCanary(made)))
 
 
 def find_canary(
@@ -315,7 +317,8 @@ def _under_way(found: OpenCanary, store: ObjectStore) -> UnderWay:
     """A canary with what it was started with, by the digests of its first entry."""
     judged = read_judged(found.evidence[JUDGED], store)
     assert found.step is not None  # noqa: S101 - production was not moved
-    return UnderWay(found.step, _settings_of(judged, store), judged)
+    earlier = tuple(read_look(one.entry.evidence[CANARY], store) for one in found.steps)
+    return UnderWay(found.step, _settings_of(judged, store), judged, earlier)
 
 
 def _settings_of(judged: JudgedVersion, store: ObjectStore) -> CanarySettings:

@@ -28,15 +28,20 @@ class OpenCanary:
 
     Attributes:
         started: the entry that began its first step.
-        newest: the entry that began the step that it is at.
+        steps: the entries that began further steps, in order.
         moved: the first entry since that put another version in production, which leaves nothing
             to compare the candidate with; None while production is what it was.
 
     """
 
     started: Recorded
-    newest: Recorded
+    steps: tuple[Recorded, ...] = ()
     moved: Recorded | None = None
+
+    @property
+    def newest(self) -> Recorded:
+        """The entry that began the step that it is at."""
+        return self.steps[-1] if self.steps else self.started
 
     @property
     def version(self) -> int:
@@ -101,13 +106,13 @@ def stopped_by_moves(history: Sequence[Recorded]) -> frozenset[int]:
 def _after(found: OpenCanary | None, recorded: Recorded) -> OpenCanary | None:
     entry = recorded.entry
     if entry.action == CANARY_STARTED:
-        return OpenCanary(recorded, recorded)
+        return OpenCanary(recorded)
     if found is None or _ends(found, recorded):
         return None
     if entry.action == CANARY_ADVANCED:
-        return OpenCanary(found.started, recorded, found.moved)
+        return OpenCanary(found.started, (*found.steps, recorded), found.moved)
     if moves(entry) and not found.moved:
-        return OpenCanary(found.started, found.newest, recorded)
+        return OpenCanary(found.started, found.steps, recorded)
     return found
 
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from infra.errors import MissingObjectError
-from infra.store import ObjectStore, keep_by_digest
+from infra.errors import IntegrityError, MissingObjectError
+from infra.store import ObjectStore, keep_by_digest, read_by_digest
 from tasks.records.canary import CanaryLook
 
 FOLDER: Final = "canary-looks"
@@ -22,6 +22,22 @@ def keep_look(look: CanaryLook, store: ObjectStore) -> str:
 
     """
     return keep_by_digest(store, FOLDER, look_bytes(look)).sha256
+
+
+def read_look(sha256: str, store: ObjectStore) -> CanaryLook:
+    """A look that something was decided by.
+
+    Raises:
+        IntegrityError: it was changed since, or another release wrote it in another form.
+        StoreError: the store lacks it, or is unreachable.
+
+    """
+    content = read_by_digest(store, FOLDER, sha256)
+    try:
+        return TypeAdapter(CanaryLook).validate_json(content)
+    except ValidationError as error:
+        uri = store.uri(FOLDER, f"{sha256}.json")
+        raise IntegrityError(f"{uri} cannot be read by this release ({error.title})") from error
 
 
 def keep_newest_look(look: CanaryLook, store: ObjectStore) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 
+from infra.errors import AssaylineError
 from infra.store import open_store
 from infra.tracking import open_tracking
 from tasks.records.canary import CanaryLook
@@ -57,6 +58,28 @@ def look_at_canary(under_way: UnderWay) -> CanaryLook:
     keep_newest_look(look, store)
     _show(look, under_way)
     return look
+
+
+def publish_looks(look: CanaryLook, under_way: UnderWay) -> str:
+    """Put the page on the looks in MLflow; what is decided stands even if it cannot be shown.
+
+    Returns:
+        Its address; empty where it cannot be written.
+
+    """
+    try:
+        return publish_canary(look, under_way)
+    except AssaylineError as error:
+        logger.warning("the page on the canary of %s is not written: %s", look.step.line, error)
+        return ""
+
+
+@look_up
+def publish_canary(look: CanaryLook, under_way: UnderWay) -> str:
+    """Write the page on the looks at a canary; returns its address in MLflow."""
+    from tasks.canary.publication import publish_canary as publish
+
+    return publish(look, under_way.earlier, store=open_store(), tracking=open_tracking())[1]
 
 
 @look_up

@@ -126,6 +126,7 @@ def test_a_candidate_is_tried_step_by_step_and_then_promoted_as_it_was_judged(
     assert line.aliases["production"] == 1
     under_way = line.under_way()
     assert under_way.judged == judged
+    assert under_way.earlier == ()
     assert under_way.settings.steps == STEPS
     assert line.step == under_way.step
     assert (under_way.step.production, under_way.step.number, under_way.step.share) == (1, 1, 0)
@@ -138,6 +139,7 @@ def test_a_candidate_is_tried_step_by_step_and_then_promoted_as_it_was_judged(
     assert second is not None
     assert (second.number, second.share, second.started) == (2, 0.25, under_way.step.started)
 
+    assert line.under_way().earlier == (look,)
     done = line.see(Verdict.PASS, "no harm in 400 requests")
     assert (done.action, done.version, done.step) == ("promoted", 2, 2)
     assert line.aliases == {"production": 2, "previous": 1, "staging": 2}

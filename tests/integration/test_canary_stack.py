@@ -163,6 +163,8 @@ def test_a_candidate_is_tried_and_promoted_and_another_one_is_stopped_for_harm(
     done = tried.canary("--once")
     assert (done["action"], done["verdict"]) == ("promoted", "pass")
     assert tried.production == 2
+    version = Tracking(tried.stack.settings).version_tags(LINE, 2)
+    assert version["assayline.canary"] == done["page_url"]
     assert tried.actions == ["promoted", "canary started", "canary advanced", "promoted"]
     ledger = tried.stack.assayline("ledger", LINE).stdout
     assert "canary advanced (step 2, 50%)" in " ".join(ledger.split())

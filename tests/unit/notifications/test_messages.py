@@ -173,7 +173,7 @@ def test_a_line_gives_its_deployments_what_it_sends(tmp_path: Path) -> None:
 def test_what_is_decided_on_a_canary_is_told_once(action: str, event: str) -> None:
     outcome = CanaryOutcome(
         "bbc-news", 8, action, "canary.failure_increase fails", 2, 0.05, Verdict.FAIL, "s3://b/9",
-        version_url="http://m/8",
+        page_url="http://m/looks", version_url="http://m/8",
     )  # fmt: skip
     message = of_canary(outcome, "http://p/run")
     assert message is not None
@@ -181,7 +181,7 @@ def test_what_is_decided_on_a_canary_is_told_once(action: str, event: str) -> No
     assert message.subject == f"bbc-news version 8 {action}"
     assert message.body.splitlines() == [
         "canary.failure_increase fails.", "step 2: it answers 5% of the requests",
-        "version: http://m/8", "run: http://p/run",
+        "looks: http://m/looks", "version: http://m/8", "run: http://p/run",
     ]  # fmt: skip
     # The run of the line that finds the same decision tells nothing new.
     found = replace(DECISION, action=action, ledger_uri="s3://b/9")
