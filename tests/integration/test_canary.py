@@ -12,6 +12,7 @@ import pytest
 from infra.errors import IntegrityError, OvertakenError, PromotionError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
+from tasks.canary.publication import publish_canary
 from tasks.records.canary import CanaryLook, CanaryStep
 from tasks.records.canary_outcome import CanaryOutcome
 from tasks.records.judged_version import JudgedVersion
@@ -346,6 +347,18 @@ def test_the_newest_look_is_kept_for_who_asks(line: Trying) -> None:
     assert newest_look(line.name, line.store) == look
     line.store.put_bytes(line.store.uri("canary-looks", "newest", f"{line.name}.json"), b"{}")
     assert newest_look(line.name, line.store) is None
+
+
+@pytest.mark.slow
+def test_the_page_on_the_looks_is_linked_from_the_version(line: Trying) -> None:
+    line.start(line.judged("w2"))
+    line.decide(line.look(Verdict.PASS, "shadow was fine"))
+    under_way, look = line.under_way(), line.look(Verdict.UNDETERMINED, "12 of 200 requests")
+    html, url = publish_canary(look, under_way.earlier, **line.both)
+    assert line.tracking.version_tags(line.name, 2)["assayline.canary"] == url
+    page = line.store.get_bytes(html.uri).decode()
+    assert "12 of 200 requests" in page
+    assert "shadow was fine" in page
 
 
 @pytest.mark.slow
