@@ -224,7 +224,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
         "ASSAYLINE_WEBHOOK": "off",
     }
     running = RunningStack(load_settings(home), environment, folder)
-    started = running.assayline("up")
+    started = running.assayline("up", timeout_s=600)
     if started.returncode != 0:
         running.assayline("down")
         pytest.fail(f"the stack does not start: {started.stdout}{started.stderr}")
