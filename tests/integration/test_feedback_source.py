@@ -77,6 +77,20 @@ def test_a_row_of_a_request_is_read_with_the_newest_label(store: ObjectStore) ->
     assert [(row.reason, row.row) for row in found.broken] == [("request not recorded", 2)]
 
 
+def test_a_request_that_several_versions_were_asked_is_one_row(store: ObjectStore) -> None:
+    """Of production and a candidate in shadow; and one that nobody answered has a label as well."""
+    line = "fed-back-in-a-canary"
+    production = asked("r1", {"text": "good"})
+    shadow = [{**row, "role": "shadow", "version": 4} for row in production]
+    failed = [{**row, "answer": "null", "error": "failed"} for row in asked("r2", {"text": "odd"})]
+    put(store, REQUESTS, line, "a-1", [*production, *shadow])
+    put(store, REQUESTS, line, "a-2", [*shadow, *failed])
+    put(store, FEEDBACK, line, "b-1", [said("r1", "pos"), said("r2", "neg")])
+    found = read(store, settings_of(format="feedback", line=line))
+    assert [(row["text"], row["label"]) for row in found.rows] == [("good", "pos"), ("odd", "neg")]
+    assert found.broken == []
+
+
 def test_only_those_who_are_named_say_what_is_learned(store: ObjectStore) -> None:
     line = "fed-back-by"
     put(store, REQUESTS, line, "a-1", asked("r1", {"text": "good"}, {"text": "fine"}))
