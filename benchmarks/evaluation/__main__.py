@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks.evaluation import intervals, scoring, swaps
+from benchmarks.evaluation import batches, intervals, scoring, swaps
 from benchmarks.figures import print_figures
 
 ASKED = (
@@ -15,6 +15,7 @@ ASKED = (
 SMALL = {
     "intervals": {"rows": 20_000, "check_rows": 4_000, "check_repeats": 40},
     "scoring": {"rows": 64, "memory_rows": 16},
+    "batches": {"requests": 2},
     "swaps": {"rows": 60},
 }
 
@@ -26,7 +27,7 @@ def main() -> None:
         "--small", action="store_true", help="few rows: to see that it runs, not to measure"
     )
     small = parser.parse_args().small
-    print_figures(ASKED, (intervals, scoring, swaps), SMALL if small else None)
+    print_figures(ASKED, (intervals, scoring, batches, swaps), SMALL if small else None)
 
 
 if __name__ == "__main__":
