@@ -1,10 +1,8 @@
-"""Servers of a whole stack that are gone for a while, and databases that somebody else locks."""
+"""Servers of a whole stack that are gone for a while."""
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import httpx
 
@@ -51,17 +49,6 @@ def gone(stack: RunningStack, *parts: str) -> Iterator[None]:
     finally:
         for part in parts:
             start_part(stack, part)
-
-
-@contextmanager
-def locked(database: Path) -> Iterator[None]:
-    """A SQLite database that another process writes to for as long as the block runs."""
-    with sqlite3.connect(database, timeout=30, isolation_level=None) as connection:
-        connection.execute("BEGIN EXCLUSIVE")
-        try:
-            yield
-        finally:
-            connection.execute("ROLLBACK")
 
 
 def wait_until(is_so: Callable[[], object], within_s: float) -> float:
