@@ -113,5 +113,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "tasks/registry/line_state.py": _TRANSITIONS,
     "tasks/registry/outcomes.py": _TRANSITIONS,
     "tasks/registry/latency.py": (f"{_UNIT}/registry/test_latency.py",),
+    "tasks/canary/sequential.py": (f"{_UNIT}/canary/test_sequential.py",),
+    "tasks/canary/tallies.py": (f"{_UNIT}/canary/test_tallies.py",),
     "tasks/representation/measures.py": (f"{_UNIT}/representation/test_measures.py",),
 }

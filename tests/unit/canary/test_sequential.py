@@ -169,3 +169,21 @@ def test_widths_are_near_those_of_one_look() -> None:
         mean = Mean(array(total), array(n))
         error = math.sqrt(total / n * (1 - total / n) / n)
         assert 1.2 < (upper_end(mean, LEVEL)[0] - total / n) / error / 2.77 < 1.65
+
+
+def test_some_of_the_looks_are_what_they_are_among_all() -> None:
+    first, second = Mean(array(3, 5, 9), array(40, 70, 90)), Mean(array(1, 2, 3), array(50, 60, 99))
+    paired = PairedDifference(array(3, 5, 9), array(1, 2, 3), array(40, 70, 90))
+    some = np.array([2, 0])
+    for compared in (first, paired, Difference(first, second)):
+        np.testing.assert_allclose(compared.at(some).value, compared.value[some])
+        for end in (lower_end, upper_end):
+            np.testing.assert_allclose(end(compared.at(some), LEVEL), end(compared, LEVEL)[some])
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_the_slope_of_a_capital_is_that_between_two_near_means(sign: int) -> None:
+    capital_of = Mean(array(12, 300), array(60, 9_000)).bets(sign * np.array(BETS))
+    at, step = array(0.3, 0.05), 1e-6
+    between = (capital_of.log_at(at + step) - capital_of.log_at(at - step)) / (2 * step)
+    np.testing.assert_allclose(capital_of.slope_at(at), between, rtol=1e-4)

@@ -42,6 +42,13 @@ def test_sums_are_those_of_a_loop(production: Side, candidate: Side) -> None:
     assert paired.observed[1][-1] == len(differences)
     if differences:
         assert np.isclose(paired.for_lower_end.value[-1], np.mean(differences))
+    partly = added(OfSameRequests(PARTS, loss=False), production, candidate)
+    both = [(theirs[name], ours[name]) for name in ours.keys() & theirs.keys()]
+    if both:
+        least = np.mean([one[1] - (other[1] if other[2] else 1) for one, other in both])
+        most = np.mean([(one[1] if one[2] else 1) - other[1] for one, other in both])
+        assert np.isclose(partly.for_lower_end.value[-1], least)
+        assert np.isclose(partly.for_upper_end.value[-1], most)
     apart = added(OfDifferentRequests(PARTS, loss=False), production, candidate, all_known=True)
     others = [one for name, one in ours.items() if name not in theirs]
     for part in range(PARTS):
