@@ -28,17 +28,18 @@ from infra.settings import PART_VARIABLES, Settings, StackSettings
 HOST = "127.0.0.1"
 WORK_POOL = "assayline"
 OWN_LOGGERS = ("flows", "tasks", "infra")
-# Of the shell that calls `up`, beside logins and keys of servers.
-OTHERS_SECRETS = (
-    "ASSAYLINE_RESULTS_KEY", "ASSAYLINE_SERVING_TOKEN", "ASSAYLINE_MLFLOW_DATABASE_URL",
-    "ASSAYLINE_PREFECT_DATABASE_URL",
-)  # fmt: skip
 # Beside MLflow's database: how it asks for a login.
 LOGIN_CONFIG = Path("mlflow") / "login.ini"
 # Of the slots that are held, which stand in the server's database. Prefect's default forgets them
 # with the server's process, and the slots stay taken.
 LEASE_STORAGE = "prefect.server.concurrency.lease_storage.filesystem"
 LEASES_FOLDER = Path("prefect") / "concurrency_leases"
+# What the shell of `up` may have for one server, and no flow, and no version that is staged, needs.
+SERVERS_OWN = (
+    "ASSAYLINE_MLFLOW_DATABASE_URL", "ASSAYLINE_PREFECT_DATABASE_URL", "ASSAYLINE_SERVING_TOKEN",
+)  # fmt: skip
+# What the receiver of webhooks has no use for, beside logins and keys of servers.
+OTHERS_SECRETS = ("ASSAYLINE_RESULTS_KEY", *SERVERS_OWN)
 QUIET = {
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -315,7 +316,7 @@ def worker_part(home: Path, settings: Settings, stack: StackSettings) -> Part:
             "PREFECT_WORKER_QUERY_SECONDS": "1",  # a run waits this long before it starts
             "PREFECT_WORKER_HEARTBEAT_SECONDS": "10",
         },
-        without=("PREFECT_PROFILE",),
+        without=("PREFECT_PROFILE", *SERVERS_OWN),
         stop_wait_s=20,
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 
 from infra.local.address_filter import AddressFilter
 from infra.local.mlflow_app import ReaderFilter
-from infra.local.parts import addresses, mlflow_part, prefect_part
+from infra.local.parts import addresses, mlflow_part, prefect_part, webhook_part, worker_part
 from infra.local.prefect_roles import ROLES_VARIABLE
 from infra.settings import Settings, StackSettings
 
@@ -100,3 +100,10 @@ def test_parts_without_a_login_ask_none(tmp_path: Any) -> None:
     assert "PREFECT_SERVER_API_AUTH_STRING" not in prefect.environment
     assert "PREFECT_SERVER_API_AUTH_STRING" in prefect.without
     assert ROLES_VARIABLE in prefect.without
+
+
+def test_flows_are_not_told_what_one_server_alone_needs(tmp_path: Any) -> None:
+    stack, settings = StackSettings(), Settings(home=tmp_path)
+    database = {"ASSAYLINE_MLFLOW_DATABASE_URL", "ASSAYLINE_PREFECT_DATABASE_URL"}
+    for part in (worker_part, webhook_part):
+        assert database <= set(part(tmp_path, settings, stack).without)
