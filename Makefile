@@ -82,7 +82,7 @@ bench-training: $(READY_DEV)  ## Measure training and tokenization against their
 bench-evaluation: $(READY_DEV)  ## Measure evaluation and fairness against their peers (some minutes).
 	@$(BIN)/python -m benchmarks.evaluation
 
-bench-operation: $(READY_DEV)  ## Measure serving, scoring and the monitor against their peers (an hour or two).
+bench-operation: $(READY_DEV)  ## Measure serving, scoring, runs, the store and the monitor (an hour or two).
 	@$(BIN)/python -m benchmarks.operation
 
 check-gpu:  ## Check and measure the GPU here in eight minutes (GPU_PYTHON=python3); tiny on a CPU.

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from uuid import UUID
 
@@ -46,6 +48,9 @@ Other = TypeVar("Other")
 REFRESH_VARIABLE: Final = "PREFECT_TASKS_REFRESH_CACHE"
 # How long after the first Ctrl-C a second one cancels the run.
 CANCEL_WITHIN_S: Final = 5.0
+# At the end of such a run MLflow is asked, whose import takes a second or two: it is done
+# while the run is waited for.
+SHOWS_REGISTRY: Final = "retrain/"
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,8 @@ def _follow(
     from flows.commands.watch import Follower, is_cached
     from tasks.stages.caching import LOOK_UP_TAG
 
+    if name.startswith(SHOWS_REGISTRY):
+        Thread(target=import_module, args=("mlflow",), daemon=True).start()
     api = PrefectApi(settings)
     url = page_of(api.url, run_id)
     console.print(f"{name}  {url}", soft_wrap=True)

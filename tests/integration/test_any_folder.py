@@ -52,6 +52,7 @@ def test_another_home_is_told_whose_ports_it_wants(stack: RunningStack, tmp_path
     assert json.loads(shown.stdout)["home"] == str(tmp_path / "second")
 
 
+@pytest.mark.slow
 def test_a_line_is_forgotten_and_not_while_it_runs(stack: RunningStack, tmp_path: Path) -> None:
     config = tmp_path / "line.yaml"
     config.write_text(yaml.safe_dump({"line": LINE, "source": {"format": "csv", "path": "a.csv"}}))

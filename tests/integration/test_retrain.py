@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from flows.config import load_config
 from flows.deployments import ensure_deployments
 from infra.errors import TrackingError
 from infra.prefect_api import PrefectApi
@@ -75,6 +76,7 @@ def write_config(folder: Path, name: str = "reviews.yaml", **changes: object) ->
     content = readme_config() | {
         "training": {"epochs": 2, "learning_rate": 3e-4},
         "tokenization": {"max_length": 40},
+        "drift": {"embedding_rows": 50},
         "policy": {"gates": GATES},
     }
     path = folder / name
@@ -327,8 +329,13 @@ def test_a_candidate_that_misses_a_gate_is_refused_and_production_stays(
     stack: RunningStack, reviews: Path
 ) -> None:
     strict = [{"metric": "quality.macro_f1", "at_least": 0.9999}, *GATES[1:]]
-    config = write_config(reviews, "strict.yaml", policy={"gates": strict})
-    refused = stack.assayline("run", str(config))
+    config = load_config(write_config(reviews, "strict.yaml", policy={"gates": strict}))
+    # Started as a program does it, and watched: the deployments stay those of reviews.yaml.
+    api = PrefectApi(stack.settings)
+    deployment = api.deployment("retrain/reviews")
+    assert deployment
+    parameters = {"config": config.model_dump(mode="json", exclude_unset=True)}
+    refused = stack.assayline("watch", str(api.start_run(deployment, parameters)))
     assert refused.returncode == 4, refused.stdout + refused.stderr
     assert "refused" in refused.stdout
     assert "quality.macro_f1" in refused.stdout

@@ -35,6 +35,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shipped["source"]["max_rows"] = ROWS
     shipped["contract"]["min_rows"] = ROWS // 2
     shipped["training"] |= {"epochs": 2, "batch_size": 32}
+    shipped["drift"] = {**shipped.get("drift", {}), "embedding_rows": 50}
     path = tmp_path_factory.mktemp("pairs") / "pairs.yaml"
     path.write_text(yaml.safe_dump(shipped, allow_unicode=True), encoding="utf-8")
     return path
