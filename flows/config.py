@@ -487,7 +487,8 @@ def load_line(path: str, line: str) -> dict[str, Any]:
     for what the flow takes ``parameters: {config: "{{ line.config }}"}``, or ``line.data`` for the
     settings of the data alone, or ``line.proof`` for what a candidate must prove, or ``line.name``,
     or ``line.on_outside_move``, ``line.scoring`` and ``line.notifications``, for flows that take no
-    other settings. ``line.watch_source`` says when the source is looked at.
+    other settings. ``line.watch_source`` says when the source is looked at, and
+    ``line.tries_candidates`` whether the policy asks for a canary, which is to be looked at.
 
     Args:
         path: the YAML file, relative to the folder in which `prefect deploy` runs.
@@ -511,6 +512,7 @@ def load_line(path: str, line: str) -> dict[str, Any]:
         "scoring": config.scoring.model_dump(mode="json", exclude_unset=True),
         "notifications": [one.model_dump(mode="json") for one in config.notifications],
         "watch_source": _checked_times(config.watch_source, path),
+        "tries_candidates": config.policy.canary is not None,
     }
 
 

@@ -98,13 +98,24 @@ def test_bbc_news_retrains_each_monday_and_each_line_and_registry_is_watched() -
     watched = of_flow["watch-registry"].values()
     assert all(entry["schedules"] == [{"interval": 900}] for entry in watched)
     assert of_flow["canary"].keys() == lines
-    assert all(e["schedules"] == [{"interval": 600}] for e in of_flow["canary"].values())
+    # A canary is looked at where the policy of the line asks for one.
+    tried = {"interval": 600, "active": "{{ line.tries_candidates }}"}
+    assert all(entry["schedules"] == [tried] for entry in of_flow["canary"].values())
     # A source is looked at when its line says so.
     looked = of_flow["watch-source"]
     assert looked.keys() == lines
     (schedule,) = looked["bbc-news"]["schedules"]
     assert schedule["active"] == "{{ line.watch_source.active }}"
     assert schedule["cron"] == "{{ line.watch_source.cron }}"
+
+
+def test_a_line_without_canaries_has_no_looks_at_them(tmp_path: Path) -> None:
+    shipped = (PROJECT / "configs" / "bbc-news.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "bbc-news.yaml"
+    path.write_text(shipped, encoding="utf-8")
+    assert load_line(str(path), "bbc-news")["tries_candidates"] is False
+    path.write_text(shipped.replace("\npolicy:\n", "\npolicy:\n  canary: {}\n"), encoding="utf-8")
+    assert load_line(str(path), "bbc-news")["tries_candidates"] is True
 
 
 def test_a_line_says_when_its_source_is_looked_at(tmp_path: Path) -> None:
