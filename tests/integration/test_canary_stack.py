@@ -136,7 +136,7 @@ def tried(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(2400)
+@pytest.mark.timeout(4800)
 def test_a_candidate_is_tried_and_promoted_and_another_one_is_stopped_for_harm(
     tried: Tried,
 ) -> None:
@@ -194,7 +194,7 @@ def test_a_candidate_is_tried_and_promoted_and_another_one_is_stopped_for_harm(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(2400)
+@pytest.mark.timeout(4800)
 def test_a_person_stops_a_canary_by_the_console(tried: Tried) -> None:
     assert tried.retrain(6e-4)[0] == 7
     before = tried.production
