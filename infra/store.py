@@ -29,6 +29,8 @@ MULTIPART_BYTES = 64 << 20
 PART_BYTES = 8 << 20
 # Files of a folder that are on their way at once.
 FILES_AT_ONCE = 4
+# Parts of one large file that are; boto3's own default.
+PARTS_AT_ONCE = 10
 
 
 @dataclass(frozen=True)
@@ -107,12 +109,14 @@ class ObjectStore:
                 retries={"max_attempts": 3, "mode": "standard"},
                 connect_timeout=5,
                 read_timeout=120,
+                max_pool_connections=FILES_AT_ONCE * PARTS_AT_ONCE,
                 s3={"addressing_style": "path"} if settings.store_endpoint_url else {},
             ),
         )
         self._transfer = TransferConfig(
-            multipart_threshold=MULTIPART_BYTES, multipart_chunksize=PART_BYTES
-        )
+            multipart_threshold=MULTIPART_BYTES, multipart_chunksize=PART_BYTES,
+            max_concurrency=PARTS_AT_ONCE,
+        )  # fmt: skip
 
     def uri(self, *parts: str) -> str:
         """Address in the artifacts bucket."""
