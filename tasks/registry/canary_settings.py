@@ -1,10 +1,13 @@
 """Settings of a canary: what a candidate answers before it takes over, and what it must not do."""
 
-from typing import Self
+from typing import Final, Self
 
 from pydantic import Field, FiniteFloat, model_validator
 
 from infra.settings_models import SettingsModel
+
+# Of requests that the version in production does not answer nothing can be compared.
+MOST_SHARE: Final = 0.95
 
 
 class CanaryStepSettings(SettingsModel):
@@ -12,9 +15,11 @@ class CanaryStepSettings(SettingsModel):
 
     share: FiniteFloat = Field(
         ge=0,
-        le=1,
+        le=MOST_SHARE,
         description="Share of the requests that the candidate answers, drawn by the digest of the "
-        "request's id. 0: it is asked them all, and its answers reach nobody (shadow).",
+        "request's id. 0: it is asked them all, and its answers reach nobody (shadow). The "
+        "version in production answers the others, which the candidate is compared with, so that "
+        "it keeps a twentieth at least.",
     )
     hours: FiniteFloat = Field(
         default=1.0,
