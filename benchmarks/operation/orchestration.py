@@ -131,7 +131,7 @@ def measure(noops: int = NOOPS, rows: int = 0) -> dict[str, float]:
             if not all(outcome["unchanged"] for outcome, _ in again):
                 raise SystemExit("a run of an unchanged line did something")
             in_process = stack.in_process(NOOP, config)
-            rollback_s = _roll_back(stack, config, folder)
+            rollback_s = _roll_back(stack, first, config, folder)
             plain_s = stack.in_process(PLAIN, config)["seconds"]
             flow_s = [stack.run_seconds(outcome["run_url"]) for outcome, _ in again]
             promotion_s = stack.run_seconds(first["run_url"], "promote")
@@ -189,8 +189,16 @@ def _write_small_line(folder: Path, rows: int) -> Path:
     return config
 
 
-def _roll_back(stack: Stack, config: Path, folder: Path) -> float:
-    """Put a second version in production by a person's word, and time the way back."""
+def _put_in_production(stack: Stack, outcome: dict[str, Any]) -> None:
+    """By a person's word, unless the policy has."""
+    if outcome["action"] != PROMOTED:
+        number, reason = str(outcome["version"]), ("--reason", "a benchmark's")
+        stack.assayline("promote", str(outcome["line"]), number, "--by", "bench", *reason)
+
+
+def _roll_back(stack: Stack, first: dict[str, Any], config: Path, folder: Path) -> float:
+    """Put a second version in production after the first, and time the way back."""
+    _put_in_production(stack, first)
     other = yaml.safe_load(config.read_text(encoding="utf-8"))
     other["training"] = {**other["training"], "seed": 1, "epochs": 1}
     source = other["source"]
@@ -199,11 +207,8 @@ def _roll_back(stack: Stack, config: Path, folder: Path) -> float:
     changed = folder / "changed.yaml"
     changed.write_text(yaml.safe_dump(other))
     second, _ = stack.run(changed)
-    line = str(second["line"])
-    if second["action"] != PROMOTED:
-        reason = ("--reason", "a benchmark's")
-        stack.assayline("promote", line, str(second["version"]), "--by", "bench", *reason)
-    return stack.assayline("rollback", line, "--by", "bench")[1]
+    _put_in_production(stack, second)
+    return stack.assayline("rollback", str(second["line"]), "--by", "bench")[1]
 
 
 def _run_flow(config: Path) -> None:
