@@ -48,6 +48,7 @@ from tasks.registry.promotion import (
     needs_canary,
     promote_version,
     said_of,
+    what_passed,
 )
 from tasks.registry.transitions import (
     APPROVED,
@@ -457,8 +458,8 @@ def _promote(
     started = found.started.entry
     approval = None
     if started.approval == APPROVED:
-        by, reason, login = started.by, started.reason, started.login
-        approval = Approval(approved=True, by=by, reason=reason, login=login)
+        reason = started.reason.removesuffix(f" ({what_passed(judged.judgement)})")
+        approval = Approval(approved=True, by=started.by, reason=reason, login=started.login)
     decision = promote_version(judged, approval, look, store=store, tracking=tracking)
     return CanaryOutcome(
         look.step.line, look.step.version, decision.action, decision.reason, look.step.number,

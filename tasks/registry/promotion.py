@@ -149,9 +149,7 @@ def by_gates_or_word(
     if reason := why_not_in_question(state, judged, tracking):
         return REFUSED, reason
     version, judgement = judged.version, judged.judgement
-    passed = f"all {len(judgement.gates)} gates pass{_at_no_cost(judgement)}"
-    if judgement.fairness_not_gated:
-        passed += f"; {FAIRNESS_NOT_GATED}: {judgement.fairness_not_gated}"
+    passed = what_passed(judgement)
     if approval and not approval.approved:
         return REJECTED, f"{approval.reason} ({passed})"
     asked = judgement.approval == BY_A_PERSON and state.production != version.version
@@ -166,6 +164,14 @@ def by_gates_or_word(
         waited = f"{approval.who} approved it ({approval.reason})" if approval else passed
         return REFUSED, f"{waited}, and {error}"
     return PROMOTED, f"{approval.reason} ({passed})" if approval else passed
+
+
+def what_passed(judgement: Judgement) -> str:
+    """What is said of a version that passes every gate, in the ledger and in brackets elsewhere."""
+    passed = f"all {len(judgement.gates)} gates pass{_at_no_cost(judgement)}"
+    if judgement.fairness_not_gated:
+        passed += f"; {FAIRNESS_NOT_GATED}: {judgement.fairness_not_gated}"
+    return passed
 
 
 def said_of(approval: Approval | None) -> str:

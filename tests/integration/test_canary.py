@@ -300,6 +300,7 @@ def test_a_person_approves_before_the_canary_and_is_named_by_the_promotion(
     entry = line.ledger[-1]
     assert (entry.by, entry.approval) == ("Ada", "approved")
     assert entry.reason.startswith("better on sports (all 2 gates pass)")
+    assert entry.reason.count("all 2 gates pass") == 1
     assert line.tracking.version_tags(line.name, 3)["approved"] == "true"
 
 
