@@ -1,6 +1,6 @@
 """What became of runs that asked for approval, as the Prefect server knows it."""
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
@@ -12,11 +12,13 @@ from infra.settings import load_settings
 from tasks.notifications.messages import of_closed_request
 from tasks.notifications.settings import Notifications
 from tasks.records.registry import Approval, LedgerEntry
-from tasks.registry.approval import WaitingRun
 from tasks.registry.ledger import Recorded
 from tasks.registry.rights import login_of_code
 from tasks.stages.caching import look_up
 from tasks.stages.notifications import announce, run_url
+
+if TYPE_CHECKING:
+    from tasks.registry.approval import WaitingRun
 
 APPROVE: Final = "approve"
 
@@ -36,11 +38,13 @@ def form_key(request: Recorded, time: int = 1) -> str:
     return key if time <= 1 else f"{key}-{time}"
 
 
-def find_waiting_run(request: Recorded) -> WaitingRun:
+def find_waiting_run(request: Recorded) -> "WaitingRun":
     """The state of the run that made a request, since when, and what a person said in its form.
 
     An answer of which it is not known whose it is, or that its login may not give, is none.
     """
+    from tasks.registry.approval import WaitingRun
+
     prefect_api, run_id = PrefectApi(load_settings()), UUID(request.entry.run)
     found = prefect_api.flow_run(run_id)
     if found is None:
