@@ -42,8 +42,8 @@ class ApprovalForm(RunInput):
     """What a person says of a candidate; the form of the run in Prefect's UI."""
 
     decision: Literal["approve", "reject"] = Field(
-        description="approve: the candidate is put in production. reject: it never is, and "
-        "production stays as it is."
+        description="approve: the candidate is put in production, or tried in a canary first where "
+        "the policy asks for one. reject: it never is, and production stays as it is."
     )
     name: str = Field(
         min_length=1, max_length=100, pattern=r"\S", description="Who decides; your name."
