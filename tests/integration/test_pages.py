@@ -72,8 +72,8 @@ def test_what_is_exported_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     settings = load_settings(tmp_path)
     both = settings.model_dump(mode="json") | load_stack_settings().model_dump(mode="json")
     read = {str(value) for value in both.values()}
-    key, secret = settings.store_access_key_id, settings.store_secret_access_key
-    read |= {one.get_secret_value() for one in (key, secret) if one}
+    store = (settings.store_access_key_id, settings.store_secret_access_key)
+    read |= {one.get_secret_value() for one in (*store, settings.prefect_login) if one}
     assert set(values.values()) <= read
 
 

@@ -184,10 +184,10 @@ def test_an_unchanged_run_repeats_nothing_and_says_so(stack: RunningStack, revie
         "reviews", store=ObjectStore(stack.settings), tracking=Tracking(stack.settings)
     )
     assert [(look.number, list(look.verdicts)) for look in looks] == [(1, ["pass"])]
-    # No stage ran that would have shown anything: the verdict is the run's own.
+    # No stage ran that would have shown anything: these are the run's own.
     where = dict(re.findall(r"^(run|version|report) +(\S+)$", shown.stdout, re.MULTILINE))
     artifacts = artifacts_of_run(stack, where["run"])
-    assert set(artifacts) == {"verdict-reviews"}
+    assert set(artifacts) == {"verdict-reviews", "states-reviews"}
     table = artifacts["verdict-reviews"]["data"]
     assert table.startswith("## ✓ reviews version 1 promoted")
     assert table.index("promoted") < table.index("quality.macro") < table.index(where["report"])

@@ -30,7 +30,7 @@ SHOWS: Mapping[str, Mapping[str, str]] = {
         "resampling.exact_ladder": "quality.accuracy",
     },
     "answers: 425 held out, 2000 in a window": {
-        "monitoring.predictions._of_confidence": "predictions.confidence",
+        "monitoring.predictions._of_numbers": "predictions.confidence",
         "monitoring.predictions._of_labels": "predictions.label_shares",
     },
     "areas: three classes, 300 rows": {
