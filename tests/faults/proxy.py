@@ -1,12 +1,13 @@
 """A real HTTP proxy in front of a real server, which answers otherwise where a rule says so."""
 
 import http.client
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
+
+from tests.http_servers import answering
 
 HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive", "content-length"}
 ERROR_BODY = (
@@ -116,15 +117,9 @@ def proxy_of(  # noqa: C901 - one handler, written where it sees the proxy
         do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do_PATCH = answer  # noqa: N815
 
         def log_message(self, *_: object) -> None:
-            """Nothing: what was asked for stands in `seen`."""
+            """Keep quiet."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     proxy = Proxy(f"http://127.0.0.1:{server.server_address[1]}")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with answering(server):
         yield proxy
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -24,6 +24,7 @@ from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tests.conftest import RunningStack, free_port
 from tests.faults.lines import Line, new_line
+from tests.http_servers import answering
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -140,14 +141,11 @@ def http_receiver(received: Received) -> Iterator[int]:
             self.send_response(404 if self.path.startswith("/not-here") else 200)
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as it is named
-            pass
+        def log_message(self, *_: object) -> None:
+            """Keep quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_port
-    server.shutdown()
-    server.server_close()
+    with answering(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
+        yield server.server_port
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """What `assayline serve` refuses before it serves, and under which addresses it is reached."""
 
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -13,6 +12,7 @@ from flows.commands.serve_command import addresses_of, serve
 from flows.line_settings import settings_of_line
 from infra.errors import SettingsError, StackError
 from infra.settings import Settings
+from tests.http_servers import answering
 
 FLOW = "5f0c6a3e-8d0d-4f0e-9b3b-6a1f7c0d2e11"
 CONFIG = {
@@ -48,13 +48,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def prefect() -> Iterator[PrefectServer]:
-    server = PrefectServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(PrefectServer(("127.0.0.1", 0), Handler)) as server:
+        yield server
 
 
 def settings_of(server: PrefectServer) -> Settings:

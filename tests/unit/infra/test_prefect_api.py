@@ -1,7 +1,6 @@
 """A Prefect server that is busy: asked again, and given up on with one message."""
 
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -10,6 +9,7 @@ import pytest
 from infra.errors import StackError
 from infra.prefect_api import TRIES, PrefectApi
 from infra.settings import Settings
+from tests.http_servers import answering
 
 
 class BusyServer(HTTPServer):
@@ -36,13 +36,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def busy_server() -> Iterator[BusyServer]:
-    server = BusyServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(BusyServer(("127.0.0.1", 0), Handler)) as server:
+        yield server
 
 
 def api_of(server: BusyServer) -> PrefectApi:

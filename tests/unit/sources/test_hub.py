@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +20,7 @@ from tasks.sources.hub import pin_hub, read_hub
 from tasks.sources.settings import HubSource
 from tasks.sources.shards import Shard
 from tasks.task_types.row_shapes import shape_of
+from tests.http_servers import answering
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CARD = """---
@@ -366,18 +366,13 @@ class Refusing(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815 - the name is http.server's
 
-    def log_message(self, *arguments: object) -> None:
-        """Say nothing."""
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
 
 
 def test_what_the_hub_refuses_is_told() -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with answering(ThreadingHTTPServer(("127.0.0.1", 0), Refusing)) as server:
         answers = ask_hub(f"http://127.0.0.1:{server.server_port}", "o/unknown", "o/gated", "o/old")
-    finally:
-        server.shutdown()
-        server.server_close()
     unknown, gated, old = answers
     assert "the hub has no data set 'o/unknown', or it is private" in unknown
     assert "o/gated is gated; accept its terms at https://huggingface.co/datasets/o/gated" in gated
