@@ -8,7 +8,6 @@ A folder that cannot be written, or a file that cannot be read, costs the time a
 
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,6 +15,7 @@ from dataclasses import asdict, dataclass
 from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 _FILE: Final = "sources.json"
 
@@ -75,11 +75,15 @@ class KeptSources:
         """Write what is new, whole or not at all."""
         if not self._is_new:
             return
-        unfinished = self._path.with_name(f"{_FILE}.{os.getpid()}")
+        # No process's id: two containers that share the folder may have the same.
+        unfinished = self._path.with_name(f"{_FILE}.{uuid4().hex}")
         with suppress(OSError):
-            self._path.parent.mkdir(exist_ok=True)
-            unfinished.write_text(json.dumps(self._kept), encoding="utf-8")
-            unfinished.replace(self._path)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                unfinished.write_text(json.dumps(self._kept), encoding="utf-8")
+                unfinished.replace(self._path)
+            finally:
+                unfinished.unlink(missing_ok=True)
         self._is_new = False
 
     def _digest(self, path: Path, content: bytes) -> str:

@@ -1,12 +1,14 @@
 """What is kept of sources saves time, and never changes what is found."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from infra import module_source
 from infra.kept_sources import KeptSources
+from tests.faults.little_room import without_room
 from tests.unit.infra.test_code_digest import DOOR, ROOM, forget, project, reached, write
 
 __all__ = ["project"]
@@ -108,3 +110,20 @@ def test_where_nothing_can_be_kept_it_costs_time_alone(small: Path) -> None:
     assert set(reached().modules) == {
         "tasks", "tasks.doors", "tasks.room", "tasks.settings", "infra",
     }  # fmt: skip
+
+
+def test_where_there_is_no_room_nothing_is_left_half_written(small: Path) -> None:
+    anew()
+    assert without_room(reached, most_bytes=64) == ""
+    assert not list(small.rglob(f"{KEPT}*"))
+
+
+def test_it_is_kept_where_python_keeps_bytecode(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "not" / "there" / "yet"
+    monkeypatch.setattr(sys, "pycache_prefix", str(elsewhere))
+    anew()
+    reached()
+    assert len(list(elsewhere.rglob(KEPT))) == 1
+    assert not [path for path in small.rglob(KEPT) if elsewhere not in path.parents]
