@@ -33,6 +33,9 @@ PAUSED = "PAUSED"  # type of the state of a run that is suspended
 FINAL_STATES = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 PAGE = 200  # the server's own limit for one answer
 TRIES = 6
+LOOK_TIMEOUT_S = 30.0
+# On SQLite a writer waits up to 60 s for another; then the server answers 503, and is asked again.
+CHANGE_TIMEOUT_S = 75.0
 BUSY = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -140,7 +143,7 @@ class PrefectApi:
         self._client = httpx.Client(
             base_url=self.url,
             headers=_authorization(settings),
-            timeout=30,
+            timeout=LOOK_TIMEOUT_S,
             # A proxy of the environment cannot reach this machine's loopback.
             trust_env=httpx.URL(self.url).host not in LOOPBACK,
         )
@@ -480,7 +483,9 @@ class PrefectApi:
         self, method: str, path: str, body: Mapping[str, Any] | None = None
     ) -> httpx.Response:
         """Ask again while the server is busy: on SQLite it answers 503 when two writers meet."""
-        return self._client.request(method, path, json=body)
+        is_look = method == "GET" or path.endswith("/filter")
+        timeout = LOOK_TIMEOUT_S if is_look else CHANGE_TIMEOUT_S
+        return self._client.request(method, path, json=body, timeout=timeout)
 
     def _pages(self, path: str, body: Mapping[str, Any]) -> list[Any]:
         rows: list[Any] = []
