@@ -11,7 +11,6 @@ from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import httpx
-from prefect.artifacts import create_markdown_artifact
 from prefect.blocks.abstract import NotificationBlock, NotificationError
 from prefect.blocks.core import Block
 from prefect.context import FlowRunContext
@@ -34,6 +33,7 @@ from infra.settings import load_settings, without_passwords
 from infra.tracking import open_tracking
 from tasks.notifications.messages import Message
 from tasks.notifications.settings import Notifications
+from tasks.stages.page_artifacts import show_markdown
 
 PREFIX: Final = "assayline."
 # Of one message through one block; a chat that is away must not hold a run.
@@ -218,11 +218,5 @@ def _show_failed(message: Message, failed: tuple[str, ...]) -> None:
     if not FlowRunContext.get():
         return
     text = "\n".join(["## Not sent", "", *(f"- {plain(why)}" for why in failed)])
-    try:
-        create_markdown_artifact(
-            text,
-            key=artifact_key("notifications", message.line),
-            description=f"What of {message.line} could not be sent",
-        )
-    except Exception as error:  # noqa: BLE001 - the message is about a failure already
-        _log.warning("Prefect does not show what could not be sent: %s", error)
+    key = artifact_key("notifications", message.line)
+    show_markdown(text, key, f"What of {message.line} could not be sent")
