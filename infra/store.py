@@ -343,7 +343,10 @@ def _check_digest(path: Path, sha256: str, uri: str) -> None:
     seen = sha256_of_file(path)
     if seen != sha256:
         path.unlink()
-        raise StoreError(f"{uri} has sha256 {seen}, and was written with {sha256}")
+        raise StoreError(
+            f"{uri} has sha256 {seen}, and was written with {sha256}; restore it from a backup, or "
+            "delete it and run every stage anew (`assayline run CONFIG --refresh`)"
+        )
 
 
 def keep_by_digest(
