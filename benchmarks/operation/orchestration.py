@@ -10,7 +10,8 @@ command, as a person or a schedule runs a line. Measured are:
   runs; `noop_flow_s`: of these the flow's own; `noop_in_process_s`: of the flow called from a
   process of its own, its start included; `noop_in_process_cpu_s`: processor time of that process.
 - `promotion_s`: from the decision to the alias: the task `promote` of the first run, which reads
-  the artifact back, writes the ledger and moves the aliases.
+  the artifact back, writes the ledger and moves the aliases; where the policy refused that version,
+  the task of its promotion by hand.
 - `rollback_s`: seconds of `assayline rollback`, with its load test.
 
 ``python -m benchmarks.operation.orchestration`` measures ``configs/bbc-news.yaml``, and with
@@ -107,6 +108,15 @@ class Stack:
         (found,) = (one for one in runs if one["name"].startswith(f"{task}-"))
         return float(found["total_run_time"])
 
+    def promotion_seconds(self, outcome: dict[str, Any]) -> float:
+        """Of the task that put a run's version in production: the run's own, or a person's."""
+        if outcome["action"] == PROMOTED:
+            return self.run_seconds(outcome["run_url"], "promote")
+        name = f"promote {outcome['line']} version {outcome['version']}"
+        wanted = {"flow_runs": {"name": {"any_": [name]}}}
+        (run,) = self._asked("POST", "/flow_runs/filter", json=wanted)
+        return self.run_seconds(f"/{run['id']}", "override_promotion")
+
     def _asked(self, method: str, path: str, **body: Any) -> Any:
         login = self.settings.prefect_login
         auth = httpx.BasicAuth(*login.get_secret_value().split(":", 1)) if login else None
@@ -134,7 +144,7 @@ def measure(noops: int = NOOPS, rows: int = 0) -> dict[str, float]:
             rollback_s = _roll_back(stack, first, config, folder)
             plain_s = stack.in_process(PLAIN, config)["seconds"]
             flow_s = [stack.run_seconds(outcome["run_url"]) for outcome, _ in again]
-            promotion_s = stack.run_seconds(first["run_url"], "promote")
+            promotion_s = stack.promotion_seconds(first)
     return {
         "orchestration_share": orchestrated_s / plain_s,
         "noop_s": statistics.median(seconds for _, seconds in again),
@@ -181,7 +191,8 @@ def _write_small_line(folder: Path, rows: int) -> Path:
             "gates": [
                 {"metric": "quality.macro_f1", "at_least": 0.01},
                 {"metric": "staging.same_predictions", "at_least": 1.0},
-            ]
+            ],
+            "fairness_not_gated": "the rows of this benchmark say nothing of people",
         },
     }
     config = folder / "small.yaml"
