@@ -97,7 +97,8 @@ class Canary:
     @property
     def labels(self) -> tuple[str, ...]:
         """Of the candidate that is asked."""
-        return self._asked.served.production.labels if self._asked else ()
+        asked = self._asked  # read once: it may end meanwhile, and another thread reads this
+        return asked.served.production.labels if asked else ()
 
     @property
     def _asked(self) -> Candidate | None:

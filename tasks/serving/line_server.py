@@ -209,6 +209,8 @@ class LineServer:
         """
         # The canary first: what promotes its candidate ends it, and both are seen in one look.
         step, unknown = await self._canary.look()
+        if unknown:  # at once: to look for the version in production may take long as well
+            await self._canary.follow(None, unknown)
         try:
             production = await asyncio.to_thread(self._loader.source.production)
         except Exception as error:  # noqa: BLE001 - whatever it is must not end what serves
@@ -219,6 +221,9 @@ class LineServer:
         if production == self.production:
             self._refusal.clear()
         elif not self._refusal.holds(production):
+            if self._canary.health and (step is None or step.production != production.version):
+                # It ends, unless its candidate takes over; to load another version takes long.
+                await self._canary.follow(None, f"production moves to version {production.version}")
             await self._move_to(production)
         if step and step.production != self.production.version:
             step = None  # it compares with another version than the one that serves

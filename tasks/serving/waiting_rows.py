@@ -168,6 +168,27 @@ class WaitingRows:
 class CandidateRows(WaitingRows):
     """Rows of a candidate, behind which the version in production stands."""
 
+    def __init__(self, batch: BatchSettings, max_rows: int) -> None:
+        super().__init__(batch, max_rows)
+        self._ended = ""
+
+    def put(self, rows: Sequence[tuple[dict[str, Any], int]]) -> list[WaitingRow]:
+        """The same, until all are refused: nobody takes rows of an ended canary any more.
+
+        Raises:
+            NotAskedError: all were refused.
+            QueueFullError: there is no room for all of them.
+
+        """
+        if self._ended:
+            raise NotAskedError(self._ended)
+        return super().put(rows)
+
+    def refuse_all(self, why: str) -> None:
+        """Say of every row that waits, and of each that comes, that it is not answered."""
+        self._ended = why
+        super().refuse_all(why)
+
     def lose(self, rows: Iterable[WaitingRow], why: str) -> None:
         """Say at once that they are not answered: production has not to wait for a new process."""
         for row in rows:

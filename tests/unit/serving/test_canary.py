@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -67,19 +68,29 @@ class World:
     step: CanaryStep | Exception | None = None
     wrong: Exception | None = None
     fetched: list[int] = field(default_factory=list)
+    quick: threading.Event = field(default_factory=threading.Event)  # else it is not told in time
+
+    def __post_init__(self) -> None:
+        self.quick.set()
 
     def source(self) -> VersionSource:
         def fetch(version: Production, folder: Path) -> Path:
             self.fetched.append(version.version)
+            self.quick.wait(30)
             if version == CANDIDATE and self.wrong:
                 raise self.wrong
             folder.mkdir()
             (folder / "version").write_text(str(version.version))
             return folder
 
+        def production() -> Production:
+            if isinstance(self.production, Exception):
+                self.quick.wait(30)
+            return _told(self.production)
+
         trial = Trial(({"text": "a film"},), lambda _answers: None)
         return VersionSource(
-            lambda: _told(self.production), lambda: _told(self.step), lambda _: CANDIDATE, fetch,
+            production, lambda: _told(self.step), lambda _: CANDIDATE, fetch,
             lambda _: trial,
         )  # fmt: skip
 
@@ -285,6 +296,56 @@ def test_where_it_is_not_known_whether_a_canary_goes_on_its_candidate_waits() ->
         assert await line.ask() == "4"
 
     assert run(work).fetched == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("production", "step"),
+    [
+        (TrackingError("MLflow is away"), TrackingError("MLflow is away")),
+        (replace(PRODUCTION, version=5), None),
+    ],
+)
+def test_a_candidate_is_asked_nothing_while_production_is_looked_for_or_loaded(
+    production: Production | Exception, step: Exception | None
+) -> None:
+    async def work(line: Line) -> None:
+        await line.look(STEP)
+        assert await line.ask() == "4"
+        line.world.production, line.world.step = production, step
+        line.world.quick.clear()
+        looking = asyncio.create_task(line.server.look())
+        await until(lambda: not health(line).ready)
+        assert await line.ask() == "3"
+        assert not looking.done()
+        line.world.quick.set()
+        await looking
+        found = line.server.health.canary
+        assert found is None or not found.ready
+
+    run(work)
+
+
+def test_a_request_that_comes_to_an_ended_canary_is_answered_at_once() -> None:
+    async def work(line: Line) -> None:
+        await line.look(STEP)
+        candidate = line.server._canary._candidate
+        assert candidate
+        counted = threading.Event()
+
+        def count(_row: object) -> int:
+            counted.wait(30)
+            return 1
+
+        candidate.served.tokens.count = count  # type: ignore[method-assign]
+        many = ServedRequest("r-1", [{"text": "a film"}] * 9)  # counted beside the event loop
+        asking = asyncio.create_task(line.server.answer(many, line.told.append))
+        await asyncio.sleep(0.1)
+        await line.look(None)
+        counted.set()
+        assert {one.answer["label"] for one in await asking} == {"3"}
+        assert line.made() == [("production", 3, "")]  # and not after the candidate's timeout_s
+
+    run(work, canary=CanaryServingSettings(timeout_s=5))
 
 
 def test_a_canary_that_is_stopped_or_of_another_production_asks_its_candidate_nothing_more() -> (
