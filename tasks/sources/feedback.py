@@ -114,7 +114,7 @@ def _joined(
 def _values(inputs: str, label: str, columns: Sequence[ReadColumn], answer: str) -> list[Value]:
     entry, said = object_of(parse_json(inputs)), parse_json(label)
     named = dict(said) if isinstance(said, JsonObject) else {answer: said}
-    values = {**entry, **named}
+    values = {**named, **entry}  # a label is no other input than the model was asked
     return [convert_named(values.get(column.name), column.name, column.kind) for column in columns]
 
 

@@ -123,6 +123,16 @@ def test_an_answer_of_several_columns_is_named_by_column(store: ObjectStore) -> 
     ]
 
 
+def test_a_label_puts_no_other_input_in_place_of_what_the_model_was_asked(
+    store: ObjectStore,
+) -> None:
+    line = "fed-back-inputs"
+    put(store, REQUESTS, line, "a-1", asked("r1", {"text": "good"}))
+    put(store, FEEDBACK, line, "b-1", [said("r1", {"label": "pos", "text": "never asked"})])
+    found = read(store, settings_of(format="feedback", line=line))
+    assert [(row["text"], row["label"]) for row in found.rows] == [("good", "pos")]
+
+
 def test_a_line_without_feedback_is_told_what_records_it(store: ObjectStore) -> None:
     with pytest.raises(DataError, match="no feedback on never-served lies in the store"):
         pin("reviews", settings_of(format="feedback", line="never-served"), store)
