@@ -162,12 +162,16 @@ class Canary:
         return candidate.served
 
     async def close(self) -> None:
-        """Answer what was taken, and end the candidate's processes."""
+        """End the candidate's processes, when every request was answered.
+
+        What it was asked in shadow is not waited for: whoever tells the server to end may kill it
+        soon, and what was recorded would be lost.
+        """
         self._step = None
         if self._loading:
             self._loading.cancel()
             await asyncio.wait((self._loading,))
-        self._end_candidate()
+        self._end_candidate(at_once=True)
         for task in list(self._ending):
             await task
 
@@ -212,10 +216,10 @@ class Canary:
                 await self._candidate.end_shadow()
         self._count()
 
-    def _end_candidate(self) -> None:
+    def _end_candidate(self, *, at_once: bool = False) -> None:
         candidate, self._candidate = self._candidate, None
         if candidate:
-            task = asyncio.create_task(candidate.end())
+            task = asyncio.create_task(candidate.end(at_once=at_once))
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
 

@@ -69,10 +69,10 @@ class Candidate:
         await self.end_shadow()
         self._rows.refuse_all("the canary has ended")
 
-    async def end(self) -> None:
-        """Answer what was taken, and end the processes."""
+    async def end(self, *, at_once: bool = False) -> None:
+        """Answer what was taken, and end the processes; see `ServedVersion.retire`."""
         await self.leave()
-        await self.served.retire()
+        await self.served.retire(at_once=at_once)
 
     async def _ask_behind(self, request: ServedRequest) -> Asked | None:
         began = time.perf_counter()

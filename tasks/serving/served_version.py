@@ -106,9 +106,17 @@ class ServedVersion:
                 for place, process in enumerate(list(self._ready))
             ]
 
-    async def retire(self) -> None:
-        """Answer what was taken, take no more, and end the processes."""
+    async def retire(self, *, at_once: bool = False) -> None:
+        """Answer what was taken, take no more, and end the processes.
+
+        Args:
+            at_once: nobody waits for what was taken, so that it is not answered.
+
+        """
         self._retiring.set()
+        if at_once:
+            for process in list(self._ready):
+                await process.kill()
         await asyncio.gather(*self._serving)
         for process in self._ready:
             await process.stop()

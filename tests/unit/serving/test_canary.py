@@ -395,6 +395,27 @@ def test_shadow_holds_nobody_up_and_what_it_cannot_take_is_counted() -> None:
     run(work, canary=CanaryServingSettings(shadow=ShadowSettings(max_waiting_rows=5)))
 
 
+def test_a_server_that_ends_does_not_wait_for_what_is_asked_in_shadow() -> None:
+    async def work(line: Line) -> None:
+        await line.look(SHADOW)
+        candidate = line.server._canary._candidate
+        assert candidate
+        (pid,) = candidate.served.pids
+        os.kill(pid, signal.SIGSTOP)  # it would be given up after request_timeout_s, 20 s
+        assert await line.ask() == "3"
+        assert candidate._shadow
+        await until(lambda: not candidate._shadow._waiting)  # type: ignore[union-attr]
+        await asyncio.sleep(0.2)
+        began = time.monotonic()
+        await line.server.close()
+        assert time.monotonic() - began < 10
+        assert line.made() == [("production", 3, "")]
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+    run(work)
+
+
 def test_while_production_is_busy_shadow_has_a_share_of_the_time() -> None:
     async def work(line: Line) -> None:
         await line.look(SHADOW)
