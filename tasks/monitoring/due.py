@@ -10,9 +10,10 @@ from infra.errors import SettingsError
 from infra.store import ObjectStore
 from tasks.monitoring.settings import MonitorSettings
 from tasks.monitoring.window_records import (
-    drop_windows,
+    drop_window,
     labels_uri,
     newest_window,
+    read_windows,
     window_uri,
     window_uris,
 )
@@ -57,11 +58,13 @@ def forget_the_future(
     They were judged without the rows that were yet to come, and would never be judged anew.
     """
     running = last_window(now, settings) + timedelta(hours=settings.window_hours)
-    for uri in drop_windows(line, running, running + _AHEAD, store):
+    for one in read_windows(line, running, running + _AHEAD, store):
+        if one.window.end <= now:  # a setting made windows longer, or settling
+            continue
         logger.warning(
             "%s was judged before its window has ended, by a clock that was ahead (it is %s here); "
             "it is removed, and judged when the window has ended",
-            uri, now.isoformat(timespec="seconds"),
+            drop_window(one.window, store), now.isoformat(timespec="seconds"),
         )  # fmt: skip
 
 

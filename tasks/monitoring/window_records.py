@@ -100,12 +100,11 @@ def newest_window(line: str, since: datetime, until: datetime, store: ObjectStor
     return _read(Window, uris[-1], store) if uris else None
 
 
-def drop_windows(line: str, since: datetime, until: datetime, store: ObjectStore) -> list[str]:
-    """Remove the windows that begin in a span of time, with labels and alarms; their addresses."""
-    uris = window_uris(line, since, until, store)
-    for uri in uris:
-        store.delete(uri.removesuffix("json"))
-    return uris
+def drop_window(window: Window, store: ObjectStore) -> str:
+    """Remove a window with its labels and its alarm; its address."""
+    uri = window_uri(window.line, window.start, store)
+    store.delete(uri.removesuffix("json"))
+    return uri
 
 
 def read_alarms(line: str, since: datetime, until: datetime, store: ObjectStore) -> list[Alarm]:

@@ -18,7 +18,7 @@ from infra.tracking import Tracking
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.fairness.settings import FairnessSettings
 from tasks.monitoring.alarms import alarm_of, keep_alarm
-from tasks.monitoring.due import due_labels, due_windows
+from tasks.monitoring.due import due_labels, due_windows, forget_the_future
 from tasks.monitoring.judging import Watch, judge_window
 from tasks.monitoring.labelled_rows import LabelPolicy
 from tasks.monitoring.publication import publish_monitor
@@ -26,7 +26,7 @@ from tasks.monitoring.reference import read_reference
 from tasks.monitoring.running import Judged, rule_of, run_monitor
 from tasks.monitoring.scored_batches import scored_objects
 from tasks.monitoring.settings import MonitorSettings
-from tasks.monitoring.window_records import window_uri
+from tasks.monitoring.window_records import read_windows, window_uri
 from tasks.records.monitoring import (
     LabelledRows,
     WatchedVersion,
@@ -624,6 +624,20 @@ def test_windows_that_a_clock_ahead_has_judged_are_judged_when_they_have_ended(
     later = run_monitor(watch, now + timedelta(hours=1), store)
     assert later.judged == ("2026-12-10T12:00Z",)
     assert later.windows[-1].window.rows == {"production": 200}
+
+
+def test_windows_that_have_ended_stay_where_a_setting_makes_the_next_ones_longer(
+    watch: Watch, store: ObjectStore
+) -> None:
+    """They begin in the window that runs by the new setting, and were taken for judged ahead."""
+    now = hour_of(2026, 12, 20, 12) + timedelta(minutes=15)
+    judged_hours = run_monitor(watch, now, store).windows
+    assert judged_hours[-1].window.start == hour_of(2026, 12, 20, 11)
+    for changed in ({"window_hours": 24}, {"settle_minutes": 120}):
+        settings = watch.settings.model_copy(update=changed)
+        forget_the_future(watch.watched.line, now, settings, store)
+    kept = read_windows(watch.watched.line, hour_of(2026, 12, 20, 0), now, store)
+    assert kept[-1] == judged_hours[-1]
 
 
 def test_a_line_whose_first_windows_were_judged_by_a_clock_ahead_is_watched(
