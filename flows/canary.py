@@ -42,6 +42,7 @@ def canary(
     reason: str = "no reason was given",
     on_outside_move: OnOutsideMove = "refuse",
     notifications: Notifications = (),
+    feedback_by: tuple[str, ...] = (),
 ) -> CanaryOutcome:
     """Look at the canary of a line, and stop it, go on to its next step, or promote its candidate.
 
@@ -53,10 +54,11 @@ def canary(
         reason: why it is stopped; it stands in the ledger.
         on_outside_move: the line's setting for moves outside of the ledger.
         notifications: the line's.
+        feedback_by: whose labels count, as the line's monitor.feedback_by; none: everybody's.
     """
     check_own_line(line)
     settle_outside_moves(line, on_outside_move, notifications)
-    outcome = _stop(line, by, reason) if stop else _look(line)
+    outcome = _stop(line, by, reason) if stop else _look(line, feedback_by)
     if outcome.action:
         show_canary(outcome)
         show_version_states(line)
@@ -71,13 +73,13 @@ def _stop(line: str, by: str, reason: str) -> CanaryOutcome:
     return stop_canary(line, by, reason, login)
 
 
-def _look(line: str) -> CanaryOutcome:
+def _look(line: str, feedback_by: tuple[str, ...]) -> CanaryOutcome:
     """What the next look at a canary decides; where none goes on, nothing is written."""
     found = find_canary(line)
     if found is None:
         return nothing_is_tried(line)
     if isinstance(found, CanaryOutcome):
         return found
-    look = look_at_canary(found)
+    look = look_at_canary(found, feedback_by)
     outcome = decide_on_look(look, found)
     return replace(outcome, page_url=publish_looks(look, found))

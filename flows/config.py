@@ -487,8 +487,9 @@ def load_line(path: str, line: str) -> dict[str, Any]:
     for what the flow takes ``parameters: {config: "{{ line.config }}"}``, or ``line.data`` for the
     settings of the data alone, or ``line.proof`` for what a candidate must prove, or ``line.name``,
     or ``line.on_outside_move``, ``line.scoring`` and ``line.notifications``, for flows that take no
-    other settings. ``line.watch_source`` says when the source is looked at, and
-    ``line.tries_candidates`` whether the policy asks for a canary, which is to be looked at.
+    other settings. ``line.watch_source`` says when the source is looked at,
+    ``line.tries_candidates`` whether the policy asks for a canary, which is to be looked at, and
+    ``line.feedback_by`` whose feedback counts there, as it does for the monitor.
 
     Args:
         path: the YAML file, relative to the folder in which `prefect deploy` runs.
@@ -513,6 +514,7 @@ def load_line(path: str, line: str) -> dict[str, Any]:
         "notifications": [one.model_dump(mode="json") for one in config.notifications],
         "watch_source": _checked_times(config.watch_source, path),
         "tries_candidates": config.policy.canary is not None,
+        "feedback_by": list(config.monitor.feedback_by),
     }
 
 

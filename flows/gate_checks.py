@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from flows.gate_names import Measurable, measurable_of
 from infra.settings_models import WrongSetting, are_valid, items_of
+from tasks.registry.canary_settings import CanarySettings
 from tasks.task_types.metrics import METRICS, metrics_of
 from tasks.task_types.row_shapes import shape_of
 from tasks.verdicts import SIDES, Gate
@@ -50,9 +51,12 @@ def wrong_gates(config: "RetrainConfig") -> Iterator[WrongSetting]:
 
 
 def _wrong_canary(config: "RetrainConfig") -> Iterator[WrongSetting]:
-    """A gate of a canary that no candidate could pass."""
+    """A canary that no candidate could pass."""
     canary = config.policy.canary if are_valid(config.policy, "canary") else None
-    if canary is None or not are_valid(canary, "max_quality_loss"):
+    if canary is None:
+        return
+    yield from _wrong_days(canary)
+    if not are_valid(canary, "max_quality_loss"):
         return
     if canary.max_quality_loss is not None and not shape_of(config.task_type).has_one_class:
         yield WrongSetting(
@@ -61,6 +65,21 @@ def _wrong_canary(config: "RetrainConfig") -> Iterator[WrongSetting]:
             f"task type {config.task_type} are not held against labels in a canary, which asks for "
             "one label a row: no candidate would ever pass; leave it out",
             canary.max_quality_loss,
+        )
+
+
+def _wrong_days(canary: CanarySettings) -> Iterator[WrongSetting]:
+    """Days in which the steps have no room."""
+    is_readable = are_valid(canary, "steps", "max_days")
+    if not is_readable or not all(are_valid(step, "hours") for step in canary.steps):
+        return
+    hours = sum(step.hours for step in canary.steps)
+    if hours >= 24 * canary.max_days:
+        yield WrongSetting(
+            ("policy", "canary", "max_days"),
+            f"policy.canary.max_days is {canary.max_days:g}, and its steps last {hours:g} hours at "
+            f"least: no candidate would ever pass; right would be more than {hours / 24:.3g}",
+            canary.max_days,
         )
 
 

@@ -37,9 +37,10 @@ class ComparedStep:
         by_gate: what each gate is judged on.
         asked: requests that were put to the version in production, and to the candidate.
         unknown: by gate, requests of which what it asks for is not wholly known.
-        strangers: rows under the candidate's number, of other weights.
+        strangers: rows under the number of either version, of other weights.
         begun: when the first request was put to the candidate, microseconds since 1970; None where
             none was.
+        labels_by: whose labels count; none: everybody's.
 
     """
 
@@ -49,6 +50,7 @@ class ComparedStep:
     unknown: Counter[str]
     strangers: int
     begun: int | None
+    labels_by: tuple[str, ...] = ()
 
 
 def gates_of(*, is_shadow: bool, disagreement: bool) -> tuple[str, ...]:
@@ -71,9 +73,8 @@ def compare(reading: Reading, store: ObjectStore) -> ComparedStep:
     since = microseconds(datetime.fromisoformat(reading.step.since))
     ends = np.linspace(since, microseconds(reading.until), PARTS + 1)[1:].astype(np.int64)
     gates = gates_of(is_shadow=reading.step.is_shadow, disagreement=reading.compared)
-    found = ComparedStep(
-        ends, {gate: _comparison(gate, reading.step) for gate in gates}, (0, 0), Counter(), 0, None
-    )
+    by_gate = {gate: _comparison(gate, reading.step) for gate in gates}
+    found = ComparedStep(ends, by_gate, (0, 0), Counter(), 0, None, reading.labels.by)
     for hour in read_hours(reading, store):
         found.strangers += hour.strangers
         if found.begun is None and len(hour.candidate.at):

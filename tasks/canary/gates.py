@@ -136,6 +136,8 @@ def _remarks(
         )
     if gate == QUALITY and told:
         remarks.append(SELECTED)
+    if gate == QUALITY and found.labels_by:
+        remarks.append(f"labels by {' or '.join(found.labels_by)} alone count")
     if gate not in limits.waited_for and verdict is not Verdict.FAIL:
         remarks.append(NOT_WAITED_FOR)
     return remarks

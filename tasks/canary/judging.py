@@ -11,6 +11,7 @@ from tasks.canary.gates import Limits, judge_gate, limits_of
 from tasks.canary.recorded_requests import Reading
 from tasks.canary.said_labels import no_labels, read_labels
 from tasks.records.canary import CanaryLook, CanaryStep
+from tasks.records.registry import Production
 from tasks.registry.canary_settings import CanarySettings, CanaryStepSettings
 from tasks.task_types.row_shapes import shape_of
 from tasks.verdicts import GateResult, Verdict
@@ -19,8 +20,8 @@ from tasks.verdicts import GateResult, Verdict
 def judge_step(
     step: CanaryStep,
     settings: CanarySettings,
-    task_type: str,
-    labels: tuple[str, ...],
+    versions: tuple[Production, Production],
+    feedback_by: tuple[str, ...],
     at: datetime,
     store: ObjectStore,
 ) -> CanaryLook:
@@ -32,8 +33,9 @@ def judge_step(
     Args:
         step: that the canary is at.
         settings: that the canary was started with; `step.number` counts their steps.
-        task_type: of the line.
-        labels: of the candidate; empty where its task type has none.
+        versions: the one in production and the candidate, as they are registered. What only one of
+            them can answer is a label as well: of a class that the candidate lacks, it is wrong.
+        feedback_by: whose labels count; none: everybody's.
         at: the moment of the look, with its time zone; records of later requests are not counted.
         store: holds the recorded requests and the feedback.
 
@@ -43,6 +45,7 @@ def judge_step(
 
     """
     asked, limits = _settings_of(step, settings), limits_of(settings)
+    task_type = versions[1].task_type
     look = CanaryLook(step, (0, 0), (), Verdict.UNDETERMINED, "", at.isoformat())
     lasted = at - datetime.fromisoformat(step.since)
     if lasted <= timedelta(seconds=settings.settle_s):
@@ -50,14 +53,14 @@ def judge_step(
         return replace(look, reason=waited)
     untold = _why_no_quality(task_type)
     try:
-        found = compare(_reading(step, settings, task_type, labels, at, store), store)
+        found = compare(_reading(step, settings, versions, feedback_by, at, store), store)
     except DataError as error:
         return replace(look, reason=f"the records of the step cannot be read: {error}")
     sequences = [
         judge_gate(gate, found, limits, untold if gate == QUALITY else "") for gate in found.by_gate
     ]
     gates = tuple(one.result for one in sequences)
-    verdict, reason = _decide(gates, limits, found, _still_waited_for(asked, found, lasted))
+    verdict, reason = _decide(gates, limits, found, _still_waited_for(asked, found))
     points = tuple(point for one in sequences for point in one.points)
     return replace(
         look, requests=found.asked, gates=gates, verdict=verdict, reason=reason, points=points
@@ -85,19 +88,21 @@ def _settings_of(step: CanaryStep, settings: CanarySettings) -> CanaryStepSettin
 def _reading(
     step: CanaryStep,
     settings: CanarySettings,
-    task_type: str,
-    labels: tuple[str, ...],
+    versions: tuple[Production, Production],
+    feedback_by: tuple[str, ...],
     at: datetime,
     store: ObjectStore,
 ) -> Reading:
-    names, column = tuple(sorted(labels)), shape_of(task_type).label_column
-    until = at - timedelta(seconds=settings.settle_s)
+    task_type = versions[1].task_type
+    names = tuple(sorted({label for one in versions for label in one.labels}))
+    until = min(at - timedelta(seconds=settings.settle_s), settings.over_at(step.started))
     said = no_labels()
     if not _why_no_quality(task_type):
-        since = datetime.fromisoformat(step.since)
-        said = read_labels(step.line, since, until, str(column), names, store)
+        since, column = datetime.fromisoformat(step.since), str(shape_of(task_type).label_column)
+        said = read_labels(step.line, since, until, column, names, feedback_by, store)
     return Reading(
         step=step,
+        weights=(versions[0].weights_sha256, step.weights_sha256),
         labels=said,
         names=names,
         slow_ms=settings.slow_ms,
@@ -116,19 +121,20 @@ def _why_no_quality(task_type: str) -> str:
     )
 
 
-def _still_waited_for(
-    asked: CanaryStepSettings, found: ComparedStep, lasted: timedelta
-) -> list[str]:
+def _still_waited_for(asked: CanaryStepSettings, found: ComparedStep) -> list[str]:
     """What a step has not come to yet, whatever its gates say."""
-    waited, hours = [], lasted / timedelta(hours=1)
+    waited, last = [], int(found.ends[-1])
+    hours = (last - (last if found.begun is None else found.begun)) / 3.6e9  # of microseconds
     if hours < asked.hours:
-        waited.append(f"{hours:.3g} of {asked.hours:g} hours have passed")
+        waited.append(
+            f"{hours:.3g} of {asked.hours:g} hours have passed since the candidate was asked first"
+        )
     if found.asked[1] < asked.requests:
         waited.append(f"the candidate was asked {found.asked[1]} of {asked.requests} requests")
     if found.strangers:
         waited.append(
-            f"{found.strangers} rows are recorded under the candidate's number with weights that "
-            "are not its own"
+            f"{found.strangers} rows are recorded under the number of a version that is compared, "
+            "with weights that are not its own"
         )
     return waited
 

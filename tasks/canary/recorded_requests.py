@@ -40,8 +40,9 @@ class Reading:
     """How the rows of a step are read.
 
     Attributes:
+        weights: digests of the weights of the version in production and of the candidate.
         labels: what was said of them.
-        names: the label set, in the order of `SaidLabels.labels`.
+        names: the label sets of both, in the order of `SaidLabels.labels`.
         slow_ms: milliseconds beyond which an answer is slow.
         compared: whether answers are compared with each other.
         until: requests received from here on are not read.
@@ -49,6 +50,7 @@ class Reading:
     """
 
     step: CanaryStep
+    weights: tuple[str, str]
     labels: SaidLabels
     names: tuple[str, ...]
     slow_ms: float
@@ -93,7 +95,7 @@ class Hour:
     """The rows of an hour.
 
     Attributes:
-        strangers: rows under the candidate's number, of other weights.
+        strangers: rows under the number of either version, of other weights.
 
     """
 
@@ -117,18 +119,18 @@ def read_hours(reading: Reading, store: ObjectStore) -> Iterator[Hour]:
 
 def _read_hour(reading: Reading, hour: datetime, since: datetime, store: ObjectStore) -> Hour:
     step, strangers = reading.step, 0
-    found: dict[str, list[Rows]] = {"production": [_no_rows()], "candidate": [_no_rows()]}
+    found: tuple[list[Rows], list[Rows]] = [_no_rows()], [_no_rows()]
     role = "shadow" if step.is_shadow else "canary"
+    asked = ("production", step.production), (role, step.version)
     for uri in store.list(store.uri(*hour_folder(REQUESTS, step.line, hour)) + "/"):
         for batch in batches_of(uri, _COLUMNS, store):
             inside = batch.filter(_is_within(batch, since, reading.until))
-            ours = _is(inside, "production", step.production)
-            theirs = _is(inside, role, step.version)
-            own = pc.equal(inside["weights_sha256"], step.weights_sha256).fill_null(False)  # noqa: FBT003
-            strangers += theirs.true_count - pc.and_(theirs, own).true_count
-            found["production"].append(_rows_of(inside.filter(ours), reading))
-            found["candidate"].append(_rows_of(inside.filter(pc.and_(theirs, own)), reading))
-    return Hour(_joined(found["production"]), _joined(found["candidate"]), strangers)
+            for parts, of_version, weights in zip(found, asked, reading.weights, strict=True):
+                named = inside.filter(_is(inside, *of_version))
+                own = named.filter(pc.equal(named["weights_sha256"], weights))
+                strangers += named.num_rows - own.num_rows
+                parts.append(_rows_of(own, reading))
+    return Hour(_joined(found[0]), _joined(found[1]), strangers)
 
 
 def _is_within(batch: pa.RecordBatch, since: datetime, until: datetime) -> pa.BooleanArray:

@@ -5,16 +5,17 @@ of each request the labels count that came first, in one message; corrections of
 its other rows that come later, do not.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from infra.store import ObjectStore
 from tasks.canary.sequential import Ints
-from tasks.monitoring.feedback import class_of
+from tasks.monitoring.feedback import class_of, counted_in
 from tasks.monitoring.recorded_rows import batches_of
 from tasks.monitoring.samples import Keys, keys_of
 from tasks.records.recorded_requests import (
@@ -23,9 +24,6 @@ from tasks.records.recorded_requests import (
     hour_folder,
     hours_between,
 )
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 SEED: Final = 0
 UNKNOWN: Final = -1
@@ -45,12 +43,14 @@ class SaidLabels:
         rows: hashes of the rows, sorted, (F,).
         labels: places in the label set, (F,); `UNKNOWN` of what is no label of it.
         at: when it was said, microseconds since 1970, (F,).
+        by: whose feedback counts; none: everybody's.
 
     """
 
     rows: Keys
     labels: Ints
     at: Ints
+    by: tuple[str, ...] = ()
 
     def find(self, rows: Keys) -> Ints:
         """Where each of these rows is named, (N,); -1 where none said anything of it."""
@@ -71,6 +71,7 @@ def read_labels(
     until: datetime,
     column: str,
     names: tuple[str, ...],
+    by: tuple[str, ...],
     store: ObjectStore,
 ) -> SaidLabels:
     """Read the feedback that came in a span of time.
@@ -83,6 +84,7 @@ def read_labels(
         until: what came from here on is not read.
         column: that a label may be named by, as in the rows of the task type.
         names: the label set.
+        by: whose feedback counts; none: everybody's.
         store: holds the feedback.
 
     Raises:
@@ -95,13 +97,15 @@ def read_labels(
     for hour in hours_between(since, until):
         for uri in store.list(store.uri(*hour_folder(FEEDBACK, line, hour)) + "/"):
             batches = batches_of(uri, feedback_schema().names, store)
-            found.extend(_rows_of(batch, column, ids) for batch in batches)
+            counted = (batch.filter(pa.array(counted_in(batch, by))) for batch in batches)
+            found.extend(_rows_of(batch, column, ids) for batch in counted)
     rows = np.concatenate(found, axis=1)
     first, last = (microseconds(moment) for moment in (since, until))
-    return _first_said(rows[:, (rows[3] >= first) & (rows[3] < last)])
+    came = _first_said(rows[:, (rows[3] >= first) & (rows[3] < last)])
+    return replace(came, by=by)
 
 
-def _rows_of(batch: "pa.RecordBatch", column: str, ids: dict[str, int]) -> NDArray[np.int64]:
+def _rows_of(batch: pa.RecordBatch, column: str, ids: dict[str, int]) -> NDArray[np.int64]:
     """Request, row, label and moment of each row of feedback, (4, N)."""
     requests = batch["request_id"].to_pylist()
     rows = keys_of(requests, batch["row"].to_pylist(), SEED)
@@ -109,9 +113,9 @@ def _rows_of(batch: "pa.RecordBatch", column: str, ids: dict[str, int]) -> NDArr
         ids.get(class_of(text or "", column) or "", UNKNOWN) for text in batch["label"].to_pylist()
     ]
     moments = batch["received_at"].cast("int64").fill_null(-1).to_numpy(zero_copy_only=False)
-    return np.stack(
-        [request_keys(requests).view(np.int64), rows.view(np.int64), np.array(labels), moments]
-    )
+    # Of no rows at all the type must be said, or hashes become inexact numbers.
+    named = request_keys(requests).view(np.int64), rows.view(np.int64)
+    return np.stack([*named, np.array(labels, np.int64), moments])
 
 
 def _first_said(rows: NDArray[np.int64]) -> SaidLabels:

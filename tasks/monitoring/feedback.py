@@ -74,7 +74,7 @@ def find_labels(
     found, rows = [np.zeros(0, np.uint64)], 0
     for uri in uris:
         for batch in batches_of(uri, ("request_id", "row", "by"), store):
-            keys = _keys_in(batch, seed)[_counted(batch, by)]
+            keys = _keys_in(batch, seed)[counted_in(batch, by)]
             rows += len(keys)
             found.append(keys)
     return CameLabels(tuple(uris), rows, np.unique(np.concatenate(found)), by)
@@ -97,7 +97,7 @@ def latest_labels(came: CameLabels, wanted: Keys, seed: int, store: ObjectStore)
     for uri in came.uris:
         for batch in batches_of(uri, feedback_schema().names, store):
             keys = _keys_in(batch, seed)
-            counted = np.isin(keys, wanted) & _counted(batch, came.by)
+            counted = np.isin(keys, wanted) & counted_in(batch, came.by)
             for at in np.flatnonzero(counted).tolist():
                 when, label = (batch[name][at].as_py() for name in ("received_at", "label"))
                 keep_newest(latest, int(keys[at]), SaidLabel.read(when, label, uri, at + 1))
@@ -108,8 +108,8 @@ def _keys_in(batch: "pa.RecordBatch", seed: int) -> Keys:
     return keys_of(batch["request_id"].to_pylist(), batch["row"].to_pylist(), seed)
 
 
-def _counted(batch: "pa.RecordBatch", by: tuple[str, ...]) -> "Flags":
-    """Which rows of feedback count, (N,)."""
+def counted_in(batch: "pa.RecordBatch", by: tuple[str, ...]) -> "Flags":
+    """Which rows of feedback count, (N,): those that one of these sent, or all without names."""
     if not by:
         return np.ones(batch.num_rows, np.bool_)
     return np.array([counts(one, by) for one in batch["by"].to_pylist()], np.bool_)

@@ -97,7 +97,7 @@ class MonitorSettings(SettingsModel):
     feedback_by: tuple[str, ...] = Field(
         default=(),
         description="Whose feedback counts as a label, as `by` names the senders; none: "
-        "everybody's. As `by` of a feedback source.",
+        "everybody's. It holds for the labels of a canary as well. As `by` of a feedback source.",
     )
     max_length_distance: float = Field(
         default=0.1, gt=0, le=1, description="As drift.max_length_distance, of recorded inputs."

@@ -86,7 +86,7 @@ class UnderWay:
     def sentences(self) -> tuple[str, ...]:
         """At which step it is, since when, and what the step and the canary last."""
         step, asked = self.step, self.settings.steps[self.step.number - 1]
-        until = datetime.fromisoformat(step.started) + timedelta(days=self.settings.max_days)
+        until = self.settings.over_at(step.started)
         at = f"step {step.number} of {len(self.settings.steps)} since {_minute(step.since)}"
         return (
             f"{at}: {share_words(step.share)}",
@@ -260,9 +260,10 @@ def decide_on_look(
         return _overtaken(look, found, state, store, tracking)
     if look.verdict is Verdict.FAIL:
         return _stop_by(look, found, look.reason, state, store, tracking)
-    if look.verdict is Verdict.PASS:
-        if look.step.number == len(under_way.settings.steps):
-            return _promote(look, found, under_way.judged, store, tracking)
+    is_last = look.step.number == len(under_way.settings.steps)
+    if look.verdict is Verdict.PASS and is_last:
+        return _promote(look, found, under_way.judged, store, tracking)
+    if look.verdict is Verdict.PASS and not _is_over(found):
         return _advance(look, found, under_way.settings, state, store, tracking)
     if _is_over(found):
         reason = f"undecided after {under_way.settings.max_days:g} days: {look.reason}"

@@ -1,5 +1,6 @@
 """Settings of a canary: what a candidate answers before it takes over, and what it must not do."""
 
+from datetime import datetime, timedelta
 from typing import Final, Self
 
 from pydantic import Field, FiniteFloat, model_validator
@@ -25,8 +26,8 @@ class CanaryStepSettings(SettingsModel):
         default=1.0,
         ge=0,
         le=24 * 90,
-        description="Hours that the step lasts at least, however clear the comparison is before; "
-        "of the last step, the soak time.",
+        description="Hours that the step lasts at least from the first request that the candidate "
+        "is asked in it, however clear the comparison is before; of the last step, the soak time.",
     )
     requests: int = Field(
         default=200,
@@ -115,6 +116,10 @@ class CanarySettings(SettingsModel):
         "serving.record.flush_s). Later requests do not count yet, or those that are answered fast "
         "would come first.",
     )
+
+    def over_at(self, started: str) -> datetime:
+        """When a canary that began at a moment (ISO 8601) is over, whatever is known of it then."""
+        return datetime.fromisoformat(started) + timedelta(days=self.max_days)
 
     @model_validator(mode="after")
     def _shares_do_not_fall(self) -> Self:

@@ -48,7 +48,26 @@ def candidate_of(step: CanaryStep, *, store: ObjectStore, tracking: Tracking) ->
         StoreError, TrackingError: a server is unreachable.
 
     """
+    return _candidate(LineState(step.line, store, tracking), step, store, tracking)
+
+
+def compared_in(
+    step: CanaryStep, *, store: ObjectStore, tracking: Tracking
+) -> tuple[Production, Production]:
+    """The version in production that a canary began beside, and its candidate.
+
+    Raises:
+        IntegrityError, PromotionError, StoreError, TrackingError: as `candidate_of`, of either.
+
+    """
     state = LineState(step.line, store, tracking)
+    production = _as_asked(state, step.production, store, tracking)
+    return production, _candidate(state, step, store, tracking)
+
+
+def _candidate(
+    state: LineState, step: CanaryStep, store: ObjectStore, tracking: Tracking
+) -> Production:
     found = _as_asked(state, step.version, store, tracking)
     if found.weights_sha256 != step.weights_sha256:
         raise IntegrityError(

@@ -44,17 +44,21 @@ def nothing_is_tried(line: str) -> CanaryOutcome:
 
 
 @look_up
-def look_at_canary(under_way: UnderWay) -> CanaryLook:
-    """Compare the candidate with production on the requests of its step, and show what is seen."""
+def look_at_canary(under_way: UnderWay, feedback_by: tuple[str, ...]) -> CanaryLook:
+    """Compare the candidate with production on the requests of its step, and show what is seen.
+
+    Args:
+        under_way: the canary.
+        feedback_by: whose labels count; none: everybody's.
+
+    """
     from tasks.canary.judging import judge_step
     from tasks.registry.canary_looks import keep_newest_look
-    from tasks.registry.production import candidate_of
+    from tasks.registry.production import compared_in
 
     store, step = open_store(), under_way.step
-    candidate = candidate_of(step, store=store, tracking=open_tracking())
-    look = judge_step(
-        step, under_way.settings, candidate.task_type, candidate.labels, datetime.now(UTC), store
-    )
+    versions = compared_in(step, store=store, tracking=open_tracking())
+    look = judge_step(step, under_way.settings, versions, feedback_by, datetime.now(UTC), store)
     keep_newest_look(look, store)
     _show(look, under_way)
     return look

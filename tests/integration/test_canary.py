@@ -258,11 +258,15 @@ def test_a_canary_whose_production_is_moved_is_stopped_and_may_begin_anew(
 
 
 @pytest.mark.slow
-def test_a_canary_that_is_undecided_when_its_time_is_over_is_stopped(line: Trying) -> None:
+@pytest.mark.parametrize("verdict", [Verdict.UNDETERMINED, Verdict.PASS])
+def test_a_canary_that_is_undecided_when_its_time_is_over_is_stopped(
+    line: Trying, verdict: Verdict
+) -> None:
+    """One whose first step passes has another one to come, in which it would be asked nothing."""
     line.start(line.judged("w2", max_days=1e-6))
     assert line.step is None  # nothing is asked of it after its time
-    stopped = line.see(Verdict.UNDETERMINED, "12 of 200 requests")
-    assert (stopped.action, stopped.verdict) == ("canary stopped", Verdict.UNDETERMINED)
+    stopped = line.see(verdict, "12 of 200 requests")
+    assert (stopped.action, stopped.verdict) == ("canary stopped", verdict)
     assert stopped.reason == "undecided after 1e-06 days: 12 of 200 requests"
     assert line.aliases["production"] == 1
 

@@ -21,6 +21,7 @@ from tasks.records.recorded_requests import (
     hour_folder,
     requests_schema,
 )
+from tasks.records.registry import Production
 
 SINCE = datetime(2026, 3, 2, 5, 20, tzinfo=UTC)
 WEIGHTS, OTHER_WEIGHTS = "c" * 64, "p" * 64
@@ -31,6 +32,19 @@ def canary(line: str, share: float = 0.25, number: int = 1) -> CanaryStep:
     """A step that began at `SINCE`: version 8 beside version 7."""
     since = SINCE.isoformat()
     return CanaryStep(line, 8, WEIGHTS, 7, number, share, since, since, "s3://ledger/1.json")
+
+
+def versions(
+    task_type: str = "classification",
+    labels: Sequence[str] = LABELS,
+    production_labels: Sequence[str] | None = None,
+) -> tuple[Production, Production]:
+    """The version in production and the candidate, as they are registered."""
+    of_production = labels if production_labels is None else production_labels
+    return (
+        Production("tried", 7, OTHER_WEIGHTS, "m" * 64, task_type, tuple(of_production), 128, 0, 0),
+        Production("tried", 8, WEIGHTS, "n" * 64, task_type, tuple(labels), 128, 0, 0),
+    )
 
 
 def answered(
@@ -76,12 +90,16 @@ def write(
 
 
 def say(
-    store: ObjectStore, line: str, labels: Iterable[tuple[str, int, str]], minutes: float = 2.0
+    store: ObjectStore,
+    line: str,
+    labels: Iterable[tuple[str, int, str]],
+    minutes: float = 2.0,
+    by: str = "Ada",
 ) -> str:
     """Feedback on rows: request, row and label, said at one moment."""
     at = SINCE + timedelta(minutes=minutes)
     rows = [
-        asdict(FeedbackRow(request, row, json.dumps(label), at, "Ada"))
+        asdict(FeedbackRow(request, row, json.dumps(label), at, by))
         for request, row, label in labels
     ]
     return _put(store, hour_folder(FEEDBACK, line, at), rows, feedback_schema())

@@ -21,6 +21,7 @@ from tests.unit.canary.canary_traffic import (
     canary,
     many,
     say,
+    versions,
     write,
 )
 
@@ -48,7 +49,7 @@ def shadow(step: CanaryStep) -> CanaryStep:
 def look_at(
     step: CanaryStep, store: ObjectStore, settings: CanarySettings | None = None, **more: object
 ) -> CanaryLook:
-    given = {"task_type": "classification", "labels": LABELS, "at": NOW} | more
+    given = {"versions": versions(), "feedback_by": (), "at": NOW} | more
     return judge_step(step, settings or settings_of(step.share), store=store, **given)  # type: ignore[arg-type]
 
 
@@ -68,7 +69,7 @@ def test_an_equal_candidate_passes_once_the_step_has_lasted(
     assert "max_quality_loss is not set" in gates(look)[QUALITY].reason
     soon = look_at(step, store, at=SINCE + timedelta(minutes=30))
     assert (soon.verdict, soon.gates) == (Verdict.UNDETERMINED, look.gates)
-    assert "0.5 of 1 hours" in soon.reason
+    assert "0.433 of 1 hours have passed since the candidate was asked first" in soon.reason
     many_asked = settings_of(steps=(CanaryStepSettings(share=0.25, hours=1, requests=601),))
     assert "600 of 601 requests" in look_at(step, store, many_asked).reason
 
@@ -133,7 +134,19 @@ def test_requests_of_others_do_not_count(step: CanaryStep, store: ObjectStore) -
     tampered = look_at(step, store)
     assert tampered.gates == before.gates
     assert tampered.verdict is Verdict.UNDETERMINED
-    assert "30 rows are recorded under the candidate's number with weights" in tampered.reason
+    assert "30 rows are recorded under the number of a version that is compared" in tampered.reason
+
+
+def test_production_that_was_of_other_weights_meanwhile_is_no_reason_to_pass(
+    step: CanaryStep, store: ObjectStore
+) -> None:
+    rows = many("production", 1_500, failed=1_500)
+    write(store, step.line, *[replace(one, weights_sha256="d" * 64) for one in rows])
+    write(store, step.line, *many("production", 1_500, prefix="own"))
+    write(store, step.line, *many("canary", 600))
+    look = look_at(step, store)
+    assert (look.verdict, look.requests) == (Verdict.UNDETERMINED, (1_500, 600))
+    assert "1500 rows are recorded under the number of a version" in look.reason
 
 
 def test_requests_count_from_the_first_one_that_the_candidate_was_asked(
@@ -150,6 +163,36 @@ def test_requests_count_from_the_first_one_that_the_candidate_was_asked(
     look = look_at(step, store)
     assert look.requests == (300, 300)
     assert gates(look)[FAILURES].value == 0
+
+
+def test_a_step_lasts_from_the_first_request_that_the_candidate_was_asked(
+    step: CanaryStep, store: ObjectStore
+) -> None:
+    """Hours in which no server could ask it are none in which it was tried."""
+    for role in ("production", "canary"):
+        rows = [replace(one, received_at=SINCE + timedelta(hours=30)) for one in many(role, 1_500)]
+        write(store, step.line, *rows)
+    look = look_at(step, store, at=SINCE + timedelta(hours=30, minutes=30))
+    assert look.verdict is Verdict.UNDETERMINED
+    assert "0.45 of 1 hours" in look.reason
+    assert look_at(step, store, at=SINCE + timedelta(hours=32)).verdict is Verdict.PASS
+
+
+def test_what_comes_after_the_time_of_a_canary_does_not_count(
+    step: CanaryStep, store: ObjectStore
+) -> None:
+    """From then on the candidate is asked nothing, so that no hour is one in which it was tried."""
+    write(store, step.line, *many("production", 1_500))
+    write(store, step.line, *many("canary", 600))
+    late = [
+        replace(one, received_at=SINCE + timedelta(hours=1))
+        for one in many("production", 900, prefix="late")
+    ]
+    write(store, step.line, *late)
+    short = settings_of(max_days=0.5 / 24)
+    look = look_at(step, store, short, at=SINCE + timedelta(days=3))
+    assert (look.verdict, look.requests) == (Verdict.UNDETERMINED, (1_500, 600))
+    assert "0.483 of 1 hours" in look.reason
 
 
 def test_what_production_answers_in_place_of_the_candidate_is_the_candidates(
@@ -262,6 +305,39 @@ def test_labels_stop_a_canary_and_are_waited_for_where_it_is_asked(
     assert gates(look)[QUALITY].value == pytest.approx(0.6)
 
 
+def test_labels_of_others_than_those_that_are_named_do_not_count(
+    step: CanaryStep, store: ObjectStore
+) -> None:
+    """Nobody else can have a candidate pass, or stop it, nor speak before those that are named."""
+    names = {role: [f"{role}-{place}" for place in range(200)] for role in ("production", "canary")}
+    for role, requests in names.items():
+        write(store, step.line, *many(role, 400))
+        say(store, step.line, [(name, 0, "sport") for name in requests], 5, by="stranger")
+    asked = settings_of(max_quality_loss=0.3)
+    assert look_at(step, store, asked).verdict is Verdict.PASS
+    waiting = look_at(step, store, asked, feedback_by=("Ada", "Bob"))
+    assert waiting.verdict is Verdict.UNDETERMINED
+    assert gates(waiting)[QUALITY].reason.endswith("labels by Ada or Bob alone count")
+    say(store, step.line, [(name, 0, "sport") for name in names["production"]], 8)
+    say(store, step.line, [(name, 0, "tech") for name in names["canary"]], 9, by="Bob")
+    assert gates(look_at(step, store, asked))[QUALITY].value == 0
+    harm = look_at(step, store, asked, feedback_by=("Ada", "Bob"))
+    assert (harm.verdict, gates(harm)[QUALITY].value) == (Verdict.FAIL, 1)
+
+
+def test_of_a_class_that_a_candidate_lacks_it_is_wrong(
+    step: CanaryStep, store: ObjectStore
+) -> None:
+    """The labels of production are labels as well, though the candidate can give none of them."""
+    write(store, step.line, *many("production", 400, label="sport"))
+    write(store, step.line, *many("canary", 400, label="tech"))
+    for role in ("production", "canary"):
+        say(store, step.line, [(f"{role}-{place}", 0, "sport") for place in range(200)])
+    lacking = versions(labels=("business", "tech"), production_labels=LABELS)
+    look = look_at(step, store, versions=lacking)
+    assert (look.verdict, gates(look)[QUALITY].value) == (Verdict.FAIL, 1)
+
+
 def test_of_each_request_the_labels_that_came_first_count(
     step: CanaryStep, store: ObjectStore
 ) -> None:
@@ -339,7 +415,7 @@ def test_settings_without_such_a_step_are_refused(step: CanaryStep, store: Objec
 def test_a_task_type_without_one_label_a_row_says_so(step: CanaryStep, store: ObjectStore) -> None:
     write(store, step.line, *many("production", 1_500))
     write(store, step.line, *many("canary", 600))
-    look = look_at(step, store, task_type="translation", labels=())
+    look = look_at(step, store, versions=versions("translation", ()))
     assert look.verdict is Verdict.PASS
     assert "translation are not held against labels" in gates(look)[QUALITY].reason
 

@@ -101,6 +101,9 @@ def test_bbc_news_retrains_each_monday_and_each_line_and_registry_is_watched() -
     # A canary is looked at where the policy of the line asks for one.
     tried = {"interval": 600, "active": "{{ line.tries_candidates }}"}
     assert all(entry["schedules"] == [tried] for entry in of_flow["canary"].values())
+    # Whose feedback counts is one setting, for the monitor and for a canary.
+    for entry in of_flow["canary"].values():
+        assert entry["parameters"]["feedback_by"] == "{{ line.feedback_by }}"
     # A source is looked at when its line says so.
     looked = of_flow["watch-source"]
     assert looked.keys() == lines

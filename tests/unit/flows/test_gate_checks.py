@@ -50,6 +50,20 @@ def test_a_gate_is_told_what_it_lacks_and_not_that_its_name_is_unknown_too() -> 
     assert len([loc for loc in found if loc[-1] == "metric"]) == len(LACKS)
 
 
+def test_the_steps_of_a_canary_have_room_in_its_days() -> None:
+    def given(days: float) -> dict[str, object]:
+        canary = {"steps": [{"share": 0}, {"share": 0.9, "hours": 71}], "max_days": days}
+        policy = {"canary": canary, "fairness_not_gated": "no groups here"}
+        return {"line": "news", "source": {"format": "csv", "path": "a.csv"}, "policy": policy}
+
+    with pytest.raises(ValidationError) as refused:
+        RetrainConfig.model_validate(given(3))
+    (error,) = refused.value.errors()
+    assert error["loc"] == ("policy", "canary", "max_days")
+    assert "max_days is 3, and its steps last 72 hours at least" in error["msg"]
+    RetrainConfig.model_validate(given(3.1))
+
+
 def test_a_canary_waits_for_no_quality_that_no_label_tells() -> None:
     given = {
         "line": "prices", "task_type": "regression", "source": {"format": "csv", "path": "a.csv"},
