@@ -180,14 +180,15 @@ def close_requests(
         tracking: holds the versions.
 
     Returns:
-        The entries that close them.
+        The entries that close them; none of a request that somebody else closed meanwhile.
 
     """
-    return tuple(
-        _close(request.entry, *closing, store, tracking)
+    closed = (
+        _close(request, *closing, store, tracking)
         for request in requests
         if (closing := what_became_of(request.entry, find_run(request)))
     )
+    return tuple(entry for entry in closed if entry)
 
 
 def what_became_of(entry: LedgerEntry, run: WaitingRun) -> tuple[str, str, str] | None:
@@ -227,14 +228,17 @@ def nobody_approved(until: str) -> str:
 
 
 def _close(
-    entry: LedgerEntry,
+    request: Recorded,
     action: str,
     reason: str,
     by: str,
     store: ObjectStore,
     tracking: Tracking,
-) -> LedgerEntry:
+) -> LedgerEntry | None:
+    entry = request.entry
     state, _ = settle(entry.line, store, tracking)
+    if request.number not in {one.number for one in open_requests(state.history)}:
+        return None
     recorded = record(
         store,
         tracking,

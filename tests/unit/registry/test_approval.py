@@ -7,9 +7,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tasks.records.registry import Approval, LedgerEntry
-from tasks.registry.approval import WaitingRun, open_requests, what_became_of
+from tasks.registry.approval import (
+    WaitingRun,
+    close_requests,
+    open_requests,
+    what_became_of,
+)
 from tasks.registry.ledger import AWAITING, Recorded
+from tasks.registry.transitions import record
 from tasks.verdicts import Verdict
+from tests.unit.registry.held_in_memory import LINE, Line, evidence
 
 FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
@@ -97,3 +104,20 @@ def test_what_becomes_of_other_versions_closes_nothing() -> None:
 def test_of_two_requests_of_a_version_the_newer_one_is_open() -> None:
     newer = replace(entry(), run="run-2")
     assert [one.entry.run for one in open_requests(history([entry(), newer]))] == ["run-2"]
+
+
+def test_two_that_look_at_the_same_moment_close_a_request_once() -> None:
+    """A run of the line and the look at its aliases: what the second one read is no more so."""
+    line = Line()
+    servers = {"store": line.store, "tracking": line.registry}
+    state, _ = line.settle()
+    asked = record(
+        **servers, state=state, action=AWAITING, to_version=None, candidate=1,  # type: ignore[arg-type]
+        verdict=Verdict.PASS, reason="waits", by="policy", evidence=evidence(1), run="run-1",
+        until=entry().until,
+    )  # fmt: skip
+    both = [open_requests(line.state().history) for _ in range(2)]
+    closed = [close_requests(one, lambda _: seen("CANCELLED"), **servers) for one in both]  # type: ignore[arg-type]
+    assert [[one.action for one in entries] for entries in closed] == [["withdrawn"], []]
+    assert [one.entry.action for one in line.state().history] == [AWAITING, "withdrawn"]
+    assert asked.entry.line == LINE
