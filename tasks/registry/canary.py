@@ -56,6 +56,7 @@ from tasks.registry.transitions import (
     check_named,
     is_same_request,
     record,
+    recorded_by,
     settle,
 )
 from tasks.registry.version_tags import PRODUCTION
@@ -177,24 +178,8 @@ def start_canary(
     if going_on:
         _stop(state, going_on, *_why_replaced(going_on, judged), BY_POLICY, store, tracking)
         state, _ = settle(version.line, store, tracking)
-    until = datetime.now(UTC) + timedelta(days=settings.max_days)
-    made = record(
-        store,
-        tracking,
-        state,
-        action=CANARY_STARTED,
-        to_version=state.production,
-        candidate=version.version,
-        verdict=judged.judgement.verdict,
-        reason=reason,
-        by=approval.by if approval else BY_POLICY,
-        evidence=evidence | {JUDGED: keep_judged(judged, store)},
-        approval=said_of(approval),
-        login=approval.login if approval else "",
-        until=until.isoformat(timespec="seconds"),
-        step=1,
-        share=settings.steps[0].share,
-    )
+    evidence = evidence | {JUDGED: keep_judged(judged, store)}
+    made = _begin(state, judged, approval, reason, evidence, settings, store, tracking)
     return decision_of(judged, made, CANARY_STARTED, _stands_at(OpenCanary(made)))
 
 
@@ -298,11 +283,11 @@ def stop_canary(
     """
     check_named(by, reason)
     state, finished = settle(line, store, tracking)
-    done = [one for one in state.history if run and one.entry.run == run]
-    if finished and is_same_request(finished, CANARY_STOPPED, by, reason):
-        done.append(finished)
+    done = recorded_by(run, CANARY_STOPPED, state)
+    if done is None and finished and is_same_request(finished, CANARY_STOPPED, by, reason):
+        done = finished
     if done:
-        return _outcome(done[-1], CANARY_STOPPED, done[-1].entry.reason)
+        return _outcome(done, CANARY_STOPPED, done.entry.reason)
     found = open_canary(state.history)
     if found is None:
         raise PromotionError(
@@ -313,6 +298,37 @@ def stop_canary(
         state, found, reason.strip(), None, by.strip(), store, tracking, run=run, login=login
     )
     return _outcome(stopped, CANARY_STOPPED, reason.strip())
+
+
+def _begin(
+    state: LineState,
+    judged: JudgedVersion,
+    approval: Approval | None,
+    reason: str,
+    evidence: Mapping[str, str],
+    settings: CanarySettings,
+    store: ObjectStore,
+    tracking: Tracking,
+) -> Recorded:
+    """Record the first step; its entry says who approved, for the promotion at the end."""
+    until = datetime.now(UTC) + timedelta(days=settings.max_days)
+    return record(
+        store,
+        tracking,
+        state,
+        action=CANARY_STARTED,
+        to_version=state.production,
+        candidate=judged.version.version,
+        verdict=judged.judgement.verdict,
+        reason=reason,
+        by=approval.by if approval else BY_POLICY,
+        evidence=evidence,
+        approval=said_of(approval),
+        login=approval.login if approval else "",
+        until=until.isoformat(timespec="seconds"),
+        step=1,
+        share=settings.steps[0].share,
+    )
 
 
 def _under_way(found: OpenCanary, store: ObjectStore) -> UnderWay:

@@ -28,6 +28,7 @@ from tasks.registry.transitions import (
     evidence_of,
     is_same_request,
     record,
+    recorded_by,
 )
 from tasks.verdicts import Verdict
 
@@ -69,31 +70,26 @@ def roll_back_line(
     """
     check_named(by, reason)
     state, finished = settle_by_setting(line, on_outside_move, store=store, tracking=tracking)
-    if done := _recorded_by(run, ROLLED_BACK, state):
-        return done
+    if done := recorded_by(run, ROLLED_BACK, state):
+        return done.entry
     if finished and is_same_request(finished, ROLLED_BACK, by, reason):
         return finished.entry
     if finished and moves(finished.entry):
         raise PromotionError(_somebody_elses(finished))
-    if state.production is None or state.previous is None or state.previous == state.production:
-        raise PromotionError(
-            f"{line} has no previous version to roll back to (production: "
-            f"{state.production or 'none'}, previous: {state.previous or 'none'}); a rollback "
-            "needs a line that was promoted twice"
-        )
-    tags = tracking.version_tags(line, state.previous)
-    proof = _proof(state, state.previous, tags)
+    previous = _check_way_back(state)
+    tags = tracking.version_tags(line, previous)
+    proof = _proof(state, previous, tags)
     if not proof.manifest_sha256:
-        raise IntegrityError(NO_MANIFEST.format(line=line, version=state.previous))
-    facts = facts_of(f"version {state.previous} of {line}", tags, store)
-    load_test(line, state.previous, proof, store=store, tracking=tracking)
+        raise IntegrityError(NO_MANIFEST.format(line=line, version=previous))
+    facts = facts_of(f"version {previous} of {line}", tags, store)
+    load_test(line, previous, proof, store=store, tracking=tracking)
     return record(
         store,
         tracking,
         state,
         action=ROLLED_BACK,
-        to_version=state.previous,
-        candidate=state.previous,
+        to_version=previous,
+        candidate=previous,
         verdict=None,
         reason=reason.strip(),
         by=by.strip(),
@@ -130,8 +126,8 @@ def override_promotion_of(
     """
     check_named(by, reason)
     state, finished = settle_by_setting(line, on_outside_move, store=store, tracking=tracking)
-    if done := _recorded_by(run, OVERRIDDEN, state):
-        return done
+    if done := recorded_by(run, OVERRIDDEN, state):
+        return done.entry
     again = finished and is_same_request(finished, OVERRIDDEN, by, reason)
     if finished and again and state.production == version:
         return finished.entry
@@ -160,10 +156,20 @@ def override_promotion_of(
     ).entry
 
 
-def _recorded_by(run: str, action: str, state: LineState) -> LedgerEntry | None:
-    """The entry that a run recorded, whose task is tried again after a server was away."""
-    own = (one.entry for one in state.history if run and one.entry.run == run)
-    return next((entry for entry in own if entry.action == action), None)
+def _check_way_back(state: LineState) -> int:
+    """The version that a rollback leads to.
+
+    Raises:
+        PromotionError: there is none.
+
+    """
+    if state.production is None or state.previous is None or state.previous == state.production:
+        raise PromotionError(
+            f"{state.line} has no previous version to roll back to (production: "
+            f"{state.production or 'none'}, previous: {state.previous or 'none'}); a rollback "
+            "needs a line that was promoted twice"
+        )
+    return state.previous
 
 
 def _proof(state: LineState, version: int, tags: Mapping[str, str]) -> Proof:

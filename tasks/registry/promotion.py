@@ -80,10 +80,7 @@ def promote_version(
         return decision_of(judged, known, *_as_of_now(known, state))
     action, reason = by_gates_or_word(state, judged, approval, store, tracking, look)
     if action == PROMOTED and needs_canary(state, judged):
-        if look is None or look.verdict is not Verdict.PASS:
-            action, reason = REFUSED, f"policy.canary is set, and no canary has passed ({reason})"
-        else:
-            reason = f"{reason}; the canary passed: {look.reason}"
+        action, reason = _by_canary(state, judged.version, look, reason)
     to_version, anchor = state.production, None
     if action == PROMOTED:
         to_version = version.version
@@ -115,6 +112,18 @@ def needs_canary(state: LineState, judged: JudgedVersion) -> bool:
     """Whether a version is to be tried before it takes over: beside another one in production."""
     version = judged.version.version
     return judged.judgement.canary and state.production not in {None, version}
+
+
+def _by_canary(
+    state: LineState, version: Version, look: CanaryLook | None, passed: str
+) -> tuple[str, str]:
+    """Action and reason of a version that passes all else: by the last look at its own canary."""
+    compared = (version.version, version.weights_sha256, state.production)
+    step = look.step if look else None
+    seen = (step.version, step.weights_sha256, step.production) if step else None
+    if look and look.verdict is Verdict.PASS and seen == compared:
+        return PROMOTED, f"{passed}; the canary passed: {look.reason}"
+    return REFUSED, f"policy.canary is set, and no canary has passed ({passed})"
 
 
 def why_not_in_question(state: LineState, judged: JudgedVersion, tracking: Tracking) -> str:

@@ -178,15 +178,21 @@ def record(
     check_before_move(entry, history, store, tracking)
     _begin_index(state, tracking)
     recorded = append(store, tracking, entry, head)
+    _carry_out_own((*state.history, recorded), store, tracking)
+    return recorded
+
+
+def _carry_out_own(history: Sequence[Recorded], store: ObjectStore, tracking: Tracking) -> None:
+    """Carry out the entry that was just appended; one that cannot be stands nevertheless."""
+    own = history[-1]
     try:
-        carry_out((*state.history, recorded), store, tracking)
+        carry_out(history, store, tracking)
     except (StoreError, TrackingError) as error:
         raise PromotionError(
-            f"entry {recorded.number} of the ledger of {state.line} stands ({action}, by "
-            f"{entry.who}), and could not be carried out to the end: {error}. The next transition "
-            "of the line goes on with it; so does this one, started again"
+            f"entry {own.number} of the ledger of {own.entry.line} stands ({own.entry.action}, by "
+            f"{own.entry.who}), and could not be carried out to the end: {error}. The next "
+            "transition of the line goes on with it; so does this one, started again"
         ) from error
-    return recorded
 
 
 def carry_out(history: Sequence[Recorded], store: ObjectStore, tracking: Tracking) -> None:
@@ -236,6 +242,12 @@ def is_same_request(finished: Recorded, action: str, by: str, reason: str) -> bo
     """Whether an entry that was cut short is what somebody asks for again."""
     entry = finished.entry
     return (entry.action, entry.by, entry.reason) == (action, by.strip(), reason.strip())
+
+
+def recorded_by(run: str, action: str, state: LineState) -> Recorded | None:
+    """The entry that a run recorded, whose task is tried again after a server was away."""
+    own = (one for one in state.history if run and one.entry.run == run)
+    return next((one for one in own if one.entry.action == action), None)
 
 
 def check_named(by: str, reason: str) -> None:

@@ -164,6 +164,15 @@ def test_a_policy_that_asks_for_a_canary_promotes_nothing_without_one(line: Tryi
     assert line.aliases["production"] == 1
 
 
+def test_a_canary_of_another_candidate_promotes_nothing(line: Trying) -> None:
+    line.start(line.judged("w2"))
+    look = line.look(Verdict.PASS)
+    decision = promote_version(line.judged("w3"), None, look, **line.both)
+    assert decision.action == "refused"
+    assert "no canary has passed" in decision.reason
+    assert line.aliases["production"] == 1
+
+
 def test_harm_stops_a_canary_and_its_candidate_is_not_tried_again_on_the_same_evidence(
     line: Trying,
 ) -> None:
