@@ -23,10 +23,10 @@ from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.judged_version import JudgedVersion
 from tasks.records.registry import Approval, LedgerEntry
-from tasks.registry.canary_history import open_canary
 from tasks.registry.judged_versions import JUDGED, keep_judged, read_judged
 from tasks.registry.ledger import (
     AWAITING,
+    BY_POLICY,
     CANARY_STARTED,
     OVERRIDDEN,
     PROMOTED,
@@ -37,10 +37,10 @@ from tasks.registry.ledger import (
 )
 from tasks.registry.line_state import LineState
 from tasks.registry.promotion import (
-    BY_POLICY,
     decided_before,
     evidence_of_judged,
     is_same,
+    own_canary,
     why_not_in_question,
 )
 from tasks.registry.transitions import record, settle
@@ -118,10 +118,9 @@ def request_approval(
         entry = request.entry
         if entry.candidate_version == version.version and is_same(entry.evidence, evidence):
             return request
-    tried = open_canary(state.history)
     if (
         state.production == version.version
-        or (tried and tried.version == version.version and is_same(tried.evidence, evidence))
+        or own_canary(state, version, evidence)
         or decided_before(state, version, evidence)
         or why_not_in_question(state, judged, tracking)
     ):

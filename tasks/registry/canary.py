@@ -26,6 +26,7 @@ from tasks.registry.canary_looks import CANARY, keep_look, read_look
 from tasks.registry.canary_settings import CanarySettings
 from tasks.registry.judged_versions import JUDGED, keep_judged, read_judged
 from tasks.registry.ledger import (
+    BY_POLICY,
     CANARY_ADVANCED,
     CANARY_STARTED,
     CANARY_STOPPED,
@@ -39,13 +40,12 @@ from tasks.registry.outcomes import moves
 from tasks.registry.outside_moves import refusal
 from tasks.registry.policy_record import read_policy
 from tasks.registry.promotion import (
-    BY_POLICY,
     by_gates_or_word,
     decided_before,
     decision_of,
     evidence_of_judged,
-    is_same,
     needs_canary,
+    own_canary,
     promote_version,
     said_of,
     what_passed,
@@ -166,16 +166,15 @@ def start_canary(
     version = judged.version
     state, _ = settle(version.line, store, tracking)
     evidence = evidence_of_judged(judged, store, tracking)
-    going_on = open_canary(state.history)
-    if going_on and not going_on.moved and _is_of(going_on, judged, evidence):
-        return decision_of(judged, going_on.started, CANARY_STARTED, _stands_at(going_on))
+    if own := own_canary(state, version, evidence):
+        return decision_of(judged, own.started, CANARY_STARTED, _stands_at(own))
     if not needs_canary(state, judged) or decided_before(state, version, evidence):
         return promote_version(judged, approval, store=store, tracking=tracking)
     action, reason = by_gates_or_word(state, judged, approval, store, tracking)
     if action != PROMOTED:
         return promote_version(judged, approval, store=store, tracking=tracking)
     settings = _settings_of(judged, store)
-    if going_on:
+    if going_on := open_canary(state.history):
         _stop(state, going_on, *_why_replaced(going_on, judged), BY_POLICY, store, tracking)
         state, _ = settle(version.line, store, tracking)
     evidence = evidence | {JUDGED: keep_judged(judged, store)}
@@ -349,12 +348,6 @@ def _settings_of(judged: JudgedVersion, store: ObjectStore) -> CanarySettings:
             "nothing of a canary, and one was asked for; a run of the line judges it anew"
         )
     return settings
-
-
-def _is_of(found: OpenCanary, judged: JudgedVersion, evidence: Mapping[str, str]) -> bool:
-    """Whether a canary is of this candidate, on the same evidence."""
-    same = found.version == judged.version.version
-    return same and is_same(found.evidence, evidence)
 
 
 def _stands_at(found: OpenCanary) -> str:

@@ -6,6 +6,7 @@ from typing import Final
 
 from tasks.records.canary import CanaryStep
 from tasks.registry.ledger import (
+    BY_POLICY,
     CANARY_ADVANCED,
     CANARY_STARTED,
     CANARY_STOPPED,
@@ -88,7 +89,8 @@ def open_canary(history: Sequence[Recorded]) -> OpenCanary | None:
 def stopped_by_moves(history: Sequence[Recorded]) -> frozenset[int]:
     """Numbers of the entries that stopped a canary since production was moved, and say no more.
 
-    Such a stop is no decision on the candidate: it may be tried again.
+    Such a stop is no decision on the candidate: it may be tried again. Where a person stopped it,
+    or a gate or a person refused it, that is one, whatever became of production.
 
     Args:
         history: the ledger of a line, oldest first.
@@ -97,7 +99,9 @@ def stopped_by_moves(history: Sequence[Recorded]) -> frozenset[int]:
     numbers = set()
     found: OpenCanary | None = None
     for recorded in history:
-        if found and found.moved and _ends(found, recorded):
+        entry = recorded.entry
+        by_move = entry.action == CANARY_STOPPED and entry.by == BY_POLICY
+        if found and found.moved and by_move and _ends(found, recorded):
             numbers.add(recorded.number)
         found = _after(found, recorded)
     return frozenset(numbers)

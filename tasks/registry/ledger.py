@@ -45,6 +45,8 @@ CANARY_STARTED: Final = "canary started"
 CANARY_ADVANCED: Final = "canary advanced"
 CANARY_STOPPED: Final = "canary stopped"
 
+BY_POLICY: Final = "policy"  # who decided, where no person did
+
 ASIDE: Final = "aside"
 # How long the newest entry is waited for, in a store that shows late what was written.
 LATE_S: Final = 1.0

@@ -12,11 +12,12 @@ from tasks.records.evaluation import Champion
 from tasks.records.judged_version import JudgedVersion
 from tasks.records.registry import Approval, Decision, Judgement, Version
 from tasks.registry.anchor import anchor_of, anchor_with
-from tasks.registry.canary_history import stopped_by_moves
+from tasks.registry.canary_history import OpenCanary, open_canary, stopped_by_moves
 from tasks.registry.canary_looks import CANARY, keep_look
 from tasks.registry.champion import champion_of
 from tasks.registry.judged_versions import JUDGED, keep_judged
 from tasks.registry.ledger import (
+    BY_POLICY,
     CANARY_STOPPED,
     MOVED_OUTSIDE,
     PROMOTED,
@@ -37,7 +38,6 @@ from tasks.registry.transitions import APPROVED, evidence_of, record, settle
 from tasks.registry.version_tags import WEIGHTS_TAG
 from tasks.verdicts import GateResult, Verdict, combine
 
-BY_POLICY: Final = "policy"
 DECIDING: Final = frozenset({PROMOTED, REFUSED, REJECTED, CANARY_STOPPED})
 FAIRNESS_NOT_GATED: Final = "fairness was not gated"
 
@@ -273,6 +273,16 @@ def decided_before(
         if same and entry.action in DECIDING and recorded.number not in undecided:
             return recorded
     return None
+
+
+def own_canary(
+    state: LineState, version: Version, evidence: Mapping[str, str]
+) -> OpenCanary | None:
+    """The canary of a version on the same evidence, beside what is in production still."""
+    found = open_canary(state.history)
+    if found is None or found.moved or found.version != version.version:
+        return None
+    return found if is_same(found.evidence, evidence) else None
 
 
 def is_same(one: Mapping[str, str], other: Mapping[str, str]) -> bool:

@@ -25,8 +25,7 @@ from tasks.notifications.settings import Notifications
 from tasks.records.judged_version import JudgedVersion
 from tasks.records.registry import Approval, Decision
 from tasks.registry.approval import nobody_approved
-from tasks.registry.ledger import AWAITING, Recorded
-from tasks.registry.promotion import BY_POLICY
+from tasks.registry.ledger import AWAITING, BY_POLICY, Recorded
 from tasks.registry.rights import login_of_code
 from tasks.registry.settings import BY_A_PERSON
 from tasks.reporting.approval import request_words

@@ -318,6 +318,22 @@ def test_a_person_approves_before_the_canary_and_is_named_by_the_promotion(
 
 
 @pytest.mark.slow
+def test_a_person_is_asked_anew_where_production_was_moved_in_the_canary(
+    line: Trying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of the line may come before the look that records that the canary is stopped."""
+    monkeypatch.setattr(line, "asks", "by a person")
+    judged = line.judged("w2")
+    line.start(judged, ADA)
+    line.tracking._client.delete_registered_model_alias(line.name, "production")
+    assert isinstance(line.find(), CanaryOutcome)
+    reconcile_line(line.name, "restore", "Ada", "no", **line.both)
+    assert request_approval(judged, "run-2", 7, **line.both) is not None
+    assert line.start(judged, ADA).action == "canary started"
+    assert line.actions[-2:] == ["canary stopped", "canary started"]
+
+
+@pytest.mark.slow
 def test_files_that_were_changed_meanwhile_are_not_promoted(line: Trying) -> None:
     from tests.registered import files_of
 

@@ -31,13 +31,15 @@ class Tried(Line):
         super().__init__()
         self.move(PROMOTED, 1)
 
-    def note(self, action: str, candidate: int, step: int = 0, until: str = "") -> Recorded:
+    def note(
+        self, action: str, candidate: int, step: int = 0, until: str = "", by: str = "policy"
+    ) -> Recorded:
         """An entry that moves nothing."""
         state, _ = settle(LINE, self.store, self.registry)  # type: ignore[arg-type]
         return record(
             self.store, self.registry, state, action=action,  # type: ignore[arg-type]
             to_version=state.production, candidate=candidate, verdict=None, reason="as seen",
-            by="policy", evidence=evidence(candidate), until=until, step=step, share=step / 10,
+            by=by, evidence=evidence(candidate), until=until, step=step, share=step / 10,
         )  # fmt: skip
 
     def begin(self, candidate: int, until: str = LATER) -> Recorded:
@@ -138,6 +140,18 @@ def test_only_a_stop_for_a_move_says_nothing_of_the_candidate(line: Tried) -> No
     history = line.state().history
     assert for_harm.number in {one.number for one in history}
     assert stopped_by_moves(history) == {for_a_move.number}
+
+
+@pytest.mark.parametrize(("action", "by"), [(REFUSED, "policy"), (CANARY_STOPPED, "Ada")])
+def test_what_is_decided_on_a_candidate_after_a_move_is_a_decision(
+    line: Tried, action: str, by: str
+) -> None:
+    line.begin(3)
+    line.move(PROMOTED, 4)
+    line.note(action, 3, by=by)
+    history = line.state().history
+    assert open_canary(history) is None
+    assert not stopped_by_moves(history)
 
 
 def test_no_more_of_the_ledger_is_read_than_the_entries_since_the_last_move(line: Tried) -> None:
