@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infra.local.address_filter import AddressFilter, addresses_of_process
+from infra.local.garbage_collection import collect_in_a_thread
 from infra.local.pages import PREFECT_LOGIN_PATH
 from infra.local.prefect_roles import ROLES_VARIABLE, RoleGate
 
@@ -73,6 +74,7 @@ def server_app() -> ASGIApp:
 def main() -> None:
     """Serve until told to end."""
     host, port = sys.argv[1:]
+    collect_in_a_thread()
     # The server's own settings: a worker holds its websocket open, and answers pings meanwhile.
     from prefect.settings import get_current_settings
 
