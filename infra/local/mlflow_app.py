@@ -17,8 +17,11 @@ from infra.local.login import READER
 # MLflow's own name for the file that says how it asks for a login; unset where it asks none.
 LOGIN_VARIABLE = "MLFLOW_AUTH_CONFIG_PATH"
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-# How each path ends by which something is looked for with POST, or one's own password is changed.
-NO_CHANGES = ("/search", "/search-datasets", "/graphql", "/mlflow/users/update-password")
+# How each path ends by which something is looked for with POST.
+LOOK_UPS = ("/search", "/search-datasets", "/graphql")
+# By which a person changes their own password, and MLflow lets them change no other. The reader's
+# is that of services, and of each version while it is staged.
+OWN_ACCOUNT = "/mlflow/users/update-password"
 
 
 class ReaderFilter:
@@ -41,6 +44,8 @@ class ReaderFilter:
         """Pass a request on, or answer it with 403."""
         if scope["type"] == "http" and not _reads(scope):
             for user in _users(scope["headers"]):
+                if user != READER and _changes_own_password(scope):
+                    continue
                 if user == READER or await run_in_threadpool(self._is_viewer, user):
                     await answer_forbidden(send, f"the user {user} reads, and changes nothing")
                     return
@@ -62,7 +67,13 @@ def create_app() -> ASGIApp:
 
 
 def _reads(scope: Scope) -> bool:
-    return scope["method"] in READING_METHODS or scope["path"].endswith(NO_CHANGES)
+    if scope["method"] == "POST":
+        return bool(scope["path"].endswith(LOOK_UPS))
+    return scope["method"] in READING_METHODS
+
+
+def _changes_own_password(scope: Scope) -> bool:
+    return scope["method"] == "PATCH" and bool(scope["path"].endswith(OWN_ACCOUNT))
 
 
 def _users(headers: Iterable[tuple[bytes, bytes]]) -> set[str]:

@@ -180,6 +180,7 @@ def test_the_reader_reads_and_changes_nothing(stack: RunningStack, mlflow: httpx
             ("DELETE", "registered-models/delete", {"name": "a"}),
             ("POST", "users/create", {"username": "me", "password": "a" * 20}),
             ("PATCH", "users/update-admin", {"username": "reader", "is_admin": True}),
+            ("PATCH", "users/update-password", {"username": "reader", "password": "a" * 16}),
         ):  # fmt: skip
             answer = mlflow.request(method, f"{api}/{path}", json=body, auth=reader)
             assert (path, answer.status_code) == (path, 403)

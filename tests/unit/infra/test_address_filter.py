@@ -74,6 +74,9 @@ def test_a_file_may_only_log_in() -> None:
         ("POST", "/api/experiments/create", "vera:p", 403),
         ("POST", "/graphql", "vera:p", 200),
         ("PATCH", "/api/2.0/mlflow/users/update-password", "vera:p", 200),
+        ("PATCH", "/api/2.0/mlflow/users/update-password", "reader:p", 403),
+        ("PUT", "/api/2.0/mlflow-artifacts/artifacts/1/search", "vera:p", 403),
+        ("DELETE", "/api/2.0/mlflow/experiments/search", "reader:p", 403),
     ],
 )
 def test_what_the_reader_asks(method: str, path: str, user: str, status: int) -> None:
