@@ -1,26 +1,31 @@
 """What a person confirms by their login at MLflow, for one Prefect flow run, and who it was.
 
 MLflow keeps no author of a run or a tag. But it lets only those write in an experiment who have
-EDIT or MANAGE on it: so each person that may decide has an experiment of their own, in which
-nobody else may write but MLflow's administrators. What stands there for a flow run was written by
-that person. It names the one flow run that it is of, so that it can be used for no other.
+EDIT or MANAGE on it: so each person has an experiment of their own, in which nobody else may write
+but MLflow's administrators. A role that only they can make says whose it is
+(`MlflowLogins.confirmation_experiments`). What stands there for a flow run was written by that
+person. It names the one flow run that it is of, so that it can be used for no other.
 
 A form in Prefect's pages cannot tell who fills it in. A person gets a code for it, by their login:
-of the code MLflow keeps the SHA-256 alone.
+of code, login and flow run together MLflow keeps the SHA-256 alone, which is of no use to who reads
+it there.
 """
 
 import hashlib
 import secrets
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from infra.errors import TrackingError
-from infra.mlflow_logins import CONFIRMATIONS, MlflowLogins, User, writers_of
+from infra.mlflow_logins import EXPERIMENT, WRITES, MlflowLogins, User
 
 FLOW_RUN_TAG: Final = "assayline.flow_run"
 CODE_TAG: Final = "assayline.code_sha256"
 FOR_TAG: Final = "assayline.confirms"
+# Of one flow run: more than people write.
+MAX_CONFIRMATIONS: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,8 @@ class Confirmation:
 
     Attributes:
         user: whose login it was.
-        code_sha256: of the code for the form; empty where none was asked for.
+        code_sha256: what `digest_of_code` gives of the code for the form; empty where none was
+            asked for.
 
     """
 
@@ -42,9 +48,9 @@ def new_code() -> str:
     return secrets.token_hex(10)
 
 
-def digest_of_code(code: str) -> str:
-    """Its SHA-256, in hexadecimal digits."""
-    return hashlib.sha256(code.strip().encode()).hexdigest()
+def digest_of_code(code: str, login: str, flow_run: str) -> str:
+    """The SHA-256 of a code that was made for a login and a flow run, in hexadecimal digits."""
+    return hashlib.sha256(f"{flow_run}\n{login}\n{code.strip()}".encode()).hexdigest()
 
 
 def confirm(logins: MlflowLogins, flow_run: str, what: str, code: str = "") -> None:
@@ -60,10 +66,10 @@ def confirm(logins: MlflowLogins, flow_run: str, what: str, code: str = "") -> N
         TrackingError: the login may confirm nothing, or MLflow does not answer.
 
     """
-    experiment = logins.ensure_experiment(f"{CONFIRMATIONS}{logins.own}")
+    experiment = logins.ensure_confirmations(logins.own)
     tags = {FLOW_RUN_TAG: flow_run, FOR_TAG: what, "mlflow.runName": what}
     if code:
-        tags[CODE_TAG] = digest_of_code(code)
+        tags[CODE_TAG] = digest_of_code(code, logins.own, flow_run)
     body = {
         "experiment_id": experiment,
         "start_time": int(time.time() * 1000),
@@ -82,35 +88,40 @@ def confirmations_of(logins: MlflowLogins, flow_run: str) -> list[Confirmation]:
             can be written by several users, so that it tells nothing.
 
     """
-    named = dict(logins.experiments_named(f"{CONFIRMATIONS}%"))
-    if not named:
+    owners = logins.confirmation_experiments()
+    if not owners:
         return []
     asked = {
-        "experiment_ids": sorted(named),
+        "experiment_ids": sorted(owners),
         "filter": f"tags.`{FLOW_RUN_TAG}` = '{flow_run}'",
-        "max_results": 100,
+        "max_results": MAX_CONFIRMATIONS,
     }
     found = logins.ask("POST", "2.0/mlflow/runs/search", json=asked).get("runs", ())
-    users = logins.users()
+    users = {user.username: user for user in logins.users()}
     confirmed = []
     for run in found:
         experiment = run["info"]["experiment_id"]
         tags = {tag["key"]: tag["value"] for tag in run["data"].get("tags", ())}
-        if user := _whose(logins, experiment, named[experiment], users):
+        if user := users.get(owners[experiment]):  # else their login was taken away
+            _check_nobody_else_writes(logins, experiment, user, users.values())
             confirmed.append(Confirmation(user, tags.get(CODE_TAG, "")))
     return confirmed
 
 
-def _whose(logins: MlflowLogins, experiment: str, name: str, users: list[User]) -> User | None:
-    """Whose an experiment is: its only writer; else the administrator that it is named after."""
-    writers = writers_of(logins, experiment, users)
-    if len(writers) > 1:
+def _check_nobody_else_writes(
+    logins: MlflowLogins, experiment: str, owner: User, users: Iterable[User]
+) -> None:
+    others = [
+        user.username
+        for user in users
+        if user != owner
+        and not user.is_admin
+        and logins.permission(user.username, EXPERIMENT, experiment) in WRITES
+    ]
+    if others:
         raise TrackingError(
-            f"the MLflow experiment {name} at {logins.url} can be written by {', '.join(writers)}, "
-            "so that it tells of none of them. Set MLflow's default_permission to READ or "
-            "NO_PERMISSIONS, and leave EDIT on it to one user"
+            f"the MLflow experiment {experiment} at {logins.url}, in which {owner.username} "
+            f"confirms, can be written by {', '.join(others)} too, so that it tells of none of "
+            "them. Set MLflow's default_permission to READ or NO_PERMISSIONS, and take their EDIT "
+            "on it away"
         )
-    owner = writers[0] if writers else name.removeprefix(CONFIRMATIONS)
-    return next(
-        (user for user in users if user.username == owner and (writers or user.is_admin)), None
-    )

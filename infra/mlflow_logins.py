@@ -7,6 +7,7 @@ granted in MLflow's own pages, for one line alone for example, counts just the s
 """
 
 import re
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
@@ -25,7 +26,8 @@ ROLES: Final[Mapping[Role, Mapping[str, str]]] = {
     "viewer": {MODEL: "READ", EXPERIMENT: "READ"},
 }
 WRITES: Final = frozenset({"EDIT", "MANAGE"})
-# Each person that may decide has an experiment of this name and their login.
+# How the role of MLflow's is called, with the login behind it, that holds the experiment in which a
+# person confirms.
 CONFIRMATIONS: Final = "assayline-confirmations-"
 # MLflow's only workspace where workspaces are off, which is how it is started.
 WORKSPACE: Final = "default"
@@ -34,11 +36,19 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
+class Granted(BaseModel):
+    """What a role holds."""
+
+    resource_type: str
+    resource_pattern: str
+
+
 class MlflowRole(BaseModel):
     """A role as MLflow has it."""
 
     id: int
     name: str
+    permissions: tuple[Granted, ...] = ()
 
 
 class User(BaseModel):
@@ -89,7 +99,8 @@ class MlflowLogins:
             return []
         try:
             found = self.ask("GET", "2.0/mlflow/users/list")
-        except NoUsersError:  # a login that something before MLflow asks, which keeps its users
+        except NoUsersError:
+            self._check_keeps_no_users()
             return []
         users = TypeAdapter(list[User]).validate_python(found["users"])
         return [user for user in users if user.username != self._reader]
@@ -136,7 +147,10 @@ class MlflowLogins:
                 self._assign("unassign", name, held[other])
         if role not in held:
             self._assign("assign", name, self._ensure_role(role))
-        self._let_confirm(name, allowed=role == "approver")
+        self.ensure_confirmations(name)
+        own = f"{CONFIRMATIONS}{name}"
+        if own not in held:
+            self._assign("assign", name, self._role_named(own, "").id)
 
     def remove(self, name: str) -> None:
         """Remove a user; what they decided stays in the ledger.
@@ -153,24 +167,38 @@ class MlflowLogins:
             )
         self.ask("DELETE", "2.0/mlflow/users/delete", json={"username": name})
 
-    def ensure_experiment(self, name: str) -> str:
-        """The id of an experiment, made where there is none.
+    def confirmation_experiments(self) -> dict[str, str]:
+        """Id of each experiment in which a person confirms, and the login that it is of.
+
+        Roles say so, which only administrators make and change. The rights on an experiment do not:
+        who made one may write in it, hand it over to another user, and give up their own right.
+        """
+        return {
+            held.resource_pattern: role.name.removeprefix(CONFIRMATIONS)
+            for role in self._roles()
+            if role.name.startswith(CONFIRMATIONS)
+            for held in role.permissions
+            if held.resource_type == EXPERIMENT
+        }
+
+    def ensure_confirmations(self, name: str) -> str:
+        """The id of the experiment in which a person confirms, made where there is none.
 
         Raises:
-            TrackingError: MLflow refuses, for example since somebody deleted it there.
+            TrackingError: there is none, and the login that asks is no administrator's.
 
         """
-        found = self.experiments_named(name)
-        if found:
-            return found[0][0]
-        made = self.ask("POST", "2.0/mlflow/experiments/create", json={"name": name})
+        role = self._role_named(f"{CONFIRMATIONS}{name}", f"Assayline: where {name} confirms")
+        theirs = [
+            one.resource_pattern for one in role.permissions if one.resource_type == EXPERIMENT
+        ]
+        if theirs:
+            return theirs[0]
+        # MLflow lets everybody make experiments, and so take a name that can be foreseen.
+        body = {"name": f"{CONFIRMATIONS}{name}-{secrets.token_hex(4)}"}
+        made = self.ask("POST", "2.0/mlflow/experiments/create", json=body)
+        self._let_hold(role, EXPERIMENT, str(made["experiment_id"]), "EDIT")
         return str(made["experiment_id"])
-
-    def experiments_named(self, pattern: str) -> list[tuple[str, str]]:
-        """Id and name of the experiments whose name is like a pattern (SQL's LIKE)."""
-        asked = {"filter": f"name LIKE '{pattern}'", "max_results": 1_000}
-        found = self.ask("POST", "2.0/mlflow/experiments/search", json=asked)
-        return [(one["experiment_id"], one["name"]) for one in found.get("experiments", ())]
 
     def ask(self, method: str, path: str, **what: Any) -> dict[str, Any]:
         """One request.
@@ -200,38 +228,51 @@ class MlflowLogins:
         found: dict[str, Any] = answer.json() if answer.content else {}
         return found
 
-    def _ensure_role(self, role: Role) -> int:
-        """The id of a role with its permissions; one that is there is left as it is."""
-        found = self.ask("GET", "3.0/mlflow/roles/list", params={"workspace": WORKSPACE})
-        for one in TypeAdapter(list[MlflowRole]).validate_python(found["roles"]):
-            if one.name == role:
-                return one.id
-        body = {"name": role, "workspace": WORKSPACE, "description": f"Assayline: {role}"}
-        made = MlflowRole.model_validate(
-            self.ask("POST", "3.0/mlflow/roles/create", json=body)["role"]
+    def _check_keeps_no_users(self) -> None:
+        """Tell a login that something before MLflow asks from an MLflow that cannot list its users.
+
+        Raises:
+            TrackingError: it has this one, so that there may be others who decide.
+
+        """
+        try:
+            self.ask("GET", "2.0/mlflow/users/get", params={"username": self.own})
+        except NoUsersError:
+            return
+        raise TrackingError(
+            f"the MLflow server at {self.url} keeps users and does not list them, so that it is "
+            "not known who decides; it needs MLflow 3.17 or newer"
         )
-        for kind, permission in ROLES[role].items():
-            granted = {"role_id": made.id, "resource_type": kind, "resource_pattern": "*"}
-            whole = {**granted, "permission": permission}
-            self.ask("POST", "3.0/mlflow/roles/permissions/add", json=whole)
-        return made.id
+
+    def _roles(self) -> list[MlflowRole]:
+        found = self.ask("GET", "3.0/mlflow/roles/list", params={"workspace": WORKSPACE})
+        return TypeAdapter(list[MlflowRole]).validate_python(found["roles"])
+
+    def _role_named(self, name: str, description: str) -> MlflowRole:
+        """A role, made without permissions where there is none."""
+        for one in self._roles():
+            if one.name == name:
+                return one
+        body = {"name": name, "workspace": WORKSPACE, "description": description}
+        made = self.ask("POST", "3.0/mlflow/roles/create", json=body)
+        return MlflowRole.model_validate(made["role"])
+
+    def _ensure_role(self, role: Role) -> int:
+        """The id of a role with its permissions; those that it has are left as they are."""
+        found = self._role_named(role, f"Assayline: {role}")
+        for kind, permission in () if found.permissions else ROLES[role].items():
+            self._let_hold(found, kind, "*", permission)
+        return found.id
+
+    def _let_hold(self, role: MlflowRole, kind: str, pattern: str, permission: str) -> None:
+        granted = {"role_id": role.id, "resource_type": kind, "resource_pattern": pattern}
+        whole = {**granted, "permission": permission}
+        self.ask("POST", "3.0/mlflow/roles/permissions/add", json=whole)
 
     def _assign(self, how: str, name: str, role_id: int) -> None:
         method = "POST" if how == "assign" else "DELETE"
         body = {"username": name, "role_id": role_id}
         self.ask(method, f"3.0/mlflow/roles/{how}", json=body)
-
-    def _let_confirm(self, name: str, *, allowed: bool) -> None:
-        """Give a person the experiment in which nobody else may write, or take the right away."""
-        if not allowed and not self.experiments_named(f"{CONFIRMATIONS}{name}"):
-            return
-        experiment = self.ensure_experiment(f"{CONFIRMATIONS}{name}")
-        body = {"username": name, "resource_type": EXPERIMENT, "resource_id": experiment}
-        if allowed:
-            whole = {**body, "permission": "EDIT"}
-            self.ask("POST", "3.0/mlflow/users/permissions/grant", json=whole)
-        elif self.permission(name, EXPERIMENT, experiment) in WRITES:
-            self.ask("POST", "3.0/mlflow/users/permissions/revoke", json=body)
 
 
 class NoUsersError(TrackingError):

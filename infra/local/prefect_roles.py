@@ -6,11 +6,12 @@ by the server's own login:
 ==========  =======================================================================================
 viewer      asks: GET, and the POSTs by which Prefect's pages and client look something up
 approver    that, resumes a run that waits for approval, and starts what a person decides: promote,
-            rollback and reconcile, by their deployments and with parameters alone
+            rollback, reconcile and canary, by their deployments and with parameters alone
 ==========  =======================================================================================
 
-Nobody but the owner reaches blocks, which may hold secrets, or the server's settings; nor events
-and logs by websocket, for which Prefect takes its own login alone.
+Nobody but the owner reaches blocks, which may hold secrets, the server's settings, or what somebody
+answered in a form, with their code; nor events and logs by websocket, for which Prefect takes its
+own login alone.
 """
 
 import base64
@@ -18,7 +19,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, get_args
 
 import httpx
@@ -41,15 +42,23 @@ LOOK_UPS: Final = (
 NOT_SHOWN: Final = ("/api/block_", "/api/admin/")
 # By which Prefect's page asks whether a login is right.
 VERSION: Final = "/api/admin/version"
+# What somebody answered in a form, with their code; the page asks for its schema and description.
+_INPUTS: Final = re.compile(r"/api/flow_runs/[^/]+/input/(?!.*-(schema|description)$).*", re.DOTALL)
 _RESUME: Final = re.compile(r"/api/flow_runs/[0-9a-f-]{36}/resume")
 _START: Final = re.compile(r"/api/deployments/([0-9a-f-]{36})/create_flow_run")
 # Flows by which a person decides; the entry points of their deployments begin so.
 DECISIONS: Final = ("flows/promote.py:", "flows/canary.py:")
-# What a run may be given; not where and as what program it runs (job_variables and others).
+# What a run may be given; not where and as what program it runs (job_variables and others), nor the
+# tags by which a run is found that waits for approval.
 _OF_A_RUN: Final = frozenset(
-    {"parameters", "state", "tags", "name", "idempotency_key", "labels", "context",
+    {"parameters", "state", "name", "idempotency_key", "labels", "context",
      "enforce_parameter_schema", "empirical_policy"}
 )  # fmt: skip
+# And of these parameters what the line's settings say: by another on_outside_move a look at a
+# canary, which nobody confirms, would accept what somebody moved by hand.
+_OF_THE_LINE: Final = frozenset({"on_outside_move", "notifications"})
+SCHEDULED: Final = "SCHEDULED"
+RECONCILE: Final = "flows/promote.py:reconcile"
 # For how long MLflow is not asked again; also how long a role that was taken away still counts.
 KNOWN_FOR_S: Final = 30.0
 TIMEOUT_S: Final = 30.0
@@ -93,9 +102,9 @@ class RoleGate:
         path = request.scope["path"]
         if path.startswith(NOT_SHOWN) and path != VERSION:
             return f"a login with the role {role} sees no blocks and no settings of the server"
-        if request.method in READING_METHODS:
-            return ""
-        if request.method == "POST" and path.endswith(LOOK_UPS):
+        if _INPUTS.fullmatch(path):
+            return f"a login with the role {role} does not see what others answered"
+        if request.method in READING_METHODS or _looks_up(request):
             return ""
         if role == "approver" and request.method == "POST":
             if _RESUME.fullmatch(path):
@@ -106,17 +115,22 @@ class RoleGate:
 
     async def _reason_against_start(self, deployment: str, body: bytes) -> str:
         found = await self._inside.get(f"/api/deployments/{deployment}")
-        entrypoint = str(found.json().get("entrypoint")) if found.is_success else ""
-        if not entrypoint.startswith(DECISIONS):
-            return "a login with the role approver starts promote, rollback and reconcile alone"
+        deployed: dict[str, Any] = found.json() if found.is_success else {}
+        if not str(deployed.get("entrypoint")).startswith(DECISIONS):
+            return "a login with the role approver starts what a person decides, and nothing else"
         try:
-            asked: dict[str, Any] = json.loads(body or b"{}")
-        except ValueError:
-            return "the body is no JSON"
+            asked = json.loads(body or b"{}")
+            given = asked.get("parameters") or {}
+            given.keys()
+            state = (asked.get("state") or {}).get("type", SCHEDULED)
+        except (ValueError, AttributeError):
+            return "the body, its parameters or its state is no JSON object"
+        if state != SCHEDULED:
+            return f"a login with the role approver starts no run that is {state}"
         further = sorted(key for key in asked.keys() - _OF_A_RUN if asked[key])
         if further:
             return f"a login with the role approver gives a run no {', '.join(further)}"
-        return ""
+        return _reason_against_parameters(given, deployed)
 
     async def _role(self, login: str) -> Role | None:
         """The role of a login at MLflow; None where it has none, or MLflow does not answer."""
@@ -143,6 +157,19 @@ class RoleGate:
     def _as_owner(self, scope: Scope) -> Scope:
         headers = [(k, v) for k, v in scope["headers"] if k.lower() != b"authorization"]
         return {**scope, "headers": [*headers, (b"authorization", self._owner.encode())]}
+
+
+def _looks_up(request: Request) -> bool:
+    return request.method == "POST" and request.scope["path"].endswith(LOOK_UPS)
+
+
+def _reason_against_parameters(given: Mapping[str, Any], deployed: Mapping[str, Any]) -> str:
+    checked = _OF_THE_LINE - ({"on_outside_move"} if deployed["entrypoint"] == RECONCILE else set())
+    own: Mapping[str, Any] = deployed.get("parameters") or {}
+    others = sorted(key for key in checked & given.keys() if given[key] != own.get(key))
+    if others:
+        return f"the settings of the line say {', '.join(others)}, and not who starts a run"
+    return ""
 
 
 def _role_among(names: Iterable[object]) -> Role | None:

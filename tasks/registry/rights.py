@@ -54,7 +54,8 @@ def login_behind(
     if sole is not None:
         return sole
     deadline = time.monotonic() + patience_s
-    while not (found := confirmations_of(logins, flow_run)):
+    # A code is for the form of a run that waits. Somebody may have this run pass for such a one.
+    while not (found := [one for one in confirmations_of(logins, flow_run) if not one.code_sha256]):
         if time.monotonic() >= deadline:
             raise PromotionError(_NOT_CONFIRMED.format(line=line, command=command))
         time.sleep(_LOOK_EVERY_S)
@@ -73,11 +74,11 @@ def login_of_code(line: str, flow_run: str, code: str, logins: MlflowLogins) -> 
     sole = _sole_login(logins)
     if sole is not None:
         return sole
-    given = digest_of_code(code) if code.strip() else ""
-    for found in confirmations_of(logins, flow_run):
-        if given and hmac.compare_digest(found.code_sha256, given):
+    for found in confirmations_of(logins, flow_run) if code.strip() else ():
+        digest = digest_of_code(code, found.user.username, flow_run)
+        if hmac.compare_digest(found.code_sha256, digest):
             return _allowed(line, found.user, logins)
-    what = "this code is none of this run" if given else "no code was given"
+    what = "this code is none of this run" if code.strip() else "no code was given"
     raise PromotionError(
         f"{what}, and MLflow has several logins, so that it is not known who decides on {line}. "
         f"`assayline approval-code {flow_run}` gives you one by your login"

@@ -46,6 +46,16 @@ def team(stack: RunningStack) -> Iterator[dict[str, Person]]:
         yield made
 
 
+@pytest.fixture
+def nina(owner: MlflowLogins, stack: RunningStack) -> Iterator[Person]:
+    """A user of MLflow's without a role, who may make experiments and hand rights on them over."""
+    person = Person(f"nina-{secrets.token_hex(3)}", secrets.token_hex(16), stack)
+    login = {"username": person.name, "password": person.password}
+    owner.ask("POST", "2.0/mlflow/users/create", json=login)
+    yield person
+    owner.remove(person.name)
+
+
 def a_run() -> str:
     return str(uuid4())
 
@@ -80,6 +90,10 @@ def test_a_decision_is_of_the_login_that_confirmed_it(
     with pytest.raises(PromotionError, match="nobody confirmed"):  # it counts for no other run
         behind(line, a_run(), owner)
     run = a_run()
+    confirm(team["ada"].logins, run, "approval", new_code())
+    with pytest.raises(PromotionError, match="nobody confirmed"):  # a code is for a form alone
+        behind(line, run, owner)
+    run = a_run()
     confirm(owner, run, "by the owner")
     assert behind(line, run, owner) == "assayline"
 
@@ -103,21 +117,75 @@ def test_who_only_looks_decides_nothing(
 
 @pytest.mark.slow
 def test_who_has_no_role_is_in_nobodys_way(
+    team: dict[str, Person], nina: Person, owner: MlflowLogins, line: str
+) -> None:
+    """MLflow lets each user make experiments; but whose they are its roles say."""
+    run = a_run()
+    assert asked(nina, "POST", "/flow_runs/filter", json={}) == 401
+    with pytest.raises(TrackingError, match=f"refuses this to {nina.name}"):
+        confirm(nina.logins, run, "unasked")
+    role = {"name": f"{CONFIRMATIONS}{nina.name}", "workspace": "default"}
+    with pytest.raises(TrackingError, match=f"refuses this to {nina.name}"):
+        nina.logins.ask("POST", "3.0/mlflow/roles/create", json=role)
+    confirm(team["ada"].logins, run, "and ada")
+    assert behind(line, run, owner) == "ada"
+
+
+@pytest.mark.parametrize("victim", ["ada", "an administrator"])
+def test_a_right_that_is_handed_over_confirms_for_nobody(
+    victim: str, team: dict[str, Person], nina: Person, owner: MlflowLogins, line: str
+) -> None:
+    """Who makes an experiment may write in it, grant it to another, and give up their own right."""
+    run, name = a_run(), victim if victim in team else f"root-{secrets.token_hex(3)}"
+    if name != victim:
+        login = {"username": name, "password": secrets.token_hex(16)}
+        owner.ask("POST", "2.0/mlflow/users/create", json=login)
+        admin = {"username": name, "is_admin": True}
+        owner.ask("PATCH", "2.0/mlflow/users/update-admin", json=admin)
+    called = f"{CONFIRMATIONS}{name}" if name != victim else f"{CONFIRMATIONS}{nina.name}"
+    made = nina.logins.ask("POST", "2.0/mlflow/experiments/create", json={"name": called})
+    tags = [{"key": FLOW_RUN_TAG, "value": run}]
+    planted = {"experiment_id": made["experiment_id"], "start_time": 1, "tags": tags}
+    nina.logins.ask("POST", "2.0/mlflow/runs/create", json=planted)
+    on_it = {"resource_type": EXPERIMENT, "resource_id": made["experiment_id"]}
+    given = {**on_it, "username": name, "permission": "EDIT"}
+    nina.logins.ask("POST", "3.0/mlflow/users/permissions/grant", json=given)
+    own = {**on_it, "username": nina.name}
+    nina.logins.ask("POST", "3.0/mlflow/users/permissions/revoke", json=own)
+    try:
+        assert confirmations_of(owner, run) == []
+        with pytest.raises(PromotionError, match="nobody confirmed"):
+            behind(line, run, owner)
+    finally:
+        if name != victim:
+            owner.ask("DELETE", "2.0/mlflow/users/delete", json={"username": name})
+
+
+def test_a_code_that_another_person_copies_stays_whose_it_was(
     team: dict[str, Person], owner: MlflowLogins, line: str, stack: RunningStack
 ) -> None:
-    """MLflow lets each user make experiments, and so confirm what they may not decide."""
-    nina, run = Person(f"nina-{secrets.token_hex(3)}", secrets.token_hex(16), stack), a_run()
-    login = {"username": nina.name, "password": nina.password}
-    owner.ask("POST", "2.0/mlflow/users/create", json=login)
-    try:
-        assert asked(nina, "POST", "/flow_runs/filter", json={}) == 401
-        confirm(nina.logins, run, "unasked")
-        with pytest.raises(PromotionError, match=f"{nina.name} may not decide"):
-            behind(line, run, owner)
-        confirm(team["ada"].logins, run, "and ada")
-        assert behind(line, run, owner) == "ada"
-    finally:
-        owner.remove(nina.name)
+    """Everybody at MLflow reads the digest of a code, and may write it beside their own name."""
+    run, code = a_run(), new_code()
+    confirm(team["ada"].logins, run, "approval", code)
+    with people(stack, bob="approver") as more:
+        bob = more["bob"].logins
+        asked_for = {"experiment_ids": sorted(owner.confirmation_experiments())}
+        of_ada = bob.ask("POST", "2.0/mlflow/runs/search", json=asked_for)["runs"][0]["data"]
+        of_bob = bob.ensure_confirmations("bob")
+        copied = {"experiment_id": of_bob, "start_time": 2**42, "tags": of_ada["tags"]}
+        bob.ask("POST", "2.0/mlflow/runs/create", json=copied)
+        assert login_of_code(line, run, code, owner) == "ada"
+
+
+def test_names_that_are_like_each_other_are_two_people(
+    owner: MlflowLogins, line: str, stack: RunningStack
+) -> None:
+    """SQL's LIKE takes an underscore for any letter."""
+    with people(stack, dxe="approver", d_e="approver") as two:
+        for name, person in two.items():
+            run = a_run()
+            confirm(person.logins, run, "rollback")
+            assert behind(line, run, owner) == name
 
 
 def test_nobody_writes_in_the_name_of_another(
@@ -125,14 +193,14 @@ def test_nobody_writes_in_the_name_of_another(
 ) -> None:
     ada, run = team["ada"], a_run()
     with people(stack, bob="approver") as more:
-        theirs = dict(owner.experiments_named(f"{CONFIRMATIONS}%"))
-        of_bob = next(i for i, name in theirs.items() if name == f"{CONFIRMATIONS}bob")
+        theirs = {who: one for one, who in owner.confirmation_experiments().items()}
+        of_bob = theirs["bob"]
         tags = [{"key": FLOW_RUN_TAG, "value": run}]
         planted = {"experiment_id": of_bob, "start_time": 1, "tags": tags}
         with pytest.raises(TrackingError, match="refuses this to ada"):
             ada.logins.ask("POST", "2.0/mlflow/runs/create", json=planted)
         # By another name of an experiment of her own she is ada still.
-        of_ada = next(i for i, name in theirs.items() if name == f"{CONFIRMATIONS}ada")
+        of_ada = theirs["ada"]
         renamed = {"experiment_id": of_ada, "new_name": f"{CONFIRMATIONS}assayline-too"}
         ada.logins.ask("POST", "2.0/mlflow/experiments/update", json=renamed)
         ada.logins.ask("POST", "2.0/mlflow/runs/create", json={**planted, "experiment_id": of_ada})
@@ -141,13 +209,11 @@ def test_nobody_writes_in_the_name_of_another(
         grant = {"username": "bob", "resource_type": EXPERIMENT, "resource_id": of_ada}
         whole = {**grant, "permission": "EDIT"}
         owner.ask("POST", "3.0/mlflow/users/permissions/grant", json=whole)
-        with pytest.raises(TrackingError, match=r"can be written by ada, bob"):
+        with pytest.raises(TrackingError, match=r"in which ada confirms, can be written by bob"):
             behind(line, run, owner)
         owner.ask("POST", "3.0/mlflow/users/permissions/revoke", json=grant)
         assert behind(line, run, owner) == "ada"
         assert more["bob"].name == "bob"
-    back = {"experiment_id": of_ada, "new_name": f"{CONFIRMATIONS}ada"}
-    owner.ask("POST", "2.0/mlflow/experiments/update", json=back)
 
 
 def test_a_workers_login_that_cannot_see_rights_refuses(
@@ -235,6 +301,13 @@ FORBIDDEN = (
     ("POST", f"/flow_runs/{a_run()}/set_state", {"state": {"type": "CANCELLING"}}),
     ("POST", "/admin/database/clear", {"confirm": True}),
     ("POST", "/variables/", {"name": "planted", "value": 1}),
+    ("GET", "/block_types/slug/apprise-url/block_documents?include_secrets=true", None),
+    ("GET", "/%62lock_documents/?include_secrets=true", None),
+    # The answer to a form, with the code of who answered.
+    ("GET", f"/flow_runs/{a_run()}/input/approval-1-response", None),
+    ("GET", f"/flow_runs/{a_run().upper()}/input/approval-1-response", None),
+    ("POST", f"/flow_runs/{a_run()}/input/filter", {"prefix": "approval"}),
+    ("POST", f"/flow_runs/{a_run()}/input", {"key": "approval-1-response", "value": "{}"}),
 )  # fmt: skip
 
 
@@ -260,8 +333,21 @@ def test_a_role_shows_prefect_and_lets_nobody_run_what_they_like(
     assert asked(team["vera"], "POST", start, json={}) == 403
     assert asked(team["vera"], "POST", resume, json={}) == 403
     assert asked(team["ada"], "POST", resume, json={}) not in {401, 403}  # there is no such run
+    schema = f"/flow_runs/{a_run()}/input/approval-1-schema"
+    assert asked(team["ada"], "GET", schema) == 404
     command = {"job_variables": {"command": "sh -c id"}}
     assert asked(team["ada"], "POST", start, json=command) == 403
+    # That may pass for one of a candidate that waits, which somebody then approves.
+    for given in ({"state": {"type": "PAUSED"}}, {"tags": ["bbc-news"]}):
+        assert asked(team["ada"], "POST", start, json=given) == 403, given
+    for beside in (f"{start}/", f"{start}/bulk", f"/{start}", start.upper()):
+        assert asked(team["ada"], "POST", beside, json={}) in {403, 404, 405}, beside
+    for no_object in ("[]", '{"parameters": []}', "{"):
+        assert asked(team["ada"], "POST", start, content=no_object) == 403, no_object
+    # A look at a canary is confirmed by nobody, and would accept what ada moved by hand.
+    look = f"/deployments/{known['canary/bbc-news'].id}/create_flow_run"
+    accepted = {"parameters": {"on_outside_move": "accept", "enforce_parameter_schema": False}}
+    assert asked(team["ada"], "POST", look, json=accepted) == 403
     body = {"parameters": {"line": "another"}}  # Prefect's own check of what the form admits
     assert asked(team["ada"], "POST", start, json=body) == 409
 
