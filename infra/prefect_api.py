@@ -16,7 +16,13 @@ from uuid import UUID, uuid4
 
 import httpx
 from pydantic import BaseModel, TypeAdapter
-from tenacity import retry, retry_if_result, stop_after_attempt, wait_random_exponential
+from tenacity import (
+    Retrying,
+    retry_if_result,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from infra.errors import StackError
 from infra.settings import Settings
@@ -34,7 +40,7 @@ FINAL_STATES = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 PAGE = 200  # the server's own limit for one answer
 TRIES = 6
 LOOK_TIMEOUT_S = 30.0
-# On SQLite a writer waits up to 60 s for another; then the server answers 503, and is asked again.
+# On SQLite a writer waits up to 60 s for another, in the server or, where it answers 503, here.
 CHANGE_TIMEOUT_S = 75.0
 BUSY = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -473,19 +479,25 @@ class PrefectApi:
                 return None
             return answer.raise_for_status().json()
 
-    @retry(
-        retry=retry_if_result(lambda answer: answer.status_code in BUSY),
-        stop=stop_after_attempt(TRIES),
-        wait=wait_random_exponential(multiplier=0.2, max=3),
-        retry_error_callback=lambda state: state.outcome and state.outcome.result(),
-    )
     def _send(
         self, method: str, path: str, body: Mapping[str, Any] | None = None
     ) -> httpx.Response:
-        """Ask again while the server is busy: on SQLite it answers 503 when two writers meet."""
+        """Ask again while the server is busy: on SQLite it answers 503 when two writers meet.
+
+        Some changes wait for the database there, and some are answered with 503 at once.
+        """
         is_look = method == "GET" or path.endswith("/filter")
+        asking = Retrying(
+            retry=retry_if_result(lambda answer: answer.status_code in BUSY),
+            stop=stop_after_attempt(TRIES) if is_look else stop_after_delay(CHANGE_TIMEOUT_S),
+            wait=wait_random_exponential(multiplier=0.2, max=3),
+            retry_error_callback=lambda state: state.outcome and state.outcome.result(),
+        )
         timeout = LOOK_TIMEOUT_S if is_look else CHANGE_TIMEOUT_S
-        return self._client.request(method, path, json=body, timeout=timeout)
+        answer: httpx.Response = asking(
+            self._client.request, method, path, json=body, timeout=timeout
+        )
+        return answer
 
     def _pages(self, path: str, body: Mapping[str, Any]) -> list[Any]:
         rows: list[Any] = []

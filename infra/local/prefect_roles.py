@@ -120,7 +120,7 @@ class RoleGate:
             return "a login with the role approver starts what a person decides, and nothing else"
         try:
             asked = json.loads(body or b"{}")
-            given = asked.get("parameters") or {}
+            given = asked.get("parameters", {})
             given.keys()
             state = (asked.get("state") or {}).get("type", SCHEDULED)
         except (ValueError, AttributeError):

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from prefect.server.database.configurations import AioSqliteConfiguration
+from tenacity import wait_fixed
 
 from infra.errors import StackError
 from infra.prefect_api import CHANGE_TIMEOUT_S, TRIES, PrefectApi
@@ -62,6 +63,19 @@ def test_a_server_that_stays_busy_is_one_message(busy_server: BusyServer) -> Non
     with pytest.raises(StackError, match="503"):
         api_of(busy_server).deployments()
     assert busy_server.asked == TRIES
+
+
+def test_a_change_is_asked_for_until_the_database_may_be_free(
+    busy_server: BusyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy_server.busy_answers = TRIES + 1
+    monkeypatch.setattr("infra.prefect_api.wait_random_exponential", lambda **_: wait_fixed(0.01))
+    api_of(busy_server).release_lease(UUID(int=1))
+    assert busy_server.asked == TRIES + 2
+    monkeypatch.setattr("infra.prefect_api.CHANGE_TIMEOUT_S", 0.2)
+    busy_server.busy_answers = 1000
+    with pytest.raises(StackError, match="503"):
+        api_of(busy_server).release_lease(UUID(int=1))
 
 
 def test_a_change_is_waited_for_as_long_as_sqlite_lets_a_writer_wait(
