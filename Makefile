@@ -15,7 +15,7 @@ AUDIT_READY := .venv-audit/.ready
 AUDIT_TOOLS := pip-audit==2.10.1 bandit==1.9.4 cyclonedx-bom==7.5.0
 # Three processes on two cores: most tests wait for servers. Tests of one file share those that they
 # break, and the files run in the order of their names: those with servers first, so that none waits
-# for one at the end.
+# for one at the end. One process has all that use the whole stack (tests/conftest.py).
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 NEW_EXAMPLES := --hypothesis-profile="new examples"
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt

@@ -10,10 +10,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from infra.base_models import fingerprint
 from infra.local.orphans import processes_of
@@ -43,6 +46,27 @@ NO_LEAKS = Leakage(0, 0, 0, 0, 0, {}, 0, 0.8, 13, ())
 CANARY_VARIABLE = "CANARY_PASSWORD"
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
+
+
+class StackOnOneWorker(LoadFileScheduling):
+    """Gives files of tests out to pytest's workers, and all that use the stack to one of them.
+
+    To start and to end it takes a minute of two cores, in each process that does.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "stack" if _uses_stack(self.config.rootpath / file) else file
+
+
+@cache
+def _uses_stack(file: Path) -> bool:
+    return "stack: RunningStack" in file.read_text(encoding="utf-8")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> StackOnOneWorker | None:
+    """What `make test` gives its tests out by."""
+    return StackOnOneWorker(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def free_port() -> int:
