@@ -174,7 +174,7 @@ class VersionState:
         action: of the newest ledger entry on it; empty where there is none.
         verdict: of the policy, where it was asked then.
         at: when, ISO 8601, UTC.
-        by: who decided so.
+        by: who decided so, as `LedgerEntry.who`.
         reason: one sentence.
 
     """

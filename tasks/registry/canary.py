@@ -372,7 +372,7 @@ def _why_moved(moved: Recorded) -> str:
     now = "no version" if entry.to_version is None else f"version {entry.to_version}"
     return (
         f"production was moved from version {entry.from_version} to {now} while the canary went on "
-        f"({entry.action}, by {entry.by}: {entry.reason})"
+        f"({entry.action}, by {entry.who}: {entry.reason})"
     )
 
 

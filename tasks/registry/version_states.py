@@ -41,5 +41,5 @@ def _state(version: int, aliases: tuple[str, ...], entry: LedgerEntry | None) ->
     if entry is None:  # registered, and nothing was decided on it yet
         return VersionState(version, aliases, "", None, "", "", "")
     return VersionState(
-        version, aliases, entry.action, entry.verdict, entry.at, entry.by, entry.reason
+        version, aliases, entry.action, entry.verdict, entry.at, entry.who, entry.reason
     )
