@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from infra.apprise_log import withhold_apprise_log
 from infra.local.address_filter import AddressFilter, addresses_of_process
 from infra.local.garbage_collection import collect_in_a_thread
 from infra.local.pages import PREFECT_LOGIN_PATH
@@ -75,6 +76,7 @@ def main() -> None:
     """Serve until told to end."""
     host, port = sys.argv[1:]
     collect_in_a_thread()
+    withhold_apprise_log()  # of messages that automations send
     # The server's own settings: a worker holds its websocket open, and answers pings meanwhile.
     from prefect.settings import get_current_settings
 

@@ -27,6 +27,7 @@ from tenacity import (
 )
 
 from infra.apprise_block import AppriseUrl
+from infra.apprise_log import withhold_apprise_log
 from infra.errors import AssaylineError, StackError
 from infra.run_queue import page_of
 from infra.settings import load_settings, without_passwords
@@ -136,6 +137,7 @@ def _load(slug: str) -> NotificationBlock:
         ValueError: there is none, or it is of another kind.
 
     """
+    withhold_apprise_log()  # it cannot read an address: all of it would be logged
     block = Block.load(slug)
     if not isinstance(block, NotificationBlock):
         raise ValueError(f"{slug} is a {type(block).__name__}, and sends no notifications")  # noqa: TRY004 - a setting is wrong
