@@ -1,12 +1,12 @@
-"""HTTP servers of the tests' own, each in a thread of this process."""
+"""Servers of the tests' own, each in a thread of this process."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import HTTPServer
+from socketserver import BaseServer
 from typing import TypeVar
 
-AnyServer = TypeVar("AnyServer", bound=HTTPServer)
+AnyServer = TypeVar("AnyServer", bound=BaseServer)
 
 
 @contextmanager

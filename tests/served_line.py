@@ -98,7 +98,7 @@ def serving(
             timeout=60,
             trust_env=False,
         ) as client:
-            _wait(client, process, log)
+            wait_until_it_answers(client, process, log)
             yield ServedLine(client, process, log)
     finally:
         if process.poll() is None:
@@ -122,7 +122,10 @@ def environment(folder: Path, settings: Settings) -> dict[str, str]:
     }
 
 
-def _wait(client: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until_it_answers(
+    client: httpx.Client, process: subprocess.Popen[bytes], log: Path
+) -> None:
+    """Wait until a server that was started answers a ping."""
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()

@@ -34,11 +34,14 @@ class Postgres:
 
     port: int
 
-    def run(self, *statements: str) -> None:
-        with psycopg.connect(
+    def connect(self) -> psycopg.Connection:
+        return psycopg.connect(
             host="127.0.0.1", port=self.port, user=USER, password=PASSWORD, dbname="postgres",
             autocommit=True,
-        ) as connection:  # fmt: skip
+        )  # fmt: skip
+
+    def run(self, *statements: str) -> None:
+        with self.connect() as connection:
             for statement in statements:
                 connection.execute(statement.encode())
 

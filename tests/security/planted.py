@@ -4,6 +4,7 @@ import base64
 import gzip
 import io
 import json
+import os
 import re
 import secrets
 import sqlite3
@@ -84,7 +85,8 @@ def _members(data: bytes) -> Iterator[bytes]:
 
 def files_below(folder: Path) -> Iterator[tuple[str, bytes]]:
     """Each file by its path, also as it is when it is unpacked, and each table of SQLite's."""
-    for path in folder.rglob("*"):
+    # What goes while it is listed is passed over.
+    for path in (Path(at, name) for at, _, names in os.walk(folder) for name in names):
         if not path.is_file() or path.is_symlink():
             continue
         name = path.relative_to(folder).as_posix()

@@ -1,5 +1,6 @@
 """What a stack's processes show to others while they run: command lines, environments, files."""
 
+import os
 import stat
 import threading
 from collections.abc import Mapping
@@ -60,6 +61,13 @@ class Watch(threading.Thread):
             self.looks += 1
 
     def stop(self) -> None:
+        """End the thread.
+
+        Raises:
+            AssertionError: it had ended by an error, and has not looked any more.
+
+        """
+        assert self.is_alive() or self._over.is_set()
         self._over.set()
         self.join()
 
@@ -75,7 +83,8 @@ class Watch(threading.Thread):
             self.environments.append((command, environment))
 
     def _note_files(self) -> None:
-        for path in self._temporary.rglob("*"):
+        # What goes while it is listed is passed over.
+        for path in (Path(at, name) for at, _, names in os.walk(self._temporary) for name in names):
             try:
                 facts = path.lstat()
                 version = (path, facts.st_mtime_ns, facts.st_size)
