@@ -8,12 +8,13 @@ else must be tidied. docs/decisions/0026-slots-and-waiting.md says why.
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from http import HTTPStatus
+from types import TracebackType
 from typing import cast
 from uuid import UUID
 
@@ -113,6 +114,27 @@ def gpu_slot() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _given_back(slot: AbstractContextManager[None]) -> Iterator[None]:
+    """Hold a slot; a server that is away as it is given back ends no run that has done its work."""
+
+    def give_back(
+        kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            slot.__exit__(kind, error, trace)
+        except httpx.HTTPError as away:
+            logger.warning(
+                "Prefect did not take back the slot of the limit %s; it is free again when its "
+                "lease runs out, within %.0f s: %s", GPU_LIMIT, GPU_LEASE_S, away,
+            )  # fmt: skip
+
+    with ExitStack() as held:
+        slot.__enter__()
+        held.push(give_back)
+        yield
+
+
 @dataclass
 class Wait:
     """The waiting of one run."""
@@ -192,10 +214,12 @@ class Wait:
         holder = ConcurrencyLeaseHolder(type="flow_run", id=run) if run else None
         slot = concurrency(GPU_LIMIT, lease_duration=GPU_LEASE_S, max_retries=0, holder=holder)
         try:
-            held.enter_context(slot)
+            held.enter_context(_given_back(slot))
         except ConcurrencySlotAcquisitionError as error:
             if _is_taken(error):
                 return False
+            if isinstance(error.__cause__, httpx.TransportError):
+                raise error.__cause__ from error
             raise StackError(
                 f"Prefect gives no slot of the limit {GPU_LIMIT}: {error.__cause__ or error}"
             ) from error

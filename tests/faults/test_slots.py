@@ -22,6 +22,7 @@ from flows.commands.cli import EXIT_CANCELLED
 from infra.errors import StackError
 from infra.local import abandoned
 from infra.local.abandoned import AbandonedWork, free_slots_without_holder
+from infra.local.leases import leases
 from infra.local.machine_slots import slots_of_this_machine
 from infra.local.parts import WORK_POOL, worker_name
 from infra.local.prefect_setup import ensure_slots
@@ -33,7 +34,7 @@ from infra.tracking import Tracking
 from tasks.stages.slots import GPU_LEASE_S, Wait, gpu_slot, keep_gpu_slot
 from tests.conftest import SCRIPTS, RunningStack
 from tests.faults.test_killed_flow import PATIENCE_S, flow_processes, wait_for_checkpoint
-from tests.faults.test_stack_faults import pid_of
+from tests.faults.test_stack_faults import CLOSED, pid_of
 from tests.integration.test_retrain import write_config, write_reviews
 
 StartTraining = Callable[[str], "subprocess.Popen[str]"]
@@ -282,6 +283,49 @@ def test_the_stages_of_a_block_keep_one_slot_between_them(prefect: httpx.Client)
                 assert taken(prefect, GPU_LIMIT) == 1
             assert taken(prefect, GPU_LIMIT) == 1
     assert taken(prefect, GPU_LIMIT) == 0
+
+
+@pytest.mark.usefixtures("in_stack")
+def test_a_server_that_is_away_as_a_slot_is_given_back_ends_nothing(
+    stack: RunningStack, prefect: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ExitStack() as away, gpu_slot():
+        assert taken(prefect, GPU_LIMIT) == 1
+        away.enter_context(temporary_settings({PREFECT_API_URL: f"{CLOSED}/api"}))
+    assert "it is free again when its lease runs out, within 60 s" in caplog.text
+    left = [lease for lease in leases(stack.settings.home) if lease.is_live]
+    for one in left:
+        prefect.post("/v2/concurrency_limits/decrement-with-lease", json={"lease_id": str(one.id)})
+    assert (len(left), taken(prefect, GPU_LIMIT)) == (1, 0)
+
+
+@pytest.mark.usefixtures("in_stack")
+def test_what_a_stage_fails_by_is_told_also_where_its_slot_cannot_be_given_back(
+    stack: RunningStack, prefect: httpx.Client
+) -> None:
+    def fail() -> None:
+        with ExitStack() as away, gpu_slot():
+            away.enter_context(temporary_settings({PREFECT_API_URL: f"{CLOSED}/api"}))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    for one in leases(stack.settings.home):
+        prefect.post("/v2/concurrency_limits/decrement-with-lease", json={"lease_id": str(one.id)})
+    assert taken(prefect, GPU_LIMIT) == 0
+
+
+@pytest.mark.usefixtures("in_stack")
+def test_a_server_that_goes_away_as_a_slot_is_taken_is_no_refusal(
+    stack: RunningStack, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes the slot has a client of its own, which was not connected before."""
+    monkeypatch.setattr("tasks.stages.slots.GPU_LIMIT", limit)
+    away = temporary_settings({PREFECT_API_URL: f"{CLOSED}/api"})
+    with get_client(sync_client=True) as client, ExitStack() as held, away:
+        wait = Wait(client, stack.settings)
+        with pytest.raises(httpx.ConnectError):
+            wait._enter_slot(held)  # `take` asks again after that
 
 
 @pytest.mark.usefixtures("in_stack")
