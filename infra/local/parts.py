@@ -315,6 +315,8 @@ def worker_part(home: Path, settings: Settings, stack: StackSettings) -> Part:
             **prefect_environment(home, stack.project, settings),
             "PREFECT_WORKER_QUERY_SECONDS": "1",  # a run waits this long before it starts
             "PREFECT_WORKER_HEARTBEAT_SECONDS": "10",
+            # Each run's client asks again after 2, 4, 8 ... 64 s, as long as stages ask the others.
+            "PREFECT_CLIENT_MAX_RETRIES": "6",
         },
         without=("PREFECT_PROFILE", *SERVERS_OWN),
         stop_wait_s=20,

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from infra.local.parts import webhook_part
+from infra.local.parts import webhook_part, worker_part
 from infra.settings import Settings, StackSettings
+from tasks.stages.retries import PAUSES_S
 
 
 def test_the_receiver_of_webhooks_knows_prefect_alone(tmp_path: Path) -> None:
@@ -22,3 +23,10 @@ def test_the_receiver_of_webhooks_knows_prefect_alone(tmp_path: Path) -> None:
     for name in ("ASSAYLINE_STORE_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD",
                  "ASSAYLINE_MLFLOW_READER", "ASSAYLINE_RESULTS_KEY"):  # fmt: skip
         assert name in part.without
+
+
+def test_a_run_asks_prefect_for_as_long_as_it_asks_store_and_mlflow(tmp_path: Path) -> None:
+    """Prefect's client doubles its pause each time, from two seconds on."""
+    worker = worker_part(tmp_path, Settings(), StackSettings())
+    tries = int(worker.environment["PREFECT_CLIENT_MAX_RETRIES"])
+    assert sum(2.0**number for number in range(1, tries + 1)) >= sum(PAUSES_S)
