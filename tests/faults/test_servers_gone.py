@@ -14,6 +14,7 @@ from tests.faults.outages import GONE_S, gone
 from tests.faults.test_killed_flow import wait_for_checkpoint
 from tests.integration.test_retrain import write_config, write_reviews
 
+# Three minutes for each server on two busy cores.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 PATIENCE_S = 900
@@ -35,7 +36,7 @@ def start_run(stack: RunningStack, config: Path) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("part", ["store", "mlflow"])
+@pytest.mark.parametrize("part", ["store", "mlflow", "prefect"])
 def test_a_run_goes_on_when_a_server_was_gone_for_a_minute_in_training(
     stack: RunningStack, tiny_model: Path, tmp_path: Path, part: str
 ) -> None:

@@ -24,7 +24,7 @@ from tests.faults.test_killed_flow import flow_processes
 from tests.faults.test_servers_gone import POLICY
 from tests.integration.test_retrain import write_config, write_reviews
 
-# Eight tests, 11 minutes on two busy cores.
+# Eight tests, 12 minutes on two busy cores.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 LINE = "watched-and-scored"
