@@ -22,7 +22,7 @@ from tests.security.watched_processes import Watch
 SECRET = "s3cretS3cretS3cret"
 
 
-@pytest.mark.parametrize("secret", [SECRET, new_secret()])
+@pytest.mark.parametrize("secret", [SECRET, new_secret()], ids=["one that stays", "a new one"])
 def test_each_form_of_a_secret_is_found(secret: str) -> None:
     for before in ("", "a", "ab", "user:"):
         encoded = base64.b64encode(f"{before}{secret}:more".encode())
