@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sysconfig
@@ -44,6 +45,10 @@ NO_LEAKS = Leakage(0, 0, 0, 0, 0, {}, 0, 0.8, 13, ())
 
 # A password that the worker of the stack is given for a user's database, to be looked for anywhere.
 CANARY_VARIABLE = "CANARY_PASSWORD"
+
+# Of WordPiece, trained once: each training of one gives another, by which the model learns more or
+# less.
+VOCABULARY = Path(__file__).with_name("tiny_vocabulary.txt")
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 
@@ -260,22 +265,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a two-layer BERT with random weights and a WordPiece tokenizer of its own."""
+    """Folder of a two-layer BERT with random weights, and a WordPiece tokenizer of 600 pieces."""
     import torch
-    from tokenizers import BertWordPieceTokenizer
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     folder = tmp_path_factory.mktemp("tiny") / "model"
-    corpus = [
-        *Path(__file__).read_text(encoding="utf-8").splitlines(),
-        "the match was won by a late goal", "shares fell as the bank raised rates",
-        "he said she said they said", "a good film", "a bad film", "的一是不了人我在有他这",
-    ]  # fmt: skip
-    trainer = BertWordPieceTokenizer()
-    trainer.train_from_iterator(corpus, vocab_size=600, min_frequency=1, show_progress=False)
     folder.mkdir()
-    trainer.save_model(str(folder))
-    tokenizer = BertTokenizerFast(vocab=str(folder / "vocab.txt"), model_max_length=64)
+    vocabulary = shutil.copy(VOCABULARY, folder / "vocab.txt")
+    tokenizer = BertTokenizerFast(vocab=str(vocabulary), model_max_length=64)
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
     BertModel(
