@@ -54,9 +54,10 @@ _OF_A_RUN: Final = frozenset(
     {"parameters", "state", "name", "idempotency_key", "labels", "context",
      "enforce_parameter_schema", "empirical_policy"}
 )  # fmt: skip
-# And of these parameters what the line's settings say: by another on_outside_move a look at a
-# canary, which nobody confirms, would accept what somebody moved by hand.
-_OF_THE_LINE: Final = frozenset({"on_outside_move", "notifications"})
+# And of the parameters what a person decides. The others are the line's settings: by another
+# on_outside_move a look at a canary, which nobody confirms, would accept what somebody moved by
+# hand, and by another feedback_by it would count their labels alone. The form fixes the line.
+_OF_A_DECISION: Final = frozenset({"line", "version", "by", "reason", "stop"})
 SCHEDULED: Final = "SCHEDULED"
 RECONCILE: Final = "flows/promote.py:reconcile"
 # For how long MLflow is not asked again; also how long a role that was taken away still counts.
@@ -164,9 +165,9 @@ def _looks_up(request: Request) -> bool:
 
 
 def _reason_against_parameters(given: Mapping[str, Any], deployed: Mapping[str, Any]) -> str:
-    checked = _OF_THE_LINE - ({"on_outside_move"} if deployed["entrypoint"] == RECONCILE else set())
+    free = _OF_A_DECISION | ({"on_outside_move"} if deployed["entrypoint"] == RECONCILE else set())
     own: Mapping[str, Any] = deployed.get("parameters") or {}
-    others = sorted(key for key in checked & given.keys() if given[key] != own.get(key))
+    others = sorted(key for key in given.keys() - free if given[key] != own.get(key))
     if others:
         return f"the settings of the line say {', '.join(others)}, and not who starts a run"
     return ""

@@ -348,6 +348,8 @@ def test_a_role_shows_prefect_and_lets_nobody_run_what_they_like(
     look = f"/deployments/{known['canary/bbc-news'].id}/create_flow_run"
     accepted = {"parameters": {"on_outside_move": "accept", "enforce_parameter_schema": False}}
     assert asked(team["ada"], "POST", look, json=accepted) == 403
+    own_labels = {"parameters": {"feedback_by": ["ada"]}}
+    assert asked(team["ada"], "POST", look, json=own_labels) == 403
     body = {"parameters": {"line": "another"}}  # Prefect's own check of what the form admits
     assert asked(team["ada"], "POST", start, json=body) == 409
 
