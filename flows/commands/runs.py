@@ -14,7 +14,7 @@ import httpx
 from pydantic import TypeAdapter
 from rich.console import Console
 
-from infra.errors import AssaylineError, StackError
+from infra.errors import AssaylineError, IntegrityError, StackError, StoreError
 from infra.prefect_api import FINAL_STATES, PrefectApi, no_login
 from infra.run_queue import awaits_approval, page_of
 from infra.settings import Settings
@@ -254,6 +254,7 @@ def _result(run: "FlowRun", settings: Settings, url: str) -> Any:
     Raises:
         RunFailedError: the run did not complete.
         IntegrityError: what is kept is not what the flow returned.
+        StoreError: it is not there, or the store is unreachable.
     """
     from prefect.results import ResultRecordMetadata  # type: ignore[attr-defined]
 
@@ -267,7 +268,19 @@ def _result(run: "FlowRun", settings: Settings, url: str) -> Any:
         raise RunFailedError(_own_words(message))
     if not isinstance(state.data, ResultRecordMetadata) or not state.data.storage_key:
         raise RunFailedError(f"the run {run.name} completed and kept no result")
-    return state.data.serializer.loads(KeptResults(settings).read(state.data.storage_key))
+    try:
+        kept = KeptResults(settings).read(state.data.storage_key)
+    except (IntegrityError, StoreError) as error:
+        raise type(error)(told_of_unread_result(run.name, str(error), url)) from error
+    return state.data.serializer.loads(kept)
+
+
+def told_of_unread_result(name: str, reason: str, url: str) -> str:
+    """What is said of a run that has done its work, where its result cannot be trusted here."""
+    return (
+        f"the run {name} completed, and what it did stands (its page tells: {url}), but its result "
+        f"cannot be shown: {reason}"
+    )
 
 
 def told_of_cancelled(name: str, url: str) -> str:

@@ -1,12 +1,16 @@
 """What is said of a run at Ctrl-C, and when it was cancelled or crashed."""
 
 from datetime import UTC, datetime
+from unittest.mock import Mock, patch
 from uuid import UUID, uuid4
 
 import pytest
+from prefect.results import ResultRecordMetadata
+from prefect.serializers import JSONSerializer
 
 from flows.commands.run_commands import _as_id, find_run, plain
-from flows.commands.runs import told_at_interrupt, told_of_cancelled, told_of_crashed
+from flows.commands.runs import _result, told_at_interrupt, told_of_cancelled, told_of_crashed
+from infra.errors import AssaylineError, IntegrityError, StoreError
 from infra.prefect_api import Deployment, FlowRun, FlowRunState, PrefectApi
 from infra.settings import Settings
 from tasks.records.data import ControlTokens
@@ -46,6 +50,28 @@ def test_a_crashed_run_says_what_is_known_and_what_to_do(message: str, *, by_mem
     assert ("memory runs out" in said) is by_memory
     assert "The same command begins again" in said
     assert "the worker's log, which `assayline status` names" in said
+
+
+@pytest.mark.parametrize("error", [IntegrityError, StoreError])
+def test_a_result_that_cannot_be_read_does_not_pass_for_a_run_that_did_nothing(
+    error: type[AssaylineError],
+) -> None:
+    run = Mock(state=Mock())
+    run.name, run.state.is_completed.return_value = "approve reviews version 3", True
+    run.state.data = ResultRecordMetadata(
+        storage_key="results/one", serializer=JSONSerializer(), prefect_version="3"
+    )
+    unread = error("results/one is signed with the key 0123")
+    with (
+        patch("infra.signed_results.KeptResults.read", side_effect=unread),
+        pytest.raises(error) as said,
+    ):
+        _result(run, Settings(), PAGE)
+    assert str(said.value).startswith(
+        "the run approve reviews version 3 completed, and what it did"
+    )
+    assert PAGE in str(said.value)
+    assert "signed with the key 0123" in str(said.value)
 
 
 @pytest.mark.parametrize("text", [str(ID), str(ID).upper(), PAGE, f"{PAGE}/"])
