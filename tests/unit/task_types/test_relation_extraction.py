@@ -354,11 +354,11 @@ def test_the_baseline_reads_types_and_order_and_the_words_between() -> None:
 def test_a_tiny_model_learns_what_the_baseline_cannot(
     learner: Learner, examiner: Examiner, tiny_model: Path, tmp_path: Path
 ) -> None:
-    rows = relation_rows(700)
+    rows = relation_rows(600)
     train_rows, test = table_of(rows[100:]), table_of(rows[:100])
     folder, validation = train(
         learner, tiny_model, (train_rows, test), tmp_path / "run",
-        epochs=8, batch_size=16, learning_rate=2e-3,
+        epochs=8, batch_size=32, learning_rate=5e-3,
     )  # fmt: skip
     predicted = examiner.predict(folder, test)
     values = values_of(examiner.measure(test, predicted))

@@ -87,6 +87,6 @@ def _entities(columns: Sequence[Sequence[str]]) -> list[Entity]:
 def _plain(row: Mapping[str, Any]) -> dict[str, object]:
     """The values as Python has them; pandas keeps numbers beside a missing one as floats."""
     return {
-        name: None if pd.isna(value) else (int(value) if isinstance(value, float) else value)
+        name: None if pd.isna(value) else (value if isinstance(value, str) else int(value))
         for name, value in row.items()
     }
