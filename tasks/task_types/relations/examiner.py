@@ -23,7 +23,7 @@ class RelationExaminer(ExaminerBase):
         """Columns answer, label, predicted and probabilities; see `Examiner.predict`."""
         import pyarrow as pa
 
-        from tasks.task_types.relations.relation_measures import class_ids
+        from tasks.task_types.relations.relation_labels import class_ids
 
         shares = self._shares(folder, rows)
         return pa.table(
@@ -68,11 +68,8 @@ class RelationExaminer(ExaminerBase):
         )
         from tasks.task_types.labels.confusion import confusion_matrix
         from tasks.task_types.measures import Measured
-        from tasks.task_types.relations.relation_measures import (
-            LEADING,
-            class_ids,
-            relation_measures,
-        )
+        from tasks.task_types.relations.relation_labels import class_ids
+        from tasks.task_types.relations.relation_measures import LEADING, relation_measures
 
         truth = class_ids(rows, self.labels)
         predicted = answers["predicted"].to_numpy().astype(np.int64)
@@ -102,7 +99,7 @@ class RelationExaminer(ExaminerBase):
         return predict_by_words_between(train, test, self.labels)
 
     def _shares(self, folder: Path, rows: "pa.Table") -> "NDArray[np.float32]":
-        from tasks.task_types.relations.pair_logits import pair_probabilities
+        from tasks.task_types.relations.pair_probabilities import pair_probabilities
 
         return pair_probabilities(folder, rows, self.labels, self.limits.max_length)
 

@@ -9,12 +9,10 @@ direction is wrong; without `no_relation`.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tasks.resampling import Floats, Ints
-from tasks.task_types.labels.classification_measures import class_ids as ids_of_labels
 from tasks.task_types.labels.confusion import (
     LabelSums,
     label_measures,
@@ -27,20 +25,7 @@ from tasks.task_types.labels.confusion import (
 from tasks.task_types.measures import Measure, Sums, mean_of, of_sums, ratio_of_sums
 from tasks.task_types.relations.relation_labels import NO_RELATION, relation_of
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 LEADING = ("micro_f1", "macro_f1")
-
-
-def class_ids(rows: "pa.Table", labels: Sequence[str]) -> Ints:
-    """Class id (N,) of each row's relation.
-
-    Raises:
-        DataError: a relation is outside the label set, or missing.
-
-    """
-    return ids_of_labels(rows.select(["relation"]).rename_columns(["label"]), labels)
 
 
 def relation_measures(truth: Ints, predicted: Ints, labels: Sequence[str]) -> list[Measure]:

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.task_types.labels.bag_of_words import linear_baseline
-from tasks.task_types.relations.relation_measures import class_ids
+from tasks.task_types.relations.relation_labels import class_ids
 
 
 def predict_by_words_between(
