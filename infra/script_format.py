@@ -41,7 +41,8 @@ def write_script_model(
         folder: where to write; must not exist.
         script: file that MLflow runs to load the model; see `tasks.task_types.served`.
         settings: what the script finds in ``context.model_config``.
-        inputs: kind of each input column by name: text, texts, turns, number or integer.
+        inputs: kind of each input column by name: text, texts, turns, number, integer
+            or label.
         examples: rows that show the input.
         answers: what the model was seen to answer, one or more, for the signature.
 
@@ -91,6 +92,7 @@ def _signature(inputs: Mapping[str, str], answers: Sequence[Mapping[str, Any]]) 
         "turns": Array(turn),
         "number": "double",
         "integer": "long",
+        "label": "string",
     }
     found = {name: {type(answer[name]) for answer in answers} for name in answers[0]}
     names = {name: [_TYPE_NAMES.get(kind) for kind in types] for name, types in found.items()}

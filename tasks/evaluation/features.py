@@ -14,11 +14,16 @@ from tasks.task_types.encoding import batches_of
 from tasks.task_types.rows import RowShape, texts_of
 from tasks.task_types.tokenizers import load_tokenizer
 
+_PAIR = 2
+
 
 def with_features(
     rows: pa.Table, shape: RowShape, model: Path, sources: pa.Table | None = None
 ) -> pa.Table:
     """The rows with columns length, characters, unknown_share and, where it is known, source.
+
+    Where two entities are marked in a text, also entity_distance, the tokens between them, and
+    entity_types, those of both in the order of the task type.
 
     A column of the rows' own with one of these names stays.
 
@@ -36,6 +41,7 @@ def with_features(
         "characters": pc.utf8_length(texts).cast(pa.int64()),
         "unknown_share": pa.array(unknown / np.maximum(length, 1)),
     }
+    made |= _of_entities(rows, shape, load_tokenizer(model))
     if sources is not None:
         first = pc.index_in(rows["row_id"].combine_chunks(), sources["row_id"].combine_chunks())
         made["source"] = sources["file"].combine_chunks().take(first)
@@ -43,6 +49,19 @@ def with_features(
         if name not in rows.column_names:
             rows = rows.append_column(name, column)
     return rows
+
+
+def _of_entities(rows: pa.Table, shape: RowShape, tokenizer: Any) -> dict[str, pa.Array]:
+    if len(shape.entities) != _PAIR:
+        return {}
+    columns = [[rows[name].to_pylist() for name in one.names] for one in shape.entities]
+    between, types = [], []
+    for one, other in zip(*(zip(*each, strict=True) for each in columns), strict=True):
+        first, second = sorted([one[1:3], other[1:3]])
+        between.append(one[0][first[1] : second[0]])
+        types.append(f"{one[3]}, {other[3]}")
+    distance, _ = token_counts(pa.array(between, pa.string()), tokenizer)
+    return {"entity_distance": pa.array(distance), "entity_types": pa.array(types, pa.string())}
 
 
 def token_counts(texts: Any, tokenizer: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,6 @@
 """Settings of the evaluation on the held-out rows."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, FiniteFloat, field_validator
 
@@ -11,15 +11,19 @@ from tasks.row_expressions import check_expression
 from tasks.sources.settings import SourceName
 from tasks.verdicts import MAX_FAMILY
 
+# Known of rows in whose text two entities are marked.
+OF_ENTITIES: Final = ("entity_distance", "entity_types")
+
 
 class SliceSettings(SettingsModel):
     """Which parts of the test rows are looked at on their own."""
 
     by: tuple[str, ...] = Field(
-        default=("length", "unknown_share", "label", "language"),
+        default=("length", "unknown_share", "label", "language", *OF_ENTITIES),
         description="Features whose values, or ranges of values, are slices: length (tokens), "
         "characters, unknown_share (of the tokens), label, source (file; of several sources the "
-        "name), or any column of the clean rows.",
+        "name), entity_distance (tokens between two marked entities), entity_types (of both), or "
+        "any column of the clean rows.",
     )
     where: dict[Annotated[str, Field(pattern=r"^\S(.*\S)?$")], str] = Field(
         default={},

@@ -26,7 +26,9 @@ def trim(rows: pa.Table, shape: RowShape, group_columns: tuple[str, ...]) -> pa.
 
     A text of which nothing can be seen is empty. A cluster that a column of numbers wrote as 7.0,
     where another file has 7, is 7. The labels of a row are a set, so they are sorted. Tokens, tags
-    and turns stay as they are. An answer still starts where its number in the context says.
+    and turns stay as they are. An answer still starts where its number in the context says, and an
+    entity stands where its numbers say; rows of one text with entities are a cluster, where the
+    source names none.
     """
     kinds = {column.name: column.kind for column in shape.columns}
     kinds |= dict.fromkeys((*group_columns, "cluster"), "text")
@@ -42,7 +44,22 @@ def trim(rows: pa.Table, shape: RowShape, group_columns: tuple[str, ...]) -> pa.
         answers, contexts = rows[passage.answer], rows[passage.context]
         moved = pc.subtract(_leading_spaces(answers), _leading_spaces(contexts))
         trimmed = _replace(trimmed, passage.start, pc.add(rows[passage.start], moved))
+    if shape.entities:
+        moved = _leading_spaces(rows[shape.entities[0].text])
+        for name in (place for one in shape.entities for place in (one.start, one.end)):
+            trimmed = _replace(trimmed, name, pc.subtract(rows[name], moved))
+        trimmed = _replace(trimmed, "cluster", _clusters_by_text(trimmed, shape))
     return trimmed
+
+
+def _clusters_by_text(rows: pa.Table, shape: RowShape) -> pa.ChunkedArray:
+    """The cluster of each row; of one without, a digest of the text that its entities stand in.
+
+    So all pairs of entities of a text fall in one split, and are drawn together.
+    """
+    texts = pc.fill_null(_whole(rows[shape.entities[0].text]), "")
+    own = as_hex(as_binary(digests_of(texts)))
+    return pa.chunked_array([pc.coalesce(_whole(rows["cluster"]), own)])
 
 
 def _without_decimals(clusters: pa.ChunkedArray) -> pa.ChunkedArray:

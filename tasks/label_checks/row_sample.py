@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tasks.resampling import Ints
-from tasks.task_types.rows import CLUSTER, RowShape, texts_of
+from tasks.task_types.rows import CLUSTER, RowShape, asked_of
 
 # What is read of a text at most: a book must not outweigh all other rows.
 TEXT_CHARACTERS: Final = 5_000
@@ -79,7 +79,7 @@ def read_labelled_rows(
         columns = [name for name in columns if name in file.schema_arrow.names]
         parts = [*_chosen_rows(file, columns, chosen)]
     rows = pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()
-    texts = pc.utf8_slice_codeunits(texts_of(shape, rows).fill_null(""), 0, TEXT_CHARACTERS)
+    texts = pc.utf8_slice_codeunits(asked_of(shape, rows).fill_null(""), 0, TEXT_CHARACTERS)
     return LabelledRows(
         row_ids=tuple(rows["row_id"].to_pylist()),
         splits=np.array(rows["split"].to_pylist(), dtype=np.str_),

@@ -114,9 +114,9 @@ def read_suspects(path: Path) -> dict[str, Judged]:
 
 
 def _named(table: pa.Table, shape: RowShape) -> list[LabelSuspect]:
-    from tasks.task_types.rows import texts_of
+    from tasks.task_types.rows import asked_of
 
-    texts = texts_of(shape, table).to_pylist()
+    texts = asked_of(shape, table).to_pylist()
     return [
         LabelSuspect(
             row["row_id"], row["split"], row[shape.label_column or ""], row["suggested_label"],

@@ -38,8 +38,10 @@ def read_inputs(text: str, shape: RowShape) -> dict[str, Any] | None:
 
 
 def _is_readable(value: object, column: Column) -> bool:
-    if column.kind == "text":
+    if column.kind in {"text", "label"}:
         return isinstance(value, str)
+    if column.kind == "integer":
+        return isinstance(value, int) and not isinstance(value, bool)
     if not isinstance(value, list):
         return False
     if column.kind == "texts":

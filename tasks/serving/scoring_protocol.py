@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from infra.errors import DataError
+from tasks.task_types.entity_faults import fault_of_asked
 from tasks.task_types.rows import Kind, RowShape
 
 FORMATS: Final = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _SHOWN_CHARS: Final = 80
+_INT64: Final = 2**63
 
 Row = dict[str, Any]
 
@@ -104,8 +106,8 @@ def _inputs(data: Any, shape: RowShape) -> list[Any]:
     columns = {column.name: data.get(column.name) for column in shape.inputs}
     lengths = {len(values) for values in columns.values() if isinstance(values, list)}
     if not all(isinstance(values, list) for values in columns.values()) or len(lengths) != 1:
-        if all(isinstance(values, str) for values in columns.values()):
-            return [columns]  # one row of texts
+        if not any(isinstance(values, list | None) for values in columns.values()):
+            return [columns]  # one row
         raise DataError(
             f"inputs is {_shown(data)}; right would be a list for each of "
             f"{_names(columns)}, all of the same length"
@@ -145,6 +147,8 @@ def _checked(number: int, row: Any, shape: RowShape) -> Row:
                 f"{column.name} of row {number} is {_shown(row[column.name])}; right would be "
                 f"{right}"
             )
+    if fault := fault_of_asked(row, shape):
+        raise DataError(f"row {number}: {fault}")
     return {column.name: row[column.name] for column in shape.inputs}
 
 
@@ -159,6 +163,10 @@ def is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _is_whole_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _INT64
 
 
 def _are_texts(value: Any) -> bool:
@@ -178,6 +186,8 @@ _KINDS: Final[Mapping[Kind, tuple[Callable[[Any], bool], str]]] = {
     "text": (_is_text, "a text"),
     "texts": (_are_texts, "a list of texts"),
     "turns": (_are_turns, 'a list of turns such as {"role": "user", "content": "a text"}'),
+    "integer": (_is_whole_number, "a whole number"),
+    "label": (_is_text, "a text"),
 }
 
 

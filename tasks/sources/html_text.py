@@ -46,8 +46,9 @@ STRIPPED_KINDS: Final[frozenset[Kind]] = frozenset({"text", "texts", "turns"})
 
 def check_html(shape: RowShape) -> None:
     """Raise SettingsError where rows of the task type have places in their texts."""
-    if shape.passage or shape.has_tags:
-        places = "offsets of answers" if shape.passage else "tags of tokens"
+    if shape.passage or shape.has_tags or shape.entities:
+        counted = "entities" if shape.entities else "answers"
+        places = "tags of tokens" if shape.has_tags else f"offsets of {counted}"
         raise SettingsError(
             f"source.strip_html: rows of task type {shape.task_type} have {places}, which would no "
             "longer fit; take the tags out of the files, and count anew what stands where"

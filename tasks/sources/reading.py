@@ -37,6 +37,8 @@ FILE_READERS: Final[Catalogue[Callable[..., Iterator[Shard]]]] = Catalogue(
         "argilla": "tasks.sources.annotation_exports:read_argilla",
         "squad": "tasks.sources.json_documents:read_squad",
         "conll": "tasks.sources.conll:read_conll",
+        "tacred": "tasks.sources.tacred:read_tacred",
+        "semeval": "tasks.sources.semeval:read_semeval",
     },
 )
 # Read all that a query or a data set gives: from the pinned source, the settings and the shape.

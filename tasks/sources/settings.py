@@ -21,7 +21,8 @@ _STATEFUL: Final = ("utf-7", "hz", "iso2022")
 # Names that no group column may have, so that it can move to a line of another task type.
 RESERVED_COLUMNS: Final = OWN_COLUMNS | {
     "text", "label", "labels", "target", "tokens", "tags", "question", "context", "answer",
-    "answer_start", "source", "messages",
+    "answer_start", "source", "messages", "relation", "subject_start", "subject_end",
+    "subject_type", "object_start", "object_end", "object_type",
 }  # fmt: skip
 
 # As SQLAlchemy tells them: the password reaches up to the next @, whatever stands in it.
@@ -344,6 +345,76 @@ class AnnotatedSource(_FilesBase):
         return "title" if self.format == "squad" else None
 
 
+class RelationsSource(_FilesBase):
+    """Files in the two layouts that pairs of entities with their relation are published in."""
+
+    format: Literal["tacred", "semeval"] = Field(
+        description="tacred: a list of objects, or one a line, with the tokens of a sentence and "
+        "the first and last token of subject and object, as TACRED has them. semeval: a number, a "
+        "tab and a sentence with <e1> and <e2> around two entities, then a line with the relation, "
+        "and maybe a comment, as in SemEval-2010 Task 8; e1 is the subject. Rows with a text and "
+        "places in it are of the formats with named columns."
+    )
+    columns: dict[
+        Literal[
+            "tokens",
+            "subject_start",
+            "subject_end",
+            "subject_type",
+            "object_start",
+            "object_end",
+            "object_type",
+            "relation",
+        ],
+        str,
+    ] = Field(
+        default_factory=dict,
+        description="tacred: names of fields that differ from TACRED's token, subj_start, "
+        "subj_end, subj_type, obj_start, obj_end, obj_type and relation: {tokens: words, "
+        "subject_start: h.pos.0}.",
+    )
+    end: Literal["last", "behind"] = Field(
+        default="last",
+        description="tacred: whether subject_end and object_end name the last token of an entity, "
+        "as in TACRED, or the token behind it.",
+    )
+    entity_type: str = Field(
+        default="entity",
+        min_length=1,
+        description="semeval: the type of all entities, which these files don't name.",
+    )
+    negative_label: str | None = Field(
+        default=None,
+        min_length=1,
+        description="What the files call a pair without a relation; it is read as no_relation, "
+        "which micro and macro F1 leave out. None: no_relation of tacred, Other of semeval. Of "
+        "other formats source.label_map says it: {Other: no_relation}.",
+    )
+
+    @model_validator(mode="after")
+    def _each_layout_has_its_own(self) -> Self:
+        if self.format == "semeval" and (self.columns or self.end != "last"):
+            raise ValueError("columns and end are of format tacred; semeval has neither")
+        if self.format == "tacred" and self.entity_type != "entity":
+            raise ValueError("entity_type is of format semeval; tacred names types of its own")
+        return self
+
+    @property
+    def negative(self) -> str:
+        """What the files call a pair without a relation."""
+        return self.negative_label or ("Other" if self.format == "semeval" else "no_relation")
+
+    @property
+    def group_columns(self) -> tuple[str, ...]:
+        """These layouts carry no groups."""
+        return ()
+
+    @property
+    def cluster_column(self) -> str | None:
+        """Nor clusters; rows of one text are one."""
+        return None
+
+
 class AnnotationsSource(_FilesBase, _NamedColumns):
     """What annotators entered, as Label Studio and Argilla export it."""
 
@@ -502,7 +573,7 @@ def one_of_any(schema: dict[str, Any]) -> None:
     schema["anyOf"] = schema.pop("oneOf")
 
 
-FilesSource = TableSource | TextFilesSource | AnnotatedSource | AnnotationsSource
+FilesSource = TableSource | TextFilesSource | AnnotatedSource | RelationsSource | AnnotationsSource
 SingleSource = FilesSource | HubSource | SqlSource | FeedbackSource
 SourceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
 # What the rows are from that were taken back in, and so no name of a source.

@@ -100,6 +100,7 @@ EXAMINERS: Final[Catalogue[type[Examiner]]] = Catalogue(
         "question_answering": (
             "tasks.task_types.questions.question_answering.examiner:QuestionAnsweringExaminer"
         ),
+        "relation_extraction": "tasks.task_types.relations.examiner:RelationExaminer",
         "translation": "tasks.task_types.generation.translation.examiner:TranslationExaminer",
         "summarisation": "tasks.task_types.generation.summarisation.examiner:SummarisationExaminer",
         "sentence_embedding": (
@@ -141,6 +142,7 @@ if TYPE_CHECKING:
     from tasks.task_types.language_models.masked_lm.examiner import MaskedLmExaminer
     from tasks.task_types.language_models.next_sentence.examiner import NextSentenceExaminer
     from tasks.task_types.questions.question_answering.examiner import QuestionAnsweringExaminer
+    from tasks.task_types.relations.examiner import RelationExaminer
     from tasks.task_types.tags.tagging.examiner import TaggingExaminer
 
     SHIPPED: tuple[type[Examiner], ...] = (
@@ -149,6 +151,7 @@ if TYPE_CHECKING:
         RegressionExaminer,
         TaggingExaminer,
         QuestionAnsweringExaminer,
+        RelationExaminer,
         TranslationExaminer,
         SummarisationExaminer,
         SentenceEmbeddingExaminer,

@@ -161,6 +161,7 @@ LEARNERS: Final[Catalogue[type[Learner]]] = Catalogue(
         "question_answering": (
             "tasks.task_types.questions.question_answering.learner:QuestionAnsweringLearner"
         ),
+        "relation_extraction": "tasks.task_types.relations.learner:RelationLearner",
         "translation": "tasks.task_types.generation.learner:SequenceToSequenceLearner",
         "summarisation": "tasks.task_types.generation.learner:SequenceToSequenceLearner",
         "sentence_embedding": (
@@ -204,6 +205,7 @@ if TYPE_CHECKING:
     from tasks.task_types.language_models.masked_lm.learner import MaskedLmLearner
     from tasks.task_types.language_models.next_sentence.learner import NextSentenceLearner
     from tasks.task_types.questions.question_answering.learner import QuestionAnsweringLearner
+    from tasks.task_types.relations.learner import RelationLearner
     from tasks.task_types.tags.tagging.learner import TaggingLearner
 
     SHIPPED: tuple[type[Learner], ...] = (
@@ -212,6 +214,7 @@ if TYPE_CHECKING:
         RegressionLearner,
         TaggingLearner,
         QuestionAnsweringLearner,
+        RelationLearner,
         SequenceToSequenceLearner,
         SentenceEmbeddingLearner,
         ChatLearner,

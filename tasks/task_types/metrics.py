@@ -85,6 +85,13 @@ QUESTION_ANSWERING: Final = (
     *_compared("f1", "exact_match"),
     *_shares("has_answer_f1", "has_answer_exact_match", "no_answer_accuracy", "no_answer_f1"),
 )
+RELATION_EXTRACTION: Final = (
+    *_compared("micro_f1", "macro_f1"),
+    *_shares("micro_precision", "micro_recall", "macro_precision", "macro_recall", "accuracy"),
+    *_falling("brier", "calibration_error", "adaptive_calibration_error"),
+    *_falling("log_loss", high=math.inf),
+    *_BY_LABEL,
+)
 _WRITTEN: Final = (
     Metric(name="length_ratio", high=math.inf, better="neither"),
     *_falling("repetition"),
@@ -131,6 +138,7 @@ METRICS: Final[Catalogue[tuple[Metric, ...]]] = Catalogue(
         "regression": "tasks.task_types.metrics:REGRESSION",
         "tagging": "tasks.task_types.metrics:TAGGING",
         "question_answering": "tasks.task_types.metrics:QUESTION_ANSWERING",
+        "relation_extraction": "tasks.task_types.metrics:RELATION_EXTRACTION",
         "translation": "tasks.task_types.metrics:TRANSLATION",
         "summarisation": "tasks.task_types.metrics:SUMMARISATION",
         "sentence_embedding": "tasks.task_types.metrics:SENTENCE_EMBEDDING",

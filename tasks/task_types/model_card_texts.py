@@ -39,6 +39,7 @@ MODEL_CARDS: Final[Catalogue[ModelCardTexts]] = Catalogue(
         "regression": "tasks.task_types.labels.regression.model_card:TEXTS",
         "tagging": "tasks.task_types.tags.tagging.model_card:TEXTS",
         "question_answering": "tasks.task_types.questions.question_answering.model_card:TEXTS",
+        "relation_extraction": "tasks.task_types.relations.model_card:TEXTS",
         "translation": "tasks.task_types.generation.translation.model_card:TEXTS",
         "summarisation": "tasks.task_types.generation.summarisation.model_card:TEXTS",
         "sentence_embedding": "tasks.task_types.embeddings.sentence_embedding.model_card:TEXTS",

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from tasks.task_types.rows import Kind, RowShape
+from tasks.task_types.rows import READ_KINDS, Column, Kind, RowShape
 
 # A row's input columns by name; the values are JSON.
 Request = dict[str, object]
@@ -14,6 +14,8 @@ _FORMS: Final[Mapping[Kind, Callable[[str], object]]] = {
     "text": str,
     "texts": str.split,
     "turns": lambda text: [{"role": "user", "content": text}],
+    "integer": int,
+    "label": str,
 }
 
 
@@ -45,5 +47,18 @@ def example_requests(shape: RowShape) -> list[Request]:
 
 
 def probe_requests(shape: RowShape) -> list[Request]:
-    """Requests that any model of the task type must answer, whatever it learnt."""
-    return [{column.name: _FORMS[column.kind](text) for column in shape.inputs} for text in _PROBES]
+    """Requests that any model of the task type must answer, whatever it learnt.
+
+    Entities are the halves of a text.
+    """
+    marks = {name: (number, part) for number, one in enumerate(shape.entities)
+             for part, name in (("start", one.start), ("end", one.end))}  # fmt: skip
+
+    def value(column: Column, text: str) -> object:
+        if column.name in marks:
+            number, part = marks[column.name]
+            place = number + (part == "end")
+            return len(text) * place // max(1, len(shape.entities))
+        return _FORMS[column.kind](text if column.kind in READ_KINDS else "1")
+
+    return [{column.name: value(column, text) for column in shape.inputs} for text in _PROBES]

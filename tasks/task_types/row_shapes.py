@@ -15,6 +15,7 @@ ROW_SHAPES: Final[Catalogue[RowShape]] = Catalogue(
         "regression": "tasks.task_types.labels.regression.rows:SHAPE",
         "tagging": "tasks.task_types.tags.tagging.rows:SHAPE",
         "question_answering": "tasks.task_types.questions.question_answering.rows:SHAPE",
+        "relation_extraction": "tasks.task_types.relations.rows:SHAPE",
         "translation": "tasks.task_types.generation.translation.rows:SHAPE",
         "summarisation": "tasks.task_types.generation.summarisation.rows:SHAPE",
         "sentence_embedding": "tasks.task_types.embeddings.sentence_embedding.rows:SHAPE",

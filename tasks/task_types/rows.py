@@ -16,13 +16,21 @@ if TYPE_CHECKING:
 # name, or several joined into one string (protected_groups/group_names.py); no task type has it.
 Kind = Literal["text", "label", "labels", "texts", "tags", "number", "integer", "turns", "groups"]
 # Formats of files that name no columns of their own.
-FileFormat = Literal["text_files", "conll", "squad"]
+FileFormat = Literal["text_files", "conll", "squad", "tacred", "semeval"]
 FILE_FORMATS: Final[frozenset[str]] = frozenset(get_args(FileFormat))
+_RELATION_COLUMNS: Final = frozenset(
+    {
+        "text", "subject_start", "subject_end", "subject_type", "object_start", "object_end",
+        "object_type", "relation",
+    }
+)  # fmt: skip
 # The columns that files of these formats hold.
 COLUMNS_OF_FORMAT: Final[Mapping[FileFormat, frozenset[str]]] = {
     "text_files": frozenset({"text", "label"}),
     "conll": frozenset({"tokens", "tags"}),
     "squad": frozenset({"question", "context", "answer", "answer_start"}),
+    "tacred": _RELATION_COLUMNS,
+    "semeval": _RELATION_COLUMNS,
 }
 # The column that names the author, document or conversation of a row.
 CLUSTER: Final = "cluster"
@@ -37,8 +45,11 @@ OWN_COLUMNS: Final = frozenset(
         SPLIT_WORD,
     }
 )  # fmt: skip
-# What a model reads, and a request holds.
-INPUT_KINDS: Final = frozenset({"text", "texts", "turns"})
+# What a person reads of a row; a task type has inputs of one of these kinds at least.
+READ_KINDS: Final = frozenset({"text", "texts", "turns"})
+# What a model reads, and a request holds: beside such, places in a text, and names that come with
+# them, such as the type of an entity.
+INPUT_KINDS: Final = READ_KINDS | {"integer", "label"}
 LABEL_KINDS: Final = frozenset({"label", "labels", "tags"})
 
 
@@ -50,7 +61,7 @@ class Column:
         is_input: whether the model reads it; a row_id is taken over all such.
         may_be_missing: whether a row without it keeps the contract.
         examples: two values of an input column, in any script, which show a consumer what to send;
-            of texts their words parted by spaces, of turns the user's.
+            of texts their words parted by spaces, of turns the user's, of integers their digits.
 
     """
 
@@ -78,6 +89,29 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entity:
+    """Columns of something that is marked in a text, all of them inputs.
+
+    Attributes:
+        text: the text that it stands in.
+        start: its first character (Unicode code points), counted from 0.
+        end: the character behind its last one.
+        type: what it is, for example a person.
+
+    """
+
+    text: str
+    start: str
+    end: str
+    type: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All four columns."""
+        return self.text, self.start, self.end, self.type
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RowShape:
     """The columns of a task type's rows, and what the data stages must know of them.
 
@@ -95,6 +129,9 @@ class RowShape:
         tagged_column: of tags, the column of the words that they stand at.
         target_column: the column of the number that the model gives; None where it gives none.
         passage: where an answer is a passage of another column.
+        entities: what is marked in a text of the row, all in the same one; none of most task types.
+            The text is then not yet what is asked: rows of one text may differ in their marks. They
+            fall in the same split.
         pair: two columns of texts; the contract may bound the second's length over the first's.
         file_formats: formats without named columns whose files hold such rows.
         split_column: column of the source that says the split of each row; None where none does.
@@ -110,6 +147,7 @@ class RowShape:
     tagged_column: str | None = None
     target_column: str | None = None
     passage: Passage | None = None
+    entities: tuple[Entity, ...] = ()
     pair: tuple[str, str] | None = None
     file_formats: frozenset[FileFormat] = frozenset()
     split_column: str | None = None
@@ -122,14 +160,12 @@ class RowShape:
         passage = self.passage
         named = {self.label_column, self.tagged_column, self.target_column, *(self.pair or ())}
         named |= {passage.context, passage.answer, passage.start} if passage else set()
+        named |= {name for one in self.entities for name in one.names}
         if unknown := named - {None, *self.names}:
             yield f"names {sorted(map(str, unknown))}, none of its columns {list(self.names)}"
         if taken := OWN_COLUMNS & set(self.names):
             yield f"names a column {sorted(taken)}, which the stages call a column of their own"
-        kinds = {column.kind for column in self.inputs}
-        if not kinds or kinds - INPUT_KINDS:
-            right = sorted(INPUT_KINDS)
-            yield f"has inputs of kind {sorted(kinds)}; right would be one or more of {right}"
+        yield from self._faults_of_inputs()
         kind = self.labels.kind if self.labels else None
         if kind and kind not in LABEL_KINDS:
             yield f"has labels of kind {kind}; right would be one of {sorted(LABEL_KINDS)}"
@@ -138,6 +174,15 @@ class RowShape:
                 yield f"has columns {lacking}, which files of the format {name} do not hold"
         if (kind == "tags") is not self.has_tags:
             yield "must name a tagged_column for labels of kind tags, and for no others"
+
+    def _faults_of_inputs(self) -> Iterator[str]:
+        kinds = {column.kind for column in self.inputs}
+        if not kinds & READ_KINDS or kinds - INPUT_KINDS:
+            right = f"one or more of {sorted(READ_KINDS)}, and beside them integer and label"
+            yield f"has inputs of kind {sorted(kinds)}; right would be {right}"
+        texts = {one.text for one in self.entities}
+        if len(texts) > 1:
+            yield f"marks entities in {sorted(texts)}; name one text"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -194,12 +239,13 @@ def texts_of(shape: RowShape, rows: "pa.Table") -> "pa.ChunkedArray":
     """One string a row: what a person would read of its inputs. Null where all of it is missing.
 
     Texts of a row stand on lines of their own, tokens are parted by spaces, and turns by lines.
+    What is marked in a text is left out; see `asked_of`.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     parts = []
-    for column in shape.inputs:
+    for column in (one for one in shape.inputs if one.kind in READ_KINDS):
         values = rows[column.name]
         if column.kind == "turns":
             joined = [
@@ -213,3 +259,29 @@ def texts_of(shape: RowShape, rows: "pa.Table") -> "pa.ChunkedArray":
     if len(parts) == 1:
         return parts[0]
     return pc.binary_join_element_wise(*parts, "\n", null_handling="skip")
+
+
+def asked_of(shape: RowShape, rows: "pa.Table") -> "pa.ChunkedArray":
+    """`texts_of`, and before each text what is marked in it: ``[person: Ada] Ada lives in Bonn``.
+
+    Two rows of one text that ask of other entities are told apart by it. A mark that lies outside
+    of its text is left out.
+    """
+    import pyarrow as pa
+
+    texts = texts_of(shape, rows)
+    if not shape.entities:
+        return texts
+    marks = []
+    for one in shape.entities:
+        columns = zip(*(rows[name].to_pylist() for name in one.names), strict=True)
+        marks.append(["" if None in row else _mark(*row) for row in columns])
+    told = [
+        None if text is None else f"{''.join(own)}{text}"
+        for text, *own in zip(texts.to_pylist(), *marks, strict=True)
+    ]
+    return pa.chunked_array([pa.array(told, pa.string())])
+
+
+def _mark(text: str, start: int, end: int, kind: str) -> str:
+    return f"[{kind}: {text[start:end]}] " if 0 <= start < end <= len(text) else ""

@@ -36,6 +36,7 @@ SERVERS: Final[Catalogue[Server]] = Catalogue(
         "regression": "tasks.task_types.labels.regression.server:SERVER",
         "tagging": "tasks.task_types.tags.tagging.server:SERVER",
         "question_answering": "tasks.task_types.questions.question_answering.server:SERVER",
+        "relation_extraction": "tasks.task_types.relations.server:SERVER",
         "translation": "tasks.task_types.generation.server:SERVER",
         "summarisation": "tasks.task_types.generation.server:SERVER",
         "sentence_embedding": "tasks.task_types.embeddings.sentence_embedding.server:SERVER",

@@ -42,6 +42,10 @@ def arrow_bytes(*, stream: bool) -> bytes:
     return sink.getvalue()
 
 
+PAIR = {
+    "token": ["a", "of", "b"], "subj_start": 0, "subj_end": 0, "subj_type": "x",
+    "obj_start": 2, "obj_end": 2, "obj_type": "y", "relation": "no_relation",
+}  # fmt: skip
 SQUAD = {
     "data": [
         {
@@ -69,6 +73,14 @@ GOOD: dict[str, tuple[str, str, bytes]] = {
     "arrow stream": ("arrow", "classification", arrow_bytes(stream=True)),
     "conll": ("conll", "tagging", b"a\tO\nb\tB-x\n\n-DOCSTART- -X- O O\n\nc NN B-x\n"),
     "squad": ("squad", "question_answering", json.dumps(SQUAD).encode()),
+    "tacred": ("tacred", "relation_extraction", json.dumps([PAIR]).encode()),
+    "tacred lines": (
+        "tacred", "relation_extraction", "\n".join(map(json.dumps, [PAIR, PAIR])).encode()
+    ),
+    "semeval": (
+        "semeval", "relation_extraction",
+        b'1\t"<e1>a</e1> of <e2>b</e2>"\nx(e1,e2)\n\n2\t"<e2>a</e2><e1>b</e1>"\nOther\n',
+    ),
     "text_files": ("text_files", "causal_lm", "a text\n\nof lines é\n".encode()),
 }  # fmt: skip
 

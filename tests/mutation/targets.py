@@ -52,6 +52,12 @@ TARGETS: dict[str, tuple[str, ...]] = {
         *_UNTRAINED,
     ),
     f"{_LABELS}/regression_measures.py": (_MEASURES, f"{_KINDS}/test_regression.py", *_UNTRAINED),
+    "tasks/task_types/relations/relation_measures.py": (
+        _MEASURES,
+        f"{_KINDS}/test_relation_extraction.py",
+        "-k",
+        "measure or metrics or rows or unit or closed or alike or direction",
+    ),
     "tasks/task_types/generation/generation_measures.py": (
         _MEASURES,
         f"{_KINDS}/test_generation_measures.py",

@@ -8,12 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.sources.shards import RAW_CHARACTERS, BrokenRow
+from tasks.task_types.entity_faults import fault_of_asked
 from tasks.task_types.rows import Column, RowShape
 
 if TYPE_CHECKING:
     from tasks.sources.shards import Shard
 
 MISSING: Final = "missing input"
+NOT_IN_PLACE: Final = "entity not in its text"
 ASIDE_SCHEMA: Final = pa.schema(
     [
         ("file", pa.string()),
@@ -62,7 +64,17 @@ def rows_to_score(shard: "Shard", shape: RowShape) -> tuple[pa.Table, list[PutAs
         lacking = rows.filter(pc.invert(whole)).to_pylist()
         aside += [PutAside.of(row, names, MISSING, told) for row in lacking]
         rows = rows.filter(whole)
-    return rows, aside
+    return _with_entities_in_place(rows, shape, aside), aside
+
+
+def _with_entities_in_place(rows: pa.Table, shape: RowShape, aside: list[PutAside]) -> pa.Table:
+    """The rows whose entities stand in their texts; the others are put aside."""
+    if not shape.entities:
+        return rows
+    names = [column.name for column in shape.inputs]
+    told = [(row, fault_of_asked(row, shape)) for row in rows.to_pylist()]
+    aside += [PutAside.of(row, names, NOT_IN_PLACE, fault) for row, fault in told if fault]
+    return rows.filter(pa.array([not fault for _, fault in told], pa.bool_()))
 
 
 def cut(rows: pa.Table, at_most: int) -> Iterator[pa.Table]:

@@ -13,10 +13,12 @@ wherever that version is loaded. So it keeps to this:
   tokens (see `tasks.task_types.limits.TokenLimits`).
 - ``predict(self, context, model_input: pd.DataFrame, params=None)`` gives a list of dicts, one a
   row, in the order of the rows. The columns are the task type's inputs: a string, a list of
-  strings, or a list of turns {role, content}. Without the annotation MLflow warns at each load.
+  strings, a list of turns {role, content}, or a whole number. Without the annotation MLflow warns
+  at each load.
 - Each dict has the same keys, whatever the row, and holds strings, finite numbers, booleans, None,
   and lists and dicts of these: no numpy scalar, no tensor.
-- Every row is answered: an empty text, one longer than the model, one in another script.
+- Every row is answered: an empty text, one longer than the model, one in another script. Of marked
+  entities those that cannot be meant are refused, with a ValueError that names the row.
 - An answer depends on its row alone, and not on the others in the request; it is what the task
   type's examiner puts into ``answer`` for that row. The staging check compares them.
 

@@ -1,9 +1,8 @@
 """What a tagging model answers to rows of words: their tags, and the spans that these mark."""
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,17 +10,10 @@ from tasks.task_types.finite import check_finite
 from tasks.task_types.scoring import run_batches
 from tasks.task_types.tags.tag_spans import OUTSIDE_TAG, read_tags
 from tasks.task_types.tags.word_windows import ReadRow
+from tasks.task_types.unspaced import joined_with_places
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-
-# Words of scripts without spaces, which stand side by side: Chinese, Japanese, Thai, Lao, Khmer
-# and Burmese, and the punctuation of the first two.
-_UNSPACED: Final = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef"
-    "\U00020000-\U0003ffff]"
-)
 
 
 def tags_of(
@@ -95,8 +87,4 @@ def answers_of(
 
 def joined(words: Sequence[str]) -> str:
     """Words as a text: parted by a space, but not within a script that has none."""
-    text = ""
-    for word in words:
-        side_by_side = text and _UNSPACED.match(text[-1]) and _UNSPACED.match(word)
-        text += word if side_by_side or not text else f" {word}"
-    return text
+    return joined_with_places(words)[0]

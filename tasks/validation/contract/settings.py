@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from infra.settings_models import SettingsModel, WrongSetting, are_valid, refuse
 from tasks.sources import shards
+from tasks.task_types.entity_faults import FAULTS
 from tasks.validation.contract.language_codes import LANGUAGES, SCRIPTS
 from tasks.validation.contract.messages import excerpt, nearest
 
@@ -23,6 +24,8 @@ ROW_REASONS: Final = (
     "forbidden character",
     "broken tag sequence",
     "answer not at its offset",
+    *FAULTS,
+    "relation without direction",
     "broken chat",
     "target out of bounds",
     "length ratio",
@@ -43,6 +46,7 @@ BROKEN_ROW_REASONS: Final = (
     shards.ANNOTATORS_DIFFER,
     shards.BROKEN_CSV,
     shards.BROKEN_JSON,
+    shards.ENTITY_OUTSIDE_TOKENS,
     shards.FIELD_TOO_LONG,
     shards.HALF_SURROGATE,
     shards.HEADER_AGAIN,
@@ -52,6 +56,7 @@ BROKEN_ROW_REASONS: Final = (
     shards.NO_OBJECT,
     shards.NOT_ANNOTATED,
     shards.NOT_COMPARABLE,
+    shards.NOT_MARKED,
     shards.NOT_RECORDED,
     shards.NUL_BYTE,
     shards.OPEN_QUOTE,

@@ -15,6 +15,8 @@ import great_expectations.expectations as gxe
 from infra.errors import DataError
 from tasks.protected_groups.group_names import SEPARATOR
 from tasks.records.data import SPLITS
+from tasks.task_types.entity_faults import FAULTS
+from tasks.task_types.relations.relation_labels import undirected_beside_directed
 from tasks.task_types.rows import Column, RowShape, arrow_type
 from tasks.validation.contract import expectations as ours
 from tasks.validation.contract.counts import ALL_ROWS, LABELS_WITH_ROWS, OUTSIDE, name_type
@@ -136,7 +138,7 @@ def row_rules(
         *_label_rules(contract, shape, labels),
         _length_rule(contract),
         *_text_rules(contract, shape),
-        *_task_rules(contract, shape),
+        *_task_rules(contract, shape, labels),
         *_same_text_rules(),
         *_likeness_rules(),
         _told("personal data", ours.ExpectColumnValuesToHoldNoPersonalData(column="personal_data")),
@@ -186,6 +188,8 @@ def _label_rules(
     contract: ContractSettings, shape: RowShape, labels: Sequence[str]
 ) -> Iterator[RowRule]:
     for column in shape.columns:
+        if column.is_input:  # a name that the model reads, and none that it gives
+            continue
         if column.kind == "label":
             missing = sorted(contract.words_for_missing)
             if missing:
@@ -246,7 +250,9 @@ def _text_rules(contract: ContractSettings, shape: RowShape) -> Iterator[RowRule
             yield _told("forbidden character", without)
 
 
-def _task_rules(contract: ContractSettings, shape: RowShape) -> Iterator[RowRule]:
+def _task_rules(
+    contract: ContractSettings, shape: RowShape, labels: Sequence[str]
+) -> Iterator[RowRule]:
     """Rules on what only rows of some task types hold."""
     if shape.has_tags:
         tags = ours.ExpectMulticolumnValuesToBeValidTagSequences(
@@ -259,6 +265,15 @@ def _task_rules(contract: ContractSettings, shape: RowShape) -> Iterator[RowRule
             column_list=[one.context, one.answer, one.start]
         )
         yield _told("answer not at its offset", answers)
+    for reason in FAULTS if shape.entities else ():
+        names = dict.fromkeys(name for one in shape.entities for name in one.names)
+        entities = ours.ExpectMulticolumnEntitiesToStandInTheirText(
+            column_list=list(names), entities=[list(one.names) for one in shape.entities],
+            reason=reason,
+        )  # fmt: skip
+        yield _told(reason, entities)
+    if shape.entities and shape.label_column:
+        yield from _direction_rule(shape.label_column, labels)
     for turns in (column.name for column in shape.columns if column.kind == "turns"):
         yield _told("broken chat", ours.ExpectColumnChatTurnsToAlternate(column=turns))
     if shape.target_column:
@@ -270,6 +285,22 @@ def _task_rules(contract: ContractSettings, shape: RowShape) -> Iterator[RowRule
             max_value=contract.max_length_ratio,
         )
         yield _told("length ratio", ratio)
+
+
+def _direction_rule(column: str, labels: Sequence[str]) -> Iterator[RowRule]:
+    """A relation that other labels have with a direction says nothing without one."""
+    found = undirected_beside_directed(labels)
+    if found:
+        yield _stock(
+            "relation without direction",
+            gxe.ExpectColumnValuesToNotBeInSet(column=column, value_set=sorted(found)),
+            f"{column} names its direction where other labels of it do",
+            lambda seen: (
+                f"{excerpt(seen)} names no direction, and other rows have "
+                f"{name_values(found.get(seen, ()))}; name it, or map the labels of both "
+                "directions to one in source.label_map"
+            ),
+        )
 
 
 def _target_rule(contract: ContractSettings, column: str) -> RowRule:

@@ -36,7 +36,7 @@ class EqualTexts:
 
 
 def find_equal_texts(scan: Scan) -> EqualTexts:
-    """Group the rows by the hash of their normalised text."""
+    """Group the rows by the hash of their normalised text, and of what is asked of it."""
     within, across, copies = [], [], []
     conflicts: dict[str, list[Links]] = {column.name: [] for column in scan.answers}
     for hashes, positions in find_repeated(scan.text_hashes):
@@ -44,9 +44,13 @@ def find_equal_texts(scan: Scan) -> EqualTexts:
         firsts, lasts = _ends_by_split(scan, group, positions)
         own = firsts[group, scan.splits[positions]]
         copies.append(_link(positions, own, own != positions))
-        within.append(_link(positions, own, scan.ordinals[positions] != scan.ordinals[own]))
         twins = _held_out_duplicates(scan, group, positions, firsts, lasts)
         across.append(_link(positions, twins, twins != NOWHERE))
+    for hashes, positions in find_repeated(scan.asked_hashes):
+        group = _number_groups(hashes)
+        firsts, _ = _ends_by_split(scan, group, positions)
+        own = firsts[group, scan.splits[positions]]
+        within.append(_link(positions, own, scan.ordinals[positions] != scan.ordinals[own]))
         for column, answers in scan.answers.items():
             found = _find_conflicts(scan, group, positions, answers.take(positions))
             conflicts[column.name].append(found)

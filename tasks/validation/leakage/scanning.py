@@ -76,6 +76,9 @@ class Scan:
         row_ids: as bytes; empty for a row without a text.
         ordinals: number of distinct row_ids before this row's, equal for rows that share one.
         text_hashes: of the normalised text; MISSING where there is none.
+        asked_hashes: the same of the text with what is marked in it, where rows have entities; else
+            these are the text_hashes themselves. Rows of one text that ask of other entities are
+            no copies of each other, and may bear other answers.
         clusters: hash of the author or document.
         answers: by column that the model shall answer, hash of the value; MISSING where the row
             lacks it and may not.
@@ -100,6 +103,9 @@ class Scan:
         self.row_ids = NumberColumn(folder / "row_ids", f"S{_ROW_ID_CHARACTERS}")
         self.texts = TextFile(folder)
         self.text_hashes = NumberColumn(folder / "text_hashes", np.uint64)
+        self.asked_hashes = self.text_hashes
+        if shape.entities:
+            self.asked_hashes = NumberColumn(folder / "asked_hashes", np.uint64)
         self.clusters = NumberColumn(folder / "clusters", np.uint64)
         answers = [column for column in shape.columns if _is_answer(column)]
         self.answers = {
@@ -138,6 +144,10 @@ class Scan:
         self.long_texts += sum(len(form) > MAX_CHARACTERS for form in forms)
         hashes = hash_strings(form or None for form in forms)
         self.text_hashes.append(hashes)
+        if self._shape.entities:
+            marks = marks_of(self._shape, table)
+            asked = (form and f"{form}\0{mark}" for form, mark in zip(forms, marks, strict=True))
+            self.asked_hashes.append(hash_strings(one or None for one in asked))
         present = np.flatnonzero(hashes != MISSING)
         texts = [forms[place][:MAX_CHARACTERS] for place in present.tolist()]
         if self.bands:
@@ -184,6 +194,22 @@ class Scan:
             shared, whole = find_shared(texts, hashes[present], benchmark, words)
             self.shared[benchmark.name].append(present[shared | whole] + start)
             self.whole.append(present[whole] + start)
+
+
+def marks_of(shape: RowShape, table: "pa.Table") -> list[str]:
+    """What is marked in each text, as it is but for case, punctuation and Unicode form.
+
+    An entity is told by what stands before it, by itself and by its type: punctuation moves its
+    place.
+    """
+    marks = [""] * table.num_rows
+    for one in shape.entities:
+        columns = [table[name].to_pylist() for name in one.names]
+        for row, (text, start, end, kind) in enumerate(zip(*columns, strict=True)):
+            if text and start is not None and end is not None:
+                told = (normalise(text[:start]), normalise(text[start:end]), kind)
+                marks[row] += json.dumps(told, ensure_ascii=False)
+    return marks
 
 
 def scan_rows(

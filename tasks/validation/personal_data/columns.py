@@ -1,21 +1,24 @@
 """The texts in the columns of a table, swept and put back."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from tasks.task_types.rows import Column, Passage, RowShape
-from tasks.validation.personal_data.contents import Context, PlainText, Tokens
+from tasks.task_types.rows import Column, Entity, Passage, RowShape
+from tasks.validation.personal_data.contents import Context, MarkedText, PlainText, Tokens
 from tasks.validation.personal_data.sweep import Sweep
 
 
 def sweep_columns(rows: pa.Table, shape: RowShape, sweep: Sweep) -> pa.Table:
     """The rows with what the sweep redacts in each text of the shape."""
     passage = shape.passage
+    marked = {one.text for one in shape.entities}
     for column in shape.columns:
-        if passage and column.name in {passage.context, passage.answer}:
+        if column.name in marked:
+            rows = _sweep_marked(rows, column.name, shape.entities, sweep)
+        elif passage and column.name in {passage.context, passage.answer}:
             if column.name == passage.context:
                 rows = _sweep_contexts(rows, passage, sweep)
         else:
@@ -73,6 +76,36 @@ def _sweep_contexts(rows: pa.Table, passage: Passage, sweep: Sweep) -> pa.Table:
     texts |= {row: one.text for row, one in alone.items()}
     rows = _with_values(rows, passage.answer, texts)
     return _with_values(rows, passage.start, {row: one and one.start for row, one in whole.items()})
+
+
+def _sweep_marked(rows: pa.Table, name: str, entities: Sequence[Entity], sweep: Sweep) -> pa.Table:
+    """Texts with entities, and the places of these in what the texts became.
+
+    Where a placeholder cut an entity in two, the sweep marks the row.
+    """
+    texts = rows[name].to_pylist()
+    places = [
+        list(zip(rows[one.start].to_pylist(), rows[one.end].to_pylist(), strict=True))
+        for one in entities
+    ]
+    # An entity that lies outside of its text, which the contract will say, moves with its end.
+    swept = sweep.redact(
+        rows[name],
+        range(len(texts)),
+        lambda row: MarkedText(texts[row], tuple((o[row][0] or 0, o[row][1] or 0) for o in places)),
+    )
+    rows = _with_values(rows, name, {row: one.text for row, one in swept.items()})
+    for number, entity in enumerate(entities):
+        for part, column in enumerate((entity.start, entity.end)):
+            moved = {
+                row: one.spans[number][part]
+                for row, one in swept.items()
+                if places[number][row][part] is not None
+            }
+            rows = _with_values(rows, column, moved)
+    for row, one in swept.items():
+        sweep.cut[row] |= one.cut
+    return rows
 
 
 def _span(context: str | None, answer: str | None, start: int | None) -> tuple[int, int] | None:

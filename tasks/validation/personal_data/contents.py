@@ -63,6 +63,32 @@ def _within(findings: Sequence[Finding], start: int, end: int) -> list[Finding]:
 
 
 @dataclass
+class MarkedText:
+    """A text with entities in it; those whose places are missing are not among them.
+
+    Attributes:
+        spans: first character of each, and the one behind its last.
+        cut: kinds whose placeholders took a part of an entity away together with what is beside it,
+            so that nothing is left to point at.
+
+    """
+
+    text: str
+    spans: tuple[tuple[int, int], ...]
+    cut: set[PersonalDataKind] = field(default_factory=set)
+
+    def redact(self, findings: Sequence[Finding]) -> None:
+        """Put placeholders in, and move the entities with them."""
+        moved = []
+        for start, end in self.spans:
+            one = Context(self.text, start, end)
+            one.redact(findings)
+            moved.append((one.start, one.end))
+            self.cut |= one.cut
+        self.text, self.spans = redact(self.text, findings), tuple(moved)
+
+
+@dataclass
 class Context:
     """A text with an answer in it.
 

@@ -24,6 +24,7 @@ from tasks.task_types.labels.bag_of_words import bag_of_words
 from tasks.task_types.labels.classification_measures import predict_by_words
 from tasks.task_types.limits import TokenLimits
 from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import asked_of, texts_of
 from tasks.task_types.tokenizers import load_tokenizer
 from tasks.task_types.unspaced import unspaced_share
 
@@ -212,3 +213,23 @@ def test_features_are_counted_by_the_candidates_tokenizer(pair: Pair) -> None:
     assert found["source"].to_pylist() == ["x.csv", "x.csv", None, "z.csv"]
     length, unknown = token_counts(pa.chunked_array([pa.array([], pa.string())]), tokenizer)
     assert len(length) == len(unknown) == 0
+
+
+def test_marked_entities_have_a_distance_and_types(pair: Pair) -> None:
+    rows = [
+        ("he said bank raised a rates", 0, 2, "person", 8, 12, "bank"),
+        ("he said bank raised a rates", 22, 27, "rate", 3, 7, "act"),
+        ("bankrates", 0, 4, "bank", 4, 9, "rate"),
+    ]
+    shape = shape_of("relation_extraction")
+    names = [column.name for column in shape.inputs]
+    table = pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
+    found = with_features(table, shape, pair.asked.candidate)
+    assert found["entity_distance"].to_pylist() == [1, 3, 0]
+    assert found["entity_types"].to_pylist() == ["person, bank", "rate, act", "bank, rate"]
+    assert asked_of(shape, table).to_pylist() == [
+        "[person: he] [bank: bank] he said bank raised a rates",
+        "[rate: rates] [act: said] he said bank raised a rates",
+        "[bank: bank] [rate: rates] bankrates",
+    ]
+    assert texts_of(shape, table).to_pylist() == [row[0] for row in rows]

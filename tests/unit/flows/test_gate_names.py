@@ -29,6 +29,7 @@ from tasks.verdicts import Estimate
 
 ROWS = 120
 LABELS = ("calm", "rude", "loud")
+RELATIONS = ("has-part(e1,e2)", "has-part(e2,e1)", "no_relation")
 TAGS = ("O", "B-PER", "I-PER", "B-PLACE")
 QUICK = EvaluationSettings(
     repeats=4_000, slices=SliceSettings(by=("length",), bins=2, search=False)
@@ -47,6 +48,12 @@ def of_classes() -> tuple[dict[str, Any], dict[str, Any]]:
         "predicted": scores.argmax(1), "probabilities": scores.tolist(), "label": truth,
     }  # fmt: skip
     return {"label": [LABELS[one] for one in truth]}, answers
+
+
+def of_relations() -> tuple[dict[str, Any], dict[str, Any]]:
+    rows, answers = of_classes()
+    names = dict(zip(LABELS, RELATIONS, strict=True))
+    return {"relation": [names[one] for one in rows["label"]]}, answers
 
 
 def of_masked() -> dict[str, Any]:
@@ -84,6 +91,7 @@ def made(task_type: str) -> tuple[dict[str, Any], dict[str, Any]]:
             },
             {"predicted_text": [text.split()[n % 2] for n, text in enumerate(TEXTS)]},
         ),
+        "relation_extraction": of_relations,
         "translation": lambda: (pair, {"hypothesis": written}),
         "summarisation": lambda: (pair, {"hypothesis": written}),
         "sentence_embedding": lambda: (
@@ -105,7 +113,10 @@ def made(task_type: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def labels_of(task_type: str) -> tuple[str, ...]:
-    return {"tagging": TAGS, "classification": LABELS, "multi_label": LABELS}.get(task_type, ())
+    return {
+        "tagging": TAGS, "classification": LABELS, "multi_label": LABELS,
+        "relation_extraction": RELATIONS,
+    }.get(task_type, ())  # fmt: skip
 
 
 def line(task_type: str, **settings: Any) -> RetrainConfig:

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.ingestion.row_ids import as_binary, as_hex, digests_of, identities_of, trim
+from tasks.ingestion.row_ids import (
+    as_binary,
+    as_hex,
+    assign_splits,
+    digests_of,
+    identities_of,
+    trim,
+)
+from tasks.ingestion.splits import SplitSettings
 from tasks.sources.visible import is_blank
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import RowShape, arrow_type
@@ -129,3 +137,38 @@ def test_a_cluster_that_numbers_were_written_as_is_one() -> None:
     names = ["7", "7.0", " 7.00", "7.5", "v7.0", "-7.0", None]
     rows = trim(rows_of(shape, *({"text": "a", "cluster": one} for one in names)), shape, ())
     assert rows["cluster"].to_pylist() == ["7", "7", "7", "7.5", "v7.0", "-7", None]
+
+
+RELATIONS = shape_of("relation_extraction")
+PAIR: dict[str, Any] = {
+    "text": "  Ada left Bonn ", "subject_start": 2, "subject_end": 5, "subject_type": " person ",
+    "object_start": 11, "object_end": 15, "object_type": "city", "relation": "left",
+}  # fmt: skip
+
+
+def test_entities_stand_where_they_did_when_their_text_is_trimmed() -> None:
+    found = trim(rows_of(RELATIONS, PAIR, PAIR | {"subject_end": None}), RELATIONS, ()).to_pylist()
+    text, (first, second) = found[0]["text"], found
+    assert text == "Ada left Bonn"
+    assert text[first["subject_start"] : first["subject_end"]] == "Ada"
+    assert text[first["object_start"] : first["object_end"]] == "Bonn"
+    assert first["subject_type"] == "person"
+    assert (second["subject_start"], second["subject_end"]) == (0, None)
+
+
+def test_pairs_of_one_text_are_rows_of_their_own_in_one_split() -> None:
+    other = PAIR | {"text": "Ada left Bonn", "subject_start": 9, "subject_end": 13,
+                    "object_start": 0, "object_end": 3}  # fmt: skip
+    rows = [PAIR, other, *({**PAIR, "text": f"  Ada left Bonn {n}"} for n in range(40))]
+    trimmed = trim(rows_of(RELATIONS, *rows), RELATIONS, ())
+    identities = identities_of(trimmed, RELATIONS)
+    assert len(set(identities.to_pylist())) == len(rows)
+    assert trimmed["cluster"][0].as_py() == sha256("Ada left Bonn")
+    halves = SplitSettings(train=0.4, validation=0.3, test=0.3)
+    splits = assign_splits(
+        trimmed["cluster"], identities, digests_of(identities), halves
+    ).to_pylist()
+    assert splits[0] == splits[1]
+    assert set(splits) == {"train", "validation", "test"}
+    named = trim(rows_of(RELATIONS, PAIR | {"cluster": "letters"}, PAIR), RELATIONS, ())
+    assert named["cluster"].to_pylist() == ["letters", sha256("Ada left Bonn")]

@@ -1,5 +1,6 @@
 """Samples that do not depend on the order of the rows, and hold no more than they must."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
@@ -14,6 +15,7 @@ from tasks.monitoring.inputs import inputs_table, read_inputs
 from tasks.monitoring.recorded_rows import RecordedInputs
 from tasks.monitoring.samples import LeastKeys, keys_of, row_name
 from tasks.records.recorded_requests import SaidLabel, keep_newest
+from tasks.task_types.requests import example_requests
 from tasks.task_types.row_shapes import shape_of
 
 TEXTS = shape_of("classification")
@@ -61,6 +63,15 @@ def test_only_what_the_task_type_reads_is_read() -> None:
     (turns,) = (column.name for column in chat.inputs if column.kind == "turns")
     assert read_inputs(f'{{"{turns}": [{{"role": "user", "content": "so"}}]}}', chat)
     assert read_inputs(f'{{"{turns}": [{{"role": "user"}}]}}', chat) is None
+    pairs = shape_of("relation_extraction")
+    (pair, _) = example_requests(pairs)
+    assert read_inputs(json.dumps(pair), pairs) == pair
+    for wrong in (
+        pair | {"object_end": "9"},
+        pair | {"object_end": True},
+        pair | {"object_type": 3},
+    ):
+        assert read_inputs(json.dumps(wrong), pairs) is None
 
 
 def test_requests_of_several_rows_are_clusters_and_others_are_not() -> None:

@@ -34,7 +34,7 @@ from tasks.serving.scoring.inputs import (
 from tasks.serving.scoring.kept_scores import key_of
 from tasks.serving.scoring.object_scores import ScoresOfObjects
 from tasks.serving.scoring.parts import read_part, write_part
-from tasks.serving.scoring.pieces import MISSING, cut, rows_to_score
+from tasks.serving.scoring.pieces import MISSING, NOT_IN_PLACE, cut, rows_to_score
 from tasks.serving.scoring.progress import ScoringProgress
 from tasks.serving.scoring.settings import ScoringSettings
 from tasks.serving.scoring.worker_messages import Job, Piece, packed
@@ -99,6 +99,18 @@ def test_rows_without_all_of_their_inputs_are_put_aside() -> None:
     words = pa.table({"tokens": [["a"], ["a", None], []], "file": ["f"] * 3, "row": [1, 2, 3]})
     kept, _ = rows_to_score(Shard(words, ()), input_shape(shape_of("tagging"), ScoringSettings()))
     assert kept["row"].to_pylist() == [1, 3]
+
+
+def test_rows_whose_entities_do_not_stand_in_their_text_are_put_aside() -> None:
+    shape = input_shape(shape_of("relation_extraction"), ScoringSettings())
+    names = [column.name for column in shape.inputs]
+    values = [("Ada left Bonn", 0, 3, "p", 9, end, "c") for end in (13, 14, None, 12)]
+    columns = dict(zip(names, map(list, zip(*values, strict=True)), strict=True))
+    rows = pa.table(columns | {"file": ["f"] * 4, "row": [1, 2, 3, 4]})
+    kept, aside = rows_to_score(Shard(rows, ()), shape)
+    assert kept["row"].to_pylist() == [1, 4]
+    assert [(one.row, one.reason) for one in aside] == [(3, MISSING), (2, NOT_IN_PLACE)]
+    assert aside[1].told == "object_start is 9 and object_end 14, and the text has 13 characters"
 
 
 @given(rows=st.integers(0, 500), at_most=st.integers(1, 200))

@@ -70,3 +70,37 @@ def test_what_is_wrong_is_said(content: Any, said: str | None) -> None:
 def test_what_is_no_json_is_said(body: bytes) -> None:
     with pytest.raises(DataError, match="no JSON in UTF-8"):
         rows_of(body, shape_of("classification"))
+
+
+PAIR: dict[str, Any] = {
+    "text": "Ada left Bonn", "subject_start": 0, "subject_end": 3, "subject_type": "person",
+    "object_start": 9, "object_end": 13, "object_type": "city",
+}  # fmt: skip
+
+
+def test_a_text_with_two_entities_is_a_row() -> None:
+    task = "relation_extraction"
+    assert read({"inputs": PAIR}, task) == read({"instances": [PAIR]}, task) == [PAIR]
+    assert read({"inputs": {name: [value] for name, value in PAIR.items()}}, task) == [PAIR]
+    empty = dict.fromkeys(PAIR, 0) | {"text": "", "subject_type": "", "object_type": ""}
+    assert read({"dataframe_records": [empty]}, task) == [empty]
+    marked = PAIR | {"text": "Ada in <e2>B</e2>"}
+    assert read({"dataframe_records": [marked]}, task) == [marked]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"subject_start": 1.5}, "subject_start of row 0 is 1.5; right would be a whole number"),
+        ({"subject_start": True}, "subject_start of row 0 is true"),
+        ({"subject_type": None}, "subject_type of row 0 is null; right would be a text"),
+        ({"object_end": 2**63}, "object_end of row 0 is 9223372036854775808"),
+        ({"object_end": 14}, "row 0: object_start is 9 and object_end 14, and the text has 13"),
+        ({"object_end": 9}, "row 0: object_start is 9 and object_end 9, between which nothing"),
+        ({"object_start": 2}, "object_start is 2 and object_end 13: they share characters"),
+    ],
+)
+def test_entities_that_cannot_be_meant_are_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError) as error:
+        read({"inputs": [PAIR | change]}, "relation_extraction")
+    assert said in str(error.value)

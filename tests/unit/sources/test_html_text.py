@@ -136,7 +136,11 @@ def test_a_label_is_no_html(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("task_type", "said"),
-    [("question_answering", "offsets of answers"), ("tagging", "tags of tokens")],
+    [
+        ("question_answering", "offsets of answers"),
+        ("tagging", "tags of tokens"),
+        ("relation_extraction", "offsets of entities"),
+    ],
 )
 def test_rows_that_count_characters_or_tokens_are_refused(task_type: str, said: str) -> None:
     settings: Any = settings_of(format="jsonl", path="a", strip_html=True)

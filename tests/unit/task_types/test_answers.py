@@ -21,7 +21,7 @@ COSTLY = {
     "translation", "summarisation", "sentence_embedding", "chat", "causal_lm", "masked_lm",
     "next_sentence",
 }  # fmt: skip
-WITH_PROBABILITIES = {"classification", "multi_label"}
+WITH_PROBABILITIES = {"classification", "multi_label", "relation_extraction"}
 MORE = 3
 WORDS = ("shares", "fell", "goal", "won", "bank", "rates")
 TEXTS = [

@@ -22,12 +22,14 @@ from tasks.task_types.language_models.masked_words import SUMS
 from tasks.task_types.language_models.pair_measures import measure_pairs
 from tasks.task_types.measures import Measure, Measured, mean_of, ratio_of_sums, unbounded_ratio
 from tasks.task_types.questions.question_answering_measures import measure_answers
+from tasks.task_types.relations.relation_measures import relation_measures
 from tasks.task_types.tags.tagging_measures import measure_tags
 from tasks.verdicts import ALPHA
 
 ROWS = 60
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "while", "two", "dogs", "barked", "at", "me"]
 LABELS = ("x", "y", "z")
+RELATIONS = ("x(e1,e2)", "x(e2,e1)", "y", "z", "no_relation")
 Floats = NDArray[np.float64]
 
 
@@ -96,8 +98,15 @@ def chat(random: np.random.Generator) -> Measured:
     return Measured((one,), np.full(ROWS, 0.5), ("chrf",))
 
 
+def relations(random: np.random.Generator) -> Measured:
+    truth = np.repeat(np.arange(5), (8, 8, 16, 16, 12))
+    said = np.where(random.random(ROWS) < 0.6, truth, random.integers(0, 5, ROWS))
+    found = relation_measures(truth, said, RELATIONS)
+    return Measured(tuple(found), (truth == said).astype(np.float64), ("micro_f1", "macro_f1"))
+
+
 KINDS = (classification, multi_label, regression, generation, language, pairs, answering, tagging,
-         chat)  # fmt: skip
+         chat, relations)  # fmt: skip
 MADE = {kind.__name__: kind(np.random.default_rng(k)) for k, kind in enumerate(KINDS)}
 EVERY = [(kind, one.name) for kind, made in MADE.items() for one in made.measures]
 
@@ -225,14 +234,18 @@ def test_which_metrics_have_a_closed_form_and_rest_on_some_rows_only() -> None:
     partly = {(kind, name) for kind, name in EVERY if measure(kind, name).rests_on is not None}
     of_labels = {
         (kind, f"{which}.{label}")
-        for kind in ("classification", "multi_label")
+        for kind, labels in (
+            ("classification", LABELS), ("multi_label", LABELS), ("relations", RELATIONS),
+        )
         for which in ("precision", "recall", "f1")
-        for label in LABELS
-    }
-    assert partly == of_labels | {("chat", "chrf")}  # of the rows that were answered
+        for label in labels
+    }  # fmt: skip
+    of_pairs = {("relations", f"micro_{which}") for which in ("precision", "recall", "f1")}
+    assert partly == of_labels | of_pairs | {("chat", "chrf")}  # of the rows that were answered
     assert closed == of_labels | {
         ("classification", "accuracy"), ("classification", "micro_f1"),
         ("multi_label", "subset_accuracy"), ("answering", "exact_match"),
+        ("relations", "accuracy"),
     }  # fmt: skip
 
 

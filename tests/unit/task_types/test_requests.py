@@ -3,6 +3,7 @@
 import pyarrow as pa
 import pytest
 
+from tasks.task_types.entity_faults import fault_of_asked
 from tasks.task_types.requests import example_requests, probe_requests, request_of
 from tasks.task_types.row_shapes import ROW_SHAPES, shape_of
 from tasks.task_types.rows import arrow_type
@@ -48,3 +49,18 @@ def test_a_conversation_is_sent_without_the_answer_at_its_end(
     row = {"messages": list(turns)}
     assert request_of(shape_of("chat"), row) == {"messages": sent}
     assert row == {"messages": turns}
+
+
+@pytest.mark.parametrize("name", sorted(ROW_SHAPES.names))
+def test_entities_of_examples_and_probes_stand_in_their_texts(name: str) -> None:
+    shape = shape_of(name)
+    for request in [*example_requests(shape), *probe_requests(shape)]:
+        assert fault_of_asked(request, shape) == ""
+
+
+def test_examples_of_relations_are_meant() -> None:
+    first, second = example_requests(shape_of("relation_extraction"))
+    for request, subject, object_ in ((first, "Ada", "Bonn"), (second, "阿达", "波恩")):
+        text = str(request["text"])
+        assert text[request["subject_start"] : request["subject_end"]] == subject  # type: ignore[misc]
+        assert text[request["object_start"] : request["object_end"]] == object_  # type: ignore[misc]

@@ -21,6 +21,9 @@ from tasks.validation.contract.expectations.duplicates import (
     ExpectColumnValuesToHoldNoPersonalData,
     ExpectColumnValuesToSpellNoControlToken,
 )
+from tasks.validation.contract.expectations.entities import (
+    ExpectMulticolumnEntitiesToStandInTheirText,
+)
 from tasks.validation.contract.expectations.label_lists import (
     ExpectColumnListsToBeDistinct,
     ExpectColumnListsToBeInSet,
@@ -47,6 +50,7 @@ __all__ = [
     "ExpectCountsToDifferInSpelling",
     "ExpectCountsToMatch",
     "ExpectMulticolumnAnswersToStandAtTheirOffsets",
+    "ExpectMulticolumnEntitiesToStandInTheirText",
     "ExpectMulticolumnLengthRatiosToBeBetween",
     "ExpectMulticolumnValuesToBeValidTagSequences",
 ]

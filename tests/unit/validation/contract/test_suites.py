@@ -30,6 +30,10 @@ GOOD: dict[str, tuple[tuple[Any, ...], tuple[str, ...]]] = {
     "regression": (("fine", 1.5), ()),
     "tagging": ((["New", "York"], ["B-LOC", "I-LOC"]), ("B-LOC", "I-LOC", "O")),
     "question_answering": (("who?", "it was Ada", "Ada", 7), ()),
+    "relation_extraction": (
+        ("Ada left Bonn", 0, 3, "person", 9, 13, "city", "a"),
+        ("a", "b", "b(e1,e2)"),
+    ),
     "translation": (("fine", "fein"), ()),
     "chat": ((CHAT,), ()),
     "causal_lm": (("fine",), ()),
@@ -145,6 +149,52 @@ FAULTY: dict[str, list[tuple[tuple[Any, ...], str, str]]] = {
         (("q", "abc", None, 1), "answer not at its offset", "there is no answer"),
         (("q", "ab\u0441", None, None), "script", "context holds character 3, U+0441"),
     ],
+    "relation_extraction": [
+        ((None, 0, 3, "x", 9, 13, "y", "a"), "missing text", "the text is empty"),
+        (("Ada in Bonn", None, 3, "x", 7, 11, "y", "a"), "missing subject_start", "is empty"),
+        (("Ada in Bonn", 0, 3, None, 7, 11, "y", "a"), "missing subject_type", "is empty"),
+        (("Ada in Bonn", 0, 3, "x", 7, 11, None, "a"), "missing object_type", "is empty"),
+        (("Ada in Bonn", 0, 3, "x", 7, 11, "y", None), "missing relation", "is empty"),
+        (("Ada in Bonn", 0, 3, "x", 7, 11, "y", "c"), "unknown label", "'c' is not one of"),
+        (("Ada in Bonn", 0, 3, "x", 7, 11, "y", "A"), "unknown label", "did you mean 'a'?"),
+        (
+            ("Ada in Bonn", 0, 3, "x", 7, 11, "y", "b"),
+            "relation without direction",
+            "'b' names no direction, and other rows have b(e1,e2); name it, or map",
+        ),
+        (
+            ("Ada in Bonn", 0, 3, "x", 7, 12, "y", "a"),
+            "entity outside the text",
+            "object_start is 7 and object_end 12, and the text has 11 characters",
+        ),
+        (
+            ("Ada in Bonn", -1, 3, "x", 7, 11, "y", "a"),
+            "entity outside the text",
+            "subject_start is -1 and subject_end 3",
+        ),
+        (
+            ("Ada in Bonn", 3, 3, "x", 7, 11, "y", "a"),
+            "empty entity",
+            "subject_start is 3 and subject_end 3, between which nothing stands",
+        ),
+        (("Ada in Bonn", 3, 0, "x", 7, 11, "y", "a"), "empty entity", "subject_start is 3"),
+        (("Ada in Bonn", 0, 3, "x", 6, 7, "y", "a"), "empty entity", "object_start is 6"),
+        (
+            ("Ada in Bonn", 0, 8, "x", 7, 11, "y", "a"),
+            "overlapping entities",
+            "subject_start is 0 and subject_end 8, object_start is 7 and object_end 11: they share",
+        ),
+        (
+            ("Ada in <e2>Bonn</e2>", 0, 3, "x", 7, 11, "y", "a"),
+            "marker in the text",
+            "at character 7 the text has marks around an entity already",
+        ),
+        (
+            ("@ * x * Ada @ in Bonn", 8, 11, "x", 17, 21, "y", "a"),
+            "marker in the text",
+            "at character 0",
+        ),
+    ],
     "translation": [
         ((None, "x"), "missing source", "the source is empty"),
         (("x", None), "missing target", "the target is empty"),
@@ -203,6 +253,15 @@ def test_rows_that_miss_what_may_be_missing_keep_the_contract() -> None:
     assert judge([("q", "context", None, None)], "question_answering") == []
     nothing = {"language": None, "gender": None, "splits_of_text": None, "token_length": None}
     assert judge([("fine", "a")], **nothing) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["mail a@b * or c@d *, #tag ^ here", "5 * 3 @ 2 * 4", "a <e> b", "# ^ no # mark", "[e1] a"],
+)
+def test_signs_that_are_no_marks_of_entities_may_stand_in_a_text(text: str) -> None:
+    row = (text, 0, 1, "x", len(text) - 1, len(text), "y", "a")
+    assert judge([row], "relation_extraction") == []
 
 
 def test_a_row_with_two_faults_has_both_reasons() -> None:

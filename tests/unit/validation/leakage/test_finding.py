@@ -380,7 +380,9 @@ def test_every_task_type_has_twins(write: Write, task_type: str) -> None:
     row: dict[str, Any] = {
         "text": SENTENCE, "label": "a", "labels": ["a"], "target": 1.0, "tokens": SENTENCE.split(),
         "tags": ["O"] * len(ENGLISH), "question": "Who?", "context": SENTENCE, "answer": "the bank",
-        "answer_start": 0, "source": SENTENCE, "messages": turns,
+        "answer_start": 0, "source": SENTENCE, "messages": turns, "relation": "a",
+        "subject_start": 0, "subject_end": 3, "subject_type": "a",
+        "object_start": 4, "object_end": 8, "object_type": "b",
     }  # fmt: skip
     if "source" in shape_of(task_type).names:
         row["target"] = "x"
@@ -477,3 +479,44 @@ def test_memory_does_not_grow_with_the_rows(write: Write, monkeypatch: pytest.Mo
         tracemalloc.stop()
     # Some bytes a row, and no text of any: the texts alone are more than a hundred bytes each.
     assert peaks[1] - peaks[0] < 4_000 * 40
+
+
+def pair_of(text: str, subject: str, object_: str, relation: str, **others: Any) -> dict[str, Any]:
+    """A row of relation_extraction by the words that are marked."""
+    return {
+        "text": text,
+        "subject_start": text.index(subject), "subject_end": text.index(subject) + len(subject),
+        "subject_type": "person",
+        "object_start": text.index(object_), "object_end": text.index(object_) + len(object_),
+        "object_type": "city", "relation": relation, **others,
+    }  # fmt: skip
+
+
+def test_pairs_of_one_text_are_neither_twins_nor_in_conflict(write: Write) -> None:
+    text, other = f"Ada of Bonn: {SENTENCE}", f"Ada, of Bonn: {SENTENCE.upper()}!"
+    rows = [
+        pair_of(text, "Ada", "Bonn", "lives"), pair_of(text, "Bonn", "Ada", "no_relation"),
+        pair_of(text, "Ada", "bank", "works"),
+    ]  # fmt: skip
+    path = write(rows, "relation_extraction")
+    found = marked(path, search(path, task_type="relation_extraction"))
+    assert not any(found[name] for name in ("equal_text", "label_conflict", "near_duplicate"))
+    # The same pair, but for case and punctuation, with another relation is one; a twin as well.
+    path = write([*rows, pair_of(other, "Ada", "Bonn", "left")], "relation_extraction")
+    found = marked(path, search(path, task_type="relation_extraction"))
+    assert len(found["label_conflict"]) == 2
+    assert any("relation is l" in sentence for sentence in found["label_conflict"].values())
+    assert len(found["equal_text"]) == 1
+
+
+def test_a_text_that_is_held_out_leaks_whatever_is_marked_in_it(write: Write) -> None:
+    text = f"Ada of Bonn: {SENTENCE}"
+    rows = [
+        pair_of(text, "Ada", "Bonn", "lives", split="test"),
+        pair_of(text.upper(), "BONN", "ADA", "no_relation"),
+        pair_of(f"{text} and so on", "Bonn", "bank", "no_relation"),
+    ]
+    path = write(rows, "relation_extraction")
+    found = marked(path, search(path, task_type="relation_extraction"))
+    assert len(found["equal_text"]) == 1
+    assert len(found["near_duplicate"]) == 1

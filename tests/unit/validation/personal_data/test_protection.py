@@ -297,3 +297,34 @@ def test_rows_with_nothing_in_them_are_unchanged_byte_for_byte(texts):
     done = protector().protect(rows)
     assert done.rows.equals(rows)
     assert done.quarantine == [None] * len(texts)
+
+
+def entity(text: str, found: dict[str, list[object]], part: str) -> str:
+    return text[found[f"{part}_start"][0] : found[f"{part}_end"][0]]
+
+
+def test_entities_stand_where_they_did_when_their_text_is_redacted():
+    text = f"Write to {MAIL}, says Ada of {MAIL}."
+    start = text.index("Ada")
+    found = protect(
+        "relation_extraction", text=[text], subject_start=[start], subject_end=[start + 3],
+        subject_type=["person"], object_start=[text.rindex("z")], object_end=[len(text) - 1],
+        object_type=["mail"], relation=["has"],
+    )  # fmt: skip
+    rows = found.rows.to_pydict()
+    mail = PLACEHOLDERS["mail"]
+    assert rows["text"] == [f"Write to {mail}, says Ada of {mail}."]
+    assert entity(rows["text"][0], rows, "subject") == "Ada"
+    assert entity(rows["text"][0], rows, "object") == mail
+    assert found.quarantine == [None]
+
+
+def test_a_row_whose_entity_a_placeholder_cuts_in_two_is_put_aside():
+    text = f"Ada of {MAIL}"
+    found = protect(
+        "relation_extraction", text=[text, text], subject_start=[0, 0], subject_end=[3, 3],
+        subject_type=["person"] * 2, object_start=[4, None], object_end=[12, 12],
+        object_type=["mail"] * 2, relation=["has"] * 2,
+    )  # fmt: skip
+    assert found.quarantine[0] == "mail"
+    assert found.rows["object_start"].to_pylist()[1] is None
