@@ -31,7 +31,7 @@ from tasks.training.callbacks import (
 )
 from tasks.training.checkpoints import TRAINER_FOLDER
 from tasks.training.curves import Curves
-from tasks.training.distillation.soft_labels import fetch_soft_labels
+from tasks.training.distillation.shards import fetch_soft_labels
 from tasks.training.jobs import Job, WorkingFolder
 from tasks.training.memory import peak_memory_mb
 from tasks.training.methods import UnfreezeCallback, merged

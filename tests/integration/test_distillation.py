@@ -26,7 +26,8 @@ from tasks.tokenization.settings import TokenizationSettings
 from tasks.tokenization.splits import tokenize_splits
 from tasks.training.distillation import soft_labels as asking
 from tasks.training.distillation.settings import DistillationSettings
-from tasks.training.distillation.soft_labels import fetch_soft_labels, write_soft_labels
+from tasks.training.distillation.shards import fetch_soft_labels
+from tasks.training.distillation.soft_labels import write_soft_labels
 from tasks.training.distillation.student import take_layers
 from tasks.training.distillation.teacher import Student, pin_teacher
 from tasks.training.settings import TrainingSettings

@@ -6,6 +6,7 @@ on behind the shards that are there.
 """
 
 import hashlib
+import inspect
 import io
 import logging
 from collections.abc import Iterator, Sequence
@@ -19,13 +20,13 @@ from infra.base_models import Fingerprint, locate_pinned
 from infra.code_digest import code_of
 from infra.device import deterministic_algorithms
 from infra.digests import as_json, digest_of
-from infra.errors import TrainingError
+from infra.errors import BaseModelError, TrainingError
 from infra.store import Artifact, ObjectStore
 from infra.transformers_logs import quiet_transformers
 from tasks.records.distillation import SoftLabels, Teacher
 from tasks.records.training import Tokens
 from tasks.task_types.batches import fill_batches
-from tasks.task_types.examples import Vocabulary
+from tasks.task_types.examples import Batch, Vocabulary
 from tasks.task_types.learner import Learner, learner_of
 from tasks.task_types.limits import TokenLimits
 from tasks.task_types.scoring import load_model, token_budget
@@ -33,6 +34,7 @@ from tasks.task_types.soft_labels import SoftLabels as SoftLabelsOfTask
 from tasks.task_types.soft_labels import soft_labels_of
 from tasks.task_types.tokenizers import load_tokenizer, vocabulary_of
 from tasks.training.batching import TokenizedRows
+from tasks.training.distillation.shards import SHARD_FILE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TRAIN_FILE: Final = "train.arrow"
-SHARD_FILE: Final = "train-{number:05d}.arrow"
 # Examples of a shard: some megabytes of the logits of labels.
 ROWS_A_SHARD: Final = 4096
 
@@ -85,20 +86,6 @@ def write_soft_labels(
         )  # fmt: skip
     logger.info("%s: %s asked about %s examples", task_type, teacher.name, f"{len(rows):,}")
     return SoftLabels(shards, teacher.name, teacher.model.sha256, len(rows))
-
-
-def fetch_soft_labels(store: ObjectStore, labels: SoftLabels, folder: Path) -> list[Path]:
-    """The shards as local files, in their order.
-
-    Raises:
-        StoreError: the store cannot be reached, or a shard is not what was written.
-
-    """
-    folder.mkdir(exist_ok=True)
-    return [
-        store.get_file(shard, folder / SHARD_FILE.format(number=number))
-        for number, shard in enumerate(labels.shards)
-    ]
 
 
 def _key(tokens: Tokens, teacher: Teacher, task_type: str, temperature: float | None) -> str:
@@ -183,11 +170,23 @@ class _Asking:
             self._model = load_model(self._folder, self._soft.auto_class)
             self._vocabulary = vocabulary_of(load_tokenizer(self._folder), self._model.config)
 
+    def _refuse_unread(self, batch: Batch) -> None:
+        """The tokenizer may say of tokens what this kind of model does not read."""
+        read = inspect.signature(self._model.forward).parameters
+        if unread := sorted(batch.inputs.keys() - read.keys()):
+            raise BaseModelError(
+                f"the teacher in {self._folder} ({type(self._model).__name__}) does not read "
+                f"{', '.join(unread)}, which its student reads; name a teacher that does, or set "
+                "model_input_names to [input_ids, attention_mask] in the tokenizer_config.json of "
+                "the student's base model"
+            )
+
     def _answers(self, examples: Sequence[Any]) -> Any:
         import torch
 
         assert self._vocabulary  # noqa: S101 - it is loaded with the model
         batch = self._learner.collate(examples, self._vocabulary).to(self._model.device)
+        self._refuse_unread(batch)
         with torch.inference_mode():
             outputs = self._model(**batch.inputs)
         if self._order:
