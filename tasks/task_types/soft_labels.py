@@ -84,6 +84,8 @@ SOFT_LABELS: Final[Catalogue[type[SoftLabels]]] = Catalogue(
         "question_answering": (
             "tasks.task_types.questions.question_answering.soft_labels:SoftSpans"
         ),
+        "causal_lm": "tasks.task_types.language_models.soft_labels:SoftTokens",
+        "chat": "tasks.task_types.language_models.soft_labels:SoftTokens",
     },
 )
 
@@ -140,6 +142,7 @@ if TYPE_CHECKING:
     from tasks.task_types.labels.classification.soft_labels import SoftClasses
     from tasks.task_types.labels.multi_label.soft_labels import SoftLabelSets
     from tasks.task_types.labels.regression.soft_labels import SoftTargets
+    from tasks.task_types.language_models.soft_labels import SoftTokens
     from tasks.task_types.questions.question_answering.soft_labels import SoftSpans
     from tasks.task_types.tags.tagging.soft_labels import SoftTags
 
@@ -149,4 +152,5 @@ if TYPE_CHECKING:
         SoftTargets,
         SoftTags,
         SoftSpans,
+        SoftTokens,
     )

@@ -148,11 +148,11 @@ def _other_task(
             f"line is of {task_type}; name one of {task_type}"
         )
     soft = SOFT_LABELS.load(task_type)
-    head = soft.auto_class.removeprefix("AutoModel")
+    classes = _classes_of(soft.auto_class, config)
     made_as = [str(name) for name in config.architectures or ()]
     lacking = [name for name in soft.needed_in_config if not hasattr(config, name)]
     seen = ""
-    if not any(head in name for name in made_as):
+    if not classes.intersection(made_as):
         seen = f"is a {' or '.join(made_as) or 'model that does not say of which kind'}"
     elif getattr(config, "problem_type", None) not in {None, soft.problem_type}:
         seen = f"has the problem_type {config.problem_type}"
@@ -160,11 +160,21 @@ def _other_task(
         seen = f"has no {' and no '.join(lacking)} in its config.json"
     if not seen:
         return ""
-    wanted = f"problem_type {soft.problem_type}" if soft.problem_type else f"a class of ...{head}"
+    wanted = [" or ".join(sorted(classes)) or f"one that {soft.auto_class} knows"]
+    wanted += [f"problem_type {soft.problem_type}"] if soft.problem_type else []
     return (
         f"distillation.teacher {seen}, and the line is of {task_type}; right would be a trained "
-        f"model of {task_type} ({wanted})"
+        f"model of {task_type} ({', '.join(wanted)})"
     )
+
+
+def _classes_of(auto_class: str, config: "PretrainedConfig") -> set[str]:
+    """Classes of transformers that models of this configuration have with such a head."""
+    import transformers
+
+    mapping = getattr(transformers, auto_class)._model_mapping  # noqa: SLF001 - nothing public says
+    found = mapping.get(type(config), ())
+    return {one.__name__ for one in (found if isinstance(found, tuple) else (found,))}
 
 
 def _other_labels(teacher: Teacher, labels: tuple[str, ...]) -> str:

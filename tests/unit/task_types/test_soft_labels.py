@@ -13,6 +13,7 @@ import torch
 from infra.errors import SettingsError
 from tasks.task_types.divergence import softened_binary_divergence, softened_divergence
 from tasks.task_types.examples import IGNORED, Batch, Example, Vocabulary
+from tasks.task_types.language_models.soft_labels import KEPT_TOKENS
 from tasks.task_types.learner import learner_of
 from tasks.task_types.limits import TokenLimits
 from tasks.task_types.soft_labels import SOFT_LABELS, SoftLabels, soft_labels_of
@@ -158,19 +159,45 @@ def test_begin_and_end_are_compared_among_the_tokens_that_may_answer() -> None:
     assert float(found) == pytest.approx(wanted / 2, rel=1e-5)
 
 
+def test_next_tokens_are_compared_by_the_likeliest_and_the_rest() -> None:
+    soft = soft_of("causal_lm")
+    examples = [{"input_ids": one["input_ids"], "seed": 0} for one in TEXTS]
+    teacher, student = logits(3, 5, 50, seed=1), logits(3, 5, 50, seed=2)
+    batch = taught(soft, examples, {"logits": teacher})
+    found = soft.loss({"logits": student}, batch, torch.tensor([8]))
+    wanted = whole = 0.0
+    for row, example in enumerate(examples):
+        for place in range(len(example["input_ids"]) - 1):  # the last token asks for none
+            ours, theirs = (
+                softmax([z / TEMPERATURE for z in one[row, place].tolist()])
+                for one in (student, teacher)
+            )
+            kept = sorted(range(50), key=lambda token: -theirs[token])[:KEPT_TOKENS]
+            pairs = [(theirs[token], ours[token]) for token in kept]
+            pairs.append((1 - sum(p for p, _ in pairs), 1 - sum(q for _, q in pairs)))
+            wanted += TEMPERATURE**2 * sum(p * math.log(p / q) for p, q in pairs)
+            whole += divergence(
+                student[row, place].tolist(), teacher[row, place].tolist(), TEMPERATURE
+            )
+    assert float(found) == pytest.approx(wanted / 8, rel=1e-4)
+    assert wanted < whole
+
+
 @pytest.mark.parametrize("task_type", SOFT_LABELS.names)
 def test_a_student_that_says_the_same_has_nothing_to_learn(task_type: str) -> None:
-    soft = soft_of(task_type, () if task_type in {"regression", "question_answering"} else LABELS)
+    labelled = {"classification", "multi_label", "tagging"}
+    soft = soft_of(task_type, LABELS if task_type in labelled else ())
     more: dict[str, Any] = {
         "tagging": {"labels": np.array([0, 1]), "meanings": np.array([0, 1, 1])},
         "multi_label": {"labels": np.array([0])},
-        "regression": {"target": 1.0},
+        "regression": {"target": 1.0}, "chat": {"labels": np.array([7, IGNORED])},
         "question_answering": {
             "start": 1, "end": 1, "context_begin": 1, "context_end": 2, "null": 0,
         },
     }.get(task_type, {})  # fmt: skip
     examples = [{**TEXTS[1], **more}] * 2
-    shape = {"tagging": (2, 2, 3), "regression": (2, 1)}.get(task_type, (2, 3))
+    written = {"causal_lm": (2, 2, 50), "chat": (2, 2, 50)}
+    shape = {"tagging": (2, 2, 3), "regression": (2, 1), **written}.get(task_type, (2, 3))
     outputs = {"logits": logits(*shape, seed=4)}
     if task_type == "question_answering":
         outputs = {side: logits(2, 2, seed=5) for side in ("start_logits", "end_logits")}
@@ -184,5 +211,5 @@ def test_a_student_that_says_the_same_has_nothing_to_learn(task_type: str) -> No
 
 
 def test_a_task_type_that_learns_from_labels_alone_says_so() -> None:
-    with pytest.raises(SettingsError, match="the task_type is chat; leave distillation out"):
-        soft_labels_of(learner_of("chat", (), TokenLimits(16)), 1.0)
+    with pytest.raises(SettingsError, match="the task_type is masked_lm; leave distillation out"):
+        soft_labels_of(learner_of("masked_lm", (), TokenLimits(16)), 1.0)

@@ -10,13 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from infra.errors import TrainingError
 from infra.transformers_logs import quiet_transformers
 from tasks.task_types.examples import IGNORED, Example, Vocabulary
 from tasks.task_types.learner import learner_of
 from tasks.task_types.limits import TokenLimits
-from tasks.task_types.soft_labels import soft_labels_of
+from tasks.task_types.soft_labels import SoftLabels, soft_labels_of
 from tasks.training.batching import TokenizedRows
 from tasks.training.packing import exact_packing
 from tasks.training.passes import Objective, Passes, Taught
@@ -28,30 +29,41 @@ ACCELERATOR: Any = SimpleNamespace(
 )
 
 
-def examples_of(task_type: str, random: np.random.Generator) -> list[Example]:
-    made = []
+def examples_of(task_type: str, learner: Any, soft: SoftLabels) -> list[Example]:
+    """Rows of several lengths, with what is kept of a teacher that says anything."""
+    random = np.random.default_rng(0)
+    made: list[Example] = []
     for length in (9, 3, 6, 12, 4):
-        ids = random.integers(5, 600, length).astype(np.int32)
         labels: Any = random.integers(0, 3, length)
         labels[random.random(length) < 0.3] = IGNORED
-        soft = random.normal(size=3 * (length if task_type == "tagging" else 1))
-        made.append(
-            {
-                "input_ids": ids, "seed": 0, "soft_logits": soft.astype(np.float32),
-                "labels": labels if task_type == "tagging" else abs(int(labels[0])) % 3,
-                "meanings": np.array([0, 1, 2]),
-            }
-        )  # fmt: skip
-    return made
+        own = {"labels": labels, "meanings": np.array([0, 1, 2])}
+        if task_type == "classification":
+            own = {"labels": abs(int(labels[0])) % 3}
+        ids = random.integers(5, VOCABULARY.size, length).astype(np.int32)
+        made.append({"input_ids": ids, "seed": 0, **own})
+    batch = learner.collate(made, VOCABULARY)
+    of_rows = (len(made), 12, VOCABULARY.size if task_type == "causal_lm" else 3)
+    shape = of_rows[::2] if task_type == "classification" else of_rows
+    said = {"logits": torch.from_numpy(random.normal(size=shape).astype(np.float32))}
+    kept = soft.kept(said, batch, GPT2Config())
+    return [{**one, **{n: kept[n][place] for n in kept}} for place, one in enumerate(made)]
 
 
-@pytest.mark.parametrize("task_type", ["classification", "tagging"])
+def model_of(task_type: str, learner: Any, tiny_model: Path) -> Any:
+    if task_type != "causal_lm":
+        with quiet_transformers():
+            return learner.load_model(tiny_model).eval()
+    torch.manual_seed(0)
+    sizes = {"n_positions": 16, "n_embd": 16, "n_layer": 1, "n_head": 2}
+    return GPT2LMHeadModel(GPT2Config(vocab_size=VOCABULARY.size, **sizes)).eval()
+
+
+@pytest.mark.parametrize("task_type", ["classification", "tagging", "causal_lm"])
 def test_the_gradient_is_that_of_one_padded_batch(task_type: str, tiny_model: Path) -> None:
-    examples = examples_of(task_type, np.random.default_rng(0))
-    learner = learner_of(task_type, LABELS, TokenLimits(16))
-    taught = Taught(soft_labels_of(learner, 3.0), 0.6)
-    with quiet_transformers():
-        model: Any = learner.load_model(tiny_model).eval()
+    learner = learner_of(task_type, () if task_type == "causal_lm" else LABELS, TokenLimits(16))
+    soft = soft_labels_of(learner, 3.0)
+    examples, taught = examples_of(task_type, learner, soft), Taught(soft, 0.6)
+    model = model_of(task_type, learner, tiny_model)
     found = []
     for budget, packed in ((1000, False), (14, False), *([(20, True)] * learner.packs)):
         passes = Passes(learner, VOCABULARY, budget, taught=taught)
