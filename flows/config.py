@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
+from flows.distillation_checks import wrong_distillation
 from flows.gate_checks import wrong_gates
 from flows.gate_names import swaps_words, why_no_own_metric
 from flows.settings_files import PolicyOfFile, read_policy_file, read_settings
@@ -52,6 +53,7 @@ from tasks.sources.watch_settings import WatchSourceSettings
 from tasks.task_types.names import TaskTypeName
 from tasks.task_types.row_shapes import shape_of
 from tasks.tokenization.settings import BaseModelSettings, TokenizationSettings
+from tasks.training.distillation.settings import DistillationSettings
 from tasks.training.settings import TrainingSettings, check_method
 from tasks.validation.contract.settings import ContractSettings
 from tasks.validation.leakage.settings import LeakageSettings
@@ -209,6 +211,11 @@ class RetrainConfig(DataConfig):
     training: TrainingSettings = Field(
         default=TrainingSettings(), description="How the model is fine-tuned."
     )
+    distillation: DistillationSettings | None = Field(
+        default=None,
+        description="The trained model that the line's model learns from beside the labels; "
+        "without it, from the labels alone. See docs/distillation.md.",
+    )
     evaluation: EvaluationSettings = Field(
         default=EvaluationSettings(), description="How quality is measured."
     )
@@ -303,6 +310,12 @@ class RetrainConfig(DataConfig):
                 check_method(self.task_type, LEARNERS.load(self.task_type), self.training)
             except SettingsError as error:
                 raise ValueError(str(error)) from error
+        return self
+
+    @model_validator(mode="after")
+    def _student_can_be_taught(self) -> Self:
+        if self.distillation is not None:
+            refuse(wrong_distillation(self, self.distillation))
         return self
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
-from flows.gate_names import Measurable, measurable_of
+from flows.gate_names import TEACHER, Measurable, measurable_of
 from infra.settings_models import WrongSetting, are_valid, items_of
 from tasks.registry.canary_settings import CanarySettings
 from tasks.task_types.metrics import METRICS, metrics_of
@@ -121,6 +121,16 @@ def _what_is_missing(metric: str, config: "RetrainConfig") -> str:
         )
     if family in _GOLDEN_GATES:
         return _no_golden_set(metric, family, config)
+    return _not_made(metric, family, config)
+
+
+def _not_made(metric: str, family: str, config: "RetrainConfig") -> str:
+    """Which further model a gate is about that the line does not make or name."""
+    if family == TEACHER and are_valid(config, "distillation") and config.distillation is None:
+        return (
+            f"{metric} is against the teacher that a line learns from, and distillation is not "
+            "set; name distillation.teacher, or leave the gate out"
+        )
     evaluation = config.evaluation
     if family == "recipe" and are_valid(evaluation, "seeds") and evaluation.seeds == 1:
         return (

@@ -24,6 +24,7 @@ NAMES_SHOWN: Final = 12
 PERCENT: Final = 100.0
 # Families that compare the candidate with another model on the same rows.
 COMPARATORS: Final = ("baseline", "champion", "anchor")
+TEACHER: Final = "teacher"
 _PLACEHOLDER: Final = re.compile(r"\{([a-z ]+)\}")
 _SCORE_GAP: Final = "score_gap"
 _FALLING: Final[Better] = "lower"
@@ -87,6 +88,8 @@ def measurable_of(config: "RetrainConfig") -> Iterator[Measurable]:
         yield from (one.measurable(family) for one in compared)
         yield from (one.gain(family) for one in compared)
     yield from (one.ratio("champion") for one in compared)
+    if not are_valid(config, "distillation") or config.distillation is not None:
+        yield from _against_teacher(compared, config.task_type)
     overall = [one for one in quality if not one.metric.each]
     yield from (one.measurable(family) for family in ("recipe", "fresh") for one in overall)
     sets = [f"golden.{name}" for name in config.evaluation.golden]
@@ -103,6 +106,16 @@ def measurable_of(config: "RetrainConfig") -> Iterator[Measurable]:
     yield Measurable("staging.same_predictions")
     for name in ("latency_p95_ms", "size_mb", "load_s", "memory_mb"):
         yield Measurable(f"staging.{name}", high=math.inf, better=_FALLING)
+
+
+def _against_teacher(compared: Sequence["_Quality"], task_type: str) -> Iterator[Measurable]:
+    """What a student comes to beside its teacher."""
+    for one in compared:
+        yield from (one.measurable(TEACHER), one.gain(TEACHER), one.ratio(TEACHER))
+    if shape_of(task_type).target_column is None:  # no two models give one number
+        yield Measurable(f"{TEACHER}.agreement")
+    yield Measurable(f"{TEACHER}.speed_up", high=math.inf)
+    yield Measurable(f"{TEACHER}.size_share", high=math.inf, better=_FALLING)
 
 
 @dataclass(frozen=True)

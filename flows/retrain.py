@@ -18,6 +18,7 @@ from tasks.records.data import (
     SourceFile,
     SourceVersion,
 )
+from tasks.records.distillation import Lesson, Teacher
 from tasks.records.evaluation import Champion, Scores
 from tasks.records.fairness import Fairness
 from tasks.records.golden import GoldenScores, GoldenSets
@@ -30,6 +31,12 @@ from tasks.records.split_shift import SplitShifts
 from tasks.records.training import BaseModel, Tokens, TrainingPlan, Weights
 from tasks.registry.ledger import AWAITING
 from tasks.stages.approval import by_policy_or_person, check_can_wait
+from tasks.stages.distillation import (
+    ask_teacher,
+    check_teacher_labels,
+    pin_teacher,
+    take_layers,
+)
 from tasks.stages.drift import measure_drift, measure_split_shift
 from tasks.stages.evaluation import evaluate, measure_recipe, name_held_out, scale_temperature
 from tasks.stages.fairness import (
@@ -127,18 +134,20 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
         if waiting:  # this run asked a person, and was resumed
             return _decide(waiting, config)
 
-    pretrained = pin_base_model(config.base_model)
+    pretrained, teacher = _find_models(config)
     source = pin_source(line, config.source)
     if not dry_run:
         keep_source_use(line, source)
     rows = _check_rows(config, pretrained, source)
+    if teacher:
+        check_teacher_labels(teacher, rows.data)
     base_model = pretrained or build_base_model(rows.data, config.base_model)
     tokens = tokenize(rows.data, base_model, task_type, config.tokenization)
     if dry_run:
         planned = plan(line, tokens, base_model, task_type, config.training)
         return replace(planned, forecast=rows.forecast)
     with keep_gpu_slot():
-        candidate = _train_and_measure(config, rows, tokens, base_model)
+        candidate = _train_and_measure(config, rows, tokens, base_model, teacher)
     judged = _register_and_judge(config, rows, tokens, base_model, candidate)
     return _decide(judged, config)
 
@@ -151,6 +160,19 @@ def _decide(judged: JudgedVersion, config: RetrainConfig) -> Decision:
     if decision.action != AWAITING:  # another run asks a person about the same candidate
         announce(of_decision(decision, run_url()), config.notifications)
     return decision
+
+
+def _find_models(config: RetrainConfig) -> tuple[BaseModel | None, Teacher | None]:
+    """What training starts from, None where that is yet to be built, and whom it learns from."""
+    settings, task_type = config.distillation, config.task_type
+    layers = settings.student_layers if settings else None
+    pretrained = None if layers else pin_base_model(config.base_model)
+    if settings is None:
+        return pretrained, None
+    teacher = pin_teacher(
+        settings, pretrained, task_type, config.tokenization.max_length, config.contract.labels
+    )
+    return (take_layers(teacher, layers, task_type) if layers else pretrained), teacher
 
 
 def _check_rows(
@@ -181,11 +203,16 @@ def _check_rows(
 
 
 def _train_and_measure(
-    config: RetrainConfig, rows: _Rows, tokens: Tokens, base_model: BaseModel
+    config: RetrainConfig,
+    rows: _Rows,
+    tokens: Tokens,
+    base_model: BaseModel,
+    teacher: Teacher | None,
 ) -> _Candidate:
     """Train the candidate, and measure it on rows that it has not learned."""
     line, task_type, data, evaluation = config.line, config.task_type, rows.data, config.evaluation
-    weights = train(line, tokens, base_model, task_type, config.training)
+    lesson = _lesson(config, tokens, teacher)
+    weights = train(line, tokens, base_model, task_type, config.training, lesson)
     if evaluation.temperature_scaling:
         weights = scale_temperature(weights, data, task_type)
 
@@ -193,7 +220,7 @@ def _train_and_measure(
     look = record_look(line, weights, name_held_out(data), config.policy)
     measured = evaluate(
         weights, data, champion, task_type, evaluation.of_test_rows, rows.snapshot, anchor,
-        look.fresh, config.splits.fresh,
+        look.fresh, config.splits.fresh, teacher,
     )  # fmt: skip
     scores = find_label_errors(measured, rows.labels, weights, data, task_type, config.label_checks)
     assessed = assess(scores, data, config.fairness)
@@ -201,9 +228,18 @@ def _train_and_measure(
         assessed, scores, weights, data, task_type, config.counterfactuals, rows.swaps
     )
     if evaluation.seeds > 1:
-        scores = _train_recipe(config, tokens, base_model, data, weights, scores)
+        scores = _train_recipe(config, tokens, base_model, data, weights, scores, lesson)
     golden = score_golden(weights, data, champion, rows.golden, task_type, evaluation)
     return _Candidate(weights, champion, look, scores, fairness, golden)
+
+
+def _lesson(config: RetrainConfig, tokens: Tokens, teacher: Teacher | None) -> Lesson | None:
+    """What the candidate learns from beside the labels."""
+    settings = config.distillation
+    if settings is None or teacher is None:
+        return None
+    labels = ask_teacher(tokens, teacher, config.task_type, settings.temperature)
+    return Lesson(labels, settings.temperature, settings.weight)
 
 
 def _train_recipe(
@@ -213,6 +249,7 @@ def _train_recipe(
     data: DataReport,
     weights: Weights,
     scores: Scores,
+    lesson: Lesson | None,
 ) -> Scores:
     """Train and test the further models of the recipe; the candidate stays who it was."""
     task_type, settings = config.task_type, config.evaluation.of_one_model
@@ -220,7 +257,7 @@ def _train_recipe(
     trained, tested = [weights], []
     for seed in seeds[1:]:
         training = config.training.model_copy(update={"seed": seed})
-        another = train(config.line, tokens, base_model, task_type, training)
+        another = train(config.line, tokens, base_model, task_type, training, lesson)
         if config.evaluation.temperature_scaling:
             another = scale_temperature(another, data, task_type)
         record_look(config.line, another, name_held_out(data), config.policy, weights)

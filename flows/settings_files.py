@@ -57,7 +57,7 @@ def _read_mapping(path: Path, what: str, example: str) -> dict[str, Any]:
 
 
 def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
-    """Make the local paths of source, benchmarks, word lists and base model absolute."""
+    """Make the local paths of source, benchmarks, word lists, base model and teacher absolute."""
     leakage = content.get("leakage")
     for source in _sources_in(content):
         if "package" not in source:
@@ -73,6 +73,7 @@ def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
         local = folder / Path(base_model["reference"]).expanduser()
         if ":" not in base_model["reference"] and local.is_dir():
             base_model["reference"] = str(local)
+    _anchor_teacher(content.get("distillation"), folder)
 
 
 def _sources_in(content: dict[str, Any]) -> list[dict[str, Any]]:
@@ -105,6 +106,13 @@ def _anchor_word_files(settings: Any, folder: Path) -> None:
                 else name
                 for name in names
             ]
+
+
+def _anchor_teacher(settings: Any, folder: Path) -> None:
+    """A teacher in an installed package has no place here."""
+    teacher = settings.get("teacher") if isinstance(settings, dict) else None
+    if isinstance(teacher, dict) and ":" not in str(teacher.get("folder", "")):
+        _anchor(teacher, "folder", folder)
 
 
 def _anchor(settings: dict[str, Any], name: str, folder: Path) -> None:

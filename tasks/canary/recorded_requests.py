@@ -23,6 +23,7 @@ from tasks.monitoring.recorded_rows import batches_of, is_answered
 from tasks.monitoring.samples import Keys, keys_of
 from tasks.records.canary import CanaryStep
 from tasks.records.recorded_requests import REQUESTS, hour_folder, hours_between
+from tasks.task_types.answer_columns import without_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -196,22 +197,11 @@ def comparable(answer: dict[str, Any] | None) -> int:
     No two models give one number, so that scores and vectors are left out; `NOTHING` where that
     leaves nothing, or the answer cannot be read.
     """
-    kept = None if answer is None else _without_numbers(answer)
+    kept = None if answer is None else without_numbers(answer)
     if not kept:
         return NOTHING
     text = json.dumps(kept, sort_keys=True)
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) or 1
-
-
-def _without_numbers(value: Any) -> Any:
-    """What is left of JSON without numbers that have a fraction, or could."""
-    if isinstance(value, dict):
-        kept = {key: _without_numbers(one) for key, one in value.items() if key != "score"}
-        return {key: one for key, one in kept.items() if one is not None}
-    if isinstance(value, list):
-        kept_ones = [one for one in map(_without_numbers, value) if one is not None]
-        return kept_ones if kept_ones or not value else None
-    return None if isinstance(value, float) else value
 
 
 def _no_rows() -> Rows:

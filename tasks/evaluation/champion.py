@@ -1,6 +1,5 @@
-"""A registered version, in production or the anchor, asked the candidate's test rows."""
+"""Another trained model, such as the version in production, asked the candidate's test rows."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,10 +18,7 @@ from tasks.evaluation.settings import EvaluationSettings
 from tasks.records.evaluation import Champion
 from tasks.task_types.examiner import examiner_of
 from tasks.task_types.limits import TokenLimits
-from tasks.task_types.tokenizers import load_tokenizer, longest_text
-
-# What of a tokenizer's file decides which tokens a text has; the rest is padding and truncation.
-_VOCABULARY = ("added_tokens", "normalizer", "pre_tokenizer", "model")
+from tasks.task_types.tokenizers import load_tokenizer, longest_text, vocabulary_digest
 
 
 @dataclass(frozen=True)
@@ -109,22 +105,35 @@ def run_champion(
     """
     if isinstance(folder, Comparator):
         return folder
-    name = f"version {champion.version} of {champion.line}"
+    name = champion.name
     try:
         known, ours = model_labels(folder), model_labels(asked.candidate)
         if set(known) != set(ours):
             reason = f"{name} knows the labels {sorted(known)}, the candidate {sorted(ours)}"
             return Comparator(comparator, reason=reason)
-        length = longest_text(folder, load_tokenizer(folder))
-        limits = replace(asked.limits, max_length=length)
-        plain = examiner_of(asked.task_type, asked.labels, limits)
-        examiner = AskedExaminer(plain, asked.settings)
+        examiner = examiner_of_version(asked, folder)
         answers = examiner.predict(folder, asked.rows)
         measured = examiner.measure(asked.rows, answers)
         same = vocabulary_digest(folder) == vocabulary_digest(asked.candidate)
     except (AssaylineError, OSError, ValueError, KeyError, RuntimeError) as error:
         return Comparator(comparator, reason=f"{name} cannot be asked: {error}")
     return Comparator(comparator, answers, measured, same_vocabulary=same)
+
+
+def examiner_of_version(asked: ScoringInputs, folder: Path) -> AskedExaminer:
+    """What asks a version, whose texts are cut as where it serves.
+
+    Args:
+        asked: of the candidate.
+        folder: the version's model as transformers saves it.
+
+    Raises:
+        BaseModelError: its tokenizer or configuration cannot be read.
+
+    """
+    length = longest_text(folder, load_tokenizer(folder))
+    limits = replace(asked.limits, max_length=length)
+    return AskedExaminer(examiner_of(asked.task_type, asked.labels, limits), asked.settings)
 
 
 def model_labels(folder: Path) -> tuple[str, ...]:
@@ -136,15 +145,3 @@ def model_labels(folder: Path) -> tuple[str, ...]:
     """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     return tuple(str(label) for label in config.get("id2label", {}).values())
-
-
-def vocabulary_digest(folder: Path) -> str:
-    """SHA-256 of what decides which tokens a text has.
-
-    Raises:
-        OSError, ValueError: tokenizer.json cannot be read.
-
-    """
-    parts = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    kept = json.dumps([parts.get(name) for name in _VOCABULARY], sort_keys=True)
-    return hashlib.sha256(kept.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The champion and the anchor as comparators: each on the test rows that it has not learned."""
+"""Champion, anchor and teacher as comparators: each on the test rows that it has not learned."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from infra.base_models import Fingerprint, locate_pinned
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.evaluation.champion import ScoringInputs, fetch_champion, run_champion
@@ -15,6 +16,7 @@ from tasks.evaluation.comparison import Comparator, Shared
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.evaluation.training_rows import SharedRows, shared_rows
 from tasks.records.data import DataReport
+from tasks.records.distillation import Teacher
 from tasks.records.evaluation import Champion, ComparedVersion, Comparison
 from tasks.resampling_units import units_of_table
 from tasks.task_types.examiner import Examiner
@@ -24,6 +26,7 @@ from tasks.verdicts import Estimate
 
 CHAMPION: Final = "champion"
 ANCHOR: Final = "anchor"
+TEACHER: Final = "teacher"
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class FetchedVersion:
     """A registered version that was downloaded, or why it was not.
 
     Attributes:
-        comparator: ``champion`` or ``anchor``.
+        comparator: ``champion``, ``anchor`` or ``teacher``.
         model: its folder, or what stands in its place.
 
     """
@@ -47,20 +50,28 @@ def fetch_versions(
     folder: Path,
     store: ObjectStore,
     tracking: Tracking,
+    teacher: Teacher | None = None,
 ) -> list[FetchedVersion]:
-    """Download champion and anchor; an anchor that is the champion is not fetched twice.
+    """Download champion, anchor and teacher; an anchor that is the champion is not fetched twice.
 
     Raises:
+        BaseModelError: the teacher's files changed since it taught.
         IntegrityError: the files of either are not those that were proven.
         TrackingError: MLflow does not answer.
 
     """
     wanted = {CHAMPION: champion, ANCHOR: None if is_champion(anchor, champion) else anchor}
-    return [
+    fetched = [
         FetchedVersion(name, each, fetch_champion(each, folder / name, store, tracking, name))
         for name, each in wanted.items()
         if each
     ]
+    if teacher:
+        model = teacher.model
+        pinned = Fingerprint(model.sha256, model.tokenizer_sha256)
+        place = locate_pinned(model.reference, model.revision, pinned)
+        fetched.append(FetchedVersion(TEACHER, teacher.version, place))
+    return fetched
 
 
 def is_champion(anchor: Champion | None, champion: Champion | None) -> bool:
@@ -128,7 +139,7 @@ def ask_on(
     told = 0 if comparator.reason else int(found.kept.sum())
     record = ComparedVersion(
         name, version.version, told, found.left_out if found.note else 0, found.note,
-        comparator.reason,
+        comparator.reason, version.name if name == TEACHER else "",
     )  # fmt: skip
     return comparator, record
 

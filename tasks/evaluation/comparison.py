@@ -28,7 +28,7 @@ class Comparator:
     """What another model says of the test rows.
 
     Attributes:
-        name: family of the estimates: ``baseline``, ``champion`` or ``anchor``.
+        name: family of the estimates: ``baseline``, ``champion``, ``anchor`` or ``teacher``.
         answers: Arrow table, as the task type's predict gives it; None where it says nothing.
         measured: of these answers.
         reason: why it says nothing; empty otherwise.

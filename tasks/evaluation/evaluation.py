@@ -18,6 +18,7 @@ from infra.tracking import Tracking
 from tasks.evaluation.champion import ScoringInputs
 from tasks.evaluation.compared_versions import (
     CHAMPION,
+    TEACHER,
     FetchedVersion,
     ask_version,
     fetch_versions,
@@ -34,7 +35,9 @@ from tasks.evaluation.intervals import levels
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.evaluation.slice_calibration import estimates_of, measure_slice_calibration
 from tasks.evaluation.slice_results import measure_slices
+from tasks.evaluation.teacher import agreement, size_share, speed_up
 from tasks.records.data import DataReport, Snapshot
+from tasks.records.distillation import Teacher
 from tasks.records.evaluation import Champion, ComparedVersion, Scores
 from tasks.records.training import Weights
 from tasks.resampling import Floats
@@ -45,6 +48,7 @@ from tasks.task_types.measures import Measured
 from tasks.task_types.own_metrics import add_own_metrics
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import CLUSTER
+from tasks.verdicts import Estimate
 
 NO_CHAMPION = "no version in production yet"
 CANDIDATE = "candidate"  # folder of its model
@@ -64,8 +68,9 @@ def evaluate_weights(
     snapshot: Snapshot | None = None,
     anchor: Champion | None = None,
     fresh: FreshRows | None = None,
+    teacher: Teacher | None = None,
 ) -> Scores:
-    """Measure candidate, baseline, champion and anchor on the test rows.
+    """Measure candidate, baseline, champion, anchor and teacher on the test rows.
 
     Args:
         weights: the candidate.
@@ -78,6 +83,7 @@ def evaluate_weights(
         snapshot: says which file each row came from, for slices by source.
         anchor: the best version that was ever in production; None where there is none.
         fresh: the test rows that no earlier look has read; None where that is not told.
+        teacher: whom the candidate learned from; None where that are labels alone.
 
     Raises:
         DataError: the test or training split is empty, or a label is outside the label set.
@@ -94,10 +100,11 @@ def evaluate_weights(
     with tempfile.TemporaryDirectory(prefix="evaluate-") as name:
         work = Path(name)
         # Before the hours of scoring, which would be lost if MLflow were away after them.
-        fetched = fetch_versions(champion, anchor, work, store, tracking)
+        fetched = fetch_versions(champion, anchor, work, store, tracking, teacher)
         asked = _ask(weights, data, fetched, examiner, work, store)
         sources = read_sources(snapshot, store, work) if snapshot else None
         features = with_features(asked.test, shape, work / CANDIDATE, sources)
+        beside, timed = _beside_teacher(asked, fetched, weights, data, examiner, work)
     test, answers, measured, comparators, versions = asked
     units = units_of_table(
         test, cluster=CLUSTER if settings.by_cluster else None, seed=settings.seed
@@ -115,7 +122,7 @@ def evaluate_weights(
         artifact=write_scores(test, answers, measured, comparators, store),
         labels=data.labels,
         rows=test.num_rows,
-        estimates=(*estimates, *by_slice, *estimates_of(calibrated)),
+        estimates=(*estimates, *beside, *by_slice, *estimates_of(calibrated)),
         confusion=measured.confusion,
         calibration=measured.calibration,
         champion_version=champion.version if champion else None,
@@ -125,6 +132,7 @@ def evaluate_weights(
         versions=tuple(versions),
         anchor_version=anchor.version if anchor else None,
         calibration_by_slice=calibrated,
+        timed=tuple(timed),
     )
 
 
@@ -163,6 +171,27 @@ def _ask(
     ]
     comparators = [baseline, *(one for one, _ in told)]
     return _Asked(test, answers, measured, comparators, [record for _, record in told])
+
+
+def _beside_teacher(
+    asked: _Asked,
+    fetched: Sequence[FetchedVersion],
+    weights: Weights,
+    data: DataReport,
+    examiner: AskedExaminer,
+    work: Path,
+) -> tuple[list[Estimate], list[Estimate]]:
+    """What is told of a student and its teacher alone, and of that what the clock says."""
+    teacher = next((one.model for one in fetched if one.comparator == TEACHER), None)
+    if not isinstance(teacher, Path):
+        return [], []
+    inputs = ScoringInputs(
+        examiner.name, asked.test, data.labels, TokenLimits.of(weights), work / CANDIDATE,
+        examiner.settings,
+    )  # fmt: skip
+    told = [agreement(asked.comparators[-1], asked.test, asked.answers, examiner.settings)]
+    told.append(size_share(work / CANDIDATE, teacher))
+    return told, [speed_up(inputs, examiner, teacher)]
 
 
 def _note(versions: Sequence[ComparedVersion]) -> str:

@@ -87,7 +87,7 @@ def shared_rows(
     every = np.ones(test.num_rows, dtype=np.bool_)
     if version.data_sha256 == data.clean.sha256:
         return SharedRows(every)  # its test rows were held out from it as from the candidate
-    name = f"version {version.version} of {version.line}"
+    name = version.name
     try:
         seen = _seen_by(version, test, clean, shape, store)
     except (DataError, MissingObjectError, pa.ArrowException) as error:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from infra.store import Artifact
+from tasks.records.identity import NOT_IDENTITY
 from tasks.records.label_checks import LabelChecks
 from tasks.records.recipe import Recipe
 from tasks.verdicts import Estimate, Verdict
@@ -10,9 +11,11 @@ from tasks.verdicts import Estimate, Verdict
 
 @dataclass(frozen=True)
 class Champion:
-    """A version that a candidate is compared with: the one in production, or the anchor.
+    """A version that a candidate is compared with: in production, the anchor, or its teacher.
 
     Attributes:
+        line: name of the registered model; of a teacher that is no registered version, its folder.
+        version: 0 of a folder.
         weights_sha256: digest of the weights that it was made of.
         manifest_sha256: digest of the list of its registered files; empty where it has none.
         weights_uri: where its weights lie; empty where no tag says so.
@@ -29,17 +32,24 @@ class Champion:
     data_sha256: str = field(default="", compare=False)
     data_uri: str = field(default="", compare=False)
 
+    @property
+    def name(self) -> str:
+        """In words, for messages and pages."""
+        return f"version {self.version} of {self.line}" if self.version else self.line
+
 
 @dataclass(frozen=True)
 class ComparedVersion:
     """A registered version that the candidate was compared with, and on which test rows.
 
     Attributes:
-        comparator: ``champion`` or ``anchor``.
+        comparator: ``champion``, ``anchor`` or ``teacher``.
+        version: 0 of a teacher that is a folder.
         rows: test rows that both were compared on; 0 where they were not.
         rows_left_out: test rows that the version was trained or selected on.
         note: what is to be known of these rows; empty where they are all.
         reason: why it is not compared; empty where it is.
+        name: of a teacher, which may be of another line, in words.
 
     """
 
@@ -49,6 +59,7 @@ class ComparedVersion:
     rows_left_out: int = 0
     note: str = ""
     reason: str = ""
+    name: str = field(default="", metadata=NOT_IDENTITY)
 
 
 @dataclass(frozen=True)
@@ -77,7 +88,7 @@ class Comparison:
     """The candidate against another model on the same test rows, in one metric.
 
     Attributes:
-        comparator: ``baseline``, ``champion`` or ``anchor``.
+        comparator: ``baseline``, ``champion``, ``anchor`` or ``teacher``.
         gain: how much better the candidate is.
         test: how the p-value was made; empty where there is none.
         p_value: two-sided, of the hypothesis that both are as good.
@@ -154,21 +165,23 @@ class Scores:
             something as baseline_row_score, champion_row_score and, where there are such,
             baseline_predicted and champion_predicted, null where a comparator says nothing or was
             trained on the row.
-        estimates: quality.*, baseline.*, champion.*, anchor.*, fresh.* and slice.* with intervals.
+        estimates: quality.*, baseline.*, champion.*, anchor.*, teacher.*, fresh.* and slice.* with
+            intervals.
         confusion: counts, confusion[true][predicted]; empty for a task type without classes.
         calibration: (mean confidence, accuracy, rows) of each bin with rows; empty likewise.
         champion_version: None where there is no champion.
         champion_note: why there is no comparison, where there is none.
         comparisons: with each comparator in each leading metric.
         slices: parts of the test rows, those found by searching last.
-        versions: the champion and the anchor, where there are such, with the rows that each was
-            compared on.
+        versions: the champion, the anchor and the teacher, where there are such, with the rows
+            that each was compared on.
         anchor_version: None where there is none. Where it is the champion, the comparison is made
             once, and stands under both names.
         recipe: several trainings of the recipe, whose numbers are recipe.*; None where there was
             the candidate alone.
         label_checks: what is known of the labels; None where they were not looked at yet.
         calibration_by_slice: all test rows first; empty for a task type without classes.
+        timed: how much faster the candidate answers than its teacher; empty without one.
 
     """
 
@@ -187,3 +200,9 @@ class Scores:
     recipe: Recipe | None = None
     label_checks: LabelChecks | None = None
     calibration_by_slice: tuple[SliceCalibration, ...] = ()
+    timed: tuple[Estimate, ...] = field(default=(), metadata=NOT_IDENTITY)
+
+    @property
+    def measured(self) -> tuple[Estimate, ...]:
+        """The estimates, with what the clock says."""
+        return (*self.estimates, *self.timed)

@@ -60,7 +60,7 @@ def judge_policy(
     decidable, undecidable = split_by_rows(policy, fairness.gate_rows)
     gates = [gate for gate in policy.gates if _needs(gate) not in dropped] + decidable
     others = [estimate for one in (staged, golden) if one for estimate in one.estimates]
-    measured = (*scores.estimates, *fairness.estimates, *others)
+    measured = (*scores.measured, *fairness.estimates, *others)
     results = judge_gates(gates, measured, share, of_golden)
     verdicts = [result.verdict for result in results]
     notes = [note for family, note in dropped.items() if _gates_of(policy, family)]

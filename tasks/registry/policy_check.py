@@ -93,6 +93,7 @@ def _of_record(policy: PolicySettings, version: int, judged: JudgedVersion) -> P
     scores = judged.scores
     compared = {"champion": scores.champion_version, "anchor": scores.anchor_version}
     notes = [f"{name}.* is against version {one}" for name, one in compared.items() if one]
+    notes += [f"{one.comparator}.* is against {one.name}" for one in scores.versions if one.name]
     return PolicyCheck(version, judgement, tuple(notes))
 
 

@@ -211,6 +211,7 @@ def _facts(
             f"{PREFIX}{name}": str(tokens)
             for name, tokens in asdict(TokenLimits.of(weights)).items()
         },
+        **_teacher(scores),
         WEIGHTS_URI_TAG: weights.artifact.uri,
         DATA_URI_TAG: data.clean.uri,
         "assayline.quarantine_uri": data.quarantine.uri,
@@ -222,6 +223,12 @@ def _facts(
         )
         or "none",
     }
+
+
+def _teacher(scores: Scores) -> dict[str, str]:
+    """Whom the model learned from beside the labels, in words; nothing where from them alone."""
+    names = [one.name for one in scores.versions if one.name]
+    return {"assayline.teacher": names[0]} if names else {}
 
 
 def _check_made_of(

@@ -56,7 +56,7 @@ def complete_run(
     tracking.name_run(run_id, f"{line} v{version}")
     model_id = tracking.model_id(line, version)
     measured = Measured(model_id, test_rows, data.clean.sha256) if model_id else None
-    tracking.log_metrics(run_id, metrics_of(scores.estimates), measured=measured)
+    tracking.log_metrics(run_id, metrics_of(scores.measured), measured=measured)
     _show_golden(line, run_id, model_id, golden, tracking)
     if not tracking.is_finished(run_id):
         _complete_curves(weights, tracking)

@@ -46,6 +46,7 @@ _BEHIND: Final = {
     "champion": ("scores",),
     "fresh": ("scores",),
     "anchor": ("scores",),
+    "teacher": ("scores", "weights"),
     "slice": ("scores", "data"),
     "fairness": ("scores", "data"),
     "counterfactual": ("weights", "data"),

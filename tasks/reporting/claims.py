@@ -9,7 +9,7 @@ from tasks.verdicts import Estimate, Verdict
 
 def unsupported_claims(scores: Scores, fairness: Fairness) -> Iterator[str]:
     """Claims that no estimate of the records stands behind."""
-    measured = {estimate.name: estimate for estimate in (*scores.estimates, *fairness.estimates)}
+    measured = {estimate.name: estimate for estimate in (*scores.measured, *fairness.estimates)}
     for comparison in scores.comparisons:
         yield from _unsupported_comparison(comparison, scores, measured)
     for what, estimate in [*_of_slices(scores), *_of_groups(fairness)]:
@@ -29,6 +29,9 @@ def _unsupported_comparison(
         yield f"{what} has no champion"
     if comparison.comparator == "anchor" and scores.anchor_version is None:
         yield f"{what} has no anchor"
+    taught_by = [one for one in scores.versions if one.comparator == "teacher"]
+    if comparison.comparator == "teacher" and not taught_by:
+        yield f"{what} has no teacher"
     if not _is_among(comparison.gain, measured):
         yield f"{what} claims a gain of {comparison.gain.value}, which no record holds"
     told = [claim for claim in comparison.claims if claim.verdict is not Verdict.UNDETERMINED]

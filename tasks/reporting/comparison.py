@@ -1,4 +1,4 @@
-"""The candidate beside champion, anchor and baseline, and what may be claimed of it."""
+"""The candidate beside champion, anchor, teacher and baseline, and what may be claimed of it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,9 @@ from tasks.reporting.number_format import p_value, words_of
 from tasks.verdicts import Estimate, Verdict
 
 RIVALS: Final = ("champion", "anchor", "baseline")
+TEACHER: Final = "teacher"
+# What is told of a candidate and its teacher alone; see tasks.evaluation.teacher.
+_OF_BOTH: Final = frozenset(f"{TEACHER}.{one}" for one in ("agreement", "size_share", "speed_up"))
 # The candidate on the rows of a comparison, where these are not all; see tasks.evaluation.
 _CANDIDATE: Final = "candidate"
 ANCHOR_IS_CHAMPION: Final = (
@@ -54,6 +57,7 @@ class ModelComparison:
 
     Attributes:
         version: of the registry; None for the baseline, and where there is none.
+        name: of the teacher, which may be of another line, in words; empty of all others.
         notes: what is to be known of the comparison, in sentences.
 
     """
@@ -62,10 +66,17 @@ class ModelComparison:
     claims: list[ClaimRow]
     version: int | None = None
     notes: tuple[str, ...] = ()
+    name: str = ""
+
+
+def rivals_of(scores: Scores) -> tuple[str, ...]:
+    """Whom the candidate is compared with; the teacher where it has one."""
+    taught = any(one.comparator == TEACHER for one in scores.versions)
+    return (*RIVALS, TEACHER) if taught else RIVALS
 
 
 def versus(comparator: str, scores: Scores) -> ModelComparison:
-    """The candidate against ``champion``, ``anchor`` or ``baseline``."""
+    """The candidate against ``champion``, ``anchor``, ``baseline`` or ``teacher``."""
     if comparator == "anchor" and _anchor_is_champion(scores):
         return ModelComparison([], [], scores.anchor_version, (ANCHOR_IS_CHAMPION,))
     claims = [
@@ -74,10 +85,11 @@ def versus(comparator: str, scores: Scores) -> ModelComparison:
         if comparison.comparator == comparator
         for claim in comparison.claims
     ]
-    tables = comparison_tables(comparator, scores.estimates)
+    tables = comparison_tables(comparator, scores.measured)
     return ModelComparison(
-        tables, claims, _version(comparator, scores), tuple(_notes(comparator, scores, tables))
-    )
+        tables, claims, _version(comparator, scores), tuple(_notes(comparator, scores, tables)),
+        next((one.name for one in scores.versions if one.comparator == comparator), ""),
+    )  # fmt: skip
 
 
 def _anchor_is_champion(scores: Scores) -> bool:
@@ -94,12 +106,14 @@ def _notes(comparator: str, scores: Scores, tables: Sequence[EstimateTable]) -> 
     if comparator == "baseline":
         if not tables:
             yield "No baseline was measured."
+    elif comparator == TEACHER:
+        reasons = [one.reason for one in scores.versions if one.comparator == TEACHER]
+        yield from (f"No comparison: {reason}." for reason in reasons if reason)
     elif _version(comparator, scores) is None:
         why = scores.champion_note if comparator == "champion" else NO_ANCHOR
         yield f"No comparison: {why or 'no reason was recorded'}."
-    for one in scores.versions:
-        if one.comparator == comparator and one.note:
-            yield f"{one.note[0].upper()}{one.note[1:]}."
+    own = [one.note for one in scores.versions if one.comparator == comparator]
+    yield from (f"{note[0].upper()}{note[1:]}." for note in own if note)
 
 
 def _claim_row(comparison: Comparison, claim: Claim) -> ClaimRow:
@@ -125,6 +139,8 @@ def comparison_tables(comparator: str, estimates: Sequence[Estimate]) -> list[Es
         for e in estimates
         if e.name.startswith(f"{comparator}.") and not e.name.startswith(beside)
     ]
+    of_both = [e for e in theirs if e.name in _OF_BOTH]
+    theirs = [e for e in theirs if e.name not in _OF_BOTH]
     gains = [e for e in theirs if is_difference(e.name)]
     # A metric may be called a ratio itself, as length_ratio is.
     of_levels = {f"{e.name}_ratio" for e in theirs}
@@ -138,4 +154,7 @@ def comparison_tables(comparator: str, estimates: Sequence[Estimate]) -> list[Es
         levels += [ours, other] if ours else [other]
         names += [f"{metric}, candidate"] if ours else []
         names.append(f"{metric}, {comparator}")
-    return [*tables_apart(gains), *tables_apart(ratios), *tables_apart(levels, names)]
+    return [
+        *tables_apart(gains), *tables_apart(ratios), *tables_apart(levels, names),
+        *tables_apart(of_both),
+    ]  # fmt: skip

@@ -52,7 +52,7 @@ class Evidence:
         """Everything that was measured of the candidate."""
         staged = self.staged.estimates if self.staged else ()
         golden = self.golden.estimates if self.golden else ()
-        return (*self.scores.estimates, *self.fairness.estimates, *golden, *staged)
+        return (*self.scores.measured, *self.fairness.estimates, *golden, *staged)
 
     @property
     def data_evidence(self) -> DataEvidence:

@@ -40,7 +40,7 @@ _SHARES: Final = (
     "next_sentence_accuracy", "row_score", "score", "selection_rate", "true_positive_rate",
     "false_positive_rate", "subgroup_auc", "bpsn_auc", "bnsp_auc", "demographic_parity",
     "equal_opportunity", "equalized_odds", "predictive_parity", "treatment_equality",
-    "false_negative_share", "same_predictions", "pass_rate",
+    "false_negative_share", "same_predictions", "pass_rate", "agreement",
 )  # fmt: skip
 _FALLING_SHARES: Final = ("brier", "hamming_loss", "repetition", "flip_rate", "score_shift")
 # Shares as well, but they run from -1.
@@ -68,6 +68,8 @@ METRICS: Final[dict[str, Metric]] = {
     "pretraining_loss": Metric("loss", falls=True),
     "positive_aeg": Metric("from -0.5 to 0.5"),
     "negative_aeg": Metric("from -0.5 to 0.5"),
+    "size_share": Metric("of the teacher's size", falls=True),
+    "speed_up": Metric("times the teacher's speed"),
     "length_ratio": Metric("of the target's length"),
 }
 

@@ -13,7 +13,7 @@ from tasks.records.registry import Judgement, Staged
 from tasks.reporting import number_format as figures
 from tasks.reporting.bias_aucs import AucTable, auc_table
 from tasks.reporting.charts import Bar, Plane, calibration_plane, gate_bar
-from tasks.reporting.comparison import RIVALS, ModelComparison, versus
+from tasks.reporting.comparison import ModelComparison, rivals_of, versus
 from tasks.reporting.counterfactuals import Counterfactuals, counterfactuals_of
 from tasks.reporting.curves import Curve, training_curves
 from tasks.reporting.data_section import (
@@ -118,7 +118,7 @@ def build_page(evidence: Evidence) -> Page:
         headline=headline(evidence.line, evidence.version.version, evidence.judgement),
         tiles=key_tiles(evidence),
         gates=_gates(evidence.judgement),
-        versus={comparator: versus(comparator, scores) for comparator in RIVALS},
+        versus={comparator: versus(comparator, scores) for comparator in rivals_of(scores)},
         overall=tables_apart([e for e in overall if not is_error(e.name)]),
         calibration_errors=[estimate_row(e) for e in overall if is_error(e.name)],
         classes=class_table(scores),

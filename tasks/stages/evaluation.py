@@ -6,6 +6,7 @@ from infra.store import open_store
 from infra.tracking import open_tracking
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.records.data import DataReport, Snapshot
+from tasks.records.distillation import Teacher
 from tasks.records.evaluation import Champion, Scores
 from tasks.records.looks import HeldOut
 from tasks.records.training import Weights
@@ -39,15 +40,16 @@ def evaluate(
     anchor: Champion | None = None,
     fresh: HeldOut | None = None,
     least_fresh: int = 0,
+    teacher: Teacher | None = None,
 ) -> Scores:
-    """Score the test rows with candidate, baseline, champion and anchor, and measure all four."""
+    """Score the test rows with candidate, baseline, champion, anchor and teacher; measure all."""
     from tasks.evaluation.evaluation import evaluate_weights
     from tasks.evaluation.fresh import FreshRows
 
     return evaluate_weights(
         weights, data, champion, task_type, settings,
         store=open_store(), tracking=open_tracking(), snapshot=snapshot, anchor=anchor,
-        fresh=FreshRows(fresh, least_fresh) if fresh else None,
+        fresh=FreshRows(fresh, least_fresh) if fresh else None, teacher=teacher,
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import logging
 
 from infra.store import open_store
 from infra.tracking import open_tracking
+from tasks.records.distillation import Lesson
 from tasks.records.training import BaseModel, Tokens, TrainingPlan, Weights
 from tasks.stages.caching import cached_stage
 from tasks.stages.page_artifacts import show_progress
@@ -14,14 +15,19 @@ logger = logging.getLogger(__name__)
 
 @cached_stage(gpu=True)
 def train(
-    line: str, tokens: Tokens, base: BaseModel, task_type: str, settings: TrainingSettings
+    line: str,
+    tokens: Tokens,
+    base: BaseModel,
+    task_type: str,
+    settings: TrainingSettings,
+    lesson: Lesson | None = None,
 ) -> Weights:
-    """Fine-tune the base model on the tokens."""
+    """Fine-tune the base model on the tokens, and on what a teacher says of them."""
     from tasks.training.train import train_model
 
     progress = show_progress(f"training-progress-{line}")
     return train_model(
-        open_store(), open_tracking(), line, tokens, base, task_type, settings, progress
+        open_store(), open_tracking(), line, tokens, base, task_type, settings, progress, lesson
     )
 
 

@@ -1,7 +1,7 @@
-"""Answers as columns of a table, so that whoever reads many of them need not parse JSON."""
+"""Answers as columns of a table, and as what two models may be compared by."""
 
 import io
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,3 +37,17 @@ def columns_of_answers(answers: "pa.Array", fields: "pa.Schema | None") -> "pa.T
         parse_options=json.ParseOptions(explicit_schema=fields, unexpected_field_behavior="error"),
     )
     return read.select(fields.names).cast(fields)
+
+
+def without_numbers(value: Any) -> Any:
+    """What is left of an answer's JSON without scores, and without numbers that have a fraction.
+
+    No two models give one number, so that they agree in labels, texts and places.
+    """
+    if isinstance(value, dict):
+        kept = {key: without_numbers(one) for key, one in value.items() if key != "score"}
+        return {key: one for key, one in kept.items() if one is not None}
+    if isinstance(value, list):
+        kept_ones = [one for one in map(without_numbers, value) if one is not None]
+        return kept_ones if kept_ones or not value else None
+    return None if isinstance(value, float) else value

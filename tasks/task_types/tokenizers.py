@@ -1,7 +1,9 @@
 """The tokenizer of a model folder, and the longest text that the model takes."""
 
+import hashlib
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from infra.errors import BaseModelError
 from tasks.task_types.control_tokens import reading_text
@@ -10,6 +12,9 @@ from tasks.task_types.kept_models import kept
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerFast
+
+# What of a tokenizer decides which tokens a text has; the rest is padding and truncation.
+_VOCABULARY: Final = ("added_tokens", "normalizer", "pre_tokenizer", "model")
 
 
 @kept
@@ -98,3 +103,15 @@ def vocabulary_of(tokenizer: "PreTrainedTokenizerFast", config: "PretrainedConfi
         special_ids=frozenset(tokenizer.all_special_ids),
         decoder_start_id=getattr(config, "decoder_start_token_id", None),
     )
+
+
+def vocabulary_digest(folder: Path) -> str:
+    """SHA-256 of what decides which tokens a text has, in whichever files a folder says it.
+
+    Raises:
+        BaseModelError: as `load_tokenizer`.
+
+    """
+    parts = json.loads(load_tokenizer(folder).backend_tokenizer.to_str())
+    kept_parts = json.dumps([parts.get(name) for name in _VOCABULARY], sort_keys=True)
+    return hashlib.sha256(kept_parts.encode()).hexdigest()

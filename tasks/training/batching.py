@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 
+from infra.errors import TrainingError
 from tasks.task_types.batches import fill_batches
 from tasks.task_types.examples import IDS_ENDING, Example
 
@@ -38,20 +39,35 @@ def length_sorted_order(
 
 
 class TokenizedRows(Dataset[Example]):
-    """One split's Arrow file, mapped into memory.
+    """One split's Arrow file, mapped into memory, with further columns of the same rows beside it.
 
     Attributes:
         lengths: (N,) tokens of each row, over all of its columns of token ids.
 
     """
 
-    def __init__(self, path: Path, seed: int = 0) -> None:
+    def __init__(self, path: Path, seed: int = 0, beside: Sequence[Path] = ()) -> None:
+        """`beside`: files of further columns, one behind the other.
+
+        Raises:
+            TrainingError: they are not of the same rows.
+
+        """
         import pyarrow as pa
 
-        with pa.memory_map(str(path)) as source:
-            table = pa.ipc.open_file(source).read_all()
+        table = _mapped(path)
         names = [name for name in table.column_names if name != "row_id"]
         self._columns = {name: _Column(table.column(name)) for name in names}
+        if beside:
+            added = pa.concat_tables([_mapped(file) for file in beside])
+            if not added.column("row_id").equals(table.column("row_id")):
+                raise TrainingError(
+                    f"{beside[0].parent} is not of the rows of {path}; run the line anew with "
+                    "--refresh"
+                )
+            self._columns |= {
+                name: _Column(added.column(name)) for name in added.column_names if name != "row_id"
+            }
         self._length: int = table.num_rows
         self._seed, self._epoch = seed, -1
         self.lengths = np.zeros(self._length, np.int64)
@@ -74,6 +90,14 @@ class TokenizedRows(Dataset[Example]):
     def column(self, name: str) -> NDArray[Any]:
         """All values of a column, those of lists one behind the other."""
         return self._columns[name].values()
+
+
+def _mapped(path: Path) -> Any:
+    """The table of an Arrow file, mapped into memory."""
+    import pyarrow as pa
+
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()
 
 
 class _Column:

@@ -31,10 +31,12 @@ from tasks.training.callbacks import (
 )
 from tasks.training.checkpoints import TRAINER_FOLDER
 from tasks.training.curves import Curves
+from tasks.training.distillation.shards import fetch_soft_labels
 from tasks.training.jobs import Job, WorkingFolder
 from tasks.training.memory import peak_memory_mb
 from tasks.training.methods import UnfreezeCallback, merged
 from tasks.training.models import new_model, read_rows, vocabulary_of_base
+from tasks.training.passes import Taught
 from tasks.training.ranks import Ranks
 from tasks.training.settings import TrainingSettings
 from tasks.training.sharding import whole_model
@@ -45,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 
 def fetch(job: Job, place: WorkingFolder) -> WorkingFolder:
-    """Bring tokens and the newest whole checkpoint here.
+    """Bring tokens, soft labels and the newest whole checkpoint here.
 
     Raises:
         StoreError: the store cannot be reached.
@@ -53,6 +55,8 @@ def fetch(job: Job, place: WorkingFolder) -> WorkingFolder:
     """
     if not place.tokens.exists():
         job.store.get_folder(job.tokens.artifact, place.tokens)
+    if job.lesson and not place.soft_labels.exists():
+        fetch_soft_labels(job.store, job.lesson.soft_labels, place.soft_labels)
     step = job.checkpoints.restore(place.checkpoints)
     if step is None:
         return place.at_checkpoint(None, 0)
@@ -127,7 +131,7 @@ def build_trainer(
         set_seed(job.settings.seed + workers.rank)
     trainer = LineTrainer(
         model, arguments, job.learner, job.settings, rows, vocabulary, curves,
-        keep_in_store(job.checkpoints), workers,
+        keep_in_store(job.checkpoints), workers, taught_of(job),
     )  # fmt: skip
     if choice.batching == "packed":
         trainer.passes.packing = packing_of(job, trainer.model, trainer.passes, rows[0])
@@ -139,6 +143,12 @@ def build_trainer(
     if job.settings.average_decay:
         trainer.average = WeightAverage(trainer.model, job.settings.average_decay)
     return trainer
+
+
+def taught_of(job: Job) -> Taught | None:
+    """What a teacher adds to the loss of a job that is fitted; None of labels alone."""
+    soft = job.soft_labels
+    return Taught(soft, job.lesson.weight) if job.lesson and soft else None
 
 
 def what_is_written(
@@ -204,7 +214,20 @@ def _log_params(job: Job, choice: Choice, parameters: int) -> None:
         "parameters": parameters,
         "device": job.device.name,
         "threads": torch.get_num_threads(),
+        **_of_lesson(job),
         **{f"chosen_{name}": value for name, value in choice.as_words().items()},
         **{f"tokens_per_s_{name}": value for name, value in choice.tokens_per_s.items()},
     }
     job.tracking.log_params(job.run_id, described)
+
+
+def _of_lesson(job: Job) -> dict[str, object]:
+    """What distillation adds to a run's parameters; nothing without it."""
+    if not job.lesson:
+        return {}
+    return {
+        "teacher": job.lesson.soft_labels.teacher,
+        "teacher_sha256": job.lesson.soft_labels.teacher_sha256,
+        "distillation_temperature": job.lesson.temperature,
+        "distillation_weight": job.lesson.weight,
+    }

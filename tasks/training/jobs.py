@@ -9,10 +9,13 @@ from typing import Any
 from infra.device import Device
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
+from tasks.records.distillation import Lesson, SoftLabels
 from tasks.records.training import BaseModel, Tokens
 from tasks.task_types.examples import TrainingRows
 from tasks.task_types.learner import Learner, LossSettings, learner_of
 from tasks.task_types.limits import TokenLimits
+from tasks.task_types.soft_labels import SoftLabels as SoftLabelsOfTask
+from tasks.task_types.soft_labels import soft_labels_of
 from tasks.training.checkpoints import Checkpoints
 from tasks.training.settings import TrainingSettings
 
@@ -28,6 +31,7 @@ class Job:
         base_folder: local folder of the base model.
         run_id: MLflow run of the curves.
         begun_s: when it was begun, on this machine's monotonic clock.
+        lesson: what it learns from beside the labels; None of a training by labels alone.
 
     """
 
@@ -42,6 +46,7 @@ class Job:
     base_folder: Path
     run_id: str
     begun_s: float = field(default_factory=time.monotonic)
+    lesson: Lesson | None = None
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -65,6 +70,7 @@ class Job:
             "base_folder": str(self.base_folder),
             "run_id": self.run_id,
             "begun_s": self.begun_s,
+            "lesson": asdict(self.lesson) if self.lesson else None,
         }
         path.write_text(json.dumps(values), encoding="utf-8")
 
@@ -86,7 +92,13 @@ class Job:
             base_folder=Path(values["base_folder"]),
             run_id=values["run_id"],
             begun_s=values["begun_s"],
+            lesson=_lesson_of(values["lesson"]),
         )
+
+    @property
+    def soft_labels(self) -> SoftLabelsOfTask | None:
+        """How the learner learns from a teacher; None of a training by labels alone."""
+        return soft_labels_of(self.learner, self.lesson.temperature) if self.lesson else None
 
 
 def learner_for(task_type: str, tokens: Tokens, settings: TrainingSettings) -> Learner:
@@ -103,6 +115,14 @@ def learner_for(task_type: str, tokens: Tokens, settings: TrainingSettings) -> L
 def _tokens_of(values: dict[str, Any]) -> Tokens:
     artifact, labels = Artifact(**values["artifact"]), tuple(values["labels"])
     return Tokens(**{**values, "artifact": artifact, "labels": labels})
+
+
+def _lesson_of(values: dict[str, Any] | None) -> Lesson | None:
+    if values is None:
+        return None
+    labels = values["soft_labels"]
+    shards = tuple(Artifact(**shard) for shard in labels["shards"])
+    return Lesson(**{**values, "soft_labels": SoftLabels(**{**labels, "shards": shards})})
 
 
 @dataclass(frozen=True)
@@ -126,6 +146,11 @@ class WorkingFolder:
     def tokens(self) -> Path:
         """Folder of the tokens."""
         return self.folder / "tokens"
+
+    @property
+    def soft_labels(self) -> Path:
+        """Folder of what a teacher says of the training rows."""
+        return self.folder / "soft-labels"
 
     @property
     def checkpoints(self) -> Path:

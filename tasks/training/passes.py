@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tasks.task_types.examples import Batch, Example, Outputs, Vocabulary
 from tasks.task_types.learner import Learner
+from tasks.task_types.soft_labels import SOFT, SoftLabels
 from tasks.training.batching import in_packed_passes, in_passes, share_of
 from tasks.training.packing import Packing
 from tasks.training.ranks import ALONE, Ranks
@@ -37,6 +38,32 @@ class Step:
     counted: int
 
 
+@dataclass(frozen=True)
+class Taught:
+    """What a teacher adds to the loss.
+
+    Attributes:
+        soft_labels: of the task type.
+        weight: share of the soft loss; the learner's own has the rest.
+
+    """
+
+    soft_labels: SoftLabels
+    weight: float
+
+    def beside(self, batch: Batch, examples: Sequence[Example]) -> Batch:
+        """A batch with what the teacher said of its examples; as it is where it said nothing."""
+        if not any(name.startswith(SOFT) for name in examples[0]):
+            return batch  # validation is by labels alone
+        soft = self.soft_labels.collate(examples, batch)
+        return Batch(batch.inputs, {**batch.labels, **soft})
+
+    def mixed(self, hard: Tensor, outputs: Outputs, batch: Batch, units: Tensor) -> Tensor:
+        """Both losses by their shares (Hinton, Vinyals and Dean 2015, section 2)."""
+        soft = self.soft_labels.loss(outputs, batch, units)
+        return self.weight * soft + (1 - self.weight) * hard
+
+
 class Passes:
     """Turns the examples of an optimizer step into one worker's passes.
 
@@ -55,8 +82,10 @@ class Passes:
         worker: int = 0,
         workers: int = 1,
         even: bool = False,
+        taught: Taught | None = None,
     ) -> None:
         """`even`: all workers take as many passes, as a sharded model needs it."""
+        self._taught = taught
         self._learner, self._vocabulary = learner, vocabulary
         self._worker, self._workers, self._even = worker, workers, even
         self.budget = budget
@@ -64,7 +93,8 @@ class Passes:
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Examples as one padded batch."""
-        return self._learner.collate(examples, self._vocabulary)
+        batch = self._learner.collate(examples, self._vocabulary)
+        return self._taught.beside(batch, examples) if self._taught else batch
 
     def _packed(self, batch: Batch) -> Batch:
         return self.packing.pack(batch) if self.packing else batch
@@ -98,7 +128,9 @@ class Objective:
         autocast: Callable[[], AbstractContextManager[Any]],
         *,
         workers: Ranks = ALONE,
+        taught: Taught | None = None,
     ) -> None:
+        self._taught = taught
         self._learner, self._accelerator, self._autocast = learner, accelerator, autocast
         self._plain = learner.without_loss_settings()
         self._workers = workers
@@ -118,12 +150,16 @@ class Objective:
         for number, batch in enumerate(batches, start=1):
             with self._until_last(model, last=number == len(batches)):
                 with self._autocast():
-                    loss = self._learner.loss(model(**batch.inputs), batch, units)
+                    loss = self._loss(model(**batch.inputs), batch, units)
                 if number > step.counted:
                     loss = loss * 0.0
                 self._accelerator.backward(loss * self._accelerator.num_processes)
             losses.append(loss.detach())
         return losses
+
+    def _loss(self, outputs: Outputs, batch: Batch, units: Tensor) -> Tensor:
+        loss = self._learner.loss(outputs, batch, units)
+        return self._taught.mixed(loss, outputs, batch, units) if self._taught else loss
 
     def validation_loss(self, outputs: Outputs, batch: Batch, units: Tensor) -> float:
         """A batch's share of the mean loss of all validation rows, without what training adds."""

@@ -14,6 +14,7 @@ from infra.errors import TrackingError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from infra.transformers_logs import quiet_transformers
+from tasks.records.distillation import Lesson
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.training.autotune import choose
 from tasks.training.callbacks import Progress, only_warn
@@ -36,6 +37,7 @@ def train_model(
     task_type: str,
     settings: TrainingSettings,
     progress: Progress = lambda _percent, _words: None,
+    lesson: Lesson | None = None,
 ) -> Weights:
     """Fine-tune a base model, going on from the newest checkpoint where a run was cut off.
 
@@ -51,6 +53,7 @@ def train_model(
         task_type: the task type's name.
         settings: how to train.
         progress: is told the percentage of optimizer steps done, and what goes on in words.
+        lesson: what it learns from beside the labels; None by labels alone.
 
     Raises:
         SettingsError: the task type is unknown, or does not know a setting; or the device.
@@ -60,7 +63,7 @@ def train_model(
         TrackingError: MLflow cannot be reached at the beginning.
 
     """
-    job = prepare_job(store, tracking, tokens, base, task_type, settings)
+    job = prepare_job(store, tracking, tokens, base, task_type, settings, lesson)
     # A run that was cut off is opened again.
     run_id = tracking.open_run(line, job.key, _tags(tokens, base, task_type))
     job = replace(job, run_id=run_id)
@@ -80,7 +83,11 @@ def train_model(
 
 
 def training_key(
-    tokens: Tokens, base: BaseModel, task_type: str, settings: TrainingSettings
+    tokens: Tokens,
+    base: BaseModel,
+    task_type: str,
+    settings: TrainingSettings,
+    lesson: Lesson | None = None,
 ) -> str:
     """Digest of everything that shapes the weights, source files and libraries included."""
     inputs = {
@@ -88,6 +95,7 @@ def training_key(
         "base_model": [base.sha256, base.tokenizer_sha256],
         "task_type": task_type,
         "settings": settings.model_dump(mode="json", exclude=set(BOOKKEEPING)),
+        **({"lesson": lesson} if lesson else {}),
     }
     code = code_of(__name__, train_model.__name__, as_json(inputs))
     return digest_of({**inputs, "code": code.digest})
@@ -100,17 +108,19 @@ def prepare_job(
     base: BaseModel,
     task_type: str,
     settings: TrainingSettings,
+    lesson: Lesson | None = None,
 ) -> Job:
     """Find the base model, and refuse what cannot be trained; no MLflow run is opened yet."""
     learner, device = learner_for(task_type, tokens, settings), pick_device()
     check_method(task_type, type(learner), settings)
     check_device(device, settings.precision, settings.workers)
-    key = training_key(tokens, base, task_type, settings)
+    key = training_key(tokens, base, task_type, settings, lesson)
     pinned = Fingerprint(base.sha256, base.tokenizer_sha256)
     base_folder = locate_pinned(base.reference, base.revision, pinned)
     return Job(
-        store, tracking, tokens, base, learner, settings, device, key, base_folder, run_id=""
-    )
+        store, tracking, tokens, base, learner, settings, device, key, base_folder, run_id="",
+        lesson=lesson,
+    )  # fmt: skip
 
 
 def _train_in(scratch: Path, job: Job, progress: Progress) -> Weights:

@@ -27,7 +27,7 @@ from tasks.training.disk import explain_full_disk
 from tasks.training.dropout import dropout_of
 from tasks.training.memory import is_out_of_memory
 from tasks.training.methods import layer_classes, parameter_groups
-from tasks.training.passes import Objective, Passes, Step
+from tasks.training.passes import Objective, Passes, Step, Taught
 from tasks.training.ranks import ALONE, Ranks
 from tasks.training.settings import TrainingSettings
 from tasks.training.sharding import load_sharded, load_sharded_optimizer, shard_on_cpu
@@ -64,6 +64,7 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
         curves: Curves,
         keep: Callable[[Path, int], None] = lambda _folder, _step: None,
         workers: Ranks = ALONE,
+        taught: Taught | None = None,
     ) -> None:
         super().__init__(
             model=model,
@@ -83,10 +84,12 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
             worker=workers.rank,
             workers=workers.count,
             even=settings.sharding == "fsdp",
+            taught=taught,
         )
         self._objective = Objective(
-            learner, self.accelerator, self.compute_loss_context_manager, workers=workers
-        )
+            learner, self.accelerator, self.compute_loss_context_manager, workers=workers,
+            taught=taught,
+        )  # fmt: skip
         self.compiled = False
         self._learner = learner
         self._settings = settings

@@ -319,3 +319,19 @@ def test_a_judgement_says_who_lets_the_candidate_in() -> None:
     policy = SHIPPED.model_copy(update={"approval": "by a person"})
     assert judge_policy(policy, scores(), FAIRNESS, staged()).approval == "by a person"
     assert judge_policy(SHIPPED, scores(), FAIRNESS, staged()).approval == "automatic"
+
+
+def test_gates_on_a_teacher_are_asked_whatever_was_measured_of_it() -> None:
+    gates = (
+        Gate(metric="teacher.macro_f1_gain", at_least=-0.02),
+        Gate(metric="teacher.speed_up", at_least=1.5),
+    )
+    policy = SHIPPED.model_copy(update={"gates": (*SHIPPED.gates, *gates)})
+    gain = exact("teacher.macro_f1_gain", -0.01, 600)
+    faster = (exact("teacher.speed_up", 2.0, 9),)
+    whole = replace(scores(gain=gain), timed=faster)
+    assert judge_policy(policy, whole, FAIRNESS, staged()).verdict is Verdict.PASS
+    slower = replace(whole, timed=(exact("teacher.speed_up", 1.2, 9),))
+    assert judge_policy(policy, slower, FAIRNESS, staged()).verdict is Verdict.FAIL
+    # A run without a teacher, or one whose rows are unknown, passes no gate on it.
+    assert judge_policy(policy, scores(), FAIRNESS, staged()).verdict is Verdict.UNDETERMINED

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from tasks.records.evaluation import ComparedVersion, Comparison
+from tasks.reporting.card import render_card
 from tasks.reporting.claims import unsupported_claims
-from tasks.reporting.comparison import ANCHOR_IS_CHAMPION, versus
+from tasks.reporting.comparison import ANCHOR_IS_CHAMPION, rivals_of, versus
 from tasks.reporting.evidence import Evidence
+from tasks.reporting.page import Links, render_page
 from tests.unit.reporting.conftest import build_evidence, estimate
 
 NOTE = "72 of the 120 test rows are left out of the comparison with version 3 of films; 48 are left"
@@ -69,3 +71,56 @@ def test_a_comparison_with_an_anchor_that_there_is_not_is_no_evidence(evidence: 
     assert list(unsupported_claims(scores, evidence.fairness)) == [f"{what} has no anchor"]
     held = replace(scores, anchor_version=1)
     assert not list(unsupported_claims(held, evidence.fairness))
+
+
+def taught(evidence: Evidence, reason: str = "") -> Evidence:
+    """The candidate as a student of another line's version."""
+    gain = estimate("teacher.macro_f1_gain", -0.01, 0.02)
+    rows = 0 if reason else 120
+    scores = replace(
+        evidence.scores,
+        estimates=(
+            *evidence.scores.estimates,
+            gain,
+            estimate("teacher.macro_f1", 0.95, 0.02),
+            estimate("teacher.agreement", 0.93, 0.03),
+            estimate("teacher.size_share", 0.5, 0.0),
+        ),
+        versions=(
+            *evidence.scores.versions,
+            ComparedVersion("teacher", 4, rows, reason=reason, name="version 4 of films-large"),
+        ),
+        comparisons=(Comparison("teacher", "macro_f1", gain, "", None, None, ()),),
+        timed=(estimate("teacher.speed_up", 1.9, 0.1, 9, high=9),),
+    )
+    return replace(evidence, scores=scores)
+
+
+def test_a_student_stands_beside_its_teacher(evidence: Evidence) -> None:
+    scores = taught(evidence).scores
+    assert rivals_of(scores) == ("champion", "anchor", "baseline", "teacher")
+    assert rivals_of(evidence.scores) == ("champion", "anchor", "baseline")
+    shown = versus("teacher", scores)
+    assert (shown.name, shown.notes) == ("version 4 of films-large", ())
+    names = [row.metric for table in shown.tables for row in table.rows]
+    assert names[:3] == ["teacher.macro_f1_gain", "quality.macro_f1", "teacher.macro_f1"]
+    assert set(names[3:]) == {"teacher.agreement", "teacher.size_share", "teacher.speed_up"}
+    silent = versus("teacher", taught(evidence, "its rows are gone").scores)
+    assert silent.notes == ("No comparison: its rows are gone.",)
+    assert not list(unsupported_claims(scores, evidence.fairness))
+    unnamed = replace(scores, versions=())
+    assert list(unsupported_claims(unnamed, evidence.fairness)) == [
+        "the comparison with the teacher in macro_f1 has no teacher"
+    ]
+
+
+def test_page_and_card_name_the_teacher_and_its_numbers(evidence: Evidence) -> None:
+    page = render_page(taught(evidence), Links("", ""))
+    card = render_card(taught(evidence))
+    assert "With the teacher, version 4 of films-large" in page
+    assert "whom the candidate learned from" in page
+    assert "from its teacher, version 4 of films-large" in card
+    for metric in ("teacher.agreement", "teacher.speed_up", "teacher.size_share"):
+        assert metric in page
+        assert metric in card
+    assert "teacher" not in render_card(evidence)

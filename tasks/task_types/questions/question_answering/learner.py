@@ -117,8 +117,7 @@ class QuestionAnsweringLearner(LearnerBase):
         """
         from torch.nn.functional import cross_entropy
 
-        possible = _context_of(batch)
-        possible.scatter_(1, batch.labels["null"][:, None], value=True)
+        possible = possible_places(batch)
         losses = [
             cross_entropy(
                 outputs[f"{side}_logits"].float().masked_fill(~possible, NEVER),
@@ -201,6 +200,11 @@ def _examples(
         places = (start, end, window.begin, window.end, window.null)
         segments = {"segments": window.segments} if window.segments else {}
         yield {"input_ids": window.input_ids, **dict(zip(PLACES, places, strict=True)), **segments}
+
+
+def possible_places(batch: Batch) -> "Tensor":
+    """Which tokens (B, T) may begin or end an answer: those of the context, and that for none."""
+    return _context_of(batch).scatter(1, batch.labels["null"][:, None], value=True)
 
 
 def _context_of(batch: Batch) -> "Tensor":

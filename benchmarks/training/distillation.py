@@ -1,0 +1,127 @@
+"""A student with half the layers of its teacher, on BBC News, as the shipped line has it.
+
+The peer is the same student, of the same layers and settings, that learns from the labels alone.
+Both are held against the teacher on the same test rows. A command of its own, of some minutes:
+``python -m benchmarks.training.distillation``.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.gpu.folder_store import NoTracking
+from benchmarks.local_store import environment_of, served_store
+from flows.config import RetrainConfig, load_config
+from infra.store import ObjectStore
+from tasks.evaluation.evaluation import evaluate_weights
+from tasks.ingestion.snapshot import write_snapshot
+from tasks.records.data import DataReport, Snapshot
+from tasks.records.distillation import Lesson, RegisteredTeacher, Teacher
+from tasks.records.evaluation import Champion, Scores
+from tasks.records.training import BaseModel, Tokens, Weights
+from tasks.sources.pinning import pin as pin_source
+from tasks.tokenization.base_model import pin
+from tasks.tokenization.splits import tokenize_splits
+from tasks.training.distillation.soft_labels import write_soft_labels
+from tasks.training.distillation.student import take_layers
+from tasks.training.distillation.teacher import Student, pin_teacher
+from tasks.training.train import train_model
+from tasks.validation.validate import validate_snapshot
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+TOLD = (
+    "quality.macro_f1", "teacher.macro_f1", "teacher.macro_f1_gain", "teacher.agreement",
+    "teacher.speed_up", "teacher.size_share",
+)  # fmt: skip
+
+
+def measure() -> dict[str, float]:
+    """Train the teacher and both students; the figures of each student beside the teacher."""
+    shipped = load_config(CONFIGS / "bbc-news.yaml")
+    config = load_config(CONFIGS / "examples" / "bbc-news-small.yaml")
+    with served_store() as settings, tempfile.TemporaryDirectory() as home:
+        os.environ.update({**environment_of(settings), "ASSAYLINE_HOME": home})
+        return _measure(ObjectStore(settings), shipped, config)
+
+
+def _measure(store: ObjectStore, shipped: RetrainConfig, config: RetrainConfig) -> dict[str, float]:
+    line, kind, settings = config.line, config.task_type, config.distillation
+    base = pin(shipped.base_model)
+    assert settings
+    assert settings.student_layers
+    assert base
+    snapshot, data = _rows(store, shipped, base)
+    tokens = tokenize_splits(store, data, base, kind, shipped.tokenization)
+    master = train_model(store, NoTracking(), line, tokens, base, kind, shipped.training)
+    _say(f"teacher trained in {master.training_s:.0f} s")
+    version = Champion(
+        shipped.line, 1, master.artifact.sha256, "", master.artifact.uri, data.clean.sha256,
+        data.clean.uri,
+    )  # fmt: skip
+    student = Student(kind, None, config.tokenization.max_length, data.labels)
+    teacher = pin_teacher(settings, RegisteredTeacher(version, kind), student)
+    begins = take_layers(store, teacher, settings.student_layers, kind)
+    soft = write_soft_labels(store, tokens, teacher, kind, settings.temperature)
+    figures: dict[str, float] = {}
+    lessons = {"taught": Lesson(soft, settings.temperature, settings.weight), "labels_alone": None}
+    for name, lesson in lessons.items():
+        weights = _student(store, config, tokens, begins, lesson)
+        _say(f"{name}: trained in {weights.training_s:.0f} s")
+        figures |= _figures(name, _scores(store, config, weights, data, snapshot, teacher))
+    return figures
+
+
+def _rows(
+    store: ObjectStore, config: RetrainConfig, base: BaseModel
+) -> tuple[Snapshot, DataReport]:
+    source = pin_source(config.line, config.source, store)
+    snapshot = write_snapshot(source, config.source, config.splits, config.task_type, store)
+    return snapshot, validate_snapshot(
+        snapshot, base, config.contract, config.leakage, config.privacy, store
+    )
+
+
+def _student(
+    store: ObjectStore,
+    config: RetrainConfig,
+    tokens: Tokens,
+    begins: BaseModel,
+    lesson: Lesson | None,
+) -> Weights:
+    return train_model(
+        store, NoTracking(), config.line, tokens, begins, config.task_type, config.training,
+        lesson=lesson,
+    )  # fmt: skip
+
+
+def _scores(
+    store: ObjectStore,
+    config: RetrainConfig,
+    weights: Weights,
+    data: DataReport,
+    snapshot: Snapshot,
+    teacher: Teacher,
+) -> Scores:
+    return evaluate_weights(
+        weights, data, None, config.task_type, config.evaluation, store=store,
+        tracking=NoTracking(), snapshot=snapshot, teacher=teacher,
+    )  # fmt: skip
+
+
+def _figures(name: str, scores: Scores) -> dict[str, float]:
+    figures = {}
+    for one in scores.measured:
+        if one.name in TOLD and one.value is not None:
+            _say(f"{name}: {one.name} {one.value:.4f} [{one.low:.4f}, {one.high:.4f}], {one.n}")
+            figures[f"{name}_{one.name.replace('.', '_')}"] = one.value
+    return figures
+
+
+def _say(text: str) -> None:
+    print(f"distillation: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure()))

@@ -1,0 +1,126 @@
+"""A student that begins with some layers of its teacher, as DistilBERT does (Sanh et al. 2019)."""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
+
+from infra.base_models import Fingerprint, fetch_stored, fingerprint, locate_pinned
+from infra.code_digest import code_of
+from infra.digests import as_json, digest_of
+from infra.errors import BaseModelError
+from infra.store import MANIFEST, Artifact, ObjectStore
+from infra.transformers_logs import quiet_transformers
+from tasks.records.distillation import Teacher
+from tasks.records.training import BaseModel
+from tasks.task_types.scoring import load_model
+from tasks.task_types.soft_labels import SOFT_LABELS
+from tasks.task_types.tokenizers import load_tokenizer, save_tokenizer
+
+if TYPE_CHECKING:
+    from torch import nn
+
+logger = logging.getLogger(__name__)
+
+# How transformers names a stack of layers: BERT, Llama, GPT-2, T5.
+_STACKS: Final = ("layer", "layers", "h", "block")
+
+
+def take_layers(
+    store: ObjectStore, teacher: Teacher, layers: Sequence[int], task_type: str
+) -> BaseModel:
+    """A base model of these layers of the teacher, with its embeddings, tokenizer and head.
+
+    Its address is a digest of what it is made from; what stands there already is taken.
+
+    Args:
+        store: of the base model.
+        teacher: whose layers they are.
+        layers: counted from 0, rising.
+        task_type: which tells the teacher's head.
+
+    Raises:
+        BaseModelError: the teacher's files changed, or it is no single stack of layers.
+        StoreError: the store cannot be reached.
+
+    """
+    uri = store.uri("base-models", _key(teacher, layers, task_type))
+    if store.exists(f"{uri}/{MANIFEST}"):
+        manifest = store.get_bytes(f"{uri}/{MANIFEST}")
+        artifact = Artifact(uri, hashlib.sha256(manifest).hexdigest(), len(manifest))
+    else:
+        artifact = _write(store, uri, teacher, layers, task_type)
+    found = fingerprint(fetch_stored(store, artifact.uri, artifact.sha256))
+    return BaseModel(artifact.uri, artifact.sha256, found.sha256, found.tokenizer_sha256)
+
+
+def keep_layers(model: Any, layers: Sequence[int]) -> None:
+    """Leave a model with these of its layers, in place.
+
+    Args:
+        model: of transformers, with one stack of layers.
+        layers: counted from 0, rising.
+
+    Raises:
+        BaseModelError: it has several stacks, or none by a name that is known.
+
+    """
+    from torch import nn
+
+    count = model.config.num_hidden_layers
+    stacks = [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.ModuleList)
+        and name.rpartition(".")[2] in _STACKS
+        and len(module) == count
+    ]
+    if len(stacks) != 1 or getattr(model.config, "is_encoder_decoder", False):
+        raise BaseModelError(
+            f"{type(model).__name__} has {len(stacks)} stacks of {count} layers, and "
+            "distillation.student_layers takes them of models with one, such as BERT or GPT-2; "
+            "name the student's base_model instead"
+        )
+    name, stack = stacks[0]
+    parent, _, own = name.rpartition(".")
+    setattr(model.get_submodule(parent), own, _some_of(stack, layers))
+    model.config.num_hidden_layers = len(layers)
+    kinds = getattr(model.config, "layer_types", None)
+    if kinds and len(kinds) == count:
+        model.config.layer_types = [kinds[layer] for layer in layers]
+
+
+def _some_of(stack: "nn.ModuleList", layers: Sequence[int]) -> "nn.ModuleList":
+    from torch import nn
+
+    return nn.ModuleList([stack[layer] for layer in layers])
+
+
+def _key(teacher: Teacher, layers: Sequence[int], task_type: str) -> str:
+    inputs = {
+        "teacher": [teacher.model.sha256, teacher.model.tokenizer_sha256],
+        "layers": list(layers),
+        "task_type": task_type,
+    }
+    code = code_of(__name__, take_layers.__name__, as_json(inputs))
+    return digest_of({**inputs, "code": code.digest})
+
+
+def _write(
+    store: ObjectStore, uri: str, teacher: Teacher, layers: Sequence[int], task_type: str
+) -> Artifact:
+    pinned = Fingerprint(teacher.model.sha256, teacher.model.tokenizer_sha256)
+    folder = locate_pinned(teacher.model.reference, teacher.model.revision, pinned)
+    with quiet_transformers(), TemporaryDirectory(prefix="assayline-student-") as scratch:
+        model = load_model(folder, SOFT_LABELS.load(task_type).auto_class)
+        keep_layers(model, layers)
+        logger.info(
+            "the student begins with layers %s of %s of %s", list(layers), teacher.layers,
+            teacher.name,
+        )  # fmt: skip
+        made = Path(scratch) / "model"
+        model.save_pretrained(made)
+        save_tokenizer(load_tokenizer(folder), made, control_tokens=False)
+        return store.put_folder(uri, made)
