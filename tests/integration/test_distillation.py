@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pyarrow as pa
 import pytest
 import torch
 
-from infra.errors import StoreError
+import flows.retrain as retraining
+from flows.config import RetrainConfig
+from infra.errors import SettingsError, StoreError
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
 from tasks.evaluation.evaluation import evaluate_weights
@@ -21,6 +24,14 @@ from tasks.records.data import DataReport
 from tasks.records.distillation import Lesson, RegisteredTeacher, SoftLabels, Teacher
 from tasks.records.evaluation import Champion, Scores
 from tasks.records.training import BaseModel, Tokens, Weights
+from tasks.registry.teacher import teacher_of
+from tasks.registry.version_tags import (
+    DATA_TAG,
+    DATA_URI_TAG,
+    TASK_TYPE_TAG,
+    WEIGHTS_TAG,
+    WEIGHTS_URI_TAG,
+)
 from tasks.task_types.labels.text_logits import text_logits
 from tasks.tokenization.settings import TokenizationSettings
 from tasks.tokenization.splits import tokenize_splits
@@ -33,6 +44,7 @@ from tasks.training.distillation.teacher import Student, pin_teacher
 from tasks.training.settings import TrainingSettings
 from tasks.training.train import train_model, training_key
 from tests.integration.test_training import CutError, steps_in
+from tests.registered import add_version
 
 pytestmark = pytest.mark.slow
 
@@ -333,3 +345,82 @@ def test_lost_weights_of_a_teacher_are_told(
     settings = DistillationSettings.model_validate({"teacher": {"line": "masters"}})
     with pytest.raises(StoreError, match="weights"):
         pin_teacher(settings, RegisteredTeacher(version, KIND), Student(KIND, base, 32, None))
+
+
+@pytest.fixture(scope="module")
+def registered(
+    master: Weights,
+    topics: tuple[DataReport, BaseModel],
+    store: ObjectStore,
+    tracking: Tracking,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> int:
+    """A version of the model, under an alias that somebody set; and one that others registered."""
+    tags = {
+        WEIGHTS_TAG: master.artifact.sha256, WEIGHTS_URI_TAG: master.artifact.uri,
+        DATA_TAG: topics[0].clean.sha256, DATA_URI_TAG: topics[0].clean.uri,
+        TASK_TYPE_TAG: KIND,
+    }  # fmt: skip
+    folder = tmp_path_factory.mktemp("registered")
+    tracking._client.create_registered_model("known-masters")
+    version, _ = add_version("known-masters", folder, tags, store, tracking)
+    other, _ = add_version("known-masters", folder, {}, store, tracking)
+    tracking.set_alias("known-masters", "master", version)
+    tracking.set_alias("known-masters", "stranger", other)
+    return version
+
+
+@pytest.mark.parametrize(
+    ("name", "alias", "said"),
+    [
+        ("nobody", "production", "has the aliases none"),
+        ("known-masters", "production", "has the aliases master, stranger"),
+        ("known-masters", "stranger", "of which weights it was made: others registered it"),
+    ],
+)
+@pytest.mark.usefixtures("registered")
+def test_a_teacher_that_cannot_be_had_is_told(
+    store: ObjectStore, tracking: Tracking, name: str, alias: str, said: str
+) -> None:
+    with pytest.raises(SettingsError, match=said):
+        teacher_of(name, alias, store=store, tracking=tracking)
+
+
+def test_the_flow_finds_teacher_and_layers_and_asks_once(
+    store: ObjectStore,
+    tracking: Tracking,
+    registered: int,
+    tokens: Tokens,
+    own_store: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As the flow calls its stages, without the server that keeps their results."""
+    del own_store
+    monkeypatch.setattr("tasks.stages.distillation.open_store", lambda: store)
+    monkeypatch.setattr("tasks.stages.distillation.open_tracking", lambda: tracking)
+    monkeypatch.setattr("tasks.stages.caching.gpu_slot", nullcontext)
+    for stage in ("pin_teacher", "take_layers", "ask_teacher"):
+        monkeypatch.setattr(retraining, stage, getattr(retraining, stage).fn)
+    distillation = {
+        "teacher": {"line": "known-masters", "alias": "master"}, "student_layers": [0],
+        "weight": 0.3,
+    }  # fmt: skip
+    config = RetrainConfig.model_validate(
+        {
+            "line": "pupils", "source": {"format": "csv", "path": "topics.csv"},
+            "tokenization": {"max_length": 32}, "distillation": distillation,
+        }
+    )  # fmt: skip
+    base, teacher = retraining._find_models(config)
+    assert base
+    assert teacher
+    assert teacher.name == f"version {registered} of known-masters"
+    assert base.reference.startswith(store.uri("base-models"))
+    lesson = retraining._lesson(config, tokens, teacher)
+    assert lesson
+    assert (lesson.weight, lesson.temperature, lesson.soft_labels.rows) == (0.3, 2.0, 200)
+    assert retraining._lesson(config, tokens, teacher) == lesson
+    plain = RetrainConfig.model_validate(
+        {"line": "pupils", "source": {"format": "csv", "path": "topics.csv"}}
+    )
+    assert retraining._lesson(plain, tokens, None) is None

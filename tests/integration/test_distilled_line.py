@@ -66,6 +66,7 @@ def write_config(folder: Path, name: str, base: Path, **settings: Any) -> Path:
         "source": {"format": "csv", "path": "topics.csv"},
         "splits": {"train": 0.5, "validation": 0.1, "test": 0.4},
         "leakage": {"near_duplicates": False},
+        "label_checks": {"spurious": {"refuse_from": None}, "errors": {"search": False}},
         "training": {"epochs": 3, "learning_rate": 5e-3, "batch_size": 8},
         "tokenization": {"max_length": 32},
         "drift": {"embedding_rows": 50},
