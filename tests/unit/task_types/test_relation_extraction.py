@@ -135,17 +135,22 @@ def test_the_places_are_those_of_the_opening_marks(
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(0, 30), min_size=9, max_size=9), st.integers(0, 120))
+@given(st.lists(st.integers(1, 30), min_size=9, max_size=9), st.integers(0, 150))
 def test_a_long_text_keeps_both_entities_and_what_is_near_them(sizes: list[int], room: int) -> None:
     parts = [[part * 100 + token for token in range(size)] for part, size in enumerate(sizes)]
     marks = sum(sizes[part] for part in (1, 3, 5, 7))
-    if marks > room:
-        with pytest.raises(DataError, match=f"take {marks} tokens, and .* leaves room for {room};"):
+    least = sizes[3] + sizes[7] + 2
+    if least > room:
+        with pytest.raises(DataError, match=f"take {least} tokens, and .* leaves room for {room};"):
             fit(parts, room)
         return
     kept = fit(parts, room)
     assert sum(map(len, kept)) == min(room, sum(sizes))
-    assert [kept[part] for part in (1, 3, 5, 7)] == [parts[part] for part in (1, 3, 5, 7)]
+    assert [kept[part] for part in (3, 7)] == [parts[part] for part in (3, 7)]
+    for part in (1, 5):  # a type may be cut at its end, its mark never
+        assert kept[part] == parts[part][: len(kept[part])]
+        assert kept[part]
+        assert marks > room or kept[part] == parts[part]
     for part in (2, 6):
         assert kept[part] == parts[part][: len(kept[part])]
         if sizes[2] + sizes[6] + marks <= room:
@@ -377,8 +382,8 @@ def test_a_tiny_model_learns_what_the_baseline_cannot(
     assert "brier" not in of_baseline
     with pytest.raises(BaseModelError, match=r"gives .*'own\(e1,e2\) @ subject'.* right would be"):
         replace(examiner, labels=LABELS[:3]).predict(folder, test)  # type: ignore[type-var]
-    with pytest.raises(DataError, match="leaves room for 4; set it higher"):
-        replace(examiner, limits=TokenLimits(6)).answer(folder, test)  # type: ignore[type-var]
+    with pytest.raises(DataError, match=r"take 4 tokens, .* leaves room for 3; set it higher"):
+        replace(examiner, limits=TokenLimits(5)).answer(folder, test)  # type: ignore[type-var]
 
 
 def test_the_head_is_named_by_relation_and_part(learner: Learner, tiny_model: Path) -> None:
@@ -406,12 +411,12 @@ def test_the_served_script_marks_as_we_do(
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(0, 9), min_size=9, max_size=9), st.integers(36, 90))
+@given(st.lists(st.integers(1, 9), min_size=9, max_size=9), st.integers(20, 90))
 def test_the_served_script_cuts_as_we_do(
     script: dict[str, Any], sizes: list[int], room: int
 ) -> None:
     parts = [[part * 100 + token for token in range(size)] for part, size in enumerate(sizes)]
-    assert script["fit"](parts, room, 0) == fit(parts, room)
+    assert script["fit"](parts, room) == fit(parts, room)
 
 
 @pytest.mark.parametrize(
@@ -431,5 +436,3 @@ def test_the_served_script_refuses_entities_that_cannot_be_meant(
     script["check"](2, "", (0, 0, "a"), (0, 0, "b"))
     with pytest.raises(ValueError, match=said):
         script["check"](2, "Ada left Bonn", (*subject, "a"), (*object_, "b"))
-    with pytest.raises(ValueError, match="row 2: the types of both entities take 8 tokens"):
-        script["fit"]([[1, 2]] * 9, 7, 2)
