@@ -25,9 +25,9 @@ _MARKS: Final = (("@", "*"), ("#", "^"))
 # A marked text has nine parts: before the first entity; its opening marks with its type, itself,
 # its closing mark; between; the same of the second; behind it.
 _BEFORE, _BETWEEN, _BEHIND = 0, 4, 8
-_MARKED: Final = (1, 3, 5, 7)
-_ENTITIES: Final = (2, 6)
 _OPENINGS: Final = (1, 5)
+_ENTITIES: Final = (2, 6)
+_CLOSINGS: Final = (3, 7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +124,8 @@ def encode_pairs(
     """Token ids of each marked text.
 
     A text that is too long keeps both entities with their marks. Left out are the tokens farthest
-    from them: on both sides, then in the middle between the two, and of an entity that is itself
-    too long those at its end.
+    from them: on both sides, then in the middle between the two, and of an entity, or a type, that
+    is itself too long those at its end.
 
     Args:
         pairs: marked texts.
@@ -134,7 +134,7 @@ def encode_pairs(
 
     Raises:
         BaseModelError: the tokenizer gives no token for a mark.
-        DataError: the marks with the types alone are longer than that.
+        DataError: the marks alone are longer than that.
 
     """
     backend = tokenizer.backend_tokenizer
@@ -168,22 +168,19 @@ def fit(parts: list[list[int]], room: int) -> list[list[int]]:
     """The tokens of each part that are kept, at most as many as the room in all.
 
     Raises:
-        DataError: the marks alone are more.
+        DataError: there is no room for the marks themselves.
 
     """
-    left = room - sum(len(parts[part]) for part in _MARKED)
-    if left < 0:
+    left = room - sum(len(parts[part]) for part in _CLOSINGS)
+    if left < len(_OPENINGS):
         raise DataError(
-            f"the marks of two entities with their types take {room - left} tokens, and "
-            f"tokenization.max_length leaves room for {room}; set it higher, or give the types "
-            "shorter names"
+            f"the marks of two entities take {room - left + len(_OPENINGS)} tokens, and "
+            f"tokenization.max_length leaves room for {room}; set it higher"
         )
     kept = list(parts)
-    first, second = (len(parts[part]) for part in _ENTITIES)
-    first = min(first, max(left - second, -(-left // 2)))
-    second = min(second, left - first)
-    kept[_ENTITIES[0]], kept[_ENTITIES[1]] = parts[2][:first], parts[6][:second]
-    left -= first + second
+    for first, second in (_OPENINGS, _ENTITIES):
+        kept[first], kept[second] = _both(parts[first], parts[second], left)
+        left -= len(kept[first]) + len(kept[second])
     between = parts[_BETWEEN]
     if len(between) > left:
         head = -(-left // 2)
@@ -195,6 +192,12 @@ def fit(parts: list[list[int]], room: int) -> list[list[int]]:
     own = min(len(before), max(left // 2, left - len(behind)))
     kept[_BEFORE], kept[_BEHIND] = before[len(before) - own :], behind[: left - own]
     return kept
+
+
+def _both(first: list[int], second: list[int], room: int) -> tuple[list[int], list[int]]:
+    """As much of both as there is room for, the longer one cut before the other."""
+    size = min(len(first), max(room - len(second), -(-room // 2)))
+    return first[:size], second[: room - size]
 
 
 def _joined(

@@ -33,7 +33,7 @@ def pair_probabilities(
 
     Raises:
         BaseModelError: the folder holds no such model, or it knows other labels.
-        DataError: the types of two entities are longer than that.
+        DataError: the marks of two entities are longer than that.
         TrainingError: the model gives a score that is no number.
 
     """

@@ -92,7 +92,7 @@ class RelationModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         parts: list[list[int]] = [[] for _ in ends]
         for token, (_, end) in zip(encoding.ids, encoding.offsets, strict=True):
             parts[min(bisect_right(ends, max(end - 1, 0)), BEHIND)].append(token)
-        kept = fit(parts, self.max_length - len(self.before) - len(self.after), number)
+        kept = fit(parts, self.max_length - len(self.before) - len(self.after))
         places = [len(self.before) + sum(map(len, kept[:part])) for part in (1, 5)]
         if not subject_first:
             places.reverse()
@@ -155,20 +155,14 @@ def mark(text: str, subject: Entity, object_: Entity) -> Marked:
     return "".join(parts), list(accumulate(map(len, parts))), subject_first
 
 
-def fit(parts: Sequence[list[int]], room: int, number: int) -> list[list[int]]:
+def fit(parts: Sequence[list[int]], room: int) -> list[list[int]]:
     """The tokens of each part that are kept; those far from both entities go first."""
-    left = room - sum(len(parts[part]) for part in (1, 3, 5, 7))
-    if left < 0:
-        raise ValueError(
-            f"row {number}: the types of both entities take {room - left} tokens with their marks, "
-            f"and the model reads {room}; name the types as in training"
-        )
+    left = room - len(parts[3]) - len(parts[7])
     kept = list(parts)
-    first, second = len(parts[2]), len(parts[6])
-    first = min(first, max(left - second, -(-left // 2)))
-    second = min(second, left - first)
-    kept[2], kept[6] = parts[2][:first], parts[6][:second]
-    left -= first + second
+    for first, second in ((1, 5), (2, 6)):
+        size = min(len(parts[first]), max(left - len(parts[second]), -(-left // 2)))
+        kept[first], kept[second] = parts[first][:size], parts[second][: left - size]
+        left -= len(kept[first]) + len(kept[second])
     between = parts[4]
     if len(between) > left:
         head = -(-left // 2)

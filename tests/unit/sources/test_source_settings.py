@@ -6,6 +6,7 @@ from tasks.sources.columns import columns_to_read
 from tasks.sources.settings import (
     AnnotatedSource,
     HubSource,
+    RelationsSource,
     SqlSource,
     TableSource,
     TextFilesSource,
@@ -21,6 +22,7 @@ from tests.source_files import SOURCE, settings_of
         ({"format": "csv", "path": "a.csv", "group_columns": ["gender"]}, TableSource),
         ({"format": "text_files", "path": "*/*.txt"}, TextFilesSource),
         ({"format": "squad", "path": "a.json"}, AnnotatedSource),
+        ({"format": "semeval", "path": "a.txt"}, RelationsSource),
         ({"format": "hub", "dataset": "./rows"}, HubSource),
         ({"format": "sql", "url": "sqlite:////rows.db", "query": "select 1"}, SqlSource),
     ],
@@ -71,7 +73,7 @@ def test_wrong_source_settings_are_refused(settings: dict[str, object], said: st
 
 def test_schema_says_any_of_so_that_every_prefect_form_shows_it() -> None:
     schema = SOURCE.json_schema()
-    assert len(schema["anyOf"]) == 8
+    assert len(schema["anyOf"]) == 9
     assert "oneOf" not in schema
 
 

@@ -2,11 +2,13 @@
 """Two marked entities and their relation: marks, head, metrics, and a tiny model that learns."""
 
 import json
+import runpy
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -32,6 +34,7 @@ from tasks.task_types.relations.relation_measures import relation_measures
 from tasks.task_types.relations.words_between import predict_by_words_between
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import arrow_type
+from tasks.task_types.server import server_of
 from tasks.task_types.tokenizers import load_tokenizer
 from tests.relation_rows import LABELS, relation_rows
 from tests.unit.task_types.language_models import byte_tokenizer
@@ -132,17 +135,22 @@ def test_the_places_are_those_of_the_opening_marks(
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(0, 30), min_size=9, max_size=9), st.integers(0, 120))
+@given(st.lists(st.integers(1, 30), min_size=9, max_size=9), st.integers(0, 150))
 def test_a_long_text_keeps_both_entities_and_what_is_near_them(sizes: list[int], room: int) -> None:
     parts = [[part * 100 + token for token in range(size)] for part, size in enumerate(sizes)]
     marks = sum(sizes[part] for part in (1, 3, 5, 7))
-    if marks > room:
-        with pytest.raises(DataError, match=f"take {marks} tokens, and .* leaves room for {room};"):
+    least = sizes[3] + sizes[7] + 2
+    if least > room:
+        with pytest.raises(DataError, match=f"take {least} tokens, and .* leaves room for {room};"):
             fit(parts, room)
         return
     kept = fit(parts, room)
     assert sum(map(len, kept)) == min(room, sum(sizes))
-    assert [kept[part] for part in (1, 3, 5, 7)] == [parts[part] for part in (1, 3, 5, 7)]
+    assert [kept[part] for part in (3, 7)] == [parts[part] for part in (3, 7)]
+    for part in (1, 5):  # a type may be cut at its end, its mark never
+        assert kept[part] == parts[part][: len(kept[part])]
+        assert kept[part]
+        assert marks > room or kept[part] == parts[part]
     for part in (2, 6):
         assert kept[part] == parts[part][: len(kept[part])]
         if sizes[2] + sizes[6] + marks <= room:
@@ -374,11 +382,57 @@ def test_a_tiny_model_learns_what_the_baseline_cannot(
     assert "brier" not in of_baseline
     with pytest.raises(BaseModelError, match=r"gives .*'own\(e1,e2\) @ subject'.* right would be"):
         replace(examiner, labels=LABELS[:3]).predict(folder, test)  # type: ignore[type-var]
-    with pytest.raises(DataError, match="leaves room for 4; set it higher"):
-        replace(examiner, limits=TokenLimits(6)).answer(folder, test)  # type: ignore[type-var]
+    with pytest.raises(DataError, match=r"take 4 tokens, .* leaves room for 3; set it higher"):
+        replace(examiner, limits=TokenLimits(5)).answer(folder, test)  # type: ignore[type-var]
 
 
 def test_the_head_is_named_by_relation_and_part(learner: Learner, tiny_model: Path) -> None:
     config = learner.load_model(tiny_model).config
     assert config.num_labels == 2 * len(LABELS)
     assert tuple(config.id2label[place] for place in range(10)) == head_names(LABELS)
+
+
+@pytest.fixture(scope="module")
+def script() -> dict[str, Any]:
+    """What the served script defines; it is shipped alone, so that it repeats what stands here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mlflow.models, "set_model", lambda _: None)
+        return runpy.run_path(str(server_of("relation_extraction").script))
+
+
+@settings(deadline=None)
+@given(st.text(st.sampled_from("ab _是，"), max_size=12), PLACE, PLACE, PLACE, PLACE)
+def test_the_served_script_marks_as_we_do(
+    script: dict[str, Any], text: str, start: int, end: int, other_start: int, other_end: int
+) -> None:
+    ours = mark(text, MarkedEntity(start, end, "A_b"), MarkedEntity(other_start, other_end, "c"))
+    theirs = script["mark"](text, (start, end, "A_b"), (other_start, other_end, "c"))
+    assert theirs == (ours.text, list(ours.ends), ours.subject_first)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=9, max_size=9), st.integers(20, 90))
+def test_the_served_script_cuts_as_we_do(
+    script: dict[str, Any], sizes: list[int], room: int
+) -> None:
+    parts = [[part * 100 + token for token in range(size)] for part, size in enumerate(sizes)]
+    assert script["fit"](parts, room) == fit(parts, room)
+
+
+@pytest.mark.parametrize(
+    ("subject", "object_", "said"),
+    [
+        ((0, 3), (9, 14), "row 2: object_start is 9 and object_end 14; right would be"),
+        ((3, 3), (9, 13), "row 2: subject_start is 3 and subject_end 3"),
+        ((-1, 3), (9, 13), "row 2: subject_start is -1"),
+        ((0, 10), (9, 13), "row 2: subject and object overlap"),
+        ((9, 13), (0, 10), "row 2: subject and object overlap"),
+    ],
+)
+def test_the_served_script_refuses_entities_that_cannot_be_meant(
+    script: dict[str, Any], subject: tuple[int, int], object_: tuple[int, int], said: str
+) -> None:
+    script["check"](2, "Ada left Bonn", (0, 9, "a"), (9, 13, "b"))
+    script["check"](2, "", (0, 0, "a"), (0, 0, "b"))
+    with pytest.raises(ValueError, match=said):
+        script["check"](2, "Ada left Bonn", (*subject, "a"), (*object_, "b"))

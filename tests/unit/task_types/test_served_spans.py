@@ -1,6 +1,6 @@
-"""The scripts that serve tagging and question answering say what `predict` says.
+"""The scripts that serve tagging, question answering and relations say what `predict` says.
 
-Both in one interpreter of their own, which is what takes the time.
+All in one interpreter of their own, which is what takes the time.
 """
 
 import json
@@ -31,6 +31,16 @@ ZERO_WIDTH = "\u200b"
 SENTENCE = "the match was won by a late goal shares fell as bank raised rates he said"
 WORDS = SENTENCE.split()
 LONG = " ".join(WORDS * 12)
+
+
+def pair(text: str, subject: tuple[int, int], object_: tuple[int, int]) -> dict[str, Any]:
+    return {
+        "text": text,
+        "subject_start": subject[0], "subject_end": subject[1], "subject_type": "PER_SON",
+        "object_start": object_[0], "object_end": object_[1], "object_type": "地点",
+    }  # fmt: skip
+
+
 MORE_ROWS: Mapping[str, list[dict[str, Any]]] = {
     "tagging": [
         {"tokens": WORDS * 12},
@@ -47,6 +57,18 @@ MORE_ROWS: Mapping[str, list[dict[str, Any]]] = {
         {"question": "", "context": "shares fell"},
         {"question": "who?", "context": f" \n{ZERO_WIDTH} "},
     ],
+    "relation_extraction": [
+        pair("the bank of film", (4, 8), (12, 16)),
+        pair("the bank of film", (12, 16), (4, 8)),
+        pair(
+            f"{LONG}bank{LONG}film{LONG}",
+            (len(LONG), len(LONG) + 4),
+            (2 * len(LONG) + 4, 2 * len(LONG) + 8),
+        ),
+        pair(LONG, (0, 200), (201, len(LONG) - 9)),
+        pair(f"他有{LONG}", (0, 1), (1, 2)),
+        pair("[SEP] a@b #c", (0, 5), (6, 7)),
+    ],
 }
 
 
@@ -57,7 +79,11 @@ def rows_of(name: str) -> list[dict[str, Any]]:
 
 def as_table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
     columns = {
-        column.name: pa.array([row.get(column.name) for row in rows], arrow_type(column.kind))
+        column.name: pa.array(
+            # Of relations `predict` is asked for the truth, too.
+            [row.get(column.name, "O" if column.name == "relation" else None) for row in rows],
+            arrow_type(column.kind),
+        )
         for column in shape_of(name).columns
     }
     return pa.table({"row_id": [str(number) for number in range(len(rows))], **columns})
