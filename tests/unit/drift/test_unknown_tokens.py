@@ -5,7 +5,7 @@ import pytest
 
 from tasks.drift.measurement import Question
 from tasks.drift.permutations import Membership, Permutations
-from tasks.drift.unknown_tokens import count_unknown, measure_unknown
+from tasks.drift.unknown_tokens import _correlation, count_unknown, measure_unknown
 from tasks.task_types.tokenizers import load_tokenizer
 
 ASKED = Question("drift.unknown_tokens", "change", 0.02)
@@ -45,6 +45,28 @@ def test_one_long_foreign_text_is_one_row() -> None:
     assert found.answer is not None
     assert found.answer[0] > 0.5
     assert found.answer[1] > 0.5
+
+
+@pytest.mark.parametrize("new_share", [0.02, 0.1, 0.5])
+def test_kept_rows_tie_the_shares_as_a_bootstrap_of_all_rows_has_it(new_share: float) -> None:
+    random = np.random.default_rng(5)
+    at, tokens = np.arange(500), random.integers(10, 31, 500)
+    sides = Membership(at < 400, at >= 100)  # 300 of 400 are kept
+    unknown = random.random(500) < np.where(at < 400, 0.02, new_share)
+    counts = np.stack([unknown * tokens, tokens], axis=1).astype(np.float32)
+    times = random.multinomial(500, np.full(500, 1 / 500), 20_000)  # (R, U)
+    before, now = (
+        (times @ (counts * side[:, None]))[:, 0] / (times @ (counts * side[:, None]))[:, 1]
+        for side in (sides.before, sides.now)
+    )
+    drawn = float(np.corrcoef(before, now)[0, 1])
+    assert _correlation(counts, sides) == pytest.approx(min(drawn, 0.75), abs=0.02)
+
+
+def test_the_same_rows_on_both_sides_are_one_share() -> None:
+    counts = np.array([[1, 10], [0, 10]] * 30, np.float32)
+    every = np.ones(60, np.bool_)
+    assert _correlation(counts, Membership(every, every)) == pytest.approx(1.0)
 
 
 def test_without_unknown_tokens_nothing_changed() -> None:
