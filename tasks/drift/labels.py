@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import chi2
 
@@ -12,12 +13,12 @@ from tasks.drift.measurement import DIGITS, Measurement, Question
 from tasks.drift.permutations import (
     Membership,
     Permutations,
-    count_kept,
+    kept_marks,
     pair,
     too_few,
     variance_factor,
 )
-from tasks.drift.row_samples import RowSample, clusters_of
+from tasks.drift.row_samples import RowSample, clusters_of, mark_of_labels
 from tasks.drift.words import permute_shares, squared_distance
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 # The chi-square distribution is near enough from here on (Cochran 1954, doi:10.2307/3001616).
 _MIN_EXPECTED = 5.0
+# Pearson's statistic over the Jensen-Shannon divergence in bits, where both are small.
+_PEARSON = 8 * np.log(2)
 
 
 def measure_labels(
@@ -43,13 +46,14 @@ def measure_labels(
     counts = count_labels(before, now)
     if counts.shape[1] == 1:
         return question.untold("all rows bear one and the same label", rows)
-    kept = count_kept((before.keys, now.keys), (before.label_marks, now.label_marks))
+    kept_as = kept_marks((before.keys, now.keys), (before.label_marks, now.label_marks))
+    kept = len(kept_as)
     if kept == rows[0] == rows[1]:
         return question.of_same_rows(rows)
     table, membership = label_table(before, now)
     holds = counts.sum() == sum(rows) and least_expected(counts, kept) >= _MIN_EXPECTED
     if holds and membership.clusters is None:
-        distance = divergence_of(counts, kept)
+        distance = divergence_of(counts, _of_labels(kept_as, before, now))
         p_value, test = chi_square_p(counts, kept), "chi-square"
     else:
         if membership.is_equal:
@@ -62,31 +66,67 @@ def measure_labels(
     return question.answered(max(0.0, distance.value) ** 0.5, p_value, test, rows, distance.roots)
 
 
-def divergence_of(counts: NDArray[np.int64], kept: int) -> SquaredDistance:
-    """The divergence of label shares in bits beyond that of chance, from its limit distribution.
+def divergence_of(counts: NDArray[np.int64], kept: NDArray[np.int64]) -> SquaredDistance:
+    """The divergence of label shares in bits beyond that of chance.
 
-    Without drift 8 ln 2 times the divergence over the variance factor is chi-square distributed
-    (Menendez et al. 1995, doi:10.1016/0016-0032(94)00092-9), as Pearson's statistic is.
+    Without drift, 8 ln 2 times the divergence is Pearson's statistic with the pooled shares
+    (Menendez et al. 1995, doi:10.1016/0016-0032(94)00092-9), a sum of squares whose mean and
+    variance follow from the covariance of the shares' difference. That comes from the rows that
+    went, those that came and those that were kept, of which each kind has label shares of its own:
+    kept rows that hardly differ among themselves take little of the variance away.
 
     Args:
         counts: (2, L), one label a row.
-        kept: rows that count on both sides, with the same label.
+        kept: of them, that count on both sides with the same label, (L,).
 
     """
-    n, m = (int(side.sum()) for side in counts)
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    middle = shares.mean(axis=0)
-    slopes = np.log2(shares / middle, out=np.zeros(shares.shape), where=shares > 0)
-    means = (shares * slopes).sum(axis=1, keepdims=True)
-    variances = (shares * (slopes - means) ** 2).sum(axis=1) / 4
-    spread = variance_factor(n, m, kept) / (8 * np.log(2))
-    freedom = counts.shape[1] - 1
+    rows = counts.sum(axis=1, keepdims=True)
+    shares = counts / rows
+    slopes = np.log2(shares / shares.mean(axis=0), out=np.zeros(shares.shape), where=shares > 0)
+    slopes -= (shares * slopes).sum(axis=1, keepdims=True)
+    before, now = slopes / rows / 2  # what a row of each label adds to the error, (L,)
+    went, came = counts - kept
+    trace, trace_of_square = _traces(counts, kept)
     return SquaredDistance(
-        value=float(jensenshannon(counts[0], counts[1], base=2)) ** 2 - freedom * spread,
-        null_variance=2 * freedom * spread**2,
-        linear_variance=float(variances @ (1 / n, 1 / m)) / 4,
-        units=min(n, m),
+        value=float(jensenshannon(counts[0], counts[1], base=2)) ** 2 - trace / _PEARSON,
+        null_variance=2 * trace_of_square / _PEARSON**2,
+        linear_variance=float(went @ before**2 + came @ now**2 + kept @ (before + now) ** 2) / 4,
+        units=int(rows.min()),
     )
+
+
+def _traces(counts: NDArray[np.int64], kept: NDArray[np.int64]) -> tuple[float, float]:
+    """Trace of S and of S^2 for the covariance S of the shares' difference, over the pooled shares.
+
+    A row of label l adds ``x e_l + y`` to the error of the difference, with x and the vector y of
+    the kind of row that it is, so that S is a diagonal and what six columns span, and L x L numbers
+    are never held.
+    """
+    (n, m), pooled = counts.sum(axis=1), counts.sum(axis=0) / counts.sum()
+    of_before, of_now = counts[0] / n, counts[1] / m
+    kinds = (
+        (counts[0] - kept, -1 / n, of_before / n),
+        (counts[1] - kept, 1 / m, -of_now / m),
+        (kept, 1 / m - 1 / n, of_before / n - of_now / m),
+    )
+    diagonal = sum(x**2 * of_label for of_label, x, _ in kinds) / pooled  # (L,)
+    columns = np.stack([part for of_label, _, y in kinds for part in (of_label, y)], axis=1)
+    columns /= pooled[:, None] ** 0.5
+    mixing = block_diag(
+        *(np.array([[0, x], [x, of_label.sum()]]) for of_label, x, _ in kinds)
+    )  # (6, 6)
+    spanned = columns.T @ columns @ mixing
+    crossed = columns.T * diagonal @ columns @ mixing
+    of_square = (diagonal**2).sum() + 2 * np.trace(crossed) + np.trace(spanned @ spanned)
+    return float(diagonal.sum() + np.trace(spanned)), float(of_square)
+
+
+def _of_labels(marks: NDArray[np.uint32], before: RowSample, now: RowSample) -> NDArray[np.int64]:
+    """How many of the marks are those of each label alone, (L,), labels in order."""
+    seen, times = np.unique(marks, return_counts=True)
+    found = dict(zip(seen.tolist(), times.tolist(), strict=True))
+    labels = sorted({*before.label_counts, *now.label_counts})
+    return np.array([found.get(mark_of_labels((label,)), 0) for label in labels], np.int64)
 
 
 def count_labels(before: RowSample, now: RowSample) -> NDArray[np.int64]:

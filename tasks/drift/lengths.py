@@ -13,7 +13,7 @@ from tasks.drift.permutations import (
     Floats,
     Membership,
     Permutations,
-    count_kept,
+    kept_marks,
     variance_factor,
 )
 from tasks.drift.row_samples import RowSample
@@ -30,7 +30,7 @@ def measure_lengths(question: Question, before: RowSample, now: RowSample) -> Me
     Where rows have clusters, the rows of the samples are compared, by permutation of clusters.
     """
     rows = (before.rows, now.rows)
-    kept = count_kept((before.keys, now.keys), (before.text_marks, now.text_marks))
+    kept = len(kept_marks((before.keys, now.keys), (before.text_marks, now.text_marks)))
     distance = largest_gap(before.length_counts, now.length_counts)
     p_value = kolmogorov_smirnov_p(distance, *rows, kept)
     ends = of_largest_gap(distance, variance_factor(*rows, kept), min(rows))

@@ -252,10 +252,11 @@ def variance_factor(rows_before: int, rows_now: int, kept: int) -> float:
     return (rows_before + rows_now - 2 * kept) / (rows_before * rows_now)
 
 
-def count_kept(
+def kept_marks(
     keys: tuple[NDArray[np.uint64], NDArray[np.uint64]],
     marks: tuple[NDArray[np.uint32], NDArray[np.uint32]],
-) -> int:
-    """Rows of both sides with the same key and the same mark."""
+) -> NDArray[np.uint32]:
+    """The marks (K,) of the rows of both sides that have the same key and the same mark."""
     _, first, second = np.intersect1d(*keys, return_indices=True)
-    return int((marks[0][first] == marks[1][second]).sum())
+    own: NDArray[np.uint32] = marks[0][first]
+    return own[own == marks[1][second]]

@@ -202,9 +202,14 @@ def numbers_of(
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.uint32]]:
     """Keys, and checksums of texts and of labels."""
     texts = [zlib.crc32(row.text.encode()) for row in rows]
-    labels = [zlib.crc32("\0".join(row.labels).encode()) for row in rows]
+    labels = [mark_of_labels(row.labels) for row in rows]
     return (
         np.array([row.key for row in rows], np.uint64),
         np.array(texts, np.uint32),
         np.array(labels, np.uint32),
     )
+
+
+def mark_of_labels(labels: Labels) -> int:
+    """Checksum of a row's labels."""
+    return zlib.crc32("\0".join(labels).encode())

@@ -98,4 +98,4 @@ def _correlation(counts: NDArray[np.float32], membership: Membership) -> float:
     before, now = (_influences(counts, side) for side in (membership.before, membership.now))
     apart, together = (float(membership.variance_of(before + sign * now)) for sign in (-1, 1))
     spread = float(membership.variance_of(before) * membership.variance_of(now)) ** 0.5
-    return min(most, max(0.0, (together - apart) / (4 * spread))) if spread else most
+    return float(min(most, max(0.0, (together - apart) / (4 * spread)))) if spread else most

@@ -109,7 +109,7 @@ def _of_labels(
     )
     one_each = before.has_one_label and now.has_one_label
     if not clustered and one_each and least_expected(counts, 0) >= _MIN_EXPECTED:
-        distance = divergence_of(counts, 0)
+        distance = divergence_of(counts, np.zeros(len(names), dtype=np.int64))
         value, p_value = max(0.0, distance.value) ** 0.5, chi_square_p(counts, 0)
         return question.answered(value, p_value, "chi-square", rows, distance.roots)
     first, second = map(_as_sample, sides)

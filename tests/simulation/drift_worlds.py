@@ -205,6 +205,8 @@ WORLDS = (
                (3_000, 1_000), by_label, divergence),
     DriftWorld("labels, five, most rows kept", (FIVE, OTHER), (900, 1_000), by_label, divergence,
                kept=700),
+    DriftWorld("labels, most rows kept, which differ less", ((0.98, 0.02), (0.9, 0.1)),
+               (1_000, 1_000), by_label, divergence, kept=750),
     DriftWorld("labels, 60 authors of 10", (FIVE, _mixed(FIVE, OTHER, 0.6)), (600, 600), by_label,
                divergence, per_cluster=10),
     DriftWorld("labels, 12 authors of 20", (FIVE, OTHER), (240, 240), by_label, divergence,

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, kstest
 
 from tasks.drift.labels import (
+    _traces,
     chi_square_p,
     count_labels,
     divergence_of,
@@ -65,7 +66,7 @@ def test_the_effect_is_the_root_of_the_divergence_by_hand() -> None:
     middle = (p + q) / 2
     divergence = (p * np.log2(p / middle)).sum() / 2 + (q * np.log2(q / middle)).sum() / 2
     # What chance alone gives, of two labels and a hundred rows a side.
-    chance = (1 / 100 + 1 / 100) / (8 * np.log(2))
+    chance = ((p * (1 - p) + q * (1 - q)) / 100 / middle).sum() / (8 * np.log(2))
     found = measure(before, now)
     assert found.answer is not None
     assert found.answer[0] == pytest.approx((divergence - chance) ** 0.5, abs=1e-6)
@@ -108,7 +109,9 @@ def test_what_is_reckoned_of_chance_is_what_permutations_give(
     labels: list[Labels] = [(str(one),) for one in random.choice(4, went + stayed + came)]
     rows = rows_of(labels, 0)
     before, now = made_side(rows[: went + stayed]), made_side(rows[went:])
-    reckoned = divergence_of(count_labels(before, now), stayed)
+    both = [row.labels[0] for row in rows[went : went + stayed]]
+    kept = np.array([both.count(label) for label in "0123"])
+    reckoned = divergence_of(count_labels(before, now), kept)
     table, membership = label_table(before, now)
     dealt = squared_distance(
         table, membership, permute_shares(table, membership, Permutations(4_000, 0), "x")
@@ -117,6 +120,44 @@ def test_what_is_reckoned_of_chance_is_what_permutations_give(
     assert reckoned.null_variance == pytest.approx(dealt.null_variance, rel=0.15)
     if not stayed:
         assert reckoned.linear_variance == pytest.approx(dealt.linear_variance, rel=0.01)
+
+
+@pytest.mark.parametrize("kept", [(0, 0, 0), (40, 0, 30), (140, 3, 0)])
+def test_the_traces_are_those_of_the_covariance_of_all_rows(kept: tuple[int, int, int]) -> None:
+    counts, same = np.array([[150, 30, 60], [140, 50, 130]]), np.array(kept)
+    n, m = counts.sum(axis=1)
+    shares, middle = counts / [[n], [m]], counts.sum(axis=0) / (n + m)
+    before, now = -(np.eye(3) - shares[0]) / n, (np.eye(3) - shares[1]) / m  # (label, error)
+    errors = [
+        *np.repeat(before, counts[0] - same, axis=0),
+        *np.repeat(now, counts[1] - same, axis=0),
+        *np.repeat(before + now, same, axis=0),
+    ] / middle**0.5
+    covariance = np.transpose(errors) @ errors
+    trace, of_square = _traces(counts, same)
+    assert trace == pytest.approx(np.trace(covariance))
+    assert of_square == pytest.approx(np.trace(covariance @ covariance))
+
+
+def test_without_drift_and_kept_rows_the_traces_are_those_of_a_chi_square() -> None:
+    counts = np.array([[200, 300, 500], [400, 600, 1000]])
+    factor = 1 / 1000 + 1 / 2000
+    assert _traces(counts, np.zeros(3, np.int64)) == pytest.approx((2 * factor, 2 * factor**2))
+
+
+def test_kept_rows_that_hardly_differ_leave_the_variance_of_the_new_ones() -> None:
+    labels: list[Labels] = [("a",)] * 730 + [("b",)] * 20
+    kept = rows_of(labels, 0)
+    went = rows_of([("a",)] * 245 + [("b",)] * 5, 1)
+    came = rows_of([("a",)] * 225 + [("b",)] * 25, 2)
+    found = measure(made_side([*kept, *went]), made_side([*kept, *came]))
+    assert found.interval is not None
+    counts, same = np.array([[975, 25], [955, 45]]), np.array([730, 20])
+    low, high = divergence_of(counts, same).roots()
+    assert found.interval == pytest.approx((low, high), abs=1e-6)
+    # As if the kept rows were like all others, the interval would be narrower.
+    alike = divergence_of(counts, np.array([725, 25]))
+    assert divergence_of(counts, same).null_variance > 1.1 * alike.null_variance
 
 
 def test_labels_of_few_authors_are_not_told() -> None:
