@@ -259,4 +259,4 @@ def kept_marks(
     """The marks (K,) of the rows of both sides that have the same key and the same mark."""
     _, first, second = np.intersect1d(*keys, return_indices=True)
     own: NDArray[np.uint32] = marks[0][first]
-    return own[own == marks[1][second]]
+    return np.asarray(own[own == marks[1][second]], np.uint32)
