@@ -18,12 +18,13 @@ from tasks.records.data import (
     SourceFile,
     SourceVersion,
 )
-from tasks.records.distillation import Lesson, Teacher
+from tasks.records.distillation import Teacher
 from tasks.records.evaluation import Champion, Scores
 from tasks.records.fairness import Fairness
 from tasks.records.golden import GoldenScores, GoldenSets
 from tasks.records.judged_version import JudgedVersion
 from tasks.records.label_checks import LabelChecks
+from tasks.records.lesson import Lesson
 from tasks.records.looks import Look
 from tasks.records.power import PowerForecast
 from tasks.records.registry import Decision

@@ -18,8 +18,9 @@ from infra.store import ObjectStore
 from tasks.evaluation.evaluation import evaluate_weights
 from tasks.ingestion.snapshot import write_snapshot
 from tasks.records.data import DataReport, Snapshot
-from tasks.records.distillation import Lesson, RegisteredTeacher, Teacher
+from tasks.records.distillation import RegisteredTeacher, Teacher
 from tasks.records.evaluation import Champion, Scores
+from tasks.records.lesson import Lesson
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.sources.pinning import pin as pin_source
 from tasks.tokenization.base_model import pin

@@ -3,7 +3,8 @@
 from infra.store import open_store
 from infra.tracking import open_tracking
 from tasks.records.data import DataReport
-from tasks.records.distillation import SoftLabels, Teacher
+from tasks.records.distillation import Teacher
+from tasks.records.lesson import SoftLabels
 from tasks.records.training import BaseModel, Tokens
 from tasks.stages.caching import cached_stage, look_up
 from tasks.training.distillation.settings import DistillationSettings

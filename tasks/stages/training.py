@@ -4,7 +4,7 @@ import logging
 
 from infra.store import open_store
 from infra.tracking import open_tracking
-from tasks.records.distillation import Lesson
+from tasks.records.lesson import Lesson
 from tasks.records.training import BaseModel, Tokens, TrainingPlan, Weights
 from tasks.stages.caching import cached_stage
 from tasks.stages.page_artifacts import show_progress

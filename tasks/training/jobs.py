@@ -9,7 +9,7 @@ from typing import Any
 from infra.device import Device
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
-from tasks.records.distillation import Lesson, SoftLabels
+from tasks.records.lesson import Lesson, SoftLabels
 from tasks.records.training import BaseModel, Tokens
 from tasks.task_types.examples import TrainingRows
 from tasks.task_types.learner import Learner, LossSettings, learner_of

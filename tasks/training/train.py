@@ -14,7 +14,7 @@ from infra.errors import TrackingError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from infra.transformers_logs import quiet_transformers
-from tasks.records.distillation import Lesson
+from tasks.records.lesson import Lesson
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.training.autotune import choose
 from tasks.training.callbacks import Progress, only_warn

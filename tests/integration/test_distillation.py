@@ -21,8 +21,9 @@ from infra.tracking import Tracking
 from tasks.evaluation.evaluation import evaluate_weights
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.records.data import DataReport
-from tasks.records.distillation import Lesson, RegisteredTeacher, SoftLabels, Teacher
+from tasks.records.distillation import RegisteredTeacher, Teacher
 from tasks.records.evaluation import Champion, Scores
+from tasks.records.lesson import Lesson, SoftLabels
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.registry.teacher import teacher_of
 from tasks.registry.version_tags import (

@@ -127,7 +127,7 @@ def test_a_second_up_is_quick_and_starts_nothing(stack: RunningStack) -> None:
     assert {part["how"] for part in json.loads(again.stdout)["parts"].values()} == {"running"}
     assert pids(stack) == before
     # Of processor time, since a clock on the wall would measure what else the machine does.
-    assert now.ru_utime + now.ru_stime - spent.ru_utime - spent.ru_stime < 2
+    assert now.ru_utime + now.ru_stime - spent.ru_utime - spent.ru_stime < 4
 
 
 def test_the_settings_are_found_by_other_commands(stack: RunningStack) -> None:

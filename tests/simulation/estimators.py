@@ -136,6 +136,11 @@ SHOWS: Mapping[str, Mapping[str, str]] = {
     "rare labels: 1 of 5 rows, told 0.8, among 600": {
         "task_types.labels.confusion._share": "quality.recall.label 0",
     },
+    "relations: 200 pairs, 0.8 right": {
+        "task_types.relations.relation_measures._macro": "quality.macro_f1",
+        "task_types.relations.relation_measures._micro": "quality.micro_f1",
+        "task_types.relations.relation_measures.relation_measures": "quality.micro_f1",
+    },
     "retrieval: 120 texts": {
         "task_types.embeddings.retrieval_measures.measure_ranks": "quality.mrr",
     },
@@ -164,6 +169,10 @@ SHOWS: Mapping[str, Mapping[str, str]] = {
         "task_types.tags.tagging_measures._macro": "quality.macro_entity_f1",
         "task_types.tags.tagging_measures._of_spans": "quality.entity_f1",
         "task_types.tags.tagging_measures._token_accuracy": "quality.token_accuracy",
+    },
+    "teacher: 0.95 alike of 209 rows": {"evaluation.teacher.agreement": "teacher.agreement"},
+    "teacher: 7 timings, 1.8 times": {
+        "evaluation.teacher.estimate_of_ratios": "teacher.speed_up",
     },
     "temperature of 100 validation rows, 300 test rows": {
         "task_types.labels.calibration.calibration_error": "quality.calibration_error",
@@ -206,6 +215,7 @@ SHOWN_BY: Mapping[str, tuple[str, str]] = {
 NOT_SHOWN: Mapping[str, str] = {
     "drift.measurement.Question.of_same_rows": "both sides hold the same rows: no sampling error",
     "evaluation.evaluation.evaluate_weights": "hands metrics to `levels`, and adds the others here",
+    "evaluation.teacher.size_share": "bytes of files: no sampling error",
     "monitoring.labelled_rows._measure": "hands metrics to `levels` and groups to their rates",
     "registry.staging._measure": "sizes and seconds as they were measured: no interval",
     "registry.staging.same_predictions": "counts fixed rows: no sampling error",
@@ -220,6 +230,7 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     # One function compares with all other models; years of anchors are in creep_worlds.py.
     "anchor": ("written: 120 texts", "champion.chrf_gain"),
     "baseline": ("written: 120 texts", "champion.chrf_gain"),
+    "teacher": ("teacher: 0.9 alike of 40 authors of 8", "teacher.agreement"),
     "recipe": ("5 seeds that differ by 0.1, 600 rows", "recipe.accuracy"),
     "fresh": ("fresh: 30% of 400 rows", "fresh.macro_f1_gain"),
     "golden": ("golden: 60 authors of 6", "golden.team.macro_f1_gain"),

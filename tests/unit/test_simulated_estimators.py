@@ -12,6 +12,7 @@ import pytest
 from flows.config import load_config
 from flows.gate_names import measurable_of
 from tasks.drift import split_shift
+from tasks.training.distillation.settings import DistillationSettings
 from tests.simulation.__main__ import SCENARIOS
 from tests.simulation.creep_worlds import WITH_ANCHOR
 from tests.simulation.estimators import FAMILIES, NOT_SHOWN, SHOWN_BY, makers_of_intervals
@@ -54,10 +55,12 @@ def test_each_world_of_the_tables_tells_its_estimate(made: tuple[str, str]) -> N
 
 
 def test_every_family_of_gates_has_a_world() -> None:
-    """Of a line with golden sets and behaviour suites; years of looks and of creep are apart."""
+    """Of a line with all of them; years of looks and of creep are apart."""
     config = load_config(ROOT / "configs" / "bbc-news.yaml")
     sets = {"golden": {"team": None}, "behaviour": {"suite": None}}
-    asked = config.model_copy(update={"evaluation": config.evaluation.model_copy(update=sets)})
+    evaluation = config.evaluation.model_copy(update=sets)
+    taught = DistillationSettings.model_validate({"teacher": {"line": "large"}})
+    asked = config.model_copy(update={"evaluation": evaluation, "distillation": taught})
     assert {one.family for one in measurable_of(asked)} == FAMILIES.keys()
     assert {GATE.family} == {"champion"}
     assert {gate.family for gate in WITH_ANCHOR} == {"champion", "anchor"}

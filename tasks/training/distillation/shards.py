@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from infra.store import ObjectStore
-from tasks.records.distillation import SoftLabels
+from tasks.records.lesson import SoftLabels
 
 SHARD_FILE: Final = "train-{number:05d}.arrow"
 

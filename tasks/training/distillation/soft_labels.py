@@ -23,7 +23,8 @@ from infra.digests import as_json, digest_of
 from infra.errors import BaseModelError, TrainingError
 from infra.store import Artifact, ObjectStore
 from infra.transformers_logs import quiet_transformers
-from tasks.records.distillation import SoftLabels, Teacher
+from tasks.records.distillation import Teacher
+from tasks.records.lesson import SoftLabels
 from tasks.records.training import Tokens
 from tasks.task_types.batches import fill_batches
 from tasks.task_types.examples import Batch, Vocabulary

@@ -9,6 +9,7 @@ import pytest
 from great_expectations.render.renderer import ValidationResultsPageRenderer
 from great_expectations.render.view import DefaultJinjaPageView
 
+from tasks.task_types.entity_faults import OUTSIDE_TEXT
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import arrow_type
 from tasks.validation.contract import expectations as ours
@@ -34,6 +35,9 @@ FRAME = pa.table(
         "near_duplicate": ["like a row of test", None],
         "personal_data": ["iban", None],
         "control_token": ["[SEP]", None],
+        "entity_start": [0, 0],
+        "entity_end": [500, 4],
+        "entity_type": ["person", "word"],
     }
 ).to_pandas()
 # By expectation: the rule and one fault as Data Docs tell them.
@@ -96,6 +100,15 @@ TOLD: list[tuple[Any, str, str]] = [
         ),
         "answer stands in context at answer_start, or both are missing",
         "the answer, of length 3, stands at 0; answer_start is 5",
+    ),
+    (
+        ours.ExpectMulticolumnEntitiesToStandInTheirText(
+            column_list=["text", "entity_start", "entity_end", "entity_type"],
+            entities=[["text", "entity_start", "entity_end", "entity_type"]],
+            reason=OUTSIDE_TEXT,
+        ),
+        "entities stand within their text",
+        f"entity_start is 0 and entity_end 500, and the text has {len(SECRET) + 2} characters",
     ),
     (
         ours.ExpectMulticolumnLengthRatiosToBeBetween(

@@ -471,12 +471,8 @@ def test_memory_does_not_grow_with_the_rows(write: Write, monkeypatch: pytest.Mo
         for count in (1_000, 5_000)
     )
     search(many)  # so that no import counts
-    peaks = []
-    for path in (few, many):
-        tracemalloc.start()
-        search(path)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+    # Threads of servers that other tests run in this process are traced too: the least of two.
+    peaks = [min(_peak_of_a_search(path) for _ in range(2)) for path in (few, many)]
     # Some bytes a row, and no text of any: the texts alone are more than a hundred bytes each.
     assert peaks[1] - peaks[0] < 4_000 * 40
 
@@ -520,3 +516,11 @@ def test_a_text_that_is_held_out_leaks_whatever_is_marked_in_it(write: Write) ->
     found = marked(path, search(path, task_type="relation_extraction"))
     assert len(found["equal_text"]) == 1
     assert len(found["near_duplicate"]) == 1
+
+
+def _peak_of_a_search(path: Path) -> int:
+    tracemalloc.start()
+    search(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
