@@ -1,6 +1,6 @@
 """Rows whose normalised texts are equal: twins, conflicting answers, and one row for each text."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,9 @@ from tasks.validation.leakage.columns import (
 from tasks.validation.leakage.hashing import MISSING, Flags, Hashes, Positions
 from tasks.validation.leakage.links import Links, link_equal, most_alike
 from tasks.validation.leakage.scanning import Scan
+
+# What is done with rows of equal hashes: group and position of each, first and last of each split.
+_Use = Callable[[Positions, Positions, Positions, Positions], None]
 
 
 @dataclass(frozen=True)
@@ -39,21 +42,33 @@ def find_equal_texts(scan: Scan) -> EqualTexts:
     """Group the rows by the hash of their normalised text, and of what is asked of it."""
     within, across, copies = [], [], []
     conflicts: dict[str, list[Links]] = {column.name: [] for column in scan.answers}
-    for hashes, positions in find_repeated(scan.text_hashes):
-        group = _number_groups(hashes)
-        firsts, lasts = _ends_by_split(scan, group, positions)
+
+    def by_text(
+        group: Positions, positions: Positions, firsts: Positions, lasts: Positions
+    ) -> None:
         own = firsts[group, scan.splits[positions]]
         copies.append(_link(positions, own, own != positions))
         twins = _held_out_duplicates(scan, group, positions, firsts, lasts)
         across.append(_link(positions, twins, twins != NOWHERE))
-    for hashes, positions in find_repeated(scan.asked_hashes):
-        group = _number_groups(hashes)
-        firsts, _ = _ends_by_split(scan, group, positions)
+
+    def by_asked(group: Positions, positions: Positions, firsts: Positions, _: Positions) -> None:
         own = firsts[group, scan.splits[positions]]
         within.append(_link(positions, own, scan.ordinals[positions] != scan.ordinals[own]))
         for column, answers in scan.answers.items():
             found = _find_conflicts(scan, group, positions, answers.take(positions))
             conflicts[column.name].append(found)
+
+    # Where a text is all that is asked, both are the same column, which is read once.
+    passes: list[tuple[NumberColumn, list[_Use]]]
+    passes = [(scan.text_hashes, [by_text]), (scan.asked_hashes, [by_asked])]
+    if scan.asked_hashes is scan.text_hashes:
+        passes = [(scan.text_hashes, [by_text, by_asked])]
+    for column_of_hashes, uses in passes:
+        for hashes, positions in find_repeated(column_of_hashes):
+            group = _number_groups(hashes)
+            firsts, lasts = _ends_by_split(scan, group, positions)
+            for use in uses:
+                use(group, positions, firsts, lasts)
     return EqualTexts(
         most_alike(within),
         most_alike(across),
