@@ -17,6 +17,8 @@ not asked does nothing. Their answers must agree to 1e-4. MLflow's runs as its p
   `serve_p99_vs_one_p50` the ratio of the two. `mlflow_p99_ms` is MLflow's.
 - `serve_dropped` (0): requests that were not answered with 200, or were answered wrongly for the
   version that answered, while 16 clients ask and production moves 50 times.
+
+``python -m benchmarks.operation.serving`` measures; the last line is one JSON object.
 """
 
 import http.client
@@ -394,3 +396,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _say(text: str) -> None:
     print(f"serving: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure()))

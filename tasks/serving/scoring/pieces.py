@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 MISSING: Final = "missing input"
 NOT_IN_PLACE: Final = "entity not in its text"
+# Pieces that a shard is cut into for workers to share, where each has so many rows.
+_ENOUGH_PIECES: Final = 16
+_WORTH_A_PIECE: Final = 128
 ASIDE_SCHEMA: Final = pa.schema(
     [
         ("file", pa.string()),
@@ -78,8 +81,14 @@ def _with_entities_in_place(rows: pa.Table, shape: RowShape, aside: list[PutAsid
 
 
 def cut(rows: pa.Table, at_most: int) -> Iterator[pa.Table]:
-    """Rows in pieces of like size, none of which is empty."""
-    count = -(-rows.num_rows // at_most)
+    """Rows in pieces of like size, none of which is empty.
+
+    There are enough for workers to share even a small file, whose rows are cut smaller than
+    `at_most`. How many there are depends on the rows alone and not on the workers, since a run that
+    goes on after another must find the same pieces.
+    """
+    enough = min(_ENOUGH_PIECES, rows.num_rows // _WORTH_A_PIECE)
+    count = max(enough, -(-rows.num_rows // at_most))
     for number in range(count):
         start, end = (rows.num_rows * one // count for one in (number, number + 1))
         yield rows.slice(start, end - start)

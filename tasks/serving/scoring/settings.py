@@ -47,11 +47,12 @@ class ScoringSettings(SettingsModel):
         description="Whether links in a named folder, or found by a glob, may lead out of it.",
     )
     rows_at_once: int = Field(
-        default=8192,
+        default=2048,
         ge=64,
         le=65_536,
-        description="Rows that a worker is given at a time, at most, and that one object of "
-        "predictions holds; what a lost worker was given is scored again.",
+        description="Rows that a worker is given at a time, at most (fewer of a small file, which "
+        "workers share too), and that one object of predictions holds; what a lost worker was "
+        "given is scored again.",
     )
     workers: int | None = Field(
         default=None,

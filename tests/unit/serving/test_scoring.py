@@ -125,6 +125,14 @@ def test_pieces_are_the_rows_in_order_and_of_like_size(rows: int, at_most: int) 
         assert pa.ipc.open_stream(packed(piece)).read_all() == piece
 
 
+@pytest.mark.parametrize(
+    ("rows", "pieces"), [(127, 1), (128, 1), (256, 2), (2_048, 16), (4_000, 16), (40_000, 20)]
+)
+def test_a_small_file_is_cut_for_workers_to_share(rows: int, pieces: int) -> None:
+    table = pa.table({"row": list(range(rows))})
+    assert len(list(cut(table, ScoringSettings().rows_at_once))) == pieces
+
+
 class MemoryStore:
     """Objects by address, since what is tried is what the bytes say and not the store."""
 
