@@ -23,6 +23,7 @@ from pydantic_core import InitErrorDetails
 from flows.distillation_checks import wrong_distillation
 from flows.gate_checks import wrong_gates
 from flows.gate_names import swaps_words, why_no_own_metric
+from flows.privacy_checks import wrong_privacy
 from flows.settings_files import PolicyOfFile, read_policy_file, read_settings
 from infra.errors import SettingsError
 from infra.settings import explain_validation
@@ -316,6 +317,12 @@ class RetrainConfig(DataConfig):
     def _student_can_be_taught(self) -> Self:
         if self.distillation is not None:
             refuse(wrong_distillation(self, self.distillation))
+        return self
+
+    @model_validator(mode="after")
+    def _private_rows_have_no_other_way(self) -> Self:
+        if self.training.differential_privacy is not None:
+            refuse(wrong_privacy(self))
         return self
 
     @model_validator(mode="after")

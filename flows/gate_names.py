@@ -25,6 +25,7 @@ PERCENT: Final = 100.0
 # Families that compare the candidate with another model on the same rows.
 COMPARATORS: Final = ("baseline", "champion", "anchor")
 TEACHER: Final = "teacher"
+PRIVACY: Final = "privacy"
 _PLACEHOLDER: Final = re.compile(r"\{([a-z ]+)\}")
 _SCORE_GAP: Final = "score_gap"
 _FALLING: Final[Better] = "lower"
@@ -103,6 +104,9 @@ def measurable_of(config: "RetrainConfig") -> Iterator[Measurable]:
     yield from _slices(config, compared)
     yield from _fairness(config)
     yield from _counterfactuals(config)
+    if not are_valid(config, "training") or config.training.differential_privacy is not None:
+        yield Measurable(f"{PRIVACY}.epsilon", high=math.inf, better=_FALLING)
+        yield Measurable(f"{PRIVACY}.delta", better=_FALLING)
     yield Measurable("staging.same_predictions")
     for name in ("latency_p95_ms", "size_mb", "load_s", "memory_mb"):
         yield Measurable(f"staging.{name}", high=math.inf, better=_FALLING)

@@ -19,7 +19,7 @@ MAX_FAMILY = 20
 # Families whose gates are corrected for multiplicity: one gate a group, a swap or a slice.
 CORRECTED_FAMILIES = frozenset({"fairness", "counterfactual", "slice"})
 # Families that do not rest on held-out rows which an earlier look has read: their level is whole.
-UNSPENT_FAMILIES = frozenset({"staging", "fresh"})
+UNSPENT_FAMILIES = frozenset({"staging", "fresh", "privacy"})
 # Families that rest on rows which every candidate of a line reads, whatever its test rows are.
 GOLDEN_FAMILIES = frozenset({"golden", "behaviour"})
 

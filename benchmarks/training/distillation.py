@@ -53,7 +53,7 @@ def _measure(store: ObjectStore, shipped: RetrainConfig, config: RetrainConfig) 
     assert settings
     assert settings.student_layers
     assert base
-    snapshot, data = _rows(store, shipped, base)
+    snapshot, data = rows_of_line(store, shipped, base)
     tokens = tokenize_splits(store, data, base, kind, shipped.tokenization)
     master = train_model(store, NoTracking(), line, tokens, base, kind, shipped.training)
     _say(f"teacher trained in {master.training_s:.0f} s")
@@ -74,9 +74,10 @@ def _measure(store: ObjectStore, shipped: RetrainConfig, config: RetrainConfig) 
     return figures
 
 
-def _rows(
+def rows_of_line(
     store: ObjectStore, config: RetrainConfig, base: BaseModel
 ) -> tuple[Snapshot, DataReport]:
+    """The rows of a line, pinned and validated."""
     source = pin_source(config.line, config.source, store)
     snapshot = write_snapshot(source, config.source, config.splits, config.task_type, store)
     return snapshot, validate_snapshot(

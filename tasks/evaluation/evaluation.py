@@ -48,7 +48,7 @@ from tasks.task_types.measures import Measured
 from tasks.task_types.own_metrics import add_own_metrics
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import CLUSTER
-from tasks.verdicts import Estimate
+from tasks.verdicts import Estimate, exact
 
 NO_CHAMPION = "no version in production yet"
 CANDIDATE = "candidate"  # folder of its model
@@ -122,7 +122,13 @@ def evaluate_weights(
         artifact=write_scores(test, answers, measured, comparators, store),
         labels=data.labels,
         rows=test.num_rows,
-        estimates=(*estimates, *beside, *by_slice, *estimates_of(calibrated)),
+        estimates=(
+            *estimates,
+            *beside,
+            *by_slice,
+            *estimates_of(calibrated),
+            *privacy_of(weights),
+        ),
         confusion=measured.confusion,
         calibration=measured.calibration,
         champion_version=champion.version if champion else None,
@@ -133,6 +139,17 @@ def evaluate_weights(
         anchor_version=anchor.version if anchor else None,
         calibration_by_slice=calibrated,
         timed=tuple(timed),
+    )
+
+
+def privacy_of(weights: Weights) -> tuple[Estimate, ...]:
+    """What the weights may tell of a training row, as numbers that gates are on."""
+    if weights.privacy is None:
+        return ()
+    spent = weights.privacy
+    return (
+        exact("privacy.epsilon", spent.epsilon, spent.rows),
+        exact("privacy.delta", spent.delta, spent.rows),
     )
 
 

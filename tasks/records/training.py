@@ -102,6 +102,31 @@ class TrainingPlan:
 
 
 @dataclass(frozen=True)
+class Privacy:
+    """What the weights of a training may tell of any one of its rows (differential privacy).
+
+    Of two data sets that differ in one row, added or removed, no outcome is more than e^epsilon
+    times as probable with one as with the other, but for a probability of delta.
+
+    Attributes:
+        noise_multiplier: standard deviation of the noise over `clip_norm`.
+        clip_norm: L2 norm that the gradient of a row had at most.
+        sample_rate: probability with which a row was in a step.
+        steps: that were taken.
+        rows: training rows.
+
+    """
+
+    epsilon: float
+    delta: float
+    noise_multiplier: float
+    clip_norm: float
+    sample_rate: float
+    steps: int
+    rows: int
+
+
+@dataclass(frozen=True)
 class Weights:
     """A trained model.
 
@@ -118,6 +143,7 @@ class Weights:
         first_step_s: seconds from the stage's begin to the end of its first step.
         peak_memory_mb: most memory that the first worker held, of the GPU where there is one.
         temperature: that the logits were divided by after training, in the last layer.
+        privacy: what they may tell of a training row; None where nothing bounds that.
 
     """
 
@@ -142,3 +168,4 @@ class Weights:
     peak_memory_mb: float = field(default=0.0, metadata=NOT_IDENTITY)
     first_step_s: float = field(default=0.0, metadata=NOT_IDENTITY)
     temperature: float = 1.0
+    privacy: Privacy | None = None

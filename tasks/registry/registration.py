@@ -212,6 +212,7 @@ def _facts(
             for name, tokens in asdict(TokenLimits.of(weights)).items()
         },
         **_teacher(scores),
+        **_privacy(weights),
         WEIGHTS_URI_TAG: weights.artifact.uri,
         DATA_URI_TAG: data.clean.uri,
         "assayline.quarantine_uri": data.quarantine.uri,
@@ -229,6 +230,17 @@ def _teacher(scores: Scores) -> dict[str, str]:
     """Whom the model learned from beside the labels, in words; nothing where from them alone."""
     names = [one.name for one in scores.versions if one.name]
     return {"assayline.teacher": names[0]} if names else {}
+
+
+def _privacy(weights: Weights) -> dict[str, str]:
+    """What the weights may tell of a training row; nothing where nothing bounds that."""
+    if weights.privacy is None:
+        return {}
+    spent = weights.privacy
+    return {
+        "assayline.privacy_epsilon": f"{spent.epsilon:.4g}",
+        "assayline.privacy_delta": f"{spent.delta:.4g}",
+    }
 
 
 def _check_made_of(

@@ -52,6 +52,7 @@ _BEHIND: Final = {
     "counterfactual": ("weights", "data"),
     "staging": ("weights",),
     "labels": ("data",),
+    "privacy": ("weights",),
 }
 
 

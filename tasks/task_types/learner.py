@@ -54,6 +54,9 @@ class Learner(Protocol):
     """Whether examples can stand in one row one behind the other: its loss is by token."""
     couples_rows: ClassVar[bool]
     """Whether its loss compares the rows of an optimizer step with each other."""
+    why_not_private: ClassVar[str]
+    """Why training with differential privacy would promise too much; empty where the loss of a
+    row, and all that the learner knows of rows, is of that row alone."""
     asked_with_control_tokens: ClassVar[bool]
     """Whether who loads such a model with plain transformers spells control tokens on purpose: a
     chat template's, or the mask token."""

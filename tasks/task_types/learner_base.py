@@ -36,6 +36,9 @@ class LearnerBase:
     packs: ClassVar[bool] = False
     couples_rows: ClassVar[bool] = False
     asked_with_control_tokens: ClassVar[bool] = False
+    why_not_private: ClassVar[str] = (
+        "its task type does not say that the loss of a row is of that row alone"
+    )
 
     name: str
     labels: tuple[str, ...]
@@ -89,6 +92,7 @@ class ClassLearner(LearnerBase):
     """
 
     methods: ClassVar[frozenset[Method]] = frozenset({"class_weights", "label_smoothing"})
+    why_not_private: ClassVar[str] = ""
 
     class_weights: tuple[float, ...] = ()
 

@@ -1,5 +1,6 @@
 """Trainer's arguments for a line's settings."""
 
+import math
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,8 @@ def trainer_arguments(
         **{_CHECKPOINTING: settings.gradient_checkpointing},
         warmup_steps=settings.warmup_ratio,  # below 1 it is a share of all steps
         weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
+        # Rows were clipped one by one already.
+        max_grad_norm=math.inf if settings.differential_privacy else settings.max_grad_norm,
         seed=settings.seed,
         bf16=device.precision == "bfloat16",
         fp16=device.precision == "float16",

@@ -72,16 +72,18 @@ def best_of(variants: Sequence[Variant], rates: dict[str, float]) -> Variant:
 def variants_for(job: Job) -> list[Variant]:
     """What the settings leave open on this device, the usual way first."""
     settings = job.settings
+    private = settings.differential_privacy is not None  # each row by itself
     batchings: Sequence[Batching] = ("padded",)
     if settings.batching == "packed":
         batchings = ("packed",)
-    elif settings.batching == "auto" and job.learner.packs:
+    elif settings.batching == "auto" and job.learner.packs and not private:
         batchings = ("padded", "packed")
     precisions: Sequence[Precision] = precisions_of(job.device)
     if settings.precision != "auto":
         precisions = (settings.precision,)
     compiled = {"off": (False,), "on": (True,)}.get(
-        settings.compile, (False, True) if job.device.name == "cuda" else (False,)
+        settings.compile,
+        (False, True) if job.device.name == "cuda" and not private else (False,),
     )
     return [Variant(*one) for one in product(batchings, precisions, compiled)]
 

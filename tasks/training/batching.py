@@ -13,6 +13,8 @@ from infra.errors import TrainingError
 from tasks.task_types.batches import fill_batches
 from tasks.task_types.examples import IDS_ENDING, Example
 
+# Number of the row that an example is of, where it is asked.
+ROW = "row"
 # Rows are sorted by length within shuffled windows of this many batches. Smaller windows pad more
 # (one batch is Trainer's random order, measured 1.6 times slower); larger ones mix the rows of a
 # batch less from epoch to epoch.
@@ -69,6 +71,8 @@ class TokenizedRows(Dataset[Example]):
                 name: _Column(added.column(name)) for name in added.column_names if name != "row_id"
             }
         self._length: int = table.num_rows
+        self._row_ids = table.column("row_id")
+        self._numbers: NDArray[np.int64] | None = None
         self._seed, self._epoch = seed, -1
         self.lengths = np.zeros(self._length, np.int64)
         for name in names:
@@ -85,7 +89,15 @@ class TokenizedRows(Dataset[Example]):
     def __getitem__(self, index: int) -> Example:
         drawn = hashlib.blake2b(f"{self._seed}/{self._epoch}/{index}".encode(), digest_size=8)
         example = {name: column[index] for name, column in self._columns.items()}
+        if self._numbers is not None:
+            example[ROW] = int(self._numbers[index])
         return {**example, "seed": int.from_bytes(drawn.digest())}
+
+    def row_numbers(self) -> NDArray[np.int64]:
+        """(N,) which row each example is of, counted from 0; from now on examples tell it."""
+        ids = self._row_ids.combine_chunks().dictionary_encode().indices
+        self._numbers = ids.to_numpy(zero_copy_only=False).astype(np.int64)
+        return self._numbers
 
     def column(self, name: str) -> NDArray[Any]:
         """All values of a column, those of lists one behind the other."""
@@ -180,8 +192,7 @@ class StepLoader(DataLoader[Any]):
     are the same for any number of workers.
     """
 
-    def __init__(self, rows: TokenizedRows, batch_size: int, seed: int) -> None:
-        sampler = StepSampler(rows, batch_size, seed)
+    def __init__(self, rows: TokenizedRows, sampler: StepSampler) -> None:
         super().__init__(rows, batch_sampler=sampler, collate_fn=as_step)
 
     def set_epoch(self, epoch: int) -> None:

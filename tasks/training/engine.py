@@ -37,6 +37,7 @@ from tasks.training.memory import peak_memory_mb
 from tasks.training.methods import UnfreezeCallback, merged
 from tasks.training.models import new_model, read_rows, vocabulary_of_base
 from tasks.training.passes import Taught
+from tasks.training.privacy.spending import PrivateTraining, private_training
 from tasks.training.ranks import Ranks
 from tasks.training.settings import TrainingSettings
 from tasks.training.sharding import whole_model
@@ -72,11 +73,13 @@ def run_training(
     job = job.fitted_to(rows[0])
     curves = Curves.load(place.checkpoint) if place.checkpoint else Curves()
     trainer = build_trainer(job, place, choice, rows, curves)
+    private = private_training(job.settings, rows[0])
+    trainer.noisy = private.steps if private else None
     workers, stop, first_step = trainer.workers, StopSignal(), FirstStepCallback(job.begun_s)
     trainer.add_callback(first_step)
     add_callbacks(trainer, job, curves, workers, progress, stop)
     if workers.is_first:
-        _log_params(job, choice, trainer.model.num_parameters())
+        _log_params(job, choice, trainer.model.num_parameters(), private)
     if trainer.average and place.checkpoint:
         trainer.average.load(place.checkpoint)
     with closing(trainer.writer), stop.deferred(), matrix_products(choice.precision):
@@ -108,6 +111,7 @@ def run_training(
         workers=workers.count,
         peak_memory_mb=peak_memory_mb(),
         first_step_s=first_step.seconds,
+        privacy=private.spent(trainer.state.global_step) if private else None,
     )
 
 
@@ -206,7 +210,7 @@ def _best_epoch(state: Any, epochs: int) -> int:
     return epoch
 
 
-def _log_params(job: Job, choice: Choice, parameters: int) -> None:
+def _log_params(job: Job, choice: Choice, parameters: int, private: PrivateTraining | None) -> None:
     described = {
         **job.settings.model_dump(mode="json"),
         "max_length": job.tokens.max_length,
@@ -215,6 +219,7 @@ def _log_params(job: Job, choice: Choice, parameters: int) -> None:
         "device": job.device.name,
         "threads": torch.get_num_threads(),
         **_of_lesson(job),
+        **({"noise_multiplier": private.steps.noise_multiplier} if private else {}),
         **{f"chosen_{name}": value for name, value in choice.as_words().items()},
         **{f"tokens_per_s_{name}": value for name, value in choice.tokens_per_s.items()},
     }

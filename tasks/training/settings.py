@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from infra.errors import SettingsError
 from infra.settings_models import SettingsModel
+from tasks.training.privacy_settings import DifferentialPrivacySettings
 
 if TYPE_CHECKING:
     from tasks.task_types.learner import Learner
@@ -135,6 +136,12 @@ class TrainingSettings(SettingsModel):
         description="select_by: validation rows that the model writes for after each epoch, spread "
         "evenly over them.",
     )
+    differential_privacy: DifferentialPrivacySettings | None = Field(
+        default=None,
+        description="Bound what the weights tell of any one training row (DP-SGD): gradients are "
+        "clipped by row and noise is added to their sum. batch_size is then the rows of a step in "
+        "the mean, and max_grad_norm has no effect. See docs/privacy.md.",
+    )
     label_smoothing: float = Field(
         default=0.0, ge=0, lt=1, description="Probability spread over all classes in training."
     )
@@ -160,6 +167,7 @@ class TrainingSettings(SettingsModel):
             or self.batching == "packed"
             or self.method == "frozen"
             or self.select_by is not None
+            or self.differential_privacy is not None
         )
 
     @model_validator(mode="after")
@@ -199,6 +207,28 @@ class TrainingSettings(SettingsModel):
         return self
 
     @model_validator(mode="after")
+    def _private_steps_are_plain(self) -> Self:
+        if self.differential_privacy is None:
+            return self
+        wrong = [
+            f"{name} is {seen}; set it to {right}"
+            for name, seen, right, is_wrong in (
+                ("workers", self.workers, 1, self.workers > 1),
+                ("batching", self.batching, "padded", self.batching == "packed"),
+                ("compile", self.compile, "off", self.compile == "on"),
+                ("precision", self.precision, "bfloat16", self.precision == "float16"),
+                ("class_weights", self.class_weights, "none", self.class_weights != "none"),
+            )
+            if is_wrong
+        ]
+        if wrong:
+            raise ValueError(
+                "differential_privacy clips the gradient of each row by itself, and knows nothing "
+                f"of all rows: {'; '.join(wrong)}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _plateaus_need_no_warm_up(self) -> Self:
         if self.schedule == "on_plateau" and self.warmup_ratio > 0:
             raise ValueError(
@@ -228,5 +258,7 @@ def check_method(task_type: str, learner: "type[Learner]", settings: TrainingSet
         known = " or ".join(learner.written_metrics)
         meant = f"set it to {known}, or leave it out" if known else "leave it out"
         wrong.append(f"training.select_by is {settings.select_by}; {meant}")
+    if settings.differential_privacy is not None and (why := learner.why_not_private):
+        wrong.append(f"training.differential_privacy is set, and {why}; leave it out")
     if wrong:
         raise SettingsError(f"task_type {task_type} does not know this: {'; '.join(wrong)}")

@@ -22,6 +22,7 @@ from tasks.training.disk import explain_full_disk
 from tasks.training.engine import fetch, run_training
 from tasks.training.jobs import Job, WorkingFolder, learner_for
 from tasks.training.launch_ranks import train_in_workers
+from tasks.training.privacy.spending import check_accountant
 from tasks.training.settings import TrainingSettings, check_method
 
 # Settings that leave the weights as they are: changing them must not lose a checkpoint.
@@ -113,6 +114,7 @@ def prepare_job(
     """Find the base model, and refuse what cannot be trained; no MLflow run is opened yet."""
     learner, device = learner_for(task_type, tokens, settings), pick_device()
     check_method(task_type, type(learner), settings)
+    check_accountant(settings)
     check_device(device, settings.precision, settings.workers)
     key = training_key(tokens, base, task_type, settings, lesson)
     pinned = Fingerprint(base.sha256, base.tokenizer_sha256)

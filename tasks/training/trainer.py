@@ -19,7 +19,13 @@ from tasks.task_types.examples import Example, Vocabulary
 from tasks.task_types.learner import Learner
 from tasks.training.averaging import WeightAverage
 from tasks.training.background_writes import BackgroundWriter
-from tasks.training.batching import StepLoader, TokenizedRows, as_step, length_of
+from tasks.training.batching import (
+    StepLoader,
+    StepSampler,
+    TokenizedRows,
+    as_step,
+    length_of,
+)
 from tasks.training.checkpoint_copies import check_fits, take_snapshot
 from tasks.training.checkpoints import TRAINER_FOLDER, TRAINER_STATE_FILE
 from tasks.training.curves import Curves
@@ -27,7 +33,9 @@ from tasks.training.disk import explain_full_disk
 from tasks.training.dropout import dropout_of
 from tasks.training.memory import is_out_of_memory
 from tasks.training.methods import layer_classes, parameter_groups
-from tasks.training.passes import Objective, Passes, Step, Taught
+from tasks.training.passes import Objective, Passes, Taught
+from tasks.training.privacy.noisy_steps import NoisySteps
+from tasks.training.privacy.sampling import PoissonSampler
 from tasks.training.ranks import ALONE, Ranks
 from tasks.training.settings import TrainingSettings
 from tasks.training.sharding import load_sharded, load_sharded_optimizer, shard_on_cpu
@@ -45,6 +53,7 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
         passes: how a step's examples become passes.
         written: metrics of what a model writes, asked in each validation; None where none are.
         workers: those that train this model together.
+        noisy: makes the gradients where they are private; None where they are exact.
         compiled: whether the model is.
 
     """
@@ -90,6 +99,7 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
             learner, self.accelerator, self.compute_loss_context_manager, workers=workers,
             taught=taught,
         )  # fmt: skip
+        self.noisy: NoisySteps | None = None
         self.compiled = False
         self._learner = learner
         self._settings = settings
@@ -109,7 +119,9 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
 
     def get_train_dataloader(self) -> StepLoader:
         """The examples of one optimizer step after the other."""
-        return StepLoader(self.train_dataset, self.args.train_batch_size, self.args.seed)
+        sampler = PoissonSampler if self.noisy else StepSampler
+        rows = self.train_dataset
+        return StepLoader(rows, sampler(rows, self.args.train_batch_size, self.args.seed))
 
     def create_optimizer(self, model: Any = None) -> Any:
         """AdamW with the rates and decays of the settings."""
@@ -143,21 +155,26 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
         examples: list[Example] = inputs["examples"]
         model.train()
         while True:
-            step = self.passes.of(examples)
             try:
                 with dropout_of(self.args.device.type, compiled=self.compiled):
-                    losses = self._objective.backward(model, step, self.args.device)
+                    losses = self._backward(model, examples)
                 break
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
                 reason = str(error).splitlines()[0]
-            self._halve_passes(model, step, reason)
+            self._halve_passes(model, examples, reason)
         self._refuse_no_number(losses)
         loss = self.workers.sum(torch.stack(losses).sum().item())[0]
         self._step_loss = loss
         self.curves.add_batch(loss, sum(map(length_of, examples)))
         return torch.tensor(loss, device=self.args.device)
+
+    def _backward(self, model: Any, examples: Sequence[Example]) -> list[Tensor]:
+        device = self.args.device
+        if self.noisy:
+            return self.noisy.backward(model, examples, self.passes, self._objective, device)
+        return self._objective.backward(model, self.passes.of(examples), device)
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
@@ -176,11 +193,12 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
                 f"({self.args.max_grad_norm:g})"
             )
 
-    def _halve_passes(self, model: Any, step: Step, reason: str) -> None:
+    def _halve_passes(self, model: Any, examples: Sequence[Example], reason: str) -> None:
         """Have the step begun anew with half as many tokens a pass; gradients are forgotten."""
         model.zero_grad()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+        step = self.passes.of(examples)
         size = max(batch.size for batch in step.batches)
         if self.workers.count > 1:  # the others are in the middle of the same step
             raise TrainingError(

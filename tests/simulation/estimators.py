@@ -215,6 +215,7 @@ SHOWN_BY: Mapping[str, tuple[str, str]] = {
 NOT_SHOWN: Mapping[str, str] = {
     "drift.measurement.Question.of_same_rows": "both sides hold the same rows: no sampling error",
     "evaluation.evaluation.evaluate_weights": "hands metrics to `levels`, and adds the others here",
+    "evaluation.evaluation.privacy_of": "follows from noise and steps: no sampling error",
     "evaluation.teacher.size_share": "bytes of files: no sampling error",
     "monitoring.labelled_rows._measure": "hands metrics to `levels` and groups to their rates",
     "registry.staging._measure": "sizes and seconds as they were measured: no interval",

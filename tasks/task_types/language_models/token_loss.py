@@ -26,6 +26,7 @@ class TokenLoss(LearnerBase):
     greater_is_better: ClassVar[bool] = False
     methods: ClassVar[frozenset[Method]] = frozenset({"label_smoothing"})
     few: ClassVar[bool] = False
+    why_not_private: ClassVar[str] = ""
 
     def units(self, batch: Batch) -> "Tensor":
         """Tokens that are asked for."""

@@ -13,6 +13,7 @@ from tasks.task_types.learner import LossSettings, learner_of
 from tasks.task_types.limits import TokenLimits
 from tasks.training.batching import (
     StepLoader,
+    StepSampler,
     TokenizedRows,
     in_passes,
     length_of,
@@ -121,7 +122,7 @@ def test_a_row_has_another_seed_in_each_epoch_and_the_same_one_again(
 
 def test_the_loader_follows_the_epoch(written: tuple[Path, list[list[int]]]) -> None:
     rows = TokenizedRows(written[0])
-    loader = StepLoader(rows, 8, seed=5)
+    loader = StepLoader(rows, StepSampler(rows, 8, seed=5))
     loader.set_epoch(2)
     read = [int(example["labels"]) for step in loader for example in step["examples"]]
     assert read == length_sorted_order(rows.lengths, 8, 5, 2).tolist()

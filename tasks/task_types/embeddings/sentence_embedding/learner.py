@@ -39,6 +39,7 @@ class SentenceEmbeddingLearner(LearnerBase):
 
     selection_metric: ClassVar[str] = "mrr"
     couples_rows: ClassVar[bool] = True
+    why_not_private: ClassVar[str] = "its loss compares the rows of a step with each other"
 
     def encode(self, rows: "pa.Table", tokenizer: "PreTrainedTokenizerFast") -> Encoded:
         """Columns input_ids, target_ids, and a number of each text; see `Learner.encode`."""

@@ -39,6 +39,9 @@ class RegressionLearner(LearnerBase):
 
     selection_metric: ClassVar[str] = "rmse"
     greater_is_better: ClassVar[bool] = False
+    why_not_private: ClassVar[str] = (
+        "the mean and the spread of all training targets go into the weights without noise"
+    )
     target_mean: float = 0.0
     target_scale: float = 1.0
 

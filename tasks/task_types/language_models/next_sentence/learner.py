@@ -44,6 +44,7 @@ class NextSentenceLearner(LearnerBase):
 
     selection_metric: ClassVar[str] = "pretraining_loss"
     greater_is_better: ClassVar[bool] = False
+    why_not_private: ClassVar[str] = "a pair may join sentences of two rows"
 
     def encode(self, rows: "pa.Table", tokenizer: "PreTrainedTokenizerFast") -> Encoded:
         """Columns input_ids, segments, words and follows (0: it does); see `Learner.encode`."""

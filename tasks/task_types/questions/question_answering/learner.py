@@ -44,6 +44,7 @@ class QuestionAnsweringLearner(LearnerBase):
     """
 
     selection_metric: ClassVar[str] = "f1"
+    why_not_private: ClassVar[str] = ""
 
     def encode(self, rows: "pa.Table", tokenizer: "PreTrainedTokenizerFast") -> Encoded:
         """Columns input_ids, PLACES, and segments if the model reads them; see `Learner.encode`.

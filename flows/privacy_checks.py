@@ -1,0 +1,28 @@
+"""What of a line would tell of its training rows beside weights that are trained privately."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from infra.settings_models import WrongSetting, are_valid
+
+if TYPE_CHECKING:
+    from flows.config import RetrainConfig
+
+
+def wrong_privacy(config: "RetrainConfig") -> Iterator[WrongSetting]:
+    """Settings under which the epsilon of the weights would not be what it says."""
+    at = ("training", "differential_privacy")
+    if are_valid(config, "distillation") and config.distillation is not None:
+        yield WrongSetting(
+            at,
+            "the line learns from a teacher, which may have learned the same rows without noise; "
+            "leave distillation out, or train the teacher privately and this line without",
+            "with distillation",
+        )
+    if are_valid(config, "base_model") and config.base_model.scratch:
+        yield WrongSetting(
+            at,
+            "base_model.scratch builds a tokenizer out of the training rows, without noise; name "
+            "a base model, or build it from other rows in a line of its own",
+            "with base_model.scratch",
+        )
