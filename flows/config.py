@@ -3,12 +3,10 @@
 import dataclasses
 import difflib
 import re
-import types
-import typing
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -24,7 +22,9 @@ from flows.distillation_checks import wrong_distillation
 from flows.gate_checks import wrong_gates
 from flows.gate_names import swaps_words, why_no_own_metric
 from flows.privacy_checks import wrong_privacy
+from flows.settings_fields import models_in
 from flows.settings_files import PolicyOfFile, read_policy_file, read_settings
+from flows.sweep_checks import wrong_space
 from infra.errors import SettingsError
 from infra.settings import explain_validation
 from infra.settings_models import SettingsModel, WrongSetting, are_valid, refuse
@@ -51,6 +51,7 @@ from tasks.serving.scoring.settings import ScoringSettings
 from tasks.serving.settings import ServingSettings
 from tasks.sources.settings import HubSource, MixedSource, SourceSettings
 from tasks.sources.watch_settings import WatchSourceSettings
+from tasks.sweep.settings import SweepSettings
 from tasks.task_types.names import TaskTypeName
 from tasks.task_types.row_shapes import shape_of
 from tasks.tokenization.settings import BaseModelSettings, TokenizationSettings
@@ -62,8 +63,6 @@ from tasks.validation.personal_data.settings import PrivacySettings
 
 MAX_LINE_CHARACTERS: Final = 63
 LINE_PATTERN: Final = rf"^[a-z0-9][a-z0-9-]{{0,{MAX_LINE_CHARACTERS - 1}}}$"
-
-_GATHERING: Final = (tuple, list, dict)
 
 Config = TypeVar("Config", bound="DataConfig")
 
@@ -263,6 +262,11 @@ class RetrainConfig(DataConfig):
         default=WatchSourceSettings(),
         description="When the source is looked at between retrainings; new data starts one.",
     )
+    sweep: SweepSettings | None = Field(
+        default=None,
+        description="Which settings of the line `assayline sweep` tries on validation rows, and "
+        "which of them it takes; a retraining reads none of it. See docs/sweep.md.",
+    )
 
     @property
     def described_card(self) -> CardSettings:
@@ -323,6 +327,13 @@ class RetrainConfig(DataConfig):
     def _private_rows_have_no_other_way(self) -> Self:
         if self.training.differential_privacy is not None:
             refuse(wrong_privacy(self))
+        return self
+
+    @model_validator(mode="after")
+    def _space_makes_lines(self) -> Self:
+        """Each trial of a sweep is a line of its own, which a setting may refuse."""
+        if self.sweep is not None:
+            refuse(wrong_space(self, self.sweep))
         return self
 
     @model_validator(mode="after")
@@ -574,14 +585,5 @@ def _fields_at(parents: list[str]) -> list[str]:
     models: list[type[BaseModel]] = [RetrainConfig]
     for name in ["source", *parents] if parents[:1] == ["sources"] else parents:
         fields = [model.model_fields[name] for model in models if name in model.model_fields]
-        models = [found for field in fields for found in _models_in(field.annotation)] or models
+        models = [found for field in fields for found in models_in(field.annotation)] or models
     return sorted({field for model in models for field in model.model_fields})
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    """The settings models that a field's type admits."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    if typing.get_origin(annotation) in {typing.Union, types.UnionType, Annotated, *_GATHERING}:
-        return [model for part in typing.get_args(annotation) for model in _models_in(part)]
-    return []

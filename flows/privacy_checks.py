@@ -26,3 +26,10 @@ def wrong_privacy(config: "RetrainConfig") -> Iterator[WrongSetting]:
             "a base model, or build it from other rows in a line of its own",
             "with base_model.scratch",
         )
+    if are_valid(config, "sweep") and config.sweep is not None:
+        yield WrongSetting(
+            at,
+            "the line's sweep takes one of many trainings on the same rows, and which one it takes "
+            "tells of them beyond epsilon; leave the sweep out, or choose on other rows",
+            "with sweep",
+        )

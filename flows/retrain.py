@@ -7,6 +7,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.config import RetrainConfig
+from flows.learning import find_models, lesson_of
 from flows.own_line import check_own_line
 from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
 from tasks.notifications.messages import of_decision
@@ -32,12 +33,7 @@ from tasks.records.split_shift import SplitShifts
 from tasks.records.training import BaseModel, Tokens, TrainingPlan, Weights
 from tasks.registry.ledger import AWAITING
 from tasks.stages.approval import by_policy_or_person, check_can_wait
-from tasks.stages.distillation import (
-    ask_teacher,
-    check_teacher_labels,
-    pin_teacher,
-    take_layers,
-)
+from tasks.stages.distillation import check_teacher_labels
 from tasks.stages.drift import measure_drift, measure_split_shift
 from tasks.stages.evaluation import evaluate, measure_recipe, name_held_out, scale_temperature
 from tasks.stages.fairness import (
@@ -68,12 +64,7 @@ from tasks.stages.representation import represent
 from tasks.stages.run_page import broken_contract_shown, show_decision
 from tasks.stages.slots import keep_gpu_slot
 from tasks.stages.source_watch import keep_source_use
-from tasks.stages.tokenization import (
-    build_base_model,
-    name_scratch_tokens,
-    pin_base_model,
-    tokenize,
-)
+from tasks.stages.tokenization import build_base_model, name_scratch_tokens, tokenize
 from tasks.stages.training import plan, train
 from tasks.stages.validation import pin_benchmarks, validate
 from tasks.stages.version_states import show_version_states
@@ -135,7 +126,7 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
         if waiting:  # this run asked a person, and was resumed
             return _decide(waiting, config)
 
-    pretrained, teacher = _find_models(config)
+    pretrained, teacher = find_models(config)
     source = pin_source(line, config.source)
     if not dry_run:
         keep_source_use(line, source)
@@ -161,19 +152,6 @@ def _decide(judged: JudgedVersion, config: RetrainConfig) -> Decision:
     if decision.action != AWAITING:  # another run asks a person about the same candidate
         announce(of_decision(decision, run_url()), config.notifications)
     return decision
-
-
-def _find_models(config: RetrainConfig) -> tuple[BaseModel | None, Teacher | None]:
-    """What training starts from, None where that is yet to be built, and whom it learns from."""
-    settings, task_type = config.distillation, config.task_type
-    layers = settings.student_layers if settings else None
-    pretrained = None if layers else pin_base_model(config.base_model)
-    if settings is None:
-        return pretrained, None
-    teacher = pin_teacher(
-        settings, pretrained, task_type, config.tokenization.max_length, config.contract.labels
-    )
-    return (take_layers(teacher, layers, task_type) if layers else pretrained), teacher
 
 
 def _check_rows(
@@ -212,7 +190,7 @@ def _train_and_measure(
 ) -> _Candidate:
     """Train the candidate, and measure it on rows that it has not learned."""
     line, task_type, data, evaluation = config.line, config.task_type, rows.data, config.evaluation
-    lesson = _lesson(config, tokens, teacher)
+    lesson = lesson_of(config, tokens, teacher)
     weights = train(line, tokens, base_model, task_type, config.training, lesson)
     if evaluation.temperature_scaling:
         weights = scale_temperature(weights, data, task_type)
@@ -232,15 +210,6 @@ def _train_and_measure(
         scores = _train_recipe(config, tokens, base_model, data, weights, scores, lesson)
     golden = score_golden(weights, data, champion, rows.golden, task_type, evaluation)
     return _Candidate(weights, champion, look, scores, fairness, golden)
-
-
-def _lesson(config: RetrainConfig, tokens: Tokens, teacher: Teacher | None) -> Lesson | None:
-    """What the candidate learns from beside the labels."""
-    settings = config.distillation
-    if settings is None or teacher is None:
-        return None
-    labels = ask_teacher(tokens, teacher, config.task_type, settings.temperature)
-    return Lesson(labels, settings.temperature, settings.weight)
 
 
 def _train_recipe(

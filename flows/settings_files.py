@@ -70,10 +70,29 @@ def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
     _anchor_word_files(content.get("counterfactuals"), folder)
     base_model = content.get("base_model")
     if isinstance(base_model, dict) and isinstance(base_model.get("reference"), str):
-        local = folder / Path(base_model["reference"]).expanduser()
-        if ":" not in base_model["reference"] and local.is_dir():
-            base_model["reference"] = str(local)
+        base_model["reference"] = _anchored_model(base_model["reference"], folder)
     _anchor_teacher(content.get("distillation"), folder)
+    _anchor_tried(content.get("sweep"), folder)
+
+
+def _anchored_model(reference: str, folder: Path) -> str:
+    """A folder as an absolute path; the id of a model on a hub, or a package, as it is."""
+    local = folder / Path(reference).expanduser()
+    return str(local) if ":" not in reference and local.is_dir() else reference
+
+
+def _anchor_tried(sweep: Any, folder: Path) -> None:
+    """Base models that a sweep tries; of a whole section each choice may name one."""
+    space = sweep.get("space") if isinstance(sweep, dict) else None
+    for name, swept in space.items() if isinstance(space, dict) else ():
+        choices = swept.get("choices") if isinstance(swept, dict) else swept
+        if not isinstance(choices, list):
+            continue
+        for place, choice in enumerate(choices):
+            if name == "base_model.reference" and isinstance(choice, str):
+                choices[place] = _anchored_model(choice, folder)
+            elif name == "base_model" and isinstance(choice, dict) and "reference" in choice:
+                choice["reference"] = _anchored_model(str(choice["reference"]), folder)
 
 
 def _sources_in(content: dict[str, Any]) -> list[dict[str, Any]]:

@@ -135,6 +135,13 @@ class Settings(SettingsModel, BaseSettings):
         validation_alias="PREFECT_API_AUTH_STRING",
         description="Login at Prefect, as user:password; None where it asks none.",
     )
+    sweeps_database_url: SecretStr | None = Field(
+        default=None,
+        description="Database of the trials of sweeps, for example "
+        "postgresql+psycopg://user:password@host/sweeps (needs assayline[postgresql]); None is "
+        "SQLite in the home folder. A database of its own: MLflow's and Optuna's tables share "
+        "names.",
+    )
     gpu_wait_s: float = Field(
         default=86_400,
         ge=1,
@@ -147,6 +154,13 @@ class Settings(SettingsModel, BaseSettings):
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("must be an address that begins with http:// or https://")
         return value
+
+    @property
+    def sweeps_database(self) -> str:
+        """Address of the database of sweeps, as SQLAlchemy takes it; it may hold a password."""
+        if self.sweeps_database_url:
+            return self.sweeps_database_url.get_secret_value()
+        return f"sqlite:///{self.home.absolute() / 'sweeps.db'}"
 
     @property
     def mlflow_login(self) -> dict[str, str]:

@@ -135,7 +135,7 @@ def measure(noops: int = NOOPS, rows: int = 0) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="bench-line-") as name:
         folder = Path(name)
         config = _write_small_line(folder, rows) if rows else CONFIG
-        with _own_stack(folder / "home") as stack:
+        with own_stack(folder / "home") as stack:
             first, orchestrated_s = stack.run(config)
             again = [stack.run(config) for _ in range(noops)]
             if not all(outcome["unchanged"] for outcome, _ in again):
@@ -161,7 +161,7 @@ def measure(noops: int = NOOPS, rows: int = 0) -> dict[str, float]:
 
 
 @contextmanager
-def _own_stack(home: Path) -> Iterator[Stack]:
+def own_stack(home: Path) -> Iterator[Stack]:
     """Servers and a worker on free ports, ended and forgotten after."""
     own = {"ASSAYLINE_HOME": str(home)}
     own |= {f"ASSAYLINE_{part}_PORT": str(free_port()) for part in PARTS}

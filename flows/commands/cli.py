@@ -64,6 +64,7 @@ app = App(
 for command, summary in {
     "line_commands:run": "Retrain the line of a settings file through the worker, and show what "
     "comes of it.",
+    "sweep_command:sweep": "Try settings of a line on its validation rows, and take one point.",
     "data_commands:check_data": "Check the data of a settings file, and show what was left out "
     "and why.",
     "data_commands:readmit": "Take repaired rows back in from quarantine; the next run reads them.",

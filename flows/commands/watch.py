@@ -15,11 +15,14 @@ from prefect.client.schemas.filters import (
     ArtifactFilterType,
     FlowRunFilter,
     FlowRunFilterId,
+    FlowRunFilterParentFlowRunId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
     LogFilter,
     LogFilterFlowRunId,
     LogFilterTimestamp,
 )
-from prefect.client.schemas.objects import FlowRun, State, TaskRun
+from prefect.client.schemas.objects import FlowRun, Log, State, StateType, TaskRun
 from prefect.client.schemas.sorting import LogSort, TaskRunSort
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from rich.console import Console
@@ -36,6 +39,8 @@ SETTLE_S = 3.0
 # A run's process sends its last log lines as it ends, after its last state.
 LOG_DELAY_S = 1.0
 PROGRESS_EVERY_S = 10.0
+# A trial of a sweep is a run inside of the run, and may wait for a slot itself.
+LOOK_INSIDE_EVERY_S = 5.0
 # A worker takes a run within seconds; after this long one wants to know why it does not.
 BEGINS_WITHIN_S = 30.0
 LOOK_WHY_EVERY_S = 5.0
@@ -65,6 +70,8 @@ class Follower:
     _told_away: bool = False
     _progress_due: float = 0.0
     _progress: str = ""
+    _inside: frozenset[UUID] = frozenset()
+    _look_inside_at: float = 0.0
 
     def follow(self) -> FlowRun:
         """Print until the run has ended or is suspended, and return it as it is then.
@@ -209,10 +216,26 @@ class Follower:
             f"    {text}", style="dim", markup=False, highlight=False, soft_wrap=True
         )
 
+    def _runs_inside(self) -> frozenset[UUID]:
+        """The runs that go on inside of the run, as a trial does inside of its sweep."""
+        now = time.monotonic()
+        if now >= self._look_inside_at:
+            self._look_inside_at = now + LOOK_INSIDE_EVERY_S
+            going_on = FlowRunFilterStateType(any_=[StateType.RUNNING])
+            parent = FlowRunFilterParentFlowRunId(any_=[self.flow_run_id])
+            found = self.client.read_flow_runs(
+                flow_run_filter=FlowRunFilter(
+                    parent_flow_run_id=parent, state=FlowRunFilterState(type=going_on)
+                )
+            )
+            self._inside = frozenset(run.id for run in found)
+        return self._inside
+
     def _new_logs(self) -> Iterator[str]:
+        runs = [self.flow_run_id, *self._runs_inside()]
         logs = self.client.read_logs(
             log_filter=LogFilter(
-                flow_run_id=LogFilterFlowRunId(any_=[self.flow_run_id]),
+                flow_run_id=LogFilterFlowRunId(any_=runs),
                 timestamp=LogFilterTimestamp(after_=self._logs_since),
             ),
             sort=LogSort.TIMESTAMP_ASC,
@@ -223,9 +246,18 @@ class Follower:
             self._seen_logs.add(log.id)
             # A batch of logs can arrive late, so look back a little each time.
             self._logs_since = max(self._logs_since, log.timestamp - timedelta(seconds=5))
-            # Errors are left out: the run's last state says the same without the traceback.
-            if log.name.startswith(OUR_LOGGERS) or log.level == logging.WARNING:
+            if _is_shown(log, inside=log.flow_run_id != self.flow_run_id):
                 yield log.message
+
+
+def _is_shown(log: Log, *, inside: bool) -> bool:
+    """Whether a line of the log is printed; of a run inside of the run only what it waits for.
+
+    Errors are left out: the run's last state says the same without the traceback.
+    """
+    if inside:
+        return log.message.startswith(WAITS)
+    return log.name.startswith(OUR_LOGGERS) or log.level == logging.WARNING
 
 
 def is_cached(state: State | None) -> bool:

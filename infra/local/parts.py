@@ -39,7 +39,9 @@ SERVERS_OWN = (
     "ASSAYLINE_MLFLOW_DATABASE_URL", "ASSAYLINE_PREFECT_DATABASE_URL", "ASSAYLINE_SERVING_TOKEN",
 )  # fmt: skip
 # What the receiver of webhooks has no use for, beside logins and keys of servers.
-OTHERS_SECRETS = ("ASSAYLINE_RESULTS_KEY", *SERVERS_OWN)
+OTHERS_SECRETS = (
+    "ASSAYLINE_RESULTS_KEY", "ASSAYLINE_SWEEPS_DATABASE_URL", *SERVERS_OWN,
+)  # fmt: skip
 QUIET = {
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",

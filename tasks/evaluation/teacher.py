@@ -1,34 +1,28 @@
 """What is told of a student beside its teacher alone: agreement, size and speed."""
 
 import json
-import math
-import time
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
-from tasks.evaluation.champion import ScoringInputs, examiner_of_version
+from tasks.evaluation.champion import ScoringInputs
 from tasks.evaluation.comparison import Comparator
 from tasks.evaluation.intervals import levels
 from tasks.evaluation.settings import EvaluationSettings
+from tasks.evaluation.timing import estimate_of_ratios, timed_in_turns
 from tasks.resampling_units import units_of_table
 from tasks.task_types.answer_columns import ANSWER, without_numbers
 from tasks.task_types.examiner import Examiner
-from tasks.task_types.kept_models import keep_models
 from tasks.task_types.measures import mean_of_some
 from tasks.task_types.rows import CLUSTER
-from tasks.verdicts import ALPHA, MAX_FAMILY, Estimate, exact, undetermined
+from tasks.verdicts import Estimate, exact, undetermined
 
 FAMILY: Final = "teacher"
 AGREEMENT: Final = f"{FAMILY}.agreement"
 SIZE_SHARE: Final = f"{FAMILY}.size_share"
 SPEED_UP: Final = f"{FAMILY}.speed_up"
-# Test rows that both are timed on, spread evenly over them.
-TIMED_ROWS: Final = 64
-# Pairs of timings: at most so many, and after the first few none that would take longer.
-LEAST_ROUNDS, MOST_ROUNDS, TIMING_S = 7, 15, 30.0
 
 
 def agreement(
@@ -75,59 +69,15 @@ def size_share(student: Path, teacher: Path) -> Estimate:
 def speed_up(asked: ScoringInputs, examiner: Examiner, teacher: Path) -> Estimate:
     """How many times faster the student answers the same rows on this machine, texts to answers.
 
-    Both are loaded, and asked once uncounted. Then they are asked in turns, and each turn gives
-    a ratio of times. The interval is Student's t of their logarithms, around the geometric mean.
-
     Args:
         asked: of the student, with all test rows.
         examiner: asks the student.
         teacher: folder of its model.
 
     """
-    places = np.linspace(0, asked.rows.num_rows - 1, min(TIMED_ROWS, asked.rows.num_rows))
-    rows = asked.rows.take(pa.array(np.unique(places.astype(int))))
-    theirs = examiner_of_version(asked, teacher)
-    ratios: list[float] = []
-    with keep_models():
-        both_s = 0.0
-        for one, folder in ((examiner, asked.candidate), (theirs, teacher)):
-            one.predict(folder, rows.slice(0, 1))  # which loads it
-            both_s += _seconds(one, folder, rows)
-        # What writes may take minutes for as many rows; of fewer the least rounds fit.
-        fitting = max(1, int(rows.num_rows * TIMING_S / (LEAST_ROUNDS * both_s)))
-        rows = rows.slice(0, fitting)
-        begun_s = time.perf_counter()
-        while len(ratios) < LEAST_ROUNDS or (
-            len(ratios) < MOST_ROUNDS and time.perf_counter() - begun_s < TIMING_S
-        ):
-            own_s = _seconds(examiner, asked.candidate, rows)
-            ratios.append(_seconds(theirs, teacher, rows) / own_s)
-    return estimate_of_ratios(SPEED_UP, ratios)
-
-
-def estimate_of_ratios(name: str, ratios: list[float]) -> Estimate:
-    """The geometric mean of paired ratios, with Student's t of their logarithms.
-
-    Args:
-        name: of the estimate.
-        ratios: above 0, at least two.
-
-    """
-    from scipy.stats import t
-
-    logs = np.log(ratios)
-    mean, error = float(logs.mean()), float(logs.std(ddof=1) / math.sqrt(len(logs)))
-    shares = np.arange(1, MAX_FAMILY + 1)
-    reach = t.ppf(1 - ALPHA / 2 / shares, len(logs) - 1) * error
-    ladder = tuple((math.exp(mean - far), math.exp(mean + far)) for far in reach.tolist())
-    method = f"Student's t over the logarithms of {len(logs)} paired timings"
-    return Estimate(name, math.exp(mean), len(logs), ladder, method)
-
-
-def _seconds(examiner: Examiner, folder: Path, rows: pa.Table) -> float:
-    begun_s = time.perf_counter()
-    examiner.predict(folder, rows)
-    return time.perf_counter() - begun_s
+    return estimate_of_ratios(
+        SPEED_UP, [one.ratio for one in timed_in_turns(asked, examiner, teacher)]
+    )
 
 
 def _said(answer: str | None) -> Any:

@@ -143,12 +143,14 @@ class Line:
 
     Attributes:
         traced: whether the dots are so many that only the line through them is drawn.
+        joined: whether the dots follow one another, so that lines join them.
 
     """
 
     name: str
     dots: tuple[Dot, ...]
     traced: bool = False
+    joined: bool = True
 
     @property
     def points(self) -> str:

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pytest
 import torch
 
-import flows.retrain as retraining
+from flows import learning
 from flows.config import RetrainConfig
+from flows.learning import find_models, lesson_of
 from infra.errors import SettingsError, StoreError
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
@@ -401,7 +402,7 @@ def test_the_flow_finds_teacher_and_layers_and_asks_once(
     monkeypatch.setattr("tasks.stages.distillation.open_tracking", lambda: tracking)
     monkeypatch.setattr("tasks.stages.caching.gpu_slot", nullcontext)
     for stage in ("pin_teacher", "take_layers", "ask_teacher"):
-        monkeypatch.setattr(retraining, stage, getattr(retraining, stage).fn)
+        monkeypatch.setattr(learning, stage, getattr(learning, stage).fn)
     distillation = {
         "teacher": {"line": "known-masters", "alias": "master"}, "student_layers": [0],
         "weight": 0.3,
@@ -412,16 +413,16 @@ def test_the_flow_finds_teacher_and_layers_and_asks_once(
             "tokenization": {"max_length": 32}, "distillation": distillation,
         }
     )  # fmt: skip
-    base, teacher = retraining._find_models(config)
+    base, teacher = find_models(config)
     assert base
     assert teacher
     assert teacher.name == f"version {registered} of known-masters"
     assert base.reference.startswith(store.uri("base-models"))
-    lesson = retraining._lesson(config, tokens, teacher)
+    lesson = lesson_of(config, tokens, teacher)
     assert lesson
     assert (lesson.weight, lesson.temperature, lesson.soft_labels.rows) == (0.3, 2.0, 200)
-    assert retraining._lesson(config, tokens, teacher) == lesson
+    assert lesson_of(config, tokens, teacher) == lesson
     plain = RetrainConfig.model_validate(
         {"line": "pupils", "source": {"format": "csv", "path": "topics.csv"}}
     )
-    assert retraining._lesson(plain, tokens, None) is None
+    assert lesson_of(plain, tokens, None) is None

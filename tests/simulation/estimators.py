@@ -172,7 +172,7 @@ SHOWS: Mapping[str, Mapping[str, str]] = {
     },
     "teacher: 0.95 alike of 209 rows": {"evaluation.teacher.agreement": "teacher.agreement"},
     "teacher: 7 timings, 1.8 times": {
-        "evaluation.teacher.estimate_of_ratios": "teacher.speed_up",
+        "evaluation.timing.estimate_of_ratios": "teacher.speed_up",
     },
     "temperature of 100 validation rows, 300 test rows": {
         "task_types.labels.calibration.calibration_error": "quality.calibration_error",
@@ -217,6 +217,8 @@ NOT_SHOWN: Mapping[str, str] = {
     "evaluation.evaluation.evaluate_weights": "hands metrics to `levels`, and adds the others here",
     "evaluation.evaluation.privacy_of": "follows from noise and steps: no sampling error",
     "evaluation.teacher.size_share": "bytes of files: no sampling error",
+    "evaluation.validation_rows.evaluate_on_validation": "hands metrics to `levels`",
+    "evaluation.validation_rows.time_beside": "hands paired timings to `estimate_of_ratios`",
     "monitoring.labelled_rows._measure": "hands metrics to `levels` and groups to their rates",
     "registry.staging._measure": "sizes and seconds as they were measured: no interval",
     "registry.staging.same_predictions": "counts fixed rows: no sampling error",

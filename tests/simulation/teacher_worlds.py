@@ -7,7 +7,8 @@ import pyarrow as pa
 
 from tasks.evaluation.comparison import Comparator
 from tasks.evaluation.settings import EvaluationSettings
-from tasks.evaluation.teacher import AGREEMENT, SPEED_UP, agreement, estimate_of_ratios
+from tasks.evaluation.teacher import AGREEMENT, SPEED_UP, agreement
+from tasks.evaluation.timing import estimate_of_ratios
 from tasks.task_types.answer_columns import ANSWER
 from tasks.task_types.rows import CLUSTER
 from tasks.verdicts import Estimate

@@ -10,7 +10,8 @@ from scipy.stats import ttest_1samp
 
 from tasks.evaluation.comparison import Comparator, Shared
 from tasks.evaluation.settings import EvaluationSettings
-from tasks.evaluation.teacher import agreement, estimate_of_ratios, size_share
+from tasks.evaluation.teacher import agreement, size_share
+from tasks.evaluation.timing import estimate_of_ratios
 from tasks.resampling import exact_ladder
 from tasks.resampling_units import units_of_table
 from tasks.task_types.measures import Measured

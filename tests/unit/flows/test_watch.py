@@ -1,15 +1,19 @@
 """What is said while Prefect's server is away from a run that is followed."""
 
 import io
+import logging
 import time
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+from prefect.client.schemas.objects import Log
 from rich.console import Console
 
-from flows.commands.watch import AWAY_FOR_S, TELL_AWAY_AFTER_S, Follower
+from flows.commands.watch import AWAY_FOR_S, TELL_AWAY_AFTER_S, Follower, _is_shown
+from tasks.stages.slot_queue import WAITS
 
 REQUEST = httpx.Request("POST", "http://127.0.0.1:14200/api/flow_runs/filter")
 
@@ -67,3 +71,21 @@ def test_a_refusal_is_not_waited_for(
         return
     with pytest.raises(httpx.HTTPStatusError):
         looks(server, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "message", "of_run", "of_trial"),
+    [
+        ("flows.sweep", logging.INFO, "trial 1 of 2", True, False),
+        ("tasks.stages.slots", logging.INFO, f"{WAITS}the slot", True, True),
+        ("prefect.flow_runs", logging.INFO, "Beginning", False, False),
+        ("prefect.flow_runs", logging.WARNING, "slow", True, False),
+    ],
+)
+def test_of_a_run_inside_of_the_run_only_its_waiting_is_shown(
+    name: str, level: int, message: str, *, of_run: bool, of_trial: bool
+) -> None:
+    log = Log(
+        name=name, level=level, message=message, timestamp=datetime.now(UTC), flow_run_id=uuid4()
+    )
+    assert (_is_shown(log, inside=False), _is_shown(log, inside=True)) == (of_run, of_trial)

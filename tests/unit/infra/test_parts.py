@@ -14,6 +14,7 @@ def test_the_receiver_of_webhooks_knows_prefect_alone(tmp_path: Path) -> None:
         mlflow_user="owner", mlflow_password="planted-password", mlflow_reader="reader:planted",
         prefect_url="http://127.0.0.1:14200/api", prefect_login="owner:of-prefect",
         results_key="planted sixteen characters",
+        sweeps_database_url="postgresql+psycopg://me:planted@host/sweeps",
     )  # fmt: skip
     part = webhook_part(tmp_path, settings, StackSettings())
     assert part.environment["PREFECT_API_URL"] == "http://127.0.0.1:14200/api"
@@ -21,7 +22,8 @@ def test_the_receiver_of_webhooks_knows_prefect_alone(tmp_path: Path) -> None:
     assert not [value for value in part.environment.values() if "planted" in value]
     # Nor by the shell that calls `up`.
     for name in ("ASSAYLINE_STORE_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD",
-                 "ASSAYLINE_MLFLOW_READER", "ASSAYLINE_RESULTS_KEY"):  # fmt: skip
+                 "ASSAYLINE_MLFLOW_READER", "ASSAYLINE_RESULTS_KEY",
+                 "ASSAYLINE_SWEEPS_DATABASE_URL"):  # fmt: skip
         assert name in part.without
 
 

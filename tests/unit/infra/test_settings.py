@@ -167,3 +167,16 @@ def test_keys_are_made_once_and_kept_private(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     assert store_keys(other) != first
+
+
+def test_sweeps_stand_in_the_home_folder_unless_a_database_is_named(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_settings().sweeps_database == f"sqlite:///{home}/sweeps.db"
+    monkeypatch.setenv(
+        "ASSAYLINE_SWEEPS_DATABASE_URL", "postgresql+psycopg://me:hidden@host/sweeps"
+    )
+    settings = load_settings()
+    assert settings.sweeps_database == "postgresql+psycopg://me:hidden@host/sweeps"
+    assert "hidden" not in repr(settings)
+    assert settings.as_environment()["ASSAYLINE_SWEEPS_DATABASE_URL"] == settings.sweeps_database

@@ -9,8 +9,8 @@ from scipy import integrate, optimize, stats
 
 from infra.errors import SettingsError
 from tasks.training.privacy.accounting import Mechanism, noise_of
-from tasks.training.privacy_settings import DifferentialPrivacySettings
 from tasks.training.privacy.spending import check_accountant, private_training
+from tasks.training.privacy_settings import DifferentialPrivacySettings
 from tasks.training.settings import TrainingSettings
 from tests.unit.training.test_private_steps import rows_of
 
