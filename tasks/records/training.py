@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from infra.store import Artifact
+from tasks.records.compression import Compression
 from tasks.records.identity import NOT_IDENTITY
 from tasks.records.power import PowerForecast
 
@@ -107,7 +108,8 @@ class Weights:
 
     Attributes:
         artifact: folder as transformers saves it: config.json (with id2label),
-            model.safetensors, tokenizer files.
+            model.safetensors, tokenizer files; of a compressed one model.onnx in place of
+            safetensors.
         best_epoch: the epoch whose weights these are.
         run_id: MLflow run with the training's curves.
         choices: what training took of batching, precision and compile.
@@ -118,6 +120,7 @@ class Weights:
         first_step_s: seconds from the stage's begin to the end of its first step.
         peak_memory_mb: most memory that the first worker held, of the GPU where there is one.
         temperature: that the logits were divided by after training, in the last layer.
+        compression: what was made of it before it was judged; None where it is as it was trained.
 
     """
 
@@ -142,3 +145,5 @@ class Weights:
     peak_memory_mb: float = field(default=0.0, metadata=NOT_IDENTITY)
     first_step_s: float = field(default=0.0, metadata=NOT_IDENTITY)
     temperature: float = 1.0
+    # The artifact's digest tells a compressed model from the trained one.
+    compression: Compression | None = field(default=None, metadata=NOT_IDENTITY)

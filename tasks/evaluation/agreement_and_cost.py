@@ -1,4 +1,7 @@
-"""What is told of a student beside its teacher alone: agreement, size and speed."""
+"""What is told of a candidate beside one other model alone: agreement, size and speed.
+
+The other model is the teacher of a student, or a compressed model as it was before.
+"""
 
 import json
 import math
@@ -21,10 +24,9 @@ from tasks.task_types.measures import mean_of_some
 from tasks.task_types.rows import CLUSTER
 from tasks.verdicts import ALPHA, MAX_FAMILY, Estimate, exact, undetermined
 
-FAMILY: Final = "teacher"
-AGREEMENT: Final = f"{FAMILY}.agreement"
-SIZE_SHARE: Final = f"{FAMILY}.size_share"
-SPEED_UP: Final = f"{FAMILY}.speed_up"
+AGREEMENT: Final = "agreement"
+SIZE_SHARE: Final = "size_share"
+SPEED_UP: Final = "speed_up"
 # Test rows that both are timed on, spread evenly over them.
 TIMED_ROWS: Final = 64
 # Pairs of timings: at most so many, and after the first few none that would take longer.
@@ -32,65 +34,68 @@ LEAST_ROUNDS, MOST_ROUNDS, TIMING_S = 7, 15, 30.0
 
 
 def agreement(
-    teacher: Comparator, test: pa.Table, answers: pa.Table, settings: EvaluationSettings
+    other: Comparator, test: pa.Table, answers: pa.Table, settings: EvaluationSettings
 ) -> Estimate:
     """Share of the rows of their comparison on which both give the same answer, scores apart.
 
     Args:
-        teacher: its answers, to those of the test rows that it has not learned.
+        other: its answers, to those of the test rows that it has not learned; its name is the
+            family of the estimate.
         test: all test rows, (N,).
-        answers: the student's, to all of them.
+        answers: the candidate's, to all of them.
         settings: of the evaluation.
 
     """
-    if teacher.reason or not isinstance(teacher.answers, pa.Table):
-        return undetermined(AGREEMENT, 0, teacher.reason)
+    name = f"{other.name}.{AGREEMENT}"
+    if other.reason or not isinstance(other.answers, pa.Table):
+        return undetermined(name, 0, other.reason)
     rows, ours = test, answers
-    if teacher.shared:
-        kept = pa.array(teacher.shared.kept)
+    if other.shared:
+        kept = pa.array(other.shared.kept)
         rows, ours = test.filter(kept), answers.filter(kept)
     pairs = [
         (_said(one), _said(other))
         for one, other in zip(
-            ours[ANSWER].to_pylist(), teacher.answers[ANSWER].to_pylist(), strict=True
+            ours[ANSWER].to_pylist(), other.answers[ANSWER].to_pylist(), strict=True
         )
     ]
     known = np.array([None not in pair for pair in pairs], dtype=np.bool_)
     if not known.any():
-        return undetermined(AGREEMENT, 0, "the answers are numbers, of which no two are the same")
+        return undetermined(name, 0, "the answers are numbers, of which no two are the same")
     same = np.array([one == other for one, other in pairs], dtype=np.float64)
     cluster = CLUSTER if settings.by_cluster else None
     units = units_of_table(rows, cluster=cluster, seed=settings.seed)
-    measure = mean_of_some(AGREEMENT.partition(".")[2], same, known)
-    (found,) = levels([(FAMILY, measure)], units, settings.repeats, settings.seed)
+    measure = mean_of_some(AGREEMENT, same, known)
+    (found,) = levels([(other.name, measure)], units, settings.repeats, settings.seed)
     return found
 
 
-def size_share(student: Path, teacher: Path) -> Estimate:
-    """Bytes of the student's files as a share of those of the teacher's."""
-    ours, theirs = (sum(file.stat().st_size for file in f.iterdir()) for f in (student, teacher))
-    return exact(SIZE_SHARE, ours / theirs, 1)
+def size_share(candidate: Path, other: Path, family: str) -> Estimate:
+    """Bytes of the candidate's files as a share of those of the other model's."""
+    ours, theirs = (sum(file.stat().st_size for file in f.iterdir()) for f in (candidate, other))
+    return exact(f"{family}.{SIZE_SHARE}", ours / theirs, 1)
 
 
-def speed_up(asked: ScoringInputs, examiner: Examiner, teacher: Path) -> Estimate:
-    """How many times faster the student answers the same rows on this machine, texts to answers.
+def speed_up(asked: ScoringInputs, examiner: Examiner, other: Path, family: str) -> Estimate:
+    """How many times faster the candidate answers the same rows on this machine, texts to answers.
 
     Both are loaded, and asked once uncounted. Then they are asked in turns, and each turn gives
     a ratio of times. The interval is Student's t of their logarithms, around the geometric mean.
 
     Args:
-        asked: of the student, with all test rows.
-        examiner: asks the student.
-        teacher: folder of its model.
+        asked: of the candidate, with all test rows.
+        examiner: asks the candidate.
+        other: folder of the other model.
+        family: of the estimate's name.
 
     """
     places = np.linspace(0, asked.rows.num_rows - 1, min(TIMED_ROWS, asked.rows.num_rows))
     rows = asked.rows.take(pa.array(np.unique(places.astype(int))))
-    theirs = examiner_of_version(asked, teacher)
+    theirs = examiner_of_version(asked, other)
     ratios: list[float] = []
     with keep_models():
         both_s = 0.0
-        for one, folder in ((examiner, asked.candidate), (theirs, teacher)):
+        for one, folder in ((examiner, asked.candidate), (theirs, other)):
             one.predict(folder, rows.slice(0, 1))  # which loads it
             both_s += _seconds(one, folder, rows)
         # What writes may take minutes for as many rows; of fewer the least rounds fit.
@@ -101,8 +106,8 @@ def speed_up(asked: ScoringInputs, examiner: Examiner, teacher: Path) -> Estimat
             len(ratios) < MOST_ROUNDS and time.perf_counter() - begun_s < TIMING_S
         ):
             own_s = _seconds(examiner, asked.candidate, rows)
-            ratios.append(_seconds(theirs, teacher, rows) / own_s)
-    return estimate_of_ratios(SPEED_UP, ratios)
+            ratios.append(_seconds(theirs, other, rows) / own_s)
+    return estimate_of_ratios(f"{family}.{SPEED_UP}", ratios)
 
 
 def estimate_of_ratios(name: str, ratios: list[float]) -> Estimate:
