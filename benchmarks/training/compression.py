@@ -4,7 +4,8 @@ Each is written as the version that would be registered, and loaded by MLflow in
 own with as many threads. Then they are asked the same test documents one by one, as a service is,
 in turns; and as a batch, as an evaluation asks. The peer of both is the model as it was trained,
 run by torch. It is trained for one epoch on 128 tokens of each document, which is soon done and
-near the shipped line's quality. A command of its own: ``python -m benchmarks.training.compression``.
+near the shipped line's quality. A command of its own, of some minutes:
+``python -m benchmarks.training.compression``.
 """
 
 import json

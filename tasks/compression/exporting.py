@@ -58,6 +58,7 @@ def export_network(model: "PreTrainedModel", network: Network, path: Path) -> No
             f"{type(model).__name__} cannot be exported to ONNX: {reason}; leave compression out, "
             "or choose a base_model of another architecture"
         ) from error
+    assert program is not None  # noqa: S101 - without a file to write, the exporter returns it
     save_onnx(program.model_proto, path)
 
 

@@ -100,8 +100,8 @@ def slice_gains(
     quantities = []
     for one in slices_of(rows, settings.slices):
         judged = _judge(one, known, settings.slices.min_rows, units)
-        pair = [mean_of_some(ROW_SCORE, np.nan_to_num(s), judged.inside) for s in scores]
-        gain = gain_of(f"{other.name}.slice.{one.name}", *pair, units)
+        mine, theirs = (mean_of_some(ROW_SCORE, np.nan_to_num(s), judged.inside) for s in scores)
+        gain = gain_of(f"{other.name}.slice.{one.name}", mine, theirs, units)
         quantities.append(replace(gain, reason=gain.reason or judged.reason))
     return [one.estimate for one in draw(quantities, settings.repeats, settings.seed)]
 

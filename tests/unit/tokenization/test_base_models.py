@@ -81,7 +81,7 @@ def test_pickled_weights_are_not_loaded(model: Path) -> None:
 
 def test_a_compressed_model_is_nothing_to_begin_with(model: Path) -> None:
     (model / "model.safetensors").rename(model / "model.onnx")
-    with pytest.raises(BaseModelError, match="compressed model .* can be asked and not trained"):
+    with pytest.raises(BaseModelError, match=r"compressed model .* can be asked and not trained"):
         locate(str(model), None)
 
 
