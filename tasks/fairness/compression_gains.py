@@ -4,6 +4,7 @@ A model that loses nothing over all rows may lose much on the rows of a small gr
 learned of rare rows goes first (Hooker et al. 2020, arXiv:2010.03058).
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -15,7 +16,7 @@ from tasks.fairness.rates import GroupNumbers
 from tasks.fairness.row_scores import draw_scores, why_no_scores
 from tasks.fairness.settings import FairnessSettings
 from tasks.protected_groups.memberships import Membership
-from tasks.resampling import Floats, estimate_from_draws
+from tasks.resampling import Floats, estimate_from_two_draws, generator
 from tasks.resampling_units import Units
 from tasks.verdicts import Estimate, undetermined
 
@@ -40,11 +41,7 @@ def gains_of_groups(
 
     """
     reason = why_no_scores(member.rows, gains)
-    numbers = GroupNumbers(np.full(len(member.groups), np.nan), np.empty((0, len(member.groups))))
-    if not reason:
-        halves = (np.nan_to_num(gains) + 1) / 2  # bounds as those of a row score
-        drawn = draw_scores(f"{member.attribute} {GAIN}", member.rows, halves, settings, units)
-        numbers = GroupNumbers(2 * drawn.inside - 1, 2 * drawn.draws_inside - 1)
+    numbers = None if reason else _draw(member, gains, settings, units)
     groups = [
         _gain(member, place, numbers, settings, units, reason)
         for place in range(len(member.groups))
@@ -52,10 +49,49 @@ def gains_of_groups(
     return [*groups, _worst(member, numbers, settings, units, reason)]
 
 
+@dataclass(frozen=True)
+class _Gains:
+    """The mean gain of each group.
+
+    Attributes:
+        values: over the rows as they are, (G,).
+        lowered: joint draws for the lower ends, (R, G).
+        raised: for the upper ones, (R, G).
+
+    """
+
+    values: Floats
+    lowered: Floats
+    raised: Floats
+
+
+def _draw(
+    member: Membership, gains: Floats, settings: FairnessSettings, units: Units | None
+) -> _Gains:
+    """Draws of row scores with half a pseudo-row more at the end that each is for.
+
+    Few rows change at all, and the half that row scores have at each end is too little for those
+    that did not: with one the lower end is Gaffke's (2005) for a mean between two bounds.
+    """
+    name = f"{member.attribute} {GAIN}"
+    halves = (np.nan_to_num(gains) + 1) / 2  # between the bounds of a row score
+    drawn = draw_scores(name, member.rows, halves, settings, units)
+    sizes = member.rows.sum(axis=0) + 1.0
+    random = generator(settings.seed, f"{name} ends")
+    more = random.standard_gamma(0.5, drawn.draws_inside.shape)
+    more *= units.rows_per_atom if units else 1.0
+    whole = drawn.draws_inside * sizes
+    return _Gains(
+        2 * drawn.inside - 1,
+        2 * whole / (sizes + more) - 1,
+        2 * (whole + more) / (sizes + more) - 1,
+    )
+
+
 def _gain(
     member: Membership,
     place: int,
-    numbers: GroupNumbers,
+    numbers: _Gains | None,
     settings: FairnessSettings,
     units: Units | None,
     reason: str,
@@ -63,14 +99,18 @@ def _gain(
     group, here = member.groups[place], member.rows[:, place]
     name, rows = f"{FAMILY}.{member.attribute}.{GAIN}.{group}", int(here.sum())
     reason = reason or why_too_small([(group, rows)], settings.min_group_rows)
-    if reason := reason or why_few_clusters_of({group: here}, units):
+    reason = reason or why_few_clusters_of({group: here}, units)
+    if reason or numbers is None:
         return undetermined(name, rows, reason)
-    return estimate_from_draws(name, float(numbers.values[place]), numbers.draws[:, place], rows)
+    return estimate_from_two_draws(
+        name, float(numbers.values[place]), numbers.lowered[:, place], numbers.raised[:, place],
+        rows,
+    )  # fmt: skip
 
 
 def _worst(
     member: Membership,
-    numbers: GroupNumbers,
+    numbers: _Gains | None,
     settings: FairnessSettings,
     units: Units | None,
     reason: str,
@@ -81,12 +121,12 @@ def _worst(
     name, rows = f"{FAMILY}.{member.attribute}.{WORST}", int(member.rows.any(axis=1).sum())
     reason = reason or member.reason
     reason = reason or why_no_groups(member.attribute, cells, settings.min_group_rows)
-    if reason:
+    if reason or numbers is None:
         return undetermined(name, rows, reason)
     places = [member.groups.index(group) for group in compared]
     parts = {member.groups[place]: member.rows[:, place] for place in places}
     if reason := why_few_clusters_of(parts, units):
         return undetermined(name, rows, reason)
     worst = WorstGroup()
-    worst.add(GroupNumbers(numbers.values[places], numbers.draws[:, places]))
+    worst.add(GroupNumbers(numbers.values[places], numbers.lowered[:, places]))
     return worst.estimate(name, int(member.rows[:, places].any(axis=1).sum()))

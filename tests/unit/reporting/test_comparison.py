@@ -159,7 +159,7 @@ def test_a_compressed_model_stands_beside_what_it_was(evidence: Evidence) -> Non
     page, card = render_page(made, Links("", "")), render_card(made)
     assert "With the model before compression" in page
     assert "macro F1, model before compression" in page
-    assert "onnx_int8: 59 MB, was 90 MB" in page
+    assert "onnx_int8: 59.00 MB, was 90.00 MB" in page
     assert "It was compressed after training (`onnx_int8`): 59,000,000 bytes" in card
     for metric in (
         "uncompressed.macro_f1_gain", "uncompressed.agreement", "uncompressed.speed_up",
