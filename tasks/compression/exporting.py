@@ -35,6 +35,7 @@ def export_network(model: "PreTrainedModel", network: Network, path: Path) -> No
         SettingsError: it is larger than one file can be.
 
     """
+    import onnxscript  # noqa: F401 - torch.onnx exports by it, so that its version shapes the file
     import torch
 
     inputs = example_inputs(model)
