@@ -28,6 +28,7 @@ class CompressionSettings(SettingsModel):
         gt=0,
         le=1,
         description="How far an output of the exported float32 graph may lie from torch's, as a "
-        "share of the largest output, on made texts of several lengths; beyond it the run ends. What rounding to eight bits changes is not bounded here: it is measured, "
+        "share of the largest output, on made texts of several lengths; beyond it the run ends. "
+        "What rounding to eight bits changes is not bounded here: it is measured, "
         "and gates on uncompressed.* bound it.",
     )
