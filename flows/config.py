@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
+from flows.compression_checks import wrong_compression
 from flows.distillation_checks import wrong_distillation
 from flows.gate_checks import wrong_gates
 from flows.gate_names import swaps_words, why_no_own_metric
@@ -28,6 +29,7 @@ from flows.sweep_checks import wrong_space
 from infra.errors import SettingsError
 from infra.settings import explain_validation
 from infra.settings_models import SettingsModel, WrongSetting, are_valid, refuse
+from tasks.compression.settings import CompressionSettings
 from tasks.drift.settings import DriftSettings
 from tasks.evaluation.golden_settings import GoldenSettings
 from tasks.evaluation.settings import EvaluationSettings
@@ -216,6 +218,11 @@ class RetrainConfig(DataConfig):
         description="The trained model that the line's model learns from beside the labels; "
         "without it, from the labels alone. See docs/distillation.md.",
     )
+    compression: CompressionSettings | None = Field(
+        default=None,
+        description="What the trained model is made into before it is judged and served; without "
+        "it, it is served as it was trained. See docs/compression.md.",
+    )
     evaluation: EvaluationSettings = Field(
         default=EvaluationSettings(), description="How quality is measured."
     )
@@ -334,6 +341,12 @@ class RetrainConfig(DataConfig):
         """Each trial of a sweep is a line of its own, which a setting may refuse."""
         if self.sweep is not None:
             refuse(wrong_space(self, self.sweep))
+        return self
+
+    @model_validator(mode="after")
+    def _model_can_be_compressed(self) -> Self:
+        if self.compression is not None:
+            refuse(wrong_compression(self, self.compression))
         return self
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
-from flows.gate_names import PRIVACY, TEACHER, Measurable, measurable_of
+from flows.gate_names import PRIVACY, TEACHER, UNCOMPRESSED, Measurable, measurable_of
 from infra.settings_models import WrongSetting, are_valid, items_of
 from tasks.registry.canary_settings import CanarySettings
 from tasks.task_types.metrics import METRICS, metrics_of
@@ -139,6 +139,11 @@ def _not_made(metric: str, family: str, config: "RetrainConfig") -> str:
         return (
             f"{metric} is of training with differential privacy, and training.differential_privacy "
             "is not set; set its target_epsilon, or leave the gate out"
+        )
+    if family == UNCOMPRESSED and are_valid(config, "compression") and config.compression is None:
+        return (
+            f"{metric} is against the model before compression, and compression is not set; name "
+            "compression.method, or leave the gate out"
         )
     evaluation = config.evaluation
     if family == "recipe" and are_valid(evaluation, "seeds") and evaluation.seeds == 1:

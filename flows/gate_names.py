@@ -26,6 +26,7 @@ PERCENT: Final = 100.0
 COMPARATORS: Final = ("baseline", "champion", "anchor")
 TEACHER: Final = "teacher"
 PRIVACY: Final = "privacy"
+UNCOMPRESSED: Final = "uncompressed"
 _PLACEHOLDER: Final = re.compile(r"\{([a-z ]+)\}")
 _SCORE_GAP: Final = "score_gap"
 _FALLING: Final[Better] = "lower"
@@ -90,7 +91,10 @@ def measurable_of(config: "RetrainConfig") -> Iterator[Measurable]:
         yield from (one.gain(family) for one in compared)
     yield from (one.ratio("champion") for one in compared)
     if not are_valid(config, "distillation") or config.distillation is not None:
-        yield from _against_teacher(compared, config.task_type)
+        yield from _against(TEACHER, compared, config.task_type)
+    if not are_valid(config, "compression") or config.compression is not None:
+        yield from _against(UNCOMPRESSED, compared, config.task_type)
+        yield from _lost_by_parts(config)
     overall = [one for one in quality if not one.metric.each]
     yield from (one.measurable(family) for family in ("recipe", "fresh") for one in overall)
     sets = [f"golden.{name}" for name in config.evaluation.golden]
@@ -112,14 +116,24 @@ def measurable_of(config: "RetrainConfig") -> Iterator[Measurable]:
         yield Measurable(f"staging.{name}", high=math.inf, better=_FALLING)
 
 
-def _against_teacher(compared: Sequence["_Quality"], task_type: str) -> Iterator[Measurable]:
-    """What a student comes to beside its teacher."""
+def _against(family: str, compared: Sequence["_Quality"], task_type: str) -> Iterator[Measurable]:
+    """What a student comes to beside its teacher, or a compressed model beside itself before."""
     for one in compared:
-        yield from (one.measurable(TEACHER), one.gain(TEACHER), one.ratio(TEACHER))
+        yield from (one.measurable(family), one.gain(family), one.ratio(family))
     if shape_of(task_type).target_column is None:  # no two models give one number
-        yield Measurable(f"{TEACHER}.agreement")
-    yield Measurable(f"{TEACHER}.speed_up", high=math.inf)
-    yield Measurable(f"{TEACHER}.size_share", high=math.inf, better=_FALLING)
+        yield Measurable(f"{family}.agreement")
+    yield Measurable(f"{family}.speed_up", high=math.inf)
+    yield Measurable(f"{family}.size_share", high=math.inf, better=_FALLING)
+
+
+def _lost_by_parts(config: "RetrainConfig") -> Iterator[Measurable]:
+    """What compression costs each named slice and each group."""
+    for name in _named_slices(config):
+        yield Measurable(f"{UNCOMPRESSED}.{name}.row_score_gain", -1.0)
+    for attribute in config.fairness.attributes(config.source.group_columns):
+        for name in (attribute, f"{attribute}_exclusive"):
+            yield Measurable(f"{UNCOMPRESSED}.{name}.row_score_gain.{{group}}", -1.0)
+            yield Measurable(f"{UNCOMPRESSED}.{name}.worst_group_row_score_gain", -1.0)
 
 
 @dataclass(frozen=True)
@@ -202,19 +216,21 @@ def _labels(config: "RetrainConfig") -> Iterator[Measurable]:
 
 def _slices(config: "RetrainConfig", compared: Sequence[_Quality]) -> Iterator[Measurable]:
     slices = config.evaluation.slices
-    named = [f"slice.{feature}.{{value}}" for feature in slices.by]
-    named += (
-        [f"slice.{name}" for name in slices.where]
-        if are_valid(slices, "where")
-        else ["slice.{expression}"]
-    )
-    for name in named:
+    for name in _named_slices(config):
         yield Measurable(f"{name}.{_SCORE_GAP}", -1.0)
         yield Measurable(f"{name}.overconfidence", -1.0, better="neither")
         yield from (one.measurable(name) for one in compared)
     if slices.search:
         yield Measurable(f"slice.worst_found.{_SCORE_GAP}", -1.0)
         yield Measurable(f"slice.{{found}}.{_SCORE_GAP}", -1.0)
+
+
+def _named_slices(config: "RetrainConfig") -> list[str]:
+    slices = config.evaluation.slices
+    named = [f"slice.{feature}.{{value}}" for feature in slices.by]
+    if not are_valid(slices, "where"):
+        return [*named, "slice.{expression}"]
+    return [*named, *(f"slice.{name}" for name in slices.where)]
 
 
 def _fairness(config: "RetrainConfig") -> Iterator[Measurable]:

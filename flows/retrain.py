@@ -33,6 +33,7 @@ from tasks.records.split_shift import SplitShifts
 from tasks.records.training import BaseModel, Tokens, TrainingPlan, Weights
 from tasks.registry.ledger import AWAITING
 from tasks.stages.approval import by_policy_or_person, check_can_wait
+from tasks.stages.compression import compress
 from tasks.stages.distillation import check_teacher_labels
 from tasks.stages.drift import measure_drift, measure_split_shift
 from tasks.stages.evaluation import evaluate, measure_recipe, name_held_out, scale_temperature
@@ -191,15 +192,14 @@ def _train_and_measure(
     """Train the candidate, and measure it on rows that it has not learned."""
     line, task_type, data, evaluation = config.line, config.task_type, rows.data, config.evaluation
     lesson = lesson_of(config, tokens, teacher)
-    weights = train(line, tokens, base_model, task_type, config.training, lesson)
-    if evaluation.temperature_scaling:
-        weights = scale_temperature(weights, data, task_type)
+    trained = train(line, tokens, base_model, task_type, config.training, lesson)
+    weights, uncompressed = _finish(config, trained, data)
 
     champion, anchor = find_champion(line, weights), find_anchor(line, weights)
     look = record_look(line, weights, name_held_out(data), config.policy)
     measured = evaluate(
         weights, data, champion, task_type, evaluation.of_test_rows, rows.snapshot, anchor,
-        look.fresh, config.splits.fresh, teacher,
+        look.fresh, config.splits.fresh, teacher, uncompressed,
     )  # fmt: skip
     scores = find_label_errors(measured, rows.labels, weights, data, task_type, config.label_checks)
     assessed = assess(scores, data, config.fairness)
@@ -210,6 +210,23 @@ def _train_and_measure(
         scores = _train_recipe(config, tokens, base_model, data, weights, scores, lesson)
     golden = score_golden(weights, data, champion, rows.golden, task_type, evaluation)
     return _Candidate(weights, champion, look, scores, fairness, golden)
+
+
+def _finish(
+    config: RetrainConfig, trained: Weights, data: DataReport
+) -> tuple[Weights, Weights | None]:
+    """The candidate that training made, and what it was before compression; None where it is that.
+
+    Each of the two has the temperature that its own answers ask for.
+    """
+
+    def scaled(weights: Weights) -> Weights:
+        wanted = config.evaluation.temperature_scaling
+        return scale_temperature(weights, data, config.task_type) if wanted else weights
+
+    if config.compression is None:
+        return scaled(trained), None
+    return scaled(compress(trained, config.task_type, config.compression)), scaled(trained)
 
 
 def _train_recipe(
@@ -227,9 +244,8 @@ def _train_recipe(
     trained, tested = [weights], []
     for seed in seeds[1:]:
         training = config.training.model_copy(update={"seed": seed})
-        another = train(config.line, tokens, base_model, task_type, training, lesson)
-        if config.evaluation.temperature_scaling:
-            another = scale_temperature(another, data, task_type)
+        learned = train(config.line, tokens, base_model, task_type, training, lesson)
+        another, _ = _finish(config, learned, data)
         record_look(config.line, another, name_held_out(data), config.policy, weights)
         trained.append(another)
         tested.append(evaluate(another, data, None, task_type, settings))

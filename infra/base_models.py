@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 from infra import gguf_models
 from infra.errors import BaseModelError
+from infra.onnx_files import ONNX_FILE
 from infra.settings import load_settings
 from infra.store import Artifact, ObjectStore, open_store, sha256_of_file
 from infra.transformers_logs import quiet_transformers
@@ -341,6 +342,11 @@ def _hint(folder: Path) -> str:
     if names := _gguf_names(folder):
         one = "it" if len(names) == 1 else "one of them"
         return f"; it holds {_listed(names)}: set base_model.gguf_file to {one}"
+    if (folder / ONNX_FILE).is_file():
+        return (
+            f"; it is a compressed model ({ONNX_FILE}), which can be asked and not trained: name "
+            "the model that it was made of, or a version of a line without compression"
+        )
     if any(folder.glob("pytorch_model*.bin")):
         return (
             "; its weights are pickled (pytorch_model.bin), and are not loaded, since unpickling "

@@ -25,13 +25,18 @@ RUNTIME_LIBRARIES: Final = (
 UNSAFE_SUFFIXES: Final = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py"})
 
 
-def pinned_requirements() -> tuple[str, ...]:
+def pinned_requirements(more: Sequence[str] = ()) -> tuple[str, ...]:
     """The libraries that a version needs, at the versions that it was tried with.
 
     A local part such as ``+cpu`` is left out: it names a build for some machine, which another
     machine's package index need not have.
+
+    Args:
+        more: distributions beside `RUNTIME_LIBRARIES`.
+
     """
-    return tuple(f"{name}=={version(name).split('+')[0]}" for name in RUNTIME_LIBRARIES)
+    names = (*RUNTIME_LIBRARIES, *more)
+    return tuple(f"{name}=={version(name).split('+')[0]}" for name in names)
 
 
 def write_pipeline_model(

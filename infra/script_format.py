@@ -33,6 +33,8 @@ def write_script_model(
     inputs: Mapping[str, str],
     examples: Sequence[Mapping[str, Any]],
     answers: Sequence[Mapping[str, Any]],
+    beside: Mapping[str, Path] | None = None,
+    libraries: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Write a trained model and the script that answers for it as an MLflow model.
 
@@ -45,6 +47,8 @@ def write_script_model(
             or label.
         examples: rows that show the input.
         answers: what the model was seen to answer, one or more, for the signature.
+        beside: further files of code that the script finds in ``context.artifacts``, by name.
+        libraries: what these need beside what every version does.
 
     Returns:
         The pinned requirements.
@@ -59,12 +63,12 @@ def write_script_model(
     import pandas as pd
     from mlflow.exceptions import MlflowException
 
-    requirements = pinned_requirements()
+    requirements, beside = pinned_requirements(libraries), dict(beside or {})
     try:
         mlflow.pyfunc.save_model(
             str(folder),
             python_model=str(script),
-            artifacts={"model": str(checkpoint)},
+            artifacts={"model": str(checkpoint), **{name: str(p) for name, p in beside.items()}},
             model_config=dict(settings),
             signature=_signature(inputs, answers),
             input_example=pd.DataFrame([dict(example) for example in examples]),
@@ -75,8 +79,8 @@ def write_script_model(
     (folder / "artifacts" / checkpoint.name).rename(folder / MODEL_FOLDER)
     for name in UV_FILES:
         (folder / name).unlink(missing_ok=True)
-    _forget_the_local_paths(folder, script.name)
-    _check_written(folder, checkpoint, script)
+    _forget_the_local_paths(folder, script.name, beside)
+    _check_written(folder, checkpoint, script, beside)
     return requirements
 
 
@@ -107,20 +111,28 @@ def _signature(inputs: Mapping[str, str], answers: Sequence[Mapping[str, Any]]) 
     )
 
 
-def _forget_the_local_paths(folder: Path, script: str) -> None:
+def _forget_the_local_paths(folder: Path, script: str, beside: Mapping[str, Path]) -> None:
     """MLflow notes where script and checkpoint lay on this machine, and reads neither note."""
+    places = {"model": MODEL_FOLDER, **{name: _place(path) for name, path in beside.items()}}
     from mlflow.models import Model
 
     description = Model.load(str(folder))
     description.flavors["python_function"] |= {
         "model_code_path": script,
-        "artifacts": {"model": {"path": MODEL_FOLDER, "uri": MODEL_FOLDER}},
+        "artifacts": {name: {"path": place, "uri": place} for name, place in places.items()},
     }
     description.save(str(folder / "MLmodel"))
 
 
-def _check_written(folder: Path, checkpoint: Path, script: Path) -> None:
-    """That the one file of code is ours, and that the model is the one that was evaluated.
+def _place(path: Path) -> str:
+    """Where MLflow puts a file beside the script."""
+    return f"artifacts/{path.name}"
+
+
+def _check_written(
+    folder: Path, checkpoint: Path, script: Path, beside: Mapping[str, Path]
+) -> None:
+    """That the files of code are ours, and that the model is the one that was evaluated.
 
     Raises:
         BaseModelError: it is not so.
@@ -132,12 +144,14 @@ def _check_written(folder: Path, checkpoint: Path, script: Path) -> None:
         for path in checkpoint.rglob("*")
         if path.is_file()
     }
+    ours = {script: folder / script.name}
+    ours |= {path: folder / _place(path) for path in beside.values()}
     changed = [
         path.name
-        for path, copy in {script: folder / script.name, **written}.items()
+        for path, copy in {**ours, **written}.items()
         if not copy.is_file() or not cmp(path, copy, shallow=False)
     ]
-    others = sorted(path.name for path in code - {folder / script.name})
+    others = sorted(path.name for path in code - set(ours.values()))
     if changed or others:
         raise BaseModelError(
             f"MLflow wrote the model otherwise than it was given: changed {changed}, added "

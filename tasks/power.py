@@ -8,9 +8,9 @@ Card et al. 2020, arXiv:2010.06595). A share of rows with its exact interval is 
 probabilities instead, without any approximation.
 
 An equal candidate is as good as what it is compared with: of a gain over the champion, the anchor,
-the teacher or the champion on fresh rows the truth is 0, and of all other numbers it is what was
-measured. The standard error of a gain is that between two models on the same rows, so that of two
-trainings of one recipe rests on how often the two disagree.
+the teacher, the model before compression or the champion on fresh rows the truth is 0, and of all
+other numbers it is what was measured. The standard error of a gain is that between two models on
+the same rows, so that of two trainings of one recipe rests on how often the two disagree.
 """
 
 import math
@@ -38,7 +38,7 @@ from tasks.verdicts import (
 # More rows than this many times those there are: no number of rows is worth naming.
 MAX_TIMES_THE_ROWS: Final = 1_000
 # Families of which a gain is 0 where the candidate is as good as what it is compared with.
-_COMPARED: Final = frozenset({"champion", "anchor", "teacher", "fresh"})
+_COMPARED: Final = frozenset({"champion", "anchor", "teacher", "uncompressed", "fresh"})
 _GRID: Final = 4_000
 
 

@@ -4,8 +4,8 @@ BBC News as the line bbc-news-private has it. What is compared are seconds of pr
 training token, which other programs on the machine move little. `dp_overhead` (lower is better):
 of private steps over plain ones as the line trains, the head alone; `dp_overhead_full`: the same
 where all parameters of MiniLM learn; `opacus_overhead_full`: of Opacus's hooks (GradSampleModule,
-batches of 16 of the same rows) over the same plain steps. Quality is of the test rows: macro-F1 with
-and without noise at `dp_epsilon`. ``python -m benchmarks.training.private``, a quarter of an hour;
+batches of 16 of the same rows) over the same plain steps. Quality is of the test rows: macro-F1
+with and without noise at `dp_epsilon`. ``python -m benchmarks.training.private``, half an hour;
 the last line is one JSON object.
 """
 

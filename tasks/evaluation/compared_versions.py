@@ -1,4 +1,7 @@
-"""Champion, anchor and teacher as comparators: each on the test rows that it has not learned."""
+"""Champion, anchor, teacher and the model before compression as comparators.
+
+Each is asked the test rows that it has not learned.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from infra.base_models import Fingerprint, locate_pinned
-from infra.store import ObjectStore
+from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
 from tasks.evaluation.champion import ScoringInputs, fetch_champion, run_champion
 from tasks.evaluation.comparison import Comparator, Shared
@@ -18,6 +21,7 @@ from tasks.evaluation.training_rows import SharedRows, shared_rows
 from tasks.records.data import DataReport
 from tasks.records.distillation import Teacher
 from tasks.records.evaluation import Champion, ComparedVersion, Comparison
+from tasks.records.training import Weights
 from tasks.resampling_units import units_of_table
 from tasks.task_types.examiner import Examiner
 from tasks.task_types.row_shapes import shape_of
@@ -27,6 +31,9 @@ from tasks.verdicts import Estimate
 CHAMPION: Final = "champion"
 ANCHOR: Final = "anchor"
 TEACHER: Final = "teacher"
+UNCOMPRESSED: Final = "uncompressed"
+# Beside these, agreement, size and speed are told; they are no versions of this line.
+TOLD_BESIDE: Final = (TEACHER, UNCOMPRESSED)
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class FetchedVersion:
     """A registered version that was downloaded, or why it was not.
 
     Attributes:
-        comparator: ``champion``, ``anchor`` or ``teacher``.
+        comparator: ``champion``, ``anchor``, ``teacher`` or ``uncompressed``.
         model: its folder, or what stands in its place.
 
     """
@@ -51,8 +58,9 @@ def fetch_versions(
     store: ObjectStore,
     tracking: Tracking,
     teacher: Teacher | None = None,
+    uncompressed: Champion | None = None,
 ) -> list[FetchedVersion]:
-    """Download champion, anchor and teacher; an anchor that is the champion is not fetched twice.
+    """Download whom the candidate is compared with; an anchor that is the champion only once.
 
     Raises:
         BaseModelError: the teacher's files changed since it taught.
@@ -71,7 +79,27 @@ def fetch_versions(
         pinned = Fingerprint(model.sha256, model.tokenizer_sha256)
         place = locate_pinned(model.reference, model.revision, pinned)
         fetched.append(FetchedVersion(TEACHER, teacher.version, place))
+    if uncompressed:
+        weights = Artifact(uncompressed.weights_uri, uncompressed.weights_sha256, 0)
+        place = store.get_folder(weights, folder / UNCOMPRESSED)
+        fetched.append(FetchedVersion(UNCOMPRESSED, uncompressed, place))
     return fetched
+
+
+def before_compression(weights: Weights | None, data: DataReport) -> Champion | None:
+    """The model that a compressed candidate was made of, which has learned the same rows.
+
+    Args:
+        weights: as they were before; None where the candidate is as it was trained.
+        data: of both.
+
+    """
+    if weights is None:
+        return None
+    artifact, rows = weights.artifact, data.clean
+    return Champion(
+        "the model before compression", 0, artifact.sha256, "", artifact.uri, rows.sha256, rows.uri
+    )
 
 
 def is_champion(anchor: Champion | None, champion: Champion | None) -> bool:
@@ -139,7 +167,7 @@ def ask_on(
     told = 0 if comparator.reason else int(found.kept.sum())
     record = ComparedVersion(
         name, version.version, told, found.left_out if found.note else 0, found.note,
-        comparator.reason, version.name if name == TEACHER else "",
+        comparator.reason, version.name if name in TOLD_BESIDE else "",
     )  # fmt: skip
     return comparator, record
 

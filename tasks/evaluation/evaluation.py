@@ -15,12 +15,15 @@ import pyarrow.parquet as pq
 from infra.errors import SettingsError
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
+from tasks.evaluation.agreement_and_cost import agreement, size_share, speed_up
 from tasks.evaluation.champion import ScoringInputs
 from tasks.evaluation.compared_versions import (
     CHAMPION,
-    TEACHER,
+    TOLD_BESIDE,
+    UNCOMPRESSED,
     FetchedVersion,
     ask_version,
+    before_compression,
     fetch_versions,
     is_champion,
     on_all_rows,
@@ -34,8 +37,7 @@ from tasks.evaluation.held_out import read_rows
 from tasks.evaluation.intervals import levels
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.evaluation.slice_calibration import estimates_of, measure_slice_calibration
-from tasks.evaluation.slice_results import measure_slices
-from tasks.evaluation.teacher import agreement, size_share, speed_up
+from tasks.evaluation.slice_results import measure_slices, slice_gains
 from tasks.records.data import DataReport, Snapshot
 from tasks.records.distillation import Teacher
 from tasks.records.evaluation import Champion, ComparedVersion, Scores
@@ -69,8 +71,11 @@ def evaluate_weights(
     anchor: Champion | None = None,
     fresh: FreshRows | None = None,
     teacher: Teacher | None = None,
+    uncompressed: Weights | None = None,
 ) -> Scores:
     """Measure candidate, baseline, champion, anchor and teacher on the test rows.
+
+    A candidate that was compressed is measured beside what it was before, too.
 
     Args:
         weights: the candidate.
@@ -84,6 +89,7 @@ def evaluate_weights(
         anchor: the best version that was ever in production; None where there is none.
         fresh: the test rows that no earlier look has read; None where that is not told.
         teacher: whom the candidate learned from; None where that are labels alone.
+        uncompressed: the candidate before it was compressed; None where it was not.
 
     Raises:
         DataError: the test or training split is empty, or a label is outside the label set.
@@ -100,11 +106,12 @@ def evaluate_weights(
     with tempfile.TemporaryDirectory(prefix="evaluate-") as name:
         work = Path(name)
         # Before the hours of scoring, which would be lost if MLflow were away after them.
-        fetched = fetch_versions(champion, anchor, work, store, tracking, teacher)
+        before = before_compression(uncompressed, data)
+        fetched = fetch_versions(champion, anchor, work, store, tracking, teacher, before)
         asked = _ask(weights, data, fetched, examiner, work, store)
         sources = read_sources(snapshot, store, work) if snapshot else None
         features = with_features(asked.test, shape, work / CANDIDATE, sources)
-        beside, timed = _beside_teacher(asked, fetched, weights, data, examiner, work)
+        beside, timed = _beside(asked, fetched, weights, data, examiner, work)
     test, answers, measured, comparators, versions = asked
     units = units_of_table(
         test, cluster=CLUSTER if settings.by_cluster else None, seed=settings.seed
@@ -113,6 +120,7 @@ def evaluate_weights(
     if is_champion(anchor, champion):
         gains, comparisons, versions = under_both_names(gains, comparisons, versions)
     by_slice, slices = measure_slices(features, shape, measured, units, settings)
+    by_slice += slice_gains(features, measured, _of(UNCOMPRESSED, comparators), units, settings)
     calibrated = measure_slice_calibration(features, answers, units, settings)
     named = [("quality", one) for one in measured.measures]
     estimates = [*levels(named, units, settings.repeats, settings.seed), *gains]
@@ -190,7 +198,11 @@ def _ask(
     return _Asked(test, answers, measured, comparators, [record for _, record in told])
 
 
-def _beside_teacher(
+def _of(name: str, comparators: Sequence[Comparator]) -> Comparator | None:
+    return next((one for one in comparators if one.name == name), None)
+
+
+def _beside(
     asked: _Asked,
     fetched: Sequence[FetchedVersion],
     weights: Weights,
@@ -198,17 +210,19 @@ def _beside_teacher(
     examiner: AskedExaminer,
     work: Path,
 ) -> tuple[list[Estimate], list[Estimate]]:
-    """What is told of a student and its teacher alone, and of that what the clock says."""
-    teacher = next((one.model for one in fetched if one.comparator == TEACHER), None)
-    if not isinstance(teacher, Path):
-        return [], []
+    """What is told of the candidate and its teacher, or itself before; and what the clock says."""
     inputs = ScoringInputs(
         examiner.name, asked.test, data.labels, TokenLimits.of(weights), work / CANDIDATE,
         examiner.settings,
     )  # fmt: skip
-    told = [agreement(asked.comparators[-1], asked.test, asked.answers, examiner.settings)]
-    told.append(size_share(work / CANDIDATE, teacher))
-    return told, [speed_up(inputs, examiner, teacher)]
+    told, timed = list[Estimate](), list[Estimate]()
+    for one in fetched:
+        other = _of(one.comparator, asked.comparators)
+        if one.comparator in TOLD_BESIDE and isinstance(one.model, Path) and other:
+            told.append(agreement(other, asked.test, asked.answers, examiner.settings))
+            told.append(size_share(inputs.candidate, one.model, one.comparator))
+            timed.append(speed_up(inputs, examiner, one.model, one.comparator))
+    return told, timed
 
 
 def _note(versions: Sequence[ComparedVersion]) -> str:

@@ -1,23 +1,25 @@
 """How the candidate does on each slice, and how that differs from all other rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
-from tasks.evaluation.intervals import Drawn, Quantity, draw, level_of
+from tasks.evaluation.comparison import Comparator
+from tasks.evaluation.intervals import Drawn, Quantity, draw, gain_of, level_of
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.evaluation.slice_search import search_slices
 from tasks.evaluation.slices import Bools, Slice, slices_of
 from tasks.records.evaluation import SliceResult
 from tasks.resampling import Floats, holm
 from tasks.resampling_units import MIN_CLUSTERS, Units, clusters_of_groups
-from tasks.task_types.measures import Measured
+from tasks.task_types.measures import Measured, mean_of_some
 from tasks.task_types.rows import CLUSTER, RowShape
 from tasks.verdicts import Estimate, undetermined
 
 GAP = "score_gap"
+ROW_SCORE = "row_score"
 WORST_FOUND = f"slice.worst_found.{GAP}"
 
 
@@ -69,6 +71,39 @@ def measure_slices(
         return estimates, results
     worst, found = _search(rows, shape, named, scores, units, settings)
     return [*estimates, worst], (*results, *found)
+
+
+def slice_gains(
+    rows: pa.Table,
+    ours: Measured,
+    other: Comparator | None,
+    units: Units,
+    settings: EvaluationSettings,
+) -> list[Estimate]:
+    """How much better the candidate's row score is on each named slice than another model's.
+
+    What compression loses it loses first on rows that are rare (Hooker et al. 2020,
+    arXiv:2010.03058), which an average over all rows hides.
+
+    Args:
+        rows: the test rows with their features, (N,).
+        ours: of the candidate's answers to all of them.
+        other: the other model, which was asked all of them; None where there is none.
+        units: what is drawn.
+        settings: which slices.
+
+    """
+    if other is None or other.reason or other.measured is None or other.shared:
+        return []
+    scores = (ours.row_scores, other.measured.row_scores)
+    known = np.isfinite(scores[0]) & np.isfinite(scores[1])
+    quantities = []
+    for one in slices_of(rows, settings.slices):
+        judged = _judge(one, known, settings.slices.min_rows, units)
+        mine, theirs = (mean_of_some(ROW_SCORE, np.nan_to_num(s), judged.inside) for s in scores)
+        gain = gain_of(f"{other.name}.slice.{one.name}", mine, theirs, units)
+        quantities.append(replace(gain, reason=gain.reason or judged.reason))
+    return [one.estimate for one in draw(quantities, settings.repeats, settings.seed)]
 
 
 def _search(

@@ -11,6 +11,7 @@ import numpy as np
 
 from infra.digests import digest_of
 from infra.errors import DataError, TrainingError
+from infra.onnx_files import ONNX_FILE, divide_output
 from infra.store import ObjectStore
 from tasks.evaluation.held_out import read_rows
 from tasks.records.data import DataReport
@@ -36,8 +37,8 @@ def scale_weights(
 
     Guo et al. 2017, "On calibration of modern neural networks" (arXiv:1706.04599): one number,
     which changes no prediction. The layer that gives the logits is divided by it, weights and
-    bias, so that whatever serves the model gives the scaled probabilities, and the artifact that
-    is evaluated is the one that is registered.
+    bias, or of a compressed model the output, so that whatever serves the model gives the scaled
+    probabilities, and the artifact that is evaluated is the one that is registered.
 
     Raises:
         DataError: there are too few validation rows.
@@ -63,7 +64,10 @@ def scale_weights(
         logits = _asked(model, texts, weights)
         truth = class_ids(rows, model_labels(model))
         temperature = fit_temperature(logits, truth)
-        divide_head(model, temperature)
+        if (model / ONNX_FILE).is_file():
+            divide_output(model / ONNX_FILE, "logits", temperature)
+        else:
+            divide_head(model, temperature)
         again = _asked(model, texts[:_TRIED], weights)
         _check(again, logits[:_TRIED] / temperature, temperature)
         logger.info(

@@ -1,14 +1,17 @@
 """From row-wise scores to how groups fare: the stage's plain function."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from infra.errors import DataError, SettingsError
 from infra.store import ObjectStore
 from tasks.fairness.classes import class_estimates
+from tasks.fairness.compression_gains import SCORES_BEFORE, gains_of_groups
 from tasks.fairness.gate_rows import gate_rows_of_groups
 from tasks.fairness.groups import check_attributes, memberships
 from tasks.fairness.predictions import ClassAnswers, ScoredAnswers, read_answers
@@ -18,6 +21,7 @@ from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness, GroupRates, SubgroupAuc
 from tasks.records.gate_rows import GateRows
+from tasks.resampling import Floats
 from tasks.resampling_units import Units, units_of_table
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import CLUSTER, RowShape, texts_of
@@ -51,7 +55,23 @@ def assess_scores(
     units = units_of_table(
         rows, cluster=CLUSTER if settings.by_cluster else None, seed=settings.seed
     )
-    return assess_rows(rows, shape, answers, data.group_columns, settings, units)
+    assessed = assess_rows(rows, shape, answers, data.group_columns, settings, units)
+    if SCORES_BEFORE not in scored.column_names:
+        return assessed
+    gains = _row_scores(scored, "row_score") - _row_scores(scored, SCORES_BEFORE)
+    texts = [text or "" for text in texts_of(shape, rows).to_pylist()]
+    told = [
+        estimate
+        for member in memberships(rows, texts, data.group_columns, settings)
+        for estimate in gains_of_groups(member, gains, settings, units)
+    ]
+    return replace(assessed, estimates=(*assessed.estimates, *told))
+
+
+def _row_scores(scored: pa.Table, name: str) -> Floats:
+    """Scores (N,) from 0 to 1; NaN where a model gave none."""
+    found: Floats = pc.fill_null(scored[name].cast(pa.float64()), float("nan")).to_numpy()
+    return found
 
 
 def check_labels(labels: tuple[str, ...], settings: FairnessSettings) -> None:
@@ -65,7 +85,7 @@ def check_labels(labels: tuple[str, ...], settings: FairnessSettings) -> None:
 def read_scores(path: Path) -> pa.Table:
     """What the groups are compared in, of a Scores artifact."""
     found = pq.read_schema(path).names
-    wanted = ("row_id", "label", "predicted", "probabilities", "row_score")
+    wanted = ("row_id", "label", "predicted", "probabilities", "row_score", SCORES_BEFORE)
     return pq.read_table(path, columns=[name for name in wanted if name in found])
 
 

@@ -8,6 +8,8 @@ from infra.mlflow_names import mlflow_name
 _SLICES: Final = "slice."
 # What is measured on rows of the user's own, and not on the test rows.
 _OWN_ROWS: Final = ("golden.", "behaviour.")
+# Families whose names may go on with a slice's.
+_OF_SLICES: Final = (*_OWN_ROWS, "uncompressed.")
 
 
 def mlflow_metric(estimate: str) -> str | None:
@@ -21,7 +23,7 @@ def mlflow_metric(estimate: str) -> str | None:
 
     """
     is_slice = estimate.startswith(_SLICES) or (
-        estimate.startswith(_OWN_ROWS) and f".{_SLICES}" in estimate
+        estimate.startswith(_OF_SLICES) and f".{_SLICES}" in estimate
     )
     return None if is_slice else mlflow_name(_readable(estimate))
 

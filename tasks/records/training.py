@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from infra.store import Artifact
+from tasks.records.compression import Compression
 from tasks.records.identity import NOT_IDENTITY
 from tasks.records.power import PowerForecast
 
@@ -132,7 +133,8 @@ class Weights:
 
     Attributes:
         artifact: folder as transformers saves it: config.json (with id2label),
-            model.safetensors, tokenizer files.
+            model.safetensors, tokenizer files; of a compressed one model.onnx in place of
+            safetensors.
         best_epoch: the epoch whose weights these are.
         run_id: MLflow run with the training's curves.
         choices: what training took of batching, precision and compile.
@@ -144,6 +146,7 @@ class Weights:
         peak_memory_mb: most memory that the first worker held, of the GPU where there is one.
         temperature: that the logits were divided by after training, in the last layer.
         privacy: what they may tell of a training row; None where nothing bounds that.
+        compression: what was made of it before it was judged; None where it is as it was trained.
 
     """
 
@@ -169,3 +172,5 @@ class Weights:
     first_step_s: float = field(default=0.0, metadata=NOT_IDENTITY)
     temperature: float = 1.0
     privacy: Privacy | None = None
+    # The artifact's digest tells a compressed model from the trained one.
+    compression: Compression | None = field(default=None, metadata=NOT_IDENTITY)

@@ -2,15 +2,16 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from infra.digests import digest_of
-from infra.errors import IntegrityError, TrackingError
+from infra.errors import IntegrityError, SettingsError, TrackingError
 from infra.model_format import write_pipeline_model
+from infra.onnx_files import READERS
 from infra.registered_artifacts import check_version, keep_manifest
 from infra.script_format import MODEL_FOLDER, write_script_model
 from infra.store import ObjectStore, sha256_of_file
@@ -28,6 +29,7 @@ from tasks.registry.training_run import complete_run
 from tasks.registry.version_tags import (
     BASE_MODEL_TAG,
     CANDIDATE,
+    COMPRESSION_TAG,
     DATA_URI_TAG,
     EVIDENCE_TAGS,
     LABELS_TAG,
@@ -45,7 +47,7 @@ from tasks.task_types.limits import TokenLimits
 from tasks.task_types.requests import example_requests
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import RowShape
-from tasks.task_types.server import Server, server_of
+from tasks.task_types.server import COMPRESSED_SCRIPT, NETWORK_MODULE, Server, server_of
 
 # Answers that a version's signature is read off.
 SIGNATURE_ROWS: Final = 64
@@ -85,7 +87,8 @@ def register_version(
 
     """
     server = server_of(task_type)
-    script = {SCRIPT_TAG: sha256_of_file(server.script)} if server.script else {}
+    scripts = _scripts_of(server, task_type, weights)
+    script = _digest_of_scripts(scripts)
     made_of = (
         line, snapshot, data, tokens, base, weights, scores, fairness, task_type, script, FORM,
     )  # fmt: skip
@@ -99,7 +102,9 @@ def register_version(
         tags = {PROVENANCE_TAG: provenance}
         tags |= {name: facts[name] for name in LOOKED_UP if name in facts}
         with tempfile.TemporaryDirectory(prefix="assayline-register-") as name:
-            folder = _write(line, server, shape_of(task_type), weights, scores, Path(name), store)
+            folder = _write(
+                line, scripts, server, shape_of(task_type), weights, scores, Path(name), store
+            )
             if readme:
                 (model_folder(folder) / README).write_text(readme, encoding="utf-8")
             keep = partial(keep_manifest, store=store)
@@ -123,8 +128,34 @@ def register_version(
     )
 
 
+def _scripts_of(server: Server, task_type: str, weights: Weights) -> tuple[Path, ...]:
+    """The files of code of a version: the one that MLflow runs, and those that it loads.
+
+    Raises:
+        SettingsError: nothing answers for a compressed model of this task type.
+
+    """
+    if not weights.compression:
+        return (server.script,) if server.script else ()
+    if server.for_compressed is None:
+        raise SettingsError(
+            f"compression: a compressed model of task type {task_type} cannot be served, since "
+            "its server names no script; leave compression out"
+        )
+    return (COMPRESSED_SCRIPT, server.for_compressed, NETWORK_MODULE)
+
+
+def _digest_of_scripts(scripts: Sequence[Path]) -> dict[str, str]:
+    """The tag of the script, or of all of them; none where there is none."""
+    digests = [sha256_of_file(path) for path in scripts]
+    if not digests:
+        return {}
+    return {SCRIPT_TAG: digests[0] if len(digests) == 1 else digest_of(digests)}
+
+
 def _write(
     line: str,
+    scripts: Sequence[Path],
     server: Server,
     shape: RowShape,
     weights: Weights,
@@ -134,11 +165,13 @@ def _write(
 ) -> Path:
     checkpoint = store.get_folder(weights.artifact, work / "checkpoint")
     examples = example_requests(shape)
-    if server.script:
+    if scripts:
         write_script_model(
             checkpoint,
             work / "mlflow",
-            script=server.script,
+            script=scripts[0],
+            beside=dict(zip(("script", "network"), scripts[1:], strict=False)),
+            libraries=READERS if weights.compression else (),
             settings=asdict(TokenLimits.of(weights)),
             inputs={column.name: column.kind for column in shape.inputs},
             examples=examples,
@@ -213,6 +246,7 @@ def _facts(
         },
         **_teacher(scores),
         **_privacy(weights),
+        **({COMPRESSION_TAG: weights.compression.method} if weights.compression else {}),
         WEIGHTS_URI_TAG: weights.artifact.uri,
         DATA_URI_TAG: data.clean.uri,
         "assayline.quarantine_uri": data.quarantine.uri,
@@ -228,7 +262,7 @@ def _facts(
 
 def _teacher(scores: Scores) -> dict[str, str]:
     """Whom the model learned from beside the labels, in words; nothing where from them alone."""
-    names = [one.name for one in scores.versions if one.name]
+    names = [one.name for one in scores.versions if one.comparator == "teacher" and one.name]
     return {"assayline.teacher": names[0]} if names else {}
 
 

@@ -26,11 +26,14 @@ METRIC_TAG: Final = "assayline.leading_metric"
 # Of the record of what the version was made of; see tasks.registry.provenance.
 PROVENANCE_TAG: Final = "assayline.provenance_sha256"
 SCRIPT_TAG: Final = "assayline.script_sha256"
+# How the model was made smaller before it was judged; not set of one that is as it was trained.
+COMPRESSION_TAG: Final = "assayline.compression"
 # Of all that a version was made of, what people and scripts look up in MLflow.
 LOOKED_UP: Final[tuple[str, ...]] = (
     BASE_MODEL_TAG,
     TASK_TYPE_TAG,
     METRIC_TAG,
+    COMPRESSION_TAG,
     DATA_TAG,
     WEIGHTS_TAG,
 )

@@ -47,6 +47,7 @@ _BEHIND: Final = {
     "fresh": ("scores",),
     "anchor": ("scores",),
     "teacher": ("scores", "weights"),
+    "uncompressed": ("scores", "weights", "data"),
     "slice": ("scores", "data"),
     "fairness": ("scores", "data"),
     "counterfactual": ("weights", "data"),
@@ -72,7 +73,7 @@ def render_card(evidence: Evidence) -> str:
         metadata=Markup(front_matter(evidence)),  # noqa: S704 - YAML, no Markdown  # nosec B704
         undetermined=undetermined_groups(evidence.fairness.groups),
         purpose=purpose,
-        call=Markup(call_of(evidence.data.task_type, purpose)),  # noqa: S704 - code  # nosec B704
+        call=Markup(_call(evidence, purpose)),  # noqa: S704 - code  # nosec B704
         weakest=weakest_class(evidence.scores),
         rows={estimate.name: estimate_row(estimate) for estimate in evidence.estimates},
     )
@@ -190,9 +191,14 @@ def _result(
     )
 
 
-def call_of(task_type: str, purpose: ModelCardTexts) -> str:
+def _call(evidence: Evidence, purpose: ModelCardTexts) -> str:
+    compressed = evidence.weights.compression is not None
+    return call_of(evidence.data.task_type, purpose, compressed=compressed)
+
+
+def call_of(task_type: str, purpose: ModelCardTexts, *, compressed: bool = False) -> str:
     """How Python asks the registered model."""
-    if purpose.is_pipeline:
+    if purpose.is_pipeline and not compressed:
         return 'model.predict(["a text"])'
     row = example_requests(shape_of(task_type))[0]
     return f"model.predict(pandas.DataFrame([{json.dumps(row)}]))"

@@ -29,9 +29,10 @@ def _unsupported_comparison(
         yield f"{what} has no champion"
     if comparison.comparator == "anchor" and scores.anchor_version is None:
         yield f"{what} has no anchor"
-    taught_by = [one for one in scores.versions if one.comparator == "teacher"]
-    if comparison.comparator == "teacher" and not taught_by:
-        yield f"{what} has no teacher"
+    there = {one.comparator for one in scores.versions}
+    for other, called in (("teacher", "teacher"), ("uncompressed", "model before compression")):
+        if comparison.comparator == other and other not in there:
+            yield f"{what} has no {called}"
     if not _is_among(comparison.gain, measured):
         yield f"{what} claims a gain of {comparison.gain.value}, which no record holds"
     told = [claim for claim in comparison.claims if claim.verdict is not Verdict.UNDETERMINED]

@@ -1,4 +1,4 @@
-"""The candidate beside champion, anchor, teacher and baseline, and what may be claimed of it."""
+"""The candidate beside those that it is compared with, and what may be claimed of it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,15 @@ from tasks.verdicts import Estimate, Verdict
 
 RIVALS: Final = ("champion", "anchor", "baseline")
 TEACHER: Final = "teacher"
-# What is told of a candidate and its teacher alone; see tasks.evaluation.teacher.
-_OF_BOTH: Final = frozenset(f"{TEACHER}.{one}" for one in ("agreement", "size_share", "speed_up"))
+UNCOMPRESSED: Final = "uncompressed"
+# They are there where the candidate was taught, or compressed.
+_IF_THERE: Final = (TEACHER, UNCOMPRESSED)
+# How a comparator is called where its name alone would not do.
+_CALLED: Final = {UNCOMPRESSED: "model before compression"}
+# What is told of a candidate and one of these alone; see tasks.evaluation.agreement_and_cost.
+_OF_BOTH: Final = frozenset(
+    f"{other}.{one}" for other in _IF_THERE for one in ("agreement", "size_share", "speed_up")
+)
 # The candidate on the rows of a comparison, where these are not all; see tasks.evaluation.
 _CANDIDATE: Final = "candidate"
 ANCHOR_IS_CHAMPION: Final = (
@@ -58,6 +65,7 @@ class ModelComparison:
     Attributes:
         version: of the registry; None for the baseline, and where there is none.
         name: of the teacher, which may be of another line, in words; empty of all others.
+        called: what kind of model it is, in words.
         notes: what is to be known of the comparison, in sentences.
 
     """
@@ -67,28 +75,39 @@ class ModelComparison:
     version: int | None = None
     notes: tuple[str, ...] = ()
     name: str = ""
+    called: str = ""
 
 
 def rivals_of(scores: Scores) -> tuple[str, ...]:
-    """Whom the candidate is compared with; the teacher where it has one."""
-    taught = any(one.comparator == TEACHER for one in scores.versions)
-    return (*RIVALS, TEACHER) if taught else RIVALS
+    """Whom the candidate is compared with; its teacher, and itself before, where there is such."""
+    there = {one.comparator for one in scores.versions}
+    return (*RIVALS, *(name for name in _IF_THERE if name in there))
 
 
-def versus(comparator: str, scores: Scores) -> ModelComparison:
-    """The candidate against ``champion``, ``anchor``, ``baseline`` or ``teacher``."""
+def versus(comparator: str, scores: Scores, of_groups: Sequence[Estimate] = ()) -> ModelComparison:
+    """The candidate against one of `rivals_of`.
+
+    Args:
+        comparator: which.
+        scores: of the candidate and of all of them.
+        of_groups: what was measured of groups, among which may be gains over a comparator.
+
+    """
     if comparator == "anchor" and _anchor_is_champion(scores):
-        return ModelComparison([], [], scores.anchor_version, (ANCHOR_IS_CHAMPION,))
+        return ModelComparison(
+            [], [], scores.anchor_version, (ANCHOR_IS_CHAMPION,), called=comparator
+        )
     claims = [
         _claim_row(comparison, claim)
         for comparison in scores.comparisons
         if comparison.comparator == comparator
         for claim in comparison.claims
     ]
-    tables = comparison_tables(comparator, scores.measured)
+    tables = comparison_tables(comparator, (*scores.measured, *of_groups))
+    named = [one.name for one in scores.versions if one.comparator == comparator == TEACHER]
     return ModelComparison(
         tables, claims, _version(comparator, scores), tuple(_notes(comparator, scores, tables)),
-        next((one.name for one in scores.versions if one.comparator == comparator), ""),
+        "".join(named[:1]), _CALLED.get(comparator, comparator),
     )  # fmt: skip
 
 
@@ -106,8 +125,8 @@ def _notes(comparator: str, scores: Scores, tables: Sequence[EstimateTable]) -> 
     if comparator == "baseline":
         if not tables:
             yield "No baseline was measured."
-    elif comparator == TEACHER:
-        reasons = [one.reason for one in scores.versions if one.comparator == TEACHER]
+    elif comparator in _IF_THERE:
+        reasons = [one.reason for one in scores.versions if one.comparator == comparator]
         yield from (f"No comparison: {reason}." for reason in reasons if reason)
     elif _version(comparator, scores) is None:
         why = scores.champion_note if comparator == "champion" else NO_ANCHOR
@@ -153,7 +172,7 @@ def comparison_tables(comparator: str, estimates: Sequence[Estimate]) -> list[Es
         ours = by_name.get(f"{beside}{plain}") or by_name.get(f"quality.{plain}")
         levels += [ours, other] if ours else [other]
         names += [f"{metric}, candidate"] if ours else []
-        names.append(f"{metric}, {comparator}")
+        names.append(f"{metric}, {_CALLED.get(comparator, comparator)}")
     return [
         *tables_apart(gains), *tables_apart(ratios), *tables_apart(levels, names),
         *tables_apart(of_both),

@@ -68,8 +68,8 @@ METRICS: Final[dict[str, Metric]] = {
     "pretraining_loss": Metric("loss", falls=True),
     "positive_aeg": Metric("from -0.5 to 0.5"),
     "negative_aeg": Metric("from -0.5 to 0.5"),
-    "size_share": Metric("of the teacher's size", falls=True),
-    "speed_up": Metric("times the teacher's speed"),
+    "size_share": Metric("of the other's size", falls=True),
+    "speed_up": Metric("times the other's speed"),
     "length_ratio": Metric("of the target's length"),
 }
 

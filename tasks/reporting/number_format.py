@@ -130,9 +130,10 @@ def title_of(name: str) -> str:
     if family == "fresh":
         gain = " over the champion" if name.endswith("_gain") else ""
         return f"{words}{gain} on fresh rows"
-    if family not in {"champion", "anchor", "teacher", "baseline"}:
+    if family not in {"champion", "anchor", "teacher", "uncompressed", "baseline"}:
         return words
-    return f"{words} over the {family}" if name.endswith("_gain") else f"{words} of the {family}"
+    other = "model before compression" if family == "uncompressed" else family
+    return f"{words} over the {other}" if name.endswith("_gain") else f"{words} of the {other}"
 
 
 def duration(seconds: float) -> str:

@@ -118,7 +118,10 @@ def build_page(evidence: Evidence) -> Page:
         headline=headline(evidence.line, evidence.version.version, evidence.judgement),
         tiles=key_tiles(evidence),
         gates=_gates(evidence.judgement),
-        versus={comparator: versus(comparator, scores) for comparator in rivals_of(scores)},
+        versus={
+            comparator: versus(comparator, scores, evidence.fairness.estimates)
+            for comparator in rivals_of(scores)
+        },
         overall=tables_apart([e for e in overall if not is_error(e.name)]),
         calibration_errors=[estimate_row(e) for e in overall if is_error(e.name)],
         classes=class_table(scores),

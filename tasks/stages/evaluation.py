@@ -41,8 +41,9 @@ def evaluate(
     fresh: HeldOut | None = None,
     least_fresh: int = 0,
     teacher: Teacher | None = None,
+    uncompressed: Weights | None = None,
 ) -> Scores:
-    """Score the test rows with candidate, baseline, champion, anchor and teacher; measure all."""
+    """Score the test rows with the candidate and all that it is compared with; measure all."""
     from tasks.evaluation.evaluation import evaluate_weights
     from tasks.evaluation.fresh import FreshRows
 
@@ -50,6 +51,7 @@ def evaluate(
         weights, data, champion, task_type, settings,
         store=open_store(), tracking=open_tracking(), snapshot=snapshot, anchor=anchor,
         fresh=FreshRows(fresh, least_fresh) if fresh else None, teacher=teacher,
+        uncompressed=uncompressed,
     )  # fmt: skip
 
 

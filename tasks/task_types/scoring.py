@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from infra.errors import BaseModelError
+from infra.onnx_files import ONNX_FILE, READERS, why_not_installed
 from tasks.task_types.batches import batches_of_least_work, fill_batches
 from tasks.task_types.examples import pad
 from tasks.task_types.kept_models import kept
@@ -50,10 +51,15 @@ def batches_to_score(
 def load_model(folder: Path, kind: str) -> "PreTrainedModel":
     """A model of one of transformers' Auto classes, in float32 on the device here, to be asked.
 
+    Of a folder with ``model.onnx``, which compression made, it is that network, on the CPU.
+
     Raises:
-        BaseModelError: the folder holds no such model, or not all of its weights.
+        BaseModelError: the folder holds no such model, or not all of its weights, or onnxruntime
+            is not installed.
 
     """
+    if (folder / ONNX_FILE).is_file():
+        return _load_onnx(folder)
     import torch
     import transformers
     from safetensors import SafetensorError
@@ -80,6 +86,20 @@ def load_model(folder: Path, kind: str) -> "PreTrainedModel":
             "they would be random"
         )
     return model.to(pick_device().name).eval()
+
+
+def _load_onnx(folder: Path) -> "PreTrainedModel":
+    if why := why_not_installed(READERS):
+        raise BaseModelError(f"the model in {folder} is {ONNX_FILE}, and {why}")
+    from infra.device import pick_device
+    from tasks.task_types.onnx_network import OnnxNetwork
+
+    pick_device()  # which settles how many threads an operation takes
+    try:
+        network = OnnxNetwork(folder)
+    except Exception as error:  # onnxruntime has one class an error code, and none above them
+        raise BaseModelError(f"the model in {folder} cannot be loaded: {error}") from error
+    return cast("PreTrainedModel", network)
 
 
 def run_batches(

@@ -15,15 +15,29 @@ class Server:
         pipeline: name of the transformers pipeline that answers for such a model.
         script: the script that does, with mlflow, torch and transformers and nothing of this
             project; it is shipped with every registered version.
+        in_place_of_pipeline: the script that answers for a compressed model, which no pipeline
+            loads; where a script answers in any case, it is that one.
 
     """
 
     pipeline: str | None = None
     script: Path | None = None
+    in_place_of_pipeline: Path | None = None
 
     def __post_init__(self) -> None:
         if (self.pipeline is None) == (self.script is None):
             raise ValueError("a model is served by a pipeline or by a script; name one of the two")
+
+    @property
+    def for_compressed(self) -> Path | None:
+        """The script that answers for a compressed model; None where nothing does."""
+        return self.script or self.in_place_of_pipeline
+
+
+# What goes with that script into a compressed version: it is loaded by the first, which gives it
+# the network of the second.
+COMPRESSED_SCRIPT: Final = Path(__file__).parent / "served" / "compressed.py"
+NETWORK_MODULE: Final = Path(__file__).parent / "onnx_network.py"
 
 
 SERVERS: Final[Catalogue[Server]] = Catalogue(

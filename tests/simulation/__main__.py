@@ -19,6 +19,7 @@ import numpy as np
 
 from tests.simulation.answer_worlds import ANSWERS
 from tests.simulation.behaviour_worlds import BEHAVIOUR
+from tests.simulation.compression_worlds import COMPRESSION
 from tests.simulation.data_worlds import DATA
 from tests.simulation.drift_worlds import DRIFT
 from tests.simulation.fairness_worlds import FAIRNESS
@@ -42,7 +43,7 @@ from tests.simulation.written_worlds import WRITTEN
 SCENARIOS = (
     *QUALITY, *RARE_LABELS, *WRITTEN, *ANSWERS, *SCORES, *SLICES, *GOLDEN_FRESH, *FAIRNESS,
     *GROUPS, *OVERLAP, *RECIPES, *BEHAVIOUR, *POLICY, *DRIFT, *UNLIKE, *LABELS, *DATA,
-    *RELATIONS, *TEACHER,
+    *RELATIONS, *TEACHER, *COMPRESSION,
 )  # fmt: skip
 TRIALS = 1_000
 TRIALS_OF_A_JOB = 100

@@ -50,6 +50,12 @@ SHOWS: Mapping[str, Mapping[str, str]] = {
         "task_types.language_models.answer_measures._mean_of_answered": "quality.normalised_match",
         "task_types.language_models.answer_measures.answer_chrf": "quality.chrf",
     },
+    "compression, groups: 240 rows, lost 0 and 0.05": {
+        "fairness.compression_gains._gain": "uncompressed.x.row_score_gain.g1",
+    },
+    "compression, slices: 240 rows, lost 0 and 0.05": {
+        "evaluation.slice_results.slice_gains": "uncompressed.slice.part.b.row_score_gain",
+    },
     "confidence: 0.1 too much, 300 rows": {
         "evaluation.slice_calibration.measure_slice_calibration": "slice.part.a.overconfidence",
     },
@@ -170,7 +176,9 @@ SHOWS: Mapping[str, Mapping[str, str]] = {
         "task_types.tags.tagging_measures._of_spans": "quality.entity_f1",
         "task_types.tags.tagging_measures._token_accuracy": "quality.token_accuracy",
     },
-    "teacher: 0.95 alike of 209 rows": {"evaluation.teacher.agreement": "teacher.agreement"},
+    "teacher: 0.95 alike of 209 rows": {
+        "evaluation.agreement_and_cost.agreement": "teacher.agreement",
+    },
     "teacher: 7 timings, 1.8 times": {
         "evaluation.timing.estimate_of_ratios": "teacher.speed_up",
     },
@@ -216,9 +224,9 @@ NOT_SHOWN: Mapping[str, str] = {
     "drift.measurement.Question.of_same_rows": "both sides hold the same rows: no sampling error",
     "evaluation.evaluation.evaluate_weights": "hands metrics to `levels`, and adds the others here",
     "evaluation.evaluation.privacy_of": "follows from noise and steps: no sampling error",
-    "evaluation.teacher.size_share": "bytes of files: no sampling error",
     "evaluation.validation_rows.evaluate_on_validation": "hands metrics to `levels`",
     "evaluation.validation_rows.time_beside": "hands paired timings to `estimate_of_ratios`",
+    "evaluation.agreement_and_cost.size_share": "bytes of files: no sampling error",
     "monitoring.labelled_rows._measure": "hands metrics to `levels` and groups to their rates",
     "registry.staging._measure": "sizes and seconds as they were measured: no interval",
     "registry.staging.same_predictions": "counts fixed rows: no sampling error",
@@ -234,6 +242,10 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "anchor": ("written: 120 texts", "champion.chrf_gain"),
     "baseline": ("written: 120 texts", "champion.chrf_gain"),
     "teacher": ("teacher: 0.9 alike of 40 authors of 8", "teacher.agreement"),
+    "uncompressed": (
+        "compression, groups: 800 rows, lost 0.01 and 0.1",
+        "uncompressed.x.worst_group_row_score_gain",
+    ),
     "recipe": ("5 seeds that differ by 0.1, 600 rows", "recipe.accuracy"),
     "fresh": ("fresh: 30% of 400 rows", "fresh.macro_f1_gain"),
     "golden": ("golden: 60 authors of 6", "golden.team.macro_f1_gain"),

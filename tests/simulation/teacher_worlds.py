@@ -5,9 +5,9 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from tasks.evaluation.agreement_and_cost import agreement
 from tasks.evaluation.comparison import Comparator
 from tasks.evaluation.settings import EvaluationSettings
-from tasks.evaluation.teacher import AGREEMENT, SPEED_UP, agreement
 from tasks.evaluation.timing import estimate_of_ratios
 from tasks.task_types.answer_columns import ANSWER
 from tasks.task_types.rows import CLUSTER
@@ -15,6 +15,8 @@ from tasks.verdicts import Estimate
 from tests.simulation.quality_worlds import REPEATS
 from tests.simulation.scenarios import Random, Scenario
 
+AGREEMENT: Final = "teacher.agreement"
+SPEED_UP: Final = "teacher.speed_up"
 SETTINGS: Final = EvaluationSettings(repeats=REPEATS)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from flows.config import load_config
 from flows.gate_names import measurable_of
+from tasks.compression.settings import CompressionSettings
 from tasks.drift import split_shift
 from tasks.training.distillation.settings import DistillationSettings
 from tests.simulation.__main__ import SCENARIOS
@@ -20,6 +21,7 @@ from tests.simulation.looks_worlds import GATE
 
 ROOT = Path(__file__).parents[2]
 TASKS = ROOT / "tasks"
+INT8 = CompressionSettings(method="onnx_int8")
 WORLDS = {scenario.name: scenario for scenario in SCENARIOS}
 
 
@@ -60,7 +62,9 @@ def test_every_family_of_gates_has_a_world() -> None:
     sets = {"golden": {"team": None}, "behaviour": {"suite": None}}
     evaluation = config.evaluation.model_copy(update=sets)
     taught = DistillationSettings.model_validate({"teacher": {"line": "large"}})
-    asked = config.model_copy(update={"evaluation": evaluation, "distillation": taught})
+    asked = config.model_copy(
+        update={"evaluation": evaluation, "distillation": taught, "compression": INT8}
+    )
     assert {one.family for one in measurable_of(asked)} == FAMILIES.keys()
     assert {GATE.family} == {"champion"}
     assert {gate.family for gate in WITH_ANCHOR} == {"champion", "anchor"}

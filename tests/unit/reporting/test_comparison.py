@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from tasks.records.compression import Compression
 from tasks.records.evaluation import ComparedVersion, Comparison
-from tasks.reporting.card import render_card
+from tasks.records.metric_names import mlflow_metric
+from tasks.reporting.card import render_card, render_model_readme
 from tasks.reporting.claims import unsupported_claims
 from tasks.reporting.comparison import ANCHOR_IS_CHAMPION, rivals_of, versus
 from tasks.reporting.evidence import Evidence
@@ -124,3 +126,69 @@ def test_page_and_card_name_the_teacher_and_its_numbers(evidence: Evidence) -> N
         assert metric in page
         assert metric in card
     assert "teacher" not in render_card(evidence)
+
+
+def compressed(evidence: Evidence) -> Evidence:
+    """The candidate as one that was compressed, beside what it was before."""
+    gain = estimate("uncompressed.macro_f1_gain", -0.004, 0.004)
+    scores = replace(
+        evidence.scores,
+        estimates=(
+            *evidence.scores.estimates,
+            gain,
+            estimate("uncompressed.macro_f1", 0.95, 0.02),
+            estimate("uncompressed.agreement", 0.99, 0.005),
+            estimate("uncompressed.slice.length.q1.row_score_gain", -0.02, 0.01),
+        ),
+        versions=(
+            *evidence.scores.versions,
+            ComparedVersion("uncompressed", 0, 200, name="the model before compression"),
+        ),
+        comparisons=(Comparison("uncompressed", "macro_f1", gain, "", None, None, ()),),
+        timed=(estimate("uncompressed.speed_up", 1.9, 0.1, 9, high=9),),
+    )
+    worst = estimate("uncompressed.gender.worst_group_row_score_gain", -0.05, 0.04)
+    fairness = replace(evidence.fairness, estimates=(*evidence.fairness.estimates, worst))
+    told = Compression("onnx_int8", "9" * 64, 90_000_000, 59_000_000, 1e-7, 0.01)
+    weights = replace(evidence.weights, compression=told)
+    return replace(evidence, scores=scores, fairness=fairness, weights=weights)
+
+
+def test_a_compressed_model_stands_beside_what_it_was(evidence: Evidence) -> None:
+    made = compressed(evidence)
+    page, card = render_page(made, Links("", "")), render_card(made)
+    assert "With the model before compression" in page
+    assert "macro F1, model before compression" in page
+    assert "onnx_int8: 59.00 MB, was 90.00 MB" in page
+    assert "It was compressed after training (`onnx_int8`): 59,000,000 bytes" in card
+    for metric in (
+        "uncompressed.macro_f1_gain", "uncompressed.agreement", "uncompressed.speed_up",
+        "uncompressed.gender.worst_group_row_score_gain",
+        "uncompressed.slice.length.q1.row_score_gain",
+    ):  # fmt: skip
+        assert metric in page
+    assert "uncompressed.gender.worst_group_row_score_gain" in card
+    assert "learned from" not in card
+    assert "compress" not in render_card(evidence)
+    assert not list(unsupported_claims(made.scores, made.fairness))
+    unnamed = replace(made.scores, versions=())
+    assert list(unsupported_claims(unnamed, made.fairness)) == [
+        "the comparison with the uncompressed in macro_f1 has no model before compression"
+    ]
+
+
+def test_the_folder_of_a_compressed_model_says_what_reads_it(evidence: Evidence) -> None:
+    made = compressed(evidence)
+    said = [
+        render_model_readme(one.line, one.data, one.base_model, one.weights, one.scores, one.card)
+        for one in (made, evidence)
+    ]
+    assert "onnxruntime.InferenceSession" in said[0]
+    assert "AutoModel" not in said[0]
+    assert "AutoModel.from_pretrained" in said[1]
+    assert "onnx" not in said[1]
+
+
+def test_a_slice_of_what_compression_costs_is_no_metric_in_mlflow() -> None:
+    assert mlflow_metric("uncompressed.slice.length.q1.row_score_gain") is None
+    assert mlflow_metric("uncompressed.size_share") == "test_uncompressed_size_share"

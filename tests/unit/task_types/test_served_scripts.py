@@ -8,7 +8,14 @@ import pytest
 
 import tasks.task_types.served
 from infra.model_format import RUNTIME_LIBRARIES
-from tasks.task_types.server import SERVERS, Server, server_of
+from infra.onnx_files import READERS
+from tasks.task_types.server import (
+    COMPRESSED_SCRIPT,
+    NETWORK_MODULE,
+    SERVERS,
+    Server,
+    server_of,
+)
 
 FOLDER = Path(tasks.task_types.served.__file__).parent
 SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.name != "__init__.py")
@@ -65,5 +72,11 @@ def test_a_server_that_is_both_or_neither_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_script_serves_a_task_type() -> None:
-    used = {server_of(name).script for name in SERVERS.names}
+    used = {server_of(name).for_compressed for name in SERVERS.names} | {COMPRESSED_SCRIPT}
     assert {path.name for path in SCRIPTS if path not in used} == set()
+
+
+def test_what_runs_a_compressed_network_imports_nothing_of_this_project() -> None:
+    """It goes into registered versions beside their script."""
+    packages = imported(ast.parse(NETWORK_MODULE.read_text(encoding="utf-8")))
+    assert packages <= {*RUNTIME_LIBRARIES, *READERS, *sys.stdlib_module_names}

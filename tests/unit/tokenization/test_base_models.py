@@ -79,6 +79,12 @@ def test_pickled_weights_are_not_loaded(model: Path) -> None:
         locate(str(model), None)
 
 
+def test_a_compressed_model_is_nothing_to_begin_with(model: Path) -> None:
+    (model / "model.safetensors").rename(model / "model.onnx")
+    with pytest.raises(BaseModelError, match=r"compressed model .* can be asked and not trained"):
+        locate(str(model), None)
+
+
 def test_a_broken_configuration_is_named(model: Path) -> None:
     (model / "config.json").write_text("{")
     with pytest.raises(BaseModelError, match=r"config\.json cannot be read"):

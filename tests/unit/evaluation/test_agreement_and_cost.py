@@ -1,4 +1,4 @@
-"""A student beside its teacher: agreement, size, and how many times faster it answers."""
+"""A candidate beside one other model: agreement, size, and how many times faster it answers."""
 
 import json
 from pathlib import Path
@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 from scipy.stats import ttest_1samp
 
+from tasks.evaluation.agreement_and_cost import agreement, size_share
 from tasks.evaluation.comparison import Comparator, Shared
 from tasks.evaluation.settings import EvaluationSettings
-from tasks.evaluation.teacher import agreement, size_share
 from tasks.evaluation.timing import estimate_of_ratios
 from tasks.resampling import exact_ladder
 from tasks.resampling_units import units_of_table
@@ -65,8 +65,9 @@ def test_the_share_of_the_size_is_that_of_all_files(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         for number, size in enumerate(sizes):
             (tmp_path / name / str(number)).write_bytes(b"x" * size)
-    found = size_share(tmp_path / "student", tmp_path / "teacher")
-    assert (found.value, found.low, found.high) == (0.25, 0.25, 0.25)
+    found = size_share(tmp_path / "student", tmp_path / "teacher", "teacher")
+    assert (found.name, found.value) == ("teacher.size_share", 0.25)
+    assert (found.low, found.high) == (0.25, 0.25)
 
 
 def test_the_interval_of_a_speed_up_is_student_s_t() -> None:

@@ -1,0 +1,249 @@
+"""MiniLM on BBC News as it was trained, exported to ONNX, and in eight bits.
+
+Each is written as the version that would be registered, and loaded by MLflow in a process of its
+own with as many threads. Then they are asked the same test documents one by one, as a service is,
+in turns; and as a batch, as an evaluation asks. The peer of both is the model as it was trained,
+run by torch. It is trained for one epoch on 128 tokens of each document, which is soon done and
+near the shipped line's quality. A command of its own, of some minutes:
+``python -m benchmarks.training.compression``.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import psutil
+import pyarrow.parquet as pq
+
+from benchmarks.gpu.folder_store import FolderStore, NoTracking
+from flows.config import RetrainConfig, load_config
+from infra.model_format import write_pipeline_model
+from infra.onnx_files import READERS
+from infra.script_format import write_script_model
+from tasks.compression.compressing import compress_weights
+from tasks.compression.settings import CompressionSettings
+from tasks.evaluation.evaluation import evaluate_weights
+from tasks.ingestion.snapshot import write_snapshot
+from tasks.records.data import DataReport, Snapshot
+from tasks.records.evaluation import Scores
+from tasks.records.training import Weights
+from tasks.registry.answers import evaluated_answers
+from tasks.sources.pinning import pin as pin_source
+from tasks.task_types.limits import TokenLimits
+from tasks.task_types.server import COMPRESSED_SCRIPT, NETWORK_MODULE, server_of
+from tasks.tokenization.base_model import pin
+from tasks.tokenization.splits import tokenize_splits
+from tasks.training.train import train_model
+from tasks.validation.validate import validate_snapshot
+
+CONFIG: Final = Path(__file__).parents[2] / "configs" / "examples" / "bbc-news-int8.yaml"
+METHODS: Final[Mapping[str, CompressionSettings]] = {
+    "onnx": CompressionSettings(method="onnx"),
+    "int8": CompressionSettings(method="onnx_int8"),
+    "int8_tables": CompressionSettings(method="onnx_int8", embeddings="int8"),
+}
+# Documents that are asked one by one in a turn, and turns.
+MAX_LENGTH: Final = 128
+DOCUMENTS: Final = 100
+ROUNDS: Final = 7
+TOLD: Final = (
+    "uncompressed.macro_f1_gain", "uncompressed.agreement", "uncompressed.speed_up",
+    "uncompressed.size_share", "uncompressed.gender.worst_group_row_score_gain",
+)  # fmt: skip
+THREADS: Final = 2
+_MB: Final = 1e6
+_ASK: Final = """
+import json, sys, time
+import mlflow, pandas as pd
+model = mlflow.pyfunc.load_model(sys.argv[1])
+texts = json.loads(open(sys.argv[2]).read())
+def one(text):
+    return [text] if sys.argv[3] == "list" else pd.DataFrame({"text": [text]})
+for text in texts[:5]:
+    model.predict(one(text))
+for _ in sys.stdin:
+    began = time.perf_counter()
+    for text in texts:
+        model.predict(one(text))
+    print(time.perf_counter() - began, flush=True)
+"""
+
+
+def measure() -> dict[str, float]:
+    """Train once, compress in each way; quality, size, memory and rows a second of each."""
+    config = _short(load_config(CONFIG))
+    with tempfile.TemporaryDirectory() as name:
+        os.environ["ASSAYLINE_HOME"] = f"{name}/home"
+        return _measure(FolderStore(Path(name) / "store"), config, Path(name))
+
+
+def _short(config: RetrainConfig) -> RetrainConfig:
+    """The line with a training of a minute or two."""
+    tokens = config.tokenization.model_copy(update={"max_length": MAX_LENGTH})
+    training = config.training.model_copy(update={"epochs": 1})
+    return config.model_copy(update={"tokenization": tokens, "training": training})
+
+
+def _measure(store: FolderStore, config: RetrainConfig, work: Path) -> dict[str, float]:
+    snapshot, data, trained = _trained(store, config)
+    figures: dict[str, float] = {}
+    folders = {"torch": _pipeline(trained, store, config, work)}
+    for name, settings in METHODS.items():
+        small = compress_weights(store, trained, config.task_type, settings)
+        assert small.compression
+        figures[f"{name}_mb"] = small.compression.size_bytes / _MB
+        figures[f"{name}_difference"] = small.compression.difference
+        figures["torch_mb"] = small.compression.original_bytes / _MB
+        scores = _scores(store, config, small, data, snapshot, trained)
+        figures |= _quality(name, scores)
+        folders[name] = _version(small, scores, store, config, work / name)
+    return _ratios(_served(folders, data, store, work)) | figures
+
+
+def _trained(store: FolderStore, config: RetrainConfig) -> tuple[Snapshot, DataReport, Weights]:
+    base = pin(config.base_model)
+    assert base
+    source = pin_source(config.line, config.source, store)
+    snapshot = write_snapshot(source, config.source, config.splits, config.task_type, store)
+    data = validate_snapshot(snapshot, base, config.contract, config.leakage, config.privacy, store)
+    tokens = tokenize_splits(store, data, base, config.task_type, config.tokenization)
+    weights = train_model(
+        store, NoTracking(), config.line, tokens, base, config.task_type, config.training
+    )
+    _say(f"trained in {weights.training_s:.0f} s")
+    return snapshot, data, weights
+
+
+def _scores(
+    store: FolderStore,
+    config: RetrainConfig,
+    weights: Weights,
+    data: DataReport,
+    snapshot: Snapshot,
+    before: Weights,
+) -> Scores:
+    return evaluate_weights(
+        weights, data, None, config.task_type, config.evaluation, store=store,
+        tracking=NoTracking(), snapshot=snapshot, uncompressed=before,
+    )  # fmt: skip
+
+
+def _quality(name: str, scores: Scores) -> dict[str, float]:
+    figures: dict[str, float] = {}
+    for one in scores.measured:
+        if one.name in TOLD and one.value is not None and one.low is not None:
+            _say(f"{name}: {one.name} {one.value:.4f} [{one.low:.4f}, {one.high:.4f}], {one.n}")
+            figures[f"{name}_{one.name.partition('.')[2].replace('.', '_')}"] = one.value
+            if one.name == "uncompressed.macro_f1_gain":
+                figures[f"{name}_loss_high"] = -one.low
+    return figures
+
+
+def _pipeline(weights: Weights, store: FolderStore, config: RetrainConfig, work: Path) -> Path:
+    folder = store.get_folder(weights.artifact, work / "trained")
+    write_pipeline_model(
+        folder, work / "torch", line=config.line, pipeline="text-classification",
+        max_length=weights.max_length, examples=["a text"],
+    )  # fmt: skip
+    return work / "torch"
+
+
+def _version(
+    weights: Weights, scores: Scores, store: FolderStore, config: RetrainConfig, folder: Path
+) -> Path:
+    script = server_of(config.task_type).for_compressed
+    assert script
+    checkpoint = store.get_folder(weights.artifact, folder / "checkpoint")
+    write_script_model(
+        checkpoint, folder / "mlflow", script=COMPRESSED_SCRIPT,
+        settings=asdict(TokenLimits.of(weights)), inputs={"text": "text"},
+        examples=[{"text": "a text"}], answers=list(evaluated_answers(scores, 8, store).values()),
+        beside={"script": script, "network": NETWORK_MODULE}, libraries=READERS,
+    )  # fmt: skip
+    return folder / "mlflow"
+
+
+def _served(
+    folders: Mapping[str, Path], data: DataReport, store: FolderStore, work: Path
+) -> dict[str, list[float]]:
+    """Seconds of each turn, and resident bytes at the end, of each version."""
+    texts = work / "texts.json"
+    table = pq.read_table(store.get_file(data.clean, work / "clean.parquet"))
+    test = [row["text"] for row in table.to_pylist() if row["split"] == "test"]
+    texts.write_text(json.dumps(test[:: max(1, len(test) // DOCUMENTS)][:DOCUMENTS]))
+    found: dict[str, list[float]] = {name: [] for name in folders}
+    with ExitStack() as stack:
+        processes = {
+            name: stack.enter_context(_process(folder, texts, name))
+            for name, folder in folders.items()
+        }
+        for _ in range(ROUNDS):
+            for name, process in processes.items():
+                found[name].append(_turn(process))
+        for name, process in processes.items():
+            found[f"{name} memory"] = [float(psutil.Process(process.pid).memory_info().rss)]
+            _end(process)
+    return found
+
+
+def _process(folder: Path, texts: Path, name: str) -> "subprocess.Popen[str]":
+    form = "list" if name == "torch" else "frame"
+    environment = {**os.environ, "OMP_NUM_THREADS": str(THREADS), "HF_HUB_OFFLINE": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-c", _ASK, str(folder), str(texts), form],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        env=environment,
+    )  # fmt: skip
+
+
+def _turn(process: "subprocess.Popen[str]") -> float:
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    return float(process.stdout.readline())
+
+
+def _end(process: Any) -> None:
+    process.stdin.close()
+    process.wait(timeout=60)
+
+
+def _ratios(served: Mapping[str, list[float]]) -> dict[str, float]:
+    """Rows a second, and the geometric mean of each turn's ratio to torch."""
+    figures: dict[str, float] = {}
+    torch = np.array(served["torch"])
+    for name in ("torch", *METHODS):
+        seconds = np.array(served[name])
+        figures[f"{name}_rows_per_s"] = DOCUMENTS / float(np.median(seconds))
+        figures[f"{name}_memory_mb"] = served[f"{name} memory"][0] / _MB
+        if name != "torch":
+            ratios = np.log(torch / seconds)
+            figures[f"{name}_speedup"] = float(np.exp(ratios.mean()))
+            _say(f"{name}: {np.exp(np.sort(ratios)).round(2).tolist()} times torch")
+    figures["onnx_vs_torch"] = figures.pop("onnx_speedup")
+    return figures
+
+
+def _say(text: str) -> None:
+    print(f"compression: {text}", file=sys.stderr, flush=True)
+
+
+def _instructions() -> str:
+    """What of a processor's instructions eight-bit products are made with."""
+    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    known = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8")
+    return ", ".join(name for name in known if name in flags) or "none of those that are known"
+
+
+if __name__ == "__main__":
+    _say(f"instructions: {_instructions()}")
+    print(json.dumps(measure()))

@@ -1,0 +1,37 @@
+"""What of a line's compression can be refused before anything is trained."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from infra.onnx_files import WRITERS, why_not_installed
+from infra.settings_models import WrongSetting, are_valid
+from tasks.compression.settings import CompressionSettings
+from tasks.task_types.networks import why_no_compression
+
+if TYPE_CHECKING:
+    from flows.config import RetrainConfig
+
+
+def wrong_compression(
+    config: "RetrainConfig", compression: CompressionSettings
+) -> Iterator[WrongSetting]:
+    """What other settings of the line, and what is installed, leave no room for.
+
+    Args:
+        config: the line's settings.
+        compression: of these.
+
+    """
+    if why := why_no_compression(config.task_type):
+        yield WrongSetting(("compression",), why, config.task_type)
+    elif why := why_not_installed(WRITERS):
+        yield WrongSetting(("compression",), f"compression exports to ONNX, and {why}", None)
+    if not are_valid(compression, "method", "embeddings"):
+        return
+    if compression.method == "onnx" and compression.embeddings == "int8":
+        yield WrongSetting(
+            ("compression", "embeddings"),
+            "compression.embeddings is int8, and compression.method is onnx, which leaves all "
+            "numbers in float32; set the method to onnx_int8, or leave embeddings out",
+            compression.embeddings,
+        )

@@ -1,0 +1,34 @@
+"""Settings of compression."""
+
+from typing import Literal
+
+from pydantic import Field, FiniteFloat
+
+from infra.settings_models import SettingsModel
+
+Method = Literal["onnx", "onnx_int8"]
+
+
+class CompressionSettings(SettingsModel):
+    """What becomes of a trained model before it is judged and served."""
+
+    method: Method = Field(
+        description="onnx: the same float32 numbers, run by onnxruntime in place of torch. "
+        "onnx_int8: its weight matrices in eight bits, one scale an output channel, and their "
+        "inputs rounded to eight bits as they come (dynamic quantization); needs no rows.",
+    )
+    embeddings: Literal["float32", "int8"] = Field(
+        default="float32",
+        description="Numbers of the embedding tables with onnx_int8. They are most of a small "
+        "model's bytes and none of its work; int8 has one scale for a whole table, so that rare "
+        "tokens lose most. Without meaning for onnx.",
+    )
+    max_difference: FiniteFloat = Field(
+        default=1e-3,
+        gt=0,
+        le=1,
+        description="How far an output of the exported float32 graph may lie from torch's, as a "
+        "share of the largest output, on made texts of several lengths; beyond it the run ends. "
+        "What rounding to eight bits changes is not bounded here: it is measured, "
+        "and gates on uncompressed.* bound it.",
+    )
