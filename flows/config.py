@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
+from flows.augmentation_checks import wrong_augmentation
 from flows.distillation_checks import wrong_distillation
 from flows.gate_checks import wrong_gates
 from flows.gate_names import swaps_words, why_no_own_metric
@@ -27,6 +28,7 @@ from flows.settings_files import PolicyOfFile, read_policy_file, read_settings
 from infra.errors import SettingsError
 from infra.settings import explain_validation
 from infra.settings_models import SettingsModel, WrongSetting, are_valid, refuse
+from tasks.augmentation.settings import AugmentationSettings
 from tasks.drift.settings import DriftSettings
 from tasks.evaluation.golden_settings import GoldenSettings
 from tasks.evaluation.settings import EvaluationSettings
@@ -211,6 +213,11 @@ class RetrainConfig(DataConfig):
     training: TrainingSettings = Field(
         default=TrainingSettings(), description="How the model is fine-tuned."
     )
+    augmentation: AugmentationSettings | None = Field(
+        default=None,
+        description="Which new training rows are made of those there are; without it, none. See "
+        "docs/augmentation.md.",
+    )
     distillation: DistillationSettings | None = Field(
         default=None,
         description="The trained model that the line's model learns from beside the labels; "
@@ -310,6 +317,12 @@ class RetrainConfig(DataConfig):
                 check_method(self.task_type, LEARNERS.load(self.task_type), self.training)
             except SettingsError as error:
                 raise ValueError(str(error)) from error
+        return self
+
+    @model_validator(mode="after")
+    def _new_rows_keep_their_labels(self) -> Self:
+        if self.augmentation is not None:
+            refuse(wrong_augmentation(self, self.augmentation))
         return self
 
     @model_validator(mode="after")

@@ -25,6 +25,9 @@ PERCENT: Final = 100.0
 # Families that compare the candidate with another model on the same rows.
 COMPARATORS: Final = ("baseline", "champion", "anchor")
 TEACHER: Final = "teacher"
+AUGMENTATION: Final = "augmentation"
+# Of which test rows it is told what augmentation has bought; see tasks.evaluation.
+AUGMENTED_KINDS: Final = ("clean", "noisy", "group", "swapped")
 _PLACEHOLDER: Final = re.compile(r"\{([a-z ]+)\}")
 _SCORE_GAP: Final = "score_gap"
 _FALLING: Final[Better] = "lower"
@@ -90,6 +93,8 @@ def measurable_of(config: "RetrainConfig") -> Iterator[Measurable]:
     yield from (one.ratio("champion") for one in compared)
     if not are_valid(config, "distillation") or config.distillation is not None:
         yield from _against_teacher(compared, config.task_type)
+    if not are_valid(config, "augmentation") or compares_without(config):
+        yield from _against_no_new_rows(compared)
     overall = [one for one in quality if not one.metric.each]
     yield from (one.measurable(family) for family in ("recipe", "fresh") for one in overall)
     sets = [f"golden.{name}" for name in config.evaluation.golden]
@@ -106,6 +111,20 @@ def measurable_of(config: "RetrainConfig") -> Iterator[Measurable]:
     yield Measurable("staging.same_predictions")
     for name in ("latency_p95_ms", "size_mb", "load_s", "memory_mb"):
         yield Measurable(f"staging.{name}", high=math.inf, better=_FALLING)
+
+
+def compares_without(config: "RetrainConfig") -> bool:
+    """Whether a line's candidate is held against a model that did not learn the new rows."""
+    return config.augmentation is not None and config.augmentation.compare
+
+
+def _against_no_new_rows(compared: Sequence["_Quality"]) -> Iterator[Measurable]:
+    """What a candidate comes to beside a model of its recipe without the new rows."""
+    for kind in AUGMENTED_KINDS:
+        family = f"{AUGMENTATION}.{kind}"
+        for one in compared:
+            yield from (one.measurable(family), one.gain(family))
+            yield one.measurable(f"{family}.without")
 
 
 def _against_teacher(compared: Sequence["_Quality"], task_type: str) -> Iterator[Measurable]:

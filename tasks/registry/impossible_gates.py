@@ -17,7 +17,9 @@ _SHARES: Final = frozenset({"accuracy", "exact_match", "flip_rate"})
 # Rates that are of the rows of one label, and of the rows without it.
 _WITH_LABEL: Final = ("equal_opportunity", "equalized_odds", "f1")
 _WITHOUT_LABEL: Final = ("false_positive_rate", "equalized_odds")
-_DRAWN: Final = frozenset({"quality", "baseline", "champion", "anchor", "teacher", "slice"})
+_DRAWN: Final = frozenset(
+    {"quality", "baseline", "champion", "anchor", "teacher", "slice", "augmentation"}
+)
 
 
 def why_never(gate: Gate, held_out: HeldOut, share: float, min_group_rows: int) -> str:

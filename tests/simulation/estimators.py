@@ -214,6 +214,7 @@ SHOWN_BY: Mapping[str, tuple[str, str]] = {
 # Why others have no world of their own.
 NOT_SHOWN: Mapping[str, str] = {
     "drift.measurement.Question.of_same_rows": "both sides hold the same rows: no sampling error",
+    "evaluation.augmentation_gains._estimates": "hands metrics to `levels`, as golden sets do",
     "evaluation.evaluation.evaluate_weights": "hands metrics to `levels`, and adds the others here",
     "evaluation.teacher.size_share": "bytes of files: no sampling error",
     "monitoring.labelled_rows._measure": "hands metrics to `levels` and groups to their rates",
@@ -231,6 +232,8 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "anchor": ("written: 120 texts", "champion.chrf_gain"),
     "baseline": ("written: 120 texts", "champion.chrf_gain"),
     "teacher": ("teacher: 0.9 alike of 40 authors of 8", "teacher.agreement"),
+    # What golden sets are compared by compares with a model without new rows, too.
+    "augmentation": ("golden: 60 authors of 6", "golden.team.macro_f1_gain"),
     "recipe": ("5 seeds that differ by 0.1, 600 rows", "recipe.accuracy"),
     "fresh": ("fresh: 30% of 400 rows", "fresh.macro_f1_gain"),
     "golden": ("golden: 60 authors of 6", "golden.team.macro_f1_gain"),

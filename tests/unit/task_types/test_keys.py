@@ -14,7 +14,13 @@ PARTS = ("rows", "learner", "examiner", "server", "model_card")
 # Of each part, and of nothing else, the stages that reach it, which pass a task type on.
 REACHED_BY = {
     "learner": {"tokenize", "train", "plan", "take_layers", "ask_teacher"},
-    "examiner": {"evaluate", "evaluate_golden", "score_counterfactuals", "find_label_errors"},
+    "examiner": {
+        "evaluate",
+        "evaluate_golden",
+        "score_counterfactuals",
+        "find_label_errors",
+        "measure_augmentation",
+    },
     "server": {"register"},
     "model_card": {"register", "write_report", "write_data_report"},
 }
