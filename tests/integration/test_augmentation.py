@@ -147,6 +147,30 @@ def test_a_row_that_the_contract_refuses_is_left_out_and_counted(
     assert all(len(row["text"]) >= 60 for row in rows_in(store, made, tmp_path))
 
 
+def test_each_new_row_is_refused_for_what_is_wrong_with_it(
+    store: ObjectStore, lines: tuple[DataReport, BaseModel], tmp_path: Path
+) -> None:
+    data, base = lines
+    clean = clean_rows(store, data, tmp_path)
+    held_out = clean.filter(pa.compute.equal(clean["split"], "test")).to_pylist()[0]
+    own, label = held_out["text"].upper(), held_out["label"]
+    texts = ["write to ada@example.com now", "a good film said", own, "x" * 20_000]
+    rows = pa.table(
+        {
+            "row_id": [f"{n:x}" * 64 for n in (15, 3, 9, 1)], "text": texts,
+            "label": ["film", "film", label, "film"], "split": ["train"] * 4,
+            "cluster": pa.nulls(4, pa.string()),
+        },
+        schema=clean.schema,
+    )  # fmt: skip
+    asked = dataclasses.replace(CONTRACT, contract=ContractSettings(max_text_length=10_000))
+    reasons = refuse_new_rows(rows, data, base, None, asked, store)
+    assert reasons[0] == "personal data"
+    assert reasons[1] == ""
+    assert "held-out" in reasons[2]
+    assert reasons[3] not in {"", *reasons[:3]}
+
+
 def test_near_duplicates_of_held_out_rows_are_left_out(
     store: ObjectStore, lines: tuple[DataReport, BaseModel], tmp_path: Path
 ) -> None:
