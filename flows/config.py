@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
+from flows.augmentation_checks import wrong_augmentation
 from flows.compression_checks import wrong_compression
 from flows.distillation_checks import wrong_distillation
 from flows.gate_checks import wrong_gates
@@ -29,6 +30,7 @@ from flows.sweep_checks import wrong_space
 from infra.errors import SettingsError
 from infra.settings import explain_validation
 from infra.settings_models import SettingsModel, WrongSetting, are_valid, refuse
+from tasks.augmentation.settings import AugmentationSettings
 from tasks.compression.settings import CompressionSettings
 from tasks.drift.settings import DriftSettings
 from tasks.evaluation.golden_settings import GoldenSettings
@@ -213,6 +215,11 @@ class RetrainConfig(DataConfig):
     training: TrainingSettings = Field(
         default=TrainingSettings(), description="How the model is fine-tuned."
     )
+    augmentation: AugmentationSettings | None = Field(
+        default=None,
+        description="Which new training rows are made of those there are; without it, none. See "
+        "docs/augmentation.md.",
+    )
     distillation: DistillationSettings | None = Field(
         default=None,
         description="The trained model that the line's model learns from beside the labels; "
@@ -322,6 +329,12 @@ class RetrainConfig(DataConfig):
                 check_method(self.task_type, LEARNERS.load(self.task_type), self.training)
             except SettingsError as error:
                 raise ValueError(str(error)) from error
+        return self
+
+    @model_validator(mode="after")
+    def _new_rows_keep_their_labels(self) -> Self:
+        if self.augmentation is not None:
+            refuse(wrong_augmentation(self, self.augmentation))
         return self
 
     @model_validator(mode="after")

@@ -5,7 +5,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
-from flows.gate_names import PRIVACY, TEACHER, UNCOMPRESSED, Measurable, measurable_of
+from flows.gate_names import (
+    AUGMENTATION,
+    PRIVACY,
+    TEACHER,
+    UNCOMPRESSED,
+    Measurable,
+    compares_without,
+    measurable_of,
+)
 from infra.settings_models import WrongSetting, are_valid, items_of
 from tasks.registry.canary_settings import CanarySettings
 from tasks.task_types.metrics import METRICS, metrics_of
@@ -144,6 +152,13 @@ def _not_made(metric: str, family: str, config: "RetrainConfig") -> str:
         return (
             f"{metric} is against the model before compression, and compression is not set; name "
             "compression.method, or leave the gate out"
+        )
+    is_told = are_valid(config, "augmentation")
+    if family == AUGMENTATION and is_told and not compares_without(config):
+        seen = "not set" if config.augmentation is None else "set with compare: false"
+        return (
+            f"{metric} is against a model that was trained without new rows, and augmentation is "
+            f"{seen}; set it with compare: true, or leave the gate out"
         )
     evaluation = config.evaluation
     if family == "recipe" and are_valid(evaluation, "seeds") and evaluation.seeds == 1:

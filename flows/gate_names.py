@@ -27,6 +27,9 @@ COMPARATORS: Final = ("baseline", "champion", "anchor")
 TEACHER: Final = "teacher"
 PRIVACY: Final = "privacy"
 UNCOMPRESSED: Final = "uncompressed"
+AUGMENTATION: Final = "augmentation"
+# Of which test rows it is told what augmentation has bought; see tasks.evaluation.
+AUGMENTED_KINDS: Final = ("clean", "noisy", "group", "swapped")
 _PLACEHOLDER: Final = re.compile(r"\{([a-z ]+)\}")
 _SCORE_GAP: Final = "score_gap"
 _FALLING: Final[Better] = "lower"
@@ -90,11 +93,7 @@ def measurable_of(config: "RetrainConfig") -> Iterator[Measurable]:
         yield from (one.measurable(family) for one in compared)
         yield from (one.gain(family) for one in compared)
     yield from (one.ratio("champion") for one in compared)
-    if not are_valid(config, "distillation") or config.distillation is not None:
-        yield from _against(TEACHER, compared, config.task_type)
-    if not are_valid(config, "compression") or config.compression is not None:
-        yield from _against(UNCOMPRESSED, compared, config.task_type)
-        yield from _lost_by_parts(config)
+    yield from _of_methods(config, compared)
     overall = [one for one in quality if not one.metric.each]
     yield from (one.measurable(family) for family in ("recipe", "fresh") for one in overall)
     sets = [f"golden.{name}" for name in config.evaluation.golden]
@@ -108,12 +107,37 @@ def measurable_of(config: "RetrainConfig") -> Iterator[Measurable]:
     yield from _slices(config, compared)
     yield from _fairness(config)
     yield from _counterfactuals(config)
-    if not are_valid(config, "training") or config.training.differential_privacy is not None:
-        yield Measurable(f"{PRIVACY}.epsilon", high=math.inf, better=_FALLING)
-        yield Measurable(f"{PRIVACY}.delta", better=_FALLING)
     yield Measurable("staging.same_predictions")
     for name in ("latency_p95_ms", "size_mb", "load_s", "memory_mb"):
         yield Measurable(f"staging.{name}", high=math.inf, better=_FALLING)
+
+
+def _of_methods(config: "RetrainConfig", compared: Sequence["_Quality"]) -> Iterator[Measurable]:
+    """What is told of a candidate by the method that made it, where the line asks for that."""
+    if not are_valid(config, "distillation") or config.distillation is not None:
+        yield from _against(TEACHER, compared, config.task_type)
+    if not are_valid(config, "compression") or config.compression is not None:
+        yield from _against(UNCOMPRESSED, compared, config.task_type)
+        yield from _lost_by_parts(config)
+    if not are_valid(config, "augmentation") or compares_without(config):
+        yield from _against_no_new_rows(compared)
+    if not are_valid(config, "training") or config.training.differential_privacy is not None:
+        yield Measurable(f"{PRIVACY}.epsilon", high=math.inf, better=_FALLING)
+        yield Measurable(f"{PRIVACY}.delta", better=_FALLING)
+
+
+def compares_without(config: "RetrainConfig") -> bool:
+    """Whether a line's candidate is held against a model that did not learn the new rows."""
+    return config.augmentation is not None and config.augmentation.compare
+
+
+def _against_no_new_rows(compared: Sequence["_Quality"]) -> Iterator[Measurable]:
+    """What a candidate comes to beside a model of its recipe without the new rows."""
+    for kind in AUGMENTED_KINDS:
+        family = f"{AUGMENTATION}.{kind}"
+        for one in compared:
+            yield from (one.measurable(family), one.gain(family))
+            yield one.measurable(f"{family}.without")
 
 
 def _against(family: str, compared: Sequence["_Quality"], task_type: str) -> Iterator[Measurable]:

@@ -19,6 +19,13 @@ def wrong_privacy(config: "RetrainConfig") -> Iterator[WrongSetting]:
             "leave distillation out, or train the teacher privately and this line without",
             "with distillation",
         )
+    if are_valid(config, "augmentation") and config.augmentation is not None:
+        yield WrongSetting(
+            at,
+            "augmentation makes several training rows of one, and each would count by itself; "
+            "leave augmentation out",
+            "with augmentation",
+        )
     if are_valid(config, "base_model") and config.base_model.scratch:
         yield WrongSetting(
             at,

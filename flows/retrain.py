@@ -11,6 +11,7 @@ from flows.learning import find_models, lesson_of
 from flows.own_line import check_own_line
 from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
 from tasks.notifications.messages import of_decision
+from tasks.records.augmentation import Augmentation
 from tasks.records.data import (
     DataReport,
     Drift,
@@ -33,6 +34,7 @@ from tasks.records.split_shift import SplitShifts
 from tasks.records.training import BaseModel, Tokens, TrainingPlan, Weights
 from tasks.registry.ledger import AWAITING
 from tasks.stages.approval import by_policy_or_person, check_can_wait
+from tasks.stages.augmentation import augment, measure_augmentation, pin_swap_lists
 from tasks.stages.compression import compress
 from tasks.stages.distillation import check_teacher_labels
 from tasks.stages.drift import measure_drift, measure_split_shift
@@ -135,13 +137,14 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
     if teacher:
         check_teacher_labels(teacher, rows.data)
     base_model = pretrained or build_base_model(rows.data, config.base_model)
-    tokens = tokenize(rows.data, base_model, task_type, config.tokenization)
+    new_rows = _augment(config, rows, pretrained)
+    tokens = tokenize(rows.data, base_model, task_type, config.tokenization, new_rows)
     if dry_run:
         planned = plan(line, tokens, base_model, task_type, config.training)
         return replace(planned, forecast=rows.forecast)
     with keep_gpu_slot():
         candidate = _train_and_measure(config, rows, tokens, base_model, teacher)
-    judged = _register_and_judge(config, rows, tokens, base_model, candidate)
+    judged = _register_and_judge(config, rows, tokens, base_model, candidate, new_rows)
     return _decide(judged, config)
 
 
@@ -182,6 +185,19 @@ def _check_rows(
     return _Rows(snapshot, data, golden, labels, representation, drift, shifts, swaps, forecast)
 
 
+def _augment(
+    config: RetrainConfig, rows: _Rows, pretrained: BaseModel | None
+) -> Augmentation | None:
+    """New training rows of those there are; None where the line asks for none."""
+    if config.augmentation is None:
+        return None
+    return augment(
+        rows.data, pretrained, rows.golden, config.task_type, config.augmentation,
+        config.contract, config.leakage, config.privacy, name_scratch_tokens(config.base_model),
+        pin_benchmarks(config.leakage), pin_swap_lists(config.augmentation.swaps),
+    )  # fmt: skip
+
+
 def _train_and_measure(
     config: RetrainConfig,
     rows: _Rows,
@@ -208,6 +224,8 @@ def _train_and_measure(
     )
     if evaluation.seeds > 1:
         scores = _train_recipe(config, tokens, base_model, data, weights, scores, lesson)
+    if config.augmentation and config.augmentation.compare:
+        scores = _compare_without(config, data, base_model, weights, scores, teacher)
     golden = score_golden(weights, data, champion, rows.golden, task_type, evaluation)
     return _Candidate(weights, champion, look, scores, fairness, golden)
 
@@ -252,19 +270,41 @@ def _train_recipe(
     return measure_recipe(scores, tested, seeds, [one.artifact.sha256 for one in trained])
 
 
+def _compare_without(
+    config: RetrainConfig,
+    data: DataReport,
+    base_model: BaseModel,
+    weights: Weights,
+    scores: Scores,
+    teacher: Teacher | None,
+) -> Scores:
+    """Train by the same recipe without the new rows, and hold the candidate against that model."""
+    task_type, swaps = config.task_type, config.counterfactuals.swaps
+    tokens = tokenize(data, base_model, task_type, config.tokenization)
+    lesson = lesson_of(config, tokens, teacher)
+    learned = train(config.line, tokens, base_model, task_type, config.training, lesson)
+    without, _ = _finish(config, learned, data)
+    record_look(config.line, without, name_held_out(data), config.policy, weights)
+    return measure_augmentation(
+        scores, weights, without, data, task_type, config.evaluation.of_one_model, swaps,
+        pin_swap_lists(swaps),
+    )  # fmt: skip
+
+
 def _register_and_judge(
     config: RetrainConfig,
     rows: _Rows,
     tokens: Tokens,
     base_model: BaseModel,
     candidate: _Candidate,
+    new_rows: Augmentation | None,
 ) -> JudgedVersion:
     """Register the candidate, judge it as it is registered, and write the report on it."""
     line, policy, card = config.line, config.policy, config.described_card
     weights, champion, look, scores, fairness, golden = candidate
     version = register(
         line, rows.snapshot, rows.data, tokens, base_model, weights, scores, fairness,
-        config.task_type, card, golden,
+        config.task_type, card, golden, new_rows,
     )  # fmt: skip
     confirm_registered(version)
 
@@ -278,5 +318,6 @@ def _register_and_judge(
     report = write_report(
         line, rows.snapshot, rows.data, rows.representation, rows.drift, tokens, base_model,
         weights, scores, fairness, version, staged, judgement, card, golden, rows.shifts,
+        new_rows,
     )  # fmt: skip
     return JudgedVersion(version, judgement, report, champion, staged, scores, fairness, golden)

@@ -68,6 +68,7 @@ def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
         if isinstance(benchmark, dict):
             _anchor(benchmark, "path", folder)
     _anchor_word_files(content.get("counterfactuals"), folder)
+    _anchor_swaps(content.get("augmentation"), folder)
     base_model = content.get("base_model")
     if isinstance(base_model, dict) and isinstance(base_model.get("reference"), str):
         base_model["reference"] = _anchored_model(base_model["reference"], folder)
@@ -125,6 +126,12 @@ def _anchor_word_files(settings: Any, folder: Path) -> None:
                 else name
                 for name in names
             ]
+
+
+def _anchor_swaps(settings: Any, folder: Path) -> None:
+    """Swap lists of augmentation are named as those of the counterfactuals are."""
+    if isinstance(settings, dict):
+        _anchor_word_files(settings.get("counterfactual"), folder)
 
 
 def _anchor_teacher(settings: Any, folder: Path) -> None:

@@ -35,12 +35,28 @@ def wrong_space(config: "RetrainConfig", sweep: SweepSettings) -> Iterator[Wrong
     """
     if are_valid(sweep, "metric"):
         yield from _wrong_metric(config, sweep)
+    yield from _what_trials_leave_out(config)
     if not are_valid(sweep, "space"):
         return
     named = list(_wrong_names(config, sweep))
     yield from named
     if not named and are_valid(config, *type(config).model_fields):
         yield from _wrong_lines(config, sweep)
+
+
+def _what_trials_leave_out(config: "RetrainConfig") -> Iterator[WrongSetting]:
+    """What would make the model of a retraining another one than the trial that was taken."""
+    for section, done in (
+        ("augmentation", "train on the rows as they are"),
+        ("compression", "are measured as they were trained"),
+    ):
+        if are_valid(config, section) and getattr(config, section) is not None:
+            yield WrongSetting(
+                ("sweep",),
+                f"trials {done}, and {section} is set: the point that is taken would not be what "
+                f"runs then; leave {section} out of the line whose settings are tried",
+                f"with {section}",
+            )
 
 
 def metric_of_sweep(task_type: str, sweep: SweepSettings) -> str:

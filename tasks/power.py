@@ -38,7 +38,9 @@ from tasks.verdicts import (
 # More rows than this many times those there are: no number of rows is worth naming.
 MAX_TIMES_THE_ROWS: Final = 1_000
 # Families of which a gain is 0 where the candidate is as good as what it is compared with.
-_COMPARED: Final = frozenset({"champion", "anchor", "teacher", "uncompressed", "fresh"})
+_COMPARED: Final = frozenset(
+    {"champion", "anchor", "teacher", "uncompressed", "fresh", "augmentation"}
+)
 _GRID: Final = 4_000
 
 

@@ -68,6 +68,8 @@ for command, summary in {
     "data_commands:check_data": "Check the data of a settings file, and show what was left out "
     "and why.",
     "data_commands:readmit": "Take repaired rows back in from quarantine; the next run reads them.",
+    "augment_command:augment": "Show what the augmentation of a settings file makes of texts that "
+    "you type.",
     "score_command:score": "Score files, folders or objects of a store by the version in "
     "production, each object once.",
     "run_commands:watch": "Show a run that goes on, up to its end and what came of it.",

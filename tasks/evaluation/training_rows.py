@@ -85,11 +85,13 @@ def shared_rows(
 
     """
     every = np.ones(test.num_rows, dtype=np.bool_)
-    if version.data_sha256 == data.clean.sha256:
+    same = version.data_sha256 == data.clean.sha256
+    if same and not version.augmented_sha256:
         return SharedRows(every)  # its test rows were held out from it as from the candidate
     name = version.name
     try:
-        seen = _seen_by(version, test, clean, shape, store)
+        seen = _made_of_others(version, test, clean.parent, shape, store)
+        seen = seen if same else seen | _seen_by(version, test, clean, shape, store)
     except (DataError, MissingObjectError, pa.ArrowException) as error:
         why = f"the rows that {name} was trained on cannot be read ({error})"
         if settings.unknown_training_rows == "compare":
@@ -127,6 +129,24 @@ def _seen_by(
         path.unlink()
 
 
+def _made_of_others(
+    version: Champion, test: pa.Table, folder: Path, shape: RowShape, store: ObjectStore
+) -> Flags:
+    """(N,) whether a test row, or its text, is one of those that augmentation made.
+
+    Their authors and documents are those of their parents, which are among the rows that it was
+    made with.
+    """
+    if not version.augmented_sha256:
+        return np.zeros(test.num_rows, dtype=np.bool_)
+    artifact = Artifact(version.augmented_uri, version.augmented_sha256, 0)
+    path = store.get_file(artifact, folder / f"augmented-of-{version.version}.parquet")
+    try:
+        return _known_rows(test, path, _learnt_ids(path, shape), shape)
+    finally:
+        path.unlink()
+
+
 def rows_seen(test: pa.Table, clean: Path, learnt: Path, shape: RowShape) -> Flags:
     """Which test rows a model was trained or selected on, (N,).
 
@@ -145,11 +165,16 @@ def rows_seen(test: pa.Table, clean: Path, learnt: Path, shape: RowShape) -> Fla
 
     """
     ids = _learnt_ids(learnt, shape)
-    seen = pc.is_in(test["row_id"], value_set=ids).to_numpy() | _known_texts(test, learnt, shape)
+    seen = _known_rows(test, learnt, ids, shape)
     if CLUSTER in test.column_names:
         known = _known_clusters(clean, learnt, ids)
         seen = seen | pc.is_in(test[CLUSTER], value_set=known).to_numpy()
     return np.asarray(seen, dtype=np.bool_)
+
+
+def _known_rows(test: pa.Table, learnt: Path, ids: pa.Array, shape: RowShape) -> Flags:
+    known = pc.is_in(test["row_id"], value_set=ids).to_numpy() | _known_texts(test, learnt, shape)
+    return np.asarray(known, dtype=np.bool_)
 
 
 def _learnt_ids(learnt: Path, shape: RowShape) -> pa.Array:

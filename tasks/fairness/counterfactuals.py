@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 
 from tasks.fairness.counterfactual_settings import CounterfactualSettings
-from tasks.fairness.word_files import swap_file, template_file
 from tasks.protected_groups.swapping import SwapList, read_swaps
 from tasks.protected_groups.templates import Filled, read_templates
+from tasks.protected_groups.word_files import swap_file, template_file
 from tasks.records.fairness import CounterfactualFamily, Flip
 from tasks.resampling import (
     Floats,

@@ -11,19 +11,14 @@ from tasks.ingestion.broken_rows import BrokenRows
 from tasks.ingestion.given_splits import Splitter
 from tasks.ingestion.layout import Layout
 from tasks.ingestion.readmitted import RepairedFile, keys_of
-from tasks.ingestion.row_ids import (
-    as_binary,
-    as_hex,
-    digests_of,
-    identities_of,
-    trim,
-)
+from tasks.ingestion.row_ids import as_binary, as_hex, digests_of, trim
 from tasks.ingestion.spilling import Spill
 from tasks.records.data import SourceChanges
 from tasks.sources.read_ahead import read_ahead
 from tasks.sources.settings import READMITTED
 from tasks.sources.shards import Shard
 from tasks.sources.source_names import SOURCE_NAME
+from tasks.task_types.row_identities import identities_of
 from tasks.task_types.rows import SPLIT_WORD
 
 

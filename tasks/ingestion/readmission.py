@@ -17,10 +17,11 @@ import pyarrow.parquet as pq
 
 from infra.errors import DataError
 from infra.store import ObjectStore
-from tasks.ingestion.row_ids import as_binary, as_hex, digests_of, identities_of, trim
+from tasks.ingestion.row_ids import as_binary, as_hex, digests_of, trim
 from tasks.records.data import Readmission
 from tasks.sources.settings import S3_SCHEME, SourceSettings
 from tasks.sources.visible import are_visible
+from tasks.task_types.row_identities import identities_of
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import Column, Kind, RowShape, arrow_type
 

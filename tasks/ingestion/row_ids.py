@@ -1,7 +1,6 @@
 """What a row is told by: values without surrounding white space, its digest, and its split."""
 
 import hashlib
-import json
 from itertools import pairwise
 from typing import Final
 
@@ -109,17 +108,6 @@ def _sort_labels(lists: pa.Array) -> pa.Array:
     offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
     labels = found.sort_by([("row", "ascending"), ("label", "ascending")])["label"]
     return pa.ListArray.from_arrays(offsets, _whole(labels), mask=lists.is_null())
-
-
-def identities_of(rows: pa.Table, shape: RowShape) -> pa.Array:
-    """What the model reads of each row, as one text; empty where there is nothing."""
-    first, *others = shape.inputs
-    if first.kind == "text" and not others:
-        texts = _whole(rows[first.name])
-        return pc.fill_null(texts, "") if texts.null_count else texts
-    inputs = rows.select([column.name for column in shape.inputs]).to_pylist()
-    encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-    return pa.array([encode(list(row.values())) for row in inputs], pa.string())
 
 
 def digests_of(texts: pa.Array, salt: str = "") -> NDArray[np.uint8]:

@@ -6,7 +6,7 @@ and capital letters stay; his and her take the form that their place asks for, a
 
 import csv
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -155,6 +155,29 @@ class SwapList:
         if term.group == group or not others:
             return None
         return others[own.index(term.term) % len(others)]
+
+
+def about_another(
+    text: str, lists: Sequence[SwapList], choose: Callable[[Sequence[Swap]], Swap]
+) -> str | None:
+    """The text about somebody else by all lists in turn, so that words and names go together.
+
+    Names beside gendered words follow Hall Maudslay et al. 2019 (arXiv:1909.00871).
+
+    Args:
+        text: any.
+        lists: in the order in which they change it.
+        choose: one of the swaps of a list, of which there may be one for each other group.
+
+    Returns:
+        None where no list finds a word.
+
+    """
+    changed = text
+    for one in lists:
+        if found := list(one.swaps(changed)):
+            changed = choose(found).text
+    return None if changed == text else changed
 
 
 def read_swaps(path: Path) -> SwapList:

@@ -21,6 +21,9 @@ class Champion:
         weights_uri: where its weights lie; empty where no tag says so.
         data_sha256: digest of the clean rows that it was made with; empty where nothing says so.
         data_uri: where these rows lie; empty likewise.
+        augmented_sha256: digest of the rows that were made of these, and that it learned too; empty
+            where there are none.
+        augmented_uri: where they lie; empty likewise.
 
     """
 
@@ -31,6 +34,8 @@ class Champion:
     weights_uri: str = field(default="", compare=False)
     data_sha256: str = field(default="", compare=False)
     data_uri: str = field(default="", compare=False)
+    augmented_sha256: str = field(default="", compare=False)
+    augmented_uri: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
@@ -165,8 +170,8 @@ class Scores:
             something as baseline_row_score, champion_row_score and, where there are such,
             baseline_predicted and champion_predicted, null where a comparator says nothing or was
             trained on the row.
-        estimates: quality.*, baseline.*, champion.*, anchor.*, teacher.*, fresh.* and slice.* with
-            intervals.
+        estimates: quality.*, baseline.*, champion.*, anchor.*, teacher.*, fresh.*, slice.* and
+            augmentation.* with intervals.
         confusion: counts, confusion[true][predicted]; empty for a task type without classes.
         calibration: (mean confidence, accuracy, rows) of each bin with rows; empty likewise.
         champion_version: None where there is no champion.

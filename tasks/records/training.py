@@ -38,6 +38,7 @@ class Tokens:
         truncated_by_split: texts longer than max_length, which were cut or read in windows.
         stride: tokens that two windows of one text share.
         max_target_length: tokens that a written text was cut to.
+        augmented_rows: training rows that were made of others; rows_by_split counts their examples.
 
     """
 
@@ -49,6 +50,7 @@ class Tokens:
     truncated_by_split: dict[str, int]
     stride: int = 0
     max_target_length: int = 0
+    augmented_rows: int = field(default=0, metadata=NOT_IDENTITY)
 
 
 @dataclass(frozen=True)

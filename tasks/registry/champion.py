@@ -14,7 +14,14 @@ from tasks.registry.line_state import LineState
 from tasks.registry.outside_moves import refusal
 from tasks.registry.proof import proof_of
 from tasks.registry.provenance import facts_of
-from tasks.registry.version_tags import DATA_TAG, DATA_URI_TAG, WEIGHTS_TAG, WEIGHTS_URI_TAG
+from tasks.registry.version_tags import (
+    AUGMENTED_TAG,
+    AUGMENTED_URI_TAG,
+    DATA_TAG,
+    DATA_URI_TAG,
+    WEIGHTS_TAG,
+    WEIGHTS_URI_TAG,
+)
 
 # A move outside of the ledger is one where it was accepted, and else was taken back.
 TAKE_OVERS: Final = frozenset({PROMOTED, OVERRIDDEN, MOVED_OUTSIDE})
@@ -75,6 +82,8 @@ def comparator_of(
         facts.get(WEIGHTS_URI_TAG, ""),
         facts.get(DATA_TAG, ""),
         facts.get(DATA_URI_TAG, ""),
+        facts.get(AUGMENTED_TAG, ""),
+        facts.get(AUGMENTED_URI_TAG, ""),
     )
 
 

@@ -18,7 +18,16 @@ _SHARES: Final = frozenset({"accuracy", "exact_match", "flip_rate"})
 _WITH_LABEL: Final = ("equal_opportunity", "equalized_odds", "f1")
 _WITHOUT_LABEL: Final = ("false_positive_rate", "equalized_odds")
 _DRAWN: Final = frozenset(
-    {"quality", "baseline", "champion", "anchor", "teacher", "uncompressed", "slice"}
+    {
+        "quality",
+        "baseline",
+        "champion",
+        "anchor",
+        "teacher",
+        "uncompressed",
+        "slice",
+        "augmentation",
+    }
 )
 
 

@@ -16,6 +16,7 @@ from infra.registered_artifacts import check_version, keep_manifest
 from infra.script_format import MODEL_FOLDER, write_script_model
 from infra.store import ObjectStore, sha256_of_file
 from infra.tracking import Tracking
+from tasks.records.augmentation import Augmentation
 from tasks.records.data import DataReport, Snapshot
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
@@ -27,6 +28,8 @@ from tasks.registry.proof import check_tags_as_registered
 from tasks.registry.provenance import facts_of, keep_provenance
 from tasks.registry.training_run import complete_run
 from tasks.registry.version_tags import (
+    AUGMENTED_TAG,
+    AUGMENTED_URI_TAG,
     BASE_MODEL_TAG,
     CANDIDATE,
     COMPRESSION_TAG,
@@ -38,6 +41,7 @@ from tasks.registry.version_tags import (
     METRIC_TAG,
     PREFIX,
     PROVENANCE_TAG,
+    ROWS_AUGMENTED_TAG,
     SCRIPT_TAG,
     TASK_TYPE_TAG,
     WEIGHTS_TAG,
@@ -71,6 +75,7 @@ def register_version(
     tracking: Tracking,
     readme: str = "",
     golden: GoldenScores | None = None,
+    augmentation: Augmentation | None = None,
 ) -> Version:
     """Register the weights with their evidence under the alias ``candidate``.
 
@@ -92,10 +97,11 @@ def register_version(
     made_of = (
         line, snapshot, data, tokens, base, weights, scores, fairness, task_type, script, FORM,
     )  # fmt: skip
-    # A line without golden sets keeps the key of the versions that it has.
-    key = digest_of([*made_of, golden] if golden else list(made_of))
+    # A line without golden sets, or without new rows, keeps the key of the versions that it has.
+    key = digest_of([*made_of, *(one for one in (golden, augmentation) if one)])
     facts = script | _facts(snapshot, data, tokens, base, weights, scores, fairness, task_type)
     facts |= {EVIDENCE_TAGS["golden"]: digest_of(golden)} if golden else {}
+    facts |= _augmented(augmentation) if augmentation else {}
     number = tracking.find_version(line, key)
     if number is None:
         provenance = keep_provenance(facts, store)
@@ -257,6 +263,19 @@ def _facts(
             f"{reason} {rows}" for reason, rows in data.quarantined_by_reason.items()
         )
         or "none",
+    }
+
+
+def _augmented(augmentation: Augmentation) -> dict[str, str]:
+    """The new rows that were learned from, and of how many they were made."""
+    return {
+        AUGMENTED_TAG: augmentation.artifact.sha256,
+        AUGMENTED_URI_TAG: augmentation.artifact.uri,
+        ROWS_AUGMENTED_TAG: str(augmentation.rows),
+        "assayline.rows_augmented_from": str(augmentation.parents),
+        "assayline.augmentation": ", ".join(
+            f"{one.method} {one.made}" for one in augmentation.methods
+        ),
     }
 
 

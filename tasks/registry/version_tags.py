@@ -18,6 +18,10 @@ WEIGHTS_TAG: Final = "assayline.weights_sha256"
 WEIGHTS_URI_TAG: Final = "assayline.weights_uri"
 DATA_TAG: Final = "assayline.data_sha256"
 DATA_URI_TAG: Final = "assayline.data_uri"
+# Of the training rows that were made of others; versions without such rows have neither.
+AUGMENTED_TAG: Final = "assayline.augmented_sha256"
+AUGMENTED_URI_TAG: Final = "assayline.augmented_uri"
+ROWS_AUGMENTED_TAG: Final = "assayline.rows_augmented"
 TASK_TYPE_TAG: Final = "assayline.task_type"
 BASE_MODEL_TAG: Final = "assayline.base_model"
 LABELS_TAG: Final = "assayline.labels"  # a JSON list; earlier releases wrote them one after another
@@ -36,11 +40,13 @@ LOOKED_UP: Final[tuple[str, ...]] = (
     COMPRESSION_TAG,
     DATA_TAG,
     WEIGHTS_TAG,
+    ROWS_AUGMENTED_TAG,
 )
 # Digests of a version's tags that a ledger entry names as its evidence.
 EVIDENCE_TAGS: Final = {
     "snapshot": "assayline.snapshot_sha256",
     "data": DATA_TAG,
+    "augmented": AUGMENTED_TAG,
     "tokens": "assayline.tokens_sha256",
     "base_model": "assayline.base_model_sha256",
     "weights": WEIGHTS_TAG,

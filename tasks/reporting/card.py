@@ -16,10 +16,12 @@ from markupsafe import Markup
 
 from infra.errors import SettingsError
 from infra.mlflow_names import MAX_DESCRIPTION_CHARS
+from tasks.records.augmentation import Augmentation
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
 from tasks.records.training import BaseModel, Weights
 from tasks.reporting import number_format as figures
+from tasks.reporting.augmentation import sentence_of
 from tasks.reporting.estimates import estimate_row
 from tasks.reporting.evidence import Evidence, EvidenceError, Source
 from tasks.reporting.gates import headline
@@ -54,6 +56,7 @@ _BEHIND: Final = {
     "staging": ("weights",),
     "labels": ("data",),
     "privacy": ("weights",),
+    "augmentation": ("weights", "data", "augmented"),
 }
 
 
@@ -86,6 +89,7 @@ def render_model_readme(
     weights: Weights,
     scores: Scores,
     card: CardSettings,
+    augmentation: Augmentation | None = None,
 ) -> str:
     """The card that lies in the model's own folder; the same records give the same bytes.
 
@@ -105,6 +109,7 @@ def render_model_readme(
         metadata=Markup(metadata),  # noqa: S704 - YAML, no Markdown  # nosec B704
         rows=[estimate_row(estimate) for estimate in overall_estimates(scores)],
         claimed_of=claimed_of(scores),
+        augmented=sentence_of(augmentation) if augmentation else "",
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from infra.store import Artifact
+from tasks.records.augmentation import Augmentation
 from tasks.records.data import DataReport, Drift, Representation, Snapshot
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
@@ -46,6 +47,7 @@ class Evidence:
     card: CardSettings = field(default_factory=CardSettings)
     golden: GoldenScores | None = None
     shifts: SplitShifts = NO_SHIFTS
+    augmentation: Augmentation | None = None
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:
@@ -109,6 +111,11 @@ def sources_of(evidence: Evidence) -> dict[str, Source]:
         Source("tokenizer", "the tokenizer's files", reference, base.tokenizer_sha256, None),
         _stored("weights", "the trained model", evidence.weights.artifact),
         _stored("scores", "a prediction for every test row", evidence.scores.artifact),
+        *(
+            _stored("augmented", "training rows that were made of others", one.artifact)
+            for one in (evidence.augmentation,)
+            if one is not None
+        ),
         *(
             _stored(f"{one.kind} {one.name}", "a prediction for each of its rows", one.artifact)
             for one in (evidence.golden.sets if evidence.golden else ())

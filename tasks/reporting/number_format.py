@@ -130,6 +130,9 @@ def title_of(name: str) -> str:
     if family == "fresh":
         gain = " over the champion" if name.endswith("_gain") else ""
         return f"{words}{gain} on fresh rows"
+    if family == "augmentation":
+        gain = " over the same recipe without new rows" if name.endswith("_gain") else ""
+        return f"{words}{gain}"
     if family not in {"champion", "anchor", "teacher", "uncompressed", "baseline"}:
         return words
     other = "model before compression" if family == "uncompressed" else family

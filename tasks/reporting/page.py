@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 
 from tasks.records.registry import Judgement, Staged
 from tasks.reporting import number_format as figures
+from tasks.reporting.augmentation import AugmentationSection, augmentation_section
 from tasks.reporting.bias_aucs import AucTable, auc_table
 from tasks.reporting.charts import Bar, Plane, calibration_plane, gate_bar
 from tasks.reporting.comparison import ModelComparison, rivals_of, versus
@@ -102,6 +103,7 @@ class Page:
     fresh: list[EstimateTable]
     claimed_of: str
     recipe: list[RecipeRow]
+    augmentation: AugmentationSection | None
 
 
 def build_page(evidence: Evidence) -> Page:
@@ -146,6 +148,7 @@ def build_page(evidence: Evidence) -> Page:
         fresh=tables_apart(fresh_estimates(evidence.judgement, scores)),
         claimed_of=claimed_of(scores),
         recipe=recipe_rows(scores),
+        augmentation=augmentation_section(evidence.augmentation, scores.estimates),
     )
 
 

@@ -8,6 +8,7 @@ from infra.mlflow_logins import MlflowLogins
 from infra.settings import load_settings
 from infra.store import open_store
 from infra.tracking import open_tracking
+from tasks.records.augmentation import Augmentation
 from tasks.records.data import DataReference, DataReport, Snapshot
 from tasks.records.evaluation import Champion, Scores
 from tasks.records.fairness import Fairness
@@ -69,6 +70,7 @@ def register(
     task_type: str,
     card: CardSettings,
     golden: GoldenScores | None = None,
+    augmentation: Augmentation | None = None,
 ) -> Version:
     """Register the weights with their evidence as the line's candidate."""
     from tasks.registry.registration import register_version
@@ -77,7 +79,8 @@ def register(
     return register_version(
         line, snapshot, data, tokens, base, weights, scores, fairness, task_type,
         store=open_store(), tracking=open_tracking(),
-        readme=render_model_readme(line, data, base, weights, scores, card), golden=golden,
+        readme=render_model_readme(line, data, base, weights, scores, card, augmentation),
+        golden=golden, augmentation=augmentation,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from infra.store import open_store
 from infra.tracking import open_tracking
+from tasks.records.augmentation import Augmentation
 from tasks.records.data import DataPage, DataReport, Drift, Representation, Snapshot
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
@@ -32,6 +33,7 @@ def write_report(
     card: CardSettings,
     golden: GoldenScores | None = None,
     shifts: SplitShifts = NO_SHIFTS,
+    augmentation: Augmentation | None = None,
 ) -> Report:
     """Write the report and the model card of a candidate, from its records alone."""
     from tasks.reporting.evidence import Evidence
@@ -40,7 +42,7 @@ def write_report(
 
     evidence = Evidence(
         line, snapshot, data, representation, drift, tokens, base_model, weights, scores, fairness,
-        version, staged, judgement, card, golden, shifts,
+        version, staged, judgement, card, golden, shifts, augmentation,
     )  # fmt: skip
     report = publish_report(evidence, store=open_store(), tracking=open_tracking())
     show_report(evidence, report)

@@ -55,7 +55,6 @@ def show_report(evidence: Evidence, report: Report) -> None:
     """Put tables and links on the page of the Prefect run."""
     if not TaskRunContext.get():
         return
-    from tasks.reporting.golden import golden_markdown
     from tasks.reporting.power import power_markdown
     from tasks.reporting.recipe import recipe_markdown
     from tasks.reporting.run_tables import gate_rows
@@ -79,9 +78,7 @@ def show_report(evidence: Evidence, report: Report) -> None:
         tables["confusion"] = (confusion_markdown(scores), "Confusion on the test rows")
     if scores.calibration:
         tables["calibration"] = (calibration_markdown(scores), "Calibration on the test rows")
-    if evidence.golden:
-        tables["golden"] = (golden_markdown(evidence.golden), "Golden sets and behaviour suites")
-    for kind, (markdown, title) in tables.items():
+    for kind, (markdown, title) in (tables | _tables_of_some_lines(evidence)).items():
         described = f"{title} of {line} version {version.version}"
         show_markdown(markdown, artifact_key(kind, line), described)
     gates = f"Gates of {line} version {version.version}"
@@ -92,6 +89,20 @@ def show_report(evidence: Evidence, report: Report) -> None:
     }
     for kind, (url, text, what) in links.items():
         show_link(url, text, artifact_key(kind, line), f"{what}: {text}")
+
+
+def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
+    """Of lines that have golden sets, or make new training rows: Markdown and title."""
+    from tasks.reporting.augmentation import augmentation_markdown
+    from tasks.reporting.golden import golden_markdown
+
+    tables = {}
+    if evidence.golden:
+        tables["golden"] = (golden_markdown(evidence.golden), "Golden sets and behaviour suites")
+    if evidence.augmentation:
+        new_rows = augmentation_markdown(evidence.augmentation, evidence.scores.estimates)
+        tables["augmentation"] = (new_rows, "New training rows")
+    return tables
 
 
 def show_forecast(line: str, forecast: PowerForecast) -> None:

@@ -2,6 +2,7 @@
 
 from infra.errors import SettingsError
 from infra.store import open_store
+from tasks.records.augmentation import Augmentation
 from tasks.records.data import DataReport
 from tasks.records.training import BaseModel, Tokens
 from tasks.stages.caching import cached_stage, look_up
@@ -36,9 +37,13 @@ def build_base_model(data: DataReport, settings: BaseModelSettings) -> BaseModel
 
 @cached_stage()
 def tokenize(
-    data: DataReport, base: BaseModel, task_type: str, settings: TokenizationSettings
+    data: DataReport,
+    base: BaseModel,
+    task_type: str,
+    settings: TokenizationSettings,
+    augmentation: Augmentation | None = None,
 ) -> Tokens:
-    """Turn every clean row into token ids."""
+    """Turn every clean row, and every new one, into token ids."""
     from tasks.tokenization.splits import tokenize_splits
 
-    return tokenize_splits(open_store(), data, base, task_type, settings)
+    return tokenize_splits(open_store(), data, base, task_type, settings, augmentation)

@@ -1,7 +1,7 @@
 """Text to token ids, one Arrow file a split, some thousand rows at a time."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from infra.digests import digest_of
 from infra.errors import DataError, SettingsError
 from infra.store import Artifact, ObjectStore, sha256_of_file
 from infra.transformers_logs import quiet_transformers
+from tasks.records.augmentation import Augmentation
 from tasks.records.data import SPLITS, DataReport
 from tasks.records.training import BaseModel, Tokens
 from tasks.task_types.examples import Encoded
@@ -74,8 +75,9 @@ def tokenize_splits(
     base: BaseModel,
     task_type: str,
     settings: TokenizationSettings,
+    augmentation: Augmentation | None = None,
 ) -> Tokens:
-    """Token ids of every clean row.
+    """Token ids of every clean row, and behind those of the training rows of the new ones.
 
     Raises:
         SettingsError: the task type is unknown, or the base model takes no text of this length.
@@ -91,7 +93,12 @@ def tokenize_splits(
         tokenizer = load_tokenizer(folder)
         _check_length(base, settings.max_length, longest_text(folder, tokenizer))
         clean = store.get_file(data.clean, Path(scratch) / "clean.parquet")
-        written = _encode(clean, Path(scratch) / "tokens", learner, tokenizer, data.clean.uri)
+        files = [(clean, data.clean.uri)]
+        if augmentation:
+            artifact = augmentation.artifact
+            new = store.get_file(artifact, Path(scratch) / "augmented.parquet")
+            files.append((new, artifact.uri))
+        written = _encode(files, Path(scratch) / "tokens", learner, tokenizer)
         for split, one in written.items():
             logger.info(
                 "%s: %s examples, %s tokens, %s rows longer than %s tokens",
@@ -107,6 +114,7 @@ def tokenize_splits(
         truncated_by_split={split: one.truncated for split, one in written.items()},
         stride=settings.stride,
         max_target_length=settings.max_target_length,
+        augmented_rows=augmentation.rows if augmentation else 0,
     )
 
 
@@ -119,11 +127,10 @@ def _check_length(base: BaseModel, wanted: int, longest: int) -> None:
 
 
 def _encode(
-    clean: Path,
+    files: Sequence[tuple[Path, str]],
     folder: Path,
     learner: Learner,
     tokenizer: "PreTrainedTokenizerFast",
-    uri: str,
 ) -> dict[str, SplitWriter]:
     """Write every split's file, however many rows there are in the memory of some thousand."""
     import pyarrow.compute as pc
@@ -133,7 +140,8 @@ def _encode(
         written = {
             split: SplitWriter(folder / SPLIT_FILE.format(split=split), stack) for split in SPLITS
         }
-        for rows in _read_rows(clean, learner.name, uri):
+        every = (rows for path, uri in files for rows in _read_rows(path, learner.name, uri))
+        for rows in every:
             for split, writer in written.items():
                 of_split = rows.filter(pc.equal(rows.column("split"), split))
                 if of_split.num_rows or not writer.begun:

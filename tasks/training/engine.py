@@ -215,6 +215,7 @@ def _log_params(job: Job, choice: Choice, parameters: int, private: PrivateTrain
         **job.settings.model_dump(mode="json"),
         "max_length": job.tokens.max_length,
         "train_rows": job.tokens.rows_by_split["train"],
+        **({"augmented_rows": job.tokens.augmented_rows} if job.tokens.augmented_rows else {}),
         "parameters": parameters,
         "device": job.device.name,
         "threads": torch.get_num_threads(),

@@ -164,7 +164,7 @@ def validate_snapshot(
         leaks = find_leaks(
             Path(name) / f"{snapshot.artifact.sha256}.parquet", shape, leakage, store, golden_paths
         )
-        tokenizer = _tokenizer_of(base) if base else None
+        tokenizer = load_pinned_tokenizer(base) if base else None
         spelled = control_tokens(tokenizer) if tokenizer else scratch_tokens
         maker = make_frames(shape, labels, snapshot.group_columns, tokenizer, contract)
         rules = row_rules(contract, shape, labels, snapshot.group_columns)
@@ -214,7 +214,13 @@ def _tell_with(contract: ContractSettings) -> Callable[[list[str | None]], list[
     return tell
 
 
-def _tokenizer_of(base: BaseModel) -> "PreTrainedTokenizerFast":
+def load_pinned_tokenizer(base: BaseModel) -> "PreTrainedTokenizerFast":
+    """The tokenizer of a pinned base model.
+
+    Raises:
+        BaseModelError: it changed since, or cannot be loaded.
+
+    """
     pinned = Fingerprint(base.sha256, base.tokenizer_sha256)
     return load_tokenizer(locate_pinned(base.reference, base.revision, pinned))
 

@@ -222,6 +222,7 @@ SHOWN_BY: Mapping[str, tuple[str, str]] = {
 # Why others have no world of their own.
 NOT_SHOWN: Mapping[str, str] = {
     "drift.measurement.Question.of_same_rows": "both sides hold the same rows: no sampling error",
+    "evaluation.augmentation_gains._estimates": "hands metrics to `levels`, as golden sets do",
     "evaluation.evaluation.evaluate_weights": "hands metrics to `levels`, and adds the others here",
     "evaluation.evaluation.privacy_of": "follows from noise and steps: no sampling error",
     "evaluation.validation_rows.evaluate_on_validation": "hands metrics to `levels`",
@@ -246,6 +247,8 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
         "compression, groups: 800 rows, lost 0.01 and 0.1",
         "uncompressed.x.worst_group_row_score_gain",
     ),
+    # What golden sets are compared by compares with a model without new rows, too.
+    "augmentation": ("golden: 60 authors of 6", "golden.team.macro_f1_gain"),
     "recipe": ("5 seeds that differ by 0.1, 600 rows", "recipe.accuracy"),
     "fresh": ("fresh: 30% of 400 rows", "fresh.macro_f1_gain"),
     "golden": ("golden: 60 authors of 6", "golden.team.macro_f1_gain"),

@@ -11,6 +11,7 @@ import pytest
 
 from flows.config import load_config
 from flows.gate_names import measurable_of
+from tasks.augmentation.settings import AugmentationSettings
 from tasks.compression.settings import CompressionSettings
 from tasks.drift import split_shift
 from tasks.training.distillation.settings import DistillationSettings
@@ -62,9 +63,14 @@ def test_every_family_of_gates_has_a_world() -> None:
     sets = {"golden": {"team": None}, "behaviour": {"suite": None}}
     evaluation = config.evaluation.model_copy(update=sets)
     taught = DistillationSettings.model_validate({"teacher": {"line": "large"}})
-    asked = config.model_copy(
-        update={"evaluation": evaluation, "distillation": taught, "compression": INT8}
-    )
+    swapped = AugmentationSettings.model_validate({"word_swap": {"share": 0.1}})
+    more = {
+        "evaluation": evaluation,
+        "distillation": taught,
+        "augmentation": swapped,
+        "compression": INT8,
+    }
+    asked = config.model_copy(update=more)
     assert {one.family for one in measurable_of(asked)} == FAMILIES.keys()
     assert {GATE.family} == {"champion"}
     assert {gate.family for gate in WITH_ANCHOR} == {"champion", "anchor"}

@@ -71,6 +71,8 @@ def test_a_teacher_or_a_tokenizer_of_the_same_rows_is_refused() -> None:
     assert "may have learned the same rows without noise" in taught
     built = refusal(private, base_model={"scratch": {}})
     assert "builds a tokenizer out of the training rows" in built
+    changed = refusal(private, augmentation={"word_swap": {"share": 0.1}})
+    assert "augmentation makes several training rows of one" in changed
     chosen = refusal(private, sweep={"space": {"training.epochs": [1, 2]}})
     assert "the line's sweep takes one of many trainings" in chosen
 

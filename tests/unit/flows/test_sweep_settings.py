@@ -235,3 +235,12 @@ def test_a_sweep_reads_no_test_rows() -> None:
     """Neither are they looked at nor scored: what does either is not even imported."""
     judging = {"evaluate", "record_look", "name_held_out", "score_golden", "assess", "register"}
     assert not judging & set(vars(sweeping))
+
+
+@pytest.mark.parametrize(
+    ("section", "settings"),
+    [("augmentation", {"word_swap": {"share": 0.1}}), ("compression", {"method": "onnx"})],
+)
+def test_what_trials_leave_out_is_refused(section: str, settings: dict[str, Any]) -> None:
+    said = refusal({"training.epochs": {"choices": [1, 2]}}, **{section: settings})
+    assert f"and {section} is set: the point that is taken would not be what runs then" in said

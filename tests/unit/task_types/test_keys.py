@@ -21,6 +21,7 @@ REACHED_BY = {
         "find_label_errors",
         "evaluate_validation",
         "time_trial",
+        "measure_augmentation",
     },
     "server": {"register"},
     "model_card": {"register", "write_report", "write_data_report"},
