@@ -12,11 +12,11 @@ from tasks.ingestion.row_ids import (
     as_hex,
     assign_splits,
     digests_of,
-    identities_of,
     trim,
 )
 from tasks.ingestion.splits import SplitSettings
 from tasks.sources.visible import is_blank
+from tasks.task_types.row_identities import identities_of
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import RowShape, arrow_type
 
