@@ -8,6 +8,8 @@ from infra.mlflow_names import mlflow_name
 _SLICES: Final = "slice."
 # What is measured on rows of the user's own, and not on the test rows.
 _OWN_ROWS: Final = ("golden.", "behaviour.")
+# What follows from how the weights were made.
+_OF_TRAINING: Final = ("privacy.",)
 # Families whose names may go on with a slice's.
 _OF_SLICES: Final = (*_OWN_ROWS, "uncompressed.")
 
@@ -34,5 +36,5 @@ def is_rewritten(estimate: str) -> bool:
 
 
 def _readable(estimate: str) -> str:
-    rows = "" if estimate.startswith(_OWN_ROWS) else "test_"
+    rows = "" if estimate.startswith((*_OWN_ROWS, *_OF_TRAINING)) else "test_"
     return rows + estimate.removeprefix("quality.").replace(".", "_")
