@@ -145,7 +145,12 @@ def _clipped_sum(
 ) -> int:
     wrapped.zero_grad()
     batch = learner.collate(examples, vocabulary)
-    learner.loss(wrapped(**batch.inputs), batch, torch.tensor([1.0])).backward()
+    ids = batch.inputs["input_ids"]
+    own_ids = {  # one a row: Opacus takes those that rows share for the first row's
+        "position_ids": torch.arange(ids.shape[1]).expand(ids.shape),
+        "token_type_ids": torch.zeros_like(ids),
+    }
+    learner.loss(wrapped(**batch.inputs, **own_ids), batch, torch.tensor([1.0])).backward()
     own = [one for one in wrapped.parameters() if getattr(one, "grad_sample", None) is not None]
     norms = torch.stack([one.grad_sample.flatten(1).norm(dim=1) for one in own]).norm(dim=0)
     factors = (clip_norm / norms).clamp(max=1.0)

@@ -79,6 +79,8 @@ def variants_for(job: Job) -> list[Variant]:
     elif settings.batching == "auto" and job.learner.packs and not private:
         batchings = ("padded", "packed")
     precisions: Sequence[Precision] = precisions_of(job.device)
+    if private:  # a loss that is scaled for float16 would be clipped as it is scaled
+        precisions = [one for one in precisions if one != "float16"]
     if settings.precision != "auto":
         precisions = (settings.precision,)
     compiled = {"off": (False,), "on": (True,)}.get(

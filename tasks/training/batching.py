@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ class TokenizedRows(Dataset[Example]):
 
     Attributes:
         lengths: (N,) tokens of each row, over all of its columns of token ids.
+        tells_rows: whether each example has the number of its row under ROW.
 
     """
 
@@ -72,7 +74,7 @@ class TokenizedRows(Dataset[Example]):
             }
         self._length: int = table.num_rows
         self._row_ids = table.column("row_id")
-        self._numbers: NDArray[np.int64] | None = None
+        self.tells_rows = False
         self._seed, self._epoch = seed, -1
         self.lengths = np.zeros(self._length, np.int64)
         for name in names:
@@ -89,15 +91,15 @@ class TokenizedRows(Dataset[Example]):
     def __getitem__(self, index: int) -> Example:
         drawn = hashlib.blake2b(f"{self._seed}/{self._epoch}/{index}".encode(), digest_size=8)
         example = {name: column[index] for name, column in self._columns.items()}
-        if self._numbers is not None:
-            example[ROW] = int(self._numbers[index])
+        if self.tells_rows:
+            example[ROW] = int(self.row_numbers[index])
         return {**example, "seed": int.from_bytes(drawn.digest())}
 
+    @cached_property
     def row_numbers(self) -> NDArray[np.int64]:
-        """(N,) which row each example is of, counted from 0; from now on examples tell it."""
+        """(N,) which row each example is of, counted from 0."""
         ids = self._row_ids.combine_chunks().dictionary_encode().indices
-        self._numbers = ids.to_numpy(zero_copy_only=False).astype(np.int64)
-        return self._numbers
+        return np.asarray(ids.to_numpy(zero_copy_only=False), dtype=np.int64)
 
     def column(self, name: str) -> NDArray[Any]:
         """All values of a column, those of lists one behind the other."""

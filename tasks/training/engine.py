@@ -73,8 +73,7 @@ def run_training(
     job = job.fitted_to(rows[0])
     curves = Curves.load(place.checkpoint) if place.checkpoint else Curves()
     trainer = build_trainer(job, place, choice, rows, curves)
-    private = private_training(job.settings, rows[0])
-    trainer.noisy = private.steps if private else None
+    private = trainer.private = private_training(job.settings, rows[0])
     workers, stop, first_step = trainer.workers, StopSignal(), FirstStepCallback(job.begun_s)
     trainer.add_callback(first_step)
     add_callbacks(trainer, job, curves, workers, progress, stop)

@@ -13,7 +13,7 @@ class DifferentialPrivacySettings(SettingsModel):
     target_epsilon: FiniteFloat | None = Field(
         default=None,
         gt=0,
-        le=1000,
+        le=50,
         description="Privacy loss that all steps together may come to; the noise is the least that "
         "keeps within it. 1 to 10 is usual. Set this or noise_multiplier.",
     )

@@ -34,8 +34,7 @@ from tasks.training.dropout import dropout_of
 from tasks.training.memory import is_out_of_memory
 from tasks.training.methods import layer_classes, parameter_groups
 from tasks.training.passes import Objective, Passes, Taught
-from tasks.training.privacy.noisy_steps import NoisySteps
-from tasks.training.privacy.sampling import PoissonSampler
+from tasks.training.privacy.spending import PrivateTraining
 from tasks.training.ranks import ALONE, Ranks
 from tasks.training.settings import TrainingSettings
 from tasks.training.sharding import load_sharded, load_sharded_optimizer, shard_on_cpu
@@ -53,7 +52,7 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
         passes: how a step's examples become passes.
         written: metrics of what a model writes, asked in each validation; None where none are.
         workers: those that train this model together.
-        noisy: makes the gradients where they are private; None where they are exact.
+        private: draws and makes the steps where training is private; None where it is not.
         compiled: whether the model is.
 
     """
@@ -99,7 +98,7 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
             learner, self.accelerator, self.compute_loss_context_manager, workers=workers,
             taught=taught,
         )  # fmt: skip
-        self.noisy: NoisySteps | None = None
+        self.private: PrivateTraining | None = None
         self.compiled = False
         self._learner = learner
         self._settings = settings
@@ -119,9 +118,10 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
 
     def get_train_dataloader(self) -> StepLoader:
         """The examples of one optimizer step after the other."""
-        sampler = PoissonSampler if self.noisy else StepSampler
         rows = self.train_dataset
-        return StepLoader(rows, sampler(rows, self.args.train_batch_size, self.args.seed))
+        if self.private:
+            return StepLoader(rows, self.private.sampler)
+        return StepLoader(rows, StepSampler(rows, self.args.train_batch_size, self.args.seed))
 
     def create_optimizer(self, model: Any = None) -> Any:
         """AdamW with the rates and decays of the settings."""
@@ -172,8 +172,9 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
 
     def _backward(self, model: Any, examples: Sequence[Example]) -> list[Tensor]:
         device = self.args.device
-        if self.noisy:
-            return self.noisy.backward(model, examples, self.passes, self._objective, device)
+        if self.private:
+            steps = self.private.steps
+            return steps.backward(model, examples, self.passes, self._objective, device)
         return self._objective.backward(model, self.passes.of(examples), device)
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:

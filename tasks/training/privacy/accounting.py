@@ -6,8 +6,6 @@ numerically (Gopi, Lee and Wutschitz 2021, arXiv:2106.02848), by Opacus. Neighbo
 differ in one row that is added or removed.
 """
 
-import logging
-import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,15 +17,12 @@ from infra.errors import SettingsError
 if TYPE_CHECKING:
     from tasks.training.privacy_settings import DifferentialPrivacySettings
 
-logger = logging.getLogger(__name__)
-
-# Of the noise that is looked for, relative to the least.
-_NOISE_TOLERANCE: Final = 1e-3
-# Beyond these either nothing is private any more, or nothing is learned.
-_LEAST_NOISE: Final = 0.1
-_MOST_NOISE: Final = 1000.0
 # Error in epsilon of the composed distribution, which is added to it.
 _EPSILON_ERROR: Final = 0.01
+# The noise that is looked for spends at least this share of the target.
+_SPENT_SHARE: Final = 0.99
+# Beyond this a row is not protected, and to compose its loss takes gigabytes and minutes.
+_PRECISE_UP_TO: Final = 100.0
 
 
 @dataclass(frozen=True)
@@ -48,50 +43,56 @@ class Mechanism:
     def epsilon(self, noise_multiplier: float) -> float:
         """Upper end of the privacy loss for this noise; 0 without steps.
 
+        Where the bound by Renyi divergence (Mironov, Talwar and Zhang 2019, arXiv:1908.10530) is
+        above 100, it is told as it is.
+
         Raises:
             SettingsError: the `privacy` extra is not installed.
 
         """
         if self.steps == 0:
             return 0.0
-        with _told_once():
-            from opacus.accountants import PRVAccountant
+        with _opacus_explained():
+            from opacus.accountants import PRVAccountant, RDPAccountant
 
-            accountant = PRVAccountant()
-            accountant.history = [(noise_multiplier, self.sample_rate, self.steps)]
-            spent = accountant.get_epsilon(
-                self.delta, eps_error=_EPSILON_ERROR, delta_error=self.delta / 1000
-            )
-        return float(spent)
+            renyi, exact = RDPAccountant(), PRVAccountant()
+            renyi.history = exact.history = [(noise_multiplier, self.sample_rate, self.steps)]
+            bound = float(renyi.get_epsilon(self.delta))
+            if bound > _PRECISE_UP_TO:
+                return bound
+            return float(exact.get_epsilon(self.delta, eps_error=_EPSILON_ERROR))
 
     def least_noise(self, target_epsilon: float) -> float:
-        """The least noise multiplier whose epsilon is at most the target, to 0.1%.
+        """The least noise multiplier whose epsilon is at most the target, and at least 99% of it.
 
         Raises:
-            SettingsError: no noise that leaves anything to learn does; or the extra is missing.
+            SettingsError: no noise keeps within the target; or the extra is missing.
 
         """
-        low, high = _LEAST_NOISE, 1.0
-        while not self._keeps(high, target_epsilon):
-            low, high = high, 2 * high
-            if high > _MOST_NOISE:
-                raise SettingsError(
-                    "training.differential_privacy.target_epsilon is "
-                    f"{target_epsilon:g}, and {self.steps:,} steps with a row in "
-                    f"{self.sample_rate:.3g} of them do not keep within it under any noise; raise "
-                    "it, lower training.epochs, or train on more rows"
-                )
-        while high / low > 1 + _NOISE_TOLERANCE:
-            middle = math.sqrt(low * high)
-            if self._keeps(middle, target_epsilon):
-                high = middle
-            else:
-                low = middle
-        return high
+        with _opacus_explained():
+            from opacus.accountants.utils import get_noise_multiplier
 
-    def _keeps(self, noise_multiplier: float, target_epsilon: float) -> bool:
-        spent = self.epsilon(noise_multiplier)
-        return math.isfinite(spent) and spent <= target_epsilon
+            try:
+                noise: float | None = float(
+                    get_noise_multiplier(
+                        target_epsilon=target_epsilon,
+                        target_delta=self.delta,
+                        sample_rate=self.sample_rate,
+                        steps=self.steps,
+                        accountant="prv",
+                        epsilon_tolerance=(1 - _SPENT_SHARE) * target_epsilon,
+                        eps_error=_EPSILON_ERROR,
+                    )
+                )
+            except ValueError:  # no noise is enough
+                noise = None
+        if noise is None or not self.epsilon(noise) <= target_epsilon:  # which NaN is not, either
+            raise SettingsError(
+                f"training.differential_privacy.target_epsilon is {target_epsilon:g}, and "
+                f"{self.steps:,} steps with a row in {self.sample_rate:.3g} of them do not keep "
+                "within it under any noise; raise it, lower training.epochs, or train on more rows"
+            )
+        return noise
 
 
 def noise_of(settings: "DifferentialPrivacySettings", mechanism: Mechanism) -> float:
@@ -108,8 +109,8 @@ def noise_of(settings: "DifferentialPrivacySettings", mechanism: Mechanism) -> f
 
 
 @contextmanager
-def _told_once() -> Iterator[None]:
-    """Opacus's imports, whose absence is told as a setting, without its warnings."""
+def _opacus_explained() -> Iterator[None]:
+    """Turn a missing Opacus into one message, and keep its warnings to itself."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -36,7 +36,6 @@ class NoisySteps:
         noise_multiplier: standard deviation of the noise over C.
         rows_expected: rows of a step in the mean, by which the sum is divided.
         noise: draws standard normal noise like a tensor.
-        clipped: rows whose gradients were scaled down so far; `seen`: of so many.
 
     """
 
@@ -44,8 +43,6 @@ class NoisySteps:
     noise_multiplier: float
     rows_expected: float
     noise: Callable[[Tensor], Tensor] = secret_noise
-    clipped: int = 0
-    seen: int = 0
 
     def backward(
         self,
@@ -77,6 +74,8 @@ class NoisySteps:
         for _, row in groupby(examples, key=lambda example: example[ROW]):
             model.zero_grad(set_to_none=True)
             step = passes.of(list(row))
+            if not step.units.any():  # nothing of the row is asked, such as no word to guess
+                continue
             losses.append(torch.stack(objective.backward(model, step, device)).sum())
             self._add_clipped(parameters, sums)
         scale = self.noise_multiplier * self.clip_norm
@@ -99,7 +98,5 @@ class NoisySteps:
                 f"the gradient of a row has the norm {norm}, which cannot be clipped; lower "
                 "training.learning_rate, or set training.precision to float32"
             )
-        self.seen += 1
-        self.clipped += norm > self.clip_norm
         factor = min(1.0, self.clip_norm / norm) if norm > 0 else 1.0
         torch._foreach_add_([total for _, total in pairs], gradients, alpha=factor)

@@ -37,7 +37,8 @@ class PoissonSampler(StepSampler):
     ) -> None:
         """`batch_size`: rows of a step in the mean."""
         super().__init__(rows, batch_size, seed)
-        numbers = rows.row_numbers()
+        rows.tells_rows = True
+        numbers = rows.row_numbers
         order = np.argsort(numbers, kind="stable")
         self._examples: list[NDArray[np.int64]] = np.split(
             order, np.flatnonzero(np.diff(numbers[order])) + 1

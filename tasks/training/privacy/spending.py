@@ -21,15 +21,15 @@ class PrivateTraining:
     """A training with differential privacy.
 
     Attributes:
-        steps: make its gradients.
+        sampler: draws the rows of each step.
+        steps: make their gradients.
         mechanism: of all steps that it may take.
-        rows: training rows.
 
     """
 
+    sampler: PoissonSampler
     steps: NoisySteps
     mechanism: Mechanism
-    rows: int
 
     def spent(self, steps_taken: int) -> Privacy:
         """What so many steps come to, those before a resumption included.
@@ -44,7 +44,7 @@ class PrivateTraining:
             clip_norm=self.steps.clip_norm,
             sample_rate=taken.sample_rate,
             steps=steps_taken,
-            rows=self.rows,
+            rows=self.sampler.row_count,
         )
 
 
@@ -63,7 +63,7 @@ def check_accountant(settings: TrainingSettings) -> None:
 
 
 def private_training(settings: TrainingSettings, rows: TokenizedRows) -> PrivateTraining | None:
-    """The steps of a training with differential privacy; None of one without.
+    """What draws and makes the steps of a training with differential privacy; None without.
 
     Raises:
         SettingsError: delta is too large for so many rows, or no noise keeps within the target.
@@ -90,4 +90,4 @@ def private_training(settings: TrainingSettings, rows: TokenizedRows) -> Private
         noise, asked.clip_norm, f"{mechanism.steps:,}", f"{count:,}", mechanism.sample_rate,
         mechanism.epsilon(noise), asked.delta,
     )  # fmt: skip
-    return PrivateTraining(steps, mechanism, count)
+    return PrivateTraining(sampler, steps, mechanism)

@@ -41,6 +41,7 @@ def test_a_line_trains_without_noise_unless_it_says_otherwise() -> None:
         ({}, "there is neither; keep exactly one"),
         ({"target_epsilon": 3, "noise_multiplier": 1}, "target_epsilon 3 and noise_multiplier 1"),
         ({"target_epsilon": 0}, "greater than 0"),
+        ({"target_epsilon": 51}, "less than or equal to 50"),
         ({"noise_multiplier": 0}, "greater than or equal to 0.1"),
         ({**PRIVATE, "delta": 1}, "less than 1"),
         ({**PRIVATE, "clip_norm": None}, "clip_norm"),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from infra.errors import TrainingError
 from infra.transformers_logs import quiet_transformers
-from tasks.task_types.examples import Example, Vocabulary
+from tasks.task_types.examples import IGNORED, Example, Vocabulary
 from tasks.task_types.learner import LEARNERS, learner_of
 from tasks.task_types.limits import TokenLimits
 from tasks.training.batching import ROW, StepLoader, TokenizedRows
@@ -53,11 +53,13 @@ def no_noise(like: torch.Tensor) -> torch.Tensor:
     return torch.zeros_like(like)
 
 
-def gradient(model: Any, examples: list[Example], **settings: Any) -> torch.Tensor:
-    """The gradient of a step as one vector, and its mean loss."""
+def gradient(
+    model: Any, examples: list[Example], learner: Any = LEARNER, **settings: Any
+) -> torch.Tensor:
+    """The gradient of a step as one vector."""
     steps = NoisySteps(**{"clip_norm": 1.0, "noise_multiplier": 1.0, "rows_expected": 1} | settings)
-    passes = Passes(LEARNER, VOCABULARY, 2048)
-    objective = Objective(LEARNER, ACCELERATOR, nullcontext)
+    passes = Passes(learner, VOCABULARY, 2048)
+    objective = Objective(learner, ACCELERATOR, nullcontext)
     steps.backward(model, examples, passes, objective, torch.device("cpu"))
     return torch.cat([one.grad.flatten() for one in model.parameters() if one.requires_grad])
 
@@ -139,6 +141,24 @@ def test_noise_has_the_deviation_that_the_account_goes_by(model: Any) -> None:
 def test_a_step_without_rows_is_noise_alone(model: Any) -> None:
     found = gradient(model, [], clip_norm=0.3, noise_multiplier=2.0, rows_expected=4)
     assert float(found.std()) == pytest.approx(0.3 * 2.0 / 4, rel=0.05)
+
+
+def test_a_row_of_which_nothing_is_asked_adds_nothing(tiny_model: Path) -> None:
+    tagging = learner_of("tagging", ("B-x", "I-x", "O"), TokenLimits(32, 0, 0))
+    with quiet_transformers():
+        model = tagging.load_model(tiny_model).eval()
+    random = np.random.default_rng(0)
+    examples: list[Example] = [
+        {
+            "input_ids": random.integers(5, VOCABULARY.size, 6).astype(np.int32),
+            "labels": np.full(6, IGNORED) if row == 1 else random.integers(0, 3, 6),
+            "meanings": np.array([0, 1, 2]), "seed": 0, ROW: row,
+        }
+        for row in range(3)
+    ]  # fmt: skip
+    told = gradient(model, [examples[0], examples[2]], tagging, noise=no_noise)
+    torch.testing.assert_close(gradient(model, examples, tagging, noise=no_noise), told)
+    assert not gradient(model, examples[1:2], tagging, noise=no_noise).any()
 
 
 def test_what_does_not_learn_has_no_gradient(model: Any) -> None:
