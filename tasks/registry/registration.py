@@ -34,6 +34,8 @@ from tasks.registry.version_tags import (
     CANDIDATE,
     COMPRESSION_TAG,
     DATA_URI_TAG,
+    DELTA_TAG,
+    EPSILON_TAG,
     EVIDENCE_TAGS,
     LABELS_TAG,
     LOOKED_UP,
@@ -291,8 +293,8 @@ def _privacy(weights: Weights) -> dict[str, str]:
         return {}
     spent = weights.privacy
     return {
-        "assayline.privacy_epsilon": f"{spent.epsilon:.4g}",
-        "assayline.privacy_delta": f"{spent.delta:.4g}",
+        EPSILON_TAG: f"{spent.epsilon:.4g}",
+        DELTA_TAG: f"{spent.delta:.4g}",
     }
 
 

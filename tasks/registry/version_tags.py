@@ -32,6 +32,9 @@ PROVENANCE_TAG: Final = "assayline.provenance_sha256"
 SCRIPT_TAG: Final = "assayline.script_sha256"
 # How the model was made smaller before it was judged; not set of one that is as it was trained.
 COMPRESSION_TAG: Final = "assayline.compression"
+# What the weights may tell of a training row; not set where nothing bounds that.
+EPSILON_TAG: Final = "assayline.privacy_epsilon"
+DELTA_TAG: Final = "assayline.privacy_delta"
 # Of all that a version was made of, what people and scripts look up in MLflow.
 LOOKED_UP: Final[tuple[str, ...]] = (
     BASE_MODEL_TAG,
@@ -41,6 +44,8 @@ LOOKED_UP: Final[tuple[str, ...]] = (
     DATA_TAG,
     WEIGHTS_TAG,
     ROWS_AUGMENTED_TAG,
+    EPSILON_TAG,
+    DELTA_TAG,
 )
 # Digests of a version's tags that a ledger entry names as its evidence.
 EVIDENCE_TAGS: Final = {

@@ -15,6 +15,8 @@ from tasks.evaluation.evaluation import evaluate_weights
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.records.data import DataReport
 from tasks.records.training import BaseModel, Tokens, Weights
+from tasks.registry.registration import register_version
+from tasks.registry.version_tags import DELTA_TAG, EPSILON_TAG
 from tasks.task_types.labels.text_logits import text_probabilities
 from tasks.tokenization.settings import TokenizationSettings
 from tasks.tokenization.splits import tokenize_splits
@@ -78,6 +80,7 @@ def test_it_learns_with_little_noise_and_tells_what_it_spent(
     tracking: Tracking,
     tokens: Tokens,
     topics: tuple[DataReport, BaseModel],
+    evaluated: Any,
     tmp_path: Path,
 ) -> None:
     data, base = topics
@@ -96,6 +99,15 @@ def test_it_learns_with_little_noise_and_tells_what_it_spent(
     )
     (epsilon,) = [one for one in scores.estimates if one.name == "privacy.epsilon"]
     assert epsilon.low == epsilon.value == epsilon.high == spent.epsilon
+    version = register_version(
+        "private", evaluated.snapshot, data, tokens, base, weights, scores, evaluated.fairness,
+        KIND, store=store, tracking=tracking,
+    )  # fmt: skip
+    tags = tracking.version_tags("private", version.version)
+    assert tags[EPSILON_TAG] == f"{spent.epsilon:.4g}"
+    assert tags[DELTA_TAG] == "0.001"
+    run = tracking._client.get_run(weights.run_id)
+    assert run.data.metrics["privacy_epsilon"] == pytest.approx(spent.epsilon)
 
 
 def test_noise_follows_from_no_seed(

@@ -11,16 +11,20 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import GPT2Config, GPT2LMHeadModel
 
+from infra.device import Device
 from infra.errors import TrainingError
 from infra.transformers_logs import quiet_transformers
-from tasks.task_types.examples import IGNORED, Example, Vocabulary
+from tasks.task_types.examples import Example, Vocabulary
 from tasks.task_types.learner import LEARNERS, learner_of
 from tasks.task_types.limits import TokenLimits
+from tasks.training.autotune import variants_for
 from tasks.training.batching import ROW, StepLoader, TokenizedRows
 from tasks.training.passes import Objective, Passes
 from tasks.training.privacy.noisy_steps import NoisySteps, secret_noise
 from tasks.training.privacy.sampling import PoissonSampler
+from tasks.training.settings import TrainingSettings
 
 VOCABULARY = Vocabulary(pad_id=0, size=600)
 LABELS = ("a", "b", "c")
@@ -60,7 +64,8 @@ def gradient(
     steps = NoisySteps(**{"clip_norm": 1.0, "noise_multiplier": 1.0, "rows_expected": 1} | settings)
     passes = Passes(learner, VOCABULARY, 2048)
     objective = Objective(learner, ACCELERATOR, nullcontext)
-    steps.backward(model, examples, passes, objective, torch.device("cpu"))
+    (loss,) = steps.backward(model, examples, passes, objective, torch.device("cpu"))
+    assert torch.isfinite(loss)  # else the training ends
     return torch.cat([one.grad.flatten() for one in model.parameters() if one.requires_grad])
 
 
@@ -143,22 +148,20 @@ def test_a_step_without_rows_is_noise_alone(model: Any) -> None:
     assert float(found.std()) == pytest.approx(0.3 * 2.0 / 4, rel=0.05)
 
 
-def test_a_row_of_which_nothing_is_asked_adds_nothing(tiny_model: Path) -> None:
-    tagging = learner_of("tagging", ("B-x", "I-x", "O"), TokenLimits(32, 0, 0))
-    with quiet_transformers():
-        model = tagging.load_model(tiny_model).eval()
+def test_a_row_of_which_nothing_is_asked_adds_nothing() -> None:
+    """A text of one token has no next one to learn, and a mean over nothing is no number."""
+    learner = learner_of("causal_lm", (), TokenLimits(16, 0, 0))
+    torch.manual_seed(0)
+    sizes = {"n_positions": 16, "n_embd": 16, "n_layer": 1, "n_head": 2}
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=VOCABULARY.size, **sizes)).eval()
     random = np.random.default_rng(0)
     examples: list[Example] = [
-        {
-            "input_ids": random.integers(5, VOCABULARY.size, 6).astype(np.int32),
-            "labels": np.full(6, IGNORED) if row == 1 else random.integers(0, 3, 6),
-            "meanings": np.array([0, 1, 2]), "seed": 0, ROW: row,
-        }
-        for row in range(3)
-    ]  # fmt: skip
-    told = gradient(model, [examples[0], examples[2]], tagging, noise=no_noise)
-    torch.testing.assert_close(gradient(model, examples, tagging, noise=no_noise), told)
-    assert not gradient(model, examples[1:2], tagging, noise=no_noise).any()
+        {"input_ids": random.integers(5, 600, size).astype(np.int32), "seed": 0, ROW: row}
+        for row, size in enumerate((6, 1, 4))
+    ]
+    told = gradient(model, [examples[0], examples[2]], learner, noise=no_noise)
+    torch.testing.assert_close(gradient(model, examples, learner, noise=no_noise), told)
+    assert not gradient(model, examples[1:2], learner, noise=no_noise).any()
 
 
 def test_what_does_not_learn_has_no_gradient(model: Any) -> None:
@@ -234,3 +237,12 @@ def test_task_types_whose_loss_is_not_of_one_row_say_so() -> None:
     assert {name for name, said in why.items() if said} == {
         "next_sentence", "regression", "sentence_embedding",
     }  # fmt: skip
+
+
+def test_rows_are_neither_packed_nor_scaled_nor_compiled_on_a_gpu() -> None:
+    """A loss that is scaled for float16 would be clipped as it is scaled."""
+    private = TrainingSettings.model_validate({"differential_privacy": {"target_epsilon": 8}})
+    job: Any = SimpleNamespace(settings=private, learner=LEARNER, device=Device("cuda", "float16", 1))
+    assert [one.name for one in variants_for(job)] == ["padded-float32"]
+    job.settings = TrainingSettings()
+    assert len(variants_for(job)) > 1
