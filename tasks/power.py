@@ -21,7 +21,6 @@ from typing import Final
 
 import numpy as np
 from scipy.special import ndtr, ndtri
-from scipy.stats import binom
 
 from tasks.records.power import TARGET, WITHOUT_ERROR, GatePower
 from tasks.resampling import EXACT, Floats
@@ -209,6 +208,8 @@ def _binomial_chances(gate: Gate, truth: float, tail: float, rows: np.ndarray) -
 
     A gate on the upper end of a share is one on the lower end of the share of all other rows.
     """
+    from scipy.stats import binom
+
     limit, share = (
         (gate.lowest, truth) if gate.lowest is not None else (1 - (gate.highest or 0), 1 - truth)
     )

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from infra.errors import SettingsError
 from tasks.fairness.settings import FairnessSettings
-from tasks.protected_groups.exclusive_cells import exclusive_cells, exclusive_name, overlaps
+from tasks.protected_groups.exclusive_cells import exclusive_cells, overlaps
+from tasks.protected_groups.group_names import exclusive_name
 from tasks.protected_groups.memberships import Membership, column_groups, intersection, with_groups
 from tasks.protected_groups.mentions import mentioned_groups, read_terms
 from tasks.protected_groups.term_lists import TERMS_FOLDER

@@ -3,8 +3,7 @@
 from pydantic import Field, field_validator
 
 from infra.settings_models import SettingsModel
-from tasks.protected_groups.exclusive_cells import EXCLUSIVE, exclusive_name
-from tasks.protected_groups.group_names import AND, MAX_GROUPS
+from tasks.protected_groups.group_names import AND, EXCLUSIVE, MAX_GROUPS, exclusive_name
 from tasks.protected_groups.term_lists import check_attributes
 from tasks.verdicts import MAX_FAMILY
 

@@ -10,18 +10,12 @@ from typing import Final
 
 import numpy as np
 
+from tasks.protected_groups.group_names import exclusive_name
 from tasks.protected_groups.memberships import Membership
 
-# Ends the name of the attribute whose groups are the cells: gender_exclusive.
-EXCLUSIVE: Final = "_exclusive"
 # Rows of two groups or more, and rows of no group.
 SEVERAL: Final = "several"
 NONE: Final = "none"
-
-
-def exclusive_name(attribute: str) -> str:
-    """Name of the attribute whose groups are the exclusive cells of another's."""
-    return f"{attribute}{EXCLUSIVE}"
 
 
 def overlaps(member: Membership) -> bool:

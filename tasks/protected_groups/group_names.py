@@ -7,8 +7,15 @@ from typing import Final
 SEPARATOR: Final = "|"
 # Between the names of two attributes, and of two groups, that are looked at together.
 AND: Final = "+"
+# Ends the name of the attribute whose groups are exclusive cells of another's: gender_exclusive.
+EXCLUSIVE: Final = "_exclusive"
 # Beyond this a column holds names or numbers of its own, not groups.
 MAX_GROUPS: Final = 200
+
+
+def exclusive_name(attribute: str) -> str:
+    """Name of the attribute whose groups are the exclusive cells of another's."""
+    return f"{attribute}{EXCLUSIVE}"
 
 
 def join_groups(names: Sequence[str]) -> str | None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from tasks.protected_groups.exclusive_cells import EXCLUSIVE
+from tasks.protected_groups.group_names import EXCLUSIVE
 from tasks.records.gate_rows import GateRows
 from tasks.registry.settings import FAIRNESS_FAMILIES, PolicySettings
 from tasks.verdicts import ALPHA, MAX_FAMILY, Gate, look_share

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from tasks.power import power_of_gates
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
 from tasks.records.golden import GoldenScores
@@ -51,6 +50,8 @@ def judge_policy(
         golden: what golden sets and behaviour suites say; gates on them are undetermined without.
 
     """
+    from tasks.power import power_of_gates
+
     share = share_of(policy, look.since_pass) if look else 1
     of_golden = share_of(policy, look.of_line) if look else 1
     dropped = dict(_not_asked(scores, staged))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from tasks.protected_groups.exclusive_cells import EXCLUSIVE, exclusive_name
+from tasks.protected_groups.group_names import EXCLUSIVE, exclusive_name
 from tasks.records.fairness import Fairness, GroupRates
 from tasks.reporting.charts import Bar, Scale, Tick, plain_bar, scale_of
 from tasks.reporting.estimates import EstimateTable, tables_apart
