@@ -15,12 +15,13 @@ imports, the words of log lines and of errors that a user reads, and description
 """
 
 import ast
+import csv
 import hashlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import Distribution, distributions, version
 from pathlib import Path
 from typing import Final
 
@@ -92,7 +93,7 @@ def code_of(module: str, function: str, arguments: object = None) -> Code:
     module_source.kept_sources(module_source.ROOT).save()
     for setting in PACKAGE_SETTINGS:
         reach.packages |= set(_values_of(arguments, setting))
-    distributions = {name for package in reach.packages for name in _distributions_of(package)}
+    reached = {name for package in reach.packages for name in _distributions_of(package)}
     files = sorted(
         (file.relative_to(root).as_posix(), file)
         for path, root in reach.files.items()
@@ -101,7 +102,7 @@ def code_of(module: str, function: str, arguments: object = None) -> Code:
     return Code(
         dict(sorted(reach.modules.items())),
         {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files},
-        {"python": PYTHON, **{name: _version_of(name) for name in sorted(distributions)}},
+        {"python": PYTHON, **{name: _version_of(name) for name in sorted(reached)}},
     )
 
 
@@ -215,7 +216,27 @@ def _files_at(path: Path) -> Iterator[Path]:
 
 @cache
 def _distributions() -> Mapping[str, list[str]]:
-    return packages_distributions()
+    """The distributions of each package, as `importlib.metadata.packages_distributions` gives them.
+
+    That looks whether each installed file is there, which takes a second of each run.
+    """
+    found: dict[str, list[str]] = {}
+    for distribution in distributions():
+        for package in _packages_of(distribution):
+            found.setdefault(package, []).append(distribution.metadata["Name"])
+    return found
+
+
+def _packages_of(distribution: Distribution) -> Iterable[str]:
+    """The importable names that a distribution says it installs."""
+    if declared := (distribution.read_text("top_level.txt") or "").split():
+        return declared
+    record = distribution.read_text("RECORD")
+    if record is None:
+        paths = [str(path) for path in distribution.files or ()]
+    else:
+        paths = [row[0] for row in csv.reader(record.splitlines()) if row]
+    return {path.split("/")[0].removesuffix(".py") for path in paths if path.endswith(".py")}
 
 
 def _distributions_of(package: str) -> Iterable[str]:

@@ -216,7 +216,7 @@ class RunningStack:
         return {**self.environment, **self.settings.mlflow_reader_login}
 
     def assayline(
-        self, *arguments: str, timeout_s: float = 240, **changes: str
+        self, *arguments: str, timeout_s: float = 540, **changes: str
     ) -> subprocess.CompletedProcess[str]:
         """Call the console command in the stack's environment, with some variables changed."""
         return subprocess.run(

@@ -6,7 +6,7 @@ import pkgutil
 from prefect import Task
 
 from tasks import stages
-from tasks.stages.caching import LOOK_UP_TAG
+from tasks.stages.caching import LOOK_UP_VERSION
 
 
 def cached_stages() -> list[tuple[str, str]]:
@@ -14,6 +14,6 @@ def cached_stages() -> list[tuple[str, str]]:
     found = []
     for info in pkgutil.iter_modules(stages.__path__, f"{stages.__name__}."):
         for name, value in vars(importlib.import_module(info.name)).items():
-            if isinstance(value, Task) and LOOK_UP_TAG not in value.tags:
+            if isinstance(value, Task) and value.version != LOOK_UP_VERSION:
                 found.append((info.name, name))
     return found

@@ -154,7 +154,7 @@ def _follow(
     settings: Settings, client: "SyncPrefectClient", run_id: UUID, name: str, console: Console
 ) -> Outcome[Any]:
     from flows.commands.watch import Follower, is_cached
-    from tasks.stages.caching import LOOK_UP_TAG
+    from tasks.stages.caching import LOOK_UP_VERSION
 
     if name.startswith(SHOWS_REGISTRY):
         Thread(target=import_module, args=("mlflow",), daemon=True).start()
@@ -170,7 +170,7 @@ def _follow(
         )
     if follower.was_cancelled(ended):
         raise RunCancelledError(told_of_cancelled(ended.name, url))
-    stages = [task for task in follower.task_runs() if LOOK_UP_TAG not in task.tags]
+    stages = [task for task in follower.task_runs() if task.task_version != LOOK_UP_VERSION]
     unchanged = bool(stages) and all(is_cached(task.state) for task in stages)
     return Outcome(_result(ended, settings, url), unchanged, url)
 

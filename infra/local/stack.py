@@ -21,10 +21,12 @@ from infra.local.parts import (
     LOGIN_CONFIG,
     WORK_POOL,
     Part,
+    certificate_file,
     logging_config,
     logging_file,
     mlflow_login_config,
     mlflow_part,
+    one_certificate,
     prefect_part,
     store_part,
     webhook_part,
@@ -241,6 +243,7 @@ class Stack:
         for folder in ("store", "mlflow", "prefect"):
             make_folder(self.home / folder)
         write_private(logging_file(self.home), logging_config())
+        write_private(certificate_file(self.home), one_certificate())
         write_private(self.home / LOGIN_CONFIG, mlflow_login_config(self.home))
         return parts
 

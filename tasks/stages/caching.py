@@ -39,8 +39,9 @@ from tasks.stages.slots import gpu_slot
 
 logger = logging.getLogger(__name__)
 
-# Tells the tasks that run every time from those that are skipped when nothing changed.
-LOOK_UP_TAG = "look-up"
+# Prefect's version of the tasks that run every time, which tells them from those that are skipped
+# when nothing changed. Not a tag: before a task with one, Prefect asks its server for a slot.
+LOOK_UP_VERSION = "look-up"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -126,7 +127,7 @@ def look_up(function: Callable[P, R]) -> Task[P, R]:
         with_room,
         cache_policy=NO_CACHE,
         persist_result=False,
-        tags=[LOOK_UP_TAG],
+        version=LOOK_UP_VERSION,
         retries=len(PAUSES_S),
         retry_delay_seconds=list(PAUSES_S),
         retry_jitter_factor=JITTER,

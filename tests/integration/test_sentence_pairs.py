@@ -51,6 +51,7 @@ def planned(stack: RunningStack, config: Path) -> dict[str, float]:
     return found
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_the_training_would_take(planned: dict[str, float]) -> None:
     assert 20e6 < planned["parameters"] < 25e6  # MiniLM
     assert planned["learning_share"] == planned["learning"] / planned["parameters"]

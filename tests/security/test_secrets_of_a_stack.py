@@ -21,6 +21,9 @@ from tests.security.planted import files_below, holding
 HOLDERS = frozenset({"keys.json", "login.json", "stack.env"})
 HOLDING = ("parts/", "open/")
 NOWHERE = ("the source's database", "the chat address")
+# A line is registered for it; all that is done here test_planted_secrets.py does as well.
+pytestmark = pytest.mark.slow
+
 LINE, BLOCK = "cannot-log-in", "away"
 
 

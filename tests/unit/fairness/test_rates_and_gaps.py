@@ -25,6 +25,7 @@ from tasks.resampling import generator, holm
 from tasks.verdicts import Estimate
 
 # Five is the least that the setting admits; data below has more in every cell.
+SLOW = pytest.mark.slow
 QUICK = FairnessSettings(repeats=4_000, min_group_rows=5)
 LABELS = ("a", "b", "c")
 Rows = tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]
@@ -119,7 +120,10 @@ def by_name(estimates: list[Estimate]) -> dict[str, Estimate]:
 
 @pytest.mark.parametrize("overlap", [True, False])
 @pytest.mark.parametrize("size", [2, 3])
-@pytest.mark.parametrize(("groups", "seed"), [(2, 0), (2, 1), (3, 0), (3, 1), (9, 0)])
+@pytest.mark.parametrize(
+    ("groups", "seed"),
+    [(2, 0), pytest.param(2, 1, marks=SLOW), (3, 0), pytest.param(3, 1, marks=SLOW), (9, 0)],
+)
 def test_values_are_fairlearns(seed: int, groups: int, size: int, *, overlap: bool) -> None:
     rows = drawn(seed, size=size, groups=groups, rows=600, overlap=overlap)
     few = QUICK.model_copy(update={"repeats": 100})  # the values alone are looked at

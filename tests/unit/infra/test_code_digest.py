@@ -1,7 +1,8 @@
 """What a function reaches: found without running it, and told apart by meaning."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import grimp
@@ -332,6 +333,13 @@ def test_imports_are_those_that_grimp_finds() -> None:
         strings = {one.module for one in source.imports if not one.name}
         assert theirs <= ours, module
         assert ours - theirs <= strings, module
+
+
+def test_packages_come_with_the_distributions_that_the_standard_library_finds() -> None:
+    def sets(found: Mapping[str, list[str]]) -> dict[str, set[str]]:
+        return {package: set(names) for package, names in found.items()}
+
+    assert sets(code_digest._distributions()) == sets(packages_distributions())
 
 
 def test_what_cannot_shape_a_result_is_there_and_has_a_reason() -> None:

@@ -1,8 +1,15 @@
 """What a part of the stack is told, and what not."""
 
+import ssl
 from pathlib import Path
 
-from infra.local.parts import webhook_part, worker_part
+from infra.local.parts import (
+    certificate_file,
+    one_certificate,
+    prefect_environment,
+    webhook_part,
+    worker_part,
+)
 from infra.settings import Settings, StackSettings
 from tasks.stages.retries import PAUSES_S
 
@@ -32,3 +39,19 @@ def test_a_run_asks_prefect_for_as_long_as_it_asks_store_and_mlflow(tmp_path: Pa
     worker = worker_part(tmp_path, Settings(), StackSettings())
     tries = int(worker.environment["PREFECT_CLIENT_MAX_RETRIES"])
     assert sum(2.0**number for number in range(1, tries + 1)) >= sum(PAUSES_S)
+
+
+def test_who_reaches_prefect_in_plain_http_reads_one_certificate_and_nobody_else(
+    tmp_path: Path,
+) -> None:
+    def variable(url: str) -> str | None:
+        settings = Settings(home=tmp_path, prefect_url=url, mlflow_url=None)
+        return prefect_environment(tmp_path, tmp_path, settings).get("PREFECT_API_SSL_CERT_FILE")
+
+    assert variable("http://127.0.0.1:4200/api") is None  # nobody has written it yet
+    certificate = certificate_file(tmp_path)
+    certificate.parent.mkdir()
+    certificate.write_text(one_certificate())
+    assert len(ssl.create_default_context(cafile=certificate).get_ca_certs()) == 1
+    assert variable("http://127.0.0.1:4200/api") == str(certificate)
+    assert variable("https://prefect.example/api") is None

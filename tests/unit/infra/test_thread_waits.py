@@ -98,6 +98,7 @@ def run(code: str, **variables: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @needs_two_cores
 def test_an_idle_team_ends_the_spinning_of_waiting_threads_and_changes_no_bit() -> None:
     found: dict[str, Any] = json.loads(run(MEASURE))
@@ -107,11 +108,14 @@ def test_an_idle_team_ends_the_spinning_of_waiting_threads_and_changes_no_bit() 
     assert bits == bits_held == bits_after
 
 
+# It fills the machine for up to half a minute, and with it whatever is tested beside it.
+@pytest.mark.slow
 @needs_two_cores
 def test_the_watch_holds_a_team_while_other_programs_take_the_cores() -> None:
     assert run(WATCH).split() == ["True", "False"]
 
 
+@pytest.mark.slow
 @needs_two_cores
 def test_who_has_set_the_waits_keeps_them() -> None:
     quick = WATCH.replace("+ 30", "+ 2")

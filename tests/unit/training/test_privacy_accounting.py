@@ -85,7 +85,10 @@ def test_more_steps_and_less_noise_spend_more_and_none_nothing() -> None:
     assert Mechanism(0.05, 0, 1e-5).epsilon(1.0) == 0.0
 
 
-@pytest.mark.parametrize("target", [0.5, 3.0, 8.0])
+@pytest.mark.parametrize(
+    "target",
+    [pytest.param(0.5, marks=pytest.mark.slow), 3.0, pytest.param(8.0, marks=pytest.mark.slow)],
+)
 def test_the_noise_of_a_target_is_the_least(target: float) -> None:
     mechanism = Mechanism(0.05, 100, 1e-5)
     noise = noise_of(DifferentialPrivacySettings(target_epsilon=target), mechanism)
