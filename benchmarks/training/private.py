@@ -43,7 +43,7 @@ from tasks.training.train import train_model
 SMALL_STEPS = 4
 
 
-def measure(*, small: bool) -> dict[str, float]:
+def measure(*, small: bool = False) -> dict[str, float]:
     """All figures; `small`: few steps, to see that it runs."""
     config = load_config(CONFIGS / "examples" / "bbc-news-private.yaml")
     with served_store() as settings, tempfile.TemporaryDirectory() as home, quiet_transformers():
