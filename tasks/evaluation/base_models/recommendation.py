@@ -44,6 +44,10 @@ def recommend(
     taken = min(good, key=lambda one: (one.parameters, one.name))
     if len(usable) == 1:
         return taken.name, "it is the only one that can be taken"
+    if taken.standing == "best":
+        return taken.name, (
+            f"the best in {metric}, and no smaller one is shown to be at most {margin:g} behind it"
+        )
     return taken.name, (
         f"the smallest of those whose probe is shown to be at most {margin:g} behind the best in "
         f"{metric}"

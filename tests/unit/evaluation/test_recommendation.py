@@ -40,6 +40,9 @@ def test_the_smallest_of_those_that_are_shown_to_be_as_good_is_taken() -> None:
     assert taken(best, good, model("small", 10, "not told"))[0] == "middle"
     assert taken(best, model("small", 10, "worse"))[0] == "big"
     assert taken(best, model("small", 10, "not told"))[0] == "big"
+    assert taken(best, model("small", 10, "not told"))[1] == (
+        "the best in macro_f1, and no smaller one is shown to be at most 0.02 behind it"
+    )
     # Of equal sizes the first name.
     assert taken(model("b", 10, "best"), model("a", 10, "as good"))[0] == "a"
 
@@ -158,5 +161,5 @@ def test_what_lies_a_margin_behind_is_seldom_taken_for_as_good() -> None:
 
 
 def test_with_rows_enough_the_same_are_as_good() -> None:
-    found = standings({"a": 1.0, "b": 1.0, "c": 0.5}, 0)
+    found = standings({"a": 2.0, "b": 2.0, "c": 0.5}, 0)
     assert found == {"a": "best", "b": "as good", "c": "worse"}
