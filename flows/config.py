@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -25,7 +25,7 @@ from flows.gate_checks import wrong_gates
 from flows.gate_names import swaps_words, why_no_own_metric
 from flows.privacy_checks import wrong_privacy
 from flows.settings_fields import models_in
-from flows.settings_files import PolicyOfFile, read_policy_file, read_settings
+from flows.settings_files import PolicyOfFile, anchored_model, read_policy_file, read_settings
 from flows.sweep_checks import wrong_space
 from infra.errors import SettingsError
 from infra.settings import explain_validation
@@ -33,6 +33,7 @@ from infra.settings_models import SettingsModel, WrongSetting, are_valid, refuse
 from tasks.augmentation.settings import AugmentationSettings
 from tasks.compression.settings import CompressionSettings
 from tasks.drift.settings import DriftSettings
+from tasks.evaluation.base_models.settings import ChooseSettings
 from tasks.evaluation.golden_settings import GoldenSettings
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.fairness.counterfactual_settings import CounterfactualSettings
@@ -276,6 +277,11 @@ class RetrainConfig(DataConfig):
         default=WatchSourceSettings(),
         description="When the source is looked at between retrainings; new data starts one.",
     )
+    choose: ChooseSettings | None = Field(
+        default=None,
+        description="Which base models `assayline choose` holds against that of the line; a "
+        "retraining reads none of it. See docs/choose.md.",
+    )
     sweep: SweepSettings | None = Field(
         default=None,
         description="Which settings of the line `assayline sweep` tries on validation rows, and "
@@ -488,6 +494,26 @@ def load_config(path: Path) -> RetrainConfig:
             lists all of them.
     """
     return _validated(RetrainConfig, read_settings(path), path)
+
+
+def load_config_with(path: Path, candidates: Sequence[str], folder: Path) -> RetrainConfig:
+    """The same with other base models under `choose` than the file names.
+
+    Args:
+        path: of the line's file.
+        candidates: of `choose.candidates`; paths are relative to `folder`.
+        folder: where they were named.
+
+    Raises:
+        SettingsError: as `load_config`.
+    """
+    content = read_settings(path)
+    section = content.get("choose")
+    content["choose"] = {
+        **(section if isinstance(section, dict) else {}),
+        "candidates": [anchored_model(one, folder) for one in candidates],
+    }
+    return _validated(RetrainConfig, content, path)
 
 
 def load_data_config(path: Path) -> DataConfig:

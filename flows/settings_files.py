@@ -71,15 +71,28 @@ def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
     _anchor_swaps(content.get("augmentation"), folder)
     base_model = content.get("base_model")
     if isinstance(base_model, dict) and isinstance(base_model.get("reference"), str):
-        base_model["reference"] = _anchored_model(base_model["reference"], folder)
+        base_model["reference"] = anchored_model(base_model["reference"], folder)
     _anchor_teacher(content.get("distillation"), folder)
     _anchor_tried(content.get("sweep"), folder)
+    _anchor_candidates(content.get("choose"), folder)
 
 
-def _anchored_model(reference: str, folder: Path) -> str:
-    """A folder as an absolute path; the id of a model on a hub, or a package, as it is."""
+def _anchor_candidates(settings: Any, folder: Path) -> None:
+    """Base models to choose from, each a reference or a mapping that holds one."""
+    candidates = settings.get("candidates") if isinstance(settings, dict) else None
+    if not isinstance(candidates, list):
+        return
+    for place, one in enumerate(candidates):
+        if isinstance(one, str):
+            candidates[place] = anchored_model(one, folder)
+        elif isinstance(one, dict) and isinstance(one.get("reference"), str):
+            one["reference"] = anchored_model(one["reference"], folder)
+
+
+def anchored_model(reference: str, folder: Path) -> str:
+    """A folder or a file as an absolute path; the id on a hub, or a package, as it is."""
     local = folder / Path(reference).expanduser()
-    return str(local) if ":" not in reference and local.is_dir() else reference
+    return str(local) if ":" not in reference and local.exists() else reference
 
 
 def _anchor_tried(sweep: Any, folder: Path) -> None:
@@ -91,9 +104,9 @@ def _anchor_tried(sweep: Any, folder: Path) -> None:
             continue
         for place, choice in enumerate(choices):
             if name == "base_model.reference" and isinstance(choice, str):
-                choices[place] = _anchored_model(choice, folder)
+                choices[place] = anchored_model(choice, folder)
             elif name == "base_model" and isinstance(choice, dict) and "reference" in choice:
-                choice["reference"] = _anchored_model(str(choice["reference"]), folder)
+                choice["reference"] = anchored_model(str(choice["reference"]), folder)
 
 
 def _sources_in(content: dict[str, Any]) -> list[dict[str, Any]]:

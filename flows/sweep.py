@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from prefect import Flow, flow, tags
 from prefect.runtime import flow_run
 
+from flows.clean_rows import clean_rows
 from flows.config import RetrainConfig
 from flows.learning import find_models, lesson_of
 from flows.own_line import check_own_line
@@ -27,10 +28,7 @@ from tasks.records.sweep import Measurement, SweepOutcome, SweepResult, Trial
 from tasks.records.training import BaseModel, Weights
 from tasks.stages.distillation import check_teacher_labels
 from tasks.stages.evaluation import scale_temperature
-from tasks.stages.golden import hold_out_golden
-from tasks.stages.ingestion import ingest, pin_source
 from tasks.stages.page_artifacts import show_progress
-from tasks.stages.run_page import broken_contract_shown
 from tasks.stages.slots import keep_gpu_slot
 from tasks.stages.sweep import (
     TRIAL_FLOW,
@@ -44,9 +42,8 @@ from tasks.stages.sweep import (
     study_name,
     time_trial,
 )
-from tasks.stages.tokenization import build_base_model, name_scratch_tokens, tokenize
+from tasks.stages.tokenization import build_base_model, tokenize
 from tasks.stages.training import train
-from tasks.stages.validation import pin_benchmarks, validate
 from tasks.sweep.front import best_of, front_of, rule_in_words, taken_of
 from tasks.sweep.settings import SweepSettings
 from tasks.sweep.study import Asked, SweepStudy, check_installed
@@ -136,7 +133,7 @@ def _prepare(config: RetrainConfig, settings: SweepSettings) -> tuple[_Ground, S
         if key not in found:  # what is missing is said now, and not by the trial that needs it
             found[key] = find_models(one)
     pretrained, teacher = next(iter(found.values()))
-    data = _clean_rows(line, pretrained)
+    data = clean_rows(line, pretrained)
     if teacher:
         check_teacher_labels(teacher, data)
     metric, whole = metric_of_sweep(line.task_type, settings), whole_numbers(config, settings)
@@ -180,20 +177,6 @@ def _name(ground: _Ground, pretrained: BaseModel | None) -> str:
             "fairness": line.fairness,
         },
     )
-
-
-def _clean_rows(config: RetrainConfig, pretrained: BaseModel | None) -> DataReport:
-    """The rows of the line, as a retraining makes them; found in its cache where it did."""
-    task_type = config.task_type
-    snapshot = ingest(
-        pin_source(config.line, config.source), config.source, config.splits, task_type
-    )
-    golden = hold_out_golden(config.golden_sets, task_type, config.behaviour_gates)
-    with broken_contract_shown(config.line, snapshot):
-        return validate(
-            snapshot, pretrained, pin_benchmarks(config.leakage), config.contract, config.leakage,
-            config.privacy, name_scratch_tokens(config.base_model), golden,
-        )  # fmt: skip
 
 
 def _make_trials(ground: _Ground, study: SweepStudy) -> None:

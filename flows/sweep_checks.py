@@ -96,7 +96,7 @@ def lines_at_corners(config: "RetrainConfig", sweep: SweepSettings) -> "list[Ret
 
 
 def _content_of(config: "RetrainConfig") -> dict[str, Any]:
-    return config.model_dump(mode="json", exclude_unset=True, exclude={"sweep"})
+    return config.model_dump(mode="json", exclude_unset=True, exclude={"sweep", "choose"})
 
 
 def _wrong_metric(config: "RetrainConfig", sweep: SweepSettings) -> Iterator[WrongSetting]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from infra import gguf_models
-from infra.errors import BaseModelError
+from infra.errors import BaseModelError, NotAtHandError
 from infra.onnx_files import ONNX_FILE
 from infra.settings import load_settings
 from infra.store import Artifact, ObjectStore, open_store, sha256_of_file
@@ -202,6 +202,29 @@ def files_of(folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     return (folder / CONFIG_FILE, *how_to_write, *weights), tokenizer
 
 
+def folder_with(reference: str, revision: str | None, name: str) -> Path | None:
+    """The folder that a base model comes from, for a file beside those that are loaded.
+
+    Args:
+        reference: as `locate` takes it.
+        revision: likewise.
+        name: of the file, which a hub is asked for.
+
+    Returns:
+        None where there is none: a base model of the store has no such files.
+
+    """
+    place = reference
+    if reference.endswith(gguf_models.SUFFIX):
+        place = reference.rpartition("/")[0]
+    elif reference.startswith(STORE_PREFIX):
+        return None
+    try:
+        return _find_folder(place, revision, (name,))
+    except BaseModelError:
+        return None
+
+
 def _refuse_adapter(folder: Path) -> None:
     """An adapter is other weights, which transformers may load from anywhere."""
     if (folder / ADAPTER_FILE).exists():
@@ -246,7 +269,7 @@ def _find_folder(reference: str, revision: str | None, wanted: tuple[str, ...]) 
     if folder.is_dir():
         return folder
     if "://" in reference or folder.is_absolute() or reference.startswith("."):
-        raise BaseModelError(
+        raise NotAtHandError(
             f"base_model.reference {reference!r} is no folder here; give a folder, "
             f"{PACKAGE_PREFIX}NAME/FOLDER or the id of a model on the Hugging Face hub"
         )
@@ -275,13 +298,13 @@ def _folder_in_package(reference: str) -> Path:
     spec = importlib.util.find_spec(name) if name.isidentifier() else None
     places = list(spec.submodule_search_locations or ()) if spec else []
     if not places:
-        raise BaseModelError(
+        raise NotAtHandError(
             f"base_model.reference {reference!r}: no package {name!r} is installed here; install "
             "it, or name another base model"
         )
     folder = Path(places[0]) / inside
     if not folder.is_dir():
-        raise BaseModelError(
+        raise NotAtHandError(
             f"base_model.reference {reference!r}: package {name!r} has no folder {inside!r}"
         )
     return folder
@@ -289,7 +312,7 @@ def _folder_in_package(reference: str) -> Path:
 
 def _download(reference: str, revision: str | None, wanted: tuple[str, ...]) -> Path:
     if revision is None:
-        raise BaseModelError(
+        raise NotAtHandError(
             f"base_model.reference {reference!r} is no folder here; if it is a model of the "
             "Hugging Face hub, set base_model.revision to a commit hash, so that it cannot change"
         )
@@ -300,7 +323,7 @@ def _download(reference: str, revision: str | None, wanted: tuple[str, ...]) -> 
         return Path(snapshot_download(reference, revision=revision, allow_patterns=list(wanted)))
     except (OSError, ValueError, RevisionResolutionError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise BaseModelError(
+        raise NotAtHandError(
             f"base model {reference!r} at revision {revision!r} cannot be had from the Hugging "
             f"Face hub ({reason}); check both names and the network, or point "
             "base_model.reference at a local folder"

@@ -7,6 +7,7 @@
     ├── DataError          the source, a column, a row or a label is not what the settings say
     │   └── BrokenContractError  the checked data breaks its contract (tasks.records.data)
     ├── BaseModelError     the base model is missing, broken or does not fit the task type
+    │   └── NotAtHandError       it is not on this machine, and cannot be fetched
     ├── TrainingError      training cannot go on
     ├── ScoringError       a batch cannot be scored to its end
     ├── StoreError         the object store is unreachable, refuses the keys or lacks an object
@@ -39,6 +40,10 @@ class DataError(AssaylineError):
 
 class BaseModelError(AssaylineError):
     """The base model is missing, broken or does not fit the task type."""
+
+
+class NotAtHandError(BaseModelError):
+    """The base model is not on this machine, and cannot be fetched as it is named."""
 
 
 class TrainingError(AssaylineError):

@@ -103,3 +103,19 @@ def _load(file: Path) -> tuple[Any, Any]:
     plain.load_state_dict(packed.state_dict())
     plain.generation_config = packed.generation_config
     return plain, tokenizer
+
+
+def licence_of(file: Path) -> str:
+    """The licence that a GGUF file's metadata names (``general.license``); empty if none is there.
+
+    A file that cannot be read names none, and is refused where it is unpacked.
+    """
+    if importlib.util.find_spec("gguf") is None:
+        return ""
+    from gguf import GGUFReader
+
+    try:
+        field = GGUFReader(file).get_field("general.license")
+        return str(field.contents()) if field else ""
+    except Exception:  # noqa: BLE001 - on a broken file gguf raises whatever it stumbles over
+        return ""

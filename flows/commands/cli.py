@@ -65,6 +65,8 @@ for command, summary in {
     "line_commands:run": "Retrain the line of a settings file through the worker, and show what "
     "comes of it.",
     "sweep_command:sweep": "Try settings of a line on its validation rows, and take one point.",
+    "choose_command:choose": "Hold base models against each other on a line's rows before any is "
+    "trained, and recommend one.",
     "data_commands:check_data": "Check the data of a settings file, and show what was left out "
     "and why.",
     "data_commands:readmit": "Take repaired rows back in from quarantine; the next run reads them.",

@@ -1,6 +1,9 @@
 """Which base model a run starts from, by the digests of its files."""
 
-from infra.base_models import fingerprint, locate
+from infra.base_models import files_of, fingerprint, locate
+from infra.errors import BaseModelError, NotAtHandError
+from infra.model_cards import licence_of
+from tasks.records.choice import FoundModel
 from tasks.records.training import BaseModel
 from tasks.tokenization.from_scratch.architectures.architecture import architecture_of
 from tasks.tokenization.settings import BaseModelSettings
@@ -22,8 +25,38 @@ def pin(settings: BaseModelSettings) -> BaseModel | None:
     """
     if settings.scratch:
         return None
-    reference = settings.reference
-    if settings.gguf_file:
-        reference = f"{reference.rstrip('/')}/{settings.gguf_file}"
+    reference = name_of(settings.model_copy(update={"revision": None}))
     found = fingerprint(locate(reference, settings.revision))
     return BaseModel(reference, settings.revision, found.sha256, found.tokenizer_sha256)
+
+
+def find(settings: BaseModelSettings) -> FoundModel:
+    """A base model that might be chosen: its digests, licence and size, or why it cannot be.
+
+    Args:
+        settings: of a pretrained model.
+
+    """
+    name = name_of(settings)
+    try:
+        base = pin(settings)
+        if base is None:
+            return FoundModel(name, None, reason="it is built from the line's rows, not chosen")
+        folder = locate(base.reference, base.revision)
+    except BaseModelError as error:
+        at_hand = not isinstance(error, NotAtHandError)
+        return FoundModel(name, None, reason=str(error), at_hand=at_hand)
+    return FoundModel(
+        name=name,
+        base=base,
+        licence=licence_of(base.reference, base.revision),
+        size_bytes=sum(path.stat().st_size for files in files_of(folder) for path in files),
+    )
+
+
+def name_of(settings: BaseModelSettings) -> str:
+    """What a base model is called in tables: its reference, with file and commit."""
+    name = settings.reference
+    if settings.gguf_file:
+        name = f"{name.rstrip('/')}/{settings.gguf_file}"
+    return f"{name}@{settings.revision}" if settings.revision else name

@@ -32,7 +32,7 @@ ROWS_PER_TOPIC = 120
 TEXT_LENGTH = 160
 FLOWS = (
     "retrain", "promote", "rollback", "reconcile", "check-data", "readmit", "watch-registry",
-    "watch-source", "score", "monitor", "canary", "sweep",
+    "watch-source", "score", "monitor", "canary", "sweep", "choose",
 )  # fmt: skip
 
 # Wide enough for the few rows of a test: it is the way through the house that is tried here.

@@ -223,6 +223,11 @@ SHOWN_BY: Mapping[str, tuple[str, str]] = {
 NOT_SHOWN: Mapping[str, str] = {
     "drift.measurement.Question.of_same_rows": "both sides hold the same rows: no sampling error",
     "evaluation.augmentation_gains._estimates": "hands metrics to `levels`, as golden sets do",
+    "evaluation.base_models.choosing._behind": (
+        "hands gains to `draw`, at a level for all pairs; test_recommendation.py has a world of it"
+    ),
+    "evaluation.base_models.choosing._judge": "hands metrics to `levels`",
+    "evaluation.base_models.choosing._words": "hands a metric to `levels`",
     "evaluation.evaluation.evaluate_weights": "hands metrics to `levels`, and adds the others here",
     "evaluation.evaluation.privacy_of": "follows from noise and steps: no sampling error",
     "evaluation.validation_rows.evaluate_on_validation": "hands metrics to `levels`",

@@ -24,7 +24,7 @@ TEXT = (PROJECT / "prefect.yaml").read_text(encoding="utf-8")
 CONTENT = yaml.safe_load(TEXT)
 FLOWS = {
     "retrain", "check-data", "readmit", "rollback", "promote", "reconcile", "score",
-    "watch-registry", "watch-source", "monitor", "canary", "sweep",
+    "watch-registry", "watch-source", "monitor", "canary", "sweep", "choose",
 }  # fmt: skip
 A_FLOW = """    - &export
       <<: *every_deployment

@@ -95,7 +95,7 @@ def test_all_stages_are_found() -> None:
         "score_counterfactuals", "register", "stage", "ingest_golden", "evaluate_golden",
         "write_report", "write_data_report", "take_layers", "ask_teacher", "evaluate_validation",
         "time_trial", "find_worst_group", "compress", "augment",
-        "measure_augmentation",
+        "measure_augmentation", "probe_base_model",
     }  # fmt: skip
 
 

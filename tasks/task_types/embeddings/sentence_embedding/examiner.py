@@ -34,7 +34,7 @@ class SentenceEmbeddingExaminer(ExaminerBase):
 
         source, target = (self._vectors(folder, rows[name]) for name in ("source", "target"))
         answers = answer_first(rows["row_id"].to_pylist(), lambda row: _answer(source[row]))
-        return pa.table({"answer": answers, **_found(rows, source, target)})
+        return pa.table({"answer": answers, **found_targets(rows, source, target)})
 
     def answer(self, folder: Path, rows: "pa.Table") -> "pa.Array":
         """The vector of each source; see `Examiner.answer`."""
@@ -65,14 +65,16 @@ class SentenceEmbeddingExaminer(ExaminerBase):
         except ValueError as error:  # no word at all is left of the texts
             return f"no TF-IDF baseline of these texts: {error}"
         source, target = (words.transform(test[name].to_pylist()) for name in ("source", "target"))
-        return pa.table(_found(test, source, target))
+        return pa.table(found_targets(test, source, target))
 
 
 def _answer(vector: "NDArray[np.float32]") -> str:
     return json.dumps({"vector": vector.tolist()})
 
 
-def _found(rows: "pa.Table", source: "Vectors", target: "Vectors") -> "dict[str, NDArray[Any]]":
+def found_targets(
+    rows: "pa.Table", source: "Vectors", target: "Vectors"
+) -> "dict[str, NDArray[Any]]":
     """Rank and cosine of the own target, of those of the first rows by row_id."""
     import numpy as np
 

@@ -1,0 +1,1 @@
+"""What a base model that is not trained says of rows, and how near that is to their answers."""
