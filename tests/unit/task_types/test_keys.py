@@ -13,7 +13,7 @@ from tasks.task_types.row_shapes import ROW_SHAPES
 PARTS = ("rows", "learner", "examiner", "server", "model_card")
 # Of each part, and of nothing else, the stages that reach it, which pass a task type on.
 REACHED_BY = {
-    "learner": {"tokenize", "train", "plan", "take_layers", "ask_teacher"},
+    "learner": {"tokenize", "train", "plan", "take_layers", "ask_teacher", "ask_reference"},
     "examiner": {
         "evaluate",
         "evaluate_golden",

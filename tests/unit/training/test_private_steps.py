@@ -235,14 +235,16 @@ def test_examples_tell_their_row_and_steps_may_be_empty(tmp_path: Path) -> None:
 def test_task_types_whose_loss_is_not_of_one_row_say_so() -> None:
     why = {name: LEARNERS.load(name).why_not_private for name in LEARNERS.names}
     assert {name for name, said in why.items() if said} == {
-        "next_sentence", "regression", "sentence_embedding",
+        "next_sentence", "preference", "regression", "sentence_embedding",
     }  # fmt: skip
 
 
 def test_rows_are_neither_packed_nor_scaled_nor_compiled_on_a_gpu() -> None:
     """A loss that is scaled for float16 would be clipped as it is scaled."""
     private = TrainingSettings.model_validate({"differential_privacy": {"target_epsilon": 8}})
-    job: Any = SimpleNamespace(settings=private, learner=LEARNER, device=Device("cuda", "float16", 1))
+    job: Any = SimpleNamespace(
+        settings=private, learner=LEARNER, device=Device("cuda", "float16", 1)
+    )
     assert [one.name for one in variants_for(job)] == ["padded-float32"]
     job.settings = TrainingSettings()
     assert len(variants_for(job)) > 1
