@@ -84,7 +84,7 @@ def test_a_line_goes_from_pairs_to_production_and_is_asked(
     version = tracking._client.get_model_version(LINE, "1")
     found = tracking._client.get_run(version.run_id).data
     assert found.params["beta"] == "0.2"
-    assert found.metrics["test_quality_preference_accuracy"] > 0.8
+    assert found.metrics["test_preference_accuracy"] > 0.8
     artifact = tracking.download_artifact(LINE, 1, tmp_path / "version")
     assert list(artifact.rglob(REFERENCE_FILE))
     asked = [{"messages": [{"role": "user", "content": "Say 12"}]}]
@@ -102,6 +102,8 @@ def test_the_next_version_is_held_against_the_one_in_production(
 ) -> None:
     training = {"epochs": 3, "learning_rate": 3e-3, "batch_size": 16, "seed": 5}
     gates = [
+        {"metric": "quality.preference_accuracy", "at_least": 0.8},
+        {"metric": "staging.same_predictions", "at_least": 1.0},
         {"metric": "champion.preference_accuracy_gain", "at_least": -0.3},
         {"metric": "anchor.preference_accuracy_gain", "at_least": -0.3},
     ]
@@ -119,7 +121,7 @@ def test_the_next_version_is_held_against_the_one_in_production(
     ("changes", "said"),
     [
         ("source", "column 'rejected'"),
-        ("base", "is a BertForMaskedLM"),
+        ("base", "is a BertModel"),
         ("reference", "reads texts by another tokenizer"),
     ],
 )
