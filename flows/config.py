@@ -23,6 +23,7 @@ from flows.compression_checks import wrong_compression
 from flows.distillation_checks import wrong_distillation
 from flows.gate_checks import wrong_gates
 from flows.gate_names import swaps_words, why_no_own_metric
+from flows.preference_checks import wrong_preference
 from flows.privacy_checks import wrong_privacy
 from flows.settings_fields import models_in
 from flows.settings_files import PolicyOfFile, anchored_model, read_policy_file, read_settings
@@ -58,6 +59,7 @@ from tasks.sources.settings import HubSource, MixedSource, SourceSettings
 from tasks.sources.watch_settings import WatchSourceSettings
 from tasks.sweep.settings import SweepSettings
 from tasks.task_types.names import TaskTypeName
+from tasks.task_types.reference_answers import reads_reference
 from tasks.task_types.row_shapes import shape_of
 from tasks.tokenization.settings import BaseModelSettings, TokenizationSettings
 from tasks.training.distillation.settings import DistillationSettings
@@ -353,6 +355,12 @@ class RetrainConfig(DataConfig):
     def _private_rows_have_no_other_way(self) -> Self:
         if self.training.differential_privacy is not None:
             refuse(wrong_privacy(self))
+        return self
+
+    @model_validator(mode="after")
+    def _reference_has_learned(self) -> Self:
+        if reads_reference(self.task_type):
+            refuse(wrong_preference(self))
         return self
 
     @model_validator(mode="after")

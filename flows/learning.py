@@ -2,10 +2,12 @@
 
 from flows.config import RetrainConfig
 from tasks.records.distillation import Teacher
-from tasks.records.lesson import Lesson
+from tasks.records.lesson import Lesson, Reference
 from tasks.records.training import BaseModel, Tokens
 from tasks.stages.distillation import ask_teacher, pin_teacher, take_layers
+from tasks.stages.preference import ask_reference, pin_reference
 from tasks.stages.tokenization import pin_base_model
+from tasks.task_types.reference_answers import reads_reference
 
 
 def find_models(config: RetrainConfig) -> tuple[BaseModel | None, Teacher | None]:
@@ -13,6 +15,8 @@ def find_models(config: RetrainConfig) -> tuple[BaseModel | None, Teacher | None
     settings, task_type = config.distillation, config.task_type
     layers = settings.student_layers if settings else None
     pretrained = None if layers else pin_base_model(config.base_model)
+    if pretrained:
+        reference_of(config, pretrained)  # what is wrong with it is said before rows are read
     if settings is None:
         return pretrained, None
     teacher = pin_teacher(
@@ -21,8 +25,20 @@ def find_models(config: RetrainConfig) -> tuple[BaseModel | None, Teacher | None
     return (take_layers(teacher, layers, task_type) if layers else pretrained), teacher
 
 
-def lesson_of(config: RetrainConfig, tokens: Tokens, teacher: Teacher | None) -> Lesson | None:
-    """What the candidate learns from beside the labels."""
+def reference_of(config: RetrainConfig, base: BaseModel) -> BaseModel | None:
+    """The model that the candidate is held against while it learns; None of most task types."""
+    if not reads_reference(config.task_type):
+        return None
+    settings, length = config.training.on_preferences, config.tokenization.max_length
+    return pin_reference(settings, base, config.task_type, length)
+
+
+def lesson_of(
+    config: RetrainConfig, tokens: Tokens, base_model: BaseModel, teacher: Teacher | None
+) -> Lesson | Reference | None:
+    """What the candidate learns from beside the labels, or is held against."""
+    if reference := reference_of(config, base_model):
+        return ask_reference(tokens, reference, config.task_type)
     settings = config.distillation
     if settings is None or teacher is None:
         return None

@@ -26,7 +26,7 @@ from tasks.records.fairness import Fairness
 from tasks.records.golden import GoldenScores, GoldenSets
 from tasks.records.judged_version import JudgedVersion
 from tasks.records.label_checks import LabelChecks
-from tasks.records.lesson import Lesson
+from tasks.records.lesson import Lesson, Reference
 from tasks.records.looks import Look
 from tasks.records.power import PowerForecast
 from tasks.records.registry import Decision
@@ -207,7 +207,7 @@ def _train_and_measure(
 ) -> _Candidate:
     """Train the candidate, and measure it on rows that it has not learned."""
     line, task_type, data, evaluation = config.line, config.task_type, rows.data, config.evaluation
-    lesson = lesson_of(config, tokens, teacher)
+    lesson = lesson_of(config, tokens, base_model, teacher)
     trained = train(line, tokens, base_model, task_type, config.training, lesson)
     weights, uncompressed = _finish(config, trained, data)
 
@@ -254,7 +254,7 @@ def _train_recipe(
     data: DataReport,
     weights: Weights,
     scores: Scores,
-    lesson: Lesson | None,
+    lesson: Lesson | Reference | None,
 ) -> Scores:
     """Train and test the further models of the recipe; the candidate stays who it was."""
     task_type, settings = config.task_type, config.evaluation.of_one_model
@@ -281,7 +281,7 @@ def _compare_without(
     """Train by the same recipe without the new rows, and hold the candidate against that model."""
     task_type, swaps = config.task_type, config.counterfactuals.swaps
     tokens = tokenize(data, base_model, task_type, config.tokenization)
-    lesson = lesson_of(config, tokens, teacher)
+    lesson = lesson_of(config, tokens, base_model, teacher)
     learned = train(config.line, tokens, base_model, task_type, config.training, lesson)
     without, _ = _finish(config, learned, data)
     record_look(config.line, without, name_held_out(data), config.policy, weights)

@@ -11,7 +11,7 @@ from prefect.runtime import flow_run
 
 from flows.clean_rows import clean_rows
 from flows.config import RetrainConfig
-from flows.learning import find_models, lesson_of
+from flows.learning import find_models, lesson_of, reference_of
 from flows.own_line import check_own_line
 from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
 from flows.sweep_checks import (
@@ -129,7 +129,10 @@ def _prepare(config: RetrainConfig, settings: SweepSettings) -> tuple[_Ground, S
     line = line_of_trial(config, {})
     found = {}
     for one in (line, *lines_at_corners(config, settings)):
-        key = digest_of([one.base_model, one.distillation, one.tokenization.max_length])
+        held_against = one.training.on_preferences.reference
+        key = digest_of(
+            [one.base_model, one.distillation, one.tokenization.max_length, held_against]
+        )
         if key not in found:  # what is missing is said now, and not by the trial that needs it
             found[key] = find_models(one)
     pretrained, teacher = next(iter(found.values()))
@@ -159,6 +162,7 @@ def _varies_teacher(settings: SweepSettings) -> bool:
 def _name(ground: _Ground, pretrained: BaseModel | None) -> str:
     """The study's name, by all that shapes what a trial comes to but the number of trials."""
     line, settings = ground.line, ground.settings
+    reference = reference_of(line, pretrained) if pretrained else None
     return study_name(
         line.line,
         {
@@ -173,6 +177,7 @@ def _name(ground: _Ground, pretrained: BaseModel | None) -> str:
             "training": line.training,
             "distillation": line.distillation,
             "teacher": ground.teacher,
+            "reference": reference.sha256 if reference else "",
             "evaluation": line.evaluation.of_one_model,
             "fairness": line.fairness,
         },
@@ -241,7 +246,7 @@ def _measure(
     base = pretrained or build_base_model(data, config.base_model)
     tokens = tokenize(data, base, task_type, config.tokenization)
     with keep_gpu_slot():
-        lesson = lesson_of(config, tokens, teacher)
+        lesson = lesson_of(config, tokens, base, teacher)
         models = []
         for more in range(ground.settings.seeds):
             training = config.training.model_copy(update={"seed": config.training.seed + more})

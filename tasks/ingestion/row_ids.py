@@ -1,6 +1,7 @@
 """What a row is told by: values without surrounding white space, its digest, and its split."""
 
 import hashlib
+from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from tasks.ingestion.splits import SplitSettings, splits_of
 from tasks.sources.visible import are_visible
+from tasks.task_types.row_identities import identities_of
 from tasks.task_types.rows import RowShape
 
 DIGEST_BYTES: Final = 32
@@ -26,8 +28,8 @@ def trim(rows: pa.Table, shape: RowShape, group_columns: tuple[str, ...]) -> pa.
     A text of which nothing can be seen is empty. A cluster that a column of numbers wrote as 7.0,
     where another file has 7, is 7. The labels of a row are a set, so they are sorted. Tokens, tags
     and turns stay as they are. An answer still starts where its number in the context says, and an
-    entity stands where its numbers say; rows of one text with entities are a cluster, where the
-    source names none.
+    entity stands where its numbers say; rows of one text with entities are a cluster, and pairs of
+    answers to one prompt, where the source names none.
     """
     kinds = {column.name: column.kind for column in shape.columns}
     kinds |= dict.fromkeys((*group_columns, "cluster"), "text")
@@ -47,18 +49,22 @@ def trim(rows: pa.Table, shape: RowShape, group_columns: tuple[str, ...]) -> pa.
         moved = _leading_spaces(rows[shape.entities[0].text])
         for name in (place for one in shape.entities for place in (one.start, one.end)):
             trimmed = _replace(trimmed, name, pc.subtract(rows[name], moved))
-        trimmed = _replace(trimmed, "cluster", _clusters_by_text(trimmed, shape))
+        texts = _whole(trimmed[shape.entities[0].text])
+        trimmed = _replace(trimmed, "cluster", _clusters_by(texts, trimmed["cluster"]))
+    if shape.preference:
+        prompts = identities_of(trimmed, replace(shape, preference=None))
+        trimmed = _replace(trimmed, "cluster", _clusters_by(prompts, trimmed["cluster"]))
     return trimmed
 
 
-def _clusters_by_text(rows: pa.Table, shape: RowShape) -> pa.ChunkedArray:
-    """The cluster of each row; of one without, a digest of the text that its entities stand in.
+def _clusters_by(texts: pa.Array, clusters: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The cluster of each row; of one without, a digest of the text that it shares with others.
 
-    So all pairs of entities of a text fall in one split, and are drawn together.
+    So all pairs of entities of a text, or of answers to a prompt, fall in one split, and are drawn
+    together.
     """
-    texts = pc.fill_null(_whole(rows[shape.entities[0].text]), "")
-    own = as_hex(as_binary(digests_of(texts)))
-    return pa.chunked_array([pc.coalesce(_whole(rows["cluster"]), own)])
+    own = as_hex(as_binary(digests_of(pc.fill_null(texts, ""))))
+    return pa.chunked_array([pc.coalesce(_whole(clusters), own)])
 
 
 def _without_decimals(clusters: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -1,8 +1,10 @@
-"""What a training learns from beside its labels."""
+"""What a training learns from beside its labels, or is held against."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from infra.store import Artifact
+from tasks.records.training import BaseModel
 
 
 @dataclass(frozen=True)
@@ -38,3 +40,31 @@ class Lesson:
     soft_labels: SoftLabels
     temperature: float
     weight: float
+
+    @property
+    def shards(self) -> Mapping[str, tuple[Artifact, ...]]:
+        """What stands beside the examples of a split; nothing is said of validation rows."""
+        return {"train": self.soft_labels.shards}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference model, and what it holds of every example, in the order of the tokens.
+
+    Attributes:
+        model: by the digests of its files.
+        train: Arrow files, one behind the other, each with row_id and what the task type keeps.
+        validation: likewise.
+        rows: examples of both.
+
+    """
+
+    model: BaseModel
+    train: tuple[Artifact, ...]
+    validation: tuple[Artifact, ...]
+    rows: int
+
+    @property
+    def shards(self) -> Mapping[str, tuple[Artifact, ...]]:
+        """What stands beside the examples of a split."""
+        return {"train": self.train, "validation": self.validation}

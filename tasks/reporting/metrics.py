@@ -37,14 +37,17 @@ _SHARES: Final = (
     "macro_entity_f1", "token_accuracy", "exact_match", "normalised_match", "has_answer_f1",
     "has_answer_exact_match", "no_answer_accuracy", "no_answer_f1", "rouge_1", "rouge_2",
     "rouge_l", "mrr", "accuracy_at_1", "masked_accuracy", "masked_token_accuracy",
-    "next_sentence_accuracy", "row_score", "score", "selection_rate", "true_positive_rate",
+    "next_sentence_accuracy", "preference_accuracy", "likelihood_accuracy", "reference_accuracy",
+    "row_score", "score", "selection_rate", "true_positive_rate",
     "false_positive_rate", "subgroup_auc", "bpsn_auc", "bnsp_auc", "demographic_parity",
     "equal_opportunity", "equalized_odds", "predictive_parity", "treatment_equality",
     "false_negative_share", "same_predictions", "pass_rate", "agreement",
 )  # fmt: skip
 _FALLING_SHARES: Final = ("brier", "hamming_loss", "repetition", "flip_rate", "score_shift")
 # Shares as well, but they run from -1.
-_CORRELATIONS: Final = ("matthews_correlation", "spearman", "r2", "mean_cosine", "cddpl")
+_CORRELATIONS: Final = (
+    "matthews_correlation", "spearman", "r2", "mean_cosine", "cddpl", "accuracy_over_reference",
+)  # fmt: skip
 _HUB: Final = {
     "macro_f1": "f1", "micro_f1": "f1", "macro_precision": "precision",
     "micro_precision": "precision", "macro_recall": "recall", "micro_recall": "recall",
@@ -63,6 +66,8 @@ METRICS: Final[dict[str, Metric]] = {
     "adaptive_calibration_error": Metric("error", falls=True),
     "log_loss": Metric("nats", falls=True),
     "bits_per_byte": Metric("bits", falls=True),
+    "reward_margin": Metric("reward"),
+    "kl_to_reference": Metric("nats a token", falls=True),
     "perplexity": Metric("perplexity", falls=True),
     "pseudo_perplexity": Metric("perplexity", falls=True),
     "pretraining_loss": Metric("loss", falls=True),

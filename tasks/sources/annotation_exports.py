@@ -22,7 +22,7 @@ from tasks.sources.values import JsonObject, Value, WrongValueError, what_is
 Given = dict[str, list[Value]]
 
 # Kinds of columns that hold a list; of the others an answer of one value is that value.
-_LISTS: Final = frozenset({"labels", "texts", "tags", "turns", "groups"})
+_LISTS: Final = frozenset({"labels", "texts", "tags", "turns", "groups", "prompt"})
 # Where a result of Label Studio holds what was entered, where not below its type.
 _VALUE_OF: Final = {"textarea": "text", "datetime": "datetime"}
 # Records of Argilla for which as many annotators as asked have submitted their answers.

@@ -71,6 +71,8 @@ def _fits(kind: pa.DataType, wanted: Kind) -> bool:
         kind = kind.value_type
     if pa.types.is_null(kind):
         return True
+    if wanted == "prompt":
+        return _fits(kind, "text") or _fits(kind, "turns")
     if wanted == "groups":
         return _fits(kind.value_type if _is_any(kind, _LIST_TYPES) else kind, "label")
     if wanted in _LISTS or wanted == "turns":
@@ -142,7 +144,11 @@ def _cast(array: pa.Array, kind: Kind) -> pa.Array | None:
     """The values as Arrow casts them; None where Python must judge them one by one."""
     values = array.flatten() if kind in _LISTS else array
     plain = {"number": _NUMBER_TYPES, "integer": (pa.types.is_integer,)}.get(kind, _PLAIN_TYPES)
-    if kind == "turns" or not _is_any(values.type, plain) or (kind in _LISTS and values.null_count):
+    if (
+        kind in {"turns", "prompt"}
+        or not _is_any(values.type, plain)
+        or (kind in _LISTS and values.null_count)
+    ):
         return None
     try:
         typed = array.cast(arrow_type(kind), safe=kind != "number")

@@ -57,7 +57,7 @@ def columns_to_read(settings: SingleSource, shape: RowShape) -> tuple[ReadColumn
         raise SettingsError(
             f"source.group_columns names {both}, which {shape.task_type} has as columns of its own"
         )
-    kinds: dict[str, Kind] = {column.name: column.kind for column in shape.columns}
+    kinds = _kinds_of(shape)
     named = {name: name for name in kinds}
     if isinstance(settings, TableSource | AnnotationsSource | HubSource | SqlSource):
         named = settings.source_columns(shape)
@@ -74,6 +74,14 @@ def columns_to_read(settings: SingleSource, shape: RowShape) -> tuple[ReadColumn
     if settings.keep_rows:
         columns += _columns_of_filter(settings, settings.keep_rows, columns)
     return tuple(columns)
+
+
+def _kinds_of(shape: RowShape) -> dict[str, Kind]:
+    """As what each column is read; a prompt may be a text, a conversation is none."""
+    kinds: dict[str, Kind] = {column.name: column.kind for column in shape.columns}
+    if shape.preference:
+        kinds |= {one.name: "prompt" for one in shape.inputs if one.kind == "turns"}
+    return kinds
 
 
 def _check_names_columns(settings: SingleSource, column: str) -> None:

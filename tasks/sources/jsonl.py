@@ -114,7 +114,7 @@ class _JsonlReader:
 
     def _may_call_tools(self, data: bytes) -> bool:
         """Whether a turn may hold what pyarrow would pass over, and Python judges."""
-        has_turns = any(column.kind == "turns" for column in self._columns)
+        has_turns = any(column.kind in {"turns", "prompt"} for column in self._columns)
         return has_turns and any(name in data for name in _TOOL_NAMES)
 
     def _read_lines(self, block: Block) -> Shard:

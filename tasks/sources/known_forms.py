@@ -47,6 +47,11 @@ _FORMS: Final = (
     ),
     _Form(
         frozenset({"messages"}),
+        _with("prompt", one_of=("chosen", "rejected")),
+        "if prompt holds texts or lists of turns, set source.columns: {messages: prompt}",
+    ),
+    _Form(
+        frozenset({"messages"}),
         _with(one_of=("instruction", "prompt", "question", "input")),
         "a row of chat is a list of turns: write question and answer as messages, "
         '[{"role": "user", "content": ...}, {"role": "assistant", "content": ...}]',

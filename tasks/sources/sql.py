@@ -48,7 +48,7 @@ _TABLES_SHOWN: Final = 20
 _NO_TABLE: Final = re.compile(
     r"no such table: (?P<lite>\S+)|relation \"(?P<postgres>[^\"]+)\" does"
 )
-_LISTS: Final = frozenset({"labels", "texts", "tags", "turns"})
+_LISTS: Final = frozenset({"labels", "texts", "tags", "turns", "prompt"})
 
 
 def pin_query(settings: SqlSource) -> tuple[SourceFile, ...]:

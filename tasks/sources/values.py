@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Final
@@ -47,6 +48,7 @@ MUST_BE: Final[dict[Kind, str]] = {
     "number": "numbers",
     "integer": "whole numbers",
     "turns": "lists of turns, each with role and content",
+    "prompt": "text, or lists of turns, each with role and content",
 }
 _FIELD_MUST_BE: Final[dict[Kind, str]] = {
     "labels": 'a list in JSON, such as ["a", "b"]',
@@ -55,6 +57,7 @@ _FIELD_MUST_BE: Final[dict[Kind, str]] = {
     "number": "digits with a decimal point, such as 1234.5",
     "integer": "a whole number in digits",
     "turns": 'a list in JSON, such as [{"role": "user", "content": "..."}, ...]',
+    "prompt": 'text, or a list in JSON, such as [{"role": "user", "content": "..."}, ...]',
 }
 
 
@@ -107,6 +110,8 @@ def convert(value: Value, kind: Kind) -> Value:
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
+    if kind == "prompt":
+        return _prompt(value)
     if kind in _LISTS:
         if not isinstance(value, list):
             raise WrongValueError(WRONG_TYPE)
@@ -166,6 +171,8 @@ def convert_field(text: str, kind: Kind) -> Value:
     stripped = text.strip()
     if not stripped:
         return None
+    if kind == "prompt":
+        return _prompt_of_field(text)
     if kind in _LISTS:
         return convert(parse_json(stripped), kind)
     pattern = _NUMBER if kind == "number" else _WHOLE_NUMBER
@@ -200,6 +207,22 @@ def _load(text: str) -> Value:
         raise
     except ValueError:  # a whole number of more digits than Python turns into an int
         return json.loads(text, object_pairs_hook=JsonObject, parse_int=Decimal)
+
+
+def _prompt(value: Value) -> Value:
+    """Turns as they are, or the one turn of a user who says this text; None where it is empty."""
+    if isinstance(value, list):
+        return convert(value, "turns")
+    said = _text_or_label(value, "text")
+    return [{"role": "user", "content": said}] if said and said.strip() else None
+
+
+def _prompt_of_field(text: str) -> Value:
+    """The same of a field; a text that only begins like a list is text."""
+    if text.lstrip().startswith("["):
+        with suppress(WrongValueError):
+            return convert(parse_json(text.strip()), "turns")
+    return _prompt(text)
 
 
 def _item(value: Value, kind: Kind) -> Value:

@@ -4,7 +4,7 @@ import logging
 
 from infra.store import open_store
 from infra.tracking import open_tracking
-from tasks.records.lesson import Lesson
+from tasks.records.lesson import Lesson, Reference
 from tasks.records.training import BaseModel, Tokens, TrainingPlan, Weights
 from tasks.stages.caching import cached_stage
 from tasks.stages.page_artifacts import show_progress
@@ -20,9 +20,9 @@ def train(
     base: BaseModel,
     task_type: str,
     settings: TrainingSettings,
-    lesson: Lesson | None = None,
+    lesson: Lesson | Reference | None = None,
 ) -> Weights:
-    """Fine-tune the base model on the tokens, and on what a teacher says of them."""
+    """Fine-tune the base model on the tokens, and on what another model says of them."""
     from tasks.training.train import train_model
 
     progress = show_progress(f"training-progress-{line}")

@@ -107,6 +107,7 @@ EXAMINERS: Final[Catalogue[type[Examiner]]] = Catalogue(
             "tasks.task_types.embeddings.sentence_embedding.examiner:SentenceEmbeddingExaminer"
         ),
         "chat": "tasks.task_types.language_models.chat.examiner:ChatExaminer",
+        "preference": ("tasks.task_types.language_models.preference.examiner:PreferenceExaminer"),
         "causal_lm": "tasks.task_types.language_models.causal_lm.examiner:CausalLmExaminer",
         "masked_lm": "tasks.task_types.language_models.masked_lm.examiner:MaskedLmExaminer",
         "next_sentence": (
@@ -141,6 +142,7 @@ if TYPE_CHECKING:
     from tasks.task_types.language_models.chat.examiner import ChatExaminer
     from tasks.task_types.language_models.masked_lm.examiner import MaskedLmExaminer
     from tasks.task_types.language_models.next_sentence.examiner import NextSentenceExaminer
+    from tasks.task_types.language_models.preference.examiner import PreferenceExaminer
     from tasks.task_types.questions.question_answering.examiner import QuestionAnsweringExaminer
     from tasks.task_types.relations.examiner import RelationExaminer
     from tasks.task_types.tags.tagging.examiner import TaggingExaminer
@@ -156,6 +158,7 @@ if TYPE_CHECKING:
         SummarisationExaminer,
         SentenceEmbeddingExaminer,
         ChatExaminer,
+        PreferenceExaminer,
         CausalLmExaminer,
         MaskedLmExaminer,
         NextSentenceExaminer,

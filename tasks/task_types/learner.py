@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tasks.task_types.examples import Outputs, TrainingRows
 
-Method = Literal["class_weights", "label_smoothing"]
+Method = Literal["class_weights", "label_smoothing", "answer_pairs"]
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,15 @@ class LossSettings:
         label_smoothing: probability that is spread over all classes.
         balanced: whether an example's loss counts by N / (L n), for n of N training rows with its
             label, of L labels.
+        beta: of a loss on preferences, the factor of a reward.
+        flipped: of such a loss, the share of pairs that are taken to be the wrong way round.
 
     """
 
     label_smoothing: float = 0.0
     balanced: bool = False
+    beta: float = 0.1
+    flipped: float = 0.0
 
 
 PLAIN_LOSS: Final = LossSettings()
@@ -171,6 +175,7 @@ LEARNERS: Final[Catalogue[type[Learner]]] = Catalogue(
             "tasks.task_types.embeddings.sentence_embedding.learner:SentenceEmbeddingLearner"
         ),
         "chat": "tasks.task_types.language_models.chat.learner:ChatLearner",
+        "preference": "tasks.task_types.language_models.preference.learner:PreferenceLearner",
         "causal_lm": "tasks.task_types.language_models.causal_lm.learner:CausalLmLearner",
         "masked_lm": "tasks.task_types.language_models.masked_lm.learner:MaskedLmLearner",
         "next_sentence": (
@@ -207,6 +212,7 @@ if TYPE_CHECKING:
     from tasks.task_types.language_models.chat.learner import ChatLearner
     from tasks.task_types.language_models.masked_lm.learner import MaskedLmLearner
     from tasks.task_types.language_models.next_sentence.learner import NextSentenceLearner
+    from tasks.task_types.language_models.preference.learner import PreferenceLearner
     from tasks.task_types.questions.question_answering.learner import QuestionAnsweringLearner
     from tasks.task_types.relations.learner import RelationLearner
     from tasks.task_types.tags.tagging.learner import TaggingLearner
@@ -221,6 +227,7 @@ if TYPE_CHECKING:
         SequenceToSequenceLearner,
         SentenceEmbeddingLearner,
         ChatLearner,
+        PreferenceLearner,
         CausalLmLearner,
         MaskedLmLearner,
         NextSentenceLearner,

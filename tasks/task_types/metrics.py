@@ -121,6 +121,13 @@ CHAT: Final = (
     *_compared("chrf", high=100.0),
     *_compared("rouge_1", "rouge_2", "rouge_l"),
 )
+PREFERENCE: Final = (
+    *_compared("preference_accuracy"),
+    *_shares("likelihood_accuracy", "reference_accuracy"),
+    Metric(name="accuracy_over_reference", low=-1.0),
+    Metric(name="reward_margin", low=-math.inf, high=math.inf),
+    *_falling("kl_to_reference", high=math.inf),
+)
 MASKED_LM: Final = (
     *_compared("masked_accuracy"),
     *_shares("masked_token_accuracy"),
@@ -143,6 +150,7 @@ METRICS: Final[Catalogue[tuple[Metric, ...]]] = Catalogue(
         "summarisation": "tasks.task_types.metrics:SUMMARISATION",
         "sentence_embedding": "tasks.task_types.metrics:SENTENCE_EMBEDDING",
         "chat": "tasks.task_types.metrics:CHAT",
+        "preference": "tasks.task_types.metrics:PREFERENCE",
         "causal_lm": "tasks.task_types.metrics:CAUSAL_LM",
         "masked_lm": "tasks.task_types.metrics:MASKED_LM",
         "next_sentence": "tasks.task_types.metrics:NEXT_SENTENCE",

@@ -44,6 +44,7 @@ MODEL_CARDS: Final[Catalogue[ModelCardTexts]] = Catalogue(
         "summarisation": "tasks.task_types.generation.summarisation.model_card:TEXTS",
         "sentence_embedding": "tasks.task_types.embeddings.sentence_embedding.model_card:TEXTS",
         "chat": "tasks.task_types.language_models.chat.model_card:TEXTS",
+        "preference": "tasks.task_types.language_models.preference.model_card:TEXTS",
         "causal_lm": "tasks.task_types.language_models.causal_lm.model_card:TEXTS",
         "masked_lm": "tasks.task_types.language_models.masked_lm.model_card:TEXTS",
         "next_sentence": "tasks.task_types.language_models.next_sentence.model_card:TEXTS",

@@ -20,6 +20,7 @@ ROW_SHAPES: Final[Catalogue[RowShape]] = Catalogue(
         "summarisation": "tasks.task_types.generation.summarisation.rows:SHAPE",
         "sentence_embedding": "tasks.task_types.embeddings.sentence_embedding.rows:SHAPE",
         "chat": "tasks.task_types.language_models.chat.rows:SHAPE",
+        "preference": "tasks.task_types.language_models.preference.rows:SHAPE",
         "causal_lm": "tasks.task_types.language_models.causal_lm.rows:SHAPE",
         "masked_lm": "tasks.task_types.language_models.masked_lm.rows:SHAPE",
         "next_sentence": "tasks.task_types.language_models.next_sentence.rows:SHAPE",

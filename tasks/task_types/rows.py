@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 
 # text: a string. label: a class name. labels: class names, maybe none. tags: one a token.
 # texts: strings. number: float64. integer: int64. turns: role and content, in order. groups: a
-# name, or several joined into one string (protected_groups/group_names.py); no task type has it.
-Kind = Literal["text", "label", "labels", "texts", "tags", "number", "integer", "turns", "groups"]
+# name, or several joined into one string (protected_groups/group_names.py). prompt: turns, or a
+# text that is the one turn of a user. Of the last two no task type has a column: so are columns of
+# sources read, and what they become is a string, and turns.
+Kind = Literal[
+    "text", "label", "labels", "texts", "tags", "number", "integer", "turns", "groups", "prompt"
+]
 # Formats of files that name no columns of their own.
 FileFormat = Literal["text_files", "conll", "squad", "tacred", "semeval"]
 FILE_FORMATS: Final[frozenset[str]] = frozenset(get_args(FileFormat))
@@ -58,7 +62,8 @@ class Column:
     """One column of a row.
 
     Attributes:
-        is_input: whether the model reads it; a row_id is taken over all such.
+        is_input: whether the model reads it; a row_id is taken over all such, and over the answers
+            of a preference.
         may_be_missing: whether a row without it keeps the contract.
         examples: two values of an input column, in any script, which show a consumer what to send;
             of texts their words parted by spaces, of turns the user's, of integers their digits.
@@ -133,6 +138,10 @@ class RowShape:
             The text is then not yet what is asked: rows of one text may differ in their marks. They
             fall in the same split.
         pair: two columns of texts; the contract may bound the second's length over the first's.
+        preference: two columns of answers to the turns of a row, the one that was chosen and the
+            one that was rejected. The turns are then a prompt, which ends with a user's. Of one
+            prompt there may be several pairs, which fall in the same split; a row is told by both
+            answers, too.
         file_formats: formats without named columns whose files hold such rows.
         split_column: column of the source that says the split of each row; None where none does.
 
@@ -149,6 +158,7 @@ class RowShape:
     passage: Passage | None = None
     entities: tuple[Entity, ...] = ()
     pair: tuple[str, str] | None = None
+    preference: tuple[str, str] | None = None
     file_formats: frozenset[FileFormat] = frozenset()
     split_column: str | None = None
 
@@ -161,6 +171,7 @@ class RowShape:
         named = {self.label_column, self.tagged_column, self.target_column, *(self.pair or ())}
         named |= {passage.context, passage.answer, passage.start} if passage else set()
         named |= {name for one in self.entities for name in one.names}
+        named |= set(self.preference or ())
         if unknown := named - {None, *self.names}:
             yield f"names {sorted(map(str, unknown))}, none of its columns {list(self.names)}"
         if taken := OWN_COLUMNS & set(self.names):
@@ -203,11 +214,25 @@ class RowShape:
     def answered(self) -> Column | None:
         """The column that holds what the model is to answer; None where rows hold inputs alone.
 
-        Of several, such as an answer and where it starts, the first.
+        Of several, such as an answer and where it starts, the first. Two answers of which one was
+        preferred are none that was to be given.
         """
+        if self.preference:
+            return None
         others = (column for column in self.columns if not column.is_input)
         named = (one for one in self.columns if one.name == self.target_column)
         return self.labels or next(named, next(others, None))
+
+    @property
+    def asks_of_text(self) -> bool:
+        """Whether rows of one text may differ in what is asked of it, and are no copies then."""
+        return bool(self.entities or self.preference)
+
+    @property
+    def told_by(self) -> tuple[Column, ...]:
+        """The columns whose values make a row the one that it is."""
+        names = self.preference or ()
+        return tuple(one for one in self.columns if one.is_input or one.name in names)
 
     @property
     def has_one_class(self) -> bool:
@@ -230,7 +255,7 @@ def arrow_type(kind: Kind) -> "pa.DataType":
 
     if kind in {"labels", "texts", "tags"}:
         return pa.list_(pa.string())
-    if kind == "turns":
+    if kind in {"turns", "prompt"}:
         return pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
     return {"number": pa.float64(), "integer": pa.int64()}.get(kind, pa.string())
 

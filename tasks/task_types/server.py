@@ -55,6 +55,7 @@ SERVERS: Final[Catalogue[Server]] = Catalogue(
         "summarisation": "tasks.task_types.generation.server:SERVER",
         "sentence_embedding": "tasks.task_types.embeddings.sentence_embedding.server:SERVER",
         "chat": "tasks.task_types.language_models.chat.server:SERVER",
+        "preference": "tasks.task_types.language_models.preference.server:SERVER",
         "causal_lm": "tasks.task_types.language_models.causal_lm.server:SERVER",
         "masked_lm": "tasks.task_types.language_models.masked_lm.server:SERVER",
         "next_sentence": "tasks.task_types.language_models.next_sentence.server:SERVER",

@@ -81,6 +81,19 @@ class TokenizedRows(Dataset[Example]):
             if name.endswith(IDS_ENDING):
                 self.lengths += self._columns[name].sizes
 
+    def stand_in(self, name: str, size: int) -> None:
+        """Give every row so many zeros in a column, for a measurement that reads no number there.
+
+        A column that is there stays as it is.
+        """
+        import pyarrow as pa
+
+        if name not in self._columns:
+            zeros = pa.FixedSizeListArray.from_arrays(
+                pa.array(np.zeros(len(self) * size, np.float32)), size
+            )
+            self._columns[name] = _Column(pa.chunked_array([zeros.cast(pa.list_(pa.float32()))]))
+
     def set_epoch(self, epoch: int) -> None:
         """Give every row another seed; without this call, the seeds stay those of validation."""
         self._epoch = epoch

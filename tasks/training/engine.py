@@ -13,8 +13,10 @@ from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 from infra.device import matrix_products
 from infra.digests import digest_of
 from infra.store import Artifact, sha256_of_file
+from tasks.records.lesson import Lesson, Reference
 from tasks.records.training import Weights
 from tasks.task_types.learner import Learner
+from tasks.task_types.reference_model import ReferenceModel
 from tasks.task_types.tokenizers import load_tokenizer, save_tokenizer
 from tasks.training.arguments import trainer_arguments
 from tasks.training.auto_choices import Choice
@@ -31,7 +33,6 @@ from tasks.training.callbacks import (
 )
 from tasks.training.checkpoints import TRAINER_FOLDER
 from tasks.training.curves import Curves
-from tasks.training.distillation.shards import fetch_soft_labels
 from tasks.training.jobs import Job, WorkingFolder
 from tasks.training.memory import peak_memory_mb
 from tasks.training.methods import UnfreezeCallback, merged
@@ -41,6 +42,7 @@ from tasks.training.privacy.spending import PrivateTraining, private_training
 from tasks.training.ranks import Ranks
 from tasks.training.settings import TrainingSettings
 from tasks.training.sharding import whole_model
+from tasks.training.shards import fetch_shards
 from tasks.training.termination import StopSignal
 from tasks.training.trainer import LineTrainer
 
@@ -48,7 +50,7 @@ logger = logging.getLogger(__name__)
 
 
 def fetch(job: Job, place: WorkingFolder) -> WorkingFolder:
-    """Bring tokens, soft labels and the newest whole checkpoint here.
+    """Bring tokens, what another model says of them, and the newest whole checkpoint here.
 
     Raises:
         StoreError: the store cannot be reached.
@@ -56,8 +58,8 @@ def fetch(job: Job, place: WorkingFolder) -> WorkingFolder:
     """
     if not place.tokens.exists():
         job.store.get_folder(job.tokens.artifact, place.tokens)
-    if job.lesson and not place.soft_labels.exists():
-        fetch_soft_labels(job.store, job.lesson.soft_labels, place.soft_labels)
+    if job.lesson and not place.lesson.exists():
+        fetch_shards(job.store, job.lesson, place.lesson)
     step = job.checkpoints.restore(place.checkpoints)
     if step is None:
         return place.at_checkpoint(None, 0)
@@ -151,7 +153,7 @@ def build_trainer(
 def taught_of(job: Job) -> Taught | None:
     """What a teacher adds to the loss of a job that is fitted; None of labels alone."""
     soft = job.soft_labels
-    return Taught(soft, job.lesson.weight) if job.lesson and soft else None
+    return Taught(soft, job.lesson.weight) if isinstance(job.lesson, Lesson) and soft else None
 
 
 def what_is_written(
@@ -197,10 +199,19 @@ def _put_weights(job: Job, model: Any, place: WorkingFolder) -> Artifact:
     tokenizer = load_tokenizer(job.base_folder)
     tokenizer.model_max_length = job.tokens.max_length
     save_tokenizer(tokenizer, place.weights, control_tokens=job.learner.asked_with_control_tokens)
+    if isinstance(job.lesson, Reference):
+        _reference_of(job, job.lesson).write(place.weights)
     digest = digest_of(
         {path.name: sha256_of_file(path) for path in sorted(place.weights.iterdir())}
     )
     return job.store.put_folder(job.store.uri("weights", digest), place.weights)
+
+
+def _reference_of(job: Job, lesson: Reference) -> ReferenceModel:
+    model, beta = lesson.model, job.settings.on_preferences.beta
+    return ReferenceModel(
+        model.reference, model.revision, model.sha256, model.tokenizer_sha256, beta
+    )
 
 
 def _best_epoch(state: Any, epochs: int) -> int:
@@ -227,8 +238,15 @@ def _log_params(job: Job, choice: Choice, parameters: int, private: PrivateTrain
 
 
 def _of_lesson(job: Job) -> dict[str, object]:
-    """What distillation adds to a run's parameters; nothing without it."""
-    if not job.lesson:
+    """What another model adds to a run's parameters; nothing without one."""
+    if isinstance(job.lesson, Reference):
+        told = _reference_of(job, job.lesson)
+        return {
+            "reference_model": told.reference,
+            "reference_model_sha256": told.sha256,
+            "beta": told.beta,
+        }
+    if job.lesson is None:
         return {}
     return {
         "teacher": job.lesson.soft_labels.teacher,

@@ -9,7 +9,7 @@ from typing import Any
 from infra.device import Device
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
-from tasks.records.lesson import Lesson, SoftLabels
+from tasks.records.lesson import Lesson, Reference, SoftLabels
 from tasks.records.training import BaseModel, Tokens
 from tasks.task_types.examples import TrainingRows
 from tasks.task_types.learner import Learner, LossSettings, learner_of
@@ -31,7 +31,8 @@ class Job:
         base_folder: local folder of the base model.
         run_id: MLflow run of the curves.
         begun_s: when it was begun, on this machine's monotonic clock.
-        lesson: what it learns from beside the labels; None of a training by labels alone.
+        lesson: what it learns from beside the labels, or is held against; None of a training by
+            labels alone.
 
     """
 
@@ -46,7 +47,7 @@ class Job:
     base_folder: Path
     run_id: str
     begun_s: float = field(default_factory=time.monotonic)
-    lesson: Lesson | None = None
+    lesson: Lesson | Reference | None = None
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -97,8 +98,10 @@ class Job:
 
     @property
     def soft_labels(self) -> SoftLabelsOfTask | None:
-        """How the learner learns from a teacher; None of a training by labels alone."""
-        return soft_labels_of(self.learner, self.lesson.temperature) if self.lesson else None
+        """How the learner learns from a teacher; None of a training without one."""
+        if not isinstance(self.lesson, Lesson):
+            return None
+        return soft_labels_of(self.learner, self.lesson.temperature)
 
 
 def learner_for(task_type: str, tokens: Tokens, settings: TrainingSettings) -> Learner:
@@ -108,7 +111,13 @@ def learner_for(task_type: str, tokens: Tokens, settings: TrainingSettings) -> L
         SettingsError: the task type is unknown.
 
     """
-    loss = LossSettings(settings.label_smoothing, balanced=settings.class_weights == "balanced")
+    preference = settings.on_preferences
+    loss = LossSettings(
+        settings.label_smoothing,
+        balanced=settings.class_weights == "balanced",
+        beta=preference.beta,
+        flipped=preference.label_smoothing,
+    )
     return learner_of(task_type, tokens.labels, TokenLimits.of(tokens), loss)
 
 
@@ -117,12 +126,19 @@ def _tokens_of(values: dict[str, Any]) -> Tokens:
     return Tokens(**{**values, "artifact": artifact, "labels": labels})
 
 
-def _lesson_of(values: dict[str, Any] | None) -> Lesson | None:
+def _lesson_of(values: dict[str, Any] | None) -> Lesson | Reference | None:
     if values is None:
         return None
+    if "soft_labels" not in values:
+        shards_of = {split: _artifacts(values[split]) for split in ("train", "validation")}
+        return Reference(**{**values, "model": BaseModel(**values["model"]), **shards_of})
     labels = values["soft_labels"]
-    shards = tuple(Artifact(**shard) for shard in labels["shards"])
+    shards = _artifacts(labels["shards"])
     return Lesson(**{**values, "soft_labels": SoftLabels(**{**labels, "shards": shards})})
+
+
+def _artifacts(values: list[dict[str, Any]]) -> tuple[Artifact, ...]:
+    return tuple(Artifact(**one) for one in values)
 
 
 @dataclass(frozen=True)
@@ -148,9 +164,9 @@ class WorkingFolder:
         return self.folder / "tokens"
 
     @property
-    def soft_labels(self) -> Path:
-        """Folder of what a teacher says of the training rows."""
-        return self.folder / "soft-labels"
+    def lesson(self) -> Path:
+        """Folder of what another model says of the rows."""
+        return self.folder / "lesson"
 
     @property
     def checkpoints(self) -> Path:

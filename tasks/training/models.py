@@ -12,11 +12,13 @@ from tasks.training.methods import prepare
 
 def read_rows(job: Job, place: WorkingFolder) -> tuple[TokenizedRows, TokenizedRows]:
     """The training and the validation split."""
-    # A teacher says nothing of validation rows, which measure what labels say.
-    beside = sorted(place.soft_labels.glob("*.arrow")) if job.lesson else []
     train, validation = (
-        TokenizedRows(place.tokens / f"{split}.arrow", job.settings.seed, own)
-        for split, own in (("train", beside), ("validation", []))
+        TokenizedRows(
+            place.tokens / f"{split}.arrow",
+            job.settings.seed,
+            sorted(place.lesson.glob(f"{split}-*.arrow")) if job.lesson else [],
+        )
+        for split in ("train", "validation")
     )
     for split, rows in (("train", train), ("validation", validation)):
         if not len(rows):

@@ -8,6 +8,7 @@ from infra.store import ObjectStore
 from infra.tracking import Tracking
 from infra.transformers_logs import quiet_transformers
 from tasks.records.training import BaseModel, Tokens, TrainingPlan
+from tasks.task_types.reference_answers import REFERENCE, REFERENCE_ANSWERS, reads_reference
 from tasks.training.auto_choices import Choice
 from tasks.training.autotune import Probe, best_of, variants_for
 from tasks.training.jobs import Job, WorkingFolder
@@ -45,6 +46,8 @@ def plan_training(
 def _plan_in(place: WorkingFolder, job: Job) -> TrainingPlan:
     job.store.get_folder(job.tokens.artifact, place.tokens)
     train, validation = read_rows(job, place)
+    if reads_reference(job.learner.name):  # the reference is not asked for an estimate of time
+        train.stand_in(REFERENCE, REFERENCE_ANSWERS.load(job.learner.name).width)
     probe = Probe.of(job, train)
     candidates = variants_for(job)
     rates = probe.rates(candidates)

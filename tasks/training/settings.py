@@ -6,10 +6,11 @@ from pydantic import Field, model_validator
 
 from infra.errors import SettingsError
 from infra.settings_models import SettingsModel
+from tasks.training.preference_settings import PreferenceSettings
 from tasks.training.privacy_settings import DifferentialPrivacySettings
 
 if TYPE_CHECKING:
-    from tasks.task_types.learner import Learner
+    from tasks.task_types.learner import Learner, Method
 
 
 class TrainingSettings(SettingsModel):
@@ -142,6 +143,11 @@ class TrainingSettings(SettingsModel):
         "clipped by row and noise is added to their sum. batch_size is then the rows of a step in "
         "the mean, and max_grad_norm has no effect. See docs/privacy.md.",
     )
+    preference: PreferenceSettings | None = Field(
+        default=None,
+        description="How models of the task type preference learn; None: as its defaults say. See "
+        "docs/preference.md.",
+    )
     label_smoothing: float = Field(
         default=0.0, ge=0, lt=1, description="Probability spread over all classes in training."
     )
@@ -159,6 +165,11 @@ class TrainingSettings(SettingsModel):
     )
 
     @property
+    def on_preferences(self) -> PreferenceSettings:
+        """How preferences are learned, the defaults where nothing is said."""
+        return self.preference or PreferenceSettings()
+
+    @property
     def asks_of_the_task_type(self) -> bool:
         """Whether a setting is other than any task type knows."""
         return (
@@ -168,6 +179,7 @@ class TrainingSettings(SettingsModel):
             or self.method == "frozen"
             or self.select_by is not None
             or self.differential_privacy is not None
+            or self.preference is not None
         )
 
     @model_validator(mode="after")
@@ -245,11 +257,23 @@ def check_method(task_type: str, learner: "type[Learner]", settings: TrainingSet
         SettingsError: there is such a setting; the message names all of them.
 
     """
-    wrong = []
-    if settings.class_weights != "none" and "class_weights" not in learner.methods:
-        wrong.append(f"training.class_weights is {settings.class_weights}; set it to none")
-    if settings.label_smoothing > 0 and "label_smoothing" not in learner.methods:
-        wrong.append(f"training.label_smoothing is {settings.label_smoothing:g}; set it to 0")
+    asked: dict[Method, tuple[bool, str]] = {
+        "class_weights": (
+            settings.class_weights != "none",
+            f"training.class_weights is {settings.class_weights}; set it to none",
+        ),
+        "label_smoothing": (
+            settings.label_smoothing > 0,
+            f"training.label_smoothing is {settings.label_smoothing:g}; set it to 0",
+        ),
+        "answer_pairs": (
+            settings.preference is not None,
+            "training.preference is set, and it compares no answers; leave it out",
+        ),
+    }
+    wrong = [
+        told for name, (is_set, told) in asked.items() if is_set and name not in learner.methods
+    ]
     if settings.batching == "packed" and not learner.packs:
         wrong.append("training.batching is packed; set it to padded or auto")
     if settings.method == "frozen" and learner.couples_rows:

@@ -14,7 +14,7 @@ from infra.errors import TrackingError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from infra.transformers_logs import quiet_transformers
-from tasks.records.lesson import Lesson
+from tasks.records.lesson import Lesson, Reference
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.training.autotune import choose
 from tasks.training.callbacks import Progress, only_warn
@@ -38,7 +38,7 @@ def train_model(
     task_type: str,
     settings: TrainingSettings,
     progress: Progress = lambda _percent, _words: None,
-    lesson: Lesson | None = None,
+    lesson: Lesson | Reference | None = None,
 ) -> Weights:
     """Fine-tune a base model, going on from the newest checkpoint where a run was cut off.
 
@@ -54,7 +54,7 @@ def train_model(
         task_type: the task type's name.
         settings: how to train.
         progress: is told the percentage of optimizer steps done, and what goes on in words.
-        lesson: what it learns from beside the labels; None by labels alone.
+        lesson: what it learns from beside the labels, or is held against; None by labels alone.
 
     Raises:
         SettingsError: the task type is unknown, or does not know a setting; or the device.
@@ -88,7 +88,7 @@ def training_key(
     base: BaseModel,
     task_type: str,
     settings: TrainingSettings,
-    lesson: Lesson | None = None,
+    lesson: Lesson | Reference | None = None,
 ) -> str:
     """Digest of everything that shapes the weights, source files and libraries included."""
     inputs = {
@@ -109,7 +109,7 @@ def prepare_job(
     base: BaseModel,
     task_type: str,
     settings: TrainingSettings,
-    lesson: Lesson | None = None,
+    lesson: Lesson | Reference | None = None,
 ) -> Job:
     """Find the base model, and refuse what cannot be trained; no MLflow run is opened yet."""
     learner, device = learner_for(task_type, tokens, settings), pick_device()

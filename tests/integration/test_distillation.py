@@ -37,13 +37,13 @@ from tasks.registry.version_tags import (
 from tasks.task_types.labels.text_logits import text_logits
 from tasks.tokenization.settings import TokenizationSettings
 from tasks.tokenization.splits import tokenize_splits
-from tasks.training.distillation import soft_labels as asking
+from tasks.training import asked_examples as asking
 from tasks.training.distillation.settings import DistillationSettings
-from tasks.training.distillation.shards import fetch_soft_labels
 from tasks.training.distillation.soft_labels import write_soft_labels
 from tasks.training.distillation.student import take_layers
 from tasks.training.distillation.teacher import Student, pin_teacher
 from tasks.training.settings import TrainingSettings
+from tasks.training.shards import fetch_shards
 from tasks.training.train import train_model, training_key
 from tests.integration.test_training import CutError, steps_in
 from tests.registered import add_version
@@ -110,9 +110,13 @@ def soft(store: ObjectStore, tokens: Tokens, teacher: Teacher) -> SoftLabels:
         return write_soft_labels(store, tokens, teacher, KIND, TEMPERATURE)
 
 
+def of(soft: SoftLabels) -> Lesson:
+    return Lesson(soft, TEMPERATURE, 0.7)
+
+
 @pytest.fixture(scope="module")
 def lesson(soft: SoftLabels) -> Lesson:
-    return Lesson(soft, TEMPERATURE, 0.7)
+    return of(soft)
 
 
 def train(
@@ -147,7 +151,7 @@ def test_the_teacher_is_asked_about_every_training_row_in_its_place(
 ) -> None:
     assert len(soft.shards) == 4  # of 200 rows, 64 a shard
     parts = []
-    for path in fetch_soft_labels(store, soft, tmp_path / "soft"):
+    for path in fetch_shards(store, of(soft), tmp_path / "soft")["train"]:
         with pa.memory_map(str(path)) as source:
             parts.append(pa.ipc.open_file(source).read_all())
     kept = pa.concat_tables(parts)
@@ -174,13 +178,13 @@ def test_the_teacher_is_asked_once_and_goes_on_where_it_was_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[range] = []
-    about = asking._Asking.about
+    about = asking.AskedModel.about
 
-    def note(self: Any, numbers: range) -> Any:
+    def note(self: Any, rows: Any, numbers: range) -> Any:
         asked.append(numbers)
-        return about(self, numbers)
+        return about(self, rows, numbers)
 
-    monkeypatch.setattr(asking._Asking, "about", note)
+    monkeypatch.setattr(asking.AskedModel, "about", note)
     monkeypatch.setattr(asking, "ROWS_A_SHARD", 64)
     assert write_soft_labels(store, tokens, teacher, KIND, TEMPERATURE) == soft
     # Neither another temperature nor another weight asks again: what is kept is the same.
@@ -196,10 +200,10 @@ def test_labels_in_another_order_are_told_by_their_names(
 ) -> None:
     turned = dataclasses.replace(teacher, labels=teacher.labels[::-1])
     other = write_soft_labels(store, tokens, turned, KIND, TEMPERATURE)
-    (whole,) = fetch_soft_labels(store, other, tmp_path)
+    (whole,) = fetch_shards(store, of(other), tmp_path)["train"]
     with pa.memory_map(str(whole)) as source:
         values = np.stack(pa.ipc.open_file(source).read_all()["soft_logits"].to_numpy())
-    first = fetch_soft_labels(store, soft, tmp_path / "first")[0]
+    first = fetch_shards(store, of(soft), tmp_path / "first")["train"][0]
     with pa.memory_map(str(first)) as source:
         known = np.stack(pa.ipc.open_file(source).read_all()["soft_logits"].to_numpy())
     np.testing.assert_allclose(values[:64], known[:, ::-1], atol=1e-5)
@@ -418,11 +422,11 @@ def test_the_flow_finds_teacher_and_layers_and_asks_once(
     assert teacher
     assert teacher.name == f"version {registered} of known-masters"
     assert base.reference.startswith(store.uri("base-models"))
-    lesson = lesson_of(config, tokens, teacher)
-    assert lesson
+    lesson = lesson_of(config, tokens, base, teacher)
+    assert isinstance(lesson, Lesson)
     assert (lesson.weight, lesson.temperature, lesson.soft_labels.rows) == (0.3, 2.0, 200)
-    assert lesson_of(config, tokens, teacher) == lesson
+    assert lesson_of(config, tokens, base, teacher) == lesson
     plain = RetrainConfig.model_validate(
         {"line": "pupils", "source": {"format": "csv", "path": "topics.csv"}}
     )
-    assert lesson_of(plain, tokens, None) is None
+    assert lesson_of(plain, tokens, base, None) is None

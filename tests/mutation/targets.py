@@ -75,6 +75,11 @@ TARGETS: dict[str, tuple[str, ...]] = {
         f"{_KINDS}/test_causal_lm.py",
         *_UNTRAINED,
     ),
+    f"{_LANGUAGE}/preference/preference_measures.py": (
+        f"{_KINDS}/test_preference.py",
+        "-k",
+        "right or baseline or rewards",
+    ),
     f"{_LANGUAGE}/masked_measures.py": (
         _SUMMED,
         _MEASURES,

@@ -30,6 +30,7 @@ from tests.simulation.looks_worlds import YEARS, Year, YearTally, run_years
 from tests.simulation.monitor_worlds import UNLIKE
 from tests.simulation.overlap_worlds import OVERLAP
 from tests.simulation.policy_worlds import POLICY
+from tests.simulation.preference_worlds import PREFERENCES
 from tests.simulation.quality_worlds import QUALITY
 from tests.simulation.rare_label_worlds import RARE_LABELS
 from tests.simulation.recipe_worlds import RECIPES
@@ -43,7 +44,7 @@ from tests.simulation.written_worlds import WRITTEN
 SCENARIOS = (
     *QUALITY, *RARE_LABELS, *WRITTEN, *ANSWERS, *SCORES, *SLICES, *GOLDEN_FRESH, *FAIRNESS,
     *GROUPS, *OVERLAP, *RECIPES, *BEHAVIOUR, *POLICY, *DRIFT, *UNLIKE, *LABELS, *DATA,
-    *RELATIONS, *TEACHER, *COMPRESSION,
+    *RELATIONS, *TEACHER, *COMPRESSION, *PREFERENCES,
 )  # fmt: skip
 TRIALS = 1_000
 TRIALS_OF_A_JOB = 100

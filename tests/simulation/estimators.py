@@ -128,6 +128,11 @@ SHOWS: Mapping[str, Mapping[str, str]] = {
     "perplexity of 300 texts": {
         "task_types.language_models.language_measures.perplexity": "quality.perplexity",
     },
+    "preferences: 200 pairs": {
+        "task_types.language_models.preference.preference_measures.measure_preferences": (
+            "quality.preference_accuracy"
+        ),
+    },
     "questions: 150, three in ten without an answer": {
         "task_types.questions.question_answering_measures._no_answer_f1": "quality.no_answer_f1",
         "task_types.questions.question_answering_measures._ratio": "quality.has_answer_f1",

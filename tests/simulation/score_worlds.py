@@ -25,7 +25,7 @@ CLUSTERS, PER_CLUSTER = 400, 6
 SIZE = CLUSTERS * PER_CLUSTER
 
 
-def _alike(random: Random, spread: float) -> Floats:
+def alike(random: Random, spread: float) -> Floats:
     """A normal shift, the same for the rows of a cluster."""
     return np.repeat(random.normal(0, spread, CLUSTERS), PER_CLUSTER)
 
@@ -35,7 +35,7 @@ def _classes(shares: tuple[float, ...], seed: int) -> Population:
     random = np.random.default_rng(seed)
     truth = random.choice(len(shares), SIZE, p=shares)
     hot = np.eye(len(shares))[truth]
-    shared = np.stack([_alike(random, 0.5) for _ in shares], axis=1)
+    shared = np.stack([alike(random, 0.5) for _ in shares], axis=1)
     scores = []
     for apart in (2.0, 1.7):
         power = np.exp(apart * hot + shared + random.normal(size=hot.shape))
@@ -65,7 +65,7 @@ def _numbers() -> Population:
     random = np.random.default_rng(9)
     targets = random.normal(3, 1, SIZE)
     said = [
-        0.9 * targets + 0.3 + _alike(random, 0.3) + random.normal(0, spread, SIZE)
+        0.9 * targets + 0.3 + alike(random, 0.3) + random.normal(0, spread, SIZE)
         for spread in (0.5, 0.6)
     ]
     return Population(
@@ -83,7 +83,7 @@ def _texts() -> Population:
     tables = [
         pa.table({"nll": nll, "tokens": tokens, "bytes": size})
         for nll in (
-            tokens * random.lognormal(level, 0.4, SIZE) * np.exp(_alike(random, 0.2))
+            tokens * random.lognormal(level, 0.4, SIZE) * np.exp(alike(random, 0.2))
             for level in (1.0, 1.1)
         )
     ]
@@ -101,7 +101,7 @@ def _hidden_words() -> Population:
     tokens = words + random.poisson(1, SIZE)
     tables = []
     for mean in (0.4, 0.35):
-        chance = 1 / (1 + np.exp(-np.log(mean / (1 - mean)) - _alike(random, 0.7)))
+        chance = 1 / (1 + np.exp(-np.log(mean / (1 - mean)) - alike(random, 0.7)))
         right = random.binomial(words, chance)
         sums = dict(zip(
             SUMS,
@@ -123,7 +123,7 @@ def _own() -> Population:
     """Scores that a row may lack: between bounds, and without any."""
     random = np.random.default_rng(12)
     counted = random.random(SIZE) < 0.8
-    bounded = np.clip(random.normal(0.3, 0.4, SIZE) + _alike(random, 0.2), -1, 1)
+    bounded = np.clip(random.normal(0.3, 0.4, SIZE) + alike(random, 0.2), -1, 1)
     long = random.lognormal(0, 0.7, SIZE)
 
     def measured(chosen: Ints) -> Measured:

@@ -135,6 +135,7 @@ def input_shape(shape: RowShape, settings: ScoringSettings) -> RowShape:
         target_column=None,
         passage=None,
         pair=None,
+        preference=None,
         split_column=None,
         file_formats=frozenset(),
     )

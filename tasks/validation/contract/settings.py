@@ -27,6 +27,7 @@ ROW_REASONS: Final = (
     *FAULTS,
     "relation without direction",
     "broken chat",
+    "equal answers",
     "target out of bounds",
     "length ratio",
     "conflicting rows",

@@ -20,6 +20,7 @@ from tasks.task_types.relations.relation_labels import undirected_beside_directe
 from tasks.task_types.rows import Column, RowShape, arrow_type
 from tasks.validation.contract import expectations as ours
 from tasks.validation.contract.counts import ALL_ROWS, LABELS_WITH_ROWS, OUTSIDE, name_type
+from tasks.validation.contract.expectations.chats import Role
 from tasks.validation.contract.messages import excerpt, explain_unknown, name_values
 from tasks.validation.contract.settings import ContractSettings
 
@@ -274,8 +275,7 @@ def _task_rules(
         yield _told(reason, entities)
     if shape.entities and shape.label_column:
         yield from _direction_rule(shape.label_column, labels)
-    for turns in (column.name for column in shape.columns if column.kind == "turns"):
-        yield _told("broken chat", ours.ExpectColumnChatTurnsToAlternate(column=turns))
+    yield from _chat_rules(shape)
     if shape.target_column:
         yield _target_rule(contract, shape.target_column)
     if shape.pair and (contract.min_length_ratio or contract.max_length_ratio):
@@ -285,6 +285,27 @@ def _task_rules(
             max_value=contract.max_length_ratio,
         )
         yield _told("length ratio", ratio)
+
+
+def _chat_rules(shape: RowShape) -> Iterator[RowRule]:
+    """A conversation, or a prompt with two answers to it."""
+    last: Role = "user" if shape.preference else "assistant"
+    for turns in (column.name for column in shape.columns if column.kind == "turns"):
+        yield _told("broken chat", ours.ExpectColumnChatTurnsToAlternate(column=turns, last=last))
+    if shape.preference:
+        yield _difference_rule(*shape.preference)
+
+
+def _difference_rule(chosen: str, rejected: str) -> RowRule:
+    """Of two equal answers none can have been preferred."""
+    return _stock(
+        "equal answers",
+        gxe.ExpectSelectColumnValuesToBeUniqueWithinRecord(
+            column_list=[chosen, rejected], ignore_row_if="any_value_is_missing"
+        ),
+        f"{chosen} and {rejected} differ",
+        lambda _: f"{chosen} and {rejected} are the same text, so that neither was preferred",
+    )
 
 
 def _direction_rule(column: str, labels: Sequence[str]) -> Iterator[RowRule]:

@@ -76,9 +76,10 @@ class Scan:
         row_ids: as bytes; empty for a row without a text.
         ordinals: number of distinct row_ids before this row's, equal for rows that share one.
         text_hashes: of the normalised text; MISSING where there is none.
-        asked_hashes: the same of the text with what is marked in it, where rows have entities; else
-            these are the text_hashes themselves. Rows of one text that ask of other entities are
-            no copies of each other, and may bear other answers.
+        asked_hashes: the same of the text with what is marked in it, where rows have entities, or
+            with both answers in any order, where one of two was preferred; else these are the
+            text_hashes themselves. Rows of one text that ask of other entities, or compare other
+            answers, are no copies of each other, and may bear other answers.
         clusters: hash of the author or document.
         answers: by column that the model shall answer, hash of the value; MISSING where the row
             lacks it and may not.
@@ -104,7 +105,7 @@ class Scan:
         self.texts = TextFile(folder)
         self.text_hashes = NumberColumn(folder / "text_hashes", np.uint64)
         self.asked_hashes = self.text_hashes
-        if shape.entities:
+        if shape.asks_of_text:
             self.asked_hashes = NumberColumn(folder / "asked_hashes", np.uint64)
         self.clusters = NumberColumn(folder / "clusters", np.uint64)
         answers = [column for column in shape.columns if _is_answer(column)]
@@ -144,7 +145,7 @@ class Scan:
         self.long_texts += sum(len(form) > MAX_CHARACTERS for form in forms)
         hashes = hash_strings(form or None for form in forms)
         self.text_hashes.append(hashes)
-        if self._shape.entities:
+        if self._shape.asks_of_text:
             marks = marks_of(self._shape, table)
             asked = (form and f"{form}\0{mark}" for form, mark in zip(forms, marks, strict=True))
             self.asked_hashes.append(hash_strings(one or None for one in asked))
@@ -200,9 +201,13 @@ def marks_of(shape: RowShape, table: "pa.Table") -> list[str]:
     """What is marked in each text, as it is but for case, punctuation and Unicode form.
 
     An entity is told by what stands before it, by itself and by its type: punctuation moves its
-    place.
+    place. Of a preference it is the two answers, whichever was chosen.
     """
     marks = [""] * table.num_rows
+    if shape.preference:
+        pairs = zip(*(table[name].to_pylist() for name in shape.preference), strict=True)
+        both = (sorted(normalise(one or "") for one in pair) for pair in pairs)
+        marks = [json.dumps(one, ensure_ascii=False) for one in both]
     for one in shape.entities:
         columns = [table[name].to_pylist() for name in one.names]
         for row, (text, start, end, kind) in enumerate(zip(*columns, strict=True)):

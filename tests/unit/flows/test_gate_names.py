@@ -66,6 +66,13 @@ def of_likelihood() -> dict[str, Any]:
     return {"nll": random.uniform(20, 60, ROWS), "tokens": [12] * ROWS, "bytes": [50] * ROWS}
 
 
+def of_pairs() -> dict[str, Any]:
+    names = [f"{side}_{of}" for side in ("chosen", "rejected")
+             for of in ("reward", "policy", "reference")]  # fmt: skip
+    scores = {name: random.normal(-20, 5, ROWS) for name in names}
+    return scores | {"divergence": random.uniform(0, 3, ROWS), "tokens": [9.0] * ROWS}
+
+
 def made(task_type: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Rows of a task type and answers to them, as its examiner gives them."""
     written = [f"{text} and back" if n % 3 else text for n, text in enumerate(TEXTS)]
@@ -104,6 +111,7 @@ def made(task_type: str) -> tuple[dict[str, Any], dict[str, Any]]:
             ]},
             {"answer": [json.dumps({"answer": text}) for text in written], **of_likelihood()},
         ),
+        "preference": lambda: ({"chosen": TEXTS, "rejected": TEXTS}, of_pairs()),
         "causal_lm": lambda: ({"text": TEXTS}, of_likelihood()),
         "masked_lm": lambda: ({"text": TEXTS}, of_masked()),
         "next_sentence": lambda: (

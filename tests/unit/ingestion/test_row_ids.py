@@ -172,3 +172,23 @@ def test_pairs_of_one_text_are_rows_of_their_own_in_one_split() -> None:
     assert set(splits) == {"train", "validation", "test"}
     named = trim(rows_of(RELATIONS, PAIR | {"cluster": "letters"}, PAIR), RELATIONS, ())
     assert named["cluster"].to_pylist() == ["letters", sha256("Ada left Bonn")]
+
+
+PREFERENCE = shape_of("preference")
+
+
+def test_pairs_of_one_prompt_are_rows_of_their_own_in_one_cluster() -> None:
+    turns = [{"role": "user", "content": "Why?"}]
+    pair = {"messages": turns, "chosen": " So. ", "rejected": "No."}
+    rows = [
+        pair, pair | {"rejected": "Well."}, pair | {"chosen": "No.", "rejected": "So."},
+        pair | {"messages": [turns[0] | {"content": "Who?"}]}, pair | {"cluster": "forum"},
+    ]  # fmt: skip
+    trimmed = trim(rows_of(PREFERENCE, *rows), PREFERENCE, ())
+    assert trimmed["chosen"][0].as_py() == "So."
+    identities = identities_of(trimmed, PREFERENCE).to_pylist()
+    assert json.loads(identities[0]) == [turns, "So.", "No."]
+    assert len(set(identities)) == 4  # the last is the first
+    clusters = trimmed["cluster"].to_pylist()
+    assert clusters[0] == clusters[1] == clusters[2] != clusters[3]
+    assert clusters[4] == "forum"

@@ -93,7 +93,8 @@ def test_all_stages_are_found() -> None:
         "count_held_out", "build_base_model", "tokenize", "train", "plan", "scale_temperature",
         "name_held_out", "evaluate", "find_label_errors", "measure_recipe", "assess",
         "score_counterfactuals", "register", "stage", "ingest_golden", "evaluate_golden",
-        "write_report", "write_data_report", "take_layers", "ask_teacher", "evaluate_validation",
+        "write_report", "write_data_report", "take_layers", "ask_teacher", "ask_reference",
+        "evaluate_validation",
         "time_trial", "find_worst_group", "compress", "augment",
         "measure_augmentation", "probe_base_model",
     }  # fmt: skip

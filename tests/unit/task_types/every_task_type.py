@@ -8,8 +8,11 @@ import pyarrow as pa
 import torch
 from transformers import AutoTokenizer, BartConfig, BartForConditionalGeneration
 
+from infra.base_models import fingerprint
 from tasks.task_types.learner import learner_of
 from tasks.task_types.limits import TokenLimits
+from tasks.task_types.reference_answers import reads_reference
+from tasks.task_types.reference_model import ReferenceModel
 from tasks.task_types.rows import RowShape, arrow_type
 from tests.unit.task_types.language_models import byte_tokenizer, tiny_bert, tiny_llama
 
@@ -53,6 +56,10 @@ def rows_of(shape: RowShape, labels: Sequence[str], texts: Sequence[str] = TEXTS
         found = values(column.kind, labels, texts)
         if shape.task_type == "question_answering" and column.name in {"question", "answer"}:
             found = [text[:5] for text in texts]
+        if shape.preference and column.kind == "turns":
+            found = [turns[:1] for turns in found]
+        if shape.preference and column.name == shape.preference[1]:
+            found = [text[9:21] for text in texts]
         if shape.entities and column.kind == "integer":
             found = [places_of(text)[column.name] for text in texts]
         columns[column.name] = pa.array(found, arrow_type(column.kind))
@@ -87,6 +94,10 @@ def trained(name: str, base: Path, labels: Sequence[str], folder: Path) -> Path:
     model = learner_of(name, labels, TokenLimits(max_length=40)).load_model(base)
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(base).save_pretrained(folder)
+    if reads_reference(name):
+        own = fingerprint(base)
+        told = ReferenceModel(str(base), None, own.sha256, own.tokenizer_sha256, beta=0.1)
+        told.write(folder)
     return folder
 
 
@@ -96,5 +107,6 @@ def base_models(bert_base: Path, folder: Path) -> Mapping[str, Path]:
     llama, bart = tiny_llama(folder / "llama"), tiny_bart(folder / "bart")
     return {
         "masked_lm": bert, "next_sentence": bert, "causal_lm": llama, "chat": llama,
+        "preference": llama,
         "translation": bart, "summarisation": bart,
     }  # fmt: skip

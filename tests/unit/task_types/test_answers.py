@@ -18,8 +18,8 @@ from tests.unit.task_types.every_task_type import base_models, labels_of, rows_o
 
 LIMITS = TokenLimits(max_length=24, stride=4, max_target_length=3)
 COSTLY = {
-    "translation", "summarisation", "sentence_embedding", "chat", "causal_lm", "masked_lm",
-    "next_sentence",
+    "translation", "summarisation", "sentence_embedding", "chat", "preference", "causal_lm",
+    "masked_lm", "next_sentence",
 }  # fmt: skip
 WITH_PROBABILITIES = {"classification", "multi_label", "relation_extraction"}
 MORE = 3

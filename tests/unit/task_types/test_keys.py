@@ -13,7 +13,15 @@ from tasks.task_types.row_shapes import ROW_SHAPES
 PARTS = ("rows", "learner", "examiner", "server", "model_card")
 # Of each part, and of nothing else, the stages that reach it, which pass a task type on.
 REACHED_BY = {
-    "learner": {"tokenize", "train", "plan", "take_layers", "ask_teacher", "probe_base_model"},
+    "learner": {
+        "tokenize",
+        "train",
+        "plan",
+        "take_layers",
+        "ask_teacher",
+        "ask_reference",
+        "probe_base_model",
+    },
     "examiner": {
         "evaluate",
         "evaluate_golden",

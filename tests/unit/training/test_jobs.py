@@ -9,6 +9,7 @@ import pytest
 from infra.device import Device
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
+from tasks.records.lesson import Reference
 from tasks.records.training import BaseModel, Tokens
 from tasks.task_types.learner import LossSettings
 from tasks.task_types.limits import TokenLimits
@@ -42,6 +43,25 @@ def test_a_worker_makes_the_same_learner_again(name: str, tmp_path: Path) -> Non
     job = Job(STORE, TRACKING, TOKENS, base, learner, SETTINGS, device, "key", tmp_path, "run", 1.0)
     job.save(tmp_path / "job.json")
     assert Job.load(tmp_path / "job.json", STORE, TRACKING) == job
+
+
+def test_a_worker_reads_of_which_reference_a_job_is(tmp_path: Path) -> None:
+    settings = TrainingSettings.model_validate(
+        {"preference": {"beta": 0.4, "label_smoothing": 0.2}}
+    )
+    learner = learner_for("preference", TOKENS, settings)
+    assert learner.loss_settings == LossSettings(beta=0.4, flipped=0.2)
+    base = BaseModel("package:x", None, "2" * 64, "3" * 64)
+    shards = tuple(Artifact(f"s3://assayline/{n}", str(n) * 64, n) for n in range(3))
+    reference = Reference(base, shards[:2], shards[2:], 7)
+    job = Job(
+        STORE, TRACKING, TOKENS, base, learner, settings, Device("cpu", "float32", 1), "key",
+        tmp_path, "run", 1.0, reference,
+    )  # fmt: skip
+    job.save(tmp_path / "job.json")
+    read = Job.load(tmp_path / "job.json", STORE, TRACKING)
+    assert read == job
+    assert read.soft_labels is None
 
 
 def test_a_fitted_job_weighs_the_classes(tmp_path: Path) -> None:

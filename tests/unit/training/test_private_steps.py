@@ -235,7 +235,7 @@ def test_examples_tell_their_row_and_steps_may_be_empty(tmp_path: Path) -> None:
 def test_task_types_whose_loss_is_not_of_one_row_say_so() -> None:
     why = {name: LEARNERS.load(name).why_not_private for name in LEARNERS.names}
     assert {name for name, said in why.items() if said} == {
-        "next_sentence", "regression", "sentence_embedding",
+        "next_sentence", "preference", "regression", "sentence_embedding",
     }  # fmt: skip
 
 

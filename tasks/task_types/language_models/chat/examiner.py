@@ -1,7 +1,6 @@
 """How models that answer in a conversation are examined: likelihood and likeness of answers."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,27 +8,20 @@ from typing import TYPE_CHECKING
 from tasks.task_types.answered_sample import answer_each, answer_first
 from tasks.task_types.examiner_base import ExaminerBase
 from tasks.task_types.examples import IGNORED
+from tasks.task_types.language_models.chat_model import ChatModel
 from tasks.task_types.language_models.chat_turns import (
     ASSISTANT,
-    check_chat_template,
-    drop_oldest,
-    end_tokens,
     fit_conversation,
     next_written,
-    prompt_ids,
     special_ids,
 )
-from tasks.task_types.language_models.continuation import tokens_to_write, write_greedily
-from tasks.task_types.language_models.template_tokens import Turn
 from tasks.task_types.language_models.token_scoring import (
     check_numbers,
     score_tokens,
 )
-from tasks.task_types.limits import TokenLimits
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
     from tasks.task_types.measures import Measured
 
@@ -54,7 +46,7 @@ class ChatExaminer(ExaminerBase):
 
         chats = rows.column("messages").to_pylist()
         with quiet_transformers():
-            chat = _ChatModel.load(folder, self.limits)
+            chat = ChatModel.load(folder, self.limits)
             tokenizer = chat.tokenizer
             read = [
                 fit_conversation(turns, tokenizer, self.limits.max_length)[0] for turns in chats
@@ -75,7 +67,7 @@ class ChatExaminer(ExaminerBase):
         from infra.transformers_logs import quiet_transformers
 
         with quiet_transformers():
-            chat = _ChatModel.load(folder, self.limits)
+            chat = ChatModel.load(folder, self.limits)
             return answer_each(rows.column("messages").to_pylist(), chat.answer)
 
     def measure(self, rows: "pa.Table", answers: "pa.Table", /) -> "Measured":
@@ -105,48 +97,6 @@ class ChatExaminer(ExaminerBase):
         from tasks.task_types.language_models.language_measures import character_baseline
 
         return character_baseline(*(_answers_of(rows) for rows in (train, test)))
-
-
-@dataclass(frozen=True)
-class _ChatModel:
-    """A model with its tokenizer, and the tokens that end its turn."""
-
-    model: "PreTrainedModel"
-    tokenizer: "PreTrainedTokenizerFast"
-    limits: TokenLimits
-    ends: Sequence[int]
-
-    @classmethod
-    def load(cls, folder: Path, limits: TokenLimits) -> "_ChatModel":
-        from tasks.task_types.scoring import load_model
-        from tasks.task_types.tokenizers import load_tokenizer
-
-        tokenizer = load_tokenizer(folder)
-        check_chat_template(tokenizer)
-        model = load_model(folder, "AutoModelForCausalLM")
-        return cls(model, tokenizer, limits, end_tokens(tokenizer))
-
-    def answer(self, turns: Sequence[Turn]) -> str:
-        """What it says to a conversation, as the served model says it."""
-        limits = self.limits
-        asked = fit_prompt(turns, self.tokenizer, limits)
-        said = write_greedily(
-            self.model, self.tokenizer, asked, limits.max_length, limits.target_length, self.ends
-        )
-        return json.dumps({"answer": said}, ensure_ascii=False)
-
-
-def fit_prompt(
-    turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerFast", limits: TokenLimits
-) -> list[int]:
-    """The conversation up to its last question, with room for the answer."""
-    room = limits.max_length - tokens_to_write(limits.max_length, limits.target_length)
-    kept = turns[:-1] if turns[-1]["role"] == ASSISTANT else turns
-    ids = prompt_ids(kept, tokenizer)
-    while len(ids) > room and (shorter := drop_oldest(kept)):
-        kept = shorter
-        ids = prompt_ids(kept, tokenizer)
-    return ids[-room:]
 
 
 def _answers_of(rows: "pa.Table") -> list[str]:

@@ -1,7 +1,7 @@
 """The expectation that the turns of a chat alternate."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,8 @@ from tasks.validation.contract.messages import explain_unknown
 
 ROLES: Final = ("system", "user", "assistant")
 _SYSTEM, _USER, _ASSISTANT = range(3)
+# Whose turn ends a conversation: an assistant's, or where an answer is asked for, a user's.
+Role = Literal["user", "assistant"]
 
 
 def _code_roles(turns: pa.Array) -> NDArray[np.int64]:
@@ -40,7 +42,7 @@ def _is_empty(turns: pa.Array) -> NDArray[np.bool_]:
     return np.asarray(empty.to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
-def _breaks(turns: pa.Array, lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _breaks(turns: pa.Array, lengths: NDArray[np.int64], last: Role) -> NDArray[np.bool_]:
     """Which chats break the rule, from the turns of all of them."""
     role = _code_roles(turns)
     starts = (np.cumsum(lengths) - lengths)[lengths > 0]
@@ -50,8 +52,10 @@ def _breaks(turns: pa.Array, lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
     wanted = np.where(place % 2 == 0, _USER, _ASSISTANT)
     wanted[place < 0] = _SYSTEM
     breaks = rows_with(lengths, (role != wanted) | _is_empty(turns))
-    # A chat that ends with an assistant's turn has as many of these as of a user's, and some.
-    breaks |= ((lengths - opens) % 2 == 1) | (lengths == opens)
+    # A chat that ends with an assistant's turn has as many of these as of a user's, and some; one
+    # that ends with a user's has one more of these.
+    over = 1 if last == "user" else 0
+    breaks |= ((lengths - opens) % 2 != over) | (lengths == opens)
     return breaks
 
 
@@ -59,31 +63,39 @@ class ColumnChatTurns(ColumnMapMetricProvider):  # type: ignore[misc]
     """Whether turns alternate."""
 
     condition_metric_name = "column_values.assayline.chat_turns"
-    condition_value_keys = ()
+    condition_value_keys = ("last",)
 
     @column_condition_partial(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
-    def _pandas(cls, column: Any, **_: Any) -> Any:  # noqa: N805
+    def _pandas(cls, column: Any, last: Role = "assistant", **_: Any) -> Any:  # noqa: N805
         chats = to_arrow(column, TURNS)
-        return to_mask(~_breaks(chats.flatten(), lengths_of(chats)), column)
+        return to_mask(~_breaks(chats.flatten(), lengths_of(chats), last), column)
 
 
 class ExpectColumnChatTurnsToAlternate(ColumnRule):
-    """A system turn or none, then user and assistant by turns, an assistant last; none is empty."""
+    """A system turn or none, then user and assistant by turns; none is empty.
+
+    Args:
+        last: who speaks last.
+
+    """
+
+    last: Role = "assistant"
 
     map_metric = "column_values.assayline.chat_turns"
-    success_keys = ("mostly",)
-    args_keys = ("column",)
+    success_keys = ("last", "mostly")
+    args_keys = ("column", "last")
 
     @classmethod
     def sentence(cls, kwargs: Mapping[str, Any]) -> str:
         """The rule in words."""
+        last = "a user" if kwargs.get("last") == "user" else "an assistant"
         return (
             f"turns of {kwargs['column']} are system (or not), then user and assistant by turns, "
-            "an assistant last; none is empty"
+            f"{last} last; none is empty"
         )
 
     @classmethod
-    def fault(cls, kwargs: Mapping[str, Any], value: Any) -> str:  # noqa: ARG003
+    def fault(cls, kwargs: Mapping[str, Any], value: Any) -> str:
         """The first turn that breaks the rule."""
         roles = [turn["role"] for turn in value]
         opens = int(roles[:1] == ["system"])
@@ -93,6 +105,11 @@ class ExpectColumnChatTurnsToAlternate(ColumnRule):
                 return f"turn {place + 1:,}: {told}"
         if len(roles) == opens:
             return "there is no turn of a user"
+        if kwargs.get("last") == "user":
+            return (
+                f"turn {len(roles):,}, the last, is the assistant's; a prompt ends with a user's, "
+                "and the answers to it stand in columns of their own"
+            )
         return f"turn {len(roles):,}, the last, is the user's; an assistant answers last"
 
 

@@ -269,6 +269,29 @@ def test_a_broken_chat_is_told(roles: list[str], told: str) -> None:
     assert fault(rule, turns).startswith(told)
 
 
+@KEPT_AS
+@FEW
+@given(st.lists(st.none() | st.lists(TURNS, max_size=4) | FINE_TURNS, max_size=60))
+def test_prompts_break_where_an_answer_would_make_no_chat(
+    kept_as: str, rows: list[list[dict[str, str | None]] | None]
+) -> None:
+    frame = frame_of(kept_as, messages=("turns", rows))
+    rule = ours.ExpectColumnChatTurnsToAlternate(column="messages", last="user")
+    answer = {"role": "assistant", "content": "said"}
+    expected = [
+        place
+        for place, turns in enumerate(rows)
+        if turns is not None and not is_chat([*turns, answer])
+    ]
+    assert failing(rule, frame) == expected
+
+
+def test_a_prompt_that_is_answered_is_told() -> None:
+    turns = [{"role": role, "content": "said"} for role in ("user", "assistant")]
+    rule = ours.ExpectColumnChatTurnsToAlternate(column="messages", last="user")
+    assert fault(rule, turns).startswith("turn 2, the last, is the assistant's; a prompt ends with")
+
+
 def test_an_empty_turn_is_told() -> None:
     turns = [{"role": "user", "content": " "}, {"role": "assistant", "content": "said"}]
     rule = ours.ExpectColumnChatTurnsToAlternate(column="messages")

@@ -36,6 +36,7 @@ GOOD: dict[str, tuple[tuple[Any, ...], tuple[str, ...]]] = {
     ),
     "translation": (("fine", "fein"), ()),
     "chat": ((CHAT,), ()),
+    "preference": ((CHAT[:1], "this", "that"), ()),
     "causal_lm": (("fine",), ()),
 }
 # Task types with the same columns.
@@ -205,6 +206,13 @@ FAULTY: dict[str, list[tuple[tuple[Any, ...], str, str]]] = {
         ((CHAT[:1],), "broken chat", "an assistant answers last"),
         (([],), "broken chat", "there is no turn of a user"),
         (([CHAT[0], {"role": "assistant", "content": "\ufffd"}],), "forbidden character", "U+FFFD"),
+    ],
+    "preference": [
+        ((None, "this", "that"), "missing messages", "the messages are empty"),
+        ((CHAT[:1], None, "that"), "missing chosen", "the chosen is empty"),
+        ((CHAT[:1], "this", None), "missing rejected", "the rejected is empty"),
+        ((CHAT[:1], "this", "this"), "equal answers", "are the same text"),
+        ((CHAT, "this", "that"), "broken chat", "a prompt ends with a user's"),
     ],
     "causal_lm": [((None,), "missing text", "the text is empty")],
 }

@@ -334,6 +334,29 @@ def test_conflicting_labels_are_named_for_all_rows(write: Write) -> None:
     }
 
 
+def test_pairs_of_a_prompt_are_twins_of_the_same_answers_alone(write: Write) -> None:
+    def pair(chosen: str, rejected: str, said: str = SENTENCE) -> dict[str, Any]:
+        turns = [{"role": "user", "content": said}]
+        return {"messages": turns, "chosen": chosen, "rejected": rejected, "split": "train"}
+
+    rows = [
+        {"row_id": f"{number:064x}", **row}
+        for number, row in enumerate(
+            [
+                pair("this", "that"),
+                pair("this", "other"),
+                pair("This!", "that", SENTENCE.upper()),  # the first once more
+                pair("more", "less"),
+                pair("less", "more"),  # and the other way round
+            ]
+        )
+    ]
+    found = marked(
+        write(rows, "preference"), search(write(rows, "preference"), task_type="preference")
+    )
+    assert set(found["label_conflict"]) == {f"{number:064x}" for number in (3, 4)}
+
+
 def test_what_is_only_reported_is_counted_and_not_marked(write: Write) -> None:
     path = write(corpus(1))
     quiet = LeakageSettings(
@@ -382,7 +405,7 @@ def test_every_task_type_has_twins(write: Write, task_type: str) -> None:
         "tags": ["O"] * len(ENGLISH), "question": "Who?", "context": SENTENCE, "answer": "the bank",
         "answer_start": 0, "source": SENTENCE, "messages": turns, "relation": "a",
         "subject_start": 0, "subject_end": 3, "subject_type": "a",
-        "object_start": 4, "object_end": 8, "object_type": "b",
+        "object_start": 4, "object_end": 8, "object_type": "b", "chosen": "yes", "rejected": "no",
     }  # fmt: skip
     if "source" in shape_of(task_type).names:
         row["target"] = "x"

@@ -1,0 +1,1 @@
+"""Preference tuning: a model that answers learns which of two answers people preferred."""

@@ -1,0 +1,1 @@
+"""Training on preferences: the reference model, and what it holds of the rows."""
