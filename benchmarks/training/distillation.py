@@ -134,7 +134,7 @@ def _scores(
 
 
 def _figures(name: str, scores: Scores) -> dict[str, float]:
-    figures = {}
+    figures: dict[str, float] = {}
     for one in scores.measured:
         if one.name in TOLD and one.value is not None:
             _say(f"{name}: {one.name} {one.value:.4f} [{one.low:.4f}, {one.high:.4f}], {one.n}")
