@@ -139,7 +139,9 @@ def _figures(name: str, scores: Scores) -> dict[str, float]:
         if one.name in TOLD and one.value is not None:
             _say(f"{name}: {one.name} {one.value:.4f} [{one.low:.4f}, {one.high:.4f}], {one.n}")
             told = f"{name}_{one.name.replace('.', '_')}"
-            figures |= {told: one.value, f"{told}_low": one.low}
+            figures[told] = one.value
+            if one.low is not None:
+                figures[f"{told}_low"] = one.low
     return figures
 
 
