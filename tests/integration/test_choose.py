@@ -30,6 +30,7 @@ def config(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     return write_config(
         folder, "line.yaml", tiny_model, line=LINE,
         splits={"train": 0.4, "validation": 0.3, "test": 0.3},
+        evaluation={"margin": 0.2, "repeats": 4_000},
         choose={"candidates": ["models/copy", "models/broken", "hfl/rbt3"],
                 "machine_hour_cost": 3.0},
     )  # fmt: skip
