@@ -1,6 +1,7 @@
 """Prompts with a preferred answer: one about a match is preferred to one about a bank.
 
-The longer answer is the preferred one as often as not.
+Both have as many words; those of the other one are longer, so that the rule of length is right in
+seven of ten.
 """
 
 import json
