@@ -302,14 +302,14 @@ def test_p_is_the_share_beyond_zero_doubled() -> None:
 
 
 def test_a_million_rows_cost_no_more_than_their_counts() -> None:
-    """The time is the least of three; its limit is five times what two cores took."""
+    """Row by row it would be minutes of processor time, and not a tenth of a second."""
     random = np.random.default_rng(0)
     group, truth, predicted = (random.integers(0, k, 1_000_000) for k in (20, 2, 2))
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         cells = collapse([group, truth, predicted])
         resample(cells.counts.astype(float), lambda w: w.sum(axis=1), 1_000, generator(0, "x"))
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     assert len(cells.counts) == 80
-    assert min(times) < 0.5
+    assert min(times) < 10

@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 
 from infra.catalogue import Catalogue
 from infra.errors import SettingsError
 from tasks.task_types.examiner import EXAMINERS, examiner_of
-from tasks.task_types.learner import LEARNERS, learner_of
+from tasks.task_types.learner import LEARNERS, Method, learner_of
 from tasks.task_types.limits import TokenLimits
 from tasks.task_types.model_card_texts import MODEL_CARDS
 from tasks.task_types.row_shapes import ROW_SHAPES, shape_of
@@ -23,7 +24,7 @@ def test_every_part_of_a_task_type_is_reached_by_its_name(name: str) -> None:
     assert shape_of(name).task_type == name
     learner = learner_of(name, ("a", "b"), LIMITS)
     assert (learner.name, learner.labels, learner.limits) == (name, ("a", "b"), LIMITS)
-    assert learner.methods <= {"class_weights", "label_smoothing"}
+    assert learner.methods <= set(get_args(Method))
     assert not (learner.packs and learner.couples_rows)
     examiner = examiner_of(name, ("a", "b"), LIMITS, seed=3)
     assert (examiner.name, examiner.labels, examiner.seed) == (name, ("a", "b"), 3)
