@@ -14,7 +14,7 @@ from flows.config import RetrainConfig
 from flows.own_line import check_own_line
 from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
 from infra.errors import BaseModelError, SettingsError
-from tasks.evaluation.base_models.choosing import ChoiceGround
+from tasks.evaluation.base_models.ground import ChoiceGround
 from tasks.evaluation.base_models.settings import ChooseSettings
 from tasks.records.choice import Choice, FoundModel, ProbedModel
 from tasks.records.data import DataReport

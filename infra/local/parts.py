@@ -134,7 +134,7 @@ def certificate_file(home: Path) -> Path:
     """Where one certificate authority stands, for processes that reach Prefect by ``http://``.
 
     Prefect reads all authorities for each client that it makes, 50 ms of processor time, also where
-    none is asked: that was a third of what it took to register a line's deployments.
+    none is asked: that was a quarter of the processor time that registering deployments took.
     """
     return home / "prefect" / "certificate.pem"
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from prefect.runtime import flow_run
 
 from infra.store import open_store
-from tasks.evaluation.base_models.choosing import ChoiceGround
+from tasks.evaluation.base_models.ground import ChoiceGround
 from tasks.evaluation.base_models.settings import ProbeSettings
 from tasks.records.choice import Choice, FoundModel, ProbedModel
 from tasks.records.data import DataReport

@@ -16,7 +16,8 @@ from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
 from infra.errors import DataError
 from infra.store import ObjectStore
-from tasks.evaluation.base_models.choosing import PASSES, ChoiceGround, choose
+from tasks.evaluation.base_models.choosing import PASSES, choose
+from tasks.evaluation.base_models.ground import ChoiceGround
 from tasks.evaluation.base_models.probing import probe_model, probed_rows, read_answers
 from tasks.evaluation.base_models.settings import ProbeSettings
 from tasks.evaluation.settings import EvaluationSettings

@@ -308,7 +308,7 @@ def test_what_would_run_code_is_not_registered(
 def test_importing_the_tasks_is_light() -> None:
     heavy = ["mlflow", "torch", "transformers", "pandas", "pyarrow", "scipy"]
     code = (
-        "import sys, tasks.registry, flows.promote, flows.retrain\n"
+        "import sys, tasks.registry, flows.promote, flows.retrain, flows.choose, flows.sweep\n"
         f"print([name for name in {heavy} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,

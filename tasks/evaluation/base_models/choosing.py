@@ -13,20 +13,16 @@ from typing import Final
 import pyarrow as pa
 
 from infra.store import ObjectStore
+from tasks.evaluation.base_models.ground import ChoiceGround
 from tasks.evaluation.base_models.probing import probed_rows, read_answers
 from tasks.evaluation.base_models.recommendation import notes_on, place_of, recommend
-from tasks.evaluation.base_models.settings import ProbeSettings
 from tasks.evaluation.intervals import draw, gain_of, levels
 from tasks.evaluation.label_rows import with_enough_label_rows
-from tasks.evaluation.settings import EvaluationSettings
 from tasks.records.choice import Candidate, Choice, FoundModel, Number, ProbedModel, Standing
-from tasks.records.data import DataReport
 from tasks.resampling_units import Units, units_of_table
 from tasks.task_types.examiner import Examiner, examiner_of
-from tasks.task_types.limits import TokenLimits
 from tasks.task_types.measures import Measure
 from tasks.task_types.probing.probe import why_no_probe
-from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import CLUSTER
 from tasks.verdicts import ALPHA, Estimate, ends_at
 
@@ -34,41 +30,6 @@ from tasks.verdicts import ALPHA, Estimate, ends_at
 # 2020, arXiv:2001.08361, section 2.1).
 PASSES: Final = 3
 _HOUR_S: Final = 3600
-
-
-@dataclass(frozen=True)
-class ChoiceGround:
-    """What all candidates of a choice have in common.
-
-    Attributes:
-        line: its name.
-        data: its clean rows.
-        limits: tokens that a run cuts a text to.
-        probe: rows of the probe.
-        evaluation: how numbers get intervals, and how far behind counts as as good.
-        epochs: of a run.
-        machine_hour_cost: money an hour; None where cost is told in time alone.
-
-    """
-
-    line: str
-    data: DataReport
-    task_type: str
-    limits: TokenLimits
-    probe: ProbeSettings
-    evaluation: EvaluationSettings
-    epochs: int
-    machine_hour_cost: float | None
-
-    @property
-    def metric(self) -> str:
-        """The task type's leading one."""
-        return shape_of(self.task_type).leading
-
-    @property
-    def margin(self) -> float:
-        """How far behind the best still counts as as good, in the metric's own units."""
-        return self.evaluation.margins.get(self.metric, self.evaluation.margin)
 
 
 @dataclass(frozen=True)

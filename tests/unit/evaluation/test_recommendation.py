@@ -7,7 +7,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.evaluation.base_models.choosing import ChoiceGround, _judge, _Measured, _standing
+from tasks.evaluation.base_models.choosing import _judge, _Measured, _standing
+from tasks.evaluation.base_models.ground import ChoiceGround
 from tasks.evaluation.base_models.recommendation import notes_on, place_of, recommend
 from tasks.evaluation.base_models.settings import ProbeSettings
 from tasks.evaluation.settings import EvaluationSettings
