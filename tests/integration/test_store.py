@@ -1,6 +1,8 @@
 """The object store client against a real S3 server."""
 
+import filecmp
 import hashlib
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,6 +120,30 @@ def test_an_altered_file_is_refused(store: ObjectStore, tmp_path: Path) -> None:
     store.put_bytes(f"{artifact.uri}/{MANIFEST}", b"{}")
     with pytest.raises(StoreError, match="was changed after it was written"):
         store.get_folder(artifact, tmp_path / "copy")
+
+
+def test_a_file_of_many_parts_comes_back(store: ObjectStore, tmp_path: Path) -> None:
+    source = tmp_path / "large.bin"
+    source.write_bytes(random.Random(0).randbytes(MULTIPART_BYTES + 12_345))
+    artifact = store.put_file(store.uri("test", "large"), source)
+    copy = store.get_file(artifact, tmp_path / "inner" / "copy.bin")
+    assert filecmp.cmp(source, copy, shallow=False)
+    assert [path.name for path in copy.parent.iterdir()] == ["copy.bin"]
+
+
+def test_what_is_refused_does_not_take_the_place_of_what_stood(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    good = store.put_bytes(store.uri("test", "stood"), b"one")
+    path = store.get_file(good, tmp_path / "copy")
+    store.put_bytes(good.uri, b"two")
+    with pytest.raises(StoreError, match="was written with"):
+        store.get_file(good, path)
+    store.delete(good.uri)
+    with pytest.raises(StoreError, match="does not exist"):
+        store.get_file(good, path)
+    assert path.read_bytes() == b"one"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_list_and_delete(store: ObjectStore) -> None:
