@@ -12,6 +12,7 @@ from prefect.runtime import flow_run
 from flows.clean_rows import clean_rows
 from flows.config import RetrainConfig
 from flows.own_line import check_own_line
+from flows.registered_settings import RegisteredConfig
 from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
 from infra.errors import BaseModelError, SettingsError
 from tasks.evaluation.base_models.ground import ChoiceGround
@@ -46,7 +47,7 @@ def _run_name() -> str:
     on_crashed=[tell_crashed],
     on_cancellation=[tell_cancelled],
 )
-def choose(*, config: RetrainConfig) -> Choice:
+def choose(*, config: RegisteredConfig) -> Choice:
     """Probe base models on a line's rows, and recommend one if that can be told.
 
     Args:

@@ -6,6 +6,7 @@ from prefect import flow
 
 from flows.config import DataConfig, ProofSettings
 from flows.own_line import check_own_line
+from flows.registered_settings import RegisteredDataConfig
 from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
 from tasks.notifications.settings import Notifications
 from tasks.records.data import DataPage, Readmission
@@ -83,7 +84,7 @@ def check_data(
     on_cancellation=[tell_cancelled],
 )
 def readmit(
-    config: DataConfig,
+    config: RegisteredDataConfig,
     path: str,
     notifications: Notifications = (),  # noqa: ARG001 - of a run that fails; see `run_hooks`
 ) -> Readmission:

@@ -5,8 +5,8 @@ from typing import Any
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.config import RetrainConfig
 from flows.own_line import check_own_line
+from flows.registered_settings import RegisteredConfig
 from flows.run_hooks import READING_LIMIT_S, tell_cancelled, tell_crashed, tell_failed
 from tasks.records.monitoring import Monitored
 from tasks.stages.monitoring import find_watched, judge_windows, nothing_to_watch
@@ -29,7 +29,7 @@ def _run_name() -> str:
     on_crashed=[tell_crashed],
     on_cancellation=[tell_cancelled],
 )
-def monitor(*, since: str = "", config: RetrainConfig) -> Monitored:
+def monitor(*, since: str = "", config: RegisteredConfig) -> Monitored:
     """Judge the windows of recorded rows that are due; an alarm is answered by a retraining.
 
     Args:

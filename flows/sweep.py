@@ -13,6 +13,7 @@ from flows.clean_rows import clean_rows
 from flows.config import RetrainConfig
 from flows.learning import find_models, lesson_of, reference_of
 from flows.own_line import check_own_line
+from flows.registered_settings import RegisteredConfig
 from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
 from flows.sweep_checks import (
     is_rising,
@@ -84,7 +85,7 @@ def _run_name() -> str:
     on_crashed=[tell_crashed],
     on_cancellation=[tell_cancelled],
 )
-def sweep(*, config: RetrainConfig) -> SweepOutcome:
+def sweep(*, config: RegisteredConfig) -> SweepOutcome:
     """Try settings of a line on its validation rows, and take one point of those on the front.
 
     The same settings go on with the same trials, whatever cut the last run off. Nothing is

@@ -2,8 +2,8 @@
 
 from prefect import flow
 
-from flows.config import DataConfig
 from flows.own_line import check_own_line
+from flows.registered_settings import RegisteredDataConfig
 from flows.run_hooks import READING_LIMIT_S, tell_cancelled, tell_crashed, tell_failed
 from tasks.notifications.settings import Notifications
 from tasks.records.source_use import SourceLook
@@ -22,7 +22,7 @@ from tasks.stages.source_watch import retrain_on_new_source
     on_cancellation=[tell_cancelled],
 )
 def watch_source(
-    config: DataConfig,
+    config: RegisteredDataConfig,
     notifications: Notifications = (),  # noqa: ARG001 - of a run that fails; see `run_hooks`
 ) -> SourceLook:
     """Start `retrain/LINE` where its source is another one than the newest retraining read.

@@ -19,11 +19,15 @@ def with_fixed_line(schema: Mapping[str, Any], line: str) -> dict[str, Any]:
 
     Returns:
         The schema with the constant on each ``line``: of the flow itself, and of its settings.
+        Settings that have a line and list no properties keep their form, which is one of JSON; they
+        get the constant as a pattern.
 
     """
     fixed = copy.deepcopy(dict(schema))
     parts = [fixed]
     for parameter in fixed.get("properties", {}).values():
+        if "properties" not in parameter and LINE in parameter.get("required", ()):
+            parameter["patternProperties"] = {f"^{LINE}$": {"const": line}}
         for reference in (parameter, *parameter.get("allOf", ())):
             name = str(reference.get("$ref", "")).removeprefix("#/definitions/")
             if name in fixed.get("definitions", {}):
