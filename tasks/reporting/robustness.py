@@ -11,8 +11,8 @@ from tasks.reporting.summaries import markdown_table, plain
 
 HEADS: Final = ("change", "strength", "changed rows", "flip rate", "95% interval", "reading")
 KEEPS: Final = (
-    "The right answer stays after these changes, so that each flip is a fault of the model, or of "
-    "a label that was wrong."
+    "The right answer stays after these changes, as far as a reader still understands the text, so "
+    "that one of the two answers of a row that flips is wrong at least."
 )
 MAY_TURN: Final = (
     "After these another answer may be right. Of what is asked it depends whether a flip or its "
@@ -23,6 +23,8 @@ FOUND_BY_SEARCH: Final = (
     "Found by search and not by chance: at least so many of these rows can be moved by a small "
     "change, and a longer search may move more. It is no share of requests that will go wrong."
 )
+# The strength of a change that has none.
+WHOLE: Final = "whole text"
 NOT_SHOWN: Final = (
     "Not probed: changes of other kinds than these, several kinds at once, texts of another "
     "domain, and rows that the model gets wrong for reasons that no change touches."
@@ -159,7 +161,7 @@ def _row(one: Perturbed, bar: Bar | None) -> KindRow:
     return KindRow(
         kind=one.kind.replace("_", " "),
         does=one.does,
-        strength=NOTHING if one.strength is None else share(one.strength, 1),
+        strength=WHOLE if one.strength is None else share(one.strength, 1),
         changed=count(one.changed),
         same_tokens=same,
         flip_rate=estimate_row(one.flip_rate),

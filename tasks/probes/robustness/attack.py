@@ -25,7 +25,7 @@ from tasks.perturbations.typing_noise import keyboard_noise, spelling_noise
 from tasks.perturbations.untouched import PLACEHOLDER, is_untouched
 from tasks.perturbations.words import count_of
 from tasks.probes.robustness.answers import Moves, shown
-from tasks.probes.robustness.judging import MOVED_SHOWN, ClearedRows, excerpts, flips_and_shifts
+from tasks.probes.robustness.judging import MOVED_SHOWN, AnsweredRows, excerpts, flips_and_shifts
 from tasks.probes.robustness.kinds import Change
 from tasks.probes.robustness.settings import ATTACK, FAMILY, FLIP_RATE, AttackSettings
 from tasks.records.robustness import Attack, MovedAnswer
@@ -85,7 +85,7 @@ class _Search:
         )
 
 
-def attack_rows(known: ClearedRows, settings: AttackSettings, ask: Ask) -> Attack:
+def attack_rows(known: AnsweredRows, settings: AttackSettings, ask: Ask) -> Attack:
     """Search for changes that move the answers to rows that the model gets right.
 
     Args:
@@ -112,7 +112,7 @@ def attack_rows(known: ClearedRows, settings: AttackSettings, ask: Ask) -> Attac
     )
 
 
-def asked_of(known: ClearedRows, model: Path) -> Ask:
+def asked_of(known: AnsweredRows, model: Path) -> Ask:
     """Asks a model about texts in the place of those of test rows."""
     column = known.shape.inputs[0].name
 
@@ -125,7 +125,7 @@ def asked_of(known: ClearedRows, model: Path) -> Ask:
     return ask
 
 
-def _searches(known: ClearedRows, settings: AttackSettings, column: str) -> Iterator[_Search]:
+def _searches(known: AnsweredRows, settings: AttackSettings, column: str) -> Iterator[_Search]:
     """Rows that the model gets right, by chance, and that have something to change."""
     seed, left = known.settings.seed, settings.rows
     right = known.examiner.measure(known.test, known.answers).row_scores >= _RIGHT
@@ -161,7 +161,7 @@ def _pieces(text: str) -> tuple[list[str], list[int]]:
     return [*parts, text[end:]], units
 
 
-def _rank(found: Sequence[_Search], known: ClearedRows, ask: Ask) -> None:
+def _rank(found: Sequence[_Search], known: AnsweredRows, ask: Ask) -> None:
     """Put the units in the order of what leaving each out does, for half of the queries."""
     asked = []
     for one in found:
@@ -182,7 +182,7 @@ def _rank(found: Sequence[_Search], known: ClearedRows, ask: Ask) -> None:
         one.units.sort(key=lambda place: (-fall[one.place, place], place))
 
 
-def _step(found: Sequence[_Search], known: ClearedRows, ask: Ask) -> None:
+def _step(found: Sequence[_Search], known: AnsweredRows, ask: Ask) -> None:
     """Change the next unit of every open search to what lowers its score most."""
     asked: list[tuple[_Search, int, str]] = []
     for one in found:
@@ -222,7 +222,7 @@ def _labels(answer: str) -> frozenset[str]:
     return frozenset(found["labels"] if "labels" in found else [found["label"]])
 
 
-def _scores(answers: pa.Table, labels: Sequence[frozenset[str]], known: ClearedRows) -> Floats:
+def _scores(answers: pa.Table, labels: Sequence[frozenset[str]], known: AnsweredRows) -> Floats:
     """How far answers keep to labels, (M,): the mean of p of these and of 1 - p of all others."""
     told = np.array(answers[PROBABILITIES].to_pylist(), np.float64)
     names = known.examiner.examiner.labels
@@ -230,7 +230,7 @@ def _scores(answers: pa.Table, labels: Sequence[frozenset[str]], known: ClearedR
     return np.asarray(np.where(named, told, 1 - told).mean(axis=1))
 
 
-def _flip_rate(known: ClearedRows, found: Sequence[_Search]) -> Estimate:
+def _flip_rate(known: AnsweredRows, found: Sequence[_Search]) -> Estimate:
     name, count = f"{FAMILY}.{ATTACK}.{FLIP_RATE}", len(found)
     if count < known.settings.min_rows:
         return undetermined(
@@ -245,7 +245,7 @@ def _flip_rate(known: ClearedRows, found: Sequence[_Search]) -> Estimate:
     return flip_rate
 
 
-def _moved(known: ClearedRows, one: _Search, column: str) -> MovedAnswer:
+def _moved(known: AnsweredRows, one: _Search, column: str) -> MovedAnswer:
     row: dict[str, Any] = known.test.slice(one.place, 1).to_pylist()[0]
     answer = known.answers[ANSWER][one.place].as_py()
     before, after = excerpts(row, {**row, column: one.text}, known.shape)

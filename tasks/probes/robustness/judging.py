@@ -29,7 +29,7 @@ _GAIN: Final = "_gain"
 
 
 @dataclass(frozen=True)
-class ClearedRows:
+class AnsweredRows:
     """The test rows as they are, and what the candidate says of them.
 
     Attributes:
@@ -61,7 +61,7 @@ class ClearedRows:
         return self.examiner.measure(self.test, self.answers).leading
 
 
-def judge_changes(known: ClearedRows, drawn: Drawn, after: pa.Table) -> Perturbed:
+def judge_changes(known: AnsweredRows, drawn: Drawn, after: pa.Table) -> Perturbed:
     """What the changed rows of a kind come to, held against the same rows as they are.
 
     Args:
@@ -102,7 +102,7 @@ def judge_changes(known: ClearedRows, drawn: Drawn, after: pa.Table) -> Perturbe
     )
 
 
-def _too_few(told: Perturbed, family: str, known: ClearedRows) -> Perturbed:
+def _too_few(told: Perturbed, family: str, known: AnsweredRows) -> Perturbed:
     reason = (
         f"it changes {told.changed:,} of the {told.tried:,} test rows that it was tried on, fewer "
         f"than probes.robustness.min_rows ({known.settings.min_rows:,})"
@@ -116,7 +116,7 @@ def _too_few(told: Perturbed, family: str, known: ClearedRows) -> Perturbed:
 
 
 def flips_and_shifts(
-    family: str, moves: Moves, places: Sequence[int], known: ClearedRows
+    family: str, moves: Moves, places: Sequence[int], known: AnsweredRows
 ) -> tuple[Estimate, Estimate]:
     """Flip rate and score shift over test rows, each with its interval.
 
@@ -137,7 +137,7 @@ def flips_and_shifts(
     return flip_rate, score_shift
 
 
-def _units(places: Sequence[int], known: ClearedRows) -> Units:
+def _units(places: Sequence[int], known: AnsweredRows) -> Units:
     evaluation = known.examiner.settings
     rows = known.test.take(pa.array(places, pa.int64()))
     cluster = CLUSTER if evaluation.by_cluster else None
@@ -145,7 +145,7 @@ def _units(places: Sequence[int], known: ClearedRows) -> Units:
 
 
 def _drops(
-    family: str, ours: Measured, theirs: Measured, places: Sequence[int], known: ClearedRows
+    family: str, ours: Measured, theirs: Measured, places: Sequence[int], known: AnsweredRows
 ) -> tuple[Estimate, ...]:
     """How much better the leading metrics are on the rows as they are, on the same draws."""
     changed = Comparator(_CHANGED, measured=theirs)
@@ -154,7 +154,7 @@ def _drops(
 
 
 def _moved(
-    known: ClearedRows, drawn: Drawn, before: pa.Table, after: pa.Table, moves: Moves
+    known: AnsweredRows, drawn: Drawn, before: pa.Table, after: pa.Table, moves: Moves
 ) -> list[MovedAnswer]:
     """The rows that flip and move farthest."""
     flipped = np.flatnonzero(moves.flipped)

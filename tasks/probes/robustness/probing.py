@@ -21,7 +21,7 @@ from tasks.evaluation.held_out import read_rows
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.probes.robustness.attack import asked_of, attack_rows
 from tasks.probes.robustness.drawing import ChangedRow, Drawn, draw_changes
-from tasks.probes.robustness.judging import ClearedRows, judge_changes
+from tasks.probes.robustness.judging import AnsweredRows, judge_changes
 from tasks.probes.robustness.reading import reads_of
 from tasks.probes.robustness.settings import RobustnessSettings
 from tasks.records.data import DataReport
@@ -73,7 +73,7 @@ def add_robustness(
         test = read_rows(store.get_file(data.clean, work / "clean.parquet"), "test", shape)
         told = pq.read_table(store.get_file(scores.artifact, work / "scores.parquet"))
         model = store.get_folder(weights.artifact, work / "model")
-        asked = ClearedRows(shape, test, in_order_of(test, told), examiner, settings)
+        asked = AnsweredRows(shape, test, in_order_of(test, told), examiner, settings)
         rows = test.to_pylist()
         drawn = draw_changes(rows, shape, settings, reads_of(shape, model, limits))
         answers = ask_changed(model, test, rows, drawn, asked)
@@ -112,7 +112,7 @@ def ask_changed(
     test: pa.Table,
     rows: Sequence[dict[str, Any]],
     drawn: Sequence[Drawn],
-    known: ClearedRows,
+    known: AnsweredRows,
 ) -> list[tuple[Drawn, pa.Table]]:
     """The answers (M,) to the changed rows of each kind; all are asked in one go.
 

@@ -12,7 +12,7 @@ import pytest
 
 from tasks.evaluation.examining import AskedExaminer
 from tasks.evaluation.settings import EvaluationSettings
-from tasks.probes.robustness.judging import ClearedRows
+from tasks.probes.robustness.judging import AnsweredRows
 from tasks.probes.robustness.settings import RobustnessSettings
 from tasks.task_types.examiner import examiner_of
 from tasks.task_types.limits import TokenLimits
@@ -72,14 +72,14 @@ def reviews() -> pa.Table:
 
 
 @pytest.fixture
-def known() -> Callable[..., ClearedRows]:
-    def make(rows: pa.Table, model: Model, **settings: Any) -> ClearedRows:
+def known() -> Callable[..., AnsweredRows]:
+    def make(rows: pa.Table, model: Model, **settings: Any) -> AnsweredRows:
         shape = shape_of("classification")
         evaluation = EvaluationSettings(repeats=4_000)
         examiner = Planted(
             examiner_of("classification", LABELS, TokenLimits(64)), evaluation, model
         )
         asked = RobustnessSettings.model_validate(settings)
-        return ClearedRows(shape, rows, examiner.predict(Path(), rows), examiner, asked)
+        return AnsweredRows(shape, rows, examiner.predict(Path(), rows), examiner, asked)
 
     return make

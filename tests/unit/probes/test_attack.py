@@ -7,11 +7,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from tasks.probes.robustness.attack import Ask, asked_of, attack_rows
-from tasks.probes.robustness.judging import ClearedRows
+from tasks.probes.robustness.judging import AnsweredRows
 from tasks.probes.robustness.settings import AttackSettings
 from tests.unit.probes.conftest import rows_of
 
-Known = Callable[..., ClearedRows]
+Known = Callable[..., AnsweredRows]
 FILLER = " ".join(f"{word}ing" for word in ("walk", "talk", "read", "play", "sing", "work") * 5)
 
 

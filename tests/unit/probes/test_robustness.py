@@ -7,13 +7,13 @@ import pyarrow as pa
 import pytest
 
 from tasks.probes.robustness.drawing import Reading, Row, draw_changes
-from tasks.probes.robustness.judging import ClearedRows, judge_changes
+from tasks.probes.robustness.judging import AnsweredRows, judge_changes
 from tasks.probes.robustness.probing import ask_changed, in_order_of
 from tasks.records.robustness import Perturbed
 from tasks.verdicts import Gate, Verdict, judge
 from tests.unit.probes.conftest import rows_of
 
-Known = Callable[..., ClearedRows]
+Known = Callable[..., AnsweredRows]
 
 
 def by_case(text: str) -> float:
@@ -30,7 +30,7 @@ def constant(text: str) -> float:
     return 0.7
 
 
-def probe(known: ClearedRows, reads: object = None) -> dict[str, Perturbed]:
+def probe(known: AnsweredRows, reads: object = None) -> dict[str, Perturbed]:
     rows = known.test.to_pylist()
     more = {"reads": reads} if reads else {}
     drawn = draw_changes(rows, known.shape, known.settings, **more)  # type: ignore[arg-type]

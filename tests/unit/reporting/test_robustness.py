@@ -85,7 +85,7 @@ def test_kinds_that_may_turn_the_answer_stand_apart(evidence: Evidence) -> None:
     section = robustness_section(probed(evidence).scores.robustness)
     assert section is not None
     assert [(row.kind, row.strength, row.changed) for row in section.kept] == [
-        ("typos", "5.0%", "90"), ("typos", "20.0%", "90"), ("upper case", "none", "200"),
+        ("typos", "5.0%", "90"), ("typos", "20.0%", "90"), ("upper case", "whole text", "200"),
         ("homophones", "20.0%", "0"),
     ]  # fmt: skip
     assert [row.kind for row in section.turned] == ["negation"]
