@@ -27,7 +27,7 @@ GPU_PACKAGES := pydantic pydantic-core annotated-types typing-inspection pydanti
 
 .DEFAULT_GOAL := help
 .PHONY: help run up down status test test-all attack mutants simulate audit sbom check check-gpu gpu-wheels \
-	bench-data bench-training bench-evaluation bench-operation bench-methods
+	bench-data bench-training bench-evaluation bench-operation bench-methods bench-probes
 MAKEFLAGS += --no-print-directory
 
 help:  ## Show the targets.
@@ -84,6 +84,9 @@ bench-evaluation: $(READY_DEV)  ## Measure evaluation and fairness against their
 
 bench-operation: $(READY_DEV)  ## Measure serving, scoring, runs, the store and the monitor (an hour or two).
 	@$(BIN)/python -m benchmarks.operation
+
+bench-probes: $(READY_DEV)  ## Measure what probes of a model cost beside its evaluation (some minutes).
+	@$(BIN)/python -m benchmarks.probes
 
 bench-methods: $(READY_DEV)  ## Measure compression, distillation, private training and sweeps (an hour and a half).
 	@$(BIN)/python -m benchmarks.methods

@@ -25,6 +25,7 @@ from flows.gate_checks import wrong_gates
 from flows.gate_names import swaps_words, why_no_own_metric
 from flows.preference_checks import wrong_preference
 from flows.privacy_checks import wrong_privacy
+from flows.probe_checks import wrong_robustness
 from flows.settings_fields import models_in
 from flows.settings_files import PolicyOfFile, anchored_model, read_policy_file, read_settings
 from flows.sweep_checks import wrong_space
@@ -43,6 +44,7 @@ from tasks.ingestion.splits import SplitSettings
 from tasks.label_checks.settings import LabelCheckSettings
 from tasks.monitoring.settings import MonitorSettings, watched_gates
 from tasks.notifications.settings import Notifications
+from tasks.probes.settings import ProbeSettings
 from tasks.registry.fairness_gates import default_fairness_gates
 from tasks.registry.policy_gates import written_out
 from tasks.registry.settings import (
@@ -243,6 +245,11 @@ class RetrainConfig(DataConfig):
         default=CounterfactualSettings(),
         description="Which words of the test rows are swapped for another group's.",
     )
+    probes: ProbeSettings = Field(
+        default=ProbeSettings(),
+        description="What else is asked of the trained model, beside its evaluation. See "
+        "docs/probes.md.",
+    )
     staging: StagingSettings = Field(
         default=StagingSettings(), description="How the registered artifact is tried."
     )
@@ -374,6 +381,12 @@ class RetrainConfig(DataConfig):
     def _model_can_be_compressed(self) -> Self:
         if self.compression is not None:
             refuse(wrong_compression(self, self.compression))
+        return self
+
+    @model_validator(mode="after")
+    def _model_can_be_probed(self) -> Self:
+        if are_valid(self, "probes") and self.probes.robustness is not None:
+            refuse(wrong_robustness(self, self.probes.robustness))
         return self
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from flows.gate_names import (
     AUGMENTATION,
     PRIVACY,
+    ROBUSTNESS,
     TEACHER,
     UNCOMPRESSED,
     Measurable,
@@ -15,6 +16,8 @@ from flows.gate_names import (
     measurable_of,
 )
 from infra.settings_models import WrongSetting, are_valid, items_of
+from tasks.probes.robustness.kinds import KINDS
+from tasks.probes.robustness.settings import ATTACK
 from tasks.registry.canary_settings import CanarySettings
 from tasks.task_types.metrics import METRICS, metrics_of
 from tasks.task_types.row_shapes import shape_of
@@ -127,6 +130,8 @@ def _what_is_missing(metric: str, config: "RetrainConfig") -> str:
             f"{metric} is not measured; of counterfactuals are {list(made)}: correct the name, or "
             "add the list to counterfactuals.swaps or the file to counterfactuals.templates"
         )
+    if family == ROBUSTNESS and are_valid(config, "probes"):
+        return _not_probed(metric, config)
     if family in _GOLDEN_GATES:
         return _no_golden_set(metric, family, config)
     return _not_made(metric, family, config)
@@ -165,6 +170,29 @@ def _not_made(metric: str, family: str, config: "RetrainConfig") -> str:
         return (
             f"{metric} is of several trainings, and evaluation.seeds is 1; set it to 2 or more, "
             "5 say"
+        )
+    return ""
+
+
+def _not_probed(metric: str, config: "RetrainConfig") -> str:
+    """Which changes a gate is about that the line does not make, or that may move the answer."""
+    asked, name = config.probes.robustness, (*metric.split("."), "")[1]
+    if asked is None:
+        return (
+            f"{metric} is of test rows with small changes, and probes.robustness is not set; set "
+            "it to {} for all of its defaults, or leave the gate out"
+        )
+    if name in KINDS and not KINDS[name].keeps_answer:
+        return (
+            f"{metric} is of a change after which another answer may be right, so that it is "
+            "reported and judged by no gate; leave it out"
+        )
+    if name in KINDS and are_valid(asked, "kinds") and name not in asked.kinds:
+        return f"{metric} is of the kind {name}, which probes.robustness.kinds leaves out; add it"
+    if name == ATTACK and are_valid(asked, "attack") and asked.attack is None:
+        return (
+            f"{metric} is of a search, and probes.robustness.attack is not set; set it to {{}} for "
+            "all of its defaults, or leave the gate out"
         )
     return ""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from infra.errors import SettingsError
 from infra.settings_models import are_valid
+from tasks.probes.robustness.settings import ATTACK, DROP, FLIP_RATE, SCORE_SHIFT
 from tasks.task_types.metrics import METRICS, Better, Metric, metrics_of
 from tasks.task_types.own_metrics import own_metric
 from tasks.task_types.row_shapes import shape_of
@@ -28,6 +29,7 @@ TEACHER: Final = "teacher"
 PRIVACY: Final = "privacy"
 UNCOMPRESSED: Final = "uncompressed"
 AUGMENTATION: Final = "augmentation"
+ROBUSTNESS: Final = "robustness"
 # Of which test rows it is told what augmentation has bought; see tasks.evaluation.
 AUGMENTED_KINDS: Final = ("clean", "noisy", "group", "swapped")
 _PLACEHOLDER: Final = re.compile(r"\{([a-z ]+)\}")
@@ -124,6 +126,23 @@ def _of_methods(config: "RetrainConfig", compared: Sequence["_Quality"]) -> Iter
     if not are_valid(config, "training") or config.training.differential_privacy is not None:
         yield Measurable(f"{PRIVACY}.epsilon", high=math.inf, better=_FALLING)
         yield Measurable(f"{PRIVACY}.delta", better=_FALLING)
+    if not are_valid(config, "probes") or config.probes.robustness is not None:
+        yield from _under_changes(config, compared)
+
+
+def _under_changes(config: "RetrainConfig", compared: Sequence["_Quality"]) -> Iterator[Measurable]:
+    """What changes that keep the right answer do; of the others nothing is right or wrong."""
+    asked = config.probes.robustness if are_valid(config, "probes") else None
+    if asked is None or not are_valid(asked, "kinds", "strengths"):
+        yield Measurable(f"{ROBUSTNESS}.{{kind}}.{{measure}}", -math.inf, math.inf, "neither")
+        return
+    for kind, _, family in asked.groups():
+        if kind.keeps_answer:
+            yield Measurable(f"{family}.{FLIP_RATE}", better=_FALLING)
+            yield Measurable(f"{family}.{SCORE_SHIFT}", better=_FALLING)
+            yield from (one.drop(family) for one in compared)
+    if asked.attack is not None:
+        yield Measurable(f"{ROBUSTNESS}.{ATTACK}.{FLIP_RATE}", better=_FALLING)
 
 
 def compares_without(config: "RetrainConfig") -> bool:
@@ -181,6 +200,11 @@ class _Quality:
         """How much better it is than another model's."""
         span = self.metric.high - self.metric.low
         return Measurable(f"{family}.{self.metric.name}_gain", -span, span)
+
+    def drop(self, family: str) -> Measurable:
+        """How much worse it is on changed rows."""
+        span = self.metric.high - self.metric.low
+        return Measurable(f"{family}.{self.metric.name}_{DROP}", -span, span, _FALLING)
 
     def ratio(self, family: str) -> Measurable:
         """Its share of another model's, where that is above 0."""

@@ -50,6 +50,7 @@ from tasks.stages.label_checks import check_labels, find_label_errors
 from tasks.stages.notifications import announce, run_url
 from tasks.stages.outside_moves import settle_outside_moves
 from tasks.stages.power import count_held_out, foresee
+from tasks.stages.probes import probe_robustness
 from tasks.stages.registry import (
     confirm_production,
     confirm_registered,
@@ -222,6 +223,10 @@ def _train_and_measure(
     fairness = score_counterfactuals(
         assessed, scores, weights, data, task_type, config.counterfactuals, rows.swaps
     )
+    if config.probes.robustness:
+        scores = probe_robustness(
+            scores, weights, data, task_type, config.probes.robustness, evaluation.of_one_model
+        )
     if evaluation.seeds > 1:
         scores = _train_recipe(config, tokens, base_model, data, weights, scores, lesson)
     if config.augmentation and config.augmentation.compare:

@@ -3,7 +3,6 @@
 The other model is the teacher of a student, or a compressed model as it was before.
 """
 
-import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ from tasks.evaluation.intervals import levels
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.evaluation.timing import estimate_of_ratios, timed_in_turns
 from tasks.resampling_units import units_of_table
-from tasks.task_types.answer_columns import ANSWER, without_numbers
+from tasks.task_types.answer_columns import ANSWER, comparable
 from tasks.task_types.examiner import Examiner
 from tasks.task_types.measures import mean_of_some
 from tasks.task_types.rows import CLUSTER
@@ -86,7 +85,4 @@ def speed_up(asked: ScoringInputs, examiner: Examiner, other: Path, family: str)
 
 def _said(answer: str | None) -> Any:
     """What two answers are compared by; None where there is nothing to compare."""
-    found = without_numbers(json.loads(answer)) if answer else None
-    if isinstance(found, dict) and isinstance(labels := found.get("labels"), list):
-        return {**found, "labels": sorted(labels)}  # each model has its own order of them
-    return found or None
+    return (comparable(answer) or None) if answer else None

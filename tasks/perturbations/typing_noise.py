@@ -47,7 +47,7 @@ def keyboard_noise(text: str, strength: float, random: Random) -> str | None:
         The changed text; None where it has no such word.
 
     """
-    return _change_words(text, strength, random, _hit_beside)
+    return change_words(text, strength, random, _hit_beside)
 
 
 def spelling_noise(text: str, strength: float, random: Random) -> str | None:
@@ -55,12 +55,24 @@ def spelling_noise(text: str, strength: float, random: Random) -> str | None:
 
     Args and returns as `keyboard_noise`.
     """
-    return _change_words(text, strength, random, _misspell)
+    return change_words(text, strength, random, _misspell)
 
 
-def _change_words(
+def change_words(
     text: str, strength: float, random: Random, change: Callable[[str, Random], str]
 ) -> str | None:
+    """Change a share of the words of four Latin letters or more, at least one.
+
+    Args:
+        text: any; negations and placeholders in it are left alone.
+        strength: share of these words.
+        random: of the row.
+        change: from one word to what stands in its place.
+
+    Returns:
+        The changed text; None where it has no such word.
+
+    """
     words = [
         (token.start() + letters.start(), token.start() + letters.end())
         for token in _TOKENS.finditer(text)

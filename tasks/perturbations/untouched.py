@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Final
 
 # What stands in place of personal data, such as [MAIL].
-_PLACEHOLDER: Final = re.compile(r"\[[A-Z][A-Z_]*\]")
+PLACEHOLDER: Final = re.compile(r"\[[A-Z][A-Z_]*\]")
 _WORD: Final = re.compile(r"[\w'\u2019]+")
 _NEGATIONS: Final = frozenset(
     {
@@ -19,7 +19,7 @@ _HAN_NEGATIONS: Final = frozenset("不没沒无無非别別未勿莫")
 
 def is_untouched(word: str) -> bool:
     """Whether a word, with the punctuation beside it, is a negation or holds a placeholder."""
-    return bool(_PLACEHOLDER.search(word)) or bool(negations_of(word))
+    return bool(PLACEHOLDER.search(word)) or bool(negations_of(word))
 
 
 def negations_of(text: str) -> Counter[str]:

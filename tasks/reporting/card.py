@@ -30,6 +30,8 @@ from tasks.reporting.metrics import hub_name
 from tasks.reporting.page import Page, build_page
 from tasks.reporting.quality import overall_estimates, weakest_class
 from tasks.reporting.recipe import claimed_of
+from tasks.reporting.robustness import NOT_SHOWN, robustness_lines
+from tasks.reporting.robustness import sentence_of as probes_of
 from tasks.reporting.settings import CardSettings
 from tasks.reporting.summaries import markdown_table, plain
 from tasks.task_types.model_card_texts import ModelCardTexts, card_texts_of
@@ -57,6 +59,7 @@ _BEHIND: Final = {
     "labels": ("data",),
     "privacy": ("weights",),
     "augmentation": ("weights", "data", "augmented"),
+    "robustness": ("weights", "scores", "data"),
 }
 
 
@@ -79,7 +82,15 @@ def render_card(evidence: Evidence) -> str:
         call=Markup(_call(evidence, purpose)),  # noqa: S704 - code  # nosec B704
         weakest=weakest_class(evidence.scores),
         rows={estimate.name: estimate_row(estimate) for estimate in evidence.estimates},
+        probed=_probed(evidence.scores),
     )
+
+
+def _probed(scores: Scores) -> list[str]:
+    """What the robustness probes came to and what they leave open, a line each; none without."""
+    if scores.robustness is None:
+        return []
+    return [probes_of(scores.robustness), *robustness_lines(scores.robustness), NOT_SHOWN]
 
 
 def render_model_readme(

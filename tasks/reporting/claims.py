@@ -12,7 +12,7 @@ def unsupported_claims(scores: Scores, fairness: Fairness) -> Iterator[str]:
     measured = {estimate.name: estimate for estimate in (*scores.measured, *fairness.estimates)}
     for comparison in scores.comparisons:
         yield from _unsupported_comparison(comparison, scores, measured)
-    for what, estimate in [*_of_slices(scores), *_of_groups(fairness)]:
+    for what, estimate in [*_of_slices(scores), *_of_groups(fairness), *_of_probes(scores)]:
         if not _is_among(estimate, measured):
             yield f"{what} claims {estimate.name} {estimate.value}, which no record holds"
     families = {family.name for family in fairness.counterfactuals}
@@ -54,6 +54,11 @@ def _of_groups(fairness: Fairness) -> Iterator[tuple[str, Estimate]]:
     for family in fairness.counterfactuals:
         for estimate in (family.flip_rate, family.score_shift, family.largest_shift):
             yield f"counterfactual {family.name}", estimate
+
+
+def _of_probes(scores: Scores) -> Iterator[tuple[str, Estimate]]:
+    if scores.robustness:
+        yield from (("the robustness probes", one) for one in scores.robustness.estimates)
 
 
 def _is_among(estimate: Estimate, measured: dict[str, Estimate]) -> bool:

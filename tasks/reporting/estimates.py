@@ -74,7 +74,7 @@ def _methods(rows: Sequence[EstimateRow]) -> str:
 
 def is_difference(name: str) -> bool:
     """Whether an estimate compares two numbers, so that 0 means no difference."""
-    return any(part.endswith(("_gain", "_gap", "_difference")) for part in name.split("."))
+    return any(part.endswith(("_gain", "_gap", "_difference", "_drop")) for part in name.split("."))
 
 
 def tables_apart(estimates: Sequence[Estimate], names: Sequence[str] = ()) -> list[EstimateTable]:

@@ -10,7 +10,7 @@ SHARE: Final = "from 0 to 1"
 POINTS: Final = "from 0 to 100"
 # How a comparison or a family names what it makes of a metric.
 _BEFORE: Final = ("worst_group_", "largest_")
-_BEHIND: Final = ("_gain", "_gap", "_difference", "_ratio", "_mean")
+_BEHIND: Final = ("_gain", "_gap", "_difference", "_ratio", "_mean", "_drop")
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,9 @@ def _stripped(part: str) -> str:
 
 
 def is_better_lower(name: str) -> bool:
-    """Whether a lower number is better: of an error or a loss, not of a gain in it."""
+    """Whether a lower number is better: of an error, a loss or a drop, not of a gain in it."""
+    if name.endswith("_drop"):
+        return True
     return metric_of(name).falls and not name.endswith(("_gain", "_gap", "_difference"))
 
 

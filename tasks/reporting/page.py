@@ -41,6 +41,7 @@ from tasks.reporting.quality import (
     rewritten_names,
 )
 from tasks.reporting.recipe import RECIPE_HEADS, RecipeRow, claimed_of, recipe_rows
+from tasks.reporting.robustness import RobustnessSection, robustness_section
 from tasks.reporting.slice_calibration import CalibrationRow, calibration_rows
 from tasks.reporting.slices import Slices, slices_of
 from tasks.reporting.tiles import Tile, key_tiles
@@ -104,6 +105,7 @@ class Page:
     claimed_of: str
     recipe: list[RecipeRow]
     augmentation: AugmentationSection | None
+    robustness: RobustnessSection | None
 
 
 def build_page(evidence: Evidence) -> Page:
@@ -149,6 +151,7 @@ def build_page(evidence: Evidence) -> Page:
         claimed_of=claimed_of(scores),
         recipe=recipe_rows(scores),
         augmentation=augmentation_section(evidence.augmentation, scores.estimates),
+        robustness=robustness_section(scores.robustness),
     )
 
 

@@ -92,9 +92,10 @@ def show_report(evidence: Evidence, report: Report) -> None:
 
 
 def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
-    """Of lines that have golden sets, or make new training rows: Markdown and title."""
+    """Of lines with golden sets, new training rows or probes: Markdown and title."""
     from tasks.reporting.augmentation import augmentation_markdown
     from tasks.reporting.golden import golden_markdown
+    from tasks.reporting.robustness import robustness_markdown
 
     tables = {}
     if evidence.golden:
@@ -102,6 +103,9 @@ def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
     if evidence.augmentation:
         new_rows = augmentation_markdown(evidence.augmentation, evidence.scores.estimates)
         tables["augmentation"] = (new_rows, "New training rows")
+    if evidence.scores.robustness:
+        probed = robustness_markdown(evidence.scores.robustness)
+        tables["robustness"] = (probed, "Robustness under small changes")
     return tables
 
 

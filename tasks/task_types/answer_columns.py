@@ -1,6 +1,7 @@
 """Answers as columns of a table, and as what two models may be compared by."""
 
 import io
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -24,17 +25,19 @@ def columns_of_answers(answers: "pa.Array", fields: "pa.Schema | None") -> "pa.T
 
     """
     import pyarrow as pa
-    from pyarrow import json
+    from pyarrow import json as arrow_json
 
     if fields is None:
         return pa.table({ANSWER: answers})
     if not len(answers):
         return fields.empty_table()
     lines = "\n".join(answers.to_pylist()).encode()
-    read = json.read_json(
+    read = arrow_json.read_json(
         io.BytesIO(lines),
-        read_options=json.ReadOptions(use_threads=False, block_size=len(lines) + 1),
-        parse_options=json.ParseOptions(explicit_schema=fields, unexpected_field_behavior="error"),
+        read_options=arrow_json.ReadOptions(use_threads=False, block_size=len(lines) + 1),
+        parse_options=arrow_json.ParseOptions(
+            explicit_schema=fields, unexpected_field_behavior="error"
+        ),
     )
     return read.select(fields.names).cast(fields)
 
@@ -51,3 +54,11 @@ def without_numbers(value: Any) -> Any:
         kept_ones = [one for one in map(without_numbers, value) if one is not None]
         return kept_ones if kept_ones or not value else None
     return None if isinstance(value, float) else value
+
+
+def comparable(answer: str) -> Any:
+    """What two answers are compared by: an answer's JSON without numbers, its labels in order."""
+    found = without_numbers(json.loads(answer))
+    if isinstance(found, dict) and isinstance(labels := found.get("labels"), list):
+        return {**found, "labels": sorted(labels)}  # each model has its own order of them
+    return found

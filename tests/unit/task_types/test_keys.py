@@ -30,6 +30,7 @@ REACHED_BY = {
         "evaluate_validation",
         "time_trial",
         "measure_augmentation",
+        "probe_robustness",
     },
     "server": {"register"},
     "model_card": {"register", "write_report", "write_data_report"},

@@ -1,0 +1,1 @@
+"""What probes of a trained model cost beside its evaluation."""

@@ -1,0 +1,23 @@
+"""Runs every benchmark of probes; the last line is one JSON object."""
+
+import argparse
+
+from benchmarks.figures import print_figures
+from benchmarks.probes import robustness
+
+ASKED = ("probe_pass_cost",)
+SMALL = {"robustness": {"rows": 60}}
+
+
+def main() -> None:
+    """Measure, and print the asked figures first."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--small", action="store_true", help="few rows: to see that it runs, not to measure"
+    )
+    small = parser.parse_args().small
+    print_figures(ASKED, (robustness,), SMALL if small else None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What small changes of a text do to the answers of a trained model."""
