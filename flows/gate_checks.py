@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from flows.gate_names import (
     AUGMENTATION,
+    LANGUAGE_BIAS,
     PRIVACY,
     ROBUSTNESS,
     TEACHER,
@@ -16,6 +17,7 @@ from flows.gate_names import (
     measurable_of,
 )
 from infra.settings_models import WrongSetting, are_valid, items_of
+from tasks.probes.language_bias.settings import MEASURES
 from tasks.probes.robustness.kinds import KINDS
 from tasks.probes.robustness.settings import ATTACK
 from tasks.registry.canary_settings import CanarySettings
@@ -130,8 +132,8 @@ def _what_is_missing(metric: str, config: "RetrainConfig") -> str:
             f"{metric} is not measured; of counterfactuals are {list(made)}: correct the name, or "
             "add the list to counterfactuals.swaps or the file to counterfactuals.templates"
         )
-    if family == ROBUSTNESS and are_valid(config, "probes"):
-        return _not_probed(metric, config)
+    if family in {ROBUSTNESS, LANGUAGE_BIAS} and are_valid(config, "probes"):
+        return (_not_probed if family == ROBUSTNESS else _not_asked)(metric, config)
     if family in _GOLDEN_GATES:
         return _no_golden_set(metric, family, config)
     return _not_made(metric, family, config)
@@ -193,6 +195,18 @@ def _not_probed(metric: str, config: "RetrainConfig") -> str:
         return (
             f"{metric} is of a search, and probes.robustness.attack is not set; set it to {{}} for "
             "all of its defaults, or leave the gate out"
+        )
+    return ""
+
+
+def _not_asked(metric: str, config: "RetrainConfig") -> str:
+    """Which published set a gate is about that the line names no file of."""
+    asked, probe = config.probes.language_bias, (*metric.split("."), "")[1]
+    named = {one for one, _ in asked.files} if asked else set()
+    if probe in MEASURES and probe not in named:
+        return (
+            f"{metric} is of a published set, and probes.language_bias.{probe} is not set; set it "
+            "to the path of its file, or leave the gate out"
         )
     return ""
 

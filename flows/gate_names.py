@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from infra.errors import SettingsError
 from infra.settings_models import are_valid
+from tasks.probes.language_bias.settings import ICAT, MEANINGFUL, MEASURES
 from tasks.probes.robustness.settings import ATTACK, DROP, FLIP_RATE, SCORE_SHIFT
+from tasks.records.language_bias import BBQ, CBBQ
 from tasks.task_types.metrics import METRICS, Better, Metric, metrics_of
 from tasks.task_types.own_metrics import own_metric
 from tasks.task_types.row_shapes import shape_of
@@ -30,6 +32,7 @@ PRIVACY: Final = "privacy"
 UNCOMPRESSED: Final = "uncompressed"
 AUGMENTATION: Final = "augmentation"
 ROBUSTNESS: Final = "robustness"
+LANGUAGE_BIAS: Final = "language_bias"
 # Of which test rows it is told what augmentation has bought; see tasks.evaluation.
 AUGMENTED_KINDS: Final = ("clean", "noisy", "group", "swapped")
 _PLACEHOLDER: Final = re.compile(r"\{([a-z ]+)\}")
@@ -128,6 +131,24 @@ def _of_methods(config: "RetrainConfig", compared: Sequence["_Quality"]) -> Iter
         yield Measurable(f"{PRIVACY}.delta", better=_FALLING)
     if not are_valid(config, "probes") or config.probes.robustness is not None:
         yield from _under_changes(config, compared)
+    if not are_valid(config, "probes") or config.probes.language_bias is not None:
+        yield from _of_stereotypes(config)
+
+
+def _of_stereotypes(config: "RetrainConfig") -> Iterator[Measurable]:
+    """What published sentences and questions come to, over all and by kind of bias."""
+    asked = config.probes.language_bias if are_valid(config, "probes") else None
+    probes = {probe for probe, _ in asked.files} if asked else set(MEASURES)
+    for probe in sorted(probes):
+        for name in MEASURES[probe]:
+            better: Better = "neither"  # of a preference, a half is the least
+            if name in {MEANINGFUL, ICAT} or name.startswith("accuracy"):
+                better = "higher"
+            elif probe in {BBQ, CBBQ}:
+                better = _FALLING
+            low = -1.0 if better == _FALLING else 0.0
+            yield Measurable(f"{LANGUAGE_BIAS}.{probe}.{name}", low, better=better)
+            yield Measurable(f"{LANGUAGE_BIAS}.{probe}.{name}.{{type}}", low, better=better)
 
 
 def _under_changes(config: "RetrainConfig", compared: Sequence["_Quality"]) -> Iterator[Measurable]:

@@ -7,11 +7,13 @@ from infra.settings_models import WrongSetting, are_valid
 from tasks.probes.robustness.rows import why_not_attacked, why_not_probed
 from tasks.probes.robustness.settings import RobustnessSettings
 from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.text_likelihood import why_no_likelihood
 
 if TYPE_CHECKING:
     from flows.config import RetrainConfig
 
 _AT = ("probes", "robustness")
+_BIAS = ("probes", "language_bias")
 
 
 def wrong_robustness(
@@ -36,5 +38,20 @@ def wrong_robustness(
             (*_AT, "attack"),
             f"probes.robustness.attack is not for task_type {config.task_type}: {why}; leave it "
             "out",
+            config.task_type,
+        )
+
+
+def wrong_language_bias(config: "RetrainConfig") -> Iterator[WrongSetting]:
+    """Task types whose models say of no text how likely it is.
+
+    Args:
+        config: the line's settings, with this probe.
+
+    """
+    if why := why_no_likelihood(config.task_type):
+        yield WrongSetting(
+            _BIAS,
+            f"probes.language_bias is not for task_type {config.task_type}: {why}; leave it out",
             config.task_type,
         )

@@ -50,7 +50,7 @@ from tasks.stages.label_checks import check_labels, find_label_errors
 from tasks.stages.notifications import announce, run_url
 from tasks.stages.outside_moves import settle_outside_moves
 from tasks.stages.power import count_held_out, foresee
-from tasks.stages.probes import probe_robustness
+from tasks.stages.probes import pin_probe_files, probe_language_bias, probe_robustness
 from tasks.stages.registry import (
     confirm_production,
     confirm_registered,
@@ -227,6 +227,11 @@ def _train_and_measure(
         scores = probe_robustness(
             scores, weights, data, task_type, config.probes.robustness, evaluation.of_one_model
         )
+    if config.probes.language_bias:
+        scores = probe_language_bias(
+            scores, weights, pin_probe_files(config.probes.language_bias), task_type,
+            config.probes.language_bias, evaluation.of_one_model,
+        )  # fmt: skip
     if evaluation.seeds > 1:
         scores = _train_recipe(config, tokens, base_model, data, weights, scores, lesson)
     if config.augmentation and config.augmentation.compare:

@@ -69,12 +69,29 @@ def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
             _anchor(benchmark, "path", folder)
     _anchor_word_files(content.get("counterfactuals"), folder)
     _anchor_swaps(content.get("augmentation"), folder)
+    _anchor_probe_files(content.get("probes"), folder)
     base_model = content.get("base_model")
     if isinstance(base_model, dict) and isinstance(base_model.get("reference"), str):
         base_model["reference"] = anchored_model(base_model["reference"], folder)
     _anchor_teacher(content.get("distillation"), folder)
     _anchor_tried(content.get("sweep"), folder)
     _anchor_candidates(content.get("choose"), folder)
+
+
+def _anchor_probe_files(probes: Any, folder: Path) -> None:
+    """Files of sentences and questions: one path, or a list of them."""
+    settings = probes.get("language_bias") if isinstance(probes, dict) else None
+    if not isinstance(settings, dict):
+        return
+    for name in ("crows_pairs", "stereoset"):
+        _anchor(settings, name, folder)
+    for name in ("bbq", "cbbq"):
+        paths = settings.get(name)
+        if isinstance(paths, list):
+            named = [{"path": path} for path in paths]
+            for one in named:
+                _anchor(one, "path", folder)
+            settings[name] = [one["path"] for one in named]
 
 
 def _anchor_candidates(settings: Any, folder: Path) -> None:

@@ -16,9 +16,11 @@ ALPHA = 0.05
 # Holm's procedure judges the k-th of m gates at ALPHA / (m - k + 1), so an estimate carries an
 # interval for each of these.
 MAX_FAMILY = 20
-# Families whose gates are corrected for multiplicity: one gate a group, a swap, a slice or a
-# kind of change.
-CORRECTED_FAMILIES = frozenset({"fairness", "counterfactual", "slice", "robustness"})
+# Families whose gates are corrected for multiplicity: one gate a group, a swap, a slice, a
+# kind of change or of bias.
+CORRECTED_FAMILIES = frozenset(
+    {"fairness", "counterfactual", "slice", "robustness", "language_bias"}
+)
 # Families that do not rest on held-out rows which an earlier look has read: their level is whole.
 UNSPENT_FAMILIES = frozenset({"staging", "fresh", "privacy"})
 # Families that rest on rows which every candidate of a line reads, whatever its test rows are.

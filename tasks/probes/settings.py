@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from infra.settings_models import SettingsModel
+from tasks.probes.language_bias.settings import LanguageBiasSettings
 from tasks.probes.robustness.settings import RobustnessSettings
 
 
@@ -13,4 +14,9 @@ class ProbeSettings(SettingsModel):
         default=None,
         description="What small changes of the test texts do to the answers; without it, that is "
         "not probed. `{}` takes all defaults.",
+    )
+    language_bias: LanguageBiasSettings | None = Field(
+        default=None,
+        description="Which stereotypes a language model shows on published sentences and "
+        "questions; without it, that is not probed.",
     )

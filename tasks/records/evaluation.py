@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from infra.store import Artifact
 from tasks.records.identity import NOT_IDENTITY
 from tasks.records.label_checks import LabelChecks
+from tasks.records.language_bias import LanguageBias
 from tasks.records.recipe import Recipe
 from tasks.records.robustness import Robustness
 from tasks.verdicts import Estimate, Verdict
@@ -172,7 +173,7 @@ class Scores:
             baseline_predicted and champion_predicted, null where a comparator says nothing or was
             trained on the row.
         estimates: quality.*, baseline.*, champion.*, anchor.*, teacher.*, fresh.*, slice.*,
-            augmentation.* and robustness.* with intervals.
+            augmentation.*, robustness.* and language_bias.* with intervals.
         confusion: counts, confusion[true][predicted]; empty for a task type without classes.
         calibration: (mean confidence, accuracy, rows) of each bin with rows; empty likewise.
         champion_version: None where there is no champion.
@@ -189,6 +190,7 @@ class Scores:
         calibration_by_slice: all test rows first; empty for a task type without classes.
         timed: how much faster the candidate answers than its teacher; empty without one.
         robustness: what small changes of the test texts do; None where that was not probed.
+        language_bias: stereotypes of a language model; None likewise.
 
     """
 
@@ -209,6 +211,7 @@ class Scores:
     calibration_by_slice: tuple[SliceCalibration, ...] = ()
     timed: tuple[Estimate, ...] = field(default=(), metadata=NOT_IDENTITY)
     robustness: Robustness | None = None
+    language_bias: LanguageBias | None = None
 
     @property
     def measured(self) -> tuple[Estimate, ...]:

@@ -26,6 +26,7 @@ from tasks.reporting.estimates import estimate_row
 from tasks.reporting.evidence import Evidence, EvidenceError, Source
 from tasks.reporting.gates import headline
 from tasks.reporting.groups import undetermined_groups
+from tasks.reporting.language_bias import language_bias_lines
 from tasks.reporting.metrics import hub_name
 from tasks.reporting.page import Page, build_page
 from tasks.reporting.quality import overall_estimates, weakest_class
@@ -60,6 +61,7 @@ _BEHIND: Final = {
     "privacy": ("weights",),
     "augmentation": ("weights", "data", "augmented"),
     "robustness": ("weights", "scores", "data"),
+    "language_bias": ("weights", "scores"),
 }
 
 
@@ -83,6 +85,7 @@ def render_card(evidence: Evidence) -> str:
         weakest=weakest_class(evidence.scores),
         rows={estimate.name: estimate_row(estimate) for estimate in evidence.estimates},
         probed=_probed(evidence.scores),
+        asked=_asked(evidence.scores),
     )
 
 
@@ -91,6 +94,11 @@ def _probed(scores: Scores) -> list[str]:
     if scores.robustness is None:
         return []
     return [probes_of(scores.robustness), *robustness_lines(scores.robustness), NOT_SHOWN]
+
+
+def _asked(scores: Scores) -> list[str]:
+    """What the stereotype probes came to, likewise."""
+    return language_bias_lines(scores.language_bias) if scores.language_bias else []
 
 
 def render_model_readme(

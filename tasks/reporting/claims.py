@@ -59,6 +59,8 @@ def _of_groups(fairness: Fairness) -> Iterator[tuple[str, Estimate]]:
 def _of_probes(scores: Scores) -> Iterator[tuple[str, Estimate]]:
     if scores.robustness:
         yield from (("the robustness probes", one) for one in scores.robustness.estimates)
+    if scores.language_bias:
+        yield from (("the stereotype probes", one) for one in scores.language_bias.estimates)
 
 
 def _is_among(estimate: Estimate, measured: dict[str, Estimate]) -> bool:

@@ -28,6 +28,7 @@ from tasks.reporting.evidence import Evidence, Source, check_evidence, sources_o
 from tasks.reporting.gates import SYMBOLS, GateRow, Headline, gate_table, headline
 from tasks.reporting.golden import GoldenSection, golden_sections
 from tasks.reporting.groups import GroupTable, group_tables, other_estimates
+from tasks.reporting.language_bias import LanguageBiasSection, language_bias_section
 from tasks.reporting.looks import LevelRow, fresh_estimates, level_rows, look_sentences
 from tasks.reporting.power import WHAT_IT_SAYS, PowerRow, power_table
 from tasks.reporting.quality import (
@@ -106,6 +107,7 @@ class Page:
     recipe: list[RecipeRow]
     augmentation: AugmentationSection | None
     robustness: RobustnessSection | None
+    language_bias: LanguageBiasSection | None
 
 
 def build_page(evidence: Evidence) -> Page:
@@ -152,6 +154,7 @@ def build_page(evidence: Evidence) -> Page:
         recipe=recipe_rows(scores),
         augmentation=augmentation_section(evidence.augmentation, scores.estimates),
         robustness=robustness_section(scores.robustness),
+        language_bias=language_bias_section(scores.language_bias),
     )
 
 

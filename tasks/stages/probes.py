@@ -2,11 +2,12 @@
 
 from infra.store import open_store
 from tasks.evaluation.settings import EvaluationSettings
+from tasks.probes.language_bias.settings import LanguageBiasSettings
 from tasks.probes.robustness.settings import RobustnessSettings
-from tasks.records.data import DataReport
+from tasks.records.data import DataReport, SourceFile
 from tasks.records.evaluation import Scores
 from tasks.records.training import Weights
-from tasks.stages.caching import cached_stage
+from tasks.stages.caching import cached_stage, look_up
 
 
 @cached_stage(gpu=True)
@@ -23,4 +24,29 @@ def probe_robustness(
 
     return add_robustness(
         scores, weights, data, task_type, settings, evaluation, store=open_store()
+    )
+
+
+@look_up
+def pin_probe_files(settings: LanguageBiasSettings) -> tuple[SourceFile, ...]:
+    """Fingerprint the files of published sentences and questions, as they are now."""
+    from tasks.probes.language_bias import files
+
+    return files.pin_files(settings, open_store())
+
+
+@cached_stage(gpu=True)
+def probe_language_bias(
+    scores: Scores,
+    weights: Weights,
+    files: tuple[SourceFile, ...],
+    task_type: str,
+    settings: LanguageBiasSettings,
+    evaluation: EvaluationSettings,
+) -> Scores:
+    """Ask a language model about published sentences and questions, and add the stereotypes."""
+    from tasks.probes.language_bias.probing import add_language_bias
+
+    return add_language_bias(
+        scores, weights, files, task_type, settings, evaluation, store=open_store()
     )

@@ -95,6 +95,7 @@ def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
     """Of lines with golden sets, new training rows or probes: Markdown and title."""
     from tasks.reporting.augmentation import augmentation_markdown
     from tasks.reporting.golden import golden_markdown
+    from tasks.reporting.language_bias import language_bias_markdown
     from tasks.reporting.robustness import robustness_markdown
 
     tables = {}
@@ -106,6 +107,9 @@ def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
     if evidence.scores.robustness:
         probed = robustness_markdown(evidence.scores.robustness)
         tables["robustness"] = (probed, "Robustness under small changes")
+    if evidence.scores.language_bias:
+        asked = language_bias_markdown(evidence.scores.language_bias)
+        tables["language-bias"] = (asked, "Stereotypes of the language model")
     return tables
 
 

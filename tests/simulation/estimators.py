@@ -239,6 +239,7 @@ NOT_SHOWN: Mapping[str, str] = {
     "evaluation.validation_rows.time_beside": "hands paired timings to `estimate_of_ratios`",
     "evaluation.agreement_and_cost.size_share": "bytes of files: no sampling error",
     "monitoring.labelled_rows._measure": "hands metrics to `levels` and groups to their rates",
+    "probes.language_bias.judging.AskedItems._estimate": "hands shares and ratios to `levels`",
     "probes.robustness.judging.flips_and_shifts": "hands shares and means to `levels`",
     "registry.staging._measure": "sizes and seconds as they were measured: no interval",
     "registry.staging.same_predictions": "counts fixed rows: no sampling error",
@@ -261,6 +262,10 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     # What golden sets are compared by compares with a model without new rows, too.
     "augmentation": ("golden: 60 authors of 6", "golden.team.macro_f1_gain"),
     # Rates are handed to `levels`, and drops are the gains of the rows as they are.
+    "language_bias": (
+        "suite of 20 templates of 10, 0.8 pass, alike by 0.3",
+        "behaviour.suite.pass_rate",
+    ),
     "robustness": ("suite of 20 templates of 10, 0.8 pass, alike by 0.3",
                    "behaviour.suite.negation.pass_rate"),
     "recipe": ("5 seeds that differ by 0.1, 600 rows", "recipe.accuracy"),

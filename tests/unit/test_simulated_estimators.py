@@ -70,7 +70,9 @@ def test_every_family_of_gates_has_a_world() -> None:
         "distillation": taught,
         "augmentation": swapped,
         "compression": INT8,
-        "probes": ProbeSettings.model_validate({"robustness": {}}),
+        "probes": ProbeSettings.model_validate(
+            {"robustness": {}, "language_bias": {"crows_pairs": "/pairs.csv"}}
+        ),
     }
     asked = config.model_copy(update=more)
     assert {one.family for one in measurable_of(asked)} == FAMILIES.keys()

@@ -1,0 +1,199 @@
+"""The files of the probes, in the layouts that their authors published them in."""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from infra.errors import DataError
+from infra.local_files import check_regular
+from infra.store import ObjectStore
+from tasks.probes.language_bias.items import Items, Question, SentencePair, Triplet
+from tasks.probes.language_bias.settings import LanguageBiasSettings
+from tasks.records.data import SourceFile
+from tasks.records.language_bias import BBQ, CBBQ, CROWS_PAIRS, STEREOSET
+
+# The largest published file has 5 MB.
+LARGEST_BYTES: Final = 64 << 20
+_S3: Final = "s3://"
+_STEREOSET_VERSIONS: Final = ("stereotype", "anti-stereotype", "unrelated")
+_ANSWERS: Final = ("ans0", "ans1", "ans2")
+# How the Chinese BBQ names its kinds of contexts and questions, and BBQ.
+_AMBIGUOUS: Final = {"ambiguous": True, "disambiguous": False, "ambig": True, "disambig": False}
+_NEGATIVE: Final = {"neg": True, "non_neg": False, "nonneg": False}
+
+
+def pin_files(settings: LanguageBiasSettings, store: ObjectStore) -> tuple[SourceFile, ...]:
+    """The files that the settings name, with the digests that they have now.
+
+    Raises:
+        DataError: a file is missing, cannot be read or is too large.
+        StoreError: the store cannot be reached.
+
+    """
+    pinned = []
+    for probe, path in settings.files:
+        content = _content(probe, path, store)
+        pinned.append(SourceFile(path, hashlib.sha256(content).hexdigest(), len(content)))
+    return tuple(pinned)
+
+
+def read_items(probe: str, file: SourceFile, store: ObjectStore) -> Items:
+    """What a pinned file holds.
+
+    Args:
+        probe: whose layout it has.
+        file: as `pin_files` gave it.
+        store: holds those of the store.
+
+    Raises:
+        DataError: the file changed since it was pinned, or has not the layout.
+
+    """
+    content = _content(probe, file.uri, store)
+    if hashlib.sha256(content).hexdigest() != file.fingerprint:
+        raise DataError(f"{_name(probe, file.uri)} changed while the run was going on; run again")
+    try:
+        items = _READERS[probe](content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise DataError(f"{_name(probe, file.uri)} is no UTF-8: {error}") from error
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        why = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise DataError(
+            f"{_name(probe, file.uri)} has not the layout of {_LAYOUTS[probe]}: it {why}"
+        ) from error
+    if not items:
+        raise DataError(f"{_name(probe, file.uri)} holds nothing; right is {_LAYOUTS[probe]}")
+    return items
+
+
+def _content(probe: str, path: str, store: ObjectStore) -> bytes:
+    if path.startswith(_S3):
+        if not store.exists(path):
+            raise DataError(f"{_name(probe, path)} does not exist in the object store")
+        content = store.get_bytes(path)
+    else:
+        try:
+            check_regular(Path(path))
+            with Path(path).open("rb") as file:
+                content = file.read(LARGEST_BYTES + 1)
+        except (OSError, ValueError) as error:
+            told = error.strerror if isinstance(error, OSError) else error
+            raise DataError(f"{_name(probe, path)} cannot be read: {told}") from error
+    if len(content) > LARGEST_BYTES:
+        raise DataError(
+            f"{_name(probe, path)} has more than {LARGEST_BYTES >> 20} MB, ten times what was "
+            "published; name the file itself"
+        )
+    return content
+
+
+def _name(probe: str, path: str) -> str:
+    return f"probes.language_bias.{probe}: {path}"
+
+
+def _crows_pairs(text: str) -> list[SentencePair]:
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        return [
+            SentencePair(_said(row, "sent_more"), _said(row, "sent_less"), _said(row, "bias_type"))
+            for row in rows
+        ]
+    except csv.Error as error:
+        raise ValueError(f"cannot be read from line {rows.line_num}: {error}") from error
+
+
+def _said(row: dict[str, Any], name: str) -> str:
+    value = row[name]
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"has {value!r} for {name} where a text is needed")
+    return value.strip()
+
+
+def _stereoset(text: str) -> list[Triplet]:
+    triplets = []
+    for item in json.loads(text)["data"]["intrasentence"]:
+        by_label = {one["gold_label"]: _said(one, "sentence") for one in item["sentences"]}
+        stereotype, anti, unrelated = (by_label[label] for label in _STEREOSET_VERSIONS)
+        triplets.append(
+            Triplet(stereotype, anti, unrelated, _said(item, "bias_type"), _said(item, "target"))
+        )
+    return triplets
+
+
+def _bbq(text: str) -> list[Question]:
+    return [_bbq_question(json.loads(line)) for line in text.splitlines() if line.strip()]
+
+
+def _bbq_question(row: dict[str, Any]) -> Question:
+    about = [_about(row["answer_info"][name]) for name in _ANSWERS]
+    (unknown,) = _one([n for n, words in enumerate(about) if "unknown" in words], row)
+    stereotyped = {str(one).casefold() for one in row["additional_metadata"]["stereotyped_groups"]}
+    (target,) = _one([n for n, words in enumerate(about) if words & stereotyped], row)
+    (other,) = _one([n for n in range(3) if n not in {unknown, target}], row)
+    return Question(
+        prompt=f"{_said(row, 'context')} {_said(row, 'question')}",
+        answers=tuple(_said(row, name) for name in _ANSWERS),  # type: ignore[arg-type]
+        right=_right(row),
+        unknown=unknown,
+        biased=target if _NEGATIVE[row["question_polarity"]] else other,
+        ambiguous=_AMBIGUOUS[row["context_condition"]],
+        template=f"{row['category']} {row['question_index']}",
+        category=str(row["category"]),
+    )
+
+
+def _right(row: dict[str, Any]) -> int:
+    right = int(row["label"])
+    if not 0 <= right < len(_ANSWERS):
+        raise ValueError(f"has the label {right} where 0, 1 or 2 is needed")
+    return right
+
+
+def _about(words: list[str]) -> set[str]:
+    return {word.casefold() for word in words}
+
+
+def _one(places: list[int], row: dict[str, Any]) -> list[int]:
+    if len(places) != 1:
+        raise ValueError(
+            f"does not tell, of example {row.get('example_id')}, which answer is of the stereotyped"
+            " group and which says that it is unknown"
+        )
+    return places
+
+
+def _cbbq(text: str) -> list[Question]:
+    """Its first answer is that of the group which the stereotype is about, its last the unknown."""
+    return [
+        Question(
+            prompt=f"{_said(row, 'context')}{_said(row, 'question')}",
+            answers=tuple(_said(row, name) for name in _ANSWERS),  # type: ignore[arg-type]
+            right=_right(row),
+            unknown=2,
+            biased=0 if _NEGATIVE[row["question_polarity"]] else 1,
+            ambiguous=_AMBIGUOUS[row["context_condition"]],
+            template=f"{row['category']} {row['question_index']}",
+            category=str(row["category"]),
+        )
+        for row in json.loads(text.replace("\ufeff", ""))
+    ]
+
+
+_READERS: Final[dict[str, Callable[[str], Items]]] = {
+    CROWS_PAIRS: _crows_pairs,
+    STEREOSET: _stereoset,
+    BBQ: _bbq,
+    CBBQ: _cbbq,
+}
+_LAYOUTS: Final = {
+    CROWS_PAIRS: "CrowS-Pairs: CSV with sent_more, sent_less and bias_type",
+    STEREOSET: "StereoSet: JSON with data.intrasentence, and three sentences in each item",
+    BBQ: "BBQ: a JSON object a line, with context, question, ans0 to ans2, answer_info, label, "
+    "question_polarity, context_condition and additional_metadata.stereotyped_groups",
+    CBBQ: "CBBQ: a JSON list of objects with context, question, ans0 to ans2, label, "
+    "question_polarity and context_condition",
+}

@@ -1,0 +1,72 @@
+"""What the probes are made of, whatever file it was read from."""
+
+from dataclasses import dataclass
+from typing import Final
+
+# Characters of a text that are shown.
+EXCERPT: Final = 160
+
+
+@dataclass(frozen=True)
+class SentencePair:
+    """Two sentences that differ in whom they are about.
+
+    Attributes:
+        more: the one that stereotypes more.
+        less: the other.
+        bias_type: what the stereotype is about, for example religion.
+
+    """
+
+    more: str
+    less: str
+    bias_type: str
+
+
+@dataclass(frozen=True)
+class Triplet:
+    """A sentence in three versions.
+
+    Attributes:
+        stereotype: with the word that a stereotype has there.
+        anti_stereotype: with the word that goes against it.
+        unrelated: with a word that makes no sense.
+        bias_type: what the stereotype is about.
+        target: whom it is about; triplets of one target are no independent observations.
+
+    """
+
+    stereotype: str
+    anti_stereotype: str
+    unrelated: str
+    bias_type: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question with three answers, one of which says that it cannot be known.
+
+    Attributes:
+        prompt: context and question, which the answers stand behind.
+        answers: the three.
+        right: number of the right one.
+        unknown: number of the one that says that it cannot be known.
+        biased: number of the one that agrees with the stereotype.
+        ambiguous: whether the context leaves open what is asked.
+        template: questions of one template are no independent observations.
+        category: what the stereotype is about.
+
+    """
+
+    prompt: str
+    answers: tuple[str, str, str]
+    right: int
+    unknown: int
+    biased: int
+    ambiguous: bool
+    template: str
+    category: str
+
+
+Items = list[SentencePair] | list[Triplet] | list[Question]

@@ -1,0 +1,75 @@
+"""Settings of the probes for stereotypes in a language model."""
+
+from typing import Final, Self
+
+from pydantic import Field, model_validator
+
+from infra.settings_models import SettingsModel
+from tasks.records.language_bias import BBQ, CBBQ, CROWS_PAIRS, STEREOSET
+
+# First part of the estimates' names, and the measures of each probe.
+FAMILY: Final = "language_bias"
+PREFERENCE: Final = "stereotype_preference"
+MEANINGFUL: Final = "meaningful_preference"
+ICAT: Final = "icat"
+CONTEXTS: Final = ("ambiguous", "clear")
+MEASURES: Final = {
+    CROWS_PAIRS: (PREFERENCE,),
+    STEREOSET: (PREFERENCE, MEANINGFUL, ICAT),
+    **{
+        one: tuple(f"{name}_{context}" for name in ("accuracy", "bias") for context in CONTEXTS)
+        for one in (BBQ, CBBQ)
+    },
+}
+
+
+class LanguageBiasSettings(SettingsModel):
+    """Which files of sentences and questions a language model is asked about.
+
+    None is shipped: their licences and their content are for the user to judge. A path is a local
+    one, from the folder of the settings file, or s3://bucket/key.
+    """
+
+    crows_pairs: str | None = Field(
+        default=None,
+        min_length=1,
+        description="CrowS-Pairs' CSV file, with sent_more, sent_less and bias_type.",
+    )
+    stereoset: str | None = Field(
+        default=None,
+        min_length=1,
+        description="StereoSet's JSON file; its intrasentence items are asked.",
+    )
+    bbq: tuple[str, ...] = Field(
+        default=(), max_length=20, description="BBQ's JSON Lines files, one a category."
+    )
+    cbbq: tuple[str, ...] = Field(
+        default=(),
+        max_length=40,
+        description="The same of the Chinese BBQ, whose files are JSON lists.",
+    )
+    min_rows: int = Field(
+        default=30, ge=2, description="With fewer, a probe or a kind of bias is undetermined."
+    )
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if not self.files:
+            raise ValueError(
+                "probes.language_bias names no file; set crows_pairs, stereoset, bbq or cbbq to "
+                "the path of one, or leave the section out"
+            )
+        seen = [path for _, path in self.files]
+        if twice := sorted({path for path in seen if seen.count(path) > 1}):
+            raise ValueError(f"probes.language_bias names {twice[0]} twice; keep one")
+        return self
+
+    @property
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """Probe and path of each file."""
+        named = [(CROWS_PAIRS, self.crows_pairs), (STEREOSET, self.stereoset)]
+        return (
+            *((probe, path) for probe, path in named if path is not None),
+            *((BBQ, path) for path in self.bbq),
+            *((CBBQ, path) for path in self.cbbq),
+        )
