@@ -264,7 +264,7 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     # Rates are handed to `levels`, and drops are the gains of the rows as they are.
     "language_bias": (
         "suite of 20 templates of 10, 0.8 pass, alike by 0.3",
-        "behaviour.suite.pass_rate",
+        "behaviour.suite.negation.pass_rate",
     ),
     "robustness": ("suite of 20 templates of 10, 0.8 pass, alike by 0.3",
                    "behaviour.suite.negation.pass_rate"),

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from infra.errors import SettingsError
 from tasks.resampling import Floats
 from tasks.task_types.answer_columns import ANSWER, PROBABILITIES, comparable
 from tasks.task_types.rows import RowShape
@@ -54,6 +55,9 @@ def moves_of(
         tolerance: share of the span beyond which a number has moved.
         span: range of the test targets, where the answer is a number.
 
+    Raises:
+        SettingsError: a task type of one's own answers other than by one number.
+
     """
     pairs = list(zip(before[ANSWER].to_pylist(), after[ANSWER].to_pylist(), strict=True))
     if shape.target_column is not None:
@@ -86,10 +90,21 @@ def shown(answer: str, shape: RowShape) -> str:
 def _said(answer: str, shape: RowShape) -> Any:
     """What two answers are compared by; of tags these alone, since a word's letters may differ."""
     found = comparable(answer)
-    return found["tags"] if shape.has_tags else found
+    return found.get("tags", found) if shape.has_tags and isinstance(found, dict) else found
 
 
 def _number(answer: str) -> float:
-    """The one number that an answer is."""
-    (number,) = (one for one in json.loads(answer).values() if isinstance(one, float | int))
-    return float(number)
+    """The one number that an answer is.
+
+    Raises:
+        SettingsError: it holds none, or several.
+
+    """
+    found = json.loads(answer)
+    numbers = [one for one in found.values() if isinstance(one, float | int)]
+    if len(numbers) != 1:
+        raise SettingsError(
+            f"an answer of the task type is {answer}, and robustness is told of answers with one "
+            "number; leave probes.robustness out"
+        )
+    return float(numbers[0])

@@ -94,8 +94,8 @@ def attack_rows(known: AnsweredRows, settings: AttackSettings, ask: Ask) -> Atta
         ask: the model.
 
     """
-    column = known.shape.inputs[0].name
-    found = list(_searches(known, settings, column))
+    column, why = known.shape.inputs[0].name, _why_no_search(known)
+    found = [] if why else list(_searches(known, settings, column))
     _rank(found, known, ask)
     while any(one.is_open() for one in found):
         _step(found, known, ask)
@@ -106,10 +106,21 @@ def attack_rows(known: AnsweredRows, settings: AttackSettings, ask: Ask) -> Atta
         queries=sum(settings.queries_per_row - one.left for one in found),
         queries_per_row=settings.queries_per_row,
         max_changed=settings.max_changed,
-        flip_rate=_flip_rate(known, found),
+        flip_rate=_flip_rate(known, found, why),
         changed_words=float(np.mean(shares)) if shares else None,
         moved=tuple(_moved(known, one, column) for one in moved[:MOVED_SHOWN]),
     )
+
+
+def _why_no_search(known: AnsweredRows) -> str:
+    """What a task type of one's own does not say; empty where the search has what it follows."""
+    answers = known.answers
+    if PROBABILITIES not in answers.column_names or answers[ANSWER].null_count:
+        return "the answers have no probabilities of labels, which the search follows"
+    first = comparable(answers[ANSWER][0].as_py()) if answers.num_rows else {}
+    if not isinstance(first, dict) or not first.keys() & {"label", "labels"}:
+        return "the answers name no label or labels, which the search would move"
+    return ""
 
 
 def asked_of(known: AnsweredRows, model: Path) -> Ask:
@@ -230,14 +241,12 @@ def _scores(answers: pa.Table, labels: Sequence[frozenset[str]], known: Answered
     return np.asarray(np.where(named, told, 1 - told).mean(axis=1))
 
 
-def _flip_rate(known: AnsweredRows, found: Sequence[_Search]) -> Estimate:
+def _flip_rate(known: AnsweredRows, found: Sequence[_Search], why: str) -> Estimate:
     name, count = f"{FAMILY}.{ATTACK}.{FLIP_RATE}", len(found)
     if count < known.settings.min_rows:
-        return undetermined(
-            name, count,
-            f"{count:,} rows were attacked, fewer than probes.robustness.min_rows "
-            f"({known.settings.min_rows:,})",
-        )  # fmt: skip
+        least = known.settings.min_rows
+        few = f"{count:,} rows were attacked, fewer than probes.robustness.min_rows ({least:,})"
+        return undetermined(name, count, why or few)
     moved = np.array([one.after is not None for one in found])
     moves = Moves(moved, moved.astype(np.float64))
     places = [one.place for one in found]

@@ -84,10 +84,12 @@ def draw_changes(
 
     """
     drawn = [Drawn(kind, strength, family) for kind, strength, family in settings.groups()]
+    seed = settings.seed
+    order = sorted(range(len(rows)), key=lambda n: rank_of(seed, FAMILY, rows[n]["row_id"]))
     waiting = {
         kind.name: (
             [one for one in drawn if one.kind is kind],
-            _changes(rows, shape, kind, settings),
+            _changes(rows, order, shape, kind, settings),
         )
         for kind in settings.chosen
     }
@@ -104,18 +106,19 @@ def draw_changes(
 
 
 def _changes(
-    rows: Sequence[Row], shape: RowShape, kind: Kind, settings: RobustnessSettings
+    rows: Sequence[Row],
+    order: Sequence[int],
+    shape: RowShape,
+    kind: Kind,
+    settings: RobustnessSettings,
 ) -> Iterator[tuple[int, list[dict[str, Any] | None]]]:
     """Each row's place and its changed columns at each strength."""
-    seed = settings.seed
-    for place in sorted(
-        range(len(rows)), key=lambda one: rank_of(seed, FAMILY, rows[one]["row_id"])
-    ):
+    for place in order:
         row = rows[place]
         yield place, [
             change_row(
                 row, shape, kind, strength or _NO_STRENGTH,
-                random_of(seed, FAMILY, kind.name, row["row_id"]),
+                random_of(settings.seed, FAMILY, kind.name, row["row_id"]),
             )
             for strength in settings.strengths_of(kind)
         ]  # fmt: skip

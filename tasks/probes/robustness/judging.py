@@ -17,6 +17,7 @@ from tasks.probes.robustness.rows import changed_columns
 from tasks.probes.robustness.settings import DROP, FLIP_RATE, SCORE_SHIFT, RobustnessSettings
 from tasks.records.robustness import MovedAnswer, Perturbed
 from tasks.resampling_units import Units, units_of_table
+from tasks.task_types.answer_columns import ANSWER
 from tasks.task_types.measures import Measured, mean_of
 from tasks.task_types.rows import CLUSTER, RowShape
 from tasks.verdicts import Estimate, undetermined
@@ -84,8 +85,8 @@ def judge_changes(known: AnsweredRows, drawn: Drawn, after: pa.Table) -> Perturb
         flip_rate=undetermined("", count, ""),
         score_shift=undetermined("", count, ""),
     )
-    if count < known.settings.min_rows:
-        return _too_few(told, drawn.family, known)
+    if reason := _why_untold(told, before, after, known):
+        return _untold(told, drawn.family, reason, known)
     ours, theirs = (known.examiner.measure(rows, side) for side in (before, after))
     moves = moves_of(
         before, after, (ours.row_scores, theirs.row_scores), known.shape,
@@ -102,11 +103,18 @@ def judge_changes(known: AnsweredRows, drawn: Drawn, after: pa.Table) -> Perturb
     )
 
 
-def _too_few(told: Perturbed, family: str, known: AnsweredRows) -> Perturbed:
-    reason = (
-        f"it changes {told.changed:,} of the {told.tried:,} test rows that it was tried on, fewer "
-        f"than probes.robustness.min_rows ({known.settings.min_rows:,})"
-    )
+def _why_untold(told: Perturbed, before: pa.Table, after: pa.Table, known: AnsweredRows) -> str:
+    least = known.settings.min_rows
+    if told.changed < least:
+        return (
+            f"it changes {told.changed:,} of the {told.tried:,} test rows that it was tried on, "
+            f"fewer than probes.robustness.min_rows ({least:,})"
+        )
+    silent = sum(side[ANSWER].null_count for side in (before, after))
+    return f"{silent:,} answers to these rows were not given" if silent else ""
+
+
+def _untold(told: Perturbed, family: str, reason: str, known: AnsweredRows) -> Perturbed:
     names = [f"{one}_{DROP}" for one in known.leading] if told.keeps_answer else []
     flips, shifts, *drops = (
         undetermined(f"{family}.{name}", told.changed, reason)
@@ -166,8 +174,8 @@ def _moved(
         texts = excerpts(row, {**row, **changed.columns}, known.shape)
         found.append(
             MovedAnswer(
-                row["row_id"], shown(before["answer"][place].as_py(), known.shape),
-                shown(after["answer"][place].as_py(), known.shape), *texts,
+                row["row_id"], shown(before[ANSWER][place].as_py(), known.shape),
+                shown(after[ANSWER][place].as_py(), known.shape), *texts,
                 float(moves.shifts[place]),
             )
         )  # fmt: skip

@@ -70,7 +70,9 @@ def add_robustness(
         keep_models(),
     ):
         work = Path(name)
-        test = read_rows(store.get_file(data.clean, work / "clean.parquet"), "test", shape)
+        test = read_rows(
+            store.get_file(data.clean, work / "clean.parquet"), "test", shape, extra=True
+        )
         told = pq.read_table(store.get_file(scores.artifact, work / "scores.parquet"))
         model = store.get_folder(weights.artifact, work / "model")
         asked = AnsweredRows(shape, test, in_order_of(test, told), examiner, settings)

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from infra.errors import SettingsError
 from tasks.perturbations.draws import random_of
 from tasks.probes.robustness.answers import moves_of, shown
 from tasks.probes.robustness.kinds import KINDS
@@ -100,3 +101,9 @@ def test_which_task_types_are_probed_and_attacked() -> None:
     assert attacked == {"classification", "multi_label"}
     assert "subject_start" in why_not_probed(shape_of("relation_extraction"))
     assert "right or wrong" in why_not_probed(shape_of("chat"))
+
+
+def test_an_answer_of_several_numbers_is_refused() -> None:
+    given = answers({"low": 1.0, "high": 2.0})
+    with pytest.raises(SettingsError, match="one number"):
+        moves_of(given, given, SCORES, shape_of("regression"), 0.1, 5)

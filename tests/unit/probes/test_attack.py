@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -105,3 +106,15 @@ def test_of_a_chinese_text_single_characters_are_changed(known: Known) -> None:
     )
     assert found.flip_rate.value == 1
     assert all("不" in one.text_after for one in found.moved)
+
+
+def test_answers_without_labels_or_probabilities_are_not_searched(known: Known) -> None:
+    asked = known(rows(), by_one_word, attack={})
+    unsure = replace(asked, answers=asked.answers.drop_columns(["probabilities"]))
+    scored = pa.array(['{"grade": "a"}'] * 40)
+    place = asked.answers.column_names.index("answer")
+    unnamed = replace(asked, answers=asked.answers.set_column(place, "answer", scored))
+    for other, why in ((unsure, "no probabilities"), (unnamed, "no label")):
+        found = attack_rows(other, AttackSettings(), asked_of(other, Path()))
+        assert (found.rows, found.queries, found.flip_rate.value) == (0, 0, None)
+        assert why in found.flip_rate.reason

@@ -1,6 +1,7 @@
 """Robustness probes: planted faults are found, and what is robust passes its gates."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -182,3 +183,15 @@ def test_answers_are_put_in_the_order_of_the_rows() -> None:
     test = pa.table({"row_id": ["a", "b", "c"]})
     told = pa.table({"row_id": ["c", "a", "b"], "x": [3, 1, 2]})
     assert in_order_of(test, told)["x"].to_pylist() == [1, 2, 3]
+
+
+def test_rows_without_an_answer_are_not_taken_for_steady_ones(
+    reviews: pa.Table, known: Known
+) -> None:
+    asked = known(reviews, by_case, kinds=["upper_case"], texts_per_row=2)
+    place = asked.answers.column_names.index("answer")
+    told = asked.answers["answer"].to_pylist()
+    silent = asked.answers.set_column(place, "answer", pa.array([None, *told[1:]], pa.string()))
+    found = probe(replace(asked, answers=silent))["robustness.upper_case"]
+    assert found.flip_rate.value is None
+    assert found.flip_rate.reason == "1 answers to these rows were not given"
