@@ -38,13 +38,14 @@ from tests.simulation.relation_worlds import RELATIONS
 from tests.simulation.scenarios import LOOKS, Tally, exceeds, is_silent, run
 from tests.simulation.score_worlds import SCORES
 from tests.simulation.slice_worlds import SLICES
+from tests.simulation.stereotype_worlds import STEREOTYPES
 from tests.simulation.teacher_worlds import TEACHER
 from tests.simulation.written_worlds import WRITTEN
 
 SCENARIOS = (
     *QUALITY, *RARE_LABELS, *WRITTEN, *ANSWERS, *SCORES, *SLICES, *GOLDEN_FRESH, *FAIRNESS,
     *GROUPS, *OVERLAP, *RECIPES, *BEHAVIOUR, *POLICY, *DRIFT, *UNLIKE, *LABELS, *DATA,
-    *RELATIONS, *TEACHER, *COMPRESSION, *PREFERENCES,
+    *RELATIONS, *TEACHER, *COMPRESSION, *PREFERENCES, *STEREOTYPES,
 )  # fmt: skip
 TRIALS = 1_000
 TRIALS_OF_A_JOB = 100

@@ -169,6 +169,19 @@ SHOWS: Mapping[str, Mapping[str, str]] = {
     "slices: 0.8 and 0.9, 300 rows": {
         "evaluation.slice_results.measure_slices": "slice.part.a.macro_f1",
     },
+    "stereotypes: 300 pairs": {
+        "probes.language_bias.judging._share": (
+            "language_bias.crows_pairs.stereotype_preference"
+        ),
+    },
+    "stereotypes: 40 templates of 25 questions, alike by 0.15": {
+        "probes.language_bias.judging._mean": "language_bias.bbq.accuracy_clear",
+        "probes.language_bias.judging._bias_ambiguous": "language_bias.bbq.bias_ambiguous",
+        "probes.language_bias.judging._bias_clear": "language_bias.bbq.bias_clear",
+    },
+    "stereotypes: 60 targets of 8 sentences": {
+        "probes.language_bias.judging._icat": "language_bias.stereoset.icat",
+    },
     "suite of 20 templates of 10, 0.8 pass, alike by 0.3": {
         "evaluation.behaviour._of_clusters": "behaviour.suite.negation.pass_rate",
     },
@@ -261,11 +274,10 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     ),
     # What golden sets are compared by compares with a model without new rows, too.
     "augmentation": ("golden: 60 authors of 6", "golden.team.macro_f1_gain"),
-    # Rates are handed to `levels`, and drops are the gains of the rows as they are.
     "language_bias": (
-        "suite of 20 templates of 10, 0.8 pass, alike by 0.3",
-        "behaviour.suite.negation.pass_rate",
+        "stereotypes: 300 pairs", "language_bias.crows_pairs.stereotype_preference",
     ),
+    # Rates are handed to `levels`, and drops are the gains of the rows as they are.
     "robustness": ("suite of 20 templates of 10, 0.8 pass, alike by 0.3",
                    "behaviour.suite.negation.pass_rate"),
     "recipe": ("5 seeds that differ by 0.1, 600 rows", "recipe.accuracy"),
