@@ -236,8 +236,7 @@ def _labels(answer: str) -> frozenset[str]:
 def _scores(answers: pa.Table, labels: Sequence[frozenset[str]], known: AnsweredRows) -> Floats:
     """How far answers keep to labels, (M,): the mean of p of these and of 1 - p of all others."""
     told = np.array(answers[PROBABILITIES].to_pylist(), np.float64)
-    names = known.examiner.examiner.labels
-    named = np.array([[name in own for name in names] for own in labels])
+    named = np.array([[name in own for name in known.labels] for own in labels])
     return np.asarray(np.where(named, told, 1 - told).mean(axis=1))
 
 

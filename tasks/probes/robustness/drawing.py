@@ -16,8 +16,9 @@ from tasks.probes.robustness.rows import change_row
 from tasks.probes.robustness.settings import FAMILY, RobustnessSettings
 from tasks.task_types.rows import RowShape
 
-# Rows of each kind between two looks at what was spent.
+# Rows that a kind takes at a turn, at most; of few texts so many fewer that it has several turns.
 ROWS_AT_ONCE: Final = 8
+_TURNS: Final = 8
 _NO_STRENGTH: Final = 1.0
 
 Row = Mapping[str, Any]
@@ -94,11 +95,12 @@ def draw_changes(
         for kind in settings.chosen
     }
     left = settings.texts_per_row * len(rows)
+    at_once = min(ROWS_AT_ONCE, max(1, int(left / (_TURNS * len(drawn)))))
     while waiting and left > 0:
         for name, (groups, changes) in list(waiting.items()):
             if left <= 0:
                 break
-            taken = list(islice(changes, ROWS_AT_ONCE))
+            taken = list(islice(changes, at_once))
             if not taken:
                 del waiting[name]
             left -= _add(groups, taken, rows, reads)

@@ -39,6 +39,7 @@ class AnsweredRows:
         answers: to them, (N,).
         examiner: of the task type, with the metrics of the line.
         settings: of the probes.
+        labels: the label set, in the order of the probabilities.
 
     """
 
@@ -47,6 +48,7 @@ class AnsweredRows:
     answers: pa.Table
     examiner: AskedExaminer
     settings: RobustnessSettings
+    labels: tuple[str, ...] = ()
 
     @cached_property
     def span(self) -> float:

@@ -75,7 +75,7 @@ def add_robustness(
         )
         told = pq.read_table(store.get_file(scores.artifact, work / "scores.parquet"))
         model = store.get_folder(weights.artifact, work / "model")
-        asked = AnsweredRows(shape, test, in_order_of(test, told), examiner, settings)
+        asked = AnsweredRows(shape, test, in_order_of(test, told), examiner, settings, data.labels)
         rows = test.to_pylist()
         drawn = draw_changes(rows, shape, settings, reads_of(shape, model, limits))
         answers = ask_changed(model, test, rows, drawn, asked)

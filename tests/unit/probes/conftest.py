@@ -80,6 +80,6 @@ def known() -> Callable[..., AnsweredRows]:
             examiner_of("classification", LABELS, TokenLimits(64)), evaluation, model
         )
         asked = RobustnessSettings.model_validate(settings)
-        return AnsweredRows(shape, rows, examiner.predict(Path(), rows), examiner, asked)
+        return AnsweredRows(shape, rows, examiner.predict(Path(), rows), examiner, asked, LABELS)
 
     return make
