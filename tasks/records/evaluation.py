@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from infra.store import Artifact
+from tasks.records.explanation import Explanation
 from tasks.records.identity import NOT_IDENTITY
 from tasks.records.label_checks import LabelChecks
 from tasks.records.recipe import Recipe
@@ -170,8 +171,8 @@ class Scores:
             something as baseline_row_score, champion_row_score and, where there are such,
             baseline_predicted and champion_predicted, null where a comparator says nothing or was
             trained on the row.
-        estimates: quality.*, baseline.*, champion.*, anchor.*, teacher.*, fresh.*, slice.* and
-            augmentation.* with intervals.
+        estimates: quality.*, baseline.*, champion.*, anchor.*, teacher.*, fresh.*, slice.*,
+            augmentation.* and explanation.* with intervals.
         confusion: counts, confusion[true][predicted]; empty for a task type without classes.
         calibration: (mean confidence, accuracy, rows) of each bin with rows; empty likewise.
         champion_version: None where there is no champion.
@@ -187,6 +188,7 @@ class Scores:
         label_checks: what is known of the labels; None where they were not looked at yet.
         calibration_by_slice: all test rows first; empty for a task type without classes.
         timed: how much faster the candidate answers than its teacher; empty without one.
+        explanation: why it answers as it does; None where a line does not ask.
 
     """
 
@@ -206,6 +208,7 @@ class Scores:
     label_checks: LabelChecks | None = None
     calibration_by_slice: tuple[SliceCalibration, ...] = ()
     timed: tuple[Estimate, ...] = field(default=(), metadata=NOT_IDENTITY)
+    explanation: Explanation | None = None
 
     @property
     def measured(self) -> tuple[Estimate, ...]:

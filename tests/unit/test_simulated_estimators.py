@@ -14,6 +14,7 @@ from flows.gate_names import measurable_of
 from tasks.augmentation.settings import AugmentationSettings
 from tasks.compression.settings import CompressionSettings
 from tasks.drift import split_shift
+from tasks.explanation.settings import ExplanationSettings
 from tasks.training.distillation.settings import DistillationSettings
 from tests.simulation.__main__ import SCENARIOS
 from tests.simulation.creep_worlds import WITH_ANCHOR
@@ -69,6 +70,7 @@ def test_every_family_of_gates_has_a_world() -> None:
         "distillation": taught,
         "augmentation": swapped,
         "compression": INT8,
+        "explanation": ExplanationSettings(),
     }
     asked = config.model_copy(update=more)
     assert {one.family for one in measurable_of(asked)} == FAMILIES.keys()
