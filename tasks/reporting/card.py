@@ -57,6 +57,7 @@ _BEHIND: Final = {
     "labels": ("data",),
     "privacy": ("weights",),
     "augmentation": ("weights", "data", "augmented"),
+    "explanation": ("weights", "data"),
 }
 
 

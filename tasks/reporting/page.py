@@ -25,6 +25,7 @@ from tasks.reporting.data_section import (
 )
 from tasks.reporting.estimates import EstimateRow, EstimateTable, estimate_row, tables_apart
 from tasks.reporting.evidence import Evidence, Source, check_evidence, sources_of
+from tasks.reporting.explanation import ExplanationSection, explanation_section
 from tasks.reporting.gates import SYMBOLS, GateRow, Headline, gate_table, headline
 from tasks.reporting.golden import GoldenSection, golden_sections
 from tasks.reporting.groups import GroupTable, group_tables, other_estimates
@@ -104,6 +105,7 @@ class Page:
     claimed_of: str
     recipe: list[RecipeRow]
     augmentation: AugmentationSection | None
+    explanation: ExplanationSection | None
 
 
 def build_page(evidence: Evidence) -> Page:
@@ -149,6 +151,7 @@ def build_page(evidence: Evidence) -> Page:
         claimed_of=claimed_of(scores),
         recipe=recipe_rows(scores),
         augmentation=augmentation_section(evidence.augmentation, scores.estimates),
+        explanation=explanation_section(scores.explanation),
     )
 
 

@@ -92,8 +92,9 @@ def show_report(evidence: Evidence, report: Report) -> None:
 
 
 def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
-    """Of lines that have golden sets, or make new training rows: Markdown and title."""
+    """Of lines that have golden sets, new training rows or explained answers: Markdown, title."""
     from tasks.reporting.augmentation import augmentation_markdown
+    from tasks.reporting.explanation import explanation_markdown
     from tasks.reporting.golden import golden_markdown
 
     tables = {}
@@ -102,6 +103,8 @@ def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
     if evidence.augmentation:
         new_rows = augmentation_markdown(evidence.augmentation, evidence.scores.estimates)
         tables["augmentation"] = (new_rows, "New training rows")
+    if explained := evidence.scores.explanation:
+        tables["explanation"] = (explanation_markdown(explained), "Explained answers")
     return tables
 
 
