@@ -21,6 +21,7 @@ from pydantic_core import InitErrorDetails
 from flows.augmentation_checks import wrong_augmentation
 from flows.compression_checks import wrong_compression
 from flows.distillation_checks import wrong_distillation
+from flows.explanation_checks import wrong_explanation
 from flows.gate_checks import wrong_gates
 from flows.gate_names import swaps_words, why_no_own_metric
 from flows.preference_checks import wrong_preference
@@ -38,6 +39,7 @@ from tasks.drift.settings import DriftSettings
 from tasks.evaluation.base_models.settings import ChooseSettings
 from tasks.evaluation.golden_settings import GoldenSettings
 from tasks.evaluation.settings import EvaluationSettings
+from tasks.explanation.settings import ExplanationSettings
 from tasks.fairness.counterfactual_settings import CounterfactualSettings
 from tasks.fairness.settings import FairnessSettings
 from tasks.ingestion.splits import SplitSettings
@@ -250,6 +252,11 @@ class RetrainConfig(DataConfig):
         description="What else is asked of the trained model, beside its evaluation. See "
         "docs/probes.md.",
     )
+    explanation: ExplanationSettings | None = Field(
+        default=None,
+        description="Which test rows are explained by which methods, and how far these are to be "
+        "believed; without it, none. See docs/explanation.md.",
+    )
     staging: StagingSettings = Field(
         default=StagingSettings(), description="How the registered artifact is tried."
     )
@@ -389,6 +396,12 @@ class RetrainConfig(DataConfig):
             refuse(wrong_robustness(self, self.probes.robustness))
         if are_valid(self, "probes") and self.probes.language_bias is not None:
             refuse(wrong_language_bias(self))
+        return self
+
+    @model_validator(mode="after")
+    def _answers_can_be_explained(self) -> Self:
+        if self.explanation is not None:
+            refuse(wrong_explanation(self, self.explanation))
         return self
 
     @model_validator(mode="after")

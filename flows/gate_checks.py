@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from flows.gate_names import (
     AUGMENTATION,
+    EXPLANATION,
     LANGUAGE_BIAS,
     PRIVACY,
     ROBUSTNESS,
@@ -136,7 +137,17 @@ def _what_is_missing(metric: str, config: "RetrainConfig") -> str:
         return (_not_probed if family == ROBUSTNESS else _not_asked)(metric, config)
     if family in _GOLDEN_GATES:
         return _no_golden_set(metric, family, config)
-    return _not_made(metric, family, config)
+    return _not_made(metric, family, config) or _not_explained(metric, family, config)
+
+
+def _not_explained(metric: str, family: str, config: "RetrainConfig") -> str:
+    """Which setting a gate on explained answers lacks."""
+    if family == EXPLANATION and are_valid(config, "explanation") and config.explanation is None:
+        return (
+            f"{metric} is of explained test rows, and explanation is not set; add "
+            "`explanation: {}`, or leave the gate out"
+        )
+    return ""
 
 
 def _not_made(metric: str, family: str, config: "RetrainConfig") -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from infra.errors import SettingsError
 from infra.settings_models import are_valid
+from tasks.explanation.settings import ExplanationSettings
 from tasks.probes.language_bias.settings import ICAT, MEANINGFUL, MEASURES
 from tasks.probes.robustness.settings import ATTACK, DROP, FLIP_RATE, SCORE_SHIFT
 from tasks.records.language_bias import BBQ, CBBQ
@@ -35,6 +36,9 @@ ROBUSTNESS: Final = "robustness"
 LANGUAGE_BIAS: Final = "language_bias"
 # Of which test rows it is told what augmentation has bought; see tasks.evaluation.
 AUGMENTED_KINDS: Final = ("clean", "noisy", "group", "swapped")
+EXPLANATION: Final = "explanation"
+# Words by chance, which the methods of explanation are held against.
+BY_CHANCE: Final = "random"
 _PLACEHOLDER: Final = re.compile(r"\{([a-z ]+)\}")
 _SCORE_GAP: Final = "score_gap"
 _FALLING: Final[Better] = "lower"
@@ -126,6 +130,8 @@ def _of_methods(config: "RetrainConfig", compared: Sequence["_Quality"]) -> Iter
         yield from _lost_by_parts(config)
     if not are_valid(config, "augmentation") or compares_without(config):
         yield from _against_no_new_rows(compared)
+    if not are_valid(config, "explanation") or config.explanation is not None:
+        yield from _explained(config)
     if not are_valid(config, "training") or config.training.differential_privacy is not None:
         yield Measurable(f"{PRIVACY}.epsilon", high=math.inf, better=_FALLING)
         yield Measurable(f"{PRIVACY}.delta", better=_FALLING)
@@ -164,6 +170,24 @@ def _under_changes(config: "RetrainConfig", compared: Sequence["_Quality"]) -> I
             yield from (one.drop(family) for one in compared)
     if asked.attack is not None:
         yield Measurable(f"{ROBUSTNESS}.{ATTACK}.{FLIP_RATE}", better=_FALLING)
+
+
+def _explained(config: "RetrainConfig") -> Iterator[Measurable]:
+    """What is told of the methods that explain a candidate's answers."""
+    asked = config.explanation if are_valid(config, "explanation") else None
+    explanation = asked or ExplanationSettings()
+    most = math.inf if shape_of(config.task_type).target_column else 1.0
+    for method in (*explanation.methods, BY_CHANCE):
+        name = f"{EXPLANATION}.{method}"
+        yield Measurable(f"{name}.comprehensiveness", -most, most)
+        yield Measurable(f"{name}.sufficiency", -most, most, _FALLING)
+        yield Measurable(f"{name}.rationale_auc")
+        if method != BY_CHANCE:
+            yield Measurable(f"{name}.comprehensiveness_gain", -2 * most, 2 * most)
+            yield Measurable(f"{name}.sufficiency_gain", -2 * most, 2 * most)
+            yield Measurable(f"{name}.randomisation_correlation", -1.0, better=_FALLING)
+    for attribute in explanation.identity_attributes:
+        yield Measurable(f"{EXPLANATION}.identity_words.{attribute}", -1.0, better=_FALLING)
 
 
 def compares_without(config: "RetrainConfig") -> bool:

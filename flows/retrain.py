@@ -39,6 +39,7 @@ from tasks.stages.compression import compress
 from tasks.stages.distillation import check_teacher_labels
 from tasks.stages.drift import measure_drift, measure_split_shift
 from tasks.stages.evaluation import evaluate, measure_recipe, name_held_out, scale_temperature
+from tasks.stages.explanation import explain, pin_rationales
 from tasks.stages.fairness import (
     assess,
     pin_swaps,
@@ -236,6 +237,9 @@ def _train_and_measure(
         scores = _train_recipe(config, tokens, base_model, data, weights, scores, lesson)
     if config.augmentation and config.augmentation.compare:
         scores = _compare_without(config, data, base_model, weights, scores, teacher)
+    if config.explanation:
+        rationales = pin_rationales(config.explanation)
+        scores = explain(scores, weights, data, task_type, config.explanation, rationales)
     golden = score_golden(weights, data, champion, rows.golden, task_type, evaluation)
     return _Candidate(weights, champion, look, scores, fairness, golden)
 

@@ -57,7 +57,7 @@ def _read_mapping(path: Path, what: str, example: str) -> dict[str, Any]:
 
 
 def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
-    """Make the local paths of source, benchmarks, word lists, base model and teacher absolute."""
+    """Make the local paths of sources, lists, rationales, base models and teacher absolute."""
     leakage = content.get("leakage")
     for source in _sources_in(content):
         if "package" not in source:
@@ -70,6 +70,7 @@ def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
     _anchor_word_files(content.get("counterfactuals"), folder)
     _anchor_swaps(content.get("augmentation"), folder)
     _anchor_probe_files(content.get("probes"), folder)
+    _anchor_rationales(content.get("explanation"), folder)
     base_model = content.get("base_model")
     if isinstance(base_model, dict) and isinstance(base_model.get("reference"), str):
         base_model["reference"] = anchored_model(base_model["reference"], folder)
@@ -162,6 +163,13 @@ def _anchor_swaps(settings: Any, folder: Path) -> None:
     """Swap lists of augmentation are named as those of the counterfactuals are."""
     if isinstance(settings, dict):
         _anchor_word_files(settings.get("counterfactual"), folder)
+
+
+def _anchor_rationales(settings: Any, folder: Path) -> None:
+    """The file of the rationales lies beside the line's, if nothing else is said."""
+    rationales = settings.get("rationales") if isinstance(settings, dict) else None
+    if isinstance(rationales, dict):
+        _anchor(rationales, "path", folder)
 
 
 def _anchor_teacher(settings: Any, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks.evaluation import batches, intervals, scoring, swaps
+from benchmarks.evaluation import batches, explaining, intervals, scoring, swaps
 from benchmarks.figures import print_figures
 
 ASKED = (
@@ -10,6 +10,7 @@ ASKED = (
     "bootstrap_1m_s",
     "score_vs_pipeline",
     "passes_vs_evaluation",
+    "explain_vs_captum",
 )
 
 SMALL = {
@@ -17,6 +18,7 @@ SMALL = {
     "scoring": {"rows": 64, "memory_rows": 16},
     "batches": {"requests": 2},
     "swaps": {"rows": 60},
+    "explaining": {"rows": 4, "training_rows": 32},
 }
 
 
@@ -27,7 +29,7 @@ def main() -> None:
         "--small", action="store_true", help="few rows: to see that it runs, not to measure"
     )
     small = parser.parse_args().small
-    print_figures(ASKED, (intervals, scoring, batches, swaps), SMALL if small else None)
+    print_figures(ASKED, (intervals, scoring, batches, swaps, explaining), SMALL if small else None)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,8 @@ for command, summary in {
     "you type.",
     "score_command:score": "Score files, folders or objects of a store by the version in "
     "production, each object once.",
+    "explain_command:explain": "Show which words moved the answer of the version in production to "
+    "a text.",
     "run_commands:watch": "Show a run that goes on, up to its end and what came of it.",
     "run_commands:cancel": "Cancel a run; a training keeps a checkpoint first.",
     "approval_commands:approve": "Let a candidate that waits for a person go into production.",

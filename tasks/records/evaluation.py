@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from infra.store import Artifact
+from tasks.records.explanation import Explanation
 from tasks.records.identity import NOT_IDENTITY
 from tasks.records.label_checks import LabelChecks
 from tasks.records.language_bias import LanguageBias
@@ -173,7 +174,7 @@ class Scores:
             baseline_predicted and champion_predicted, null where a comparator says nothing or was
             trained on the row.
         estimates: quality.*, baseline.*, champion.*, anchor.*, teacher.*, fresh.*, slice.*,
-            augmentation.*, robustness.* and language_bias.* with intervals.
+            augmentation.*, robustness.*, language_bias.* and explanation.* with intervals.
         confusion: counts, confusion[true][predicted]; empty for a task type without classes.
         calibration: (mean confidence, accuracy, rows) of each bin with rows; empty likewise.
         champion_version: None where there is no champion.
@@ -191,6 +192,7 @@ class Scores:
         timed: how much faster the candidate answers than its teacher; empty without one.
         robustness: what small changes of the test texts do; None where that was not probed.
         language_bias: stereotypes of a language model; None likewise.
+        explanation: why it answers as it does; None where a line does not ask.
 
     """
 
@@ -212,6 +214,7 @@ class Scores:
     timed: tuple[Estimate, ...] = field(default=(), metadata=NOT_IDENTITY)
     robustness: Robustness | None = None
     language_bias: LanguageBias | None = None
+    explanation: Explanation | None = None
 
     @property
     def measured(self) -> tuple[Estimate, ...]:

@@ -62,6 +62,7 @@ _BEHIND: Final = {
     "augmentation": ("weights", "data", "augmented"),
     "robustness": ("weights", "scores", "data"),
     "language_bias": ("weights", "scores"),
+    "explanation": ("weights", "data"),
 }
 
 

@@ -41,12 +41,16 @@ _SHARES: Final = (
     "row_score", "score", "selection_rate", "true_positive_rate",
     "false_positive_rate", "subgroup_auc", "bpsn_auc", "bnsp_auc", "demographic_parity",
     "equal_opportunity", "equalized_odds", "predictive_parity", "treatment_equality",
-    "false_negative_share", "same_predictions", "pass_rate", "agreement",
+    "false_negative_share", "same_predictions", "pass_rate", "agreement", "comprehensiveness",
+    "rationale_auc",
 )  # fmt: skip
-_FALLING_SHARES: Final = ("brier", "hamming_loss", "repetition", "flip_rate", "score_shift")
+_FALLING_SHARES: Final = (
+    "brier", "hamming_loss", "repetition", "flip_rate", "score_shift", "sufficiency",
+)  # fmt: skip
 # Shares as well, but they run from -1.
 _CORRELATIONS: Final = (
     "matthews_correlation", "spearman", "r2", "mean_cosine", "cddpl", "accuracy_over_reference",
+    "identity_words",
 )  # fmt: skip
 _HUB: Final = {
     "macro_f1": "f1", "micro_f1": "f1", "macro_precision": "precision",
@@ -62,6 +66,7 @@ METRICS: Final[dict[str, Metric]] = {
     **{name: Metric("from -1 to 1", hub=_HUB.get(name, "")) for name in _CORRELATIONS},
     **{name: Metric(POINTS) for name in ("bleu", "chrf")},
     **{name: Metric("in the target's unit", falls=True) for name in ("mae", "rmse")},
+    "randomisation_correlation": Metric("from -1 to 1", falls=True),
     "calibration_error": Metric("error", falls=True),
     "adaptive_calibration_error": Metric("error", falls=True),
     "log_loss": Metric("nats", falls=True),

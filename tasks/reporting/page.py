@@ -25,6 +25,7 @@ from tasks.reporting.data_section import (
 )
 from tasks.reporting.estimates import EstimateRow, EstimateTable, estimate_row, tables_apart
 from tasks.reporting.evidence import Evidence, Source, check_evidence, sources_of
+from tasks.reporting.explanation import ExplanationSection, explanation_section
 from tasks.reporting.gates import SYMBOLS, GateRow, Headline, gate_table, headline
 from tasks.reporting.golden import GoldenSection, golden_sections
 from tasks.reporting.groups import GroupTable, group_tables, other_estimates
@@ -108,6 +109,7 @@ class Page:
     augmentation: AugmentationSection | None
     robustness: RobustnessSection | None
     language_bias: LanguageBiasSection | None
+    explanation: ExplanationSection | None
 
 
 def build_page(evidence: Evidence) -> Page:
@@ -155,6 +157,7 @@ def build_page(evidence: Evidence) -> Page:
         augmentation=augmentation_section(evidence.augmentation, scores.estimates),
         robustness=robustness_section(scores.robustness),
         language_bias=language_bias_section(scores.language_bias),
+        explanation=explanation_section(scores.explanation),
     )
 
 

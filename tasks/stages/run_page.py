@@ -92,8 +92,9 @@ def show_report(evidence: Evidence, report: Report) -> None:
 
 
 def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
-    """Of lines with golden sets, new training rows or probes: Markdown and title."""
+    """Of lines with golden sets, new training rows, probes or explanations: Markdown and title."""
     from tasks.reporting.augmentation import augmentation_markdown
+    from tasks.reporting.explanation import explanation_markdown
     from tasks.reporting.golden import golden_markdown
     from tasks.reporting.language_bias import language_bias_markdown
     from tasks.reporting.robustness import robustness_markdown
@@ -110,6 +111,8 @@ def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
     if evidence.scores.language_bias:
         asked = language_bias_markdown(evidence.scores.language_bias)
         tables["language-bias"] = (asked, "Stereotypes of the language model")
+    if explained := evidence.scores.explanation:
+        tables["explanation"] = (explanation_markdown(explained), "Explained answers")
     return tables
 
 

@@ -22,6 +22,7 @@ from tests.simulation.behaviour_worlds import BEHAVIOUR
 from tests.simulation.compression_worlds import COMPRESSION
 from tests.simulation.data_worlds import DATA
 from tests.simulation.drift_worlds import DRIFT
+from tests.simulation.explanation_worlds import EXPLANATION
 from tests.simulation.fairness_worlds import FAIRNESS
 from tests.simulation.golden_fresh_worlds import GOLDEN_FRESH
 from tests.simulation.group_worlds import GROUPS
@@ -46,6 +47,7 @@ SCENARIOS = (
     *QUALITY, *RARE_LABELS, *WRITTEN, *ANSWERS, *SCORES, *SLICES, *GOLDEN_FRESH, *FAIRNESS,
     *GROUPS, *OVERLAP, *RECIPES, *BEHAVIOUR, *POLICY, *DRIFT, *UNLIKE, *LABELS, *DATA,
     *RELATIONS, *TEACHER, *COMPRESSION, *PREFERENCES, *STEREOTYPES,
+    *EXPLANATION,
 )  # fmt: skip
 TRIALS = 1_000
 TRIALS_OF_A_JOB = 100

@@ -68,6 +68,9 @@ SHOWS: Mapping[str, Mapping[str, str]] = {
         "drift.lengths.measure_lengths_by_cluster": "drift.effect",
     },
     "drift, unknown, most rows kept": {"drift.unknown_tokens.measure_unknown": "drift.effect"},
+    "explanation: falls of 0.2 over 40 authors of 5": {
+        "explanation.intervals.ExplainedRows.mean": "explanation.occlusion.comprehensiveness_gain",
+    },
     "five even labels, 625 rows": {
         "evaluation.intervals._estimate": "quality.macro_f1",
         "evaluation.intervals.levels": "quality.macro_f1",
@@ -280,6 +283,9 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     # Rates are handed to `levels`, and drops are the gains of the rows as they are.
     "robustness": ("suite of 20 templates of 10, 0.8 pass, alike by 0.3",
                    "behaviour.suite.negation.pass_rate"),
+    "explanation": (
+        "explanation: falls of 0.2 over 150 rows", "explanation.occlusion.comprehensiveness_gain",
+    ),
     "recipe": ("5 seeds that differ by 0.1, 600 rows", "recipe.accuracy"),
     "fresh": ("fresh: 30% of 400 rows", "fresh.macro_f1_gain"),
     "golden": ("golden: 60 authors of 6", "golden.team.macro_f1_gain"),

@@ -14,6 +14,7 @@ from flows.gate_names import measurable_of
 from tasks.augmentation.settings import AugmentationSettings
 from tasks.compression.settings import CompressionSettings
 from tasks.drift import split_shift
+from tasks.explanation.settings import ExplanationSettings
 from tasks.probes.settings import ProbeSettings
 from tasks.training.distillation.settings import DistillationSettings
 from tests.simulation.__main__ import SCENARIOS
@@ -73,6 +74,7 @@ def test_every_family_of_gates_has_a_world() -> None:
         "probes": ProbeSettings.model_validate(
             {"robustness": {}, "language_bias": {"crows_pairs": "/pairs.csv"}}
         ),
+        "explanation": ExplanationSettings(),
     }
     asked = config.model_copy(update=more)
     assert {one.family for one in measurable_of(asked)} == FAMILIES.keys()

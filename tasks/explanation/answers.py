@@ -1,0 +1,190 @@
+"""One text explained, for whoever asks why a model answered as it did."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from infra.errors import SettingsError
+from infra.transformers_logs import quiet_transformers
+from tasks.explanation.gradients import baseline_of, check_captum
+from tasks.explanation.methods import UNSIGNED, attribute
+from tasks.explanation.network import ExplainedNetwork, load_network
+from tasks.explanation.settings import BY_CAPTUM
+from tasks.task_types.labels.explained_numbers import why_no_explanation
+
+if TYPE_CHECKING:
+    from tasks.task_types.limits import TokenLimits
+
+SAYS = {
+    "integrated_gradients": "The numbers of the words sum to how far the answer lies from that to "
+    "the same text with every word masked.",
+    "gradient_x_input": "The slope at this text alone: the numbers sum to nothing in particular.",
+    "occlusion": "How far the answer falls when the word alone is masked; words that stand in for "
+    "each other show as weak.",
+    "attention_rollout": "How much attention carries from the word to where the answer is read: "
+    "neither for nor against it, and the same for every answer.",
+}
+LIMITS = (
+    "It shows what moved this model on this text, by one method: not whether the answer is right, "
+    "not why people would give it, and not what another text would need."
+)
+
+
+@dataclass(frozen=True)
+class ExplainedWord:
+    """A word and what it adds to the answer.
+
+    Attributes:
+        start: its first character in the text.
+        end: the character behind its last one.
+        value: None of a word behind the cut, which the model did not read.
+
+    """
+
+    text: str
+    start: int
+    end: int
+    value: float | None
+
+
+@dataclass(frozen=True)
+class ExplainedAnswer:
+    """Why a model answered a text as it did.
+
+    Attributes:
+        label: that is explained; empty where the model gives a number.
+        predicted: the model's own answer, which may be another one; its likeliest label.
+        probability: of the label; None where the model gives a number.
+        number: the explained number: log-odds of the label, or the number itself.
+        masked: the same of the text with every word masked.
+        words: in the order of the text.
+        delta: convergence delta of integrated gradients; None of other methods.
+
+    """
+
+    text: str
+    method: str
+    label: str
+    predicted: str
+    probability: float | None
+    number: float
+    masked: float
+    words: tuple[ExplainedWord, ...]
+    delta: float | None
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether the method tells for and against."""
+        return self.method not in UNSIGNED
+
+    @property
+    def sentence(self) -> str:
+        """What was answered, in one line."""
+        if not self.label:
+            return (
+                f"The answer is {self.number:.4g}; with every word masked it is {self.masked:.4g}."
+            )
+        own = "" if self.label == self.predicted else f" (its answer is {self.predicted})"
+        return (
+            f"{self.label} with probability {self.probability:.3f}{own}: log-odds "
+            f"{self.number:.3f}, and {self.masked:.3f} with every word masked."
+        )
+
+    @property
+    def strongest(self) -> tuple[ExplainedWord, ...]:
+        """The words that the model read, the strongest first, whichever their sign."""
+        read = [word for word in self.words if word.value is not None]
+        return tuple(sorted(read, key=lambda word: (-abs(word.value or 0.0), word.start)))
+
+    @property
+    def says(self) -> str:
+        """What the numbers are, and what they cannot show."""
+        return f"{SAYS[self.method]} {LIMITS}"
+
+    @property
+    def cut(self) -> int:
+        """Words behind the cut, which the model did not read."""
+        return sum(word.value is None for word in self.words)
+
+
+def check_can_be_explained(task_type: str, method: str) -> None:
+    """Refuse what cannot be explained before a model is fetched.
+
+    Args:
+        task_type: of the model.
+        method: of `settings.METHODS`.
+
+    Raises:
+        SettingsError: answers of the task type are not explained, or a package is missing.
+
+    """
+    if why := why_no_explanation(task_type):
+        raise SettingsError(why)
+    if method in BY_CAPTUM:
+        check_captum()
+
+
+def explain_texts(
+    folder: Path,
+    task_type: str,
+    limits: "TokenLimits",
+    texts: Sequence[str],
+    method: str = "integrated_gradients",
+    label: str = "",
+) -> list[ExplainedAnswer]:
+    """Explain a model's answers to texts.
+
+    Args:
+        folder: a model and its tokenizer, as transformers saves them.
+        task_type: of the model.
+        limits: lengths in tokens.
+        texts: N texts.
+        method: of `settings.METHODS`.
+        label: that is explained; the model's own answer if left out.
+
+    Raises:
+        SettingsError: answers of the task type are not explained, or not by the method, or there is
+            no such label.
+        BaseModelError, TrainingError: the model cannot be asked.
+
+    """
+    with quiet_transformers():
+        network = load_network(folder, task_type, limits)
+        return explain_with(network, texts, method, label)
+
+
+def explain_with(
+    network: ExplainedNetwork, texts: Sequence[str], method: str, label: str = ""
+) -> list[ExplainedAnswer]:
+    """As `explain_texts`, by a model that was loaded already."""
+    encoded = network.encode(texts)
+    ids = [one.ids for one in encoded]
+    own = network.answers(ids)
+    targets = np.full(len(ids), network.target_named(label)) if label else own
+    found = attribute(network, encoded, targets, method)
+    bases = [baseline_of(one, network.filler) for one in encoded]
+    numbers = network.numbers([*ids, *bases], np.concatenate([targets, targets]))
+    shares = network.moves(numbers)
+    answers = []
+    for row, (text, one) in enumerate(zip(encoded, found, strict=True)):
+        words = tuple(
+            ExplainedWord(w.text, w.start, w.end, None if np.isnan(value) else float(value))
+            for w, value in zip(text.words, one.values, strict=True)
+        )
+        answers.append(
+            ExplainedAnswer(
+                text=text.text,
+                method=method,
+                label=network.name_of(int(targets[row])) if network.labels else "",
+                predicted=network.name_of(int(own[row])) if network.labels else "",
+                probability=float(shares[row]) if network.labels else None,
+                number=float(numbers[row]),
+                masked=float(numbers[len(ids) + row]),
+                words=words,
+                delta=one.delta,
+            )
+        )
+    return answers
