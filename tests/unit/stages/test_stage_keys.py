@@ -96,7 +96,7 @@ def test_all_stages_are_found() -> None:
         "write_report", "write_data_report", "take_layers", "ask_teacher", "ask_reference",
         "evaluate_validation",
         "time_trial", "find_worst_group", "compress", "augment",
-        "measure_augmentation", "probe_base_model",
+        "measure_augmentation", "probe_base_model", "prune",
     }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ REACHED_BY = {
         "ask_teacher",
         "ask_reference",
         "probe_base_model",
+        "prune",
     },
     "examiner": {
         "evaluate",
