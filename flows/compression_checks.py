@@ -28,10 +28,19 @@ def wrong_compression(
         yield WrongSetting(("compression",), f"compression exports to ONNX, and {why}", None)
     if not are_valid(compression, "method", "embeddings"):
         return
-    if compression.method == "onnx" and compression.embeddings == "int8":
+    if compression.method != "onnx_int8" and compression.embeddings == "int8":
         yield WrongSetting(
             ("compression", "embeddings"),
-            "compression.embeddings is int8, and compression.method is onnx, which leaves all "
-            "numbers in float32; set the method to onnx_int8, or leave embeddings out",
+            f"compression.embeddings is int8, and compression.method is {compression.method}, "
+            "which leaves them in float32; set the method to onnx_int8, or leave embeddings out",
             compression.embeddings,
+        )
+    private = are_valid(config, "training") and config.training.differential_privacy is not None
+    if private and compression.reads_rows:
+        yield WrongSetting(
+            ("compression", "method"),
+            f"compression.method is {compression.method}, whose scales are the ranges that "
+            "training rows reach, without noise, so that the file would tell more of a row than "
+            "training.differential_privacy says; set it to onnx_int8",
+            compression.method,
         )

@@ -256,8 +256,8 @@ def _finish(
         return scale_temperature(weights, data, config.task_type) if wanted else weights
 
     small = pruned(config, trained, tokens, training, lesson)
-    if config.compression is not None:
-        small = compress(small, config.task_type, config.compression)
+    if settings := config.compression:
+        small = compress(small, config.task_type, settings, tokens if settings.reads_rows else None)
     return scaled(small), None if small is trained else scaled(trained)
 
 

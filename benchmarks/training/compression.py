@@ -53,6 +53,7 @@ METHODS: Final[Mapping[str, CompressionSettings]] = {
     "onnx": CompressionSettings(method="onnx"),
     "int8": CompressionSettings(method="onnx_int8"),
     "int8_tables": CompressionSettings(method="onnx_int8", embeddings="int8"),
+    "int8_static": CompressionSettings(method="onnx_int8_static"),
     "pruned_int8": CompressionSettings(method="onnx_int8"),
 }
 PRUNED: Final = ("pruned", "pruned_int8")
@@ -160,7 +161,9 @@ def _made(
     """The model in one of the ways."""
     weights = pruned if pruned and name in PRUNED else line.weights
     settings = METHODS.get(name)
-    return compress_weights(store, weights, config.task_type, settings) if settings else weights
+    if settings is None:
+        return weights
+    return compress_weights(store, weights, config.task_type, settings, line.tokens)
 
 
 def _pruned(line: Line, store: FolderStore, config: RetrainConfig, folder: Path) -> Weights:

@@ -6,7 +6,7 @@ from pydantic import Field, FiniteFloat
 
 from infra.settings_models import SettingsModel
 
-Method = Literal["onnx", "onnx_int8"]
+Method = Literal["onnx", "onnx_int8", "onnx_int8_static"]
 
 
 class CompressionSettings(SettingsModel):
@@ -15,13 +15,22 @@ class CompressionSettings(SettingsModel):
     method: Method = Field(
         description="onnx: the same float32 numbers, run by onnxruntime in place of torch. "
         "onnx_int8: its weight matrices in eight bits, one scale an output channel, and their "
-        "inputs rounded to eight bits as they come (dynamic quantization); needs no rows.",
+        "inputs rounded to eight bits as they come (dynamic quantization); needs no rows. "
+        "onnx_int8_static: likewise, with ranges of the inputs that training rows told beforehand "
+        "(static quantization).",
     )
     embeddings: Literal["float32", "int8"] = Field(
         default="float32",
         description="Numbers of the embedding tables with onnx_int8. They are most of a small "
         "model's bytes and none of its work; int8 has one scale for a whole table, so that rare "
         "tokens lose most. Without meaning for onnx.",
+    )
+    calibration_rows: int = Field(
+        default=128,
+        ge=16,
+        le=10_000,
+        description="onnx_int8_static: training examples that tell the ranges, spread evenly over "
+        "all of them. Without meaning for other methods.",
     )
     max_difference: FiniteFloat = Field(
         default=1e-3,
@@ -32,3 +41,8 @@ class CompressionSettings(SettingsModel):
         "What rounding to eight bits changes is not bounded here: it is measured, "
         "and gates on uncompressed.* bound it.",
     )
+
+    @property
+    def reads_rows(self) -> bool:
+        """Whether training rows shape the file beyond the weights."""
+        return self.method == "onnx_int8_static"

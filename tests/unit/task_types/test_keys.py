@@ -22,6 +22,7 @@ REACHED_BY = {
         "ask_reference",
         "probe_base_model",
         "prune",
+        "compress",
     },
     "examiner": {
         "evaluate",

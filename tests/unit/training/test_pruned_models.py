@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 import torch
 
@@ -19,19 +18,12 @@ from tasks.task_types.learner import learner_of
 from tasks.task_types.limits import TokenLimits
 from tasks.task_types.networks import NETWORKS
 from tasks.task_types.row_shapes import shape_of
-from tasks.task_types.tokenizers import load_tokenizer
 from tasks.training.pruning import prune as pruning
 from tasks.training.pruning.prune import prune_weights
 from tasks.training.pruning.settings import PruningSettings
 from tasks.training.settings import TrainingSettings
-from tests.unit.compression.compressed_models import MAX_LENGTH, weights_of
-from tests.unit.task_types.every_task_type import (
-    TEXTS,
-    base_models,
-    labels_of,
-    rows_of,
-    trained,
-)
+from tests.unit.compression.compressed_models import MAX_LENGTH, tokens_of, weights_of
+from tests.unit.task_types.every_task_type import base_models, labels_of, trained
 
 HALF = PruningSettings(neurons=0.5, layers=1, rows=16)
 
@@ -61,14 +53,8 @@ def made(
         labels, folder = labels_of(shape), tmp_path_factory.mktemp(name)
         with quiet_transformers():
             model = trained(name, base, labels, folder / "model")
-        learner = learner_of(name, labels, TokenLimits(max_length=MAX_LENGTH))
-        rows = learner.encode(rows_of(shape, labels, TEXTS * 6), load_tokenizer(base)).table
         (folder / "tokens").mkdir()
-        path = str(folder / "tokens" / "train.arrow")
-        with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, rows.schema) as writer:
-            writer.write_table(rows)
-        artifact = store.put_folder(store.uri("tokens", folder.name), folder / "tokens")
-        tokens = Tokens(artifact, labels, MAX_LENGTH, {"train": len(rows)}, {}, {})
+        tokens = tokens_of(name, labels, base, store, folder / "tokens")
         return weights_of(model, store, labels), tokens
 
     return make
