@@ -54,6 +54,7 @@ METHODS: Final[Mapping[str, CompressionSettings]] = {
     "int8": CompressionSettings(method="onnx_int8"),
     "int8_tables": CompressionSettings(method="onnx_int8", embeddings="int8"),
     "int8_static": CompressionSettings(method="onnx_int8_static"),
+    "int4_weights": CompressionSettings(method="onnx_int4_weights", embeddings="int4"),
     "pruned_int8": CompressionSettings(method="onnx_int8"),
 }
 PRUNED: Final = ("pruned", "pruned_int8")

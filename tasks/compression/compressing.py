@@ -122,7 +122,7 @@ def _write(
     rows: Iterator[Inputs],
 ) -> tuple[float, float]:
     """Write the file, and say how far its float32 form and the file itself lie off torch."""
-    from tasks.compression.quantizing import quantize, quantize_calibrated
+    from tasks.compression.quantizing import quantize, quantize_calibrated, quantize_weights
     from tasks.task_types.onnx_network import OnnxNetwork
 
     model = load_model(trained, network.auto_class).cpu()
@@ -140,6 +140,8 @@ def _write(
     if settings.reads_rows:
         names = list(example_inputs(model))
         quantize_calibrated(file, (inputs_named(names, one) for one in rows))
+    elif settings.method == "onnx_int4_weights":
+        quantize_weights(file, settings)
     else:
         quantize(file, settings)
     return exported, difference(model, OnnxNetwork(made), network, max_length)

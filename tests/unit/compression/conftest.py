@@ -94,6 +94,12 @@ def calibrated(weights: Weights, tokens: Tokens, folder_store: FolderStore) -> W
 
 
 @pytest.fixture(scope="session")
+def four_bits(weights: Weights, folder_store: FolderStore) -> Weights:
+    settings = CompressionSettings(method="onnx_int4_weights", embeddings="int4")
+    return compress_weights(folder_store, weights, "classification", settings)
+
+
+@pytest.fixture(scope="session")
 def rows(folder_store: FolderStore, tmp_path_factory: pytest.TempPathFactory) -> DataReport:
     """Rows of three topics, some of them by women."""
     random = np.random.default_rng(0)

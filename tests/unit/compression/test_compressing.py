@@ -1,5 +1,7 @@
 """A compressed model: the same network, in bytes that are the same each time."""
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +18,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.gpu.folder_store import FolderStore
 from infra.errors import BaseModelError, SettingsError, TrainingError
+from infra.module_source import ROOT
 from infra.onnx_files import ONNX_FILE, divide_output
 from tasks.compression import compressing
 from tasks.compression.compressing import compress_weights
-from tasks.compression.quantizing import quantize, quantize_calibrated
+from tasks.compression.quantizing import quantize, quantize_calibrated, quantize_weights
 from tasks.compression.settings import CompressionSettings
 from tasks.evaluation.temperature import scale_weights
 from tasks.records.data import DataReport
@@ -38,12 +41,13 @@ INT8 = CompressionSettings(method="onnx_int8")
 @pytest.fixture(scope="module")
 def folders(
     weights: Weights, exported: Weights, rounded: Weights, calibrated: Weights,
-    folder_store: FolderStore, tmp_path_factory: pytest.TempPathFactory,
+    four_bits: Weights, folder_store: FolderStore, tmp_path_factory: pytest.TempPathFactory,
 ) -> Mapping[str, Path]:  # fmt: skip
     """The model as it was trained, and both compressed ones."""
     made = tmp_path_factory.mktemp("folders")
     records = {
-        "torch": weights, "onnx": exported, "onnx_int8": rounded, "onnx_int8_static": calibrated
+        "torch": weights, "onnx": exported, "onnx_int8": rounded, "onnx_int8_static": calibrated,
+        "onnx_int4_weights": four_bits,
     }  # fmt: skip
     return {n: folder_store.get_folder(one.artifact, made / n) for n, one in records.items()}
 
@@ -84,7 +88,8 @@ def test_an_answer_does_not_depend_on_the_rows_beside_it(
         name: np.concatenate([logits(network, [row]) for row in rows])
         for name, network in networks.items()
     }
-    assert np.abs(logits(networks["onnx"], rows) - alone["onnx"]).max() < 1e-5
+    for exact in ("onnx", "onnx_int4_weights"):
+        assert np.abs(logits(networks[exact], rows) - alone[exact]).max() < 1e-5
     for rounded in ("onnx_int8", "onnx_int8_static"):
         assert (logits(networks[rounded], rows) == alone[rounded]).all()
 
@@ -229,6 +234,71 @@ def test_a_scale_is_the_range_that_calibration_rows_had(tmp_path: Path) -> None:
     weights = {one.name: numpy_helper.to_array(one) for one in small.graph.initializer}
     (eight,) = [one for one in weights.values() if one.dtype == np.int8 and one.size == 16]
     assert np.abs(eight.astype(int)).max() <= 64
+
+
+def test_weights_of_four_bits_are_near_and_smallest(
+    networks: Mapping[str, Any], four_bits: Weights, rounded: Weights
+) -> None:
+    rows = [list(range(5, 30)), list(range(40, 47))]
+    theirs = logits(networks["torch"], rows)
+    apart = np.abs(logits(networks["onnx_int4_weights"], rows) - theirs).max()
+    assert 0 < apart < 0.5 * np.abs(theirs).max()
+    told, eight = four_bits.compression, rounded.compression
+    assert told
+    assert eight
+    assert told.size_bytes < eight.size_bytes
+    assert not networks["onnx_int4_weights"].by_row
+
+
+@pytest.mark.parametrize("tables", [False, True])
+def test_32_numbers_share_a_scale(tmp_path: Path, *, tables: bool) -> None:
+    """So that small ones keep their ratios beside large ones of another block."""
+    random = np.random.default_rng(0)
+    path = tmp_path / ONNX_FILE
+    weight = random.integers(-7, 8, (64, 8)).astype(np.float32)
+    weight[0], weight[32] = -8, -8  # the end of the range, by which the scale is taken
+    weight[32:] *= 1000
+    one_product(path, weight)
+    kind = "int4" if tables else "float32"
+    asked = CompressionSettings(method="onnx_int4_weights", embeddings=kind)
+    quantize_weights(path, asked)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (found,) = session.run(["y"], {"x": np.eye(64, dtype=np.float32)})
+    np.testing.assert_allclose(found, weight, rtol=1e-5)
+
+
+def test_a_log_is_not_set_up_by_what_is_imported(tmp_path: Path) -> None:
+    """In a process of its own, which has not imported it yet."""
+    code = (
+        "import logging, pathlib, sys\n"
+        "from tasks.compression.quantizing import quantize_weights\n"
+        "from tasks.compression.settings import CompressionSettings\n"
+        "asked = CompressionSettings(method='onnx_int4_weights')\n"
+        "quantize_weights(pathlib.Path(sys.argv[1]), asked)\n"
+        "root = logging.getLogger()\n"
+        "assert (root.level, root.handlers) == (logging.WARNING, []), root.handlers\n"
+    )
+    path = tmp_path / ONNX_FILE
+    one_product(path, np.ones((64, 8), dtype=np.float32))
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False,
+        cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "quantization of" not in done.stderr
+
+
+def test_four_bits_give_the_same_bytes(
+    four_bits: Weights, folder_store: FolderStore, weights: Weights
+) -> None:
+    settings = CompressionSettings(method="onnx_int4_weights", embeddings="int4")
+    again = compress_weights(folder_store, weights, "classification", settings)
+    assert again.artifact == four_bits.artifact
+    plain = CompressionSettings(method="onnx_int4_weights")
+    larger = compress_weights(folder_store, weights, "classification", plain)
+    assert larger.compression
+    assert four_bits.compression
+    assert larger.compression.size_bytes > four_bits.compression.size_bytes
 
 
 @pytest.mark.slow

@@ -33,7 +33,7 @@ from tests.unit.task_types.every_task_type import base_models, labels_of, rows_o
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-METHODS: tuple[Method, ...] = ("onnx", "onnx_int8", "onnx_int8_static")
+METHODS: tuple[Method, ...] = ("onnx", "onnx_int8", "onnx_int8_static", "onnx_int4_weights")
 TOLERANCE = StagingSettings().score_tolerance
 ASK = """
 import json, sys

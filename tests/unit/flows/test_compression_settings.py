@@ -37,7 +37,7 @@ def test_a_line_is_served_as_it_was_trained_unless_it_says_otherwise() -> None:
 
 def test_a_method_is_named_and_known() -> None:
     assert "method" in refusal(compression={})
-    assert "'onnx', 'onnx_int8' or 'onnx_int8_static'" in refusal(compression={"method": "int4"})
+    assert "'onnx_int8_static' or 'onnx_int4_weights'" in refusal(compression={"method": "int4"})
     for wrong in (0, 1.5):
         assert "max_difference" in refusal(compression={**INT8, "max_difference": wrong})
 
@@ -49,6 +49,8 @@ def test_tables_in_eight_bits_are_of_the_method_that_rounds() -> None:
     assert "compression.method is onnx_int8_static" in refusal(
         compression={"method": "onnx_int8_static", "embeddings": "int8"}
     )
+    said = refusal(compression={"method": "onnx_int8", "embeddings": "int4"})
+    assert "set the method to onnx_int4_weights, or leave embeddings out" in said
     whole = {**MINIMAL, "compression": {**INT8, "embeddings": "int8"}}
     assert RetrainConfig.model_validate(whole).compression
 
