@@ -27,6 +27,7 @@ from flows.gate_names import swaps_words, why_no_own_metric
 from flows.preference_checks import wrong_preference
 from flows.privacy_checks import wrong_privacy
 from flows.probe_checks import wrong_language_bias, wrong_robustness
+from flows.pruning_checks import wrong_pruning
 from flows.settings_fields import models_in
 from flows.settings_files import PolicyOfFile, anchored_model, read_policy_file, read_settings
 from flows.sweep_checks import wrong_space
@@ -67,6 +68,7 @@ from tasks.task_types.reference_answers import reads_reference
 from tasks.task_types.row_shapes import shape_of
 from tasks.tokenization.settings import BaseModelSettings, TokenizationSettings
 from tasks.training.distillation.settings import DistillationSettings
+from tasks.training.pruning.settings import PruningSettings
 from tasks.training.settings import TrainingSettings, check_method
 from tasks.validation.contract.settings import ContractSettings
 from tasks.validation.leakage.settings import LeakageSettings
@@ -231,6 +233,11 @@ class RetrainConfig(DataConfig):
         default=None,
         description="The trained model that the line's model learns from beside the labels; "
         "without it, from the labels alone. See docs/distillation.md.",
+    )
+    pruning: PruningSettings | None = Field(
+        default=None,
+        description="What is cut away of the trained model, which then is trained on; without it, "
+        "nothing. See docs/compression.md.",
     )
     compression: CompressionSettings | None = Field(
         default=None,
@@ -402,6 +409,12 @@ class RetrainConfig(DataConfig):
     def _answers_can_be_explained(self) -> Self:
         if self.explanation is not None:
             refuse(wrong_explanation(self, self.explanation))
+        return self
+
+    @model_validator(mode="after")
+    def _model_can_be_pruned(self) -> Self:
+        if self.pruning is not None:
+            refuse(wrong_pruning(self))
         return self
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ from flows.gate_names import (
     UNCOMPRESSED,
     Measurable,
     compares_without,
+    makes_smaller,
     measurable_of,
 )
 from infra.settings_models import WrongSetting, are_valid, items_of
@@ -166,10 +167,10 @@ def _not_made(metric: str, family: str, config: "RetrainConfig") -> str:
             f"{metric} is of training with differential privacy, and training.differential_privacy "
             "is not set; set its target_epsilon, or leave the gate out"
         )
-    if family == UNCOMPRESSED and are_valid(config, "compression") and config.compression is None:
+    if family == UNCOMPRESSED and not makes_smaller(config):
         return (
             f"{metric} is against the model before compression, and compression is not set; name "
-            "compression.method, or leave the gate out"
+            "compression.method or what pruning cuts away, or leave the gate out"
         )
     is_told = are_valid(config, "augmentation")
     if family == AUGMENTATION and is_told and not compares_without(config):

@@ -125,7 +125,7 @@ def _of_methods(config: "RetrainConfig", compared: Sequence["_Quality"]) -> Iter
     """What is told of a candidate by the method that made it, where the line asks for that."""
     if not are_valid(config, "distillation") or config.distillation is not None:
         yield from _against(TEACHER, compared, config.task_type)
-    if not are_valid(config, "compression") or config.compression is not None:
+    if makes_smaller(config):
         yield from _against(UNCOMPRESSED, compared, config.task_type)
         yield from _lost_by_parts(config)
     if not are_valid(config, "augmentation") or compares_without(config):
@@ -188,6 +188,14 @@ def _explained(config: "RetrainConfig") -> Iterator[Measurable]:
             yield Measurable(f"{name}.randomisation_correlation", -1.0, better=_FALLING)
     for attribute in explanation.identity_attributes:
         yield Measurable(f"{EXPLANATION}.identity_words.{attribute}", -1.0, better=_FALLING)
+
+
+def makes_smaller(config: "RetrainConfig") -> bool:
+    """Whether a line's candidate is made of a larger model, or may be: a setting is wrong."""
+    sections = ("pruning", "compression")
+    return not are_valid(config, *sections) or any(
+        getattr(config, name) is not None for name in sections
+    )
 
 
 def compares_without(config: "RetrainConfig") -> bool:

@@ -1,13 +1,18 @@
 """What a model starts from and learns from: a candidate's, and that of each trial of a sweep."""
 
+from dataclasses import replace
+
 from flows.config import RetrainConfig
 from tasks.records.distillation import Teacher
 from tasks.records.lesson import Lesson, Reference
-from tasks.records.training import BaseModel, Tokens
+from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.stages.distillation import ask_teacher, pin_teacher, take_layers
 from tasks.stages.preference import ask_reference, pin_reference
+from tasks.stages.pruning import check_prunable, prune
 from tasks.stages.tokenization import pin_base_model
+from tasks.stages.training import train
 from tasks.task_types.reference_answers import reads_reference
+from tasks.training.settings import TrainingSettings
 
 
 def find_models(config: RetrainConfig) -> tuple[BaseModel | None, Teacher | None]:
@@ -16,13 +21,42 @@ def find_models(config: RetrainConfig) -> tuple[BaseModel | None, Teacher | None
     layers = settings.student_layers if settings else None
     pretrained = None if layers else pin_base_model(config.base_model)
     if pretrained:
-        reference_of(config, pretrained)  # what is wrong with it is said before rows are read
+        # What is wrong with it is said before rows are read.
+        reference_of(config, pretrained)
+        check_can_be_cut(config, pretrained)
     if settings is None:
         return pretrained, None
     teacher = pin_teacher(
         settings, pretrained, task_type, config.tokenization.max_length, config.contract.labels
     )
-    return (take_layers(teacher, layers, task_type) if layers else pretrained), teacher
+    if not layers:
+        return pretrained, teacher
+    student = take_layers(teacher, layers, task_type)
+    check_can_be_cut(config, student)
+    return student, teacher
+
+
+def check_can_be_cut(config: RetrainConfig, base: BaseModel) -> None:
+    """Refuse a base model of which pruning would leave nothing that can be loaded."""
+    if config.pruning is not None:
+        check_prunable(base, config.task_type, config.pruning)
+
+
+def pruned(
+    config: RetrainConfig,
+    trained: Weights,
+    tokens: Tokens,
+    training: TrainingSettings,
+    lesson: Lesson | Reference | None,
+) -> Weights:
+    """A trained model without what matters least in it, trained on; itself where nothing is cut."""
+    if config.pruning is None:
+        return trained
+    task_type = config.task_type
+    small = prune(trained, tokens, task_type, config.pruning)
+    recovery = config.pruning.recovery(training)
+    recovered = train(config.line, tokens, small.model, task_type, recovery, lesson)
+    return replace(recovered, pruning=small.pruning)
 
 
 def reference_of(config: RetrainConfig, base: BaseModel) -> BaseModel | None:

@@ -7,7 +7,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.config import RetrainConfig
-from flows.learning import find_models, lesson_of
+from flows.learning import check_can_be_cut, find_models, lesson_of, pruned
 from flows.own_line import check_own_line
 from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
 from tasks.notifications.messages import of_decision
@@ -73,6 +73,7 @@ from tasks.stages.tokenization import build_base_model, name_scratch_tokens, tok
 from tasks.stages.training import plan, train
 from tasks.stages.validation import pin_benchmarks, validate
 from tasks.stages.version_states import show_version_states
+from tasks.training.settings import TrainingSettings
 from tasks.verdicts import Verdict
 
 
@@ -138,7 +139,7 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
     rows = _check_rows(config, pretrained, source)
     if teacher:
         check_teacher_labels(teacher, rows.data)
-    base_model = pretrained or build_base_model(rows.data, config.base_model)
+    base_model = pretrained or _build(config, rows.data)
     new_rows = _augment(config, rows, pretrained)
     tokens = tokenize(rows.data, base_model, task_type, config.tokenization, new_rows)
     if dry_run:
@@ -187,6 +188,13 @@ def _check_rows(
     return _Rows(snapshot, data, golden, labels, representation, drift, shifts, swaps, forecast)
 
 
+def _build(config: RetrainConfig, data: DataReport) -> BaseModel:
+    """A base model of random weights, where the line names none that is trained."""
+    built = build_base_model(data, config.base_model)
+    check_can_be_cut(config, built)
+    return built
+
+
 def _augment(
     config: RetrainConfig, rows: _Rows, pretrained: BaseModel | None
 ) -> Augmentation | None:
@@ -211,7 +219,7 @@ def _train_and_measure(
     line, task_type, data, evaluation = config.line, config.task_type, rows.data, config.evaluation
     lesson = lesson_of(config, tokens, base_model, teacher)
     trained = train(line, tokens, base_model, task_type, config.training, lesson)
-    weights, uncompressed = _finish(config, trained, data)
+    weights, uncompressed = _finish(config, trained, data, tokens, config.training, lesson)
 
     champion, anchor = find_champion(line, weights), find_anchor(line, weights)
     look = record_look(line, weights, name_held_out(data), config.policy)
@@ -245,9 +253,14 @@ def _train_and_measure(
 
 
 def _finish(
-    config: RetrainConfig, trained: Weights, data: DataReport
+    config: RetrainConfig,
+    trained: Weights,
+    data: DataReport,
+    tokens: Tokens,
+    training: TrainingSettings,
+    lesson: Lesson | Reference | None,
 ) -> tuple[Weights, Weights | None]:
-    """The candidate that training made, and what it was before compression; None where it is that.
+    """The candidate that training made, and what it was before it was made smaller; None where not.
 
     Each of the two has the temperature that its own answers ask for.
     """
@@ -256,9 +269,10 @@ def _finish(
         wanted = config.evaluation.temperature_scaling
         return scale_temperature(weights, data, config.task_type) if wanted else weights
 
-    if config.compression is None:
-        return scaled(trained), None
-    return scaled(compress(trained, config.task_type, config.compression)), scaled(trained)
+    small = pruned(config, trained, tokens, training, lesson)
+    if settings := config.compression:
+        small = compress(small, config.task_type, settings, tokens if settings.reads_rows else None)
+    return scaled(small), None if small is trained else scaled(trained)
 
 
 def _train_recipe(
@@ -277,7 +291,7 @@ def _train_recipe(
     for seed in seeds[1:]:
         training = config.training.model_copy(update={"seed": seed})
         learned = train(config.line, tokens, base_model, task_type, training, lesson)
-        another, _ = _finish(config, learned, data)
+        another, _ = _finish(config, learned, data, tokens, training, lesson)
         record_look(config.line, another, name_held_out(data), config.policy, weights)
         trained.append(another)
         tested.append(evaluate(another, data, None, task_type, settings))
@@ -297,7 +311,7 @@ def _compare_without(
     tokens = tokenize(data, base_model, task_type, config.tokenization)
     lesson = lesson_of(config, tokens, base_model, teacher)
     learned = train(config.line, tokens, base_model, task_type, config.training, lesson)
-    without, _ = _finish(config, learned, data)
+    without, _ = _finish(config, learned, data, tokens, config.training, lesson)
     record_look(config.line, without, name_held_out(data), config.policy, weights)
     return measure_augmentation(
         scores, weights, without, data, task_type, config.evaluation.of_one_model, swaps,

@@ -49,6 +49,7 @@ def _what_trials_leave_out(config: "RetrainConfig") -> Iterator[WrongSetting]:
     for section, done in (
         ("augmentation", "train on the rows as they are"),
         ("compression", "are measured as they were trained"),
+        ("pruning", "are measured as they were trained first"),
     ):
         if are_valid(config, section) and getattr(config, section) is not None:
             yield WrongSetting(

@@ -1,11 +1,12 @@
-"""MiniLM on BBC News as it was trained, exported to ONNX, and in eight bits.
+"""MiniLM on BBC News as it was trained, exported to ONNX, in fewer bits, and pruned.
 
 Each is written as the version that would be registered, and loaded by MLflow in a process of its
 own with as many threads. Then they are asked the same test documents one by one, as a service is,
 in turns; and as a batch, as an evaluation asks. The peer of both is the model as it was trained,
 run by torch. It is trained for one epoch on 128 tokens of each document, which is soon done and
 near the shipped line's quality. A command of its own, of some minutes:
-``python -m benchmarks.training.compression``.
+``python -m benchmarks.training.compression``; names behind it (``onnx``, ``pruned``) measure these
+ways alone.
 """
 
 import json
@@ -13,9 +14,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,19 +29,22 @@ from flows.config import RetrainConfig, load_config
 from infra.model_format import write_pipeline_model
 from infra.onnx_files import READERS
 from infra.script_format import write_script_model
+from infra.store import Artifact
 from tasks.compression.compressing import compress_weights
 from tasks.compression.settings import CompressionSettings
 from tasks.evaluation.evaluation import evaluate_weights
 from tasks.ingestion.snapshot import write_snapshot
 from tasks.records.data import DataReport, Snapshot
 from tasks.records.evaluation import Scores
-from tasks.records.training import Weights
+from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.registry.answers import evaluated_answers
 from tasks.sources.pinning import pin as pin_source
 from tasks.task_types.limits import TokenLimits
 from tasks.task_types.server import COMPRESSED_SCRIPT, NETWORK_MODULE, server_of
 from tasks.tokenization.base_model import pin
 from tasks.tokenization.splits import tokenize_splits
+from tasks.training.pruning.prune import prune_weights
+from tasks.training.pruning.settings import PruningSettings
 from tasks.training.train import train_model
 from tasks.validation.validate import validate_snapshot
 
@@ -49,7 +53,13 @@ METHODS: Final[Mapping[str, CompressionSettings]] = {
     "onnx": CompressionSettings(method="onnx"),
     "int8": CompressionSettings(method="onnx_int8"),
     "int8_tables": CompressionSettings(method="onnx_int8", embeddings="int8"),
+    "int8_static": CompressionSettings(method="onnx_int8_static"),
+    "int4_weights": CompressionSettings(method="onnx_int4_weights", embeddings="int4"),
+    "pruned_int8": CompressionSettings(method="onnx_int8"),
 }
+PRUNED: Final = ("pruned", "pruned_int8")
+WAYS: Final = tuple(dict.fromkeys((*METHODS, *PRUNED)))
+PRUNING: Final = PruningSettings(neurons=0.5, recovery_learning_rate=1e-4)
 # Documents that are asked one by one in a turn, and turns.
 MAX_LENGTH: Final = 128
 DOCUMENTS: Final = 100
@@ -77,12 +87,29 @@ for _ in sys.stdin:
 """
 
 
-def measure() -> dict[str, float]:
-    """Train once, compress in each way; quality, size, memory and rows a second of each."""
+@dataclass(frozen=True)
+class Line:
+    """Rows, and the model that was trained on them."""
+
+    snapshot: Snapshot
+    data: DataReport
+    tokens: Tokens
+    weights: Weights
+
+
+def measure(*names: str) -> dict[str, float]:
+    """Train once, compress in each way; quality, size, memory and rows a second of each.
+
+    Args:
+        names: of the ways; none for all.
+
+    """
     config = _short(load_config(CONFIG))
     with tempfile.TemporaryDirectory() as name:
         os.environ["ASSAYLINE_HOME"] = f"{name}/home"
-        return _measure(FolderStore(Path(name) / "store"), config, Path(name))
+        store = FolderStore(Path(name) / "store")
+        line = trained_line(store, config)
+        return measure_of(line, store, config, Path(name), names or WAYS)
 
 
 def _short(config: RetrainConfig) -> RetrainConfig:
@@ -92,23 +119,30 @@ def _short(config: RetrainConfig) -> RetrainConfig:
     return config.model_copy(update={"tokenization": tokens, "training": training})
 
 
-def _measure(store: FolderStore, config: RetrainConfig, work: Path) -> dict[str, float]:
-    snapshot, data, trained = _trained(store, config)
-    figures: dict[str, float] = {}
-    folders = {"torch": _pipeline(trained, store, config, work)}
-    for name, settings in METHODS.items():
-        small = compress_weights(store, trained, config.task_type, settings)
-        assert small.compression
-        figures[f"{name}_mb"] = small.compression.size_bytes / _MB
-        figures[f"{name}_difference"] = small.compression.difference
-        figures["torch_mb"] = small.compression.original_bytes / _MB
-        scores = _scores(store, config, small, data, snapshot, trained)
+def measure_of(
+    line: Line, store: FolderStore, config: RetrainConfig, work: Path, names: Sequence[str]
+) -> dict[str, float]:
+    """What each of the named ways comes to, of a line that is trained."""
+    pruned = _pruned(line, store, config, work / "cut") if set(PRUNED) & set(names) else None
+    small = {name: _made(name, line, pruned, store, config) for name in names}
+    figures = {"torch_mb": _mb(line.weights, store)}
+    folders = {"torch": _pipeline(line.weights, store, config, work / "whole")}
+    for name, weights in small.items():
+        figures[f"{name}_mb"] = _mb(weights, store)
+        if weights.compression:
+            figures[f"{name}_difference"] = weights.compression.difference
+        scores = _scores(store, config, weights, line)
         figures |= _quality(name, scores)
-        folders[name] = _version(small, scores, store, config, work / name)
-    return _ratios(_served(folders, data, store, work)) | figures
+        folders[name] = (
+            _version(weights, scores, store, config, work / name)
+            if weights.compression
+            else _pipeline(weights, store, config, work / name)
+        )
+    return _ratios(_served(folders, line.data, store, work)) | figures
 
 
-def _trained(store: FolderStore, config: RetrainConfig) -> tuple[Snapshot, DataReport, Weights]:
+def trained_line(store: FolderStore, config: RetrainConfig) -> Line:
+    """Rows and a model, as it was trained."""
     base = pin(config.base_model)
     assert base
     source = pin_source(config.line, config.source, store)
@@ -119,20 +153,49 @@ def _trained(store: FolderStore, config: RetrainConfig) -> tuple[Snapshot, DataR
         store, NoTracking(), config.line, tokens, base, config.task_type, config.training
     )
     _say(f"trained in {weights.training_s:.0f} s")
-    return snapshot, data, weights
+    return Line(snapshot, data, tokens, weights)
+
+
+def _made(
+    name: str, line: Line, pruned: Weights | None, store: FolderStore, config: RetrainConfig
+) -> Weights:
+    """The model in one of the ways."""
+    weights = pruned if pruned and name in PRUNED else line.weights
+    settings = METHODS.get(name)
+    if settings is None:
+        return weights
+    return compress_weights(store, weights, config.task_type, settings, line.tokens)
+
+
+def _pruned(line: Line, store: FolderStore, config: RetrainConfig, folder: Path) -> Weights:
+    """Half of the neurons, trained on for an epoch at half the rate."""
+    small = prune_weights(store, line.weights, line.tokens, config.task_type, PRUNING)
+    place = small.model
+    assert place.revision
+    store.get_folder(Artifact(place.reference, place.revision, 0), folder)
+    base = BaseModel(str(folder), None, place.sha256, place.tokenizer_sha256)
+    recovered = train_model(
+        store, NoTracking(), config.line, line.tokens, base, config.task_type,
+        PRUNING.recovery(config.training),
+    )  # fmt: skip
+    _say(f"recovered in {recovered.training_s:.0f} s: {small.pruning.in_words}")
+    return recovered
+
+
+def _mb(weights: Weights, store: FolderStore) -> float:
+    files = store.sizes(weights.artifact.uri)
+    return sum(size for uri, size in files.items() if uri.endswith((".safetensors", ".onnx"))) / _MB
 
 
 def _scores(
     store: FolderStore,
     config: RetrainConfig,
     weights: Weights,
-    data: DataReport,
-    snapshot: Snapshot,
-    before: Weights,
+    line: Line,
 ) -> Scores:
     return evaluate_weights(
-        weights, data, None, config.task_type, config.evaluation, store=store,
-        tracking=NoTracking(), snapshot=snapshot, uncompressed=before,
+        weights, line.data, None, config.task_type, config.evaluation, store=store,
+        tracking=NoTracking(), snapshot=line.snapshot, uncompressed=line.weights,
     )  # fmt: skip
 
 
@@ -195,7 +258,7 @@ def _served(
 
 
 def _process(folder: Path, texts: Path, name: str) -> "subprocess.Popen[str]":
-    form = "list" if name == "torch" else "frame"
+    form = "frame" if name in METHODS else "list"
     environment = {**os.environ, "OMP_NUM_THREADS": str(THREADS), "HF_HUB_OFFLINE": "1"}
     return subprocess.Popen(
         [sys.executable, "-c", _ASK, str(folder), str(texts), form],
@@ -221,7 +284,7 @@ def _ratios(served: Mapping[str, list[float]]) -> dict[str, float]:
     """Rows a second, and the geometric mean of each turn's ratio to torch."""
     figures: dict[str, float] = {}
     torch = np.array(served["torch"])
-    for name in ("torch", *METHODS):
+    for name in ("torch", *(one for one in WAYS if one in served)):
         seconds = np.array(served[name])
         figures[f"{name}_rows_per_s"] = DOCUMENTS / float(np.median(seconds))
         figures[f"{name}_memory_mb"] = served[f"{name} memory"][0] / _MB
@@ -229,7 +292,8 @@ def _ratios(served: Mapping[str, list[float]]) -> dict[str, float]:
             ratios = np.log(torch / seconds)
             figures[f"{name}_speedup"] = float(np.exp(ratios.mean()))
             _say(f"{name}: {np.exp(np.sort(ratios)).round(2).tolist()} times torch")
-    figures["onnx_vs_torch"] = figures.pop("onnx_speedup")
+    if "onnx_speedup" in figures:
+        figures["onnx_vs_torch"] = figures.pop("onnx_speedup")
     return figures
 
 
@@ -246,4 +310,4 @@ def _instructions() -> str:
 
 if __name__ == "__main__":
     _say(f"instructions: {_instructions()}")
-    print(json.dumps(measure()))
+    print(json.dumps(measure(*sys.argv[1:])))

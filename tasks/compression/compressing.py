@@ -14,10 +14,16 @@ from infra.errors import SettingsError, TrainingError
 from infra.onnx_files import ONNX_FILE, WRITERS, why_not_installed
 from infra.store import ObjectStore, sha256_of_file
 from infra.transformers_logs import quiet_transformers
-from tasks.compression.exporting import SEGMENTS, export_network, tells_texts_apart
+from tasks.compression.calibration import Inputs, calibration_inputs, inputs_named
+from tasks.compression.exporting import (
+    SEGMENTS,
+    example_inputs,
+    export_network,
+    tells_texts_apart,
+)
 from tasks.compression.settings import CompressionSettings
 from tasks.records.compression import Compression
-from tasks.records.training import Weights
+from tasks.records.training import Tokens, Weights
 from tasks.task_types.examples import pad
 from tasks.task_types.networks import NETWORKS, Network, why_no_compression
 from tasks.task_types.scoring import load_model
@@ -38,7 +44,11 @@ Asked = Callable[..., Mapping[str, "Tensor"]]
 
 
 def compress_weights(
-    store: ObjectStore, weights: Weights, task_type: str, settings: CompressionSettings
+    store: ObjectStore,
+    weights: Weights,
+    task_type: str,
+    settings: CompressionSettings,
+    tokens: Tokens | None = None,
 ) -> Weights:
     """The same model in other bytes, whose folder has ``model.onnx`` in place of safetensors.
 
@@ -50,6 +60,7 @@ def compress_weights(
         weights: as they were trained.
         task_type: what the model is for.
         settings: what becomes of it.
+        tokens: what it was trained on, where the method reads rows.
 
     Raises:
         SettingsError: models of this task type cannot be compressed, or what does it is not
@@ -65,7 +76,8 @@ def compress_weights(
         trained = store.get_folder(weights.artifact, Path(name) / "trained")
         made = Path(name) / "model"
         shutil.copytree(trained, made, ignore=shutil.ignore_patterns(*_WEIGHTS))
-        exported, apart = _write(trained, made, network, weights.max_length, settings)
+        rows = _rows(store, tokens, task_type, trained, settings)
+        exported, apart = _write(trained, made, network, weights.max_length, settings, rows)
         told = Compression(
             method=settings.method,
             original_sha256=weights.artifact.sha256,
@@ -83,11 +95,34 @@ def compress_weights(
     return replace(weights, artifact=artifact, compression=told)
 
 
+def _rows(
+    store: ObjectStore,
+    tokens: Tokens | None,
+    task_type: str,
+    trained: Path,
+    settings: CompressionSettings,
+) -> Iterator[Inputs]:
+    """Training examples that tell the ranges of numbers; none for a method that asks for none."""
+    if not settings.reads_rows:
+        return iter(())
+    if tokens is None:
+        raise SettingsError(
+            f"compression.method is {settings.method}, which reads training rows, and none are at "
+            "hand; set it to onnx_int8"
+        )
+    return calibration_inputs(store, tokens, task_type, trained, settings.calibration_rows)
+
+
 def _write(
-    trained: Path, made: Path, network: Network, max_length: int, settings: CompressionSettings
+    trained: Path,
+    made: Path,
+    network: Network,
+    max_length: int,
+    settings: CompressionSettings,
+    rows: Iterator[Inputs],
 ) -> tuple[float, float]:
     """Write the file, and say how far its float32 form and the file itself lie off torch."""
-    from tasks.compression.quantizing import quantize
+    from tasks.compression.quantizing import quantize, quantize_calibrated, quantize_weights
     from tasks.task_types.onnx_network import OnnxNetwork
 
     model = load_model(trained, network.auto_class).cpu()
@@ -102,7 +137,13 @@ def _write(
         )
     if settings.method == "onnx":
         return exported, exported
-    quantize(file, settings)
+    if settings.reads_rows:
+        names = list(example_inputs(model))
+        quantize_calibrated(file, (inputs_named(names, one) for one in rows))
+    elif settings.method == "onnx_int4_weights":
+        quantize_weights(file, settings)
+    else:
+        quantize(file, settings)
     return exported, difference(model, OnnxNetwork(made), network, max_length)
 
 

@@ -6,6 +6,7 @@ from infra.store import Artifact
 from tasks.records.compression import Compression
 from tasks.records.identity import NOT_IDENTITY
 from tasks.records.power import PowerForecast
+from tasks.records.pruning import Pruning
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,14 @@ class BaseModel:
     revision: str | None
     sha256: str
     tokenizer_sha256: str
+
+
+@dataclass(frozen=True)
+class PrunedModel:
+    """A base model that was cut out of a trained one, with its head."""
+
+    model: BaseModel
+    pruning: Pruning
 
 
 @dataclass(frozen=True)
@@ -149,6 +158,7 @@ class Weights:
         temperature: that the logits were divided by after training, in the last layer.
         privacy: what they may tell of a training row; None where nothing bounds that.
         compression: what was made of it before it was judged; None where it is as it was trained.
+        pruning: what was cut away before it was trained on; epochs and times are of the recovery.
 
     """
 
@@ -176,3 +186,4 @@ class Weights:
     privacy: Privacy | None = None
     # The artifact's digest tells a compressed model from the trained one.
     compression: Compression | None = field(default=None, metadata=NOT_IDENTITY)
+    pruning: Pruning | None = field(default=None, metadata=NOT_IDENTITY)

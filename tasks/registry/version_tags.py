@@ -32,6 +32,8 @@ PROVENANCE_TAG: Final = "assayline.provenance_sha256"
 SCRIPT_TAG: Final = "assayline.script_sha256"
 # How the model was made smaller before it was judged; not set of one that is as it was trained.
 COMPRESSION_TAG: Final = "assayline.compression"
+# What is left of the model that it was cut out of; not set of one that is whole.
+PRUNING_TAG: Final = "assayline.pruning"
 # What the weights may tell of a training row; not set where nothing bounds that.
 EPSILON_TAG: Final = "assayline.privacy_epsilon"
 DELTA_TAG: Final = "assayline.privacy_delta"
@@ -41,6 +43,7 @@ LOOKED_UP: Final[tuple[str, ...]] = (
     TASK_TYPE_TAG,
     METRIC_TAG,
     COMPRESSION_TAG,
+    PRUNING_TAG,
     DATA_TAG,
     WEIGHTS_TAG,
     ROWS_AUGMENTED_TAG,

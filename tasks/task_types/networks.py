@@ -46,17 +46,18 @@ NETWORKS: Final[Mapping[str, Network]] = {
 }
 
 
-def why_no_compression(task_type: str) -> str:
+def why_no_compression(task_type: str, setting: str = "compression") -> str:
     """Why models of a task type are served as they were trained; empty where they can be smaller.
 
     Args:
         task_type: its name.
+        setting: that asks for less of them.
 
     """
     if task_type in NETWORKS:
         return ""
     return (
-        f"compression is of {', '.join(NETWORKS)}, and the task_type is {task_type}, whose models "
+        f"{setting} is of {', '.join(NETWORKS)}, and the task_type is {task_type}, whose models "
         "are asked otherwise than by one pass over a text, or are another distribution's; leave "
-        "compression out"
+        f"{setting} out"
     )

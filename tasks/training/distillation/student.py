@@ -5,12 +5,11 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from infra.base_models import Fingerprint, fetch_stored, fingerprint, locate_pinned
 from infra.code_digest import code_of
 from infra.digests import as_json, digest_of
-from infra.errors import BaseModelError
 from infra.store import MANIFEST, Artifact, ObjectStore
 from infra.transformers_logs import quiet_transformers
 from tasks.records.distillation import Teacher
@@ -18,14 +17,12 @@ from tasks.records.training import BaseModel
 from tasks.task_types.scoring import load_model
 from tasks.task_types.soft_labels import SOFT_LABELS
 from tasks.task_types.tokenizers import load_tokenizer, save_tokenizer
-
-if TYPE_CHECKING:
-    from torch import nn
+from tasks.training.layer_stacks import keep_layers
 
 logger = logging.getLogger(__name__)
 
-# How transformers names a stack of layers: BERT, Llama, GPT-2, T5.
-_STACKS: Final = ("layer", "layers", "h", "block")
+# What asks for layers, and what would be right where there is no one stack of them.
+ASKED: Final = ("distillation.student_layers", "name the student's base_model instead")
 
 
 def take_layers(
@@ -56,48 +53,6 @@ def take_layers(
     return BaseModel(artifact.uri, artifact.sha256, found.sha256, found.tokenizer_sha256)
 
 
-def keep_layers(model: Any, layers: Sequence[int]) -> None:
-    """Leave a model with these of its layers, in place.
-
-    Args:
-        model: of transformers, with one stack of layers.
-        layers: counted from 0, rising.
-
-    Raises:
-        BaseModelError: it has several stacks, or none by a name that is known.
-
-    """
-    from torch import nn
-
-    count = model.config.num_hidden_layers
-    stacks = [
-        (name, module)
-        for name, module in model.named_modules()
-        if isinstance(module, nn.ModuleList)
-        and name.rpartition(".")[2] in _STACKS
-        and len(module) == count
-    ]
-    if len(stacks) != 1 or getattr(model.config, "is_encoder_decoder", False):
-        raise BaseModelError(
-            f"{type(model).__name__} has {len(stacks)} stacks of {count} layers, and "
-            "distillation.student_layers takes them of models with one, such as BERT or GPT-2; "
-            "name the student's base_model instead"
-        )
-    name, stack = stacks[0]
-    parent, _, own = name.rpartition(".")
-    setattr(model.get_submodule(parent), own, _some_of(stack, layers))
-    model.config.num_hidden_layers = len(layers)
-    kinds = getattr(model.config, "layer_types", None)
-    if kinds and len(kinds) == count:
-        model.config.layer_types = [kinds[layer] for layer in layers]
-
-
-def _some_of(stack: "nn.ModuleList", layers: Sequence[int]) -> "nn.ModuleList":
-    from torch import nn
-
-    return nn.ModuleList([stack[layer] for layer in layers])
-
-
 def _key(teacher: Teacher, layers: Sequence[int], task_type: str) -> str:
     inputs = {
         "teacher": [teacher.model.sha256, teacher.model.tokenizer_sha256],
@@ -115,7 +70,7 @@ def _write(
     folder = locate_pinned(teacher.model.reference, teacher.model.revision, pinned)
     with quiet_transformers(), TemporaryDirectory(prefix="assayline-student-") as scratch:
         model = load_model(folder, SOFT_LABELS.load(task_type).auto_class)
-        keep_layers(model, layers)
+        keep_layers(model, layers, *ASKED)
         logger.info(
             "the student begins with layers %s of %s of %s", list(layers), teacher.layers,
             teacher.name,

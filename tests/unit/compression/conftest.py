@@ -16,11 +16,11 @@ from tasks.compression import compressing
 from tasks.compression.compressing import compress_weights
 from tasks.compression.settings import CompressionSettings
 from tasks.records.data import DataReport
-from tasks.records.training import Weights
+from tasks.records.training import Tokens, Weights
 from tasks.task_types.networks import Network
 from tasks.verdicts import Verdict
 from tests.conftest import NO_LEAKS
-from tests.unit.compression.compressed_models import LABELS, weights_of
+from tests.unit.compression.compressed_models import LABELS, tokens_of, weights_of
 from tests.unit.task_types.every_task_type import trained
 
 EXPORT: Final = compressing.export_network
@@ -74,6 +74,28 @@ def exported(weights: Weights, folder_store: FolderStore) -> Weights:
 @pytest.fixture(scope="session")
 def rounded(weights: Weights, folder_store: FolderStore) -> Weights:
     settings = CompressionSettings(method="onnx_int8")
+    return compress_weights(folder_store, weights, "classification", settings)
+
+
+@pytest.fixture(scope="session")
+def tokens(
+    classifier: Path, folder_store: FolderStore, tmp_path_factory: pytest.TempPathFactory
+) -> Tokens:
+    """Training examples of the classifier, of several lengths."""
+    return tokens_of(
+        "classification", LABELS, classifier, folder_store, tmp_path_factory.mktemp("tokens")
+    )
+
+
+@pytest.fixture(scope="session")
+def calibrated(weights: Weights, tokens: Tokens, folder_store: FolderStore) -> Weights:
+    settings = CompressionSettings(method="onnx_int8_static")
+    return compress_weights(folder_store, weights, "classification", settings, tokens)
+
+
+@pytest.fixture(scope="session")
+def four_bits(weights: Weights, folder_store: FolderStore) -> Weights:
+    settings = CompressionSettings(method="onnx_int4_weights", embeddings="int4")
     return compress_weights(folder_store, weights, "classification", settings)
 
 

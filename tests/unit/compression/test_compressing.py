@@ -1,5 +1,7 @@
 """A compressed model: the same network, in bytes that are the same each time."""
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,14 +18,15 @@ from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.gpu.folder_store import FolderStore
 from infra.errors import BaseModelError, SettingsError, TrainingError
+from infra.module_source import ROOT
 from infra.onnx_files import ONNX_FILE, divide_output
 from tasks.compression import compressing
 from tasks.compression.compressing import compress_weights
-from tasks.compression.quantizing import quantize
+from tasks.compression.quantizing import quantize, quantize_calibrated, quantize_weights
 from tasks.compression.settings import CompressionSettings
 from tasks.evaluation.temperature import scale_weights
 from tasks.records.data import DataReport
-from tasks.records.training import Weights
+from tasks.records.training import Tokens, Weights
 from tasks.task_types.examples import pad
 from tasks.task_types.labels.text_logits import text_logits
 from tasks.task_types.onnx_network import BY_ROW, FILE, OnnxNetwork
@@ -36,12 +40,15 @@ INT8 = CompressionSettings(method="onnx_int8")
 
 @pytest.fixture(scope="module")
 def folders(
-    weights: Weights, exported: Weights, rounded: Weights, folder_store: FolderStore,
-    tmp_path_factory: pytest.TempPathFactory,
+    weights: Weights, exported: Weights, rounded: Weights, calibrated: Weights,
+    four_bits: Weights, folder_store: FolderStore, tmp_path_factory: pytest.TempPathFactory,
 ) -> Mapping[str, Path]:  # fmt: skip
     """The model as it was trained, and both compressed ones."""
     made = tmp_path_factory.mktemp("folders")
-    records = {"torch": weights, "onnx": exported, "onnx_int8": rounded}
+    records = {
+        "torch": weights, "onnx": exported, "onnx_int8": rounded, "onnx_int8_static": calibrated,
+        "onnx_int4_weights": four_bits,
+    }  # fmt: skip
     return {n: folder_store.get_folder(one.artifact, made / n) for n, one in records.items()}
 
 
@@ -81,8 +88,10 @@ def test_an_answer_does_not_depend_on_the_rows_beside_it(
         name: np.concatenate([logits(network, [row]) for row in rows])
         for name, network in networks.items()
     }
-    assert np.abs(logits(networks["onnx"], rows) - alone["onnx"]).max() < 1e-5
-    assert (logits(networks["onnx_int8"], rows) == alone["onnx_int8"]).all()
+    for exact in ("onnx", "onnx_int4_weights"):
+        assert np.abs(logits(networks[exact], rows) - alone[exact]).max() < 1e-5
+    for rounded in ("onnx_int8", "onnx_int8_static"):
+        assert (logits(networks[rounded], rows) == alone[rounded]).all()
 
 
 def test_what_is_rounded_is_near_and_smaller(
@@ -99,6 +108,22 @@ def test_what_is_rounded_is_near_and_smaller(
     assert told.exported_difference < told.difference < 0.2
     assert not networks["onnx"].by_row
     assert networks["onnx_int8"].by_row
+
+
+def test_ranges_that_rows_told_are_near_too(
+    networks: Mapping[str, Any], calibrated: Weights, rounded: Weights
+) -> None:
+    rows = [list(range(5, 30)), list(range(40, 47))]
+    theirs = logits(networks["torch"], rows)
+    apart = np.abs(logits(networks["onnx_int8_static"], rows) - theirs).max()
+    assert 0 < apart < 0.3 * np.abs(theirs).max()
+    told, dynamic = calibrated.compression, rounded.compression
+    assert told
+    assert dynamic
+    assert told.method == "onnx_int8_static"
+    assert told.exported_difference == dynamic.exported_difference
+    assert told.size_bytes < 1.1 * dynamic.size_bytes
+    assert networks["onnx_int8_static"].by_row
 
 
 def test_a_compressed_folder_has_the_network_in_place_of_the_weights(
@@ -182,14 +207,7 @@ def test_no_sum_of_products_overflows_on_any_processor(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     weight = random.choice([-1.0, 1.0], (64, 8)).astype(np.float32)
     path = tmp_path / ONNX_FILE
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "w"], ["y"])], "one product",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", 64])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["rows", 8])],
-        [numpy_helper.from_array(weight, "w")],
-    )  # fmt: skip
-    opset = [helper.make_opsetid("", 18)]
-    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=10), path)
+    one_product(path, weight)
     quantize(path, INT8)
     small = onnx.load(path)
     (eight,) = [
@@ -199,6 +217,119 @@ def test_no_sum_of_products_overflows_on_any_processor(tmp_path: Path) -> None:
     assert eight.shape == (64, 8)
     assert 2 * 255 * int(np.abs(eight.astype(int)).max()) < 2**15
     assert [one.key for one in small.metadata_props] == [BY_ROW]
+
+
+def test_a_scale_is_the_range_that_calibration_rows_had(tmp_path: Path) -> None:
+    """Of 256 steps, with 0 among them; what lies beyond is taken for the end of the range."""
+    path = tmp_path / ONNX_FILE
+    one_product(path, np.eye(4, dtype=np.float32))
+    batches = [np.array([[-1.0, 0.5, 2.0, 0.0]]), np.array([[3.0, -2.1, 0.0, 1.0]])]
+    quantize_calibrated(path, ({"x": one.astype(np.float32)} for one in batches))
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    step = (3.0 + 2.1) / 255
+    given = np.array([[-9.0, 9.0, 1.0, 0.0]], dtype=np.float32)
+    (found,) = session.run(["y"], {"x": given})
+    assert found[0] == pytest.approx([-2.1, 3.0, 1.0, 0.0], abs=step)
+    small = onnx.load(path)
+    weights = {one.name: numpy_helper.to_array(one) for one in small.graph.initializer}
+    (eight,) = [one for one in weights.values() if one.dtype == np.int8 and one.size == 16]
+    assert np.abs(eight.astype(int)).max() <= 64
+
+
+def test_weights_of_four_bits_are_near_and_smallest(
+    networks: Mapping[str, Any], four_bits: Weights, rounded: Weights
+) -> None:
+    rows = [list(range(5, 30)), list(range(40, 47))]
+    theirs = logits(networks["torch"], rows)
+    apart = np.abs(logits(networks["onnx_int4_weights"], rows) - theirs).max()
+    assert 0 < apart < 0.5 * np.abs(theirs).max()
+    told, eight = four_bits.compression, rounded.compression
+    assert told
+    assert eight
+    assert told.size_bytes < eight.size_bytes
+    assert not networks["onnx_int4_weights"].by_row
+
+
+@pytest.mark.parametrize("tables", [False, True])
+def test_32_numbers_share_a_scale(tmp_path: Path, *, tables: bool) -> None:
+    """So that small ones keep their ratios beside large ones of another block."""
+    random = np.random.default_rng(0)
+    path = tmp_path / ONNX_FILE
+    weight = random.integers(-7, 8, (64, 8)).astype(np.float32)
+    weight[0], weight[32] = -8, -8  # the end of the range, by which the scale is taken
+    weight[32:] *= 1000
+    one_product(path, weight)
+    kind = "int4" if tables else "float32"
+    asked = CompressionSettings(method="onnx_int4_weights", embeddings=kind)
+    quantize_weights(path, asked)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (found,) = session.run(["y"], {"x": np.eye(64, dtype=np.float32)})
+    np.testing.assert_allclose(found, weight, rtol=1e-5)
+
+
+def test_a_log_is_not_set_up_by_what_is_imported(tmp_path: Path) -> None:
+    """In a process of its own, which has not imported it yet."""
+    code = (
+        "import logging, pathlib, sys\n"
+        "from tasks.compression.quantizing import quantize_weights\n"
+        "from tasks.compression.settings import CompressionSettings\n"
+        "asked = CompressionSettings(method='onnx_int4_weights')\n"
+        "quantize_weights(pathlib.Path(sys.argv[1]), asked)\n"
+        "root = logging.getLogger()\n"
+        "assert (root.level, root.handlers) == (logging.WARNING, []), root.handlers\n"
+    )
+    path = tmp_path / ONNX_FILE
+    one_product(path, np.ones((64, 8), dtype=np.float32))
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False,
+        cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "quantization of" not in done.stderr
+
+
+def test_four_bits_give_the_same_bytes(
+    four_bits: Weights, folder_store: FolderStore, weights: Weights
+) -> None:
+    settings = CompressionSettings(method="onnx_int4_weights", embeddings="int4")
+    again = compress_weights(folder_store, weights, "classification", settings)
+    assert again.artifact == four_bits.artifact
+    plain = CompressionSettings(method="onnx_int4_weights")
+    larger = compress_weights(folder_store, weights, "classification", plain)
+    assert larger.compression
+    assert four_bits.compression
+    assert larger.compression.size_bytes > four_bits.compression.size_bytes
+
+
+@pytest.mark.slow
+def test_the_same_rows_give_the_same_bytes_and_others_do_not(
+    folder_store: FolderStore, weights: Weights, tokens: Tokens, calibrated: Weights
+) -> None:
+    def made(rows: int) -> Weights:
+        asked = CompressionSettings(method="onnx_int8_static", calibration_rows=rows)
+        return compress_weights(folder_store, weights, "classification", asked, tokens)
+
+    assert made(128).artifact == calibrated.artifact
+    assert made(16).artifact.sha256 != calibrated.artifact.sha256
+
+
+def test_a_method_that_reads_rows_asks_for_them(
+    folder_store: FolderStore, weights: Weights
+) -> None:
+    settings = CompressionSettings(method="onnx_int8_static")
+    with pytest.raises(SettingsError, match="reads training rows, and none are at hand"):
+        compress_weights(folder_store, weights, "classification", settings)
+
+
+def one_product(path: Path, weight: np.ndarray) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])], "one product",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", weight.shape[0]])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["rows", weight.shape[1]])],
+        [numpy_helper.from_array(weight, "w")],
+    )  # fmt: skip
+    opset = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=10), path)
 
 
 def test_an_output_is_divided_in_the_file(exported: Weights, folder_store: FolderStore,

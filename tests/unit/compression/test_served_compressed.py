@@ -28,12 +28,12 @@ from tasks.task_types.networks import NETWORKS
 from tasks.task_types.requests import example_requests
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.server import COMPRESSED_SCRIPT, NETWORK_MODULE, server_of
-from tests.unit.compression.compressed_models import weights_of
+from tests.unit.compression.compressed_models import tokens_of, weights_of
 from tests.unit.task_types.every_task_type import base_models, labels_of, rows_of, trained
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-METHODS: tuple[Method, ...] = ("onnx", "onnx_int8")
+METHODS: tuple[Method, ...] = ("onnx", "onnx_int8", "onnx_int8_static", "onnx_int4_weights")
 TOLERANCE = StagingSettings().score_tolerance
 ASK = """
 import json, sys
@@ -78,11 +78,13 @@ def models(
         (work / name).mkdir()
         folder = trained(name, bases.get(name, tiny_model), labels, work / name / "model")
         weights = weights_of(folder, folder_store, labels)
+        (work / name / "tokens").mkdir()
+        tokens = tokens_of(name, labels, folder, folder_store, work / name / "tokens")
         rows = rows_of(shape, labels)
         inputs = [column.name for column in shape.inputs]
         for method in METHODS:
             key, settings = f"{name} {method}", CompressionSettings(method=method)
-            small = compress_weights(folder_store, weights, name, settings)
+            small = compress_weights(folder_store, weights, name, settings, tokens)
             checkpoint = folder_store.get_folder(small.artifact, work / key / "checkpoint")
             said = examiner_of(name, labels, TokenLimits.of(small)).answer(checkpoint, rows)
             answers = [json.loads(one) for one in said.to_pylist()]

@@ -37,7 +37,7 @@ def test_a_line_is_served_as_it_was_trained_unless_it_says_otherwise() -> None:
 
 def test_a_method_is_named_and_known() -> None:
     assert "method" in refusal(compression={})
-    assert "'onnx' or 'onnx_int8'" in refusal(compression={"method": "int4"})
+    assert "'onnx_int8_static' or 'onnx_int4_weights'" in refusal(compression={"method": "int4"})
     for wrong in (0, 1.5):
         assert "max_difference" in refusal(compression={**INT8, "max_difference": wrong})
 
@@ -46,6 +46,11 @@ def test_tables_in_eight_bits_are_of_the_method_that_rounds() -> None:
     said = refusal(compression={"method": "onnx", "embeddings": "int8"})
     assert "compression.embeddings is int8" in said
     assert "set the method to onnx_int8" in said
+    assert "compression.method is onnx_int8_static" in refusal(
+        compression={"method": "onnx_int8_static", "embeddings": "int8"}
+    )
+    said = refusal(compression={"method": "onnx_int8", "embeddings": "int4"})
+    assert "set the method to onnx_int4_weights, or leave embeddings out" in said
     whole = {**MINIMAL, "compression": {**INT8, "embeddings": "int8"}}
     assert RetrainConfig.model_validate(whole).compression
 
@@ -82,6 +87,19 @@ def test_what_exports_must_be_installed(monkeypatch: pytest.MonkeyPatch) -> None
     assert "onnx, onnxruntime, onnxscript are not installed" in said
     assert "install assayline[compression]" in said
     RetrainConfig.model_validate(MINIMAL)
+
+
+def test_ranges_of_training_rows_are_no_part_of_private_weights() -> None:
+    private = {"differential_privacy": {"target_epsilon": 8.0}}
+    said = refusal(compression={"method": "onnx_int8_static"}, training=private)
+    assert "whose scales are the ranges that training rows reach, without noise" in said
+    line = {**MINIMAL, "compression": INT8, "training": private}
+    assert RetrainConfig.model_validate(line).compression
+
+
+def test_calibration_rows_have_bounds() -> None:
+    for wrong in (0, 1.5, 20_000):
+        assert "calibration_rows" in refusal(compression={**INT8, "calibration_rows": wrong})
 
 
 def test_gates_on_what_compression_costs_need_one() -> None:

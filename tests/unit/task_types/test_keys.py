@@ -21,6 +21,8 @@ REACHED_BY = {
         "ask_teacher",
         "ask_reference",
         "probe_base_model",
+        "prune",
+        "compress",
     },
     "examiner": {
         "evaluate",

@@ -9,7 +9,8 @@ from transformers import AutoModelForSequenceClassification, GPT2Config, GPT2LMH
 
 from infra.errors import BaseModelError
 from infra.transformers_logs import quiet_transformers
-from tasks.training.distillation.student import keep_layers
+from tasks.training.distillation.student import ASKED
+from tasks.training.layer_stacks import keep_layers
 
 
 def bert(layers: int, **others: Any) -> Any:
@@ -25,7 +26,7 @@ def bert(layers: int, **others: Any) -> Any:
 
 def test_the_layers_are_those_of_the_teacher(tmp_path: Path) -> None:
     teacher, student = bert(6, num_labels=3), bert(6, num_labels=3)
-    keep_layers(student, [0, 2, 5])
+    keep_layers(student, [0, 2, 5], *ASKED)
     with quiet_transformers():
         student.save_pretrained(tmp_path)
         read = AutoModelForSequenceClassification.from_pretrained(tmp_path)
@@ -44,7 +45,7 @@ def test_the_layers_are_those_of_the_teacher(tmp_path: Path) -> None:
 
 def test_all_layers_are_the_teacher_itself() -> None:
     teacher, student = bert(3), bert(3)
-    keep_layers(student, [0, 1, 2])
+    keep_layers(student, [0, 1, 2], *ASKED)
     ids = torch.arange(12).reshape(2, 6)
     with torch.inference_mode():
         torch.testing.assert_close(student(ids).logits, teacher(ids).logits)
@@ -54,7 +55,7 @@ def test_layers_of_a_decoder(tmp_path: Path) -> None:
     config = GPT2Config(vocab_size=40, n_positions=16, n_embd=16, n_layer=4, n_head=2)
     model = GPT2LMHeadModel(config)
     wanted = model.transformer.h[3].mlp.c_fc.weight.clone()
-    keep_layers(model, [1, 3])
+    keep_layers(model, [1, 3], *ASKED)
     with quiet_transformers():
         model.save_pretrained(tmp_path)
         read = GPT2LMHeadModel.from_pretrained(tmp_path)
@@ -70,4 +71,4 @@ def test_a_model_with_two_stacks_is_refused() -> None:
         decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32,
     )  # fmt: skip
     with pytest.raises(BaseModelError, match="has 2 stacks of 2 layers"):
-        keep_layers(BartForConditionalGeneration(config), [0])
+        keep_layers(BartForConditionalGeneration(config), [0], *ASKED)
