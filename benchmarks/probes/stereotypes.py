@@ -88,7 +88,7 @@ def _as_published(folder: Path, pairs: list[SentencePair]) -> NDArray[np.float64
         ids = [tokenizer(text, return_tensors="pt").input_ids[0] for text in (pair.more, pair.less)]
         names = [[str(int(one)) for one in side] for side in ids]
         places: list[list[int]] = [[], []]
-        for what, a, b, c, d in difflib.SequenceMatcher(None, *names).get_opcodes():
+        for what, a, b, c, d in difflib.SequenceMatcher(None, names[0], names[1]).get_opcodes():
             if what == "equal":
                 places[0] += range(a, b)
                 places[1] += range(c, d)
