@@ -48,7 +48,7 @@ def write_line(folder: Path, line: str, base: Path) -> Path:
         "label_checks": {"spurious": {"refuse_from": None}, "errors": {"search": False}},
         "base_model": {"reference": str(base)},
         "tokenization": {"max_length": 48, "stride": 8},
-        "training": {"epochs": 4, "learning_rate": 5e-3, "batch_size": 16},
+        "training": {"epochs": 16, "learning_rate": 5e-3, "batch_size": 16},
         "drift": {"embedding_rows": 50},
         "probes": {"language_bias": {"crows_pairs": "pairs.csv"}},
         "policy": {
