@@ -226,17 +226,22 @@ class ObjectStore:
 
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        bucket, key = split_uri(artifact.uri)
         incomplete = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
-            with incomplete.open("wb") as file, self._explained(artifact.uri):
-                arriving = _Arriving(file)
-                self._client.download_fileobj(bucket, key, arriving, Config=self._transfer)  # type: ignore[arg-type] # asks for `write` alone
+            with incomplete.open("wb") as file:
+                arriving = Arriving(file)
+                self._fetch(artifact.uri, arriving)
             _check_digest(arriving.digest.hexdigest(), artifact)
             incomplete.replace(path)
         finally:
             incomplete.unlink(missing_ok=True)
         return path
+
+    def _fetch(self, uri: str, arriving: "Arriving") -> None:
+        """Hand on one object's bytes in order, in parts and with new tries."""
+        bucket, key = split_uri(uri)
+        with self._explained(uri):
+            self._client.download_fileobj(bucket, key, arriving, Config=self._transfer)  # type: ignore[arg-type] # asks for `write` alone
 
     def download(self, uri: str, path: Path) -> Path:
         """Copy one object to a file, in parts and with new tries, whatever its digest."""
@@ -355,7 +360,7 @@ def _content_type(key: str) -> str:
     return mimetypes.guess_type(key)[0] or "application/octet-stream"
 
 
-class _Arriving:
+class Arriving:
     """A file that is hashed while it is written: without `seek`, so that parts come in order."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -363,6 +368,7 @@ class _Arriving:
         self._file = file
 
     def write(self, part: bytes) -> int:
+        """Hash and write some bytes."""
         self.digest.update(part)
         return self._file.write(part)
 
