@@ -89,6 +89,8 @@ class _Rows(NamedTuple):
     shifts: SplitShifts
     swaps: tuple[SourceFile, ...]
     forecast: PowerForecast
+    probe_files: tuple[SourceFile, ...]
+    rationales: SourceFile | None
 
 
 class _Candidate(NamedTuple):
@@ -166,6 +168,10 @@ def _check_rows(
 ) -> _Rows:
     """From the sources to clean rows, and to what the gates can decide with them."""
     line, task_type, evaluation = config.line, config.task_type, config.evaluation
+    # What is wrong with them is said before anything takes long.
+    bias, explanation = config.probes.language_bias, config.explanation
+    probe_files = pin_probe_files(bias) if bias else ()
+    rationales = pin_rationales(explanation) if explanation else None
     snapshot = ingest(source, config.source, config.splits, task_type)
     golden = hold_out_golden(config.golden_sets, task_type, config.behaviour_gates)
     benchmarks = pin_benchmarks(config.leakage)
@@ -185,7 +191,10 @@ def _check_rows(
     forecast = foresee(
         line, held_out, name_held_out(data), config.policy, evaluation, config.fairness
     )
-    return _Rows(snapshot, data, golden, labels, representation, drift, shifts, swaps, forecast)
+    return _Rows(
+        snapshot, data, golden, labels, representation, drift, shifts, swaps, forecast, probe_files,
+        rationales,
+    )  # fmt: skip
 
 
 def _build(config: RetrainConfig, data: DataReport) -> BaseModel:
@@ -232,24 +241,26 @@ def _train_and_measure(
     fairness = score_counterfactuals(
         assessed, scores, weights, data, task_type, config.counterfactuals, rows.swaps
     )
-    if config.probes.robustness:
-        scores = probe_robustness(
-            scores, weights, data, task_type, config.probes.robustness, evaluation.of_one_model
-        )
-    if config.probes.language_bias:
-        scores = probe_language_bias(
-            scores, weights, pin_probe_files(config.probes.language_bias), task_type,
-            config.probes.language_bias, evaluation.of_one_model,
-        )  # fmt: skip
+    scores = _probe(config, rows, weights, scores)
     if evaluation.seeds > 1:
         scores = _train_recipe(config, tokens, base_model, data, weights, scores, lesson)
     if config.augmentation and config.augmentation.compare:
         scores = _compare_without(config, data, base_model, weights, scores, teacher)
-    if config.explanation:
-        rationales = pin_rationales(config.explanation)
-        scores = explain(scores, weights, data, task_type, config.explanation, rationales)
     golden = score_golden(weights, data, champion, rows.golden, task_type, evaluation)
     return _Candidate(weights, champion, look, scores, fairness, golden)
+
+
+def _probe(config: RetrainConfig, rows: _Rows, weights: Weights, scores: Scores) -> Scores:
+    """Ask the candidate what its answers rest on, as far as the line wants to know."""
+    task_type, data, evaluation = config.task_type, rows.data, config.evaluation.of_one_model
+    if asked := config.probes.robustness:
+        scores = probe_robustness(scores, weights, data, task_type, asked, evaluation)
+    if bias := config.probes.language_bias:
+        files = rows.probe_files
+        scores = probe_language_bias(scores, weights, files, task_type, bias, evaluation)
+    if explanation := config.explanation:
+        scores = explain(scores, weights, data, task_type, explanation, rows.rationales)
+    return scores
 
 
 def _finish(

@@ -26,7 +26,7 @@ from tasks.explanation.words import EncodedText
 from tasks.protected_groups.memberships import Membership, column_groups
 from tasks.protected_groups.mentions import mentioned_groups, read_terms
 from tasks.protected_groups.term_lists import TERMS_FOLDER
-from tasks.records.data import DataReport
+from tasks.records.data import DataReport, SourceFile
 from tasks.records.evaluation import Scores
 from tasks.records.explanation import ExplainedMethod, Explanation
 from tasks.records.training import Weights
@@ -63,6 +63,7 @@ def add_explanation(
     data: DataReport,
     task_type: str,
     settings: ExplanationSettings,
+    rationales: SourceFile | None,
     *,
     store: ObjectStore,
 ) -> Scores:
@@ -74,10 +75,11 @@ def add_explanation(
         data: the clean rows.
         task_type: of the candidate.
         settings: which rows and methods.
+        rationales: file of these, as it was pinned; None where the settings name none.
         store: holds the artifacts.
 
     Raises:
-        DataError: the test split is empty.
+        DataError: the test split is empty, or the file of the rationales changed.
         SettingsError: answers of the task type are not explained, or not by a method.
         StoreError: an artifact is missing.
         TrainingError: the model gives a score that is no number.
@@ -91,7 +93,10 @@ def add_explanation(
         (column,) = shape.inputs
         clean = store.get_file(data.clean, work / "clean.parquet")
         test = sample_of(clean, column.name, data.group_columns, settings)
-        explained = explain_rows(network, test, column.name, data.group_columns, settings)
+        inside = None
+        if settings.rationales and rationales:
+            inside = read_rationales(settings.rationales, rationales, store)
+        explained = explain_rows(network, test, column.name, data.group_columns, settings, inside)
     return replace(
         scores, estimates=(*scores.estimates, *explained.estimates), explanation=explained
     )
@@ -126,6 +131,7 @@ def explain_rows(
     column: str,
     group_columns: Sequence[str],
     settings: ExplanationSettings,
+    rationales: Mapping[str, Rationale] | None = None,
 ) -> Explanation:
     """Explain rows by each method, and measure what can be measured of that.
 
@@ -135,12 +141,13 @@ def explain_rows(
         column: of the text.
         group_columns: of the source.
         settings: methods, and what is measured.
+        rationales: by text, of those that have one; None where people marked nothing.
 
     Raises:
         SettingsError, TrainingError: as `add_explanation`.
 
     """
-    asked = _asked(network, rows, column, group_columns, settings)
+    asked = _asked(network, rows, column, group_columns, settings, rationales)
     names = (*settings.methods, RANDOM)
     by_method = [attribute(network, asked.encoded, asked.targets, name) for name in names]
     faithful = measure_faithfulness(
@@ -179,6 +186,7 @@ def _asked(
     column: str,
     group_columns: Sequence[str],
     settings: ExplanationSettings,
+    rationales: Mapping[str, Rationale] | None,
 ) -> _Asked:
     texts = rows[column].to_pylist()
     encoded = network.encode(texts)
@@ -196,7 +204,7 @@ def _asked(
         network.answers([one.ids for one in encoded]),
         ExplainedRows(rows["row_id"].to_pylist(), clusters, settings.repeats, settings.seed),
         groups,
-        read_rationales(settings.rationales) if settings.rationales else None,
+        rationales,
     )
 
 

@@ -1,24 +1,25 @@
 """Whether an explanation names the words that people took a label from."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from scipy.stats import rankdata
 
-from infra.errors import SettingsError
+from infra.errors import DataError
+from infra.store import ObjectStore
 from tasks.explanation.methods import WordAttributions
 from tasks.explanation.network import Floats
 from tasks.explanation.settings import RationaleSettings
 from tasks.explanation.words import EncodedText, Word
 from tasks.records.data import SourceFile
+from tasks.sources.named_files import pin_named, read_pinned
 
 # A token is of the rationale where at least this share of the annotators marked it.
 AGREED: Final = 0.5
+_SETTING: Final = "explanation.rationales.path"
 
 
 @dataclass(frozen=True)
@@ -35,33 +36,42 @@ class Rationale:
         ]
 
 
-def pin_rationales(settings: RationaleSettings) -> SourceFile:
+def pin_rationales(settings: RationaleSettings, store: ObjectStore) -> SourceFile:
     """Fingerprint the file of the rationales.
 
     Raises:
-        SettingsError: it cannot be read, or a line is not as the settings say.
+        DataError: it cannot be read, or a line is not as the settings say.
+        StoreError: the store cannot be reached.
 
     """
-    read_rationales(settings)
-    content = Path(settings.path).read_bytes()
-    return SourceFile(Path(settings.path).name, hashlib.sha256(content).hexdigest(), len(content))
+    pinned = pin_named(_SETTING, settings.path, store)
+    read_rationales(settings, pinned, store)
+    return pinned
 
 
-def read_rationales(settings: RationaleSettings) -> Mapping[str, Rationale]:
+def read_rationales(
+    settings: RationaleSettings, pinned: SourceFile, store: ObjectStore
+) -> Mapping[str, Rationale]:
     """The rationale of each text that has one; texts that nobody marked anything in have none.
 
+    Args:
+        settings: the names of the fields.
+        pinned: the file, as `pin_rationales` gave it.
+        store: holds it, if it is not local.
+
     Raises:
-        SettingsError: as `pin_rationales`.
+        DataError: as `pin_rationales`, and where the file changed since.
+        StoreError: likewise.
 
     """
     found = {}
     try:
-        lines = Path(settings.path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"explanation.rationales.path: cannot be read: {error}") from error
+        lines = read_pinned(_SETTING, pinned, store).decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{_SETTING}: {pinned.uri} is no UTF-8: {error}") from error
     for number, line in enumerate(lines, start=1):
         if line.strip():
-            text, rationale = _read(line, settings, f"{settings.path}, line {number}")
+            text, rationale = _read(line, settings, f"{pinned.uri}, line {number}")
             if rationale.passages:
                 found[text] = rationale
     return found
@@ -74,12 +84,12 @@ def _read(line: str, settings: RationaleSettings, where: str) -> tuple[str, Rati
             row[name] for name in (settings.text, settings.tokens, settings.marks)
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise SettingsError(
+        raise DataError(
             f"explanation.rationales: {where} must be JSON with {settings.text!r}, "
             f"{settings.tokens!r} and {settings.marks!r}; it says {line[:80]!r} ({error!r})"
         ) from error
     if not _is_marked(text, tokens, marks):
-        raise SettingsError(
+        raise DataError(
             f"explanation.rationales: {where}: {settings.marks!r} must hold for each annotator a 0 "
             f"or 1 for each of the {len(tokens) if isinstance(tokens, list) else 0} tokens, and "
             f"{settings.text!r} be a text; it says {str(marks)[:80]}"
@@ -92,8 +102,11 @@ def _read(line: str, settings: RationaleSettings, where: str) -> tuple[str, Rati
 def _is_marked(text: Any, tokens: Any, marks: Any) -> bool:
     if not (isinstance(text, str) and isinstance(tokens, list) and isinstance(marks, list)):
         return False
-    return all(
-        isinstance(one, list) and len(one) == len(tokens) and set(one) <= {0, 1} for one in marks
+    return all(isinstance(token, str) for token in tokens) and all(
+        isinstance(one, list)
+        and len(one) == len(tokens)
+        and all(mark in (0, 1) for mark in one)  # a list among them equals neither
+        for one in marks
     )
 
 
@@ -103,7 +116,7 @@ def _places(text: str, tokens: Sequence[str], where: str) -> list[tuple[int, int
     for token in tokens:
         start = text.find(token, end)
         if start < 0:
-            raise SettingsError(
+            raise DataError(
                 f"explanation.rationales: {where}: the token {token!r} does not stand in the text "
                 "behind the one before it"
             )

@@ -19,7 +19,9 @@ class RationaleSettings(SettingsModel):
     """A file that says which words of a text people took their label from."""
 
     path: str = Field(
-        description="JSON Lines, a text a line. In a line's file relative to that file. A text is "
+        min_length=1,
+        description="JSON Lines, a text a line; local, from the folder of the settings file, or "
+        "s3://bucket/key. A text is "
         "found again by its letters: rows whose text was changed on the way have no rationale.",
     )
     text: str = Field(default="text", description="The field of the text.")

@@ -38,7 +38,7 @@ class BiasProbe:
         name: of the probe.
         files: that were read.
         items: in them.
-        too_long: items left out, since a sentence or question has more tokens than the model takes.
+        left_out: items of which a text has more tokens than the model takes, or none to ask for.
         estimates: language_bias.NAME.MEASURE, and behind it .TYPE for each kind of bias.
         examples: those that the model decides the stereotype's way by most.
 
@@ -47,7 +47,7 @@ class BiasProbe:
     name: str
     files: tuple[SourceFile, ...]
     items: int
-    too_long: int
+    left_out: int
     estimates: tuple[Estimate, ...]
     examples: tuple[BiasExample, ...] = ()
 

@@ -44,8 +44,8 @@ READINGS: Final = {
     BBQ: "In ambiguous contexts it cannot be known who is meant, in clear ones it is said. The "
     "bias score is 0 without bias, and 1 where every answer is the stereotype's. It is about the "
     f"United States. {_CHANCE}",
-    CBBQ: "As BBQ, of stereotypes in China. Each clear context goes against the stereotype, so "
-    f"that its bias score falls as accuracy rises. {_CHANCE}",
+    CBBQ: "As BBQ, of stereotypes in China. Its first answer is taken to be that of the group that "
+    f"the stereotype is about. {_CHANCE}",
 }
 NOT_SHOWN: Final = (
     "Not probed: what the model writes, groups that these sets do not name, and what becomes of a "
@@ -167,8 +167,9 @@ def _table(probe: BiasProbe) -> BiasTable:
 def _of_items(probe: BiasProbe) -> str:
     files = ", ".join(f"{one.uri} ({one.fingerprint[:12]})" for one in probe.files)
     left_out = (
-        f" {count(probe.too_long)} of them have more tokens than the model takes, and are left out."
-        if probe.too_long
+        f" {count(probe.left_out)} of them are left out: a text has more tokens than the model "
+        "takes, or none to ask for."
+        if probe.left_out
         else ""
     )
     return f"{count(probe.items)} items of {files}.{left_out}"

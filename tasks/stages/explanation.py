@@ -15,7 +15,7 @@ def pin_rationales(settings: ExplanationSettings) -> SourceFile | None:
         return None
     from tasks.explanation.rationales import pin_rationales as pin
 
-    return pin(settings.rationales)
+    return pin(settings.rationales, open_store())
 
 
 @cached_stage(gpu=True)
@@ -25,9 +25,11 @@ def explain(
     data: DataReport,
     task_type: str,
     settings: ExplanationSettings,
-    rationales: SourceFile | None,  # noqa: ARG001 - a changed file makes another key
+    rationales: SourceFile | None,
 ) -> Scores:
     """Explain a sample of the test rows by each method, and add what that comes to."""
     from tasks.explanation.explaining import add_explanation
 
-    return add_explanation(scores, weights, data, task_type, settings, store=open_store())
+    return add_explanation(
+        scores, weights, data, task_type, settings, rationales, store=open_store()
+    )

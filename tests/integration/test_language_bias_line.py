@@ -84,3 +84,16 @@ def test_the_gate_tells_a_stereotype_that_was_learned(stack: RunningStack, tmp_p
         assert told.returncode == 0, told.stdout + told.stderr
         place = next(word for word in told.stdout.split() if word.endswith(".html"))
         assert "Blodgett" in Path(place).read_text(encoding="utf-8")
+
+
+def test_a_file_that_is_not_there_is_told_before_any_row_is_read(
+    stack: RunningStack, tmp_path: Path
+) -> None:
+    write_texts(tmp_path / "texts-unasked.csv", stereotyped=False)
+    path = write_line(tmp_path, "texts-unasked", tiny_gpt2(tmp_path / "base"))
+    done = stack.assayline("run", str(path), timeout_s=RUN_S)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "probes.language_bias.crows_pairs" in done.stderr
+    assert "pairs.csv cannot be read: No such file" in done.stderr
+    assert "ingest" not in done.stdout
+    assert Tracking(stack.settings).aliases("texts-unasked") == {}

@@ -21,13 +21,13 @@ class Scored:
     """Log-likelihoods of the versions of N items.
 
     Attributes:
-        scores: (N, K) nats; NaN in the rows of items that are too long.
-        too_long: items of which a version has more tokens than the model takes.
+        scores: (N, K) nats; NaN in the rows of items that are left out.
+        left_out: items of which a version has more tokens than the model takes, or none to ask for.
 
     """
 
     scores: Floats
-    too_long: int
+    left_out: int
 
 
 def score_pairs(model: TextLikelihood, pairs: Sequence[SentencePair]) -> Scored:
@@ -99,14 +99,15 @@ def _scored(
 ) -> Scored:
     """All versions in one go, each text once."""
     count, kinds = len(versions[0]), len(versions)
-    lengths = np.array([[len(text.ids) for text in texts] for texts in versions]).T
-    fits = (lengths <= model.longest).all(axis=1)
+    lengths = np.array([[len(text.ids) for text in texts] for texts in versions])
+    tokens = np.array([[len(places) for places in texts] for texts in asked])
+    fits = ((lengths <= model.longest) & (tokens > 0)).all(axis=0)
     kept = np.flatnonzero(fits).tolist()
     texts = [versions[kind][row] for row in kept for kind in range(kinds)]
     wanted = [asked[kind][row] for row in kept for kind in range(kinds)]
     found = model.log_likelihoods(texts, wanted) if texts else np.zeros(0)
     if by_token:
-        found = found / np.maximum([len(places) for places in wanted], 1)
+        found = found / np.array([len(places) for places in wanted])
     scores = np.full((count, kinds), np.nan)
     scores[kept] = found.reshape(len(kept), kinds)
     return Scored(scores, int(count - len(kept)))

@@ -1,24 +1,19 @@
 """The files of the probes, in the layouts that their authors published them in."""
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 from infra.errors import DataError
-from infra.local_files import check_regular
 from infra.store import ObjectStore
 from tasks.probes.language_bias.items import Items, Question, SentencePair, Triplet
 from tasks.probes.language_bias.settings import LanguageBiasSettings
 from tasks.records.data import SourceFile
 from tasks.records.language_bias import BBQ, CBBQ, CROWS_PAIRS, STEREOSET
+from tasks.sources.named_files import pin_named, read_pinned
 
-# The largest published file has 5 MB.
-LARGEST_BYTES: Final = 64 << 20
-_S3: Final = "s3://"
 _STEREOSET_VERSIONS: Final = ("stereotype", "anti-stereotype", "unrelated")
 _ANSWERS: Final = ("ans0", "ans1", "ans2")
 # How the Chinese BBQ names its kinds of contexts and questions, and BBQ.
@@ -30,15 +25,14 @@ def pin_files(settings: LanguageBiasSettings, store: ObjectStore) -> tuple[Sourc
     """The files that the settings name, with the digests that they have now.
 
     Raises:
-        DataError: a file is missing, cannot be read or is too large.
+        DataError: a file is missing, cannot be read, is too large, or has not its layout.
         StoreError: the store cannot be reached.
 
     """
-    pinned = []
-    for probe, path in settings.files:
-        content = _content(probe, path, store)
-        pinned.append(SourceFile(path, hashlib.sha256(content).hexdigest(), len(content)))
-    return tuple(pinned)
+    pinned = tuple(pin_named(_setting(probe), path, store) for probe, path in settings.files)
+    for (probe, _), file in zip(settings.files, pinned, strict=True):
+        read_items(probe, file, store)
+    return pinned
 
 
 def read_items(probe: str, file: SourceFile, store: ObjectStore) -> Items:
@@ -53,46 +47,21 @@ def read_items(probe: str, file: SourceFile, store: ObjectStore) -> Items:
         DataError: the file changed since it was pinned, or has not the layout.
 
     """
-    content = _content(probe, file.uri, store)
-    if hashlib.sha256(content).hexdigest() != file.fingerprint:
-        raise DataError(f"{_name(probe, file.uri)} changed while the run was going on; run again")
+    content, name = read_pinned(_setting(probe), file, store), f"{_setting(probe)}: {file.uri}"
     try:
         items = _READERS[probe](content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise DataError(f"{_name(probe, file.uri)} is no UTF-8: {error}") from error
+        raise DataError(f"{name} is no UTF-8: {error}") from error
     except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
         why = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise DataError(
-            f"{_name(probe, file.uri)} has not the layout of {_LAYOUTS[probe]}: it {why}"
-        ) from error
+        raise DataError(f"{name} has not the layout of {_LAYOUTS[probe]}: it {why}") from error
     if not items:
-        raise DataError(f"{_name(probe, file.uri)} holds nothing; right is {_LAYOUTS[probe]}")
+        raise DataError(f"{name} holds nothing; right is {_LAYOUTS[probe]}")
     return items
 
 
-def _content(probe: str, path: str, store: ObjectStore) -> bytes:
-    if path.startswith(_S3):
-        if not store.exists(path):
-            raise DataError(f"{_name(probe, path)} does not exist in the object store")
-        content = store.get_bytes(path)
-    else:
-        try:
-            check_regular(Path(path))
-            with Path(path).open("rb") as file:
-                content = file.read(LARGEST_BYTES + 1)
-        except (OSError, ValueError) as error:
-            told = error.strerror if isinstance(error, OSError) else error
-            raise DataError(f"{_name(probe, path)} cannot be read: {told}") from error
-    if len(content) > LARGEST_BYTES:
-        raise DataError(
-            f"{_name(probe, path)} has more than {LARGEST_BYTES >> 20} MB, ten times what was "
-            "published; name the file itself"
-        )
-    return content
-
-
-def _name(probe: str, path: str) -> str:
-    return f"probes.language_bias.{probe}: {path}"
+def _setting(probe: str) -> str:
+    return f"probes.language_bias.{probe}"
 
 
 def _crows_pairs(text: str) -> list[SentencePair]:
@@ -125,7 +94,7 @@ def _stereoset(text: str) -> list[Triplet]:
 
 
 def _bbq(text: str) -> list[Question]:
-    return [_bbq_question(json.loads(line)) for line in text.splitlines() if line.strip()]
+    return [_bbq_question(json.loads(line)) for line in text.split("\n") if line.strip()]
 
 
 def _bbq_question(row: dict[str, Any]) -> Question:
@@ -137,7 +106,7 @@ def _bbq_question(row: dict[str, Any]) -> Question:
     return Question(
         prompt=f"{_said(row, 'context')} {_said(row, 'question')}",
         answers=tuple(_said(row, name) for name in _ANSWERS),  # type: ignore[arg-type]
-        right=_right(row),
+        right=_right(row, unknown),
         unknown=unknown,
         biased=target if _NEGATIVE[row["question_polarity"]] else other,
         ambiguous=_AMBIGUOUS[row["context_condition"]],
@@ -146,10 +115,16 @@ def _bbq_question(row: dict[str, Any]) -> Question:
     )
 
 
-def _right(row: dict[str, Any]) -> int:
-    right = int(row["label"])
+def _right(row: dict[str, Any], unknown: int) -> int:
+    """The right answer, which says "unknown" where the context leaves it open, and only there."""
+    right, is_open = int(row["label"]), _AMBIGUOUS[row["context_condition"]]
     if not 0 <= right < len(_ANSWERS):
         raise ValueError(f"has the label {right} where 0, 1 or 2 is needed")
+    if (right == unknown) is not is_open:
+        raise ValueError(
+            f"says of example {row.get('example_id')} that answer {right} is right in a context "
+            f"that is {row['context_condition']}, where answer {unknown} is the unknown one"
+        )
     return right
 
 
@@ -172,7 +147,7 @@ def _cbbq(text: str) -> list[Question]:
         Question(
             prompt=f"{_said(row, 'context')}{_said(row, 'question')}",
             answers=tuple(_said(row, name) for name in _ANSWERS),  # type: ignore[arg-type]
-            right=_right(row),
+            right=_right(row, 2),
             unknown=2,
             biased=0 if _NEGATIVE[row["question_polarity"]] else 1,
             ambiguous=_AMBIGUOUS[row["context_condition"]],

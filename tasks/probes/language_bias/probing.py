@@ -97,5 +97,5 @@ def _probe(
         scored = score_answers(model, items)
         estimates, examples = judge_questions(probe, items, scored, settings.min_rows, evaluation)
     return BiasProbe(
-        probe, tuple(files), len(items), scored.too_long, tuple(estimates), tuple(examples)
+        probe, tuple(files), len(items), scored.left_out, tuple(estimates), tuple(examples)
     )

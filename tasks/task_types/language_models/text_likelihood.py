@@ -1,9 +1,9 @@
 """The likelihood of tokens: of a causal model by those before, of a masked one by all others."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,24 @@ class _Asked:
     tokenizer: "PreTrainedTokenizerFast"
     longest: int
 
+    _auto_class: ClassVar[str]
+    _needed: "ClassVar[Callable[[PreTrainedTokenizerFast], object]]"
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Load a trained model.
+
+        Raises:
+            BaseModelError: the folder holds no such model, or its tokenizer lacks a token that the
+                likelihood needs.
+
+        """
+        tokenizer = load_tokenizer(folder)
+        cls._needed(tokenizer)
+        return cls(
+            folder, load_model(folder, cls._auto_class), tokenizer, longest_text(folder, tokenizer)
+        )
+
     def _encode(self, texts: Sequence[str], *, special: bool) -> "list[Encoding]":
         backend = self.tokenizer.backend_tokenizer
         backend.no_padding()
@@ -45,19 +63,8 @@ class MaskedLikelihood(_Asked):
 
     rule: ClassVar[str] = "pseudo-log-likelihood, each token hidden in turn"
     sees_both_sides: ClassVar[bool] = True
-
-    @classmethod
-    def load(cls, folder: Path) -> "MaskedLikelihood":
-        """Load a trained model.
-
-        Raises:
-            BaseModelError: the folder holds no such model, or no mask token.
-
-        """
-        tokenizer = load_tokenizer(folder)
-        check_mask_token(tokenizer)
-        model = load_model(folder, "AutoModelForMaskedLM")
-        return cls(folder, model, tokenizer, longest_text(folder, tokenizer))
+    _auto_class: ClassVar[str] = "AutoModelForMaskedLM"
+    _needed = staticmethod(check_mask_token)
 
     def read(self, texts: Sequence[str]) -> list[ReadText]:
         """See `TextLikelihood.read`."""
@@ -104,19 +111,8 @@ class CausalLikelihood(_Asked):
 
     rule: ClassVar[str] = "log-likelihood, each token after those before it"
     sees_both_sides: ClassVar[bool] = False
-
-    @classmethod
-    def load(cls, folder: Path) -> "CausalLikelihood":
-        """Load a trained model.
-
-        Raises:
-            BaseModelError: the folder holds no such model, or no end token.
-
-        """
-        tokenizer = load_tokenizer(folder)
-        bounds_of(tokenizer)
-        model = load_model(folder, "AutoModelForCausalLM")
-        return cls(folder, model, tokenizer, longest_text(folder, tokenizer))
+    _auto_class: ClassVar[str] = "AutoModelForCausalLM"
+    _needed = staticmethod(bounds_of)
 
     def read(self, texts: Sequence[str]) -> list[ReadText]:
         """See `TextLikelihood.read`."""

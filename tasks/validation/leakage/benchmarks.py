@@ -1,22 +1,20 @@
 """The n-grams of held-out sets, and the rows that share one."""
 
 import csv
-import hashlib
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import BinaryIO, Final
 
 import numpy as np
 
 from infra.errors import DataError
-from infra.local_files import check_regular
-from infra.store import HASH_CHUNK_BYTES, ObjectStore
+from infra.store import ObjectStore
 from tasks.records.data import SourceFile
+from tasks.sources.named_files import open_named, pin_named
 from tasks.text_normalisation import normalise
 from tasks.validation.leakage.hashing import (
     Flags,
@@ -26,7 +24,6 @@ from tasks.validation.leakage.hashing import (
 )
 from tasks.validation.leakage.settings import BenchmarkSettings, LeakageSettings
 
-_S3_SCHEME: Final = "s3://"
 _BATCH_TEXTS: Final = 2048
 _MAX_FIELD_CHARACTERS: Final = 2**31 - 1
 
@@ -89,15 +86,7 @@ def pin_benchmarks(settings: LeakageSettings, store: ObjectStore) -> tuple[Sourc
         StoreError: the store cannot be reached.
 
     """
-    return tuple(_pin(benchmark, store) for benchmark in settings.benchmarks)
-
-
-def _pin(settings: BenchmarkSettings, store: ObjectStore) -> SourceFile:
-    with _open(settings, store) as file:
-        digest = hashlib.sha256()
-        while chunk := file.read(HASH_CHUNK_BYTES):
-            digest.update(chunk)
-        return SourceFile(settings.path, digest.hexdigest(), file.tell())
+    return tuple(pin_named(_setting(one), one.path, store) for one in settings.benchmarks)
 
 
 def _read_benchmark(settings: BenchmarkSettings, words: int, store: ObjectStore) -> Benchmark:
@@ -120,8 +109,12 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
         yield batch
 
 
+def _setting(settings: BenchmarkSettings) -> str:
+    return f"leakage.benchmarks, {settings.name}"
+
+
 def _name(settings: BenchmarkSettings) -> str:
-    return f"leakage.benchmarks, {settings.name}: {settings.path}"
+    return f"{_setting(settings)}: {settings.path}"
 
 
 def _read_texts(settings: BenchmarkSettings, store: ObjectStore) -> Iterator[str]:
@@ -129,20 +122,8 @@ def _read_texts(settings: BenchmarkSettings, store: ObjectStore) -> Iterator[str
     if ending not in _READERS:
         known = ", ".join(_READERS)
         raise DataError(f"{_name(settings)} ends in {ending!r}; its ending must be one of {known}")
-    with _open(settings, store) as file:
+    with open_named(_setting(settings), settings.path, store) as file:
         yield from _READERS[ending](file, settings)
-
-
-def _open(settings: BenchmarkSettings, store: ObjectStore) -> BinaryIO:
-    if settings.path.startswith(_S3_SCHEME):
-        if not store.exists(settings.path):
-            raise DataError(f"{_name(settings)} does not exist in the object store")
-        return io.BytesIO(store.get_bytes(settings.path))
-    try:
-        check_regular(Path(settings.path))
-        return Path(settings.path).open("rb")
-    except OSError as error:
-        raise DataError(f"{_name(settings)} cannot be read: {error.strerror}") from error
 
 
 def _decoded_lines(file: BinaryIO, settings: BenchmarkSettings) -> Iterator[str]:

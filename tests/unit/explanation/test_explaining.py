@@ -55,7 +55,7 @@ def test_the_scores_gain_estimates_and_tables(
 ) -> None:
     weights = weights_of(shortcut_folder, store, LABELS)
     scores = Scores(weights.artifact, LABELS, 40, (), (), (), None, "")
-    found = add_explanation(scores, weights, data, "classification", SETTINGS, store=store)
+    found = add_explanation(scores, weights, data, "classification", SETTINGS, None, store=store)
     explained = found.explanation
     assert explained is not None
     assert explained.rows == 30

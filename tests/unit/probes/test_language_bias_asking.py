@@ -88,7 +88,7 @@ def test_pairs_are_scored_as_their_authors_do(masked: Path) -> None:
     scored = score_pairs(load("masked_lm", masked), PAIRS)
     expected = [pseudo_log_likelihoods(masked, one.more, one.less) for one in PAIRS[:3]]
     np.testing.assert_allclose(scored.scores[:3], expected, rtol=0, atol=1e-4)
-    assert scored.too_long == 1
+    assert scored.left_out == 1
     assert np.isnan(scored.scores[3]).all()
 
 
@@ -99,7 +99,7 @@ def test_a_causal_model_is_asked_for_whole_sentences(causal: Path, task_type: st
         [log_likelihood(causal, text)[0] for text in (one.more, one.less)] for one in PAIRS[:3]
     ]
     np.testing.assert_allclose(scored.scores[:3], expected, rtol=0, atol=1e-4)
-    assert scored.too_long == 1
+    assert scored.left_out == 1
 
 
 def test_answers_are_scored_behind_their_question(causal: Path) -> None:
@@ -115,8 +115,22 @@ def test_a_question_that_does_not_fit_is_left_out_whole(causal: Path) -> None:
     long = Question("word " * LENGTH, ("a", "b", "c"), 0, 2, 0, ambiguous=False, template="3",
                     category="age")  # fmt: skip
     scored = score_answers(load("causal_lm", causal), [QUESTIONS[0], long])
-    assert scored.too_long == 1
+    assert scored.left_out == 1
     assert np.isnan(scored.scores).tolist() == [[False] * 3, [True] * 3]
+
+
+def test_what_has_no_token_to_ask_for_is_left_out(masked: Path, causal: Path) -> None:
+    nothing = Question("Who?", ("a", "b", "\u200b\u0000"), 0, 2, 0, ambiguous=False, template="4",
+                       category="age")  # fmt: skip
+    asked = load("masked_lm", masked)
+    (text,) = asked.read([f"Who? {nothing.answers[2]}"])
+    assert max(text.ends[place] for place in text.places) == len("Who?")
+    scored = score_answers(asked, [nothing, QUESTIONS[0]])
+    assert scored.left_out == 1
+    assert np.isnan(scored.scores[0]).all()
+    apart = SentencePair("the", "a", "age")
+    assert score_pairs(asked, [apart, PAIRS[0]]).left_out == 1
+    assert score_pairs(load("causal_lm", causal), [apart]).left_out == 0
 
 
 def test_sentences_of_a_triplet_count_by_token(causal: Path) -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from infra.errors import DataError
 from infra.store import ObjectStore
-from tasks.probes.language_bias import files
 from tasks.probes.language_bias.files import pin_files, read_items
 from tasks.probes.language_bias.items import Question, SentencePair, Triplet
 from tasks.probes.language_bias.settings import LanguageBiasSettings
+from tasks.sources import named_files
 
 # Local files are read without one.
 NO_STORE = cast("ObjectStore", None)
@@ -21,7 +21,7 @@ CROWS = (
 )
 BBQ: dict[str, Any] = {
     "example_id": 3, "question_index": "1", "question_polarity": "nonneg",
-    "context_condition": "disambig", "category": "Age", "context": "Two met.",
+    "context_condition": "disambig", "category": "Age", "context": "Two\u2028met.",
     "question": "Who is quick?", "ans0": "The old one", "ans1": "Not known", "ans2": "The young",
     "answer_info": {"ans0": ["old", "old"], "ans1": ["x", "unknown"], "ans2": ["young", "young"]},
     "additional_metadata": {"stereotyped_groups": ["Old"]}, "label": 0,
@@ -62,9 +62,9 @@ def test_each_layout_is_read(tmp_path: Path) -> None:
     assert read(path, "stereoset", json.dumps(STEREOSET)) == [
         Triplet("The chef is fat.", "The chef is thin.", "The chef is fish.", "profession", "chef")
     ]
-    assert read(path, "bbq", f"{json.dumps(BBQ)}\n\n") == [
+    assert read(path, "bbq", f"{json.dumps(BBQ, ensure_ascii=False)}\r\n\n") == [
         Question(
-            "Two met. Who is quick?", ("The old one", "Not known", "The young"), right=0,
+            "Two\u2028met. Who is quick?", ("The old one", "Not known", "The young"), right=0,
             unknown=1, biased=2, ambiguous=False, template="Age 1", category="Age",
         )
     ]  # fmt: skip
@@ -98,6 +98,8 @@ def test_the_biased_answer_turns_with_the_question(tmp_path: Path, polarity: str
         ("bbq", json.dumps({**BBQ, "additional_metadata": {"stereotyped_groups": ["Tall"]}}),
          "of example 3, which answer is of the stereotyped group"),
         ("cbbq", json.dumps([{**CBBQ, "label": "-1"}]), "label -1"),
+        ("cbbq", json.dumps([{**CBBQ, "label": "0"}]), "where answer 2 is the unknown one"),
+        ("bbq", json.dumps({**BBQ, "label": 1}), "answer 1 is right in a context that is disambig"),
         ("cbbq", json.dumps({"a": 1}), "a JSON list of objects"),
     ],
 )  # fmt: skip
@@ -120,12 +122,13 @@ def test_a_file_that_cannot_be_read_is_refused(
         pin_files(LanguageBiasSettings(crows_pairs=str(tmp_path)), NO_STORE)
     (tmp_path / "latin.csv").write_bytes(CROWS.replace("Old", "Älte").encode("latin-1"))
     settings = LanguageBiasSettings(crows_pairs=str(tmp_path / "latin.csv"))
-    (file,) = pin_files(settings, NO_STORE)
     with pytest.raises(DataError, match="is no UTF-8"):
-        read_items("crows_pairs", file, NO_STORE)
+        pin_files(settings, NO_STORE)
     (tmp_path / "latin.csv").write_text(CROWS)
+    (file,) = pin_files(settings, NO_STORE)
+    (tmp_path / "latin.csv").write_text(CROWS.replace("slow", "late"))
     with pytest.raises(DataError, match="changed while the run was going on"):
         read_items("crows_pairs", file, NO_STORE)
-    monkeypatch.setattr(files, "LARGEST_BYTES", 100)
-    with pytest.raises(DataError, match="has more than"):
+    monkeypatch.setattr(named_files, "LARGEST_BYTES", 100)
+    with pytest.raises(DataError, match="where at most"):
         pin_files(settings, NO_STORE)
