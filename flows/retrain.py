@@ -259,7 +259,7 @@ def _probe(config: RetrainConfig, rows: _Rows, weights: Weights, scores: Scores)
         files = rows.probe_files
         scores = probe_language_bias(scores, weights, files, task_type, bias, evaluation)
     if explanation := config.explanation:
-        scores = explain(scores, weights, data, task_type, explanation, rows.rationales)
+        scores = explain(scores, weights, data, task_type, explanation, evaluation, rows.rationales)
     return scores
 
 

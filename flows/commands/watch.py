@@ -69,7 +69,7 @@ class Follower:
     _answered_at: float = field(default_factory=time.monotonic)
     _told_away: bool = False
     _progress_due: float = 0.0
-    _progress: str = ""
+    _progress: dict[UUID | None, str] = field(default_factory=dict)
     _inside: frozenset[UUID] = frozenset()
     _look_inside_at: float = 0.0
 
@@ -198,7 +198,10 @@ class Follower:
         return open_stages
 
     def _print_progress(self) -> None:
-        """Print how far the stage that shows a progress bar in the UI has come."""
+        """Print how far each stage that shows a progress bar in the UI has come, if it is news.
+
+        A run may train several models, each with a bar of its own that stays.
+        """
         bars = self.client.read_artifacts(
             artifact_filter=ArtifactFilter(
                 flow_run_id=ArtifactFilterFlowRunId(any_=[self.flow_run_id]),
@@ -207,8 +210,8 @@ class Follower:
         )
         for bar in bars:
             shown = f"{bar.data:3.0f}%  {bar.description or ''}"
-            if shown != self._progress:
-                self._progress = shown
+            if shown != self._progress.get(bar.id):
+                self._progress[bar.id] = shown
                 self._say(shown)
 
     def _say(self, text: str) -> None:

@@ -315,3 +315,9 @@ def levels(
     ]
     drawn = iter(draw(rest, repeats, seed))
     return [done if done is not None else next(drawn).estimate for done in made]
+
+
+def level(name: str, measure: Measure, units: Units, repeats: int, seed: int) -> Estimate:
+    """One metric under a whole name of its own."""
+    (found,) = levels([("", measure)], units, repeats, seed)
+    return replace(found, name=name)

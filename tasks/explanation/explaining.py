@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from infra.errors import DataError
 from infra.store import ObjectStore
 from infra.transformers_logs import quiet_transformers
+from tasks.evaluation.settings import EvaluationSettings
 from tasks.explanation.faithfulness import Faithfulness, measure_faithfulness
 from tasks.explanation.global_words import answers_in_words, words_by_label
 from tasks.explanation.identity_words import identity_estimates
@@ -63,6 +64,7 @@ def add_explanation(
     data: DataReport,
     task_type: str,
     settings: ExplanationSettings,
+    evaluation: EvaluationSettings,
     rationales: SourceFile | None,
     *,
     store: ObjectStore,
@@ -75,6 +77,7 @@ def add_explanation(
         data: the clean rows.
         task_type: of the candidate.
         settings: which rows and methods.
+        evaluation: how intervals are made.
         rationales: file of these, as it was pinned; None where the settings name none.
         store: holds the artifacts.
 
@@ -96,7 +99,9 @@ def add_explanation(
         inside = None
         if settings.rationales and rationales:
             inside = read_rationales(settings.rationales, rationales, store)
-        explained = explain_rows(network, test, column.name, data.group_columns, settings, inside)
+        explained = explain_rows(
+            network, test, column.name, data.group_columns, settings, evaluation, inside
+        )
     return replace(
         scores, estimates=(*scores.estimates, *explained.estimates), explanation=explained
     )
@@ -131,6 +136,7 @@ def explain_rows(
     column: str,
     group_columns: Sequence[str],
     settings: ExplanationSettings,
+    evaluation: EvaluationSettings,
     rationales: Mapping[str, Rationale] | None = None,
 ) -> Explanation:
     """Explain rows by each method, and measure what can be measured of that.
@@ -141,13 +147,14 @@ def explain_rows(
         column: of the text.
         group_columns: of the source.
         settings: methods, and what is measured.
+        evaluation: how intervals are made.
         rationales: by text, of those that have one; None where people marked nothing.
 
     Raises:
         SettingsError, TrainingError: as `add_explanation`.
 
     """
-    asked = _asked(network, rows, column, group_columns, settings, rationales)
+    asked = _asked(network, rows, column, group_columns, settings, evaluation, rationales)
     names = (*settings.methods, RANDOM)
     by_method = [attribute(network, asked.encoded, asked.targets, name) for name in names]
     faithful = measure_faithfulness(
@@ -186,11 +193,12 @@ def _asked(
     column: str,
     group_columns: Sequence[str],
     settings: ExplanationSettings,
+    evaluation: EvaluationSettings,
     rationales: Mapping[str, Rationale] | None,
 ) -> _Asked:
     texts = rows[column].to_pylist()
     encoded = network.encode(texts)
-    by_cluster = settings.by_cluster and CLUSTER in rows.column_names
+    by_cluster = evaluation.by_cluster and CLUSTER in rows.column_names
     clusters = rows[CLUSTER].to_pylist() if by_cluster else None
     groups = [column_groups(name, rows[name]) for name in group_columns]
     groups += [
@@ -202,7 +210,7 @@ def _asked(
         network,
         encoded,
         network.answers([one.ids for one in encoded]),
-        ExplainedRows(rows["row_id"].to_pylist(), clusters, settings.repeats, settings.seed),
+        ExplainedRows(rows["row_id"].to_pylist(), clusters, evaluation),
         groups,
         rationales,
     )

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tasks.evaluation.intervals import level
+from tasks.evaluation.settings import EvaluationSettings
 from tasks.explanation.network import Floats
-from tasks.resampling import generator, ladder_around, tail_quantiles
-from tasks.resampling_units import MIN_CLUSTERS, units_of_rows
+from tasks.resampling_units import units_of_rows
+from tasks.task_types.measures import mean_of, ratio_of_sums
 from tasks.verdicts import Estimate, undetermined
 
 # Fewer rows may well agree by chance, and an interval would close around them.
@@ -21,15 +23,13 @@ class ExplainedRows:
     Attributes:
         row_ids: (N,).
         clusters: of them, (N,); None where rows are drawn one by one.
-        repeats: draws of an interval.
-        seed: of these.
+        evaluation: how intervals are made.
 
     """
 
     row_ids: Sequence[str]
     clusters: Sequence[str | None] | None
-    repeats: int
-    seed: int
+    evaluation: EvaluationSettings
 
     def mean(
         self, name: str, values: Floats, bounds: tuple[float, float] | None, why_none: str = ""
@@ -52,27 +52,13 @@ class ExplainedRows:
             reason = f"{len(rows)} rows are too few for an interval; {LEAST_ROWS} would do"
             return undetermined(name, len(rows), f"{reason}{why_none and f' ({why_none})'}")
         clusters = None if self.clusters is None else [self.clusters[row] for row in rows]
-        units = units_of_rows([self.row_ids[row] for row in rows], clusters, seed=self.seed)
-        if units.clustered and units.atoms < MIN_CLUSTERS:
-            reason = (
-                f"its rows are of {units.atoms} clusters, and at least {MIN_CLUSTERS} are needed"
-            )
-            return undetermined(name, len(rows), reason)
-        kept = values[rows]
-        low, high = bounds or (0.0, 0.0)
-        summed = np.bincount(units.of_row, kept, units.count)
-        counts = np.bincount(units.of_row, minlength=units.count).astype(np.float64)
-        random, lows, highs = generator(self.seed, name), [], []
-        for factors in units.factors(self.repeats, random):
-            pseudo = random.standard_exponential(len(factors)) * units.rows_per_atom
-            pseudo *= bounds is not None
-            total, weight = factors @ summed, factors @ counts + pseudo
-            lows.append((total + pseudo * low) / weight)
-            highs.append((total + pseudo * high) / weight)
-        value = float(kept.mean())
-        ladder = ladder_around(
-            value,
-            tail_quantiles(np.concatenate(lows))[0],
-            tail_quantiles(np.concatenate(highs))[1],
+        units = units_of_rows(
+            [self.row_ids[row] for row in rows], clusters, seed=self.evaluation.seed
         )
-        return Estimate(name, value, len(rows), ladder, units.method(self.repeats))
+        kept = values[rows]
+        measure = (
+            ratio_of_sums("mean", [kept, np.ones(len(kept))], lambda s: s[..., 0] / s[..., 1])
+            if bounds is None
+            else mean_of("mean", kept, low=bounds[0], high=bounds[1])
+        )
+        return level(name, measure, units, self.evaluation.repeats, self.evaluation.seed)

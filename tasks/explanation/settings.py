@@ -6,7 +6,6 @@ from pydantic import Field, field_validator
 
 from infra.settings_models import SettingsModel
 from tasks.protected_groups.term_lists import check_attributes
-from tasks.verdicts import MAX_FAMILY
 
 Method = Literal["integrated_gradients", "gradient_x_input", "occlusion", "attention_rollout"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -70,18 +69,6 @@ class ExplanationSettings(SettingsModel):
     rationales: RationaleSettings | None = Field(
         default=None,
         description="Where people's own rationales lie, that the attributions are held against.",
-    )
-    repeats: int = Field(
-        default=10_000,
-        ge=4_000,
-        le=200_000,
-        description="Bootstrap repeats of an interval. Below 4,000 the narrowest tail, of a "
-        f"family of {MAX_FAMILY} gates, would hold fewer than 5 draws.",
-    )
-    by_cluster: bool = Field(
-        default=True,
-        description="Whether whole clusters (documents, authors) are drawn where rows have them, "
-        "and not rows.",
     )
     seed: int = Field(default=0, ge=0, description="Seed of all that is drawn.")
 

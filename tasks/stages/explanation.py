@@ -1,6 +1,7 @@
 """Why the candidate answers as it does, and how far each way of telling is to be believed."""
 
 from infra.store import open_store
+from tasks.evaluation.settings import EvaluationSettings
 from tasks.explanation.settings import ExplanationSettings
 from tasks.records.data import DataReport, SourceFile
 from tasks.records.evaluation import Scores
@@ -25,11 +26,12 @@ def explain(
     data: DataReport,
     task_type: str,
     settings: ExplanationSettings,
+    evaluation: EvaluationSettings,
     rationales: SourceFile | None,
 ) -> Scores:
     """Explain a sample of the test rows by each method, and add what that comes to."""
     from tasks.explanation.explaining import add_explanation
 
     return add_explanation(
-        scores, weights, data, task_type, settings, rationales, store=open_store()
+        scores, weights, data, task_type, settings, evaluation, rationales, store=open_store()
     )

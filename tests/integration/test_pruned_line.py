@@ -11,18 +11,13 @@ from infra.tracking import Tracking
 from tasks.registry.ledger import read_ledger
 from tasks.registry.version_tags import PRUNING_TAG
 from tests.conftest import RunningStack
+from tests.integration.test_compressed_line import GATES
 from tests.integration.test_distilled_line import RUN_S, policy, write_config, write_topics
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3 * RUN_S)]
 
 LINE = "topics-pruned"
 HALF = {"neurons": 0.5, "layers": 1, "rows": 60, "recovery_epochs": 2}
-GATES = [
-    {"metric": "uncompressed.macro_f1_gain", "at_least": -0.3},
-    {"metric": "uncompressed.agreement", "at_least": 0.6},
-    {"metric": "uncompressed.size_share", "at_most": 0.95},
-    {"metric": "uncompressed.slice.label.film.row_score_gain", "at_least": -0.5},
-]
 
 
 @pytest.fixture(scope="module")

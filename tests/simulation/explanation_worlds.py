@@ -4,11 +4,13 @@ from typing import Final
 
 import numpy as np
 
+from tasks.evaluation.settings import EvaluationSettings
 from tasks.explanation.intervals import ExplainedRows
 from tasks.verdicts import Estimate
 from tests.simulation.quality_worlds import REPEATS
 from tests.simulation.scenarios import Random, Scenario
 
+SETTINGS: Final = EvaluationSettings(repeats=REPEATS)
 NAME: Final = "explanation.occlusion.comprehensiveness_gain"
 
 
@@ -33,7 +35,7 @@ def falls(authors: int, rows: int, mean: float, alike: float = 0.0) -> Scenario:
         values = np.where(hit, random.uniform(0.5, 1.0, len(author)) / 0.75, 0.0)
         ids = [f"{row:06d}" for row in range(len(author))]
         clusters = [str(one) for one in author] if rows > 1 else None
-        return [ExplainedRows(ids, clusters, REPEATS, 0).mean(NAME, values, (-2.0, 2.0))]
+        return [ExplainedRows(ids, clusters, SETTINGS).mean(NAME, values, (-2.0, 2.0))]
 
     size = f"{authors} authors of {rows}" if rows > 1 else f"{authors} rows"
     return Scenario(f"explanation: falls of {mean:g} over {size}", {NAME: mean}, drawn)

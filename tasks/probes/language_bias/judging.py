@@ -1,13 +1,13 @@
 """From likelihoods to shares and bias scores with intervals."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.evaluation.intervals import levels
+from tasks.evaluation.intervals import level
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.probes.language_bias.asking import Floats, Scored
 from tasks.probes.language_bias.items import Question, SentencePair, Triplet
@@ -74,10 +74,8 @@ class AskedItems:
             [f"{row}" for row in rows], [self.clusters[row] for row in rows],
             seed=self.evaluation.seed,
         )  # fmt: skip
-        measure = make(name, columns[rows])
-        evaluation = self.evaluation
-        (found,) = levels([("", measure)], units, evaluation.repeats, evaluation.seed)
-        return replace(found, name=full)
+        repeats, seed = self.evaluation.repeats, self.evaluation.seed
+        return level(full, make(name, columns[rows]), units, repeats, seed)
 
 
 def judge_pairs(

@@ -1,6 +1,6 @@
 """The likelihood of tokens: of a causal model by those before, of a masked one by all others."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Self
@@ -34,7 +34,11 @@ class _Asked:
     longest: int
 
     _auto_class: ClassVar[str]
-    _needed: "ClassVar[Callable[[PreTrainedTokenizerFast], object]]"
+
+    @staticmethod
+    def _check(tokenizer: "PreTrainedTokenizerFast") -> None:
+        """Refuse a tokenizer that lacks a token which the likelihood needs."""
+        raise NotImplementedError
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -46,7 +50,7 @@ class _Asked:
 
         """
         tokenizer = load_tokenizer(folder)
-        cls._needed(tokenizer)
+        cls._check(tokenizer)
         return cls(
             folder, load_model(folder, cls._auto_class), tokenizer, longest_text(folder, tokenizer)
         )
@@ -64,7 +68,10 @@ class MaskedLikelihood(_Asked):
     rule: ClassVar[str] = "pseudo-log-likelihood, each token hidden in turn"
     sees_both_sides: ClassVar[bool] = True
     _auto_class: ClassVar[str] = "AutoModelForMaskedLM"
-    _needed = staticmethod(check_mask_token)
+
+    @staticmethod
+    def _check(tokenizer: "PreTrainedTokenizerFast") -> None:
+        check_mask_token(tokenizer)
 
     def read(self, texts: Sequence[str]) -> list[ReadText]:
         """See `TextLikelihood.read`."""
@@ -112,7 +119,10 @@ class CausalLikelihood(_Asked):
     rule: ClassVar[str] = "log-likelihood, each token after those before it"
     sees_both_sides: ClassVar[bool] = False
     _auto_class: ClassVar[str] = "AutoModelForCausalLM"
-    _needed = staticmethod(bounds_of)
+
+    @staticmethod
+    def _check(tokenizer: "PreTrainedTokenizerFast") -> None:
+        bounds_of(tokenizer)
 
     def read(self, texts: Sequence[str]) -> list[ReadText]:
         """See `TextLikelihood.read`."""

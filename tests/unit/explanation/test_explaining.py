@@ -9,6 +9,7 @@ import pytest
 from benchmarks.gpu.folder_store import FolderStore
 from infra.digests import digest_of
 from infra.errors import DataError
+from tasks.evaluation.settings import EvaluationSettings
 from tasks.explanation.explaining import add_explanation, sample_of
 from tasks.explanation.settings import ExplanationSettings
 from tasks.records.data import DataReport
@@ -19,9 +20,11 @@ from tests.unit.compression.compressed_models import weights_of
 from tests.unit.explanation.conftest import LABELS, shortcut_texts
 
 SETTINGS = ExplanationSettings(
-    methods=("occlusion", "attention_rollout"), rows=30, repeats=4_000,
+    methods=("occlusion", "attention_rollout"), rows=30,
     identity_attributes=("gender",),
 )  # fmt: skip
+
+EVALUATION = EvaluationSettings(repeats=4_000)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,9 @@ def test_the_scores_gain_estimates_and_tables(
 ) -> None:
     weights = weights_of(shortcut_folder, store, LABELS)
     scores = Scores(weights.artifact, LABELS, 40, (), (), (), None, "")
-    found = add_explanation(scores, weights, data, "classification", SETTINGS, None, store=store)
+    found = add_explanation(
+        scores, weights, data, "classification", SETTINGS, EVALUATION, None, store=store
+    )
     explained = found.explanation
     assert explained is not None
     assert explained.rows == 30

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tasks.evaluation.settings import EvaluationSettings
 from tasks.explanation.explaining import explain_rows
 from tasks.explanation.faithfulness import count_of, in_order, measure_faithfulness
 from tasks.explanation.intervals import ExplainedRows
@@ -18,7 +19,8 @@ from tasks.records.explanation import ExplainedMethod, Explanation
 from tests.unit.explanation.conftest import LABELS, SHORTCUT, shortcut_texts
 
 ROWS = shortcut_texts(60, seed=21)
-SETTINGS = ExplanationSettings(rows=60, repeats=4_000, identity_attributes=("gender",))
+EVALUATION = EvaluationSettings(repeats=4_000)
+SETTINGS = ExplanationSettings(rows=60, identity_attributes=("gender",))
 
 
 def table() -> pa.Table:
@@ -33,7 +35,7 @@ def table() -> pa.Table:
 
 @pytest.fixture(scope="module")
 def explained(network: ExplainedNetwork) -> Explanation:
-    return explain_rows(network, table(), "text", ("author",), SETTINGS)
+    return explain_rows(network, table(), "text", ("author",), SETTINGS, EVALUATION)
 
 
 def method(explained: Explanation, name: str) -> ExplainedMethod:
@@ -69,7 +71,7 @@ def test_an_attribution_by_chance_is_told_as_such_by_its_intervals(
     false, true, base = measure_faithfulness(
         network, encoded, targets, [made_up, real, chance], (0.1, 0.3)
     )
-    rows = ExplainedRows([f"{row:06d}" for row in range(len(ROWS))], None, 4_000, 0)
+    rows = ExplainedRows([f"{row:06d}" for row in range(len(ROWS))], None, EVALUATION)
     readings = []
     for one in (false, true):
         estimates = [
@@ -96,7 +98,7 @@ def test_the_shortcut_leads_the_words_of_its_label(explained: Explanation) -> No
 def test_the_same_rows_give_the_same_record(
     network: ExplainedNetwork, explained: Explanation
 ) -> None:
-    assert explain_rows(network, table(), "text", ("author",), SETTINGS) == explained
+    assert explain_rows(network, table(), "text", ("author",), SETTINGS, EVALUATION) == explained
 
 
 def test_comprehensiveness_and_sufficiency_by_their_definition(network: ExplainedNetwork) -> None:
@@ -152,7 +154,7 @@ def test_rank_correlation_is_of_strength_whatever_its_sign(network: ExplainedNet
 
 
 def test_too_few_rows_or_clusters_are_undetermined() -> None:
-    rows = ExplainedRows([str(row) for row in range(30)], None, 4_000, 0)
+    rows = ExplainedRows([str(row) for row in range(30)], None, EVALUATION)
     values = np.full(30, 0.5)
     assert rows.mean("explanation.x", values, (-1, 1)).value == 0.5
     values[:15] = np.nan
@@ -170,7 +172,7 @@ def test_an_interval_by_cluster_is_wider_where_rows_of_one_are_alike() -> None:
     ids, clusters = [f"{n:03d}" for n in range(100)], [str(n // 5) for n in range(100)]
     spans = []
     for drawn in (None, clusters):
-        one = ExplainedRows(ids, drawn, 4_000, 0).mean("explanation.x", values, None)
+        one = ExplainedRows(ids, drawn, EVALUATION).mean("explanation.x", values, None)
         assert one.low is not None
         assert one.high is not None
         spans.append(one.high - one.low)

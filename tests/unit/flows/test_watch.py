@@ -4,12 +4,13 @@ import io
 import logging
 import time
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
-from prefect.client.schemas.objects import Log
+from prefect.client.schemas.objects import Artifact, Log
 from rich.console import Console
 
 from flows.commands.watch import AWAY_FOR_S, TELL_AWAY_AFTER_S, Follower, _is_shown
@@ -71,6 +72,20 @@ def test_a_refusal_is_not_waited_for(
         return
     with pytest.raises(httpx.HTTPStatusError):
         looks(server, 1)
+
+
+def test_the_bar_of_a_training_that_has_ended_is_told_once() -> None:
+    first, second = (Artifact(id=uuid4(), type="progress", data=0.0) for _ in range(2))
+    server: Any = SimpleNamespace(read_artifacts=lambda **_: [first, second])
+    shown = io.StringIO()
+    follower = Follower(server, server, uuid4(), Console(file=shown, width=200))
+    first.data, first.description = 100.0, "done"
+    for share in (0.0, 50.0, 50.0, 100.0):
+        second.data = share
+        follower._print_progress()
+    assert [line.split() for line in shown.getvalue().splitlines()] == [
+        ["100%", "done"], ["0%"], ["50%"], ["100%"],
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
