@@ -50,10 +50,10 @@ def excess_of(
 ) -> Floats:
     """The share of the attributions on words of the terms less their share of the words, (N,).
 
-    A term of several words is looked for word by word, so that a part of it alone counts. No number
-    (NaN) of a row that names none.
+    Terms of several words are left out: of `United States of America` each `of` would count. No
+    number (NaN) of a row that names none.
     """
-    finder = TermFinder([part for term in terms for part in _parts(term)])
+    finder = TermFinder([term for term in terms if " " not in term.term])
     found = np.full(len(encoded), np.nan)
     for row, (text, one) in enumerate(zip(encoded, attributions, strict=True)):
         named = [place for place in text.read if finder.find(text.words[place].text)]
@@ -62,9 +62,3 @@ def excess_of(
         if named and total > 0:
             found[row] = float(strength[named].sum()) / total - len(named) / len(text.read)
     return found
-
-
-def _parts(term: Term) -> Iterator[Term]:
-    """Terms of one word as they are; others would make each `of` of a name an identity word."""
-    if " " not in term.term:
-        yield term
