@@ -30,7 +30,7 @@ from tasks.probes.language_bias.items import SentencePair
 from tasks.task_types.language_models.text_likelihood import MaskedLikelihood
 from tasks.tokenization.settings import DEFAULT_REFERENCE
 
-PAIRS: Final = 120
+PAIRS: Final = 60
 WORDS: Final = range(6, 25)
 _SWAPS: Final = {"he": "she", "she": "he", "his": "her", "man": "woman", "woman": "man"}
 
