@@ -48,6 +48,10 @@ def explain(
     """
     if html is not None and not html.absolute().parent.is_dir():
         raise SettingsError(f"--html is {html}, and there is no folder {html.absolute().parent}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:  # bytes of the command line that are no UTF-8
+        raise SettingsError(f"the text {text!r} is no UTF-8; write it as UTF-8") from error
     title, answer = _answer(line, text, method, label)
     if html is not None:
         from tasks.explanation.page import render_page

@@ -12,7 +12,8 @@ from infra.errors import SettingsError
 from tasks.explanation.gradients import TokenAttributions
 from tasks.explanation.network import ExplainedNetwork, showing_attention
 from tasks.explanation.words import EncodedText
-from tasks.task_types.scoring import run_batches
+from tasks.task_types.examples import pad
+from tasks.task_types.scoring import batches_to_score, token_budget
 
 if TYPE_CHECKING:
     import torch
@@ -34,14 +35,17 @@ def attention_rollout(
     import torch
 
     found: dict[int, TokenAttributions] = {}
-    pad_id = int(network.tokenizer.pad_token_id)
+    model, pad_id = network.model, int(network.tokenizer.pad_token_id)
+    lengths = [len(one.ids) for one in encoded]
     with showing_attention(network):
-        for places, batch, _ in run_batches(network.model, [one.ids for one in encoded], pad_id):
+        for places in batches_to_score(model, lengths, token_budget(model)):
+            batch = pad([encoded[place].ids for place in places], pad_id)
+            batch = {name: value.to(model.device) for name, value in batch.items()}
             with torch.inference_mode():
-                attentions = network.model(**batch, output_attentions=True).attentions
+                attentions = model(**batch, output_attentions=True).attentions
             if not attentions or attentions[0] is None:
                 raise SettingsError(
-                    f"the model gives no attention ({type(network.model).__name__}), so that "
+                    f"the model gives no attention ({type(model).__name__}), so that "
                     "attention_rollout cannot be had of it; leave it out of explanation.methods"
                 )
             carried = _rolled_out(attentions)  # (B, T, T)
