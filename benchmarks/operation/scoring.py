@@ -17,7 +17,8 @@ workers, loading the model, scoring, and writing the predictions to a real S3 se
   its largest worker, at ten times the rows; by a tiny model, since memory is a matter of the rows.
 
 ``python -m benchmarks.operation.scoring`` measures at full size (100,000 rows; 1,000,000 for
-memory), and with --small to see that it runs. The last line is one JSON object.
+memory), with --memory the memory alone, and with --small to see that it runs. The last line is one
+JSON object.
 """
 
 import argparse
@@ -113,6 +114,16 @@ def measure(rows: int = ROWS, sample: int = SAMPLE, memory_rows: int = ROWS) -> 
     figures = {name: value for one in found.values() for name, value in one.items()}
     load = {"score_rows": rows, "score_load_average": os.getloadavg()[1]}
     return {**figures, "score_two_workers": workers, **memory, **load}
+
+
+def measure_memory(rows: int = ROWS) -> dict[str, float]:
+    """The figures of memory alone, at so many rows and at ten times as many."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-operation-") as name,
+        quiet_transformers(),
+        served_store() as settings,
+    ):
+        return _memory(Path(name), settings, rows)
 
 
 def _compare(
@@ -311,6 +322,7 @@ def main() -> None:
     """Measure; with --score be one run, and tell what it took."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="few rows, not to measure")
+    parser.add_argument("--memory", action="store_true", help="the figures of memory alone")
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--memory-rows", type=int, default=ROWS)
     parser.add_argument("--score", type=Path)
@@ -321,6 +333,8 @@ def main() -> None:
     if chosen.score:
         timed = _score(chosen.score, chosen.model, chosen.workers, chosen.threads)
         print(json.dumps(asdict(timed)))
+    elif chosen.memory:
+        print(json.dumps(measure_memory(chosen.memory_rows)))
     elif chosen.small:
         print(json.dumps(measure(rows=256, sample=64, memory_rows=128)))
     else:
