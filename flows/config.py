@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
+from flows.abstention_checks import wrong_abstention
 from flows.augmentation_checks import wrong_augmentation
 from flows.compression_checks import wrong_compression
 from flows.distillation_checks import wrong_distillation
@@ -34,6 +35,7 @@ from flows.sweep_checks import wrong_space
 from infra.errors import SettingsError
 from infra.settings import explain_validation
 from infra.settings_models import SettingsModel, WrongSetting, are_valid, refuse
+from tasks.abstention.settings import AbstentionSettings
 from tasks.augmentation.settings import AugmentationSettings
 from tasks.compression.settings import CompressionSettings
 from tasks.drift.settings import DriftSettings
@@ -264,6 +266,11 @@ class RetrainConfig(DataConfig):
         description="Which test rows are explained by which methods, and how far these are to be "
         "believed; without it, none. See docs/explanation.md.",
     )
+    abstention: AbstentionSettings | None = Field(
+        default=None,
+        description="Which answers a classifier withholds, so that those it gives keep to a risk; "
+        "without it, it answers every row. See docs/abstention.md.",
+    )
     staging: StagingSettings = Field(
         default=StagingSettings(), description="How the registered artifact is tried."
     )
@@ -409,6 +416,12 @@ class RetrainConfig(DataConfig):
     def _answers_can_be_explained(self) -> Self:
         if self.explanation is not None:
             refuse(wrong_explanation(self, self.explanation))
+        return self
+
+    @model_validator(mode="after")
+    def _answers_can_be_withheld(self) -> Self:
+        if self.abstention is not None:
+            refuse(wrong_abstention(self, self.abstention))
         return self
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ from flows.gate_names import (
     measurable_of,
 )
 from infra.settings_models import WrongSetting, are_valid, items_of
+from tasks.abstention.settings import FAMILY as ABSTENTION
 from tasks.probes.language_bias.settings import MEASURES
 from tasks.probes.robustness.kinds import KINDS
 from tasks.probes.robustness.settings import ATTACK
@@ -138,11 +139,16 @@ def _what_is_missing(metric: str, config: "RetrainConfig") -> str:
         return (_not_probed if family == ROBUSTNESS else _not_asked)(metric, config)
     if family in _GOLDEN_GATES:
         return _no_golden_set(metric, family, config)
-    return _not_made(metric, family, config) or _not_explained(metric, family, config)
+    return _not_made(metric, family, config) or _not_told(metric, family, config)
 
 
-def _not_explained(metric: str, family: str, config: "RetrainConfig") -> str:
-    """Which setting a gate on explained answers lacks."""
+def _not_told(metric: str, family: str, config: "RetrainConfig") -> str:
+    """Which setting a gate on explained or withheld answers lacks."""
+    if family == ABSTENTION and are_valid(config, "abstention") and config.abstention is None:
+        return (
+            f"{metric} is of a model that withholds answers, and abstention is not set; add "
+            "`abstention: {risk: 0.05}`, or leave the gate out"
+        )
     if family == EXPLANATION and are_valid(config, "explanation") and config.explanation is None:
         return (
             f"{metric} is of explained test rows, and explanation is not set; add "

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from prefect import flow
 from prefect.runtime import flow_run
 
+from flows.abstention_checks import check_can_abstain
 from flows.config import RetrainConfig
 from flows.learning import check_can_be_cut, find_models, lesson_of, pruned
 from flows.own_line import check_own_line
@@ -33,6 +34,7 @@ from tasks.records.registry import Decision
 from tasks.records.split_shift import SplitShifts
 from tasks.records.training import BaseModel, Tokens, TrainingPlan, Weights
 from tasks.registry.ledger import AWAITING
+from tasks.stages.abstention import fit_abstention, measure_abstention
 from tasks.stages.approval import by_policy_or_person, check_can_wait
 from tasks.stages.augmentation import augment, measure_augmentation, pin_swap_lists
 from tasks.stages.compression import compress
@@ -181,6 +183,8 @@ def _check_rows(
             name_scratch_tokens(config.base_model), golden,
         )  # fmt: skip
         labels = check_labels(data, snapshot, config.label_checks)
+    if config.abstention:
+        check_can_abstain(data, config.abstention)
     representation = represent(data, config.representation)
     drift = measure_drift(data, find_reference(line, data), pretrained, config.drift)
     shifts = measure_split_shift(data, pretrained, config.drift)
@@ -229,6 +233,8 @@ def _train_and_measure(
     lesson = lesson_of(config, tokens, base_model, teacher)
     trained = train(line, tokens, base_model, task_type, config.training, lesson)
     weights, uncompressed = _finish(config, trained, data, tokens, config.training, lesson)
+    if config.abstention:
+        weights = fit_abstention(weights, data, task_type, config.abstention)
 
     champion, anchor = find_champion(line, weights), find_anchor(line, weights)
     look = record_look(line, weights, name_held_out(data), config.policy)
@@ -242,6 +248,10 @@ def _train_and_measure(
         assessed, scores, weights, data, task_type, config.counterfactuals, rows.swaps
     )
     scores = _probe(config, rows, weights, scores)
+    if config.abstention:
+        scores = measure_abstention(
+            scores, weights, data, config.abstention, config.fairness, evaluation.of_one_model
+        )
     if evaluation.seeds > 1:
         scores = _train_recipe(config, tokens, base_model, data, weights, scores, lesson)
     if config.augmentation and config.augmentation.compare:

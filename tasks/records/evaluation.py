@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from infra.store import Artifact
+from tasks.records.abstention import AbstentionScores
 from tasks.records.explanation import Explanation
 from tasks.records.identity import NOT_IDENTITY
 from tasks.records.label_checks import LabelChecks
@@ -174,7 +175,8 @@ class Scores:
             baseline_predicted and champion_predicted, null where a comparator says nothing or was
             trained on the row.
         estimates: quality.*, baseline.*, champion.*, anchor.*, teacher.*, fresh.*, slice.*,
-            augmentation.*, robustness.*, language_bias.* and explanation.* with intervals.
+            augmentation.*, robustness.*, language_bias.*, explanation.* and abstention.* with
+            intervals.
         confusion: counts, confusion[true][predicted]; empty for a task type without classes.
         calibration: (mean confidence, accuracy, rows) of each bin with rows; empty likewise.
         champion_version: None where there is no champion.
@@ -193,6 +195,7 @@ class Scores:
         robustness: what small changes of the test texts do; None where that was not probed.
         language_bias: stereotypes of a language model; None likewise.
         explanation: why it answers as it does; None where a line does not ask.
+        abstention: which rows it answers at all; None of a line whose model answers every row.
 
     """
 
@@ -215,6 +218,7 @@ class Scores:
     robustness: Robustness | None = None
     language_bias: LanguageBias | None = None
     explanation: Explanation | None = None
+    abstention: AbstentionScores | None = None
 
     @property
     def measured(self) -> tuple[Estimate, ...]:

@@ -21,6 +21,7 @@ from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
 from tasks.records.training import BaseModel, Weights
 from tasks.reporting import number_format as figures
+from tasks.reporting.abstention import abstention_lines
 from tasks.reporting.augmentation import sentence_of
 from tasks.reporting.estimates import estimate_row
 from tasks.reporting.evidence import Evidence, EvidenceError, Source
@@ -63,6 +64,7 @@ _BEHIND: Final = {
     "robustness": ("weights", "scores", "data"),
     "language_bias": ("weights", "scores"),
     "explanation": ("weights", "data"),
+    "abstention": ("weights", "scores", "data"),
 }
 
 
@@ -87,6 +89,7 @@ def render_card(evidence: Evidence) -> str:
         rows={estimate.name: estimate_row(estimate) for estimate in evidence.estimates},
         probed=_probed(evidence.scores),
         asked=_asked(evidence.scores),
+        withheld=_withheld(evidence.scores),
     )
 
 
@@ -100,6 +103,11 @@ def _probed(scores: Scores) -> list[str]:
 def _asked(scores: Scores) -> list[str]:
     """What the stereotype probes came to, likewise."""
     return language_bias_lines(scores.language_bias) if scores.language_bias else []
+
+
+def _withheld(scores: Scores) -> list[str]:
+    """When the model answers abstain, and what that comes to; none where it answers every row."""
+    return abstention_lines(scores.abstention) if scores.abstention else []
 
 
 def render_model_readme(
@@ -217,13 +225,13 @@ def _result(
 
 
 def _call(evidence: Evidence, purpose: ModelCardTexts) -> str:
-    compressed = evidence.weights.compression is not None
-    return call_of(evidence.data.task_type, purpose, compressed=compressed)
+    by_script = bool(evidence.weights.compression or evidence.weights.abstention)
+    return call_of(evidence.data.task_type, purpose, by_script=by_script)
 
 
-def call_of(task_type: str, purpose: ModelCardTexts, *, compressed: bool = False) -> str:
+def call_of(task_type: str, purpose: ModelCardTexts, *, by_script: bool = False) -> str:
     """How Python asks the registered model."""
-    if purpose.is_pipeline and not compressed:
+    if purpose.is_pipeline and not by_script:
         return 'model.predict(["a text"])'
     row = example_requests(shape_of(task_type))[0]
     return f"model.predict(pandas.DataFrame([{json.dumps(row)}]))"

@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 
 from tasks.records.registry import Judgement, Staged
 from tasks.reporting import number_format as figures
+from tasks.reporting.abstention import AbstentionSection, abstention_section
 from tasks.reporting.augmentation import AugmentationSection, augmentation_section
 from tasks.reporting.bias_aucs import AucTable, auc_table
 from tasks.reporting.charts import Bar, Plane, calibration_plane, gate_bar
@@ -110,6 +111,7 @@ class Page:
     robustness: RobustnessSection | None
     language_bias: LanguageBiasSection | None
     explanation: ExplanationSection | None
+    abstention: AbstentionSection | None
 
 
 def build_page(evidence: Evidence) -> Page:
@@ -158,6 +160,7 @@ def build_page(evidence: Evidence) -> Page:
         robustness=robustness_section(scores.robustness),
         language_bias=language_bias_section(scores.language_bias),
         explanation=explanation_section(scores.explanation),
+        abstention=abstention_section(scores.abstention),
     )
 
 

@@ -92,7 +92,8 @@ def show_report(evidence: Evidence, report: Report) -> None:
 
 
 def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
-    """Of lines with golden sets, new training rows, probes or explanations: Markdown and title."""
+    """Of lines with golden sets, new training rows, probes and the like: Markdown and title."""
+    from tasks.reporting.abstention import abstention_markdown
     from tasks.reporting.augmentation import augmentation_markdown
     from tasks.reporting.explanation import explanation_markdown
     from tasks.reporting.golden import golden_markdown
@@ -113,6 +114,8 @@ def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
         tables["language-bias"] = (asked, "Stereotypes of the language model")
     if explained := evidence.scores.explanation:
         tables["explanation"] = (explanation_markdown(explained), "Explained answers")
+    if withheld := evidence.scores.abstention:
+        tables["abstention"] = (abstention_markdown(withheld), "Abstention")
     return tables
 
 
