@@ -29,6 +29,12 @@ SHOWS: Mapping[str, Mapping[str, str]] = {
         "evaluation.intervals.closed_form": "quality.accuracy",
         "resampling.exact_ladder": "quality.accuracy",
     },
+    "abstention: 300 rows, 0.3 of a group that is less sure": {
+        "abstention.measuring._of_part": "abstention.x.coverage_gap.g",
+        "abstention.measuring._overall": "abstention.selective_risk",
+        "abstention.measuring._share": "abstention.error_rate",
+        "abstention.measuring._sizes": "abstention.set_size",
+    },
     "answers: 425 held out, 2000 in a window": {
         "monitoring.predictions._of_numbers": "predictions.confidence",
         "monitoring.predictions._of_labels": "predictions.label_shares",
@@ -285,6 +291,9 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
                    "behaviour.suite.negation.pass_rate"),
     "explanation": (
         "explanation: falls of 0.2 over 150 rows", "explanation.occlusion.comprehensiveness_gain",
+    ),
+    "abstention": (
+        "abstention: 300 rows, 0.3 of a group that is less sure", "abstention.selective_risk",
     ),
     "recipe": ("5 seeds that differ by 0.1, 600 rows", "recipe.accuracy"),
     "fresh": ("fresh: 30% of 400 rows", "fresh.macro_f1_gain"),

@@ -11,6 +11,7 @@ import pytest
 
 from flows.config import load_config
 from flows.gate_names import measurable_of
+from tasks.abstention.settings import AbstentionSettings
 from tasks.augmentation.settings import AugmentationSettings
 from tasks.compression.settings import CompressionSettings
 from tasks.drift import split_shift
@@ -75,6 +76,7 @@ def test_every_family_of_gates_has_a_world() -> None:
             {"robustness": {}, "language_bias": {"crows_pairs": "/pairs.csv"}}
         ),
         "explanation": ExplanationSettings(),
+        "abstention": AbstentionSettings(),
     }
     asked = config.model_copy(update=more)
     assert {one.family for one in measurable_of(asked)} == FAMILIES.keys()
