@@ -23,6 +23,15 @@ from tasks.abstention.settings import (
 from tasks.abstention.settings import FAMILY as ABSTENTION
 from tasks.explanation.settings import ExplanationSettings
 from tasks.probes.language_bias.settings import ICAT, MEANINGFUL, MEASURES
+from tasks.probes.out_of_distribution.settings import (
+    ANSWERED,
+    AUROC,
+    FALSE_ALARMS,
+    FLAGGED,
+    OF_FEATURES,
+    OF_OUTPUTS,
+)
+from tasks.probes.out_of_distribution.settings import FAMILY as OUT_OF_DISTRIBUTION
 from tasks.probes.robustness.settings import ATTACK, DROP, FLIP_RATE, SCORE_SHIFT
 from tasks.records.language_bias import BBQ, CBBQ
 from tasks.task_types.metrics import METRICS, Better, Metric, metrics_of
@@ -113,6 +122,8 @@ def measurable_of(config: "RetrainConfig") -> Iterator[Measurable]:
     yield from _of_methods(config, compared)
     if not are_valid(config, "abstention") or config.abstention is not None:
         yield from _withheld(config)
+    if not are_valid(config, "probes") or config.probes.out_of_distribution is not None:
+        yield from _of_far_rows(config)
     overall = [one for one in quality if not one.metric.each]
     yield from (one.measurable(family) for family in ("recipe", "fresh") for one in overall)
     sets = [f"golden.{name}" for name in config.evaluation.golden]
@@ -198,6 +209,17 @@ def _explained(config: "RetrainConfig") -> Iterator[Measurable]:
             yield Measurable(f"{name}.randomisation_correlation", -1.0, better=_FALLING)
     for attribute in explanation.identity_attributes:
         yield Measurable(f"{EXPLANATION}.identity_words.{attribute}", -1.0, better=_FALLING)
+
+
+def _of_far_rows(config: "RetrainConfig") -> Iterator[Measurable]:
+    """How well scores tell rows of another kind; a compressed model has those of outputs alone."""
+    is_plain = not are_valid(config, "compression") or config.compression is None
+    for score in (*OF_OUTPUTS, *(OF_FEATURES if is_plain else ())):
+        yield Measurable(f"{OUT_OF_DISTRIBUTION}.{score}.{AUROC}")
+        yield Measurable(f"{OUT_OF_DISTRIBUTION}.{score}.{FLAGGED}")
+        yield Measurable(f"{OUT_OF_DISTRIBUTION}.{score}.{FALSE_ALARMS}", better=_FALLING)
+    if not are_valid(config, "abstention") or config.abstention is not None:
+        yield Measurable(f"{OUT_OF_DISTRIBUTION}.{ANSWERED}", better=_FALLING)
 
 
 def _withheld(config: "RetrainConfig") -> Iterator[Measurable]:

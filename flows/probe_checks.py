@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _AT = ("probes", "robustness")
 _BIAS = ("probes", "language_bias")
+_FAR = ("probes", "out_of_distribution")
 
 
 def wrong_robustness(
@@ -53,5 +54,21 @@ def wrong_language_bias(config: "RetrainConfig") -> Iterator[WrongSetting]:
         yield WrongSetting(
             _BIAS,
             f"probes.language_bias is not for task_type {config.task_type}: {why}; leave it out",
+            config.task_type,
+        )
+
+
+def wrong_out_of_distribution(config: "RetrainConfig") -> Iterator[WrongSetting]:
+    """Task types whose models have no logits of one label a row.
+
+    Args:
+        config: the line's settings, with this probe.
+
+    """
+    if config.task_type != "classification":
+        yield WrongSetting(
+            _FAR,
+            "probes.out_of_distribution is of classification, whose rows have one label of a "
+            f"softmax, and the task_type is {config.task_type}; leave it out",
             config.task_type,
         )

@@ -53,7 +53,13 @@ from tasks.stages.label_checks import check_labels, find_label_errors
 from tasks.stages.notifications import announce, run_url
 from tasks.stages.outside_moves import settle_outside_moves
 from tasks.stages.power import count_held_out, foresee
-from tasks.stages.probes import pin_probe_files, probe_language_bias, probe_robustness
+from tasks.stages.probes import (
+    pin_far_rows,
+    pin_probe_files,
+    probe_language_bias,
+    probe_out_of_distribution,
+    probe_robustness,
+)
 from tasks.stages.registry import (
     confirm_production,
     confirm_registered,
@@ -93,6 +99,7 @@ class _Rows(NamedTuple):
     forecast: PowerForecast
     probe_files: tuple[SourceFile, ...]
     rationales: SourceFile | None
+    far_rows: SourceFile | None
 
 
 class _Candidate(NamedTuple):
@@ -174,6 +181,8 @@ def _check_rows(
     bias, explanation = config.probes.language_bias, config.explanation
     probe_files = pin_probe_files(bias) if bias else ()
     rationales = pin_rationales(explanation) if explanation else None
+    far = config.probes.out_of_distribution
+    far_rows = pin_far_rows(far) if far else None
     snapshot = ingest(source, config.source, config.splits, task_type)
     golden = hold_out_golden(config.golden_sets, task_type, config.behaviour_gates)
     benchmarks = pin_benchmarks(config.leakage)
@@ -197,7 +206,7 @@ def _check_rows(
     )
     return _Rows(
         snapshot, data, golden, labels, representation, drift, shifts, swaps, forecast, probe_files,
-        rationales,
+        rationales, far_rows,
     )  # fmt: skip
 
 
@@ -268,6 +277,9 @@ def _probe(config: RetrainConfig, rows: _Rows, weights: Weights, scores: Scores)
     if bias := config.probes.language_bias:
         files = rows.probe_files
         scores = probe_language_bias(scores, weights, files, task_type, bias, evaluation)
+    if (far := config.probes.out_of_distribution) and rows.far_rows:
+        file = rows.far_rows
+        scores = probe_out_of_distribution(scores, weights, data, file, task_type, far, evaluation)
     if explanation := config.explanation:
         scores = explain(scores, weights, data, task_type, explanation, evaluation, rows.rationales)
     return scores

@@ -29,6 +29,7 @@ from tasks.reporting.gates import headline
 from tasks.reporting.groups import undetermined_groups
 from tasks.reporting.language_bias import language_bias_lines
 from tasks.reporting.metrics import hub_name
+from tasks.reporting.out_of_distribution import far_lines
 from tasks.reporting.page import Page, build_page
 from tasks.reporting.quality import overall_estimates, weakest_class
 from tasks.reporting.recipe import claimed_of
@@ -65,6 +66,7 @@ _BEHIND: Final = {
     "language_bias": ("weights", "scores"),
     "explanation": ("weights", "data"),
     "abstention": ("weights", "scores", "data"),
+    "out_of_distribution": ("weights", "data"),
 }
 
 
@@ -90,6 +92,7 @@ def render_card(evidence: Evidence) -> str:
         probed=_probed(evidence.scores),
         asked=_asked(evidence.scores),
         withheld=_withheld(evidence.scores),
+        far=_far(evidence.scores),
     )
 
 
@@ -108,6 +111,11 @@ def _asked(scores: Scores) -> list[str]:
 def _withheld(scores: Scores) -> list[str]:
     """When the model answers abstain, and what that comes to; none where it answers every row."""
     return abstention_lines(scores.abstention) if scores.abstention else []
+
+
+def _far(scores: Scores) -> list[str]:
+    """How well rows of another kind are told; none where that was not probed."""
+    return far_lines(scores.out_of_distribution) if scores.out_of_distribution else []
 
 
 def render_model_readme(

@@ -32,6 +32,7 @@ from tasks.reporting.golden import GoldenSection, golden_sections
 from tasks.reporting.groups import GroupTable, group_tables, other_estimates
 from tasks.reporting.language_bias import LanguageBiasSection, language_bias_section
 from tasks.reporting.looks import LevelRow, fresh_estimates, level_rows, look_sentences
+from tasks.reporting.out_of_distribution import FarSection, far_section
 from tasks.reporting.power import WHAT_IT_SAYS, PowerRow, power_table
 from tasks.reporting.quality import (
     Cell,
@@ -112,6 +113,7 @@ class Page:
     language_bias: LanguageBiasSection | None
     explanation: ExplanationSection | None
     abstention: AbstentionSection | None
+    out_of_distribution: FarSection | None
 
 
 def build_page(evidence: Evidence) -> Page:
@@ -161,6 +163,7 @@ def build_page(evidence: Evidence) -> Page:
         language_bias=language_bias_section(scores.language_bias),
         explanation=explanation_section(scores.explanation),
         abstention=abstention_section(scores.abstention),
+        out_of_distribution=far_section(scores.out_of_distribution),
     )
 
 

@@ -98,6 +98,7 @@ def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
     from tasks.reporting.explanation import explanation_markdown
     from tasks.reporting.golden import golden_markdown
     from tasks.reporting.language_bias import language_bias_markdown
+    from tasks.reporting.out_of_distribution import far_markdown
     from tasks.reporting.robustness import robustness_markdown
 
     tables = {}
@@ -116,6 +117,8 @@ def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
         tables["explanation"] = (explanation_markdown(explained), "Explained answers")
     if withheld := evidence.scores.abstention:
         tables["abstention"] = (abstention_markdown(withheld), "Abstention")
+    if far := evidence.scores.out_of_distribution:
+        tables["out-of-distribution"] = (far_markdown(far), "Rows of another kind")
     return tables
 
 

@@ -73,7 +73,11 @@ def test_every_family_of_gates_has_a_world() -> None:
         "augmentation": swapped,
         "compression": INT8,
         "probes": ProbeSettings.model_validate(
-            {"robustness": {}, "language_bias": {"crows_pairs": "/pairs.csv"}}
+            {
+                "robustness": {},
+                "language_bias": {"crows_pairs": "/pairs.csv"},
+                "out_of_distribution": {"path": "/far.txt"},
+            }
         ),
         "explanation": ExplanationSettings(),
         "abstention": AbstentionSettings(),
