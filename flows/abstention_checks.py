@@ -7,7 +7,7 @@ from infra.settings_models import WrongSetting, are_valid
 from tasks.abstention.checks import check_enough, check_labels
 from tasks.abstention.settings import AbstentionSettings
 from tasks.records.data import DataReport
-from tasks.task_types.labels.abstention import ABSTAIN
+from tasks.task_types.labels.abstention import ABSTAIN, why_no_softmax
 
 if TYPE_CHECKING:
     from flows.config import RetrainConfig
@@ -23,13 +23,9 @@ def wrong_abstention(
         abstention: of these.
 
     """
-    if config.task_type != "classification":
-        yield WrongSetting(
-            ("abstention",),
-            "abstention is of classification, whose answers are one label with its probability, "
-            f"and the task_type is {config.task_type}; leave abstention out",
-            abstention.model_dump(mode="json"),
-        )
+    if why := why_no_softmax(config.task_type):
+        given = abstention.model_dump(mode="json")
+        yield WrongSetting(("abstention",), f"abstention: {why}; leave it out", given)
     labels = config.contract.labels if are_valid(config.contract, "labels") else None
     if ABSTAIN in (labels or ()):
         yield WrongSetting(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from infra.settings_models import WrongSetting, are_valid
 from tasks.probes.robustness.rows import why_not_attacked, why_not_probed
 from tasks.probes.robustness.settings import RobustnessSettings
+from tasks.task_types.labels.abstention import why_no_softmax
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.text_likelihood import why_no_likelihood
 
@@ -65,10 +66,7 @@ def wrong_out_of_distribution(config: "RetrainConfig") -> Iterator[WrongSetting]
         config: the line's settings, with this probe.
 
     """
-    if config.task_type != "classification":
+    if why := why_no_softmax(config.task_type):
         yield WrongSetting(
-            _FAR,
-            "probes.out_of_distribution is of classification, whose rows have one label of a "
-            f"softmax, and the task_type is {config.task_type}; leave it out",
-            config.task_type,
+            _FAR, f"probes.out_of_distribution: {why}; leave it out", config.task_type
         )

@@ -31,7 +31,8 @@ from tasks.fairness.assessment import read_test_rows
 from tasks.fairness.groups import compared_groups, memberships
 from tasks.fairness.settings import FairnessSettings
 from tasks.protected_groups.memberships import Membership
-from tasks.records.abstention import Abstention, AbstentionPart, AbstentionScores, RiskPoint
+from tasks.records.abstention import Abstention
+from tasks.records.abstention_scores import AbstentionPart, AbstentionScores, RiskPoint
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
 from tasks.records.training import Weights

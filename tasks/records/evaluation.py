@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from infra.store import Artifact
-from tasks.records.abstention import AbstentionScores
+from tasks.records.abstention_scores import AbstentionScores
 from tasks.records.explanation import Explanation
 from tasks.records.identity import NOT_IDENTITY
 from tasks.records.label_checks import LabelChecks

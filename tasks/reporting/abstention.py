@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tasks.records.abstention import Abstention, AbstentionPart, AbstentionScores, RiskPoint
+from tasks.records.abstention import Abstention
+from tasks.records.abstention_scores import AbstentionPart, AbstentionScores, RiskPoint
 from tasks.reporting.charts import Plane, risk_coverage_plane
 from tasks.reporting.estimates import EstimateTable, estimate_row, estimate_table, tables_apart
 from tasks.reporting.number_format import count, number, share

@@ -18,6 +18,16 @@ FILE: Final = "abstention.json"
 ABSTAIN: Final = "abstain"
 
 
+def why_no_softmax(task_type: str) -> str:
+    """Why answers of a task type are no label of one softmax over a text; empty where they are."""
+    if task_type == "classification":
+        return ""
+    return (
+        "it is of classification, whose answers are one label with its probability, and the "
+        f"task_type is {task_type}"
+    )
+
+
 def write_abstention(folder: Path, abstention: Abstention) -> None:
     """Put a threshold into a model's folder."""
     content = json.dumps(asdict(abstention), indent=2, sort_keys=True)

@@ -12,7 +12,8 @@ from tasks.abstention.settings import AbstentionSettings
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.fairness.settings import FairnessSettings
 from tasks.protected_groups.memberships import Membership
-from tasks.records.abstention import Abstention, AbstentionScores
+from tasks.records.abstention import Abstention
+from tasks.records.abstention_scores import AbstentionScores
 from tasks.resampling_units import units_of_rows
 from tasks.verdicts import Estimate
 

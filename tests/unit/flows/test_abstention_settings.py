@@ -48,7 +48,7 @@ def test_gates_on_what_is_not_measured_are_refused(name: str) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"task_type": "tagging"}, "abstention is of classification"),
+        ({"task_type": "tagging"}, "abstention: it is of classification"),
         ({"contract": {"labels": ["a", "abstain"]}}, "rename it with source.label_map"),
         ({"abstention": {"risk": 0}}, "greater than 0"),
         ({"abstention": {"risk_of": "words"}}, "'answers' or 'rows'"),
@@ -64,7 +64,7 @@ def test_too_few_validation_rows_are_told_before_training() -> None:
     assert config.abstention is not None
     data = build_evidence().data
     few = replace(data, rows_by_split=data.rows_by_split | {"validation": 40})
-    with pytest.raises(DataError, match=r"367 validation rows could show at least.* there are 40"):
+    with pytest.raises(DataError, match=r"368 validation rows could show at least.* there are 40"):
         check_can_abstain(few, config.abstention)
     check_can_abstain(
         replace(data, rows_by_split=data.rows_by_split | {"validation": 400}), config.abstention

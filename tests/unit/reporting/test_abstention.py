@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.records.abstention import Abstention, AbstentionPart, AbstentionScores, RiskPoint
+from tasks.records.abstention import Abstention
+from tasks.records.abstention_scores import AbstentionPart, AbstentionScores, RiskPoint
 from tasks.reporting.abstention import abstention_markdown, abstention_section, fitted_sentence
 from tasks.reporting.card import call_of, purpose_of, render_card
 from tasks.reporting.evidence import Evidence, EvidenceError
