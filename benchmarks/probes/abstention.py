@@ -11,7 +11,8 @@ them. What is measured:
 - `risk_of_rows`: mean share of new rows that are answered and wrong, by conformal risk control; at
   most 0.05 is asked for, and `risk_of_rows_coverage` is what is answered.
 - `risk_of_answers_kept`: share of draws in which at most 0.05 of the new answers are wrong, by
-  Learn then Test; at least 0.9 is asked for. `risk_of_answers_coverage` is what is answered.
+  Learn then Test; at least 0.9 is asked for. `risk_of_answers_coverage` is what is answered. It
+  is of the draws that have a threshold, and `risk_of_answers_none` the share of those without.
 - `untempered_*`: the same without a temperature, whose rows then chose nothing but the threshold.
 - `biased_group_found`: share of draws of 800 test rows in which the coverage of a planted group of
   less sure rows lies with its interval wholly below that of all others; `even_group_called_biased`
@@ -28,6 +29,7 @@ from scipy.special import softmax
 from tasks.abstention.fitting import fit_thresholds
 from tasks.abstention.measuring import judged_rows, measure_abstention
 from tasks.abstention.settings import AbstentionSettings
+from tasks.abstention.thresholds import set_threshold, threshold_for
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.evaluation.temperature import fit_temperature
 from tasks.fairness.settings import FairnessSettings
@@ -40,7 +42,10 @@ DRAWS: Final = 1_000
 VALIDATION_ROWS, NEW_ROWS, TEST_ROWS = 300, 20_000, 800
 LABELS: Final = 5
 TOO_SURE: Final = 2.0
+# Of the true logits: about a seventh of the likeliest labels is wrong.
+SPREAD: Final = 5.0
 RISK: Final = 0.05
+SET_COVERAGE: Final = AbstentionSettings().set_coverage
 POINTS: Final = 100
 # Of a planted group, and how much flatter its logits are.
 MEMBERS, FLATTER = 0.15, 0.5
@@ -60,17 +65,18 @@ def measure(draws: int = DRAWS) -> dict[str, float]:
     figures: dict[str, float] = {}
     for name, tempered in (("", True), ("untempered_", False)):
         told = [_of_draw(random, *new, tempered=tempered) for _ in range(draws)]
-        means = {key: float(np.mean([one[key] for one in told if key in one])) for key in told[0]}
+        keys = dict.fromkeys(key for one in told for key in one)
+        means = {key: float(np.mean([one[key] for one in told if key in one])) for key in keys}
         figures |= {f"{name}{key}": value for key, value in means.items()}
-    coverage, asked = figures["conformal_coverage"], AbstentionSettings().set_coverage
-    figures["conformal_coverage_off"] = POINTS * abs(coverage - asked)
+    coverage = figures["conformal_coverage"]
+    figures["conformal_coverage_off"] = POINTS * abs(coverage - SET_COVERAGE)
     fitted = fit_thresholds(*_known(*_rows(random, NEW_ROWS)), AbstentionSettings(risk=RISK))
     groups = max(1, draws // DRAWS_OF_A_GROUP)
     for name, flatter in (("biased_group_found", FLATTER), ("even_group_called_biased", 1.0)):
         figures[name] = float(np.mean([_is_called(random, fitted, flatter) for _ in range(groups)]))
     print(
         f"abstention: {draws:,} draws of {VALIDATION_ROWS} validation rows; sets hold the right "
-        f"label in {coverage:.4f} of new rows, {asked} asked; rows answered wrongly "
+        f"label in {coverage:.4f} of new rows, {SET_COVERAGE} asked; rows answered wrongly "
         f"{figures['risk_of_rows']:.4f}, at most {RISK} asked; the risk of answers is kept in "
         f"{figures['risk_of_answers_kept']:.3f} of draws, at least 0.9 asked",
         file=sys.stderr,
@@ -80,7 +86,7 @@ def measure(draws: int = DRAWS) -> dict[str, float]:
 
 def _rows(random: np.random.Generator, rows: int) -> tuple[Floats, Ints]:
     """Logits (N, L) that are too sure, and labels (N,) that follow the true ones."""
-    true = random.normal(0, 2.5, (rows, LABELS))
+    true = random.normal(0, SPREAD, (rows, LABELS))
     chances = softmax(true, axis=1).cumsum(axis=1)
     truth = (random.random((rows, 1)) > chances).sum(axis=1).clip(max=LABELS - 1)
     return TOO_SURE * true, truth.astype(np.int64)
@@ -94,17 +100,21 @@ def _of_draw(
     temperature = fit_temperature(own, labels) if tempered else 1.0
     known, new = softmax(own / temperature, axis=1), softmax(logits / temperature, axis=1)
     best, wrong = new.max(axis=1), new.argmax(axis=1) != truth
-    found = {}
-    for kind in ("rows", "answers"):
-        fitted = fit_thresholds(known, labels, AbstentionSettings(risk=RISK, risk_of=kind))
-        answered = best >= fitted.threshold
-        found[f"risk_of_{kind}_coverage"] = float(answered.mean())
-        if kind == "rows":
-            found["risk_of_rows"] = float((answered & wrong).mean())
-        else:
-            found["risk_of_answers_kept"] = float(wrong[answered].mean() <= RISK)
-    held = new[np.arange(len(truth)), truth] >= fitted.set_threshold
-    return found | {"conformal_coverage": float(held.mean())}
+    own_best, right = known.max(axis=1), known.argmax(axis=1) == labels
+    rows = threshold_for(own_best, right, AbstentionSettings(risk=RISK, risk_of="rows"))
+    answers = threshold_for(own_best, right, AbstentionSettings(risk=RISK))
+    held = new[np.arange(len(truth)), truth] >= set_threshold(known, labels, SET_COVERAGE)
+    found = {
+        "conformal_coverage": float(held.mean()),
+        "risk_of_answers_none": float(answers is None),
+    }
+    if rows is not None:
+        found["risk_of_rows_coverage"] = float((best >= rows).mean())
+        found["risk_of_rows"] = float(((best >= rows) & wrong).mean())
+    if answers is not None:
+        found["risk_of_answers_coverage"] = float((best >= answers).mean())
+        found["risk_of_answers_kept"] = float(wrong[best >= answers].mean() <= RISK)
+    return found
 
 
 def _known(logits: Floats, truth: Ints) -> tuple[Floats, Ints]:

@@ -106,8 +106,8 @@ def fit_thresholds(probabilities: Floats, truth: Ints, settings: AbstentionSetti
         raise TrainingError(
             f"abstention: no threshold keeps the wrong {settings.risk_of} at or below "
             f"{settings.risk:g}{surely} on {len(truth)} validation rows, of which the model has "
-            f"{(~right).sum()} wrong, its surest answers among them; raise abstention.risk or "
-            "splits.validation, or train a better model"
+            f"{(~right).sum()} wrong, too many of them among its surest answers; raise "
+            "abstention.risk or splits.validation, or train a better model"
         )
     answered = scores >= threshold
     return Abstention(

@@ -50,8 +50,7 @@ def test_an_abstaining_line_is_gated_told_and_answers_as_it_was_proven(
     path = write_config(
         tmp_path, "abstaining.yaml", tiny_model, line=LINE,
         splits={"train": 0.4, "validation": 0.25, "test": 0.35},
-        policy={**policy(*GATES), "gates": [*GATES, {"metric": "staging.same_predictions",
-                                                       "at_least": 1.0}]},
+        policy=policy(*GATES),
         abstention={"risk": 0.15}, scoring={"columns": {"text": "text"}},
     )  # fmt: skip
     done = stack.assayline("run", str(path), timeout_s=RUN_S)
