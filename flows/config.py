@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
+from flows.abstention_checks import wrong_abstention
 from flows.augmentation_checks import wrong_augmentation
 from flows.compression_checks import wrong_compression
 from flows.distillation_checks import wrong_distillation
@@ -26,7 +27,11 @@ from flows.gate_checks import wrong_gates
 from flows.gate_names import swaps_words, why_no_own_metric
 from flows.preference_checks import wrong_preference
 from flows.privacy_checks import wrong_privacy
-from flows.probe_checks import wrong_language_bias, wrong_robustness
+from flows.probe_checks import (
+    wrong_language_bias,
+    wrong_out_of_distribution,
+    wrong_robustness,
+)
 from flows.pruning_checks import wrong_pruning
 from flows.settings_fields import models_in
 from flows.settings_files import PolicyOfFile, anchored_model, read_policy_file, read_settings
@@ -34,6 +39,7 @@ from flows.sweep_checks import wrong_space
 from infra.errors import SettingsError
 from infra.settings import explain_validation
 from infra.settings_models import SettingsModel, WrongSetting, are_valid, refuse
+from tasks.abstention.settings import AbstentionSettings
 from tasks.augmentation.settings import AugmentationSettings
 from tasks.compression.settings import CompressionSettings
 from tasks.drift.settings import DriftSettings
@@ -264,6 +270,11 @@ class RetrainConfig(DataConfig):
         description="Which test rows are explained by which methods, and how far these are to be "
         "believed; without it, none. See docs/explanation.md.",
     )
+    abstention: AbstentionSettings | None = Field(
+        default=None,
+        description="Which answers a classifier withholds, so that those it gives keep to a risk; "
+        "without it, it answers every row. See docs/abstention.md.",
+    )
     staging: StagingSettings = Field(
         default=StagingSettings(), description="How the registered artifact is tried."
     )
@@ -403,12 +414,20 @@ class RetrainConfig(DataConfig):
             refuse(wrong_robustness(self, self.probes.robustness))
         if are_valid(self, "probes") and self.probes.language_bias is not None:
             refuse(wrong_language_bias(self))
+        if are_valid(self, "probes") and self.probes.out_of_distribution is not None:
+            refuse(wrong_out_of_distribution(self))
         return self
 
     @model_validator(mode="after")
     def _answers_can_be_explained(self) -> Self:
         if self.explanation is not None:
             refuse(wrong_explanation(self, self.explanation))
+        return self
+
+    @model_validator(mode="after")
+    def _answers_can_be_withheld(self) -> Self:
+        if self.abstention is not None:
+            refuse(wrong_abstention(self, self.abstention))
         return self
 
     @model_validator(mode="after")

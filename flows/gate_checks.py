@@ -19,7 +19,9 @@ from flows.gate_names import (
     measurable_of,
 )
 from infra.settings_models import WrongSetting, are_valid, items_of
+from tasks.abstention.settings import FAMILY as ABSTENTION
 from tasks.probes.language_bias.settings import MEASURES
+from tasks.probes.out_of_distribution.settings import FAMILY as OUT_OF_DISTRIBUTION
 from tasks.probes.robustness.kinds import KINDS
 from tasks.probes.robustness.settings import ATTACK
 from tasks.registry.canary_settings import CanarySettings
@@ -138,11 +140,18 @@ def _what_is_missing(metric: str, config: "RetrainConfig") -> str:
         return (_not_probed if family == ROBUSTNESS else _not_asked)(metric, config)
     if family in _GOLDEN_GATES:
         return _no_golden_set(metric, family, config)
-    return _not_made(metric, family, config) or _not_explained(metric, family, config)
+    return _not_made(metric, family, config) or _not_told(metric, family, config)
 
 
-def _not_explained(metric: str, family: str, config: "RetrainConfig") -> str:
-    """Which setting a gate on explained answers lacks."""
+def _not_told(metric: str, family: str, config: "RetrainConfig") -> str:
+    """Which setting a gate on explained or withheld answers lacks."""
+    if family == ABSTENTION and are_valid(config, "abstention") and config.abstention is None:
+        return (
+            f"{metric} is of a model that withholds answers, and abstention is not set; add "
+            "`abstention: {risk: 0.05}`, or leave the gate out"
+        )
+    if family == OUT_OF_DISTRIBUTION and are_valid(config, "probes"):
+        return _no_far_rows(metric, config)
     if family == EXPLANATION and are_valid(config, "explanation") and config.explanation is None:
         return (
             f"{metric} is of explained test rows, and explanation is not set; add "
@@ -207,6 +216,16 @@ def _not_probed(metric: str, config: "RetrainConfig") -> str:
         return (
             f"{metric} is of a search, and probes.robustness.attack is not set; set it to {{}} for "
             "all of its defaults, or leave the gate out"
+        )
+    return ""
+
+
+def _no_far_rows(metric: str, config: "RetrainConfig") -> str:
+    """Which setting a gate on rows of another kind lacks."""
+    if config.probes.out_of_distribution is None:
+        return (
+            f"{metric} is of texts of another kind, and probes.out_of_distribution is not set; set "
+            "its path to a file of such, or leave the gate out"
         )
     return ""
 

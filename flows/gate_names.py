@@ -13,8 +13,25 @@ from typing import TYPE_CHECKING, Final
 
 from infra.errors import SettingsError
 from infra.settings_models import are_valid
+from tasks.abstention.settings import (
+    COVERAGE,
+    ERROR_RATE,
+    SELECTIVE_RISK,
+    SET_COVERAGE,
+    SET_SIZE,
+)
+from tasks.abstention.settings import FAMILY as ABSTENTION
 from tasks.explanation.settings import ExplanationSettings
 from tasks.probes.language_bias.settings import ICAT, MEANINGFUL, MEASURES
+from tasks.probes.out_of_distribution.settings import (
+    ANSWERED,
+    AUROC,
+    FALSE_ALARMS,
+    FLAGGED,
+    OF_FEATURES,
+    OF_OUTPUTS,
+)
+from tasks.probes.out_of_distribution.settings import FAMILY as OUT_OF_DISTRIBUTION
 from tasks.probes.robustness.settings import ATTACK, DROP, FLIP_RATE, SCORE_SHIFT
 from tasks.records.language_bias import BBQ, CBBQ
 from tasks.task_types.metrics import METRICS, Better, Metric, metrics_of
@@ -103,6 +120,10 @@ def measurable_of(config: "RetrainConfig") -> Iterator[Measurable]:
         yield from (one.gain(family) for one in compared)
     yield from (one.ratio("champion") for one in compared)
     yield from _of_methods(config, compared)
+    if not are_valid(config, "abstention") or config.abstention is not None:
+        yield from _withheld(config)
+    if not are_valid(config, "probes") or config.probes.out_of_distribution is not None:
+        yield from _of_far_rows(config)
     overall = [one for one in quality if not one.metric.each]
     yield from (one.measurable(family) for family in ("recipe", "fresh") for one in overall)
     sets = [f"golden.{name}" for name in config.evaluation.golden]
@@ -188,6 +209,38 @@ def _explained(config: "RetrainConfig") -> Iterator[Measurable]:
             yield Measurable(f"{name}.randomisation_correlation", -1.0, better=_FALLING)
     for attribute in explanation.identity_attributes:
         yield Measurable(f"{EXPLANATION}.identity_words.{attribute}", -1.0, better=_FALLING)
+
+
+def _of_far_rows(config: "RetrainConfig") -> Iterator[Measurable]:
+    """How well scores tell rows of another kind; a compressed model has those of outputs alone."""
+    is_plain = not are_valid(config, "compression") or config.compression is None
+    for score in (*OF_OUTPUTS, *(OF_FEATURES if is_plain else ())):
+        yield Measurable(f"{OUT_OF_DISTRIBUTION}.{score}.{AUROC}")
+        yield Measurable(f"{OUT_OF_DISTRIBUTION}.{score}.{FLAGGED}")
+        yield Measurable(f"{OUT_OF_DISTRIBUTION}.{score}.{FALSE_ALARMS}", better=_FALLING)
+    if not are_valid(config, "abstention") or config.abstention is not None:
+        yield Measurable(f"{OUT_OF_DISTRIBUTION}.{ANSWERED}", better=_FALLING)
+
+
+def _withheld(config: "RetrainConfig") -> Iterator[Measurable]:
+    """What a threshold comes to, over all rows and by label and group."""
+    labels = tuple(config.contract.labels or ()) if are_valid(config.contract, "labels") else ()
+    most = float(len(labels)) if labels else math.inf
+    assessed = config.fairness.attributes(config.source.group_columns)
+    yield Measurable(f"{ABSTENTION}.{COVERAGE}")
+    yield Measurable(f"{ABSTENTION}.{SELECTIVE_RISK}", better=_FALLING)
+    yield Measurable(f"{ABSTENTION}.{ERROR_RATE}", better=_FALLING)
+    yield Measurable(f"{ABSTENTION}.{SET_COVERAGE}")
+    yield Measurable(f"{ABSTENTION}.{SET_SIZE}", high=most, better=_FALLING)
+    for attribute in ("label", *assessed):
+        known = labels if attribute == "label" else ()
+        each = "{label}" if attribute == "label" else "{group}"
+        prefix = f"{ABSTENTION}.{attribute}"
+        for name in (COVERAGE, SET_COVERAGE):
+            yield Measurable(f"{prefix}.{name}.{each}", known=known)
+            yield Measurable(f"{prefix}.{name}_gap.{each}", -1.0, known=known)
+        yield Measurable(f"{prefix}.{SELECTIVE_RISK}.{each}", better=_FALLING, known=known)
+        yield Measurable(f"{prefix}.{SET_SIZE}.{each}", 0.0, most, _FALLING, known)
 
 
 def makes_smaller(config: "RetrainConfig") -> bool:

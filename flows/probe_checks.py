@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from infra.settings_models import WrongSetting, are_valid
 from tasks.probes.robustness.rows import why_not_attacked, why_not_probed
 from tasks.probes.robustness.settings import RobustnessSettings
+from tasks.task_types.labels.abstention import why_no_softmax
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.text_likelihood import why_no_likelihood
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _AT = ("probes", "robustness")
 _BIAS = ("probes", "language_bias")
+_FAR = ("probes", "out_of_distribution")
 
 
 def wrong_robustness(
@@ -54,4 +56,17 @@ def wrong_language_bias(config: "RetrainConfig") -> Iterator[WrongSetting]:
             _BIAS,
             f"probes.language_bias is not for task_type {config.task_type}: {why}; leave it out",
             config.task_type,
+        )
+
+
+def wrong_out_of_distribution(config: "RetrainConfig") -> Iterator[WrongSetting]:
+    """Task types whose models have no logits of one label a row.
+
+    Args:
+        config: the line's settings, with this probe.
+
+    """
+    if why := why_no_softmax(config.task_type):
+        yield WrongSetting(
+            _FAR, f"probes.out_of_distribution: {why}; leave it out", config.task_type
         )

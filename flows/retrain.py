@@ -6,6 +6,7 @@ from typing import NamedTuple
 from prefect import flow
 from prefect.runtime import flow_run
 
+from flows.abstention_checks import check_can_abstain
 from flows.config import RetrainConfig
 from flows.learning import check_can_be_cut, find_models, lesson_of, pruned
 from flows.own_line import check_own_line
@@ -33,6 +34,7 @@ from tasks.records.registry import Decision
 from tasks.records.split_shift import SplitShifts
 from tasks.records.training import BaseModel, Tokens, TrainingPlan, Weights
 from tasks.registry.ledger import AWAITING
+from tasks.stages.abstention import fit_abstention, measure_abstention
 from tasks.stages.approval import by_policy_or_person, check_can_wait
 from tasks.stages.augmentation import augment, measure_augmentation, pin_swap_lists
 from tasks.stages.compression import compress
@@ -51,7 +53,13 @@ from tasks.stages.label_checks import check_labels, find_label_errors
 from tasks.stages.notifications import announce, run_url
 from tasks.stages.outside_moves import settle_outside_moves
 from tasks.stages.power import count_held_out, foresee
-from tasks.stages.probes import pin_probe_files, probe_language_bias, probe_robustness
+from tasks.stages.probes import (
+    pin_far_rows,
+    pin_probe_files,
+    probe_language_bias,
+    probe_out_of_distribution,
+    probe_robustness,
+)
 from tasks.stages.registry import (
     confirm_production,
     confirm_registered,
@@ -91,6 +99,7 @@ class _Rows(NamedTuple):
     forecast: PowerForecast
     probe_files: tuple[SourceFile, ...]
     rationales: SourceFile | None
+    far_rows: SourceFile | None
 
 
 class _Candidate(NamedTuple):
@@ -172,6 +181,8 @@ def _check_rows(
     bias, explanation = config.probes.language_bias, config.explanation
     probe_files = pin_probe_files(bias) if bias else ()
     rationales = pin_rationales(explanation) if explanation else None
+    far = config.probes.out_of_distribution
+    far_rows = pin_far_rows(far) if far else None
     snapshot = ingest(source, config.source, config.splits, task_type)
     golden = hold_out_golden(config.golden_sets, task_type, config.behaviour_gates)
     benchmarks = pin_benchmarks(config.leakage)
@@ -181,6 +192,8 @@ def _check_rows(
             name_scratch_tokens(config.base_model), golden,
         )  # fmt: skip
         labels = check_labels(data, snapshot, config.label_checks)
+    if config.abstention:
+        check_can_abstain(data, config.abstention)
     representation = represent(data, config.representation)
     drift = measure_drift(data, find_reference(line, data), pretrained, config.drift)
     shifts = measure_split_shift(data, pretrained, config.drift)
@@ -193,7 +206,7 @@ def _check_rows(
     )
     return _Rows(
         snapshot, data, golden, labels, representation, drift, shifts, swaps, forecast, probe_files,
-        rationales,
+        rationales, far_rows,
     )  # fmt: skip
 
 
@@ -229,6 +242,8 @@ def _train_and_measure(
     lesson = lesson_of(config, tokens, base_model, teacher)
     trained = train(line, tokens, base_model, task_type, config.training, lesson)
     weights, uncompressed = _finish(config, trained, data, tokens, config.training, lesson)
+    if config.abstention:
+        weights = fit_abstention(weights, data, task_type, config.abstention)
 
     champion, anchor = find_champion(line, weights), find_anchor(line, weights)
     look = record_look(line, weights, name_held_out(data), config.policy)
@@ -242,6 +257,10 @@ def _train_and_measure(
         assessed, scores, weights, data, task_type, config.counterfactuals, rows.swaps
     )
     scores = _probe(config, rows, weights, scores)
+    if config.abstention:
+        scores = measure_abstention(
+            scores, weights, data, config.abstention, config.fairness, evaluation.of_one_model
+        )
     if evaluation.seeds > 1:
         scores = _train_recipe(config, tokens, base_model, data, weights, scores, lesson)
     if config.augmentation and config.augmentation.compare:
@@ -258,6 +277,9 @@ def _probe(config: RetrainConfig, rows: _Rows, weights: Weights, scores: Scores)
     if bias := config.probes.language_bias:
         files = rows.probe_files
         scores = probe_language_bias(scores, weights, files, task_type, bias, evaluation)
+    if (far := config.probes.out_of_distribution) and rows.far_rows:
+        file = rows.far_rows
+        scores = probe_out_of_distribution(scores, weights, data, file, task_type, far, evaluation)
     if explanation := config.explanation:
         scores = explain(scores, weights, data, task_type, explanation, evaluation, rows.rationales)
     return scores

@@ -81,6 +81,9 @@ def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
 
 def _anchor_probe_files(probes: Any, folder: Path) -> None:
     """Files of sentences and questions: one path, or a list of them."""
+    far = probes.get("out_of_distribution") if isinstance(probes, dict) else None
+    if isinstance(far, dict):
+        _anchor(far, "path", folder)
     settings = probes.get("language_bias") if isinstance(probes, dict) else None
     if not isinstance(settings, dict):
         return

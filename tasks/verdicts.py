@@ -17,9 +17,17 @@ ALPHA = 0.05
 # interval for each of these.
 MAX_FAMILY = 20
 # Families whose gates are corrected for multiplicity: one gate a group, a swap, a slice, a
-# kind of change or of bias.
+# kind of change or of bias, or a group that may go without answers.
 CORRECTED_FAMILIES = frozenset(
-    {"fairness", "counterfactual", "slice", "robustness", "language_bias"}
+    {
+        "fairness",
+        "counterfactual",
+        "slice",
+        "robustness",
+        "language_bias",
+        "abstention",
+        "out_of_distribution",
+    }
 )
 # Families that do not rest on held-out rows which an earlier look has read: their level is whole.
 UNSPENT_FAMILIES = frozenset({"staging", "fresh", "privacy"})

@@ -35,6 +35,7 @@ from tasks.evaluation.features import read_sources, with_features
 from tasks.evaluation.fresh import Evaluated, FreshRows, measure_fresh
 from tasks.evaluation.held_out import read_rows
 from tasks.evaluation.intervals import levels
+from tasks.evaluation.rarity import asked_of_rarity, with_rarity
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.evaluation.slice_calibration import estimates_of, measure_slice_calibration
 from tasks.evaluation.slice_results import measure_slices, slice_gains
@@ -111,6 +112,9 @@ def evaluate_weights(
         asked = _ask(weights, data, fetched, examiner, work, store)
         sources = read_sources(snapshot, store, work) if snapshot else None
         features = with_features(asked.test, shape, work / CANDIDATE, sources)
+        if rarity := asked_of_rarity(settings.slices):
+            train = read_rows(work / "clean.parquet", "train", shape)
+            features = with_rarity(features, train, shape, rarity)
         beside, timed = _beside(asked, fetched, weights, data, examiner, work)
     test, answers, measured, comparators, versions = asked
     units = units_of_table(

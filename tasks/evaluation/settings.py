@@ -13,6 +13,9 @@ from tasks.verdicts import MAX_FAMILY
 
 # Known of rows in whose text two entities are marked.
 OF_ENTITIES: Final = ("entity_distance", "entity_types")
+# How rare a row is beside the training rows.
+RARE_WORDS, TAIL_LABEL, BEYOND_LENGTH = "rare_words", "tail_label", "beyond_length"
+OF_RARITY: Final = (RARE_WORDS, TAIL_LABEL, BEYOND_LENGTH)
 
 
 class SliceSettings(SettingsModel):
@@ -22,8 +25,10 @@ class SliceSettings(SettingsModel):
         default=("length", "unknown_share", "label", "language", *OF_ENTITIES),
         description="Features whose values, or ranges of values, are slices: length (tokens), "
         "characters, unknown_share (of the tokens), label, source (file; of several sources the "
-        "name), entity_distance (tokens between two marked entities), entity_types (of both), or "
-        "any column of the clean rows.",
+        "name), entity_distance (tokens between two marked entities), entity_types (of both), "
+        "rare_words (share of the words that fewer than 3 training rows hold), tail_label (whether "
+        "it is one of the rarest, which hold a fifth of the training rows), beyond_length (whether "
+        "it is longer than 99% of the training rows), or any column of the clean rows.",
     )
     where: dict[Annotated[str, Field(pattern=r"^\S(.*\S)?$")], str] = Field(
         default={},

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tasks.evaluation.settings import OF_ENTITIES, SliceSettings
+from tasks.evaluation.settings import OF_ENTITIES, OF_RARITY, SliceSettings
 from tasks.row_expressions import rows_that_match
 
 Bools = NDArray[np.bool_]
 # Features that a line's rows may well lack, so that their absence is no mistake of the settings.
-MAY_BE_ABSENT = frozenset({"label", "language", "source", *OF_ENTITIES})
+MAY_BE_ABSENT = frozenset({"label", "language", "source", *OF_ENTITIES, *OF_RARITY})
 UNITS = {"length": " tokens", "characters": " characters", "entity_distance": " tokens"}
 
 

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from infra.settings_models import SettingsModel
 from tasks.probes.language_bias.settings import LanguageBiasSettings
+from tasks.probes.out_of_distribution.settings import OutOfDistributionSettings
 from tasks.probes.robustness.settings import RobustnessSettings
 
 
@@ -19,4 +20,9 @@ class ProbeSettings(SettingsModel):
         default=None,
         description="Which stereotypes a language model shows on published sentences and "
         "questions; without it, that is not probed.",
+    )
+    out_of_distribution: OutOfDistributionSettings | None = Field(
+        default=None,
+        description="Whether a classifier tells texts of another kind, from a file of yours, from "
+        "its own; without it, that is not probed. Of classification. See docs/abstention.md.",
     )

@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 
 from infra.store import Artifact
+from tasks.records.abstention_scores import AbstentionScores
 from tasks.records.explanation import Explanation
 from tasks.records.identity import NOT_IDENTITY
 from tasks.records.label_checks import LabelChecks
 from tasks.records.language_bias import LanguageBias
+from tasks.records.out_of_distribution import OutOfDistribution
 from tasks.records.recipe import Recipe
 from tasks.records.robustness import Robustness
 from tasks.verdicts import Estimate, Verdict
@@ -174,7 +176,8 @@ class Scores:
             baseline_predicted and champion_predicted, null where a comparator says nothing or was
             trained on the row.
         estimates: quality.*, baseline.*, champion.*, anchor.*, teacher.*, fresh.*, slice.*,
-            augmentation.*, robustness.*, language_bias.* and explanation.* with intervals.
+            augmentation.*, robustness.*, language_bias.*, explanation.*, abstention.* and
+            out_of_distribution.* with intervals.
         confusion: counts, confusion[true][predicted]; empty for a task type without classes.
         calibration: (mean confidence, accuracy, rows) of each bin with rows; empty likewise.
         champion_version: None where there is no champion.
@@ -193,6 +196,8 @@ class Scores:
         robustness: what small changes of the test texts do; None where that was not probed.
         language_bias: stereotypes of a language model; None likewise.
         explanation: why it answers as it does; None where a line does not ask.
+        abstention: which rows it answers at all; None of a line whose model answers every row.
+        out_of_distribution: whether it tells rows of another kind; None where that was not probed.
 
     """
 
@@ -215,6 +220,8 @@ class Scores:
     robustness: Robustness | None = None
     language_bias: LanguageBias | None = None
     explanation: Explanation | None = None
+    abstention: AbstentionScores | None = None
+    out_of_distribution: OutOfDistribution | None = None
 
     @property
     def measured(self) -> tuple[Estimate, ...]:

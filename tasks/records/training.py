@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from infra.store import Artifact
+from tasks.records.abstention import Abstention
 from tasks.records.compression import Compression
 from tasks.records.identity import NOT_IDENTITY
 from tasks.records.power import PowerForecast
@@ -159,6 +160,7 @@ class Weights:
         privacy: what they may tell of a training row; None where nothing bounds that.
         compression: what was made of it before it was judged; None where it is as it was trained.
         pruning: what was cut away before it was trained on; epochs and times are of the recovery.
+        abstention: the threshold in its folder; None of a model that answers every row.
 
     """
 
@@ -187,3 +189,4 @@ class Weights:
     # The artifact's digest tells a compressed model from the trained one.
     compression: Compression | None = field(default=None, metadata=NOT_IDENTITY)
     pruning: Pruning | None = field(default=None, metadata=NOT_IDENTITY)
+    abstention: Abstention | None = field(default=None, metadata=NOT_IDENTITY)

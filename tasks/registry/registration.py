@@ -28,6 +28,7 @@ from tasks.registry.proof import check_tags_as_registered
 from tasks.registry.provenance import facts_of, keep_provenance
 from tasks.registry.training_run import complete_run
 from tasks.registry.version_tags import (
+    ABSTENTION_TAG,
     AUGMENTED_TAG,
     AUGMENTED_URI_TAG,
     BASE_MODEL_TAG,
@@ -145,7 +146,9 @@ def _scripts_of(server: Server, task_type: str, weights: Weights) -> tuple[Path,
 
     """
     if not weights.compression:
-        return (server.script,) if server.script else ()
+        # A pipeline of transformers answers every row.
+        script = server.for_compressed if weights.abstention else server.script
+        return (script,) if script else ()
     if server.for_compressed is None:
         raise SettingsError(
             f"compression: a compressed model of task type {task_type} cannot be served, since "
@@ -257,6 +260,7 @@ def _facts(
         **_privacy(weights),
         **({COMPRESSION_TAG: weights.compression.method} if weights.compression else {}),
         **({PRUNING_TAG: weights.pruning.in_words} if weights.pruning else {}),
+        **_abstention(weights),
         WEIGHTS_URI_TAG: weights.artifact.uri,
         DATA_URI_TAG: data.clean.uri,
         "assayline.quarantine_uri": data.quarantine.uri,
@@ -298,6 +302,13 @@ def _privacy(weights: Weights) -> dict[str, str]:
         EPSILON_TAG: f"{spent.epsilon:.4g}",
         DELTA_TAG: f"{spent.delta:.4g}",
     }
+
+
+def _abstention(weights: Weights) -> dict[str, str]:
+    """The score below which the model gives no label; nothing where it answers every row."""
+    if weights.abstention is None:
+        return {}
+    return {ABSTENTION_TAG: f"{weights.abstention.threshold:.6g}"}
 
 
 def _check_made_of(

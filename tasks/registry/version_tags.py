@@ -34,6 +34,8 @@ SCRIPT_TAG: Final = "assayline.script_sha256"
 COMPRESSION_TAG: Final = "assayline.compression"
 # What is left of the model that it was cut out of; not set of one that is whole.
 PRUNING_TAG: Final = "assayline.pruning"
+# The score below which it answers `abstain`; not set of one that answers every row.
+ABSTENTION_TAG: Final = "assayline.abstention_threshold"
 # What the weights may tell of a training row; not set where nothing bounds that.
 EPSILON_TAG: Final = "assayline.privacy_epsilon"
 DELTA_TAG: Final = "assayline.privacy_delta"
@@ -44,6 +46,7 @@ LOOKED_UP: Final[tuple[str, ...]] = (
     METRIC_TAG,
     COMPRESSION_TAG,
     PRUNING_TAG,
+    ABSTENTION_TAG,
     DATA_TAG,
     WEIGHTS_TAG,
     ROWS_AUGMENTED_TAG,

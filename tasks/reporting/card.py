@@ -21,6 +21,7 @@ from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
 from tasks.records.training import BaseModel, Weights
 from tasks.reporting import number_format as figures
+from tasks.reporting.abstention import abstention_lines
 from tasks.reporting.augmentation import sentence_of
 from tasks.reporting.estimates import estimate_row
 from tasks.reporting.evidence import Evidence, EvidenceError, Source
@@ -28,6 +29,7 @@ from tasks.reporting.gates import headline
 from tasks.reporting.groups import undetermined_groups
 from tasks.reporting.language_bias import language_bias_lines
 from tasks.reporting.metrics import hub_name
+from tasks.reporting.out_of_distribution import far_lines
 from tasks.reporting.page import Page, build_page
 from tasks.reporting.quality import overall_estimates, weakest_class
 from tasks.reporting.recipe import claimed_of
@@ -63,6 +65,8 @@ _BEHIND: Final = {
     "robustness": ("weights", "scores", "data"),
     "language_bias": ("weights", "scores"),
     "explanation": ("weights", "data"),
+    "abstention": ("weights", "scores", "data"),
+    "out_of_distribution": ("weights", "data"),
 }
 
 
@@ -87,6 +91,8 @@ def render_card(evidence: Evidence) -> str:
         rows={estimate.name: estimate_row(estimate) for estimate in evidence.estimates},
         probed=_probed(evidence.scores),
         asked=_asked(evidence.scores),
+        withheld=_withheld(evidence.scores),
+        far=_far(evidence.scores),
     )
 
 
@@ -100,6 +106,16 @@ def _probed(scores: Scores) -> list[str]:
 def _asked(scores: Scores) -> list[str]:
     """What the stereotype probes came to, likewise."""
     return language_bias_lines(scores.language_bias) if scores.language_bias else []
+
+
+def _withheld(scores: Scores) -> list[str]:
+    """When the model answers abstain, and what that comes to; none where it answers every row."""
+    return abstention_lines(scores.abstention) if scores.abstention else []
+
+
+def _far(scores: Scores) -> list[str]:
+    """How well rows of another kind are told; none where that was not probed."""
+    return far_lines(scores.out_of_distribution) if scores.out_of_distribution else []
 
 
 def render_model_readme(
@@ -217,13 +233,13 @@ def _result(
 
 
 def _call(evidence: Evidence, purpose: ModelCardTexts) -> str:
-    compressed = evidence.weights.compression is not None
-    return call_of(evidence.data.task_type, purpose, compressed=compressed)
+    by_script = bool(evidence.weights.compression or evidence.weights.abstention)
+    return call_of(evidence.data.task_type, purpose, by_script=by_script)
 
 
-def call_of(task_type: str, purpose: ModelCardTexts, *, compressed: bool = False) -> str:
+def call_of(task_type: str, purpose: ModelCardTexts, *, by_script: bool = False) -> str:
     """How Python asks the registered model."""
-    if purpose.is_pipeline and not compressed:
+    if purpose.is_pipeline and not by_script:
         return 'model.predict(["a text"])'
     row = example_requests(shape_of(task_type))[0]
     return f"model.predict(pandas.DataFrame([{json.dumps(row)}]))"

@@ -163,7 +163,7 @@ class Plane:
     """Two axes and what stands on them.
 
     Attributes:
-        marker: where on x the kept epoch stands; None without one.
+        marker: where on x the kept epoch, or what was chosen, stands; None without one.
 
     """
 
@@ -227,6 +227,18 @@ def step_plane(steps: Sequence[int], name: str, values: Sequence[float]) -> Plan
     )
     whole = tuple(tick for tick in across.ticks if "." not in tick.label)
     return Plane(whole, _upwards(scale), (Line(name, dots, traced=True),))
+
+
+def risk_coverage_plane(points: Sequence[tuple[float, float]], coverage: float) -> Plane:
+    """Risk over coverage as a line, with a mark at the coverage that is taken."""
+    across = Scale(0.0, 1.0)
+    scale = scale_over([0.0, *(risk for _, risk in points)], margin=0.06)
+    dots = tuple(
+        Dot(across.at(x), round(100 - scale.at(y), 2), 0.0, f"coverage {number(x)}: {number(y)}")
+        for x, y in points
+    )
+    line = Line("selective risk", dots, traced=True)
+    return Plane(across.ticks, _upwards(scale), (line,), across.at(coverage))
 
 
 def _upwards(scale: Scale) -> tuple[Tick, ...]:

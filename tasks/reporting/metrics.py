@@ -42,10 +42,11 @@ _SHARES: Final = (
     "false_positive_rate", "subgroup_auc", "bpsn_auc", "bnsp_auc", "demographic_parity",
     "equal_opportunity", "equalized_odds", "predictive_parity", "treatment_equality",
     "false_negative_share", "same_predictions", "pass_rate", "agreement", "comprehensiveness",
-    "rationale_auc",
+    "rationale_auc", "coverage", "set_coverage", "auroc", "flagged",
 )  # fmt: skip
 _FALLING_SHARES: Final = (
     "brier", "hamming_loss", "repetition", "flip_rate", "score_shift", "sufficiency",
+    "selective_risk", "error_rate", "false_alarms", "answered",
 )  # fmt: skip
 # Shares as well, but they run from -1.
 _CORRELATIONS: Final = (
@@ -80,6 +81,7 @@ METRICS: Final[dict[str, Metric]] = {
     "negative_aeg": Metric("from -0.5 to 0.5"),
     "size_share": Metric("of the other's size", falls=True),
     "speed_up": Metric("times the other's speed"),
+    "set_size": Metric("labels", falls=True),
     "length_ratio": Metric("of the target's length"),
 }
 

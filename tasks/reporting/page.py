@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 
 from tasks.records.registry import Judgement, Staged
 from tasks.reporting import number_format as figures
+from tasks.reporting.abstention import AbstentionSection, abstention_section
 from tasks.reporting.augmentation import AugmentationSection, augmentation_section
 from tasks.reporting.bias_aucs import AucTable, auc_table
 from tasks.reporting.charts import Bar, Plane, calibration_plane, gate_bar
@@ -31,6 +32,7 @@ from tasks.reporting.golden import GoldenSection, golden_sections
 from tasks.reporting.groups import GroupTable, group_tables, other_estimates
 from tasks.reporting.language_bias import LanguageBiasSection, language_bias_section
 from tasks.reporting.looks import LevelRow, fresh_estimates, level_rows, look_sentences
+from tasks.reporting.out_of_distribution import FarSection, far_section
 from tasks.reporting.power import WHAT_IT_SAYS, PowerRow, power_table
 from tasks.reporting.quality import (
     Cell,
@@ -110,6 +112,8 @@ class Page:
     robustness: RobustnessSection | None
     language_bias: LanguageBiasSection | None
     explanation: ExplanationSection | None
+    abstention: AbstentionSection | None
+    out_of_distribution: FarSection | None
 
 
 def build_page(evidence: Evidence) -> Page:
@@ -158,6 +162,8 @@ def build_page(evidence: Evidence) -> Page:
         robustness=robustness_section(scores.robustness),
         language_bias=language_bias_section(scores.language_bias),
         explanation=explanation_section(scores.explanation),
+        abstention=abstention_section(scores.abstention),
+        out_of_distribution=far_section(scores.out_of_distribution),
     )
 
 

@@ -3,6 +3,7 @@
 from infra.store import open_store
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.probes.language_bias.settings import LanguageBiasSettings
+from tasks.probes.out_of_distribution.settings import OutOfDistributionSettings
 from tasks.probes.robustness.settings import RobustnessSettings
 from tasks.records.data import DataReport, SourceFile
 from tasks.records.evaluation import Scores
@@ -49,4 +50,30 @@ def probe_language_bias(
 
     return add_language_bias(
         scores, weights, files, task_type, settings, evaluation, store=open_store()
+    )
+
+
+@look_up
+def pin_far_rows(settings: OutOfDistributionSettings) -> SourceFile:
+    """Read the file of texts of another kind once, and fingerprint it as it is now."""
+    from tasks.probes.out_of_distribution.files import pin_far_rows as pin
+
+    return pin(settings, open_store())
+
+
+@cached_stage(gpu=True)
+def probe_out_of_distribution(
+    scores: Scores,
+    weights: Weights,
+    data: DataReport,
+    file: SourceFile,
+    task_type: str,
+    settings: OutOfDistributionSettings,
+    evaluation: EvaluationSettings,
+) -> Scores:
+    """Ask the model about texts of another kind, and add how well it tells them from its own."""
+    from tasks.probes.out_of_distribution.probing import add_out_of_distribution
+
+    return add_out_of_distribution(
+        scores, weights, data, file, task_type, settings, evaluation, store=open_store()
     )

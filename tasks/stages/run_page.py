@@ -92,11 +92,13 @@ def show_report(evidence: Evidence, report: Report) -> None:
 
 
 def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
-    """Of lines with golden sets, new training rows, probes or explanations: Markdown and title."""
+    """Of lines with golden sets, new training rows, probes and the like: Markdown and title."""
+    from tasks.reporting.abstention import abstention_markdown
     from tasks.reporting.augmentation import augmentation_markdown
     from tasks.reporting.explanation import explanation_markdown
     from tasks.reporting.golden import golden_markdown
     from tasks.reporting.language_bias import language_bias_markdown
+    from tasks.reporting.out_of_distribution import far_markdown
     from tasks.reporting.robustness import robustness_markdown
 
     tables = {}
@@ -113,6 +115,10 @@ def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
         tables["language-bias"] = (asked, "Stereotypes of the language model")
     if explained := evidence.scores.explanation:
         tables["explanation"] = (explanation_markdown(explained), "Explained answers")
+    if withheld := evidence.scores.abstention:
+        tables["abstention"] = (abstention_markdown(withheld), "Abstention")
+    if far := evidence.scores.out_of_distribution:
+        tables["out-of-distribution"] = (far_markdown(far), "Rows of another kind")
     return tables
 
 

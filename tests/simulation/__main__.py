@@ -17,6 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
+from tests.simulation.abstention_worlds import ABSTENTION
 from tests.simulation.answer_worlds import ANSWERS
 from tests.simulation.behaviour_worlds import BEHAVIOUR
 from tests.simulation.compression_worlds import COMPRESSION
@@ -47,7 +48,7 @@ SCENARIOS = (
     *QUALITY, *RARE_LABELS, *WRITTEN, *ANSWERS, *SCORES, *SLICES, *GOLDEN_FRESH, *FAIRNESS,
     *GROUPS, *OVERLAP, *RECIPES, *BEHAVIOUR, *POLICY, *DRIFT, *UNLIKE, *LABELS, *DATA,
     *RELATIONS, *TEACHER, *COMPRESSION, *PREFERENCES, *STEREOTYPES,
-    *EXPLANATION,
+    *EXPLANATION, *ABSTENTION,
 )  # fmt: skip
 TRIALS = 1_000
 TRIALS_OF_A_JOB = 100

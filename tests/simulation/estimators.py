@@ -29,6 +29,12 @@ SHOWS: Mapping[str, Mapping[str, str]] = {
         "evaluation.intervals.closed_form": "quality.accuracy",
         "resampling.exact_ladder": "quality.accuracy",
     },
+    "abstention: 300 rows, 0.3 of a group that is less sure": {
+        "abstention.measuring._of_part": "abstention.x.coverage_gap.g",
+        "abstention.measuring._overall": "abstention.selective_risk",
+        "abstention.measuring._share": "abstention.error_rate",
+        "abstention.measuring._sizes": "abstention.set_size",
+    },
     "answers: 425 held out, 2000 in a window": {
         "monitoring.predictions._of_numbers": "predictions.confidence",
         "monitoring.predictions._of_labels": "predictions.label_shares",
@@ -257,6 +263,8 @@ NOT_SHOWN: Mapping[str, str] = {
     "evaluation.agreement_and_cost.size_share": "bytes of files: no sampling error",
     "monitoring.labelled_rows._measure": "hands metrics to `levels` and groups to their rates",
     "probes.robustness.judging.flips_and_shifts": "hands shares and means to `levels`",
+    "probes.out_of_distribution.judging.judge_scores": "hands areas and shares to `levels`",
+    "probes.out_of_distribution.judging.share_answered": "hands a share to `level`",
     "registry.staging._measure": "sizes and seconds as they were measured: no interval",
     "registry.staging.same_predictions": "counts fixed rows: no sampling error",
     "task_types.own_metrics._measure": "hands given scores to `mean_of_some` or `unbounded_ratio`",
@@ -286,6 +294,11 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "explanation": (
         "explanation: falls of 0.2 over 150 rows", "explanation.occlusion.comprehensiveness_gain",
     ),
+    "abstention": (
+        "abstention: 300 rows, 0.3 of a group that is less sure", "abstention.selective_risk",
+    ),
+    # Areas are those of two classes, and shares are handed to `levels`.
+    "out_of_distribution": ("areas: two classes, 150 rows", "quality.roc_auc"),
     "recipe": ("5 seeds that differ by 0.1, 600 rows", "recipe.accuracy"),
     "fresh": ("fresh: 30% of 400 rows", "fresh.macro_f1_gain"),
     "golden": ("golden: 60 authors of 6", "golden.team.macro_f1_gain"),

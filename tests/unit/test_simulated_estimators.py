@@ -11,6 +11,7 @@ import pytest
 
 from flows.config import load_config
 from flows.gate_names import measurable_of
+from tasks.abstention.settings import AbstentionSettings
 from tasks.augmentation.settings import AugmentationSettings
 from tasks.compression.settings import CompressionSettings
 from tasks.drift import split_shift
@@ -72,9 +73,14 @@ def test_every_family_of_gates_has_a_world() -> None:
         "augmentation": swapped,
         "compression": INT8,
         "probes": ProbeSettings.model_validate(
-            {"robustness": {}, "language_bias": {"crows_pairs": "/pairs.csv"}}
+            {
+                "robustness": {},
+                "language_bias": {"crows_pairs": "/pairs.csv"},
+                "out_of_distribution": {"path": "/far.txt"},
+            }
         ),
         "explanation": ExplanationSettings(),
+        "abstention": AbstentionSettings(),
     }
     asked = config.model_copy(update=more)
     assert {one.family for one in measurable_of(asked)} == FAMILIES.keys()

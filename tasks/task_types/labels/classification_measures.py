@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from infra.errors import BaseModelError, DataError
 from tasks.resampling import Floats, Ints
 from tasks.task_types.answer_columns import PROBABILITIES
+from tasks.task_types.labels.abstention import ABSTAIN, read_threshold
 from tasks.task_types.labels.bag_of_words import linear_baseline
 from tasks.task_types.labels.calibration import (
     BINS,
@@ -53,7 +55,7 @@ def predict_classes(
     offsets = pa.array(np.arange(len(scores) + 1, dtype=np.int32) * len(labels))
     return pa.table(
         {
-            "answer": _answers(scores, labels),
+            "answer": _answers(scores, labels, read_threshold(folder)),
             "label": pa.array(class_ids(rows, labels), pa.int32()),
             "predicted": pa.array(predicted, pa.int32()),
             "probabilities": pa.ListArray.from_arrays(offsets, flat),
@@ -70,7 +72,7 @@ def answer_classes(
         BaseModelError, TrainingError: as `predict_classes`.
 
     """
-    return _answers(_scores(folder, rows, labels, max_length), labels)
+    return _answers(_scores(folder, rows, labels, max_length), labels, read_threshold(folder))
 
 
 def classes_as_columns(
@@ -78,19 +80,22 @@ def classes_as_columns(
 ) -> pa.Table:
     """Columns label, score and probabilities; see `Examiner.answer_columns`.
 
+    Of a model that abstains also likeliest, the label that it would have given.
+
     Raises:
         BaseModelError, TrainingError: as `predict_classes`.
 
     """
-    scores = _scores(folder, rows, labels, max_length)
+    scores, threshold = _scores(folder, rows, labels, max_length), read_threshold(folder)
     predicted = scores.argmax(axis=1) if len(scores) else np.zeros(0, np.int64)
-    return pa.table(
-        {
-            "label": pa.array(labels, pa.string()).take(pa.array(predicted)),
-            "score": pa.array(scores.max(axis=1, initial=0).astype(np.float64)),
-            PROBABILITIES: probabilities_by_label(scores, labels),
-        }
-    )
+    likeliest = pa.array(labels, pa.string()).take(pa.array(predicted))
+    best = scores.max(axis=1, initial=0).astype(np.float64)
+    columns = {"label": likeliest, "score": pa.array(best)}
+    if threshold is not None:
+        withheld = pa.array(best < threshold, pa.bool_())
+        columns["label"] = pc.if_else(withheld, ABSTAIN, likeliest)
+        columns["likeliest"] = likeliest
+    return pa.table(columns | {PROBABILITIES: probabilities_by_label(scores, labels)})
 
 
 def _scores(
@@ -107,12 +112,24 @@ def _scores(
     return scores[:, [known.index(label) for label in labels]]
 
 
-def _answers(scores: NDArray[np.float32], labels: Sequence[str]) -> pa.Array:
-    """The label that each row is given, with its probability, as JSON."""
+def _answers(
+    scores: NDArray[np.float32], labels: Sequence[str], threshold: float | None
+) -> pa.Array:
+    """The label that each row is given, with its probability, as JSON.
+
+    With a threshold, `ABSTAIN` where the probability is lower, and the likeliest label in any case.
+    """
     predicted = scores.argmax(axis=1) if len(scores) else np.zeros(0, np.int64)
     best = scores.max(axis=1, initial=0)
+
+    def answer(label: str, score: float) -> dict[str, object]:
+        if threshold is None:
+            return {"label": label, "score": score}
+        given = label if score >= threshold else ABSTAIN
+        return {"label": given, "score": score, "likeliest": label}
+
     answers = [
-        json.dumps({"label": labels[label], "score": float(score)}, ensure_ascii=False)
+        json.dumps(answer(labels[label], float(score)), ensure_ascii=False)
         for label, score in zip(predicted, best, strict=True)
     ]
     return pa.array(answers, pa.string())

@@ -1,8 +1,10 @@
-"""Answers for a registered classifier of texts that is served compressed.
+"""Answers for a registered classifier of texts that is served compressed, or that abstains.
 
 As it was trained, transformers' own pipeline answers for it: `infra.model_format`.
 """
 
+import json
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -15,7 +17,11 @@ ROWS_AT_ONCE = 32
 
 
 class ClassificationModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
-    """For the column text: ``{"label": str, "score": float}``, the likeliest label."""
+    """For the column text: ``{"label": str, "score": float}``, the likeliest label.
+
+    A model with a threshold gives the label "abstain" where the score is lower, and in any case
+    ``likeliest``, the label that it would have given.
+    """
 
     def load_context(self, context: Any) -> None:
         """Load model and tokenizer."""
@@ -32,6 +38,10 @@ class ClassificationModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
             trust_remote_code=False,
         )
         self.model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        stated = Path(folder) / "abstention.json"
+        self.threshold = None
+        if stated.is_file():
+            self.threshold = float(json.loads(stated.read_text(encoding="utf-8"))["threshold"])
         names = self.model.config.id2label
         self.labels = [names[index] for index in range(len(names))]
 
@@ -47,8 +57,14 @@ class ClassificationModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         for start in range(0, len(texts), ROWS_AT_ONCE):
             found = self._logits(texts[start : start + ROWS_AT_ONCE]).softmax(dim=-1).max(dim=-1)
             for score, place in zip(found.values.tolist(), found.indices.tolist(), strict=True):
-                answers.append({"label": self.labels[place], "score": score})
+                answers.append(self._answer(self.labels[place], score))
         return answers
+
+    def _answer(self, label: str, score: float) -> dict[str, Any]:
+        if self.threshold is None:
+            return {"label": label, "score": score}
+        given = label if score >= self.threshold else "abstain"
+        return {"label": given, "score": score, "likeliest": label}
 
     def _logits(self, texts: list[str]) -> torch.Tensor:
         """Outputs (B, L); a text without tokens is read as one padding token."""

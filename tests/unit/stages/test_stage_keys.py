@@ -97,6 +97,7 @@ def test_all_stages_are_found() -> None:
         "evaluate_validation",
         "time_trial", "find_worst_group", "compress", "augment",
         "measure_augmentation", "probe_base_model", "probe_robustness",
+        "fit_abstention", "measure_abstention", "probe_out_of_distribution",
         "probe_language_bias", "prune", "explain",
     }  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""When a classifier answers `abstain`: a threshold with a guarantee, and what it comes to."""

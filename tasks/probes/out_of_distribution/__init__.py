@@ -1,0 +1,1 @@
+"""Whether a classifier tells rows of another kind from its own."""

@@ -1,0 +1,83 @@
+"""Texts of another kind, from a file that the settings name."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from infra.errors import DataError
+from infra.store import ObjectStore
+from tasks.probes.out_of_distribution.settings import OutOfDistributionSettings
+from tasks.records.data import SourceFile
+from tasks.sources.named_files import pin_named, read_pinned
+
+_SETTING: Final = "probes.out_of_distribution.path"
+_PLAIN: Final = ".txt"
+_SHOWN: Final = 60
+
+
+def pin_far_rows(settings: OutOfDistributionSettings, store: ObjectStore) -> SourceFile:
+    """Fingerprint the file, which must be readable.
+
+    Raises:
+        DataError: it cannot be read, a line is no such text, or there are too few.
+        StoreError: the store cannot be reached.
+
+    """
+    pinned = pin_named(_SETTING, settings.path, store)
+    read_far_texts(settings, pinned, store)
+    return pinned
+
+
+def read_far_texts(
+    settings: OutOfDistributionSettings, pinned: SourceFile, store: ObjectStore
+) -> list[str]:
+    """The texts of least hash, each once.
+
+    Args:
+        settings: how many.
+        pinned: the file, as `pin_far_rows` gave it.
+        store: holds it, if it is not local.
+
+    Raises:
+        DataError, StoreError: as `pin_far_rows`; or the file changed.
+
+    """
+    content = read_pinned(_SETTING, pinned, store)
+    try:
+        lines = content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{_SETTING}: {pinned.uri} is not UTF-8: {error}") from error
+    texts = list(dict.fromkeys(_texts(pinned.uri, lines)))
+    if len(texts) < settings.min_rows:
+        raise DataError(
+            f"{_SETTING}: {pinned.uri} has {len(texts)} distinct texts, and "
+            f"probes.out_of_distribution.min_rows asks for {settings.min_rows}; add some"
+        )
+    return sorted(texts, key=lambda text: hashlib.sha256(text.encode()).digest())[: settings.rows]
+
+
+def _texts(uri: str, lines: list[str]) -> Iterator[str]:
+    plain = uri.lower().endswith(_PLAIN)
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        yield line.strip() if plain else _text_of(uri, number, line)
+
+
+def _text_of(uri: str, number: int, line: str) -> str:
+    try:
+        row: Any = json.loads(line)
+    except ValueError as error:
+        raise _wrong(uri, number, line) from error
+    text = row.get("text") if isinstance(row, dict) else None
+    if not isinstance(text, str) or not text.strip():
+        raise _wrong(uri, number, line)
+    return text.strip()
+
+
+def _wrong(uri: str, number: int, line: str) -> DataError:
+    return DataError(
+        f"{_SETTING}: line {number} of {uri} is {line[:_SHOWN]!r}; right would be "
+        '{"text": "a text of another kind"}, or one text a line in a file that ends in .txt'
+    )

@@ -1,0 +1,113 @@
+"""Whether a classifier tells rows of another kind, as page, card and Prefect run show it."""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+from tasks.records.out_of_distribution import OutOfDistribution
+from tasks.reporting.estimates import EstimateTable, estimate_row, estimate_table
+from tasks.reporting.number_format import count, number
+from tasks.reporting.summaries import markdown_table, plain
+
+HEADS: Final = ("measure", "number", "95% interval", "n", "reading")
+SAYS: Final = (
+    "AUROC is the chance that a row of another kind is told to be farther than a test row: 0.5 is "
+    "none. Flagged is the share of rows of another kind beyond the threshold that 95% of the "
+    "validation rows lie below; false alarms are the test rows beyond it."
+)
+NOT_SHOWN: Final = (
+    "It is told of this file alone: of rows that are far in another way nothing is known, and a "
+    "file that differs by length or language is told by these alone. Nothing of it is served: "
+    "what a model withholds, abstention says."
+)
+_TABLES: Final = (
+    ("auroc", "AUROC"), ("flagged", "Flagged rows of another kind"),
+    ("false_alarms", "Test rows that are flagged"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FarSection:
+    """All that is told of rows of another kind.
+
+    Attributes:
+        sentence: which rows, and from which they are told.
+        tables: a table a measure, with its caption; a row a score.
+        does: each score in words.
+        answered: share of them that a model with a threshold answers; empty without one.
+        surest: label, score and text of those of which the model is surest.
+
+    """
+
+    sentence: str
+    tables: tuple[tuple[str, EstimateTable], ...]
+    does: tuple[tuple[str, str], ...]
+    answered: str
+    surest: tuple[tuple[str, str, str], ...]
+    says: str = SAYS
+    not_shown: str = NOT_SHOWN
+
+
+def far_section(found: OutOfDistribution | None) -> FarSection | None:
+    """The section; None of a line that does not probe it."""
+    if found is None:
+        return None
+    names = [_title(one.name) for one in found.scores]
+    return FarSection(
+        sentence=_sentence(found),
+        tables=tuple(
+            (caption, estimate_table([getattr(one, name) for one in found.scores], names))
+            for name, caption in _TABLES
+        ),
+        does=tuple((_title(one.name), one.does) for one in found.scores),
+        answered=_answered(found),
+        surest=tuple((one.label, number(one.score), one.text) for one in found.surest),
+    )
+
+
+def far_lines(found: OutOfDistribution) -> list[str]:
+    """The section for the card, a line each."""
+    lines = [_sentence(found)]
+    for one in found.scores:
+        row = estimate_row(one.auroc)
+        told = f"undetermined, {row.reason}" if row.reason else f"{row.number} {row.interval}"
+        lines.append(f"{_title(one.name)} ({one.does}): AUROC {told}.")
+    lines += [told] if (told := _answered(found)) else []
+    return [*lines, f"{SAYS} {NOT_SHOWN}"]
+
+
+def far_markdown(found: OutOfDistribution) -> str:
+    """The section for the page of a run."""
+    rows = [
+        (row.name, row.number, row.interval, row.n, row.reason)
+        for row in map(estimate_row, found.estimates)
+    ]
+    return "\n\n".join(
+        [plain(_sentence(found)), markdown_table(HEADS, rows), plain(f"{SAYS} {NOT_SHOWN}")]
+    )
+
+
+def _sentence(found: OutOfDistribution) -> str:
+    near = (
+        f" Distances are from the embeddings of {count(found.training_rows)} training rows."
+        if found.training_rows
+        else ""
+    )
+    note = f" {found.note}" if found.note else ""
+    named = f"{PurePosixPath(found.path).name}, SHA-256 {found.sha256[:12]}"
+    return (
+        f"{count(found.rows)} texts of another kind ({named}) were told from "
+        f"{count(found.test_rows)} test rows.{near}{note}"
+    )
+
+
+def _answered(found: OutOfDistribution) -> str:
+    if found.answered is None:
+        return ""
+    row = estimate_row(found.answered)
+    told = row.reason or f"{row.number}, 95% interval {row.interval}"
+    return f"Share of the texts of another kind that the model answers, not withholds: {told}."
+
+
+def _title(name: str) -> str:
+    return {"msp": "MSP", "knn": "kNN"}.get(name, name.capitalize())
