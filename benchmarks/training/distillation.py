@@ -19,7 +19,7 @@ from infra.store import Artifact, ObjectStore
 from tasks.evaluation.evaluation import evaluate_weights
 from tasks.ingestion.snapshot import write_snapshot
 from tasks.records.data import DataReport, Snapshot
-from tasks.records.distillation import RegisteredTeacher, Teacher
+from tasks.records.distillation import Asked, RegisteredTeacher, Teacher
 from tasks.records.evaluation import Champion, Scores
 from tasks.records.lesson import Lesson
 from tasks.records.training import BaseModel, Tokens, Weights
@@ -66,9 +66,9 @@ def _measure(store: ObjectStore, shipped: RetrainConfig, config: RetrainConfig) 
     teacher = pin_teacher(settings, RegisteredTeacher(version, kind), student)
     begins = take_layers(store, teacher, settings.student_layers, kind)
     begun = time.perf_counter()
-    soft = write_soft_labels(store, tokens, teacher, kind, settings.temperature)
+    soft = write_soft_labels(store, tokens, teacher, kind, Asked(settings.temperature))
     asked_s, again = time.perf_counter() - begun, _CountingStore(store.settings)
-    write_soft_labels(again, tokens, teacher, kind, settings.temperature)
+    write_soft_labels(again, tokens, teacher, kind, Asked(settings.temperature))
     figures: dict[str, float] = {
         "teacher_cache_hits": 1 - again.shards_written / len(soft.shards),
         "teacher_asked_s": asked_s,
