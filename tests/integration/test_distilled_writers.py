@@ -1,4 +1,4 @@
-"""Teachers of hidden words, written texts, hidden states and vectors, on a real store and MLflow."""
+"""Teachers of hidden words, texts, hidden states and vectors, on a real store and MLflow."""
 
 import time
 from collections.abc import Iterator

@@ -154,13 +154,17 @@ def test_a_gate_that_no_student_could_be_judged_by_is_refused(
     assert said in refusal(policy=policy, distillation=TEACHER)
 
 
-def test_no_two_models_agree_on_a_number() -> None:
+@pytest.mark.parametrize(
+    ("task_type", "text", "gain"),
+    [("regression", "text", "rmse_gain"), ("sentence_embedding", "source", "mrr_gain")],
+)
+def test_no_two_models_agree_on_a_number(task_type: str, text: str, gain: str) -> None:
     line = {
-        **MINIMAL, "task_type": "regression", "distillation": TEACHER,
-        "source": {"format": "csv", "path": "a.csv", "columns": {"text": "a", "target": "b"}},
+        **MINIMAL, "task_type": task_type, "distillation": TEACHER,
+        "source": {"format": "csv", "path": "a.csv", "columns": {text: "a", "target": "b"}},
     }  # fmt: skip
     names = {one.form for one in measurable_of(RetrainConfig.model_validate(line))}
-    assert "teacher.rmse_gain" in names
+    assert f"teacher.{gain}" in names
     assert "teacher.agreement" not in names
 
 
