@@ -269,7 +269,8 @@ def _against(family: str, compared: Sequence["_Quality"], task_type: str) -> Ite
     """What a student comes to beside its teacher, or a compressed model beside itself before."""
     for one in compared:
         yield from (one.measurable(family), one.gain(family), one.ratio(family))
-    if shape_of(task_type).target_column is None:  # no two models give one number
+    shape = shape_of(task_type)
+    if shape.target_column is None and not shape.gives_vectors:  # which no two models share
         yield Measurable(f"{family}.agreement")
     yield Measurable(f"{family}.speed_up", high=math.inf)
     yield Measurable(f"{family}.size_share", high=math.inf, better=_FALLING)

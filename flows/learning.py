@@ -3,15 +3,16 @@
 from dataclasses import replace
 
 from flows.config import RetrainConfig
-from tasks.records.distillation import Teacher
+from tasks.records.distillation import Asked, Teacher
 from tasks.records.lesson import Lesson, Reference
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.stages.distillation import ask_teacher, pin_teacher, take_layers
 from tasks.stages.preference import ask_reference, pin_reference
 from tasks.stages.pruning import check_prunable, prune
-from tasks.stages.tokenization import pin_base_model
+from tasks.stages.tokenization import build_student, pin_base_model
 from tasks.stages.training import train
 from tasks.task_types.reference_answers import reads_reference
+from tasks.task_types.soft_labels import SOFT_LABELS
 from tasks.training.settings import TrainingSettings
 
 
@@ -26,12 +27,17 @@ def find_models(config: RetrainConfig) -> tuple[BaseModel | None, Teacher | None
         check_can_be_cut(config, pretrained)
     if settings is None:
         return pretrained, None
+    scratch = config.base_model.scratch
     teacher = pin_teacher(
-        settings, pretrained, task_type, config.tokenization.max_length, config.contract.labels
-    )
-    if not layers:
+        settings, pretrained, task_type, config.tokenization, config.contract.labels,
+        (scratch.layers, scratch.hidden_size) if scratch else None,
+    )  # fmt: skip
+    if pretrained:
         return pretrained, teacher
-    student = take_layers(teacher, layers, task_type)
+    if scratch:
+        student = build_student(teacher.model, config.base_model)
+    else:
+        student = take_layers(teacher, layers or (), task_type)
     check_can_be_cut(config, student)
     return student, teacher
 
@@ -76,5 +82,14 @@ def lesson_of(
     settings = config.distillation
     if settings is None or teacher is None:
         return None
-    labels = ask_teacher(tokens, teacher, config.task_type, settings.temperature)
-    return Lesson(labels, settings.temperature, settings.weight)
+    asked = Asked(
+        settings.temperature,
+        outputs=settings.weight > 0,
+        writes=settings.sequence_level,
+        layers=tuple(theirs for _, theirs in teacher.compared),
+        rounds=config.training.epochs if SOFT_LABELS.load(config.task_type).drawn else 1,
+    )
+    labels = ask_teacher(tokens, teacher, config.task_type, asked)
+    ours = tuple(own for own, _ in teacher.compared)
+    weight = settings.hidden_states.weight if settings.hidden_states else 0.0
+    return Lesson(labels, settings.temperature, settings.weight, ours, weight)

@@ -131,9 +131,7 @@ def _prepare(config: RetrainConfig, settings: SweepSettings) -> tuple[_Ground, S
     found = {}
     for one in (line, *lines_at_corners(config, settings)):
         held_against = one.training.on_preferences.reference
-        key = digest_of(
-            [one.base_model, one.distillation, one.tokenization.max_length, held_against]
-        )
+        key = digest_of([one.base_model, one.distillation, one.tokenization, held_against])
         if key not in found:  # what is missing is said now, and not by the trial that needs it
             found[key] = find_models(one)
     pretrained, teacher = next(iter(found.values()))

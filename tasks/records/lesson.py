@@ -17,6 +17,8 @@ class SoftLabels:
         teacher: the teacher in words.
         teacher_sha256: digest of its configuration and weights.
         rows: examples.
+        rounds: how often each example was drawn anew, as masked words are; the shards of a round
+            stand behind those of the one before.
 
     """
 
@@ -24,6 +26,7 @@ class SoftLabels:
     teacher: str
     teacher_sha256: str
     rows: int
+    rounds: int = 1
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,17 @@ class Lesson:
         soft_labels: of the training examples.
         temperature: by which the logits of both models are divided before they are compared.
         weight: share of the soft loss; the hard one has the rest.
+        layers: of the student whose hidden states are compared with those that are kept, in their
+            order, 0 for the embeddings; none where they are not.
+        states_weight: factor of the loss on them, which is added.
 
     """
 
     soft_labels: SoftLabels
     temperature: float
     weight: float
+    layers: tuple[int, ...] = ()
+    states_weight: float = 0.0
 
     @property
     def shards(self) -> Mapping[str, tuple[Artifact, ...]]:

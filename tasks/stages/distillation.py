@@ -3,10 +3,11 @@
 from infra.store import open_store
 from infra.tracking import open_tracking
 from tasks.records.data import DataReport
-from tasks.records.distillation import Teacher
+from tasks.records.distillation import Asked, Teacher
 from tasks.records.lesson import SoftLabels
 from tasks.records.training import BaseModel, Tokens
 from tasks.stages.caching import cached_stage, look_up
+from tasks.tokenization.settings import TokenizationSettings
 from tasks.training.distillation.settings import DistillationSettings
 
 
@@ -15,8 +16,9 @@ def pin_teacher(
     settings: DistillationSettings,
     base: BaseModel | None,
     task_type: str,
-    max_length: int,
+    tokenization: TokenizationSettings,
     labels: tuple[str, ...] | None,
+    sizes: tuple[int, int] | None = None,
 ) -> Teacher:
     """Look up the teacher as it is now, and hold it against the line."""
     from tasks.registry.teacher import teacher_of
@@ -28,7 +30,9 @@ def pin_teacher(
     if teacher.line is not None:
         store, tracking = open_store(), open_tracking()
         registered = teacher_of(teacher.line, teacher.alias, store=store, tracking=tracking)
-    return pin(settings, registered, Student(task_type, base, max_length, labels))
+    lengths = tokenization.max_length, tokenization.max_target_length
+    student = Student(task_type, base, lengths[0], labels, lengths[1], sizes)
+    return pin(settings, registered, student)
 
 
 @look_up
@@ -48,8 +52,8 @@ def take_layers(teacher: Teacher, layers: tuple[int, ...], task_type: str) -> Ba
 
 
 @cached_stage(gpu=True)
-def ask_teacher(tokens: Tokens, teacher: Teacher, task_type: str, temperature: float) -> SoftLabels:
+def ask_teacher(tokens: Tokens, teacher: Teacher, task_type: str, asked: Asked) -> SoftLabels:
     """Ask the teacher about every training example, once."""
     from tasks.training.distillation.soft_labels import write_soft_labels
 
-    return write_soft_labels(open_store(), tokens, teacher, task_type, temperature)
+    return write_soft_labels(open_store(), tokens, teacher, task_type, asked)

@@ -36,6 +36,16 @@ def build_base_model(data: DataReport, settings: BaseModelSettings) -> BaseModel
 
 
 @cached_stage()
+def build_student(teacher: BaseModel, settings: BaseModelSettings) -> BaseModel:
+    """Draw random weights for a model that reads by its teacher's tokenizer."""
+    from tasks.tokenization.from_scratch.building import build_student as build
+
+    if settings.scratch is None:
+        raise SettingsError("base_model.scratch is not set, so there is no model to be built")
+    return build(open_store(), teacher, settings.scratch)
+
+
+@cached_stage()
 def tokenize(
     data: DataReport,
     base: BaseModel,

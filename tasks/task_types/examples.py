@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Example = Mapping[str, Any]
 # What a model gives, by name, such as logits.
 Outputs: TypeAlias = "Mapping[str, Tensor]"
+# Name of a row's seed.
+SEED: Final = "seed"
 # Columns of token ids, whose lengths make up the length of a row.
 IDS_ENDING: Final = "_ids"
 # Label of a token that the loss passes over, as in torch's cross_entropy.

@@ -133,6 +133,7 @@ class RowShape:
         min_labels: labels that the clean rows must hold at least, O left out of tags.
         tagged_column: of tags, the column of the words that they stand at.
         target_column: the column of the number that the model gives; None where it gives none.
+        gives_vectors: whether an answer is a vector, of which no two models give the same.
         passage: where an answer is a passage of another column.
         entities: what is marked in a text of the row, all in the same one; none of most task types.
             The text is then not yet what is asked: rows of one text may differ in their marks. They
@@ -155,6 +156,7 @@ class RowShape:
     min_labels: int = 2
     tagged_column: str | None = None
     target_column: str | None = None
+    gives_vectors: bool = False
     passage: Passage | None = None
     entities: tuple[Entity, ...] = ()
     pair: tuple[str, str] | None = None

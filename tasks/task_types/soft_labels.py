@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
-    from transformers import PretrainedConfig
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
     from tasks.task_types.examples import Outputs
 
@@ -38,6 +38,17 @@ class SoftLabels(Protocol):
     """Whether what is kept depends on the temperature."""
     needed_in_config: ClassVar[tuple[str, ...]]
     """Entries of a teacher's config.json without which its outputs mean nothing."""
+    of_tokens: ClassVar[bool]
+    """Whether the outputs are scores of all tokens of the vocabulary."""
+    drawn: ClassVar[bool]
+    """Whether a collation draws something anew in each epoch, such as the words it masks."""
+    writes: ClassVar[bool]
+    """Whether such models write a text, which a student may learn in place of the row's."""
+
+    same_width: ClassVar[bool]
+    """Whether what is kept is compared with the student's, number by number."""
+    has_states: ClassVar[bool]
+    """Whether such a model is one stack of layers whose hidden states a student may learn, too."""
 
     def __init__(self, learner: Learner, temperature: float) -> None:
         """Bind what stays the same in a training; the learner is fitted to its rows."""
@@ -63,6 +74,14 @@ class SoftLabels(Protocol):
 
         """
 
+    def written(
+        self,
+        teacher: "PreTrainedModel",
+        tokenizer: "PreTrainedTokenizerFast",
+        examples: Sequence[Example],
+    ) -> list[list[int]]:
+        """Tokens of the target that a teacher writes for each example; asked where it `writes`."""
+
     def loss(self, outputs: "Outputs", batch: Batch, units: "Tensor") -> "Tensor":
         """A batch's share of the mean soft loss of an optimizer step, in float32.
 
@@ -86,6 +105,12 @@ SOFT_LABELS: Final[Catalogue[type[SoftLabels]]] = Catalogue(
         ),
         "causal_lm": "tasks.task_types.language_models.soft_labels:SoftTokens",
         "chat": "tasks.task_types.language_models.soft_labels:SoftTokens",
+        "sentence_embedding": (
+            "tasks.task_types.embeddings.sentence_embedding.soft_labels:SoftVectors"
+        ),
+        "masked_lm": "tasks.task_types.language_models.masked_lm.soft_labels:SoftMaskedTokens",
+        "translation": "tasks.task_types.generation.soft_labels:SoftTargetTokens",
+        "summarisation": "tasks.task_types.generation.soft_labels:SoftTargetTokens",
     },
 )
 
@@ -139,9 +164,12 @@ def padded_logits(examples: Sequence[Example], batch: Batch) -> "Tensor":
 
 if TYPE_CHECKING:
     # The catalogue names them as text; here mypy holds them to the protocol.
+    from tasks.task_types.embeddings.sentence_embedding.soft_labels import SoftVectors
+    from tasks.task_types.generation.soft_labels import SoftTargetTokens
     from tasks.task_types.labels.classification.soft_labels import SoftClasses
     from tasks.task_types.labels.multi_label.soft_labels import SoftLabelSets
     from tasks.task_types.labels.regression.soft_labels import SoftTargets
+    from tasks.task_types.language_models.masked_lm.soft_labels import SoftMaskedTokens
     from tasks.task_types.language_models.soft_labels import SoftTokens
     from tasks.task_types.questions.question_answering.soft_labels import SoftSpans
     from tasks.task_types.tags.tagging.soft_labels import SoftTags
@@ -153,4 +181,7 @@ if TYPE_CHECKING:
         SoftTags,
         SoftSpans,
         SoftTokens,
+        SoftMaskedTokens,
+        SoftTargetTokens,
+        SoftVectors,
     )

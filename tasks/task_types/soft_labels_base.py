@@ -1,9 +1,14 @@
 """What most soft labels have in common: one row of logits, or one a token, kept as they are."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from tasks.task_types.examples import Example
 from tasks.task_types.learner import Learner
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,20 @@ class SoftLabelsBase:
     problem_type: ClassVar[str | None] = None
     reads_temperature: ClassVar[bool] = False
     needed_in_config: ClassVar[tuple[str, ...]] = ()
+    of_tokens: ClassVar[bool] = False
+    drawn: ClassVar[bool] = False
+    writes: ClassVar[bool] = False
+    same_width: ClassVar[bool] = False
+    has_states: ClassVar[bool] = True
 
     learner: Learner
     temperature: float
+
+    def written(
+        self,
+        teacher: "PreTrainedModel",
+        tokenizer: "PreTrainedTokenizerFast",
+        examples: Sequence[Example],
+    ) -> list[list[int]]:
+        """Not asked of models that write nothing."""
+        raise NotImplementedError

@@ -10,6 +10,7 @@ import inspect
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 import numpy as np
@@ -17,11 +18,11 @@ import numpy as np
 from infra.errors import BaseModelError, TrainingError
 from infra.store import Artifact, ObjectStore
 from tasks.task_types.batches import fill_batches
-from tasks.task_types.examples import Batch, Outputs, Vocabulary
+from tasks.task_types.examples import Batch, Example, Outputs, Vocabulary
 from tasks.task_types.learner import Learner
 from tasks.task_types.scoring import load_model, token_budget
 from tasks.task_types.tokenizers import load_tokenizer, vocabulary_of
-from tasks.training.batching import TokenizedRows
+from tasks.training.batching import VALIDATION_DRAW, TokenizedRows, length_of
 from tasks.training.shards import SHARD_FILE
 
 if TYPE_CHECKING:
@@ -52,8 +53,11 @@ class AskedModel:
     Attributes:
         folder: of the model.
         name: what it is to the training, and the setting that names it, for messages.
+        also_asked: with what it is called beside the inputs of a batch.
 
     """
+
+    also_asked: Mapping[str, bool] = MappingProxyType({})
 
     def __init__(
         self,
@@ -61,11 +65,11 @@ class AskedModel:
         name: tuple[str, str],
         learner: Learner,
         keeper: Keeper,
-        order: Sequence[int] = (),
+        order: Sequence[int] | slice = (),
     ) -> None:
-        """`order`: the model's output of each label of the learner."""
+        """`order`: the model's output of each label of the learner; all of them in their order."""
         self.folder, self.name = folder, name
-        self._learner, self._keeper, self._order = learner, keeper, list(order)
+        self._learner, self._keeper, self._order = learner, keeper, order
         self._model: Any = None
         self._vocabulary: Vocabulary | None = None
 
@@ -77,12 +81,15 @@ class AskedModel:
             TrainingError: it says what is no number.
 
         """
+        self._load()
+        return self._kept_of([rows[number] for number in numbers])
+
+    def _kept_of(self, examples: Sequence[Example]) -> "dict[str, pa.Array]":
+        """What is kept of the answers to these, in batches of like length."""
         import pyarrow as pa
 
-        examples = [rows[number] for number in numbers]
-        lengths = rows.lengths[numbers.start : numbers.stop].tolist()
-        self._load()
         kept: dict[str, list[Any]] = {}
+        lengths = [length_of(example) for example in examples]
         for places in fill_batches(lengths, token_budget(self._model)):
             for name, values in self._answers([examples[place] for place in places]).items():
                 column = kept.setdefault(name, [None] * len(examples))
@@ -106,17 +113,17 @@ class AskedModel:
                 "the tokenizer_config.json of the base model"
             )
 
-    def _answers(self, examples: Sequence[Any]) -> Any:
+    def _answers(self, examples: Sequence[Example]) -> Any:
         import torch
 
         assert self._vocabulary  # noqa: S101 - it is loaded with the model
         batch = self._learner.collate(examples, self._vocabulary).to(self._model.device)
         self._refuse_unread(batch)
         with torch.inference_mode():
-            outputs = self._model(**batch.inputs)
-        if self._order:
+            outputs = self._model(**batch.inputs, **self.also_asked)
+        if isinstance(self._order, slice) or len(self._order):
             outputs["logits"] = outputs["logits"][..., self._order]
-        kept = self._keeper.kept(outputs, batch, self._model.config)
+        kept = self._kept(outputs, batch)
         if not all(np.isfinite(value).all() for values in kept.values() for value in values):
             raise TrainingError(
                 f"the {self.name[0]} in {self.folder} gives scores that are no numbers; name "
@@ -124,9 +131,20 @@ class AskedModel:
             )
         return kept
 
+    def _kept(self, outputs: Outputs, batch: Batch) -> Any:
+        """What is kept of a batch's outputs; see `Keeper.kept`."""
+        return self._keeper.kept(outputs, batch, self._model.config)
+
 
 def keep_answers(
-    store: ObjectStore, place: str, tokens: Path, split: str, model: AskedModel
+    store: ObjectStore,
+    place: str,
+    tokens: Path,
+    split: str,
+    model: AskedModel,
+    *,
+    rows_a_shard: int | None = None,
+    draw: int = VALIDATION_DRAW,
 ) -> tuple[Artifact, ...]:
     """What a model says of all examples of a split, in shards of an address.
 
@@ -136,6 +154,8 @@ def keep_answers(
         tokens: local folder of the examples.
         split: of these.
         model: that is asked about those of the shards that are not there.
+        rows_a_shard: examples of a shard; the last one may have fewer; None: `ROWS_A_SHARD`.
+        draw: number of what a collation draws of the examples.
 
     Raises:
         BaseModelError, TrainingError: as `AskedModel.about`, or the model cannot be loaded.
@@ -144,18 +164,19 @@ def keep_answers(
     """
     file = tokens / TOKENS_FILE.format(split=split)
     rows, row_ids = TokenizedRows(file), _row_ids(file)
+    rows.set_epoch(draw)
     return tuple(
         _shard(
             store, f"{place}/{SHARD_FILE.format(split=split, number=number)}", model, rows,
             row_ids, numbers,
         )
-        for number, numbers in enumerate(_parts(len(rows)))
+        for number, numbers in enumerate(_parts(len(rows), rows_a_shard or ROWS_A_SHARD))
     )  # fmt: skip
 
 
-def _parts(rows: int) -> Iterator[range]:
-    for start in range(0, rows, ROWS_A_SHARD):
-        yield range(start, min(start + ROWS_A_SHARD, rows))
+def _parts(rows: int, size: int) -> Iterator[range]:
+    for start in range(0, rows, size):
+        yield range(start, min(start + size, rows))
 
 
 def _shard(

@@ -12,10 +12,12 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 
 from infra.errors import TrainingError
 from tasks.task_types.batches import fill_batches
-from tasks.task_types.examples import IDS_ENDING, Example
+from tasks.task_types.examples import IDS_ENDING, SEED, Example
 
 # Number of the row that an example is of, where it is asked.
 ROW = "row"
+# The draw of validation, and of all rows before their first epoch.
+VALIDATION_DRAW = -1
 # Rows are sorted by length within shuffled windows of this many batches. Smaller windows pad more
 # (one batch is Trainer's random order, measured 1.6 times slower); larger ones mix the rows of a
 # batch less from epoch to epoch.
@@ -50,34 +52,35 @@ class TokenizedRows(Dataset[Example]):
 
     """
 
-    def __init__(self, path: Path, seed: int = 0, beside: Sequence[Path] = ()) -> None:
-        """`beside`: files of further columns, one behind the other.
+    def __init__(
+        self, path: Path, seed: int = 0, beside: Sequence[Path] = (), rounds: int = 1
+    ) -> None:
+        """Map the files.
+
+        Args:
+            path: the split's file.
+            seed: of what collations draw.
+            beside: files of further columns, one behind the other; a column that the split has too
+                takes its place, the seed of a row among them.
+            rounds: how often these files hold all rows, in parts of as many files; epochs take
+                turns with them.
 
         Raises:
             TrainingError: they are not of the same rows.
 
         """
-        import pyarrow as pa
-
         table = _mapped(path)
-        names = [name for name in table.column_names if name != "row_id"]
-        self._columns = {name: _Column(table.column(name)) for name in names}
-        if beside:
-            added = pa.concat_tables([_mapped(file) for file in beside])
-            if not added.column("row_id").equals(table.column("row_id")):
-                raise TrainingError(
-                    f"{beside[0].parent} is not of the rows of {path}; run the line anew with "
-                    "--refresh"
-                )
-            self._columns |= {
-                name: _Column(added.column(name)) for name in added.column_names if name != "row_id"
-            }
+        own = _columns_of(table)
+        size = len(beside) // rounds
+        parts = [beside[size * place : size * (place + 1)] for place in range(rounds)]
+        self._rounds = [own | _columns_beside(path, table, part) for part in parts]
+        self._columns = self._rounds[0]
         self._length: int = table.num_rows
         self._row_ids = table.column("row_id")
         self.tells_rows = False
-        self._seed, self._epoch = seed, -1
+        self._seed, self._epoch = seed, VALIDATION_DRAW
         self.lengths = np.zeros(self._length, np.int64)
-        for name in names:
+        for name in own:
             if name.endswith(IDS_ENDING):
                 self.lengths += self._columns[name].sizes
 
@@ -97,6 +100,7 @@ class TokenizedRows(Dataset[Example]):
     def set_epoch(self, epoch: int) -> None:
         """Give every row another seed; without this call, the seeds stay those of validation."""
         self._epoch = epoch
+        self._columns = self._rounds[max(epoch, 0) % len(self._rounds)]
 
     def __len__(self) -> int:
         return self._length
@@ -106,7 +110,7 @@ class TokenizedRows(Dataset[Example]):
         example = {name: column[index] for name, column in self._columns.items()}
         if self.tells_rows:
             example[ROW] = int(self.row_numbers[index])
-        return {**example, "seed": int.from_bytes(drawn.digest())}
+        return {SEED: int.from_bytes(drawn.digest()), **example}
 
     @cached_property
     def row_numbers(self) -> NDArray[np.int64]:
@@ -117,6 +121,24 @@ class TokenizedRows(Dataset[Example]):
     def column(self, name: str) -> NDArray[Any]:
         """All values of a column, those of lists one behind the other."""
         return self._columns[name].values()
+
+
+def _columns_of(table: Any) -> "dict[str, _Column]":
+    return {name: _Column(table.column(name)) for name in table.column_names if name != "row_id"}
+
+
+def _columns_beside(path: Path, table: Any, files: Sequence[Path]) -> "dict[str, _Column]":
+    """Further columns of the rows of a file's table."""
+    import pyarrow as pa
+
+    if not files:
+        return {}
+    added = pa.concat_tables([_mapped(file) for file in files])
+    if not added.column("row_id").equals(table.column("row_id")):
+        raise TrainingError(
+            f"{files[0].parent} is not of the rows of {path}; run the line anew with --refresh"
+        )
+    return _columns_of(added)
 
 
 def _mapped(path: Path) -> Any:

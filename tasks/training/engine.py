@@ -15,6 +15,7 @@ from infra.digests import digest_of
 from infra.store import Artifact, sha256_of_file
 from tasks.records.lesson import Lesson, Reference
 from tasks.records.training import Weights
+from tasks.task_types.hidden_states import HiddenStates
 from tasks.task_types.learner import Learner
 from tasks.task_types.reference_model import ReferenceModel
 from tasks.task_types.tokenizers import load_tokenizer, save_tokenizer
@@ -152,8 +153,11 @@ def build_trainer(
 
 def taught_of(job: Job) -> Taught | None:
     """What a teacher adds to the loss of a job that is fitted; None of labels alone."""
-    soft = job.soft_labels
-    return Taught(soft, job.lesson.weight) if isinstance(job.lesson, Lesson) and soft else None
+    soft, lesson = job.soft_labels, job.lesson
+    if not isinstance(lesson, Lesson) or soft is None:
+        return None
+    states = HiddenStates(lesson.layers) if lesson.layers else None
+    return Taught(soft, lesson.weight, states, lesson.states_weight)
 
 
 def what_is_written(
@@ -253,4 +257,5 @@ def _of_lesson(job: Job) -> dict[str, object]:
         "teacher_sha256": job.lesson.soft_labels.teacher_sha256,
         "distillation_temperature": job.lesson.temperature,
         "distillation_weight": job.lesson.weight,
+        **({"hidden_states_weight": job.lesson.states_weight} if job.lesson.layers else {}),
     }

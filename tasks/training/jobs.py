@@ -97,6 +97,11 @@ class Job:
         )
 
     @property
+    def rounds(self) -> int:
+        """How often each training example was drawn anew and asked about; 1 of most lessons."""
+        return self.lesson.soft_labels.rounds if isinstance(self.lesson, Lesson) else 1
+
+    @property
     def soft_labels(self) -> SoftLabelsOfTask | None:
         """How the learner learns from a teacher; None of a training without one."""
         if not isinstance(self.lesson, Lesson):
@@ -134,7 +139,8 @@ def _lesson_of(values: dict[str, Any] | None) -> Lesson | Reference | None:
         return Reference(**{**values, "model": BaseModel(**values["model"]), **shards_of})
     labels = values["soft_labels"]
     shards = _artifacts(labels["shards"])
-    return Lesson(**{**values, "soft_labels": SoftLabels(**{**labels, "shards": shards})})
+    soft, layers = SoftLabels(**{**labels, "shards": shards}), tuple(values["layers"])
+    return Lesson(**{**values, "soft_labels": soft, "layers": layers})
 
 
 def _artifacts(values: list[dict[str, Any]]) -> tuple[Artifact, ...]:

@@ -17,6 +17,7 @@ def read_rows(job: Job, place: WorkingFolder) -> tuple[TokenizedRows, TokenizedR
             place.tokens / f"{split}.arrow",
             job.settings.seed,
             sorted(place.lesson.glob(f"{split}-*.arrow")) if job.lesson else [],
+            job.rounds if split == "train" else 1,
         )
         for split in ("train", "validation")
     )

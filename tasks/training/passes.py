@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from tasks.task_types.examples import Batch, Example, Outputs, Vocabulary
+from tasks.task_types.hidden_states import HiddenStates
 from tasks.task_types.learner import Learner
 from tasks.task_types.soft_labels import SOFT, SoftLabels
 from tasks.training.batching import in_packed_passes, in_passes, share_of
@@ -45,23 +46,45 @@ class Taught:
     Attributes:
         soft_labels: of the task type.
         weight: share of the soft loss; the learner's own has the rest.
+        states: the loss on hidden states; None without one.
+        states_weight: its factor.
 
     """
 
     soft_labels: SoftLabels
     weight: float
+    states: HiddenStates | None = None
+    states_weight: float = 0.0
+
+    @property
+    def also_asked(self) -> dict[str, bool]:
+        """With what the student is called beside the inputs of a batch."""
+        return {"output_hidden_states": True} if self.states else {}
 
     def beside(self, batch: Batch, examples: Sequence[Example]) -> Batch:
         """A batch with what the teacher said of its examples; as it is where it said nothing."""
         if not any(name.startswith(SOFT) for name in examples[0]):
             return batch  # validation is by labels alone
-        soft = self.soft_labels.collate(examples, batch)
-        return Batch(batch.inputs, {**batch.labels, **soft})
+        soft = self.soft_labels.collate(examples, batch) if self.weight else {}
+        states = self.states.collate(examples, batch) if self.states else {}
+        return Batch(batch.inputs, {**batch.labels, **soft, **states})
 
-    def mixed(self, hard: Tensor, outputs: Outputs, batch: Batch, units: Tensor) -> Tensor:
-        """Both losses by their shares (Hinton, Vinyals and Dean 2015, section 2)."""
-        soft = self.soft_labels.loss(outputs, batch, units)
-        return self.weight * soft + (1 - self.weight) * hard
+    def units(self, own: Tensor, batch: Batch) -> Tensor:
+        """What the losses are means over: the learner's own (U,), and tokens of hidden states."""
+        return torch.cat([own, self.states.units(batch)]) if self.states else own
+
+    def mixed(self, learner: Learner, outputs: Outputs, batch: Batch, units: Tensor) -> Tensor:
+        """Both losses by their shares (Hinton, Vinyals and Dean 2015, section 2), and the third."""
+        own = units[:-1] if self.states else units
+        loss = (1 - self.weight) * learner.loss(outputs, batch, own)
+        loss = loss + self.soft(outputs, batch, own)
+        if self.states:
+            loss = loss + self.states_weight * self.states.loss(outputs, batch, units[-1])
+        return loss
+
+    def soft(self, outputs: Outputs, batch: Batch, units: Tensor) -> Tensor | float:
+        """The soft loss by its share; 0 where there is none."""
+        return self.weight * self.soft_labels.loss(outputs, batch, units) if self.weight else 0.0
 
 
 class Passes:
@@ -99,6 +122,10 @@ class Passes:
     def _packed(self, batch: Batch) -> Batch:
         return self.packing.pack(batch) if self.packing else batch
 
+    def _units(self, batch: Batch) -> Tensor:
+        own = self._learner.units(batch)
+        return self._taught.units(own, batch) if self._taught else own
+
     def of(self, examples: Sequence[Example]) -> Step:
         """The worker's passes of a step."""
         fill = in_packed_passes if self.packing else in_passes
@@ -107,7 +134,7 @@ class Passes:
             for worker in range(self._workers)
         ]
         batches = [[self.collate(part) for part in share] for share in shares]
-        units = [self._learner.units(batch) for share in batches for batch in share]
+        units = [self._units(batch) for share in batches for batch in share]
         own = [self._packed(batch) for batch in batches[self._worker]]
         sizes = [len(part) for part in shares[self._worker]]
         least = max(map(len, batches)) if self._even else 1
@@ -131,6 +158,7 @@ class Objective:
         taught: Taught | None = None,
     ) -> None:
         self._taught = taught
+        self._also_asked = taught.also_asked if taught else {}
         self._learner, self._accelerator, self._autocast = learner, accelerator, autocast
         self._plain = learner.without_loss_settings()
         self._workers = workers
@@ -150,7 +178,7 @@ class Objective:
         for number, batch in enumerate(batches, start=1):
             with self._until_last(model, last=number == len(batches)):
                 with self._autocast():
-                    loss = self._loss(model(**batch.inputs), batch, units)
+                    loss = self._loss(model(**batch.inputs, **self._also_asked), batch, units)
                 if number > step.counted:
                     loss = loss * 0.0
                 self._accelerator.backward(loss * self._accelerator.num_processes)
@@ -158,8 +186,9 @@ class Objective:
         return losses
 
     def _loss(self, outputs: Outputs, batch: Batch, units: Tensor) -> Tensor:
-        loss = self._learner.loss(outputs, batch, units)
-        return self._taught.mixed(loss, outputs, batch, units) if self._taught else loss
+        if self._taught:
+            return self._taught.mixed(self._learner, outputs, batch, units)
+        return self._learner.loss(outputs, batch, units)
 
     def validation_loss(self, outputs: Outputs, batch: Batch, units: Tensor) -> float:
         """A batch's share of the mean loss of all validation rows, without what training adds."""
@@ -185,23 +214,29 @@ class Objective:
         sizes = [len(part) for part in parts[:counted]]
         rows, own = self._workers.gather_rows(torch.cat([parts[0][:0], *parts[:counted]]))
         rows = rows.detach().requires_grad_()
-        loss = self._learner.coupled_loss(rows, units)
+        share = 1 - self._taught.weight if self._taught else 1.0
+        loss = self._learner.coupled_loss(rows, units) * share
         gradient = torch.autograd.grad(loss, rows)[0][own] * self._accelerator.num_processes
         gradients = [
             *torch.split(gradient, sizes), *(torch.zeros_like(part) for part in parts[counted:]),
         ]  # fmt: skip
-        after = random_state()
+        after, soft = random_state(), torch.zeros_like(loss)
         for number, (batch, state, one) in enumerate(
             zip(batches, states, gradients, strict=True), start=1
         ):
             set_random_state(state)
             with self._until_last(model, last=number == len(batches)):
                 with self._autocast():
-                    again = self._learner.represent(model(**batch.inputs), batch)
-                self._accelerator.backward((again * one).sum())
+                    outputs = model(**batch.inputs)
+                    carried = (self._learner.represent(outputs, batch) * one).sum()
+                    if self._taught and number <= counted:
+                        own_soft = self._taught.soft(outputs, batch, units)
+                        carried = carried + own_soft * self._accelerator.num_processes
+                        soft = soft + torch.as_tensor(own_soft).detach()
+                self._accelerator.backward(carried)
         set_random_state(after)
-        # Each worker has the loss of all rows.
-        return [loss.detach() / self._workers.count]
+        # Each worker has the loss of all rows, and its own part of the soft one.
+        return [loss.detach() / self._workers.count + soft]
 
     def _until_last(self, model: Any, *, last: bool) -> AbstractContextManager[Any]:
         """Ranks add their gradients up in the last pass alone."""

@@ -22,7 +22,7 @@ from infra.tracking import Tracking
 from tasks.evaluation.evaluation import evaluate_weights
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.records.data import DataReport
-from tasks.records.distillation import RegisteredTeacher, Teacher
+from tasks.records.distillation import Asked, RegisteredTeacher, Teacher
 from tasks.records.evaluation import Champion, Scores
 from tasks.records.lesson import Lesson, SoftLabels
 from tasks.records.training import BaseModel, Tokens, Weights
@@ -38,6 +38,7 @@ from tasks.task_types.labels.text_logits import text_logits
 from tasks.tokenization.settings import TokenizationSettings
 from tasks.tokenization.splits import tokenize_splits
 from tasks.training import asked_examples as asking
+from tasks.training.distillation import soft_labels as keeping
 from tasks.training.distillation.settings import DistillationSettings
 from tasks.training.distillation.soft_labels import write_soft_labels
 from tasks.training.distillation.student import take_layers
@@ -106,8 +107,8 @@ def student(store: ObjectStore, teacher: Teacher) -> BaseModel:
 @pytest.fixture(scope="module")
 def soft(store: ObjectStore, tokens: Tokens, teacher: Teacher) -> SoftLabels:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(asking, "ROWS_A_SHARD", 64)
-        return write_soft_labels(store, tokens, teacher, KIND, TEMPERATURE)
+        patch.setattr(keeping, "ROWS_A_SHARD", 64)
+        return write_soft_labels(store, tokens, teacher, KIND, Asked(TEMPERATURE))
 
 
 def of(soft: SoftLabels) -> Lesson:
@@ -185,13 +186,13 @@ def test_the_teacher_is_asked_once_and_goes_on_where_it_was_cut_off(
         return about(self, rows, numbers)
 
     monkeypatch.setattr(asking.AskedModel, "about", note)
-    monkeypatch.setattr(asking, "ROWS_A_SHARD", 64)
-    assert write_soft_labels(store, tokens, teacher, KIND, TEMPERATURE) == soft
+    monkeypatch.setattr(keeping, "ROWS_A_SHARD", 64)
+    assert write_soft_labels(store, tokens, teacher, KIND, Asked(TEMPERATURE)) == soft
     # Neither another temperature nor another weight asks again: what is kept is the same.
-    assert write_soft_labels(store, tokens, teacher, KIND, 5.0) == soft
+    assert write_soft_labels(store, tokens, teacher, KIND, Asked(5.0)) == soft
     assert asked == []
     store.delete(soft.shards[2].uri)
-    assert write_soft_labels(store, tokens, teacher, KIND, TEMPERATURE) == soft
+    assert write_soft_labels(store, tokens, teacher, KIND, Asked(TEMPERATURE)) == soft
     assert asked == [range(128, 192)]
 
 
@@ -199,7 +200,7 @@ def test_labels_in_another_order_are_told_by_their_names(
     store: ObjectStore, tokens: Tokens, teacher: Teacher, soft: SoftLabels, tmp_path: Path
 ) -> None:
     turned = dataclasses.replace(teacher, labels=teacher.labels[::-1])
-    other = write_soft_labels(store, tokens, turned, KIND, TEMPERATURE)
+    other = write_soft_labels(store, tokens, turned, KIND, Asked(TEMPERATURE))
     (whole,) = fetch_shards(store, of(other), tmp_path)["train"]
     with pa.memory_map(str(whole)) as source:
         values = np.stack(pa.ipc.open_file(source).read_all()["soft_logits"].to_numpy())

@@ -40,24 +40,49 @@ class BeamWriter:
 
     def write_read(self, encoded: Sequence[Sequence[int]]) -> list[str]:
         """The same for sources as token ids."""
-        beams = self.model.generation_config.num_beams or 1
-        lengths = [len(ids) + self.max_target_length for ids in encoded]
-        written = [""] * len(encoded)
-        for rows in fill_batches(lengths, BEAM_TOKENS // beams):
-            texts = self._generate([encoded[row] for row in rows])
-            for row, text in zip(rows, texts, strict=True):
-                written[row] = text
-        return written
+        return self._spelt(self._in_batches(encoded))
+
+    def write_ids(self, encoded: Sequence[Sequence[int]]) -> list[list[int]]:
+        """Token ids of what is written for sources as token ids, as a target has them.
+
+        They end with the end token, also where the search came to the longest target without one.
+        """
+        return [self._target(ids) for ids in self._in_batches(encoded)]
 
     def write_one(self, source: str) -> str:
         """A text for a source, with no other row beside it."""
-        return self._generate([self._read(source)])[0]
+        return self._spelt(self._generate([self._read(source)]))[0]
+
+    def _spelt(self, generated: Sequence[Sequence[int]]) -> list[str]:
+        decode = self.tokenizer.decode
+        return [decode(ids, skip_special_tokens=True).strip() for ids in generated]
+
+    def _in_batches(self, encoded: Sequence[Sequence[int]]) -> list[list[int]]:
+        """What the decoder generates for each source, in batches of like length."""
+        beams = self.model.generation_config.num_beams or 1
+        lengths = [len(ids) + self.max_target_length for ids in encoded]
+        generated: list[list[int]] = [[]] * len(encoded)
+        for rows in fill_batches(lengths, BEAM_TOKENS // beams):
+            found = self._generate([encoded[row] for row in rows])
+            for row, ids in zip(rows, found, strict=True):
+                generated[row] = ids
+        return generated
+
+    def _target(self, ids: list[int]) -> list[int]:
+        """What was generated behind the start token, without what fills the batch up."""
+        end = end_id(self.tokenizer)
+        own = ids[1 : self.max_target_length + 1]
+        if end in own:
+            return own[: own.index(end) + 1]
+        while own and own[-1] == self.tokenizer.pad_token_id:
+            own.pop()
+        return [*own[: self.max_target_length - 1], end]
 
     def _read(self, source: str) -> list[int]:
         ids = self.tokenizer(source, truncation=True, max_length=self.max_length)["input_ids"]
         return ids or [end_id(self.tokenizer)]
 
-    def _generate(self, encoded: Sequence[Sequence[int]]) -> list[str]:
+    def _generate(self, encoded: Sequence[Sequence[int]]) -> list[list[int]]:
         import torch
         from transformers import LogitsProcessorList
 
@@ -71,8 +96,8 @@ class BeamWriter:
                 max_new_tokens=self.max_target_length,
                 logits_processor=LogitsProcessorList([_refuse_no_numbers]),
             )
-        decoded = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
-        return [text.strip() for text in decoded]
+        found: list[list[int]] = ids.tolist()
+        return found
 
 
 def _refuse_no_numbers(_: "Tensor", scores: "Tensor") -> "Tensor":

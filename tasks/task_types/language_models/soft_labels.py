@@ -1,4 +1,4 @@
-"""Next tokens as a teacher sees them: the likeliest, and what is left for all others together.
+"""Tokens as a teacher sees them: the likeliest, and what is left for all others together.
 
 The logits of a whole vocabulary would take a hundred kilobytes a token. Kept are the `KEPT_TOKENS`
 likeliest tokens with their log-probabilities at the temperature of the loss, and the logarithm of
@@ -29,10 +29,11 @@ LEAST_LOG_SHARE: Final = -80.0
 
 
 class SoftTokens(SoftLabelsBase):
-    """The likeliest next tokens wherever one is asked for."""
+    """The likeliest tokens wherever one is asked for; here the next one of a text."""
 
     auto_class: ClassVar[str] = "AutoModelForCausalLM"
     reads_temperature: ClassVar[bool] = True
+    of_tokens: ClassVar[bool] = True
 
     def kept(
         self, outputs: "Outputs", batch: Batch, _config: "PretrainedConfig"

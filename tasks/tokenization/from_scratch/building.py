@@ -2,20 +2,22 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from infra.base_models import fetch_stored, fingerprint
+from infra.base_models import Fingerprint, fetch_stored, fingerprint, locate_pinned
 from infra.code_digest import code_of
 from infra.digests import as_json, digest_of
-from infra.errors import DataError
+from infra.errors import BaseModelError, DataError
 from infra.store import MANIFEST, Artifact, ObjectStore
 from infra.transformers_logs import quiet_transformers
 from tasks.records.data import DataReport
 from tasks.records.training import BaseModel
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import Kind, RowShape
+from tasks.task_types.tokenizers import load_tokenizer, save_tokenizer
+from tasks.tokenization.from_scratch.architectures.architecture import architecture_of
 from tasks.tokenization.from_scratch.new_model import new_model
 from tasks.tokenization.from_scratch.new_tokenizer import train_tokenizer
 from tasks.tokenization.settings import ScratchSettings
@@ -40,13 +42,57 @@ def build(store: ObjectStore, data: DataReport, settings: ScratchSettings) -> Ba
 
     """
     uri = store.uri("base-models", _key(data, settings))
+    return _kept_or_made(store, uri, lambda: _write(store, uri, data, settings))
+
+
+def build_student(store: ObjectStore, teacher: BaseModel, settings: ScratchSettings) -> BaseModel:
+    """A base model with random weights that reads by the tokenizer of its teacher.
+
+    Raises:
+        BaseModelError: the teacher's files changed, or its tokenizer lacks what the architecture
+            needs.
+        StoreError: the store cannot be reached.
+
+    """
+    inputs = {"tokenizer": teacher.tokenizer_sha256, "settings": settings}
+    code = code_of(__name__, build_student.__name__, as_json(inputs))
+    uri = store.uri("base-models", digest_of({**inputs, "code": code.digest}))
+    return _kept_or_made(store, uri, lambda: _write_student(store, uri, teacher, settings))
+
+
+def _write_student(
+    store: ObjectStore, uri: str, teacher: BaseModel, settings: ScratchSettings
+) -> Artifact:
+    pinned = Fingerprint(teacher.sha256, teacher.tokenizer_sha256)
+    with quiet_transformers(), TemporaryDirectory(prefix="assayline-student-") as scratch:
+        tokenizer = load_tokenizer(locate_pinned(teacher.reference, teacher.revision, pinned))
+        needed = architecture_of(settings).decoder_start.values()
+        if lacking := [one for one in needed if getattr(tokenizer, f"{one}_token_id") is None]:
+            raise BaseModelError(
+                f"base_model.scratch.architecture is {settings.architecture}, whose decoder needs "
+                f"a {' and a '.join(lacking)} token, and the teacher's tokenizer has none; choose "
+                "the architecture of the teacher"
+            )
+        model = new_model(tokenizer, settings)
+        logger.info(
+            "the student is a %s of %s parameters with its teacher's %s tokens",
+            settings.architecture, f"{model.num_parameters():,}", f"{len(tokenizer):,}",
+        )  # fmt: skip
+        folder = Path(scratch) / "model"
+        model.save_pretrained(folder)
+        tokenizer.model_max_length = min(tokenizer.model_max_length, settings.max_positions)
+        save_tokenizer(tokenizer, folder, control_tokens=False)
+        return store.put_folder(uri, folder)
+
+
+def _kept_or_made(store: ObjectStore, uri: str, make: Callable[[], Artifact]) -> BaseModel:
+    """The base model of an address, which is made where it is not there."""
     if store.exists(f"{uri}/{MANIFEST}"):
         manifest = store.get_bytes(f"{uri}/{MANIFEST}")
         artifact = Artifact(uri, hashlib.sha256(manifest).hexdigest(), len(manifest))
     else:
-        artifact = _write(store, uri, data, settings)
-    folder = fetch_stored(store, artifact.uri, artifact.sha256)
-    found = fingerprint(folder)
+        artifact = make()
+    found = fingerprint(fetch_stored(store, artifact.uri, artifact.sha256))
     return BaseModel(artifact.uri, artifact.sha256, found.sha256, found.tokenizer_sha256)
 
 

@@ -11,6 +11,21 @@ from infra.settings_models import SettingsModel
 OWN_ALIASES: Final = frozenset({"candidate", "staging", "production", "previous"})
 
 
+def check_rising(name: str, layers: tuple[int, ...]) -> None:
+    """Refuse layers that are not counted from 0 in their order, each once.
+
+    Raises:
+        ValueError: they are not.
+
+    """
+    wrong = [one for one in layers if one < 0]
+    if wrong or not all(first < second for first, second in pairwise(layers)):
+        raise ValueError(
+            f"{name} {list(layers)} must be counted from 0 and rise, each layer once; right would "
+            f"be {sorted({abs(one) for one in layers})}"
+        )
+
+
 class TeacherSettings(SettingsModel):
     """The trained model that is distilled: a registered version, or a folder."""
 
@@ -45,6 +60,30 @@ class TeacherSettings(SettingsModel):
         return self
 
 
+class HiddenStatesSettings(SettingsModel):
+    """How the student's layers learn to give what its teacher's give."""
+
+    weight: FiniteFloat = Field(
+        default=1.0,
+        gt=0,
+        le=1000,
+        description="Factor of the loss on hidden states, which is added to that on labels and "
+        "outputs. The loss is 0 where they are the same, and 1 where the student's are 0.",
+    )
+    layers: Annotated[tuple[int, ...], Field(min_length=1)] | None = Field(
+        default=None,
+        description="Layers of the student that are compared, counted from 1, with 0 for the "
+        "embeddings; each with the layer of the teacher at the same share of its depth. Without it "
+        "all of them. What is kept of the teacher takes 2 bytes a token, layer and number of "
+        "its width.",
+    )
+
+    @model_validator(mode="after")
+    def _layers_rise(self) -> Self:
+        check_rising("layers", self.layers or ())
+        return self
+
+
 class DistillationSettings(SettingsModel):
     """How the line's model learns from a teacher's answers beside the labels."""
 
@@ -62,9 +101,22 @@ class DistillationSettings(SettingsModel):
     )
     weight: FiniteFloat = Field(
         default=0.5,
-        gt=0,
+        ge=0,
         le=1,
-        description="Share of the soft loss; the loss on the labels has the rest.",
+        description="Share of the soft loss; the loss on the labels has the rest. 0 leaves it out, "
+        "where the student learns from its teacher in another way.",
+    )
+    sequence_level: bool = Field(
+        default=False,
+        description="Whether the student learns to write what its teacher writes for each training "
+        "source, by beam search, in place of the target of the row (Kim and Rush 2016). The soft "
+        "loss is then at the tokens of what was written. Of translation and summarisation.",
+    )
+    hidden_states: HiddenStatesSettings | None = Field(
+        default=None,
+        description="Has the student's layers learn the hidden states of the teacher's, too "
+        "(TinyBERT, Jiao et al. 2020), which must be as wide. Of task types whose models are one "
+        "stack of layers.",
     )
     student_layers: Annotated[tuple[int, ...], Field(min_length=1)] | None = Field(
         default=None,
@@ -74,13 +126,15 @@ class DistillationSettings(SettingsModel):
     )
 
     @model_validator(mode="after")
-    def _layers_rise(self) -> Self:
-        layers = self.student_layers or ()
-        wrong = [one for one in layers if one < 0]
-        rises = all(first < second for first, second in pairwise(layers))
-        if wrong or not rises:
+    def _learns_something(self) -> Self:
+        if not (self.weight or self.sequence_level or self.hidden_states):
             raise ValueError(
-                f"student_layers {list(layers)} must be counted from 0 and rise, each layer once; "
-                f"right would be {sorted({abs(one) for one in layers})}"
+                "weight is 0, so that nothing is learned from the teacher; set it above 0, "
+                "sequence_level to true, or hidden_states"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _layers_rise(self) -> Self:
+        check_rising("student_layers", self.student_layers or ())
         return self

@@ -1,7 +1,7 @@
 """The teacher by the digests of its files, and whether the line's model can learn from it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,8 +28,10 @@ class Student:
 
     Attributes:
         task_type: what it is for.
-        base: what it begins with; None where that are layers of its teacher.
+        base: what it begins with; None where that are layers of its teacher, or random weights.
         max_length: tokens that it reads.
+        max_target_length: tokens that it writes; 0: max_length.
+        sizes: layers and width of random weights; None where it begins otherwise.
         labels: its label set; None where only the data will tell.
 
     """
@@ -38,6 +40,8 @@ class Student:
     base: BaseModel | None
     max_length: int
     labels: tuple[str, ...] | None
+    max_target_length: int = 0
+    sizes: tuple[int, int] | None = None
 
 
 def pin_teacher(
@@ -62,10 +66,12 @@ def pin_teacher(
     model = BaseModel(reference, revision, found.sha256, found.tokenizer_sha256)
     with quiet_transformers():
         config = _config(folder)
+        depth, width = sizes_of(config)
         teacher = Teacher(
             model, registered.version if registered else Champion(f"the folder {reference}", 0, ""),
-            _labels(config, student.task_type), int(getattr(config, "num_hidden_layers", 0)),
+            _labels(config, student.task_type), depth, width,
         )  # fmt: skip
+        teacher = replace(teacher, compared=_compared(settings, teacher, student))
         wrong = list(_wrong(settings, registered, teacher, student, folder, config))
     if wrong:
         raise SettingsError(f"{teacher.name} cannot teach this line: {'; '.join(wrong)}")
@@ -100,6 +106,36 @@ def _config(folder: Path) -> "PretrainedConfig":
         raise BaseModelError(f"{folder}/config.json cannot be loaded: {error}") from error
 
 
+def sizes_of(config: "PretrainedConfig") -> tuple[int, int]:
+    """Layers of a model's stack, and the width of their hidden states; 0 where it does not say."""
+    text = config.get_text_config()
+    return tuple(int(getattr(text, name, 0)) for name in ("num_hidden_layers", "hidden_size"))
+
+
+def _sizes_of_student(
+    settings: DistillationSettings, teacher: Teacher, student: Student
+) -> tuple[int, int]:
+    if student.sizes:
+        return student.sizes
+    if student.base is None:
+        return len(settings.student_layers or ()), teacher.width
+    return sizes_of(_config(_folder_of(student.base)))
+
+
+def _compared(
+    settings: DistillationSettings, teacher: Teacher, student: Student
+) -> tuple[tuple[int, int], ...]:
+    """Layers of student and teacher whose hidden states are compared; none where they are not.
+
+    The teacher's is at the same share of its depth: ``g(m) = m N / M`` of TinyBERT's uniform map.
+    """
+    asked, (depth, _) = settings.hidden_states, _sizes_of_student(settings, teacher, student)
+    if asked is None or not depth:
+        return ()
+    own = range(depth + 1) if asked.layers is None else asked.layers
+    return tuple((layer, (2 * layer * teacher.layers + depth) // (2 * depth)) for layer in own)
+
+
 def _labels(config: Any, task_type: str) -> tuple[str, ...]:
     if shape_of(task_type).label_column is None:
         return ()
@@ -120,8 +156,9 @@ def _wrong(
         return  # the rest would follow from it
     if student.labels is not None and (labels := _other_labels(teacher, student.labels)):
         yield labels
-    if student.base and (tokens := _other_tokens(folder, student.base)):
+    if student.base and (tokens := _other_tokens(folder, student.base, student.task_type)):
         yield tokens
+    yield from _other_sizes(settings, teacher, student)
     missing = [layer for layer in settings.student_layers or () if layer >= teacher.layers]
     if missing:
         yield (
@@ -129,10 +166,35 @@ def _wrong(
             f"right would be some of 0 to {teacher.layers - 1}"
         )
     longest = longest_text(folder, load_tokenizer(folder))
-    if student.max_length > longest:
+    writes = SOFT_LABELS.load(student.task_type).writes
+    for name in ("max_length", "max_target_length") if writes else ("max_length",):
+        if (length := getattr(student, name)) > longest:
+            yield (
+                f"tokenization.{name} is {length}, and it takes at most {longest} tokens; set it "
+                f"to {longest} or less"
+            )
+
+
+def _other_sizes(
+    settings: DistillationSettings, teacher: Teacher, student: Student
+) -> Iterator[str]:
+    """Why vectors of both models cannot be compared number by number."""
+    states = settings.hidden_states
+    depth, width = _sizes_of_student(settings, teacher, student)
+    asked = "distillation.hidden_states" if states else ""
+    if SOFT_LABELS.load(student.task_type).same_width and settings.weight:
+        asked = f"task_type {student.task_type}"
+    if asked and width != teacher.width:
         yield (
-            f"tokenization.max_length is {student.max_length}, and it takes at most {longest} "
-            f"tokens; set it to {longest} or less"
+            f"{asked} compares vectors of one width, and its hidden states have {teacher.width} "
+            f"numbers where those of base_model have {width}; name a base_model of width "
+            f"{teacher.width}, or take its layers (distillation.student_layers)"
+            + ("" if asked.startswith("task_type") else ", or leave hidden_states out")
+        )
+    if states and (above := [layer for layer in states.layers or () if layer > depth]):
+        yield (
+            f"distillation.hidden_states.layers names {above}, and the student has {depth} layers; "
+            f"right would be some of 0 to {depth}"
         )
 
 
@@ -191,16 +253,35 @@ def _listed(labels: tuple[str, ...]) -> str:
     return ", ".join(sorted(labels)[:LABELS_SHOWN]) + more
 
 
-def _other_tokens(folder: Path, base: BaseModel) -> str:
-    """Why the teacher cannot read the student's tokens; empty where it can."""
+def _folder_of(base: BaseModel) -> Path:
     pinned = Fingerprint(base.sha256, base.tokenizer_sha256)
-    own = locate_pinned(base.reference, base.revision, pinned)
+    return locate_pinned(base.reference, base.revision, pinned)
+
+
+def _other_tokens(folder: Path, base: BaseModel, task_type: str) -> str:
+    """Why the teacher cannot read the student's tokens; empty where it can."""
+    own = _folder_of(base)
     ours, theirs = vocabulary_digest(own), vocabulary_digest(folder)
     if ours == theirs:
-        return ""
+        return _other_masks(folder, own) if SOFT_LABELS.load(task_type).drawn else ""
     return (
         f"it reads texts by another tokenizer (vocabulary {theirs[:12]}) than base_model "
         f"{base.reference!r} ({ours[:12]}), and soft labels are its answers to the student's own "
         "tokens; name a base_model with its tokenizer, or take its layers "
         "(distillation.student_layers)"
+    )
+
+
+def _other_masks(folder: Path, own: Path) -> str:
+    """Why two tokenizers of one vocabulary would not hide the same words in the same way."""
+    ours, theirs = (
+        (len(one), one.mask_token_id, sorted(one.all_special_ids))
+        for one in map(load_tokenizer, (own, folder))
+    )
+    if ours == theirs:
+        return ""
+    return (
+        f"its tokenizer has {theirs[0]:,} tokens, the mask {theirs[1]} and the special tokens "
+        f"{theirs[2]}, and that of base_model {ours[0]:,}, {ours[1]} and {ours[2]}, so that they "
+        "would not read the same masked words; copy its tokenizer files to the base_model"
     )

@@ -48,7 +48,7 @@ def test_a_teacher_is_named_once(teacher: dict[str, str], seen: str) -> None:
     ("setting", "value", "said"),
     [
         ("temperature", 0, "greater than 0"),
-        ("weight", 0, "greater than 0"),
+        ("weight", -0.1, "greater than or equal to 0"),
         ("weight", 1.5, "less than or equal to 1"),
         ("student_layers", [], "at least 1"),
         ("student_layers", [2, 0], "must be counted from 0 and rise"),
@@ -71,10 +71,47 @@ def test_a_line_does_not_teach_itself_by_an_alias_that_it_moves() -> None:
 
 def test_a_task_type_that_learns_from_labels_alone_is_refused() -> None:
     said = refusal(
-        distillation=TEACHER, task_type="translation",
+        distillation=TEACHER, task_type="next_sentence",
+        source={"format": "csv", "path": "a.csv", "columns": {"first": "a", "second": "b"}},
+    )  # fmt: skip
+    assert "the task_type is next_sentence; leave distillation out" in said
+
+
+def test_only_a_teacher_that_writes_has_texts_to_learn() -> None:
+    said = refusal(distillation={**TEACHER, "sequence_level": True})
+    assert "which is of translation, summarisation, and the task_type is classification" in said
+    written = {
+        **MINIMAL, "task_type": "translation",
+        "distillation": {**TEACHER, "sequence_level": True, "weight": 0},
+        "source": {"format": "csv", "path": "a.csv", "columns": {"source": "a", "target": "b"}},
+    }  # fmt: skip
+    assert RetrainConfig.model_validate(written).distillation
+
+
+def test_hidden_states_are_of_models_that_keep_one_stack_of_layers() -> None:
+    states = {**TEACHER, "hidden_states": {"weight": 2}}
+    said = refusal(
+        distillation=states, task_type="translation",
         source={"format": "csv", "path": "a.csv", "columns": {"source": "a", "target": "b"}},
     )  # fmt: skip
-    assert "the task_type is translation; leave distillation out" in said
+    assert "the task_type is translation; leave hidden_states out" in said
+    assert "pruning.layers takes 1 of them away" in refusal(
+        distillation=states, pruning={"layers": 1}
+    )
+    assert "layers [2, 1] must be counted from 0 and rise" in refusal(
+        distillation={**TEACHER, "hidden_states": {"layers": [2, 1]}}
+    )
+    alone = {**TEACHER, "weight": 0, "hidden_states": {}}
+    settings = RetrainConfig.model_validate({**MINIMAL, "distillation": alone}).distillation
+    assert settings
+    assert settings.hidden_states
+    assert settings.hidden_states.weight == 1
+
+
+def test_a_student_that_would_learn_nothing_is_refused() -> None:
+    assert "weight is 0, so that nothing is learned" in refusal(
+        distillation={**TEACHER, "weight": 0}
+    )
 
 
 def test_a_student_begins_with_one_model() -> None:
@@ -85,9 +122,13 @@ def test_a_student_begins_with_one_model() -> None:
     )
     scratch = {"scratch": {"architecture": "bert"}}
     assert "a model that is built from scratch" in refusal(distillation=layers, base_model=scratch)
-    assert "base_model.scratch trains a tokenizer of its own" in refusal(
-        distillation=TEACHER, base_model=scratch
-    )
+    own = {"architecture": "bert", "vocab_size": 500, "lowercase": True}
+    said = refusal(distillation=TEACHER, base_model={"scratch": own})
+    assert "reads by its teacher's tokenizer" in said
+    assert "leave vocab_size out" in said
+    assert "leave lowercase out" in said
+    line = {**MINIMAL, "distillation": TEACHER, "base_model": scratch}
+    assert RetrainConfig.model_validate(line).base_model.scratch
 
 
 def test_gates_on_the_teacher_need_one() -> None:
@@ -113,13 +154,17 @@ def test_a_gate_that_no_student_could_be_judged_by_is_refused(
     assert said in refusal(policy=policy, distillation=TEACHER)
 
 
-def test_no_two_models_agree_on_a_number() -> None:
+@pytest.mark.parametrize(
+    ("task_type", "text", "gain"),
+    [("regression", "text", "rmse_gain"), ("sentence_embedding", "source", "mrr_gain")],
+)
+def test_no_two_models_agree_on_a_number(task_type: str, text: str, gain: str) -> None:
     line = {
-        **MINIMAL, "task_type": "regression", "distillation": TEACHER,
-        "source": {"format": "csv", "path": "a.csv", "columns": {"text": "a", "target": "b"}},
+        **MINIMAL, "task_type": task_type, "distillation": TEACHER,
+        "source": {"format": "csv", "path": "a.csv", "columns": {text: "a", "target": "b"}},
     }  # fmt: skip
     names = {one.form for one in measurable_of(RetrainConfig.model_validate(line))}
-    assert "teacher.rmse_gain" in names
+    assert f"teacher.{gain}" in names
     assert "teacher.agreement" not in names
 
 

@@ -218,6 +218,22 @@ def test_it_is_served_as_it_was_evaluated(trained: Path) -> None:
     assert served == [json.loads(one) for one in answers["answer"].to_pylist()]
 
 
+def test_what_is_written_is_a_target_that_can_be_learnt(trained: Path) -> None:
+    tokenizer = load_tokenizer(trained)
+    writer = open_writer(trained, LIMITS.max_length, LIMITS.target_length)
+    read = [tokenizer(text)["input_ids"] for text in ("red cat", "big small dog", "fish")]
+    ids = writer.write_ids(read)
+    spelt = [tokenizer.decode(one, skip_special_tokens=True).strip() for one in ids]
+    assert spelt == writer.write_read(read)
+    assert all(one[-1] == tokenizer.eos_token_id and tokenizer.eos_token_id not in one[:-1]
+               for one in ids)  # fmt: skip
+    # One that comes to no end is cut as a target of a row is.
+    short = open_writer(trained, LIMITS.max_length, 2).write_ids(read)
+    assert [len(one) for one in short] == [2, 2, 2]
+    assert {one[-1] for one in short} == {tokenizer.eos_token_id}
+    assert [one[0] for one in short] == [one[0] for one in ids]
+
+
 def test_rows_beside_it_do_not_change_what_is_written(trained: Path) -> None:
     writer = open_writer(trained, LIMITS.max_length, 12)
     sources = [*pairs(20, seed=3)["source"].to_pylist(), "", "red cat " * 90]

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from infra.errors import SettingsError
+from infra.errors import SettingsError, TrainingError
 from tasks.task_types.divergence import softened_binary_divergence, softened_divergence
 from tasks.task_types.examples import IGNORED, Batch, Example, Vocabulary
+from tasks.task_types.hidden_states import STATES, HiddenStates, kept_states
 from tasks.task_types.language_models.soft_labels import KEPT_TOKENS
 from tasks.task_types.learner import learner_of
 from tasks.task_types.limits import TokenLimits
 from tasks.task_types.soft_labels import SOFT_LABELS, SoftLabels, soft_labels_of
 
-VOCABULARY = Vocabulary(pad_id=0, size=50)
+VOCABULARY = Vocabulary(pad_id=0, size=50, mask_id=1, decoder_start_id=0)
 TEMPERATURE = 3.0
 LABELS = ("a", "b", "c")
 CONFIG: Any = SimpleNamespace(target_scale=2.0, target_mean=10.0)
@@ -86,6 +87,7 @@ def logits(*shape: int, seed: int) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(seed).normal(size=shape).astype(np.float32) * 2)
 
 
+TEXT_NUMBERS = {"source_text": 1, "target_text": 2}
 TEXTS = [{"input_ids": np.arange(2, 2 + n), "labels": n % 3, "seed": 0} for n in (4, 2, 5)]
 
 
@@ -183,6 +185,78 @@ def test_next_tokens_are_compared_by_the_likeliest_and_the_rest() -> None:
     assert wanted < whole
 
 
+def test_vectors_are_compared_by_their_direction_text_by_text() -> None:
+    soft = soft_of("sentence_embedding")
+    examples = [
+        {**one, "target_ids": np.arange(4, 4 + length), **TEXT_NUMBERS}
+        for one, length in zip(TEXTS[:2], (3, 5), strict=True)
+    ]
+    teacher, student = logits(4, 5, 6, seed=1), logits(4, 5, 6, seed=2)
+    batch = taught(soft, examples, {"last_hidden_state": teacher})
+    found = soft.loss({"last_hidden_state": student}, batch, torch.tensor([2]))
+    apart = []
+    for text, length in enumerate((4, 2, 3, 5)):  # both sources, then both targets
+        ours, theirs = (one[text, :length].double().mean(dim=0) for one in (student, teacher))
+        apart.append(1 - float(ours @ theirs / ours.norm() / theirs.norm()))
+    assert float(found) == pytest.approx(sum(apart) / 4, rel=1e-5)
+
+
+def padded_batch() -> Batch:
+    soft = soft_of("classification", LABELS)
+    learner: Any = soft.learner  # type: ignore[attr-defined]
+    batch: Batch = learner.collate(TEXTS, VOCABULARY)
+    return batch
+
+
+def test_hidden_states_are_compared_at_real_tokens_as_a_share_of_what_there_is() -> None:
+    batch = padded_batch()
+    teacher, student = (
+        {"hidden_states": tuple(logits(3, 5, 6, seed=seed + layer) for layer in range(4))}
+        for seed in (1, 11)
+    )
+    kept = kept_states(teacher, batch, (1, 3))
+    assert [len(one) for one in kept] == [length * 2 * 6 for length in (4, 2, 5)]
+    states = HiddenStates((0, 2))
+    examples = [{**one, STATES: own} for one, own in zip(TEXTS, kept, strict=True)]
+    labelled = Batch(batch.inputs, {**batch.labels, **states.collate(examples, batch)})
+    assert states.units(labelled).tolist() == [11]
+    found = states.loss(student, labelled, torch.tensor(22))
+    wanted = 0.0
+    for ours, theirs in ((0, 1), (2, 3)):
+        for text, length in enumerate((4, 2, 5)):
+            for place in range(length):
+                own = student["hidden_states"][ours][text, place].double()
+                other = teacher["hidden_states"][theirs][text, place].double()
+                wanted += float(((own - other) ** 2).sum() / (other**2).sum()) / 2
+    # What half precision loses of a state is at most one part in 2,048.
+    assert float(found) == pytest.approx(wanted / 22, rel=2e-3)
+
+
+def test_a_hidden_state_that_half_precision_does_not_hold_is_told() -> None:
+    large = {"hidden_states": (torch.full((3, 5, 6), 7e4),)}
+    with pytest.raises(TrainingError, match=r"is 70000, and half precision, .* at most 65504"):
+        kept_states(large, padded_batch(), (0,))
+
+
+@pytest.mark.parametrize("task_type", ["masked_lm", "translation"])
+def test_tokens_are_compared_where_one_is_asked_for(task_type: str) -> None:
+    """Hidden words, and those of the target; by loops as above, over the whole vocabulary."""
+    soft = soft_of(task_type)
+    own = {"words": np.arange(5), "target_ids": np.array([4, 9, 2])}
+    examples = [{"input_ids": np.arange(2, 7), "seed": seed, **own} for seed in (1, 2)]
+    places = 5 if task_type == "masked_lm" else 3
+    teacher, student = (logits(2, places, 12, seed=seed) for seed in (1, 2))
+    batch = taught(soft, examples, {"logits": teacher})
+    asked = (batch.labels["labels"] != IGNORED).nonzero().tolist()
+    assert len(asked) == (2 if task_type == "masked_lm" else 6)
+    found = soft.loss({"logits": student}, batch, torch.tensor([len(asked)]))
+    wanted = [
+        divergence(student[place].tolist(), teacher[place].tolist(), TEMPERATURE)
+        for place in map(tuple, asked)
+    ]
+    assert float(found) == pytest.approx(sum(wanted) / len(asked), rel=1e-4)
+
+
 @pytest.mark.parametrize("task_type", SOFT_LABELS.names)
 def test_a_student_that_says_the_same_has_nothing_to_learn(task_type: str) -> None:
     labelled = {"classification", "multi_label", "tagging"}
@@ -194,13 +268,19 @@ def test_a_student_that_says_the_same_has_nothing_to_learn(task_type: str) -> No
         "question_answering": {
             "start": 1, "end": 1, "context_begin": 1, "context_end": 2, "null": 0,
         },
+        "masked_lm": {"words": np.array([0, 1])}, "translation": {"target_ids": np.array([7, 2])},
+        "summarisation": {"target_ids": np.array([7, 2])},
+        "sentence_embedding": {"target_ids": np.array([7, 2]), **TEXT_NUMBERS},
     }.get(task_type, {})  # fmt: skip
     examples = [{**TEXTS[1], **more}] * 2
-    written = {"causal_lm": (2, 2, 50), "chat": (2, 2, 50)}
+    token_scores = ("causal_lm", "chat", "masked_lm", "translation", "summarisation")
+    written = dict.fromkeys(token_scores, (2, 2, 50))
     shape = {"tagging": (2, 2, 3), "regression": (2, 1), **written}.get(task_type, (2, 3))
     outputs = {"logits": logits(*shape, seed=4)}
     if task_type == "question_answering":
         outputs = {side: logits(2, 2, seed=5) for side in ("start_logits", "end_logits")}
+    if task_type == "sentence_embedding":
+        outputs = {"last_hidden_state": logits(4, 2, 6, seed=5)}
     batch = taught(soft, examples, outputs)
     same = outputs
     if task_type == "regression":  # the same number, in the student's own units
@@ -211,5 +291,5 @@ def test_a_student_that_says_the_same_has_nothing_to_learn(task_type: str) -> No
 
 
 def test_a_task_type_that_learns_from_labels_alone_says_so() -> None:
-    with pytest.raises(SettingsError, match="the task_type is masked_lm; leave distillation out"):
-        soft_labels_of(learner_of("masked_lm", (), TokenLimits(16)), 1.0)
+    with pytest.raises(SettingsError, match="the task_type is next_sentence; leave distill"):
+        soft_labels_of(learner_of("next_sentence", (), TokenLimits(16)), 1.0)

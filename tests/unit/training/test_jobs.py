@@ -9,10 +9,11 @@ import pytest
 from infra.device import Device
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
-from tasks.records.lesson import Reference
+from tasks.records.lesson import Lesson, Reference, SoftLabels
 from tasks.records.training import BaseModel, Tokens
 from tasks.task_types.learner import LossSettings
 from tasks.task_types.limits import TokenLimits
+from tasks.training.engine import taught_of
 from tasks.training.jobs import Job, learner_for
 from tasks.training.settings import TrainingSettings
 
@@ -62,6 +63,24 @@ def test_a_worker_reads_of_which_reference_a_job_is(tmp_path: Path) -> None:
     read = Job.load(tmp_path / "job.json", STORE, TRACKING)
     assert read == job
     assert read.soft_labels is None
+
+
+def test_a_worker_reads_what_a_job_learns_from_a_teacher(tmp_path: Path) -> None:
+    shards = tuple(Artifact(f"s3://assayline/{n}", str(n) * 64, n) for n in range(4))
+    lesson = Lesson(SoftLabels(shards, "version 1 of a", "4" * 64, 7, 2), 3.0, 0.4, (0, 2), 1.5)
+    job = Job(
+        STORE, TRACKING, TOKENS, BaseModel("x", None, "2" * 64, "3" * 64),
+        learner_for("classification", TOKENS, SETTINGS), SETTINGS, Device("cpu", "float32", 1),
+        "key", tmp_path, "run", 1.0, lesson,
+    )  # fmt: skip
+    job.save(tmp_path / "job.json")
+    read = Job.load(tmp_path / "job.json", STORE, TRACKING)
+    assert read == job
+    assert read.rounds == 2
+    taught = taught_of(read)
+    assert taught
+    assert taught.states
+    assert (taught.weight, taught.states.layers, taught.states_weight) == (0.4, (0, 2), 1.5)
 
 
 def test_a_fitted_job_weighs_the_classes(tmp_path: Path) -> None:

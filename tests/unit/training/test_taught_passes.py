@@ -15,6 +15,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from infra.errors import TrainingError
 from infra.transformers_logs import quiet_transformers
 from tasks.task_types.examples import IGNORED, Example, Vocabulary
+from tasks.task_types.hidden_states import STATES, HiddenStates, kept_states
 from tasks.task_types.learner import learner_of
 from tasks.task_types.limits import TokenLimits
 from tasks.task_types.soft_labels import SoftLabels, soft_labels_of
@@ -29,7 +30,9 @@ ACCELERATOR: Any = SimpleNamespace(
 )
 
 
-def examples_of(task_type: str, learner: Any, soft: SoftLabels) -> list[Example]:
+def examples_of(
+    task_type: str, learner: Any, soft: SoftLabels, layers: tuple[int, ...] = ()
+) -> list[Example]:
     """Rows of several lengths, with what is kept of a teacher that says anything."""
     random = np.random.default_rng(0)
     made: list[Example] = []
@@ -37,6 +40,9 @@ def examples_of(task_type: str, learner: Any, soft: SoftLabels) -> list[Example]
         labels: Any = random.integers(0, 3, length)
         labels[random.random(length) < 0.3] = IGNORED
         own = {"labels": labels, "meanings": np.array([0, 1, 2])}
+        if task_type == "sentence_embedding":
+            own = {"target_ids": random.integers(5, 600, 16 - length), "source_text": length,
+                   "target_text": 20 + length}  # fmt: skip
         if task_type == "classification":
             own = {"labels": abs(int(labels[0])) % 3}
         ids = random.integers(5, VOCABULARY.size, length).astype(np.int32)
@@ -45,7 +51,14 @@ def examples_of(task_type: str, learner: Any, soft: SoftLabels) -> list[Example]
     of_rows = (len(made), 12, VOCABULARY.size if task_type == "causal_lm" else 3)
     shape = of_rows[::2] if task_type == "classification" else of_rows
     said = {"logits": torch.from_numpy(random.normal(size=shape).astype(np.float32))}
-    kept = soft.kept(said, batch, GPT2Config())
+    width = 16 if task_type == "causal_lm" else 32
+    rows, length = batch.inputs["input_ids"].shape
+    states = random.normal(size=(4, rows, length, width)).astype(np.float32)
+    said |= {"last_hidden_state": torch.from_numpy(states[0])}
+    kept = dict(soft.kept(said, batch, GPT2Config()))
+    if layers:
+        hidden: Any = {"hidden_states": tuple(torch.from_numpy(states))}
+        kept[STATES] = kept_states(hidden, batch, [1, 3])
     return [{**one, **{n: kept[n][place] for n in kept}} for place, one in enumerate(made)]
 
 
@@ -58,11 +71,22 @@ def model_of(task_type: str, learner: Any, tiny_model: Path) -> Any:
     return GPT2LMHeadModel(GPT2Config(vocab_size=VOCABULARY.size, **sizes)).eval()
 
 
-@pytest.mark.parametrize("task_type", ["classification", "tagging", "causal_lm"])
-def test_the_gradient_is_that_of_one_padded_batch(task_type: str, tiny_model: Path) -> None:
-    learner = learner_of(task_type, () if task_type == "causal_lm" else LABELS, TokenLimits(16))
+@pytest.mark.parametrize(
+    ("task_type", "layers"),
+    [
+        ("classification", ()), ("classification", (0, 2)), ("tagging", ()), ("causal_lm", ()),
+        ("causal_lm", (0, 1)), ("sentence_embedding", ()),
+    ],
+)  # fmt: skip
+def test_the_gradient_is_that_of_one_padded_batch(
+    task_type: str, layers: tuple[int, ...], tiny_model: Path
+) -> None:
+    labels = () if task_type in {"causal_lm", "sentence_embedding"} else LABELS
+    learner = learner_of(task_type, labels, TokenLimits(16))
     soft = soft_labels_of(learner, 3.0)
-    examples, taught = examples_of(task_type, learner, soft), Taught(soft, 0.6)
+    examples = examples_of(task_type, learner, soft, layers)
+    states = HiddenStates(layers) if layers else None
+    taught = Taught(soft, 0.6, states, 0.5 if states else 0.0)
     model = model_of(task_type, learner, tiny_model)
     found = []
     for budget, packed in ((1000, False), (14, False), *([(20, True)] * learner.packs)):
@@ -88,18 +112,18 @@ def step_of(
     return float(sum(losses)), gradient
 
 
-def test_what_a_teacher_says_must_be_of_the_same_rows(tmp_path: Path) -> None:
-    def written(name: str, **columns: Any) -> Path:
-        table = pa.table(columns)
-        path = tmp_path / name
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table)
-        return path
+def written(path: Path, **columns: Any) -> Path:
+    table = pa.table(columns)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return path
 
+
+def test_what_a_teacher_says_must_be_of_the_same_rows(tmp_path: Path) -> None:
     ids = pa.array([[2, 3], [4, 5, 6], [7]], pa.list_(pa.int32()))
-    rows = written("train.arrow", row_id=["a", "b", "c"], input_ids=ids)
+    rows = written(tmp_path / "train.arrow", row_id=["a", "b", "c"], input_ids=ids)
     soft = [
-        written(f"soft-{number}.arrow", row_id=own, soft_logits=values)
+        written(tmp_path / f"soft-{number}.arrow", row_id=own, soft_logits=values)
         for number, (own, values) in enumerate([(["a", "b"], [[1.0], [2.0]]), (["c"], [[3.0]])])
     ]
     read = TokenizedRows(rows, beside=soft)
@@ -107,3 +131,29 @@ def test_what_a_teacher_says_must_be_of_the_same_rows(tmp_path: Path) -> None:
     assert read.lengths.tolist() == [2, 3, 1]
     with pytest.raises(TrainingError, match="is not of the rows of"):
         TokenizedRows(rows, beside=soft[::-1])
+
+
+def test_each_draw_of_a_row_comes_with_what_was_said_of_it(tmp_path: Path) -> None:
+    """Epochs take turns with the draws, whose seeds and targets stand in place of the row's own."""
+    ids = pa.array([[2, 3], [4, 5, 6], [7]], pa.list_(pa.int32()))
+    own = {"row_id": ["a", "b", "c"], "input_ids": ids, "target_ids": ids}
+    rows = written(tmp_path / "train.arrow", **own)
+    targets = pa.array([[9], [9, 9], [9, 9, 9]], pa.list_(pa.int32()))
+    seeds = [[2**63 + 1, 11, 12], [20, 21, 22]]
+    beside = [
+        written(
+            tmp_path / f"{draw}-{part}.arrow", row_id=own["row_id"][start:end],
+            seed=pa.array(seeds[draw][start:end], pa.uint64()), target_ids=targets[start:end],
+        )
+        for draw in (0, 1)
+        for part, (start, end) in enumerate([(0, 2), (2, 3)])
+    ]  # fmt: skip
+    read = TokenizedRows(rows, 5, beside, rounds=2)
+    assert read.lengths.tolist() == [2 + 1, 3 + 2, 1 + 3]
+    for epoch, wanted in enumerate([*seeds, *seeds]):
+        read.set_epoch(epoch)
+        assert [int(read[place]["seed"]) for place in range(3)] == wanted
+        assert read[1]["target_ids"].tolist() == [9, 9]
+    plain = TokenizedRows(rows, 5)
+    plain.set_epoch(0)
+    assert plain[0]["seed"] not in seeds[0]

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import BertConfig, BertForSequenceClassification, BertForTokenClassification
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForSequenceClassification,
+    BertForTokenClassification,
+    BertModel,
+)
 
 from infra.base_models import fingerprint
 from infra.errors import SettingsError
@@ -125,6 +131,52 @@ def test_a_registered_version_of_another_task_type_is_refused(make: Make) -> Non
         r"of classification",
     ):
         pin_teacher(settings, registered, Student(KIND, None, 32, None))
+
+
+def test_each_layer_is_compared_with_one_at_the_same_share_of_the_teacher_s(
+    make: Make, base: BaseModel
+) -> None:
+    folder = make()  # four layers of width 32; the tiny model has two
+    found = []
+    for states in ({}, {"layers": [2]}):
+        settings = settings_for(folder, hidden_states=states)
+        found.append(pin_teacher(settings, None, Student(KIND, base, 32, LABELS)).compared)
+    taken = settings_for(folder, hidden_states={}, student_layers=[0, 1, 3])
+    found.append(pin_teacher(taken, None, Student(KIND, None, 32, LABELS)).compared)
+    assert found == [((0, 0), (1, 2), (2, 4)), ((2, 4),), ((0, 0), (1, 1), (2, 3), (3, 4))]
+    plain = pin_teacher(settings_for(folder), None, Student(KIND, base, 32, LABELS))
+    assert (plain.width, plain.compared) == (32, ())
+
+
+def test_hidden_states_of_another_width_or_of_no_layer_are_refused(
+    make: Make, base: BaseModel
+) -> None:
+    settings = settings_for(make(hidden_size=48), hidden_states={"layers": [1, 3]})
+    with pytest.raises(SettingsError) as refused:
+        pin_teacher(settings, None, Student(KIND, base, 32, LABELS))
+    for said in (
+        "hidden states have 48 numbers where those of base_model have 32",
+        "hidden_states.layers names [3], and the student has 2 layers; right would be some of 0 to",
+    ):
+        assert said in str(refused.value)
+
+
+def test_vectors_of_another_width_are_refused(make: Make, base: BaseModel) -> None:
+    folder = make(BertModel, hidden_size=48, problem_type=None)
+    student = Student("sentence_embedding", base, 32, None)
+    with pytest.raises(SettingsError, match="task_type sentence_embedding compares vectors of one"):
+        pin_teacher(settings_for(folder), None, student)
+
+
+def test_tokenizers_that_hide_words_otherwise_are_refused(make: Make, base: BaseModel) -> None:
+    folder = make(BertForMaskedLM, problem_type=None)
+    student = Student("masked_lm", base, 32, None)
+    assert pin_teacher(settings_for(folder), None, student)
+    path = folder / "tokenizer_config.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "mask_token": None}))
+    with pytest.raises(SettingsError, match="they would not read the same masked words"):
+        pin_teacher(settings_for(folder), None, student)
 
 
 def test_labels_that_only_the_rows_tell_are_held_against_it_later(make: Make) -> None:

@@ -9,5 +9,6 @@ SHAPE: Final = RowShape(
     columns=PAIR,
     # Two texts of like meaning.
     leading="mrr",
+    gives_vectors=True,
     pair=("source", "target"),
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from tasks.task_types.examples import Batch, Example
 from tasks.task_types.labels.regression.learner import RegressionLearner
+from tasks.task_types.soft_labels_base import SoftLabelsBase
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +20,7 @@ TARGETS: Final = "soft_targets"
 
 
 @dataclass(frozen=True)
-class SoftTargets:
+class SoftTargets(SoftLabelsBase):
     """The number that the teacher gives a text, in the target's own units.
 
     Attributes:
@@ -30,11 +31,9 @@ class SoftTargets:
 
     auto_class: ClassVar[str] = "AutoModelForSequenceClassification"
     problem_type: ClassVar[str | None] = "regression"
-    reads_temperature: ClassVar[bool] = False
     needed_in_config: ClassVar[tuple[str, ...]] = ("target_mean", "target_scale")
 
     learner: RegressionLearner
-    temperature: float
 
     def kept(
         self, outputs: "Outputs", _batch: Batch, config: "PretrainedConfig"
