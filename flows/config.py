@@ -26,7 +26,7 @@ from flows.gate_checks import wrong_gates
 from flows.gate_names import swaps_words, why_no_own_metric
 from flows.preference_checks import wrong_preference
 from flows.privacy_checks import wrong_privacy
-from flows.probe_checks import wrong_language_bias, wrong_robustness
+from flows.probe_checks import wrong_language_bias, wrong_memory, wrong_robustness
 from flows.pruning_checks import wrong_pruning
 from flows.settings_fields import models_in
 from flows.settings_files import PolicyOfFile, anchored_model, read_policy_file, read_settings
@@ -403,6 +403,8 @@ class RetrainConfig(DataConfig):
             refuse(wrong_robustness(self, self.probes.robustness))
         if are_valid(self, "probes") and self.probes.language_bias is not None:
             refuse(wrong_language_bias(self))
+        if are_valid(self, "probes") and self.probes.memory is not None:
+            refuse(wrong_memory(self, self.probes.memory))
         return self
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from infra.settings_models import SettingsModel
 from tasks.probes.language_bias.settings import LanguageBiasSettings
+from tasks.probes.memory.settings import MemorySettings
 from tasks.probes.robustness.settings import RobustnessSettings
 
 
@@ -19,4 +20,10 @@ class ProbeSettings(SettingsModel):
         default=None,
         description="Which stereotypes a language model shows on published sentences and "
         "questions; without it, that is not probed.",
+    )
+    memory: MemorySettings | None = Field(
+        default=None,
+        description="What it remembers of its training rows: whether a row was learned, planted "
+        "secrets, and what it writes word for word; without it, that is not probed. `{}` asks the "
+        "first alone.",
     )

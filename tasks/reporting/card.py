@@ -27,6 +27,7 @@ from tasks.reporting.evidence import Evidence, EvidenceError, Source
 from tasks.reporting.gates import headline
 from tasks.reporting.groups import undetermined_groups
 from tasks.reporting.language_bias import language_bias_lines
+from tasks.reporting.memory import canary_sentence, memory_lines
 from tasks.reporting.metrics import hub_name
 from tasks.reporting.page import Page, build_page
 from tasks.reporting.quality import overall_estimates, weakest_class
@@ -62,6 +63,7 @@ _BEHIND: Final = {
     "augmentation": ("weights", "data", "augmented"),
     "robustness": ("weights", "scores", "data"),
     "language_bias": ("weights", "scores"),
+    "memory": ("weights", "data"),
     "explanation": ("weights", "data"),
 }
 
@@ -87,6 +89,7 @@ def render_card(evidence: Evidence) -> str:
         rows={estimate.name: estimate_row(estimate) for estimate in evidence.estimates},
         probed=_probed(evidence.scores),
         asked=_asked(evidence.scores),
+        remembered=memory_lines(evidence.scores.memory) if evidence.scores.memory else [],
     )
 
 
@@ -100,6 +103,12 @@ def _probed(scores: Scores) -> list[str]:
 def _asked(scores: Scores) -> list[str]:
     """What the stereotype probes came to, likewise."""
     return language_bias_lines(scores.language_bias) if scores.language_bias else []
+
+
+def _planted(scores: Scores) -> str:
+    """What was planted among the rows that the model learned; empty where nothing was."""
+    canaries = scores.memory.canaries if scores.memory else None
+    return canary_sentence(canaries) if canaries else ""
 
 
 def render_model_readme(
@@ -130,6 +139,7 @@ def render_model_readme(
         rows=[estimate_row(estimate) for estimate in overall_estimates(scores)],
         claimed_of=claimed_of(scores),
         augmented=sentence_of(augmentation) if augmentation else "",
+        planted=_planted(scores),
     )  # fmt: skip
 
 

@@ -61,6 +61,8 @@ def _of_probes(scores: Scores) -> Iterator[tuple[str, Estimate]]:
         yield from (("the robustness probes", one) for one in scores.robustness.estimates)
     if scores.language_bias:
         yield from (("the stereotype probes", one) for one in scores.language_bias.estimates)
+    if scores.memory:
+        yield from (("the probe for memory", one) for one in scores.memory.estimates)
 
 
 def _is_among(estimate: Estimate, measured: dict[str, Estimate]) -> bool:

@@ -97,6 +97,7 @@ def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
     from tasks.reporting.explanation import explanation_markdown
     from tasks.reporting.golden import golden_markdown
     from tasks.reporting.language_bias import language_bias_markdown
+    from tasks.reporting.memory import memory_markdown
     from tasks.reporting.robustness import robustness_markdown
 
     tables = {}
@@ -111,6 +112,8 @@ def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
     if evidence.scores.language_bias:
         asked = language_bias_markdown(evidence.scores.language_bias)
         tables["language-bias"] = (asked, "Stereotypes of the language model")
+    if remembered := evidence.scores.memory:
+        tables["memory"] = (memory_markdown(remembered), "Memory of training data")
     if explained := evidence.scores.explanation:
         tables["explanation"] = (explanation_markdown(explained), "Explained answers")
     return tables

@@ -72,7 +72,7 @@ def test_every_family_of_gates_has_a_world() -> None:
         "augmentation": swapped,
         "compression": INT8,
         "probes": ProbeSettings.model_validate(
-            {"robustness": {}, "language_bias": {"crows_pairs": "/pairs.csv"}}
+            {"robustness": {}, "language_bias": {"crows_pairs": "/pairs.csv"}, "memory": {}}
         ),
         "explanation": ExplanationSettings(),
     }

@@ -97,7 +97,8 @@ def test_all_stages_are_found() -> None:
         "evaluate_validation",
         "time_trial", "find_worst_group", "compress", "augment",
         "measure_augmentation", "probe_base_model", "probe_robustness",
-        "probe_language_bias", "prune", "explain",
+        "probe_language_bias", "prune", "explain", "plant_canaries", "cut_for_shadow",
+        "probe_memory",
     }  # fmt: skip
 
 
