@@ -3,10 +3,16 @@
 import argparse
 
 from benchmarks.figures import print_figures
-from benchmarks.probes import robustness, stereotypes
+from benchmarks.probes import memory, robustness, stereotypes
 
-ASKED = ("probe_pass_cost", "crows_vs_reference")
-SMALL = {"robustness": {"rows": 60}, "stereotypes": {"pairs": 10}}
+ASKED = (
+    "probe_pass_cost", "crows_vs_reference", "lira_auc_planted", "canary_exposure_planted",
+)  # fmt: skip
+SMALL = {
+    "robustness": {"rows": 60},
+    "stereotypes": {"pairs": 10},
+    "memory": {"rows": 60, "epochs": 1},
+}
 
 
 def main() -> None:
@@ -16,7 +22,7 @@ def main() -> None:
         "--small", action="store_true", help="few rows: to see that it runs, not to measure"
     )
     small = parser.parse_args().small
-    print_figures(ASKED, (robustness, stereotypes), SMALL if small else None)
+    print_figures(ASKED, (robustness, stereotypes, memory), SMALL if small else None)
 
 
 if __name__ == "__main__":
