@@ -1,1 +1,1 @@
-"""What probes of a trained model cost beside its evaluation, and whether they find what is there."""
+"""What probes of a trained model cost beside its evaluation, and what they find."""
