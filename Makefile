@@ -85,7 +85,7 @@ bench-evaluation: $(READY_DEV)  ## Measure evaluation and fairness against their
 bench-operation: $(READY_DEV)  ## Measure serving, scoring, runs, the store and the monitor (an hour or two).
 	@$(BIN)/python -m benchmarks.operation
 
-bench-probes: $(READY_DEV)  ## Measure what probes of a model cost beside its evaluation (some minutes).
+bench-probes: $(READY_DEV)  ## Measure what probes of a model cost, and what they find (some minutes).
 	@$(BIN)/python -m benchmarks.probes
 
 bench-methods: $(READY_DEV)  ## Measure compression, distillation, private training and sweeps (an hour and a half).

@@ -29,6 +29,7 @@ from flows.preference_checks import wrong_preference
 from flows.privacy_checks import wrong_privacy
 from flows.probe_checks import (
     wrong_language_bias,
+    wrong_memory,
     wrong_out_of_distribution,
     wrong_robustness,
 )
@@ -416,6 +417,8 @@ class RetrainConfig(DataConfig):
             refuse(wrong_language_bias(self))
         if are_valid(self, "probes") and self.probes.out_of_distribution is not None:
             refuse(wrong_out_of_distribution(self))
+        if are_valid(self, "probes") and self.probes.memory is not None:
+            refuse(wrong_memory(self, self.probes.memory))
         return self
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
 """Which gates of a line ask for what no candidate of it can have: refused before anything runs."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
@@ -9,6 +9,7 @@ from flows.gate_names import (
     AUGMENTATION,
     EXPLANATION,
     LANGUAGE_BIAS,
+    MEMORY,
     PRIVACY,
     ROBUSTNESS,
     TEACHER,
@@ -36,6 +37,11 @@ NAMES_SHOWN: Final = 12
 PERCENT: Final = 100.0
 # The lists of gates in a policy.
 LISTS: Final = ("gates", "staging_gates", "fairness_where_decidable")
+_PARTS_OF_MEMORY: Final = {
+    "shadows": {"lira_auc", "lira_tpr_at_1_fpr"},
+    "canaries": {"canary_exposure", "canaries_extracted"},
+    "overlap": {"verbatim_overlap", "verbatim_overlap_control"},
+}
 _GOLDEN_GATES: Final = {
     "golden": "golden.NAME.METRIC, such as golden.team.macro_f1, or golden.team.macro_f1_gain",
     "behaviour": "behaviour.NAME.FUNCTIONALITY.pass_rate, or behaviour.NAME.pass_rate",
@@ -136,8 +142,8 @@ def _what_is_missing(metric: str, config: "RetrainConfig") -> str:
             f"{metric} is not measured; of counterfactuals are {list(made)}: correct the name, or "
             "add the list to counterfactuals.swaps or the file to counterfactuals.templates"
         )
-    if family in {ROBUSTNESS, LANGUAGE_BIAS} and are_valid(config, "probes"):
-        return (_not_probed if family == ROBUSTNESS else _not_asked)(metric, config)
+    if family in _OF_PROBES and are_valid(config, "probes"):
+        return _OF_PROBES[family](metric, config)
     if family in _GOLDEN_GATES:
         return _no_golden_set(metric, family, config)
     return _not_made(metric, family, config) or _not_told(metric, family, config)
@@ -240,6 +246,29 @@ def _not_asked(metric: str, config: "RetrainConfig") -> str:
             "to the path of its file, or leave the gate out"
         )
     return ""
+
+
+def _not_remembered(metric: str, config: "RetrainConfig") -> str:
+    """Which part of the probe for memory a gate is about that the line does not ask for."""
+    asked, name = config.probes.memory, metric.split(".", 1)[1]
+    if asked is None:
+        return (
+            f"{metric} is of what the model remembers of its training rows, and probes.memory is "
+            "not set; set it to {} for membership alone, or leave the gate out"
+        )
+    for part, names in _PARTS_OF_MEMORY.items():
+        if name in names and are_valid(asked, part) and not getattr(asked, part):
+            right = "4" if part == "shadows" else "{} for all of its defaults"
+            return f"{metric} asks for probes.memory.{part}, which is not set; set it to {right}"
+    return ""
+
+
+# Why a gate on a probe's number can never be judged, by family; empty where it can.
+_OF_PROBES: Final[Mapping[str, Callable[[str, "RetrainConfig"], str]]] = {
+    ROBUSTNESS: _not_probed,
+    LANGUAGE_BIAS: _not_asked,
+    MEMORY: _not_remembered,
+}
 
 
 def _not_assessed(attribute: str, config: "RetrainConfig") -> str:

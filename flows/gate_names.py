@@ -23,6 +23,7 @@ from tasks.abstention.settings import (
 from tasks.abstention.settings import FAMILY as ABSTENTION
 from tasks.explanation.settings import ExplanationSettings
 from tasks.probes.language_bias.settings import ICAT, MEANINGFUL, MEASURES
+from tasks.probes.memory.settings import CanarySettings
 from tasks.probes.out_of_distribution.settings import (
     ANSWERED,
     AUROC,
@@ -37,6 +38,7 @@ from tasks.records.language_bias import BBQ, CBBQ
 from tasks.task_types.metrics import METRICS, Better, Metric, metrics_of
 from tasks.task_types.own_metrics import own_metric
 from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.text_likelihood import why_no_likelihood
 
 if TYPE_CHECKING:
     from flows.config import RetrainConfig
@@ -51,6 +53,7 @@ UNCOMPRESSED: Final = "uncompressed"
 AUGMENTATION: Final = "augmentation"
 ROBUSTNESS: Final = "robustness"
 LANGUAGE_BIAS: Final = "language_bias"
+MEMORY: Final = "memory"
 # Of which test rows it is told what augmentation has bought; see tasks.evaluation.
 AUGMENTED_KINDS: Final = ("clean", "noisy", "group", "swapped")
 EXPLANATION: Final = "explanation"
@@ -156,10 +159,17 @@ def _of_methods(config: "RetrainConfig", compared: Sequence["_Quality"]) -> Iter
     if not are_valid(config, "training") or config.training.differential_privacy is not None:
         yield Measurable(f"{PRIVACY}.epsilon", high=math.inf, better=_FALLING)
         yield Measurable(f"{PRIVACY}.delta", better=_FALLING)
+    yield from _of_probes(config, compared)
+
+
+def _of_probes(config: "RetrainConfig", compared: Sequence["_Quality"]) -> Iterator[Measurable]:
+    """What else the candidate is asked, where the line asks for that."""
     if not are_valid(config, "probes") or config.probes.robustness is not None:
         yield from _under_changes(config, compared)
     if not are_valid(config, "probes") or config.probes.language_bias is not None:
         yield from _of_stereotypes(config)
+    if not are_valid(config, "probes") or config.probes.memory is not None:
+        yield from _of_memory(config)
 
 
 def _of_stereotypes(config: "RetrainConfig") -> Iterator[Measurable]:
@@ -176,6 +186,26 @@ def _of_stereotypes(config: "RetrainConfig") -> Iterator[Measurable]:
             low = -1.0 if better == _FALLING else 0.0
             yield Measurable(f"{LANGUAGE_BIAS}.{probe}.{name}", low, better=better)
             yield Measurable(f"{LANGUAGE_BIAS}.{probe}.{name}.{{type}}", low, better=better)
+
+
+def _of_memory(config: "RetrainConfig") -> Iterator[Measurable]:
+    """What a candidate gives away of its training rows, as far as the line asks."""
+    asked = config.probes.memory if are_valid(config, "probes") else None
+    attacks = ["", "lira_"] if asked is None or asked.shadows else [""]
+    if not why_no_likelihood(config.task_type):
+        attacks.append("calibrated_")
+    for attack in attacks:
+        yield Measurable(f"{MEMORY}.{attack or 'membership_'}auc", better=_FALLING)
+        yield Measurable(f"{MEMORY}.{attack}tpr_at_1_fpr", better=_FALLING)
+    yield Measurable(f"{MEMORY}.control_auc", better="neither")
+    if asked is None or asked.canaries is not None:
+        canaries = asked.canaries if asked and asked.canaries else CanarySettings()
+        most = math.log2(canaries.alternatives + 1)
+        yield Measurable(f"{MEMORY}.canary_exposure", high=most, better=_FALLING)
+        yield Measurable(f"{MEMORY}.canaries_extracted", better=_FALLING)
+    if asked is None or asked.overlap is not None:
+        yield Measurable(f"{MEMORY}.verbatim_overlap", better=_FALLING)
+        yield Measurable(f"{MEMORY}.verbatim_overlap_control", better=_FALLING)
 
 
 def _under_changes(config: "RetrainConfig", compared: Sequence["_Quality"]) -> Iterator[Measurable]:

@@ -4,11 +4,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from infra.settings_models import WrongSetting, are_valid
+from tasks.probes.memory.losses import why_no_row_loss
+from tasks.probes.memory.settings import MemorySettings
 from tasks.probes.robustness.rows import why_not_attacked, why_not_probed
 from tasks.probes.robustness.settings import RobustnessSettings
+from tasks.task_types.canary_texts import why_no_canaries
 from tasks.task_types.labels.abstention import why_no_softmax
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.text_likelihood import why_no_likelihood
+from tasks.task_types.written_answers import why_nothing_written
 
 if TYPE_CHECKING:
     from flows.config import RetrainConfig
@@ -16,6 +20,9 @@ if TYPE_CHECKING:
 _AT = ("probes", "robustness")
 _BIAS = ("probes", "language_bias")
 _FAR = ("probes", "out_of_distribution")
+_MEMORY = ("probes", "memory")
+# What makes a candidate that shadow models are not made by.
+_NOT_OF_SHADOWS = ("augmentation", "distillation", "pruning")
 
 
 def wrong_robustness(
@@ -70,3 +77,49 @@ def wrong_out_of_distribution(config: "RetrainConfig") -> Iterator[WrongSetting]
         yield WrongSetting(
             _FAR, f"probes.out_of_distribution: {why}; leave it out", config.task_type
         )
+
+
+def wrong_memory(config: "RetrainConfig", memory: MemorySettings) -> Iterator[WrongSetting]:
+    """Task types whose rows have no loss of their own, and parts that are not for all others.
+
+    Args:
+        config: the line's settings.
+        memory: of these.
+
+    """
+    task_type = config.task_type
+    if why := why_no_row_loss(task_type):
+        yield WrongSetting(
+            _MEMORY, f"probes.memory is not for task_type {task_type}: {why}; leave it out",
+            task_type,
+        )  # fmt: skip
+        return
+    parts = {"canaries": why_no_canaries(task_type), "overlap": why_nothing_written(task_type)}
+    for part, why in parts.items():
+        if why and are_valid(memory, part) and getattr(memory, part) is not None:
+            yield WrongSetting(
+                (*_MEMORY, part),
+                f"probes.memory.{part} is not for task_type {task_type}: {why}; leave it out",
+                task_type,
+            )
+    if are_valid(config, "compression") and config.compression is not None:
+        yield WrongSetting(
+            _MEMORY,
+            "probes.memory asks for the loss that training has, and the network of an ONNX file "
+            "has none; leave compression out, or probe a line without it",
+            "with compression",
+        )
+    if are_valid(memory, "shadows") and memory.shadows:
+        yield from _wrong_shadows(config)
+
+
+def _wrong_shadows(config: "RetrainConfig") -> Iterator[WrongSetting]:
+    for section in _NOT_OF_SHADOWS:
+        if are_valid(config, section) and getattr(config, section) is not None:
+            yield WrongSetting(
+                (*_MEMORY, "shadows"),
+                f"shadow models learn halves of the training rows by themselves, and {section} "
+                "would give them more of a row than its half; set probes.memory.shadows to 0, or "
+                f"leave {section} out",
+                f"with {section}",
+            )

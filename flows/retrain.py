@@ -6,6 +6,7 @@ from typing import NamedTuple
 from prefect import flow
 from prefect.runtime import flow_run
 
+from flows import memory
 from flows.abstention_checks import check_can_abstain
 from flows.config import RetrainConfig
 from flows.learning import check_can_be_cut, find_models, lesson_of, pruned
@@ -152,7 +153,8 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
         check_teacher_labels(teacher, rows.data)
     base_model = pretrained or _build(config, rows.data)
     new_rows = _augment(config, rows, pretrained)
-    tokens = tokenize(rows.data, base_model, task_type, config.tokenization, new_rows)
+    canaries = memory.planted(config)
+    tokens = tokenize(rows.data, base_model, task_type, config.tokenization, new_rows, canaries)
     if dry_run:
         planned = plan(line, tokens, base_model, task_type, config.training)
         return replace(planned, forecast=rows.forecast)
@@ -257,6 +259,7 @@ def _train_and_measure(
         assessed, scores, weights, data, task_type, config.counterfactuals, rows.swaps
     )
     scores = _probe(config, rows, weights, scores)
+    scores = memory.probe(config, data, rows.snapshot, tokens, base_model, weights, scores)
     if config.abstention:
         scores = measure_abstention(
             scores, weights, data, config.abstention, config.fairness, evaluation.of_one_model
@@ -341,7 +344,8 @@ def _compare_without(
 ) -> Scores:
     """Train by the same recipe without the new rows, and hold the candidate against that model."""
     task_type, swaps = config.task_type, config.counterfactuals.swaps
-    tokens = tokenize(data, base_model, task_type, config.tokenization)
+    canaries = memory.planted(config)
+    tokens = tokenize(data, base_model, task_type, config.tokenization, canaries=canaries)
     lesson = lesson_of(config, tokens, base_model, teacher)
     learned = train(config.line, tokens, base_model, task_type, config.training, lesson)
     without, _ = _finish(config, learned, data, tokens, config.training, lesson)

@@ -27,6 +27,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -84,19 +85,19 @@ def _one_round(store: ObjectStore, settings: Settings, place: Path, turn: int) -
     """Seconds of each way, ours first in every other round; what it wrote is removed."""
     files = place / "files"
     uri, there = store.uri(f"ours-{turn}"), f":s3:{settings.artifacts_bucket}/theirs-{turn}"
-    ups = {
+    ups: dict[str, Callable[[], Any]] = {
         "up": lambda: store.put_folder(uri, files),
         "rclone_up": lambda: _rclone_copy(settings, str(files), there),
     }
     done = {way: _timed(ups[way]) for way in _in_turn(ups, turn)}
     put = done["up"][0]
-    downs = {
+    downs: dict[str, Callable[[Path], Any]] = {
         "down": lambda folder: store.get_folder(put, folder),
         "rclone_down": lambda folder: _rclone_copy(settings, there, str(folder)),
     }
     for way in _in_turn(downs, turn):
         fetched = place / way
-        done[way] = _timed(lambda way=way, fetched=fetched: downs[way](fetched))
+        done[way] = _timed(partial(downs[way], fetched))
         _check_same(files, fetched)
         shutil.rmtree(fetched)  # so that each way writes where the same memory is free
     store.delete(uri)

@@ -1,1 +1,1 @@
-"""What probes of a trained model cost beside its evaluation."""
+"""What probes of a trained model cost beside its evaluation, and what they find."""

@@ -3,10 +3,18 @@
 import argparse
 
 from benchmarks.figures import print_figures
-from benchmarks.probes import abstention, robustness, stereotypes
+from benchmarks.probes import abstention, memory, robustness, stereotypes
 
-ASKED = ("probe_pass_cost", "crows_vs_reference", "conformal_coverage")
-SMALL = {"robustness": {"rows": 60}, "stereotypes": {"pairs": 10}, "abstention": {"draws": 20}}
+ASKED = (
+    "probe_pass_cost", "crows_vs_reference", "conformal_coverage", "lira_auc_planted",
+    "canary_exposure_planted",
+)  # fmt: skip
+SMALL = {
+    "robustness": {"rows": 60},
+    "stereotypes": {"pairs": 10},
+    "abstention": {"draws": 20},
+    "memory": {"rows": 60, "epochs": 1},
+}
 
 
 def main() -> None:
@@ -16,7 +24,8 @@ def main() -> None:
         "--small", action="store_true", help="few rows: to see that it runs, not to measure"
     )
     small = parser.parse_args().small
-    print_figures(ASKED, (robustness, stereotypes, abstention), SMALL if small else None)
+    measured = (robustness, stereotypes, abstention, memory)
+    print_figures(ASKED, measured, SMALL if small else None)
 
 
 if __name__ == "__main__":

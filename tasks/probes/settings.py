@@ -4,6 +4,7 @@ from pydantic import Field
 
 from infra.settings_models import SettingsModel
 from tasks.probes.language_bias.settings import LanguageBiasSettings
+from tasks.probes.memory.settings import MemorySettings
 from tasks.probes.out_of_distribution.settings import OutOfDistributionSettings
 from tasks.probes.robustness.settings import RobustnessSettings
 
@@ -25,4 +26,10 @@ class ProbeSettings(SettingsModel):
         default=None,
         description="Whether a classifier tells texts of another kind, from a file of yours, from "
         "its own; without it, that is not probed. Of classification. See docs/abstention.md.",
+    )
+    memory: MemorySettings | None = Field(
+        default=None,
+        description="What it remembers of its training rows: whether a row was learned, planted "
+        "secrets, and what it writes word for word; without it, that is not probed. `{}` asks the "
+        "first alone.",
     )

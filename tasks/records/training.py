@@ -49,6 +49,7 @@ class Tokens:
         stride: tokens that two windows of one text share.
         max_target_length: tokens that a written text was cut to.
         augmented_rows: training rows that were made of others; rows_by_split counts their examples.
+        canary_rows: planted training rows, which rows_by_split counts too.
 
     """
 
@@ -61,6 +62,7 @@ class Tokens:
     stride: int = 0
     max_target_length: int = 0
     augmented_rows: int = field(default=0, metadata=NOT_IDENTITY)
+    canary_rows: int = field(default=0, metadata=NOT_IDENTITY)
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,7 @@ def register_version(
     facts = script | _facts(snapshot, data, tokens, base, weights, scores, fairness, task_type)
     facts |= {EVIDENCE_TAGS["golden"]: digest_of(golden)} if golden else {}
     facts |= _augmented(augmentation) if augmentation else {}
+    facts |= _planted(scores)
     number = tracking.find_version(line, key)
     if number is None:
         provenance = keep_provenance(facts, store)
@@ -284,6 +285,19 @@ def _augmented(augmentation: Augmentation) -> dict[str, str]:
         "assayline.augmentation": ", ".join(
             f"{one.method} {one.made}" for one in augmentation.methods
         ),
+    }
+
+
+def _planted(scores: Scores) -> dict[str, str]:
+    """Canaries that the weights have learned; nothing of most lines."""
+    canaries = scores.memory.canaries if scores.memory else None
+    if canaries is None:
+        return {}
+    planted = canaries.planted
+    return {
+        "assayline.canaries": f"{planted.count} canaries, {planted.repeats} times each",
+        "assayline.canaries_sha256": planted.artifact.sha256,
+        "assayline.canaries_uri": planted.artifact.uri,
     }
 
 

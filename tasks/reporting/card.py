@@ -28,6 +28,7 @@ from tasks.reporting.evidence import Evidence, EvidenceError, Source
 from tasks.reporting.gates import headline
 from tasks.reporting.groups import undetermined_groups
 from tasks.reporting.language_bias import language_bias_lines
+from tasks.reporting.memory import canary_sentence, memory_lines
 from tasks.reporting.metrics import hub_name
 from tasks.reporting.out_of_distribution import far_lines
 from tasks.reporting.page import Page, build_page
@@ -64,6 +65,7 @@ _BEHIND: Final = {
     "augmentation": ("weights", "data", "augmented"),
     "robustness": ("weights", "scores", "data"),
     "language_bias": ("weights", "scores"),
+    "memory": ("weights", "data"),
     "explanation": ("weights", "data"),
     "abstention": ("weights", "scores", "data"),
     "out_of_distribution": ("weights", "data"),
@@ -93,6 +95,7 @@ def render_card(evidence: Evidence) -> str:
         asked=_asked(evidence.scores),
         withheld=_withheld(evidence.scores),
         far=_far(evidence.scores),
+        remembered=memory_lines(evidence.scores.memory) if evidence.scores.memory else [],
     )
 
 
@@ -116,6 +119,12 @@ def _withheld(scores: Scores) -> list[str]:
 def _far(scores: Scores) -> list[str]:
     """How well rows of another kind are told; none where that was not probed."""
     return far_lines(scores.out_of_distribution) if scores.out_of_distribution else []
+
+
+def _planted(scores: Scores) -> str:
+    """What was planted among the rows that the model learned; empty where nothing was."""
+    canaries = scores.memory.canaries if scores.memory else None
+    return canary_sentence(canaries) if canaries else ""
 
 
 def render_model_readme(
@@ -146,6 +155,7 @@ def render_model_readme(
         rows=[estimate_row(estimate) for estimate in overall_estimates(scores)],
         claimed_of=claimed_of(scores),
         augmented=sentence_of(augmentation) if augmentation else "",
+        planted=_planted(scores),
     )  # fmt: skip
 
 

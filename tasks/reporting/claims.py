@@ -65,6 +65,8 @@ def _of_probes(scores: Scores) -> Iterator[tuple[str, Estimate]]:
         yield from (("the probe with rows of another kind", one) for one in far.estimates)
     if scores.abstention:
         yield from (("abstention", one) for one in scores.abstention.estimates)
+    if scores.memory:
+        yield from (("the probe for memory", one) for one in scores.memory.estimates)
 
 
 def _is_among(estimate: Estimate, measured: dict[str, Estimate]) -> bool:

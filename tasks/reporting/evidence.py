@@ -117,6 +117,11 @@ def sources_of(evidence: Evidence) -> dict[str, Source]:
             if one is not None
         ),
         *(
+            _stored("canaries", "planted training rows with secrets", one.planted.artifact)
+            for one in (evidence.scores.memory.canaries if evidence.scores.memory else None,)
+            if one is not None
+        ),
+        *(
             _stored(f"{one.kind} {one.name}", "a prediction for each of its rows", one.artifact)
             for one in (evidence.golden.sets if evidence.golden else ())
         ),

@@ -32,6 +32,7 @@ from tasks.reporting.golden import GoldenSection, golden_sections
 from tasks.reporting.groups import GroupTable, group_tables, other_estimates
 from tasks.reporting.language_bias import LanguageBiasSection, language_bias_section
 from tasks.reporting.looks import LevelRow, fresh_estimates, level_rows, look_sentences
+from tasks.reporting.memory import MemorySection, memory_section
 from tasks.reporting.out_of_distribution import FarSection, far_section
 from tasks.reporting.power import WHAT_IT_SAYS, PowerRow, power_table
 from tasks.reporting.quality import (
@@ -111,6 +112,7 @@ class Page:
     augmentation: AugmentationSection | None
     robustness: RobustnessSection | None
     language_bias: LanguageBiasSection | None
+    memory: MemorySection | None
     explanation: ExplanationSection | None
     abstention: AbstentionSection | None
     out_of_distribution: FarSection | None
@@ -161,6 +163,7 @@ def build_page(evidence: Evidence) -> Page:
         augmentation=augmentation_section(evidence.augmentation, scores.estimates),
         robustness=robustness_section(scores.robustness),
         language_bias=language_bias_section(scores.language_bias),
+        memory=memory_section(scores.memory),
         explanation=explanation_section(scores.explanation),
         abstention=abstention_section(scores.abstention),
         out_of_distribution=far_section(scores.out_of_distribution),

@@ -3,11 +3,13 @@
 from infra.store import open_store
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.probes.language_bias.settings import LanguageBiasSettings
+from tasks.probes.memory.settings import CanarySettings, MemorySettings
 from tasks.probes.out_of_distribution.settings import OutOfDistributionSettings
 from tasks.probes.robustness.settings import RobustnessSettings
-from tasks.records.data import DataReport, SourceFile
+from tasks.records.data import DataReport, Snapshot, SourceFile
 from tasks.records.evaluation import Scores
-from tasks.records.training import Weights
+from tasks.records.memory import Canaries
+from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.stages.caching import cached_stage, look_up
 
 
@@ -77,3 +79,41 @@ def probe_out_of_distribution(
     return add_out_of_distribution(
         scores, weights, data, file, task_type, settings, evaluation, store=open_store()
     )
+
+
+@cached_stage()
+def plant_canaries(task_type: str, settings: CanarySettings, seed: int) -> Canaries:
+    """Make training rows with secrets in them, to be looked for in the trained model."""
+    from tasks.probes.memory import planting
+
+    return planting.plant_canaries(task_type, settings, seed, store=open_store())
+
+
+@cached_stage()
+def cut_for_shadow(tokens: Tokens, shadow: int, seed: int) -> Tokens:
+    """Take the half of the training rows that a shadow model learns."""
+    from tasks.probes.memory import shadows
+
+    return shadows.cut_for_shadow(tokens, shadow, seed, store=open_store())
+
+
+@cached_stage(gpu=True)
+def probe_memory(
+    scores: Scores,
+    weights: Weights,
+    data: DataReport,
+    snapshot: Snapshot,
+    task_type: str,
+    settings: MemorySettings,
+    evaluation: EvaluationSettings,
+    reference: BaseModel | None = None,
+    canaries: Canaries | None = None,
+    shadows: tuple[Weights, ...] = (),
+) -> Scores:
+    """Ask the model what it remembers of its training rows, and add what it gives away."""
+    from tasks.probes.memory.probing import add_memory
+
+    return add_memory(
+        scores, weights, data, snapshot, task_type, settings, evaluation, reference, canaries,
+        shadows, store=open_store(),
+    )  # fmt: skip

@@ -1,9 +1,9 @@
 """Tables and links on the page of the Prefect run, where there is one."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from prefect.context import FlowRunContext, TaskRunContext
 
@@ -98,6 +98,7 @@ def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
     from tasks.reporting.explanation import explanation_markdown
     from tasks.reporting.golden import golden_markdown
     from tasks.reporting.language_bias import language_bias_markdown
+    from tasks.reporting.memory import memory_markdown
     from tasks.reporting.out_of_distribution import far_markdown
     from tasks.reporting.robustness import robustness_markdown
 
@@ -107,18 +108,22 @@ def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
     if evidence.augmentation:
         new_rows = augmentation_markdown(evidence.augmentation, evidence.scores.estimates)
         tables["augmentation"] = (new_rows, "New training rows")
-    if evidence.scores.robustness:
-        probed = robustness_markdown(evidence.scores.robustness)
-        tables["robustness"] = (probed, "Robustness under small changes")
-    if evidence.scores.language_bias:
-        asked = language_bias_markdown(evidence.scores.language_bias)
-        tables["language-bias"] = (asked, "Stereotypes of the language model")
-    if explained := evidence.scores.explanation:
-        tables["explanation"] = (explanation_markdown(explained), "Explained answers")
-    if withheld := evidence.scores.abstention:
-        tables["abstention"] = (abstention_markdown(withheld), "Abstention")
-    if far := evidence.scores.out_of_distribution:
-        tables["out-of-distribution"] = (far_markdown(far), "Rows of another kind")
+    scores = evidence.scores
+    probes: dict[str, tuple[object, Callable[[Any], str], str]] = {
+        "robustness": (scores.robustness, robustness_markdown, "Robustness under small changes"),
+        "language-bias": (
+            scores.language_bias,
+            language_bias_markdown,
+            "Stereotypes of the language model",
+        ),
+        "memory": (scores.memory, memory_markdown, "Memory of training data"),
+        "explanation": (scores.explanation, explanation_markdown, "Explained answers"),
+        "abstention": (scores.abstention, abstention_markdown, "Abstention"),
+        "out-of-distribution": (scores.out_of_distribution, far_markdown, "Rows of another kind"),
+    }
+    for key, (found, markdown, title) in probes.items():
+        if found:
+            tables[key] = (markdown(found), title)
     return tables
 
 

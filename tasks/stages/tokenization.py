@@ -4,6 +4,7 @@ from infra.errors import SettingsError
 from infra.store import open_store
 from tasks.records.augmentation import Augmentation
 from tasks.records.data import DataReport
+from tasks.records.memory import Canaries
 from tasks.records.training import BaseModel, Tokens
 from tasks.stages.caching import cached_stage, look_up
 from tasks.tokenization.settings import BaseModelSettings, TokenizationSettings
@@ -52,8 +53,9 @@ def tokenize(
     task_type: str,
     settings: TokenizationSettings,
     augmentation: Augmentation | None = None,
+    canaries: Canaries | None = None,
 ) -> Tokens:
-    """Turn every clean row, and every new one, into token ids."""
+    """Turn every clean row, every new one and every planted one into token ids."""
     from tasks.tokenization.splits import tokenize_splits
 
-    return tokenize_splits(open_store(), data, base, task_type, settings, augmentation)
+    return tokenize_splits(open_store(), data, base, task_type, settings, augmentation, canaries)

@@ -15,6 +15,7 @@ from infra.store import Artifact, ObjectStore, sha256_of_file
 from infra.transformers_logs import quiet_transformers
 from tasks.records.augmentation import Augmentation
 from tasks.records.data import SPLITS, DataReport
+from tasks.records.memory import Canaries
 from tasks.records.training import BaseModel, Tokens
 from tasks.task_types.examples import Encoded
 from tasks.task_types.learner import Learner, learner_of
@@ -76,8 +77,9 @@ def tokenize_splits(
     task_type: str,
     settings: TokenizationSettings,
     augmentation: Augmentation | None = None,
+    canaries: Canaries | None = None,
 ) -> Tokens:
-    """Token ids of every clean row, and behind those of the training rows of the new ones.
+    """Token ids of every clean row, and behind those of the training rows of new and planted ones.
 
     Raises:
         SettingsError: the task type is unknown, or the base model takes no text of this length.
@@ -94,10 +96,10 @@ def tokenize_splits(
         _check_length(base, settings.max_length, longest_text(folder, tokenizer))
         clean = store.get_file(data.clean, Path(scratch) / "clean.parquet")
         files = [(clean, data.clean.uri)]
-        if augmentation:
-            artifact = augmentation.artifact
-            new = store.get_file(artifact, Path(scratch) / "augmented.parquet")
-            files.append((new, artifact.uri))
+        for name, more in (("augmented", augmentation), ("canaries", canaries)):
+            if more:
+                new = store.get_file(more.artifact, Path(scratch) / f"{name}.parquet")
+                files.append((new, more.artifact.uri))
         written = _encode(files, Path(scratch) / "tokens", learner, tokenizer)
         for split, one in written.items():
             logger.info(
@@ -115,6 +117,7 @@ def tokenize_splits(
         stride=settings.stride,
         max_target_length=settings.max_target_length,
         augmented_rows=augmentation.rows if augmentation else 0,
+        canary_rows=canaries.rows if canaries else 0,
     )
 
 

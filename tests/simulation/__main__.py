@@ -29,6 +29,7 @@ from tests.simulation.golden_fresh_worlds import GOLDEN_FRESH
 from tests.simulation.group_worlds import GROUPS
 from tests.simulation.label_worlds import LABELS
 from tests.simulation.looks_worlds import YEARS, Year, YearTally, run_years
+from tests.simulation.memory_worlds import MEMORY
 from tests.simulation.monitor_worlds import UNLIKE
 from tests.simulation.overlap_worlds import OVERLAP
 from tests.simulation.policy_worlds import POLICY
@@ -48,7 +49,7 @@ SCENARIOS = (
     *QUALITY, *RARE_LABELS, *WRITTEN, *ANSWERS, *SCORES, *SLICES, *GOLDEN_FRESH, *FAIRNESS,
     *GROUPS, *OVERLAP, *RECIPES, *BEHAVIOUR, *POLICY, *DRIFT, *UNLIKE, *LABELS, *DATA,
     *RELATIONS, *TEACHER, *COMPRESSION, *PREFERENCES, *STEREOTYPES,
-    *EXPLANATION, *ABSTENTION,
+    *EXPLANATION, *ABSTENTION, *MEMORY,
 )  # fmt: skip
 TRIALS = 1_000
 TRIALS_OF_A_JOB = 100

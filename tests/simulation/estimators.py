@@ -68,6 +68,9 @@ SHOWS: Mapping[str, Mapping[str, str]] = {
     "default policy: flips of 0.05 over 86 rows": {
         "fairness.counterfactuals._share": "counterfactual.words.flip_rate",
     },
+    "canaries: 20, 0.3 learned": {
+        "probes.memory.exposure.mean_estimate": "memory.canary_exposure",
+    },
     "drift, classifier, 100 rows": {"drift.domain_classifier.measure_domains": "drift.effect"},
     "drift, embeddings, 300 rows": {"drift.embeddings.measure_embeddings": "drift.effect"},
     "drift, lengths, 60 authors of 10": {
@@ -114,6 +117,10 @@ SHOWS: Mapping[str, Mapping[str, str]] = {
     },
     "likelihood: 200 texts": {
         "task_types.language_models.language_measures.bits_per_byte": "quality.bits_per_byte",
+    },
+    "membership: 300 rows of a side, 0.3 apart": {
+        "probes.memory.attacks.area_estimate": "memory.membership_auc",
+        "probes.memory.attacks.tpr_estimate": "memory.tpr_at_1_fpr",
     },
     "numbers of a group: 300 rows": {
         "fairness.disparities.WorstGroup.estimate": "fairness.x.worst_group_f1",
@@ -288,6 +295,7 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "language_bias": (
         "stereotypes: 300 pairs", "language_bias.crows_pairs.stereotype_preference",
     ),
+    "memory": ("membership: 300 rows of a side, 0.3 apart", "memory.tpr_at_1_fpr"),
     # Rates are handed to `levels`, and drops are the gains of the rows as they are.
     "robustness": ("suite of 20 templates of 10, 0.8 pass, alike by 0.3",
                    "behaviour.suite.negation.pass_rate"),

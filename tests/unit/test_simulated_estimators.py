@@ -77,6 +77,7 @@ def test_every_family_of_gates_has_a_world() -> None:
                 "robustness": {},
                 "language_bias": {"crows_pairs": "/pairs.csv"},
                 "out_of_distribution": {"path": "/far.txt"},
+                "memory": {},
             }
         ),
         "explanation": ExplanationSettings(),

@@ -34,6 +34,44 @@ def write_greedily(
         ends: tokens that end the text, besides the model's own.
 
     """
+    (text,) = _generate(model, tokenizer, ids, max_length, wanted, ends, beams=1)
+    return text
+
+
+def write_by_beams(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerFast",
+    ids: Sequence[int],
+    max_length: int,
+    wanted: int,
+    ends: Sequence[int],
+    beams: int,
+) -> list[str]:
+    """The likeliest texts that a beam search finds to follow, likeliest first.
+
+    Args:
+        model: as `write_greedily`; so are the others.
+        tokenizer: its tokenizer.
+        ids: tokens to go on from.
+        max_length: tokens that the model takes.
+        wanted: tokens to write.
+        ends: tokens that end a text.
+        beams: of the search, and texts that it gives, 2 or more.
+
+    """
+    return _generate(model, tokenizer, ids, max_length, wanted, ends, beams=beams)
+
+
+def _generate(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerFast",
+    ids: Sequence[int],
+    max_length: int,
+    wanted: int,
+    ends: Sequence[int],
+    *,
+    beams: int,
+) -> list[str]:
     import torch
 
     new_tokens = tokens_to_write(max_length, wanted)
@@ -44,11 +82,14 @@ def write_greedily(
             attention_mask=torch.ones_like(prompt),
             max_new_tokens=new_tokens,
             do_sample=False,
-            num_beams=1,
+            num_beams=beams,
+            num_return_sequences=beams,
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=[*_own_ends(model), *ends] or None,
         )
-    return str(tokenizer.decode(written[0, prompt.shape[1] :], skip_special_tokens=True))
+    return [
+        str(tokenizer.decode(row[prompt.shape[1] :], skip_special_tokens=True)) for row in written
+    ]
 
 
 def _own_ends(model: "PreTrainedModel") -> list[int]:

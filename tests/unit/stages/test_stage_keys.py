@@ -98,7 +98,8 @@ def test_all_stages_are_found() -> None:
         "time_trial", "find_worst_group", "compress", "augment",
         "measure_augmentation", "probe_base_model", "probe_robustness",
         "fit_abstention", "measure_abstention", "probe_out_of_distribution",
-        "probe_language_bias", "prune", "explain",
+        "probe_language_bias", "prune", "explain", "plant_canaries", "cut_for_shadow",
+        "probe_memory",
     }  # fmt: skip
 
 

@@ -23,6 +23,7 @@ REACHED_BY = {
         "probe_base_model",
         "prune",
         "compress",
+        "probe_memory",
     },
     "examiner": {
         "evaluate",
@@ -33,6 +34,7 @@ REACHED_BY = {
         "time_trial",
         "measure_augmentation",
         "probe_robustness",
+        "probe_memory",
     },
     "server": {"register"},
     "model_card": {"register", "write_report", "write_data_report"},
