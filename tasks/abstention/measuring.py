@@ -6,6 +6,7 @@ Answers and probabilities stand in the evaluation's artifact; the model is not a
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -194,6 +195,7 @@ def measure_abstention(
         overall=_overall(judged, len(labels), settings.min_rows, evaluation),
         parts=of_parts,
         curve=risk_coverage(judged.scores, judged.right),
+        on=datetime.now(UTC).date().isoformat(),
     )
 
 

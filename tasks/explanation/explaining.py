@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -184,6 +185,7 @@ def explain_rows(
         rationales=None if inside is None else sum(e.text in inside for e in asked.encoded),
         inexact=_inexact(network, names, by_method),
         unit="the target's unit" if not network.labels else "log-odds",
+        on=datetime.now(UTC).date().isoformat(),
     )
 
 

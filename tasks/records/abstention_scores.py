@@ -1,8 +1,9 @@
 """What a threshold of abstention came to on the test rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tasks.records.abstention import Abstention
+from tasks.records.identity import NOT_IDENTITY
 from tasks.verdicts import Estimate
 
 
@@ -60,6 +61,7 @@ class AbstentionScores:
         overall: coverage, selective risk and error rate, coverage and size of the sets.
         parts: labels, then groups.
         curve: by rising coverage.
+        on: day of the measurement, in UTC.
 
     """
 
@@ -68,6 +70,7 @@ class AbstentionScores:
     overall: tuple[Estimate, ...]
     parts: tuple[AbstentionPart, ...]
     curve: tuple[RiskPoint, ...]
+    on: str = field(default="", metadata=NOT_IDENTITY)
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:

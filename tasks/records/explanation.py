@@ -1,7 +1,8 @@
 """What is known of why a candidate answers as it does."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from tasks.records.identity import NOT_IDENTITY
 from tasks.verdicts import Estimate
 
 
@@ -69,6 +70,7 @@ class Explanation:
         inexact: rows whose integrated gradients miss the sum that they must have by more than the
             tolerance, at the most points; None where the method was not asked.
         unit: of an attribution, in words.
+        on: day of the measurement, in UTC.
 
     """
 
@@ -80,6 +82,7 @@ class Explanation:
     rationales: int | None
     inexact: int | None
     unit: str
+    on: str = field(default="", metadata=NOT_IDENTITY)
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:

@@ -1,7 +1,8 @@
 """Whether a candidate tells rows of another kind from its own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from tasks.records.identity import NOT_IDENTITY
 from tasks.verdicts import Estimate
 
 
@@ -62,6 +63,7 @@ class OutOfDistribution:
         answered: share of these rows that a model with a threshold answers; None without one.
         surest: rows of another kind that it answers most surely.
         note: why some scores are missing; empty where none is.
+        on: day of the measurement, in UTC.
 
     """
 
@@ -74,6 +76,7 @@ class OutOfDistribution:
     answered: Estimate | None
     surest: tuple[FarRow, ...]
     note: str = ""
+    on: str = field(default="", metadata=NOT_IDENTITY)
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:

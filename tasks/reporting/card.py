@@ -21,21 +21,17 @@ from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
 from tasks.records.training import BaseModel, Weights
 from tasks.reporting import number_format as figures
-from tasks.reporting.abstention import abstention_lines
 from tasks.reporting.augmentation import sentence_of
 from tasks.reporting.estimates import estimate_row
 from tasks.reporting.evidence import Evidence, EvidenceError, Source
 from tasks.reporting.gates import headline
 from tasks.reporting.groups import undetermined_groups
-from tasks.reporting.language_bias import language_bias_lines
-from tasks.reporting.memory import canary_sentence, memory_lines
+from tasks.reporting.memory import canary_sentence
 from tasks.reporting.metrics import hub_name
-from tasks.reporting.out_of_distribution import far_lines
 from tasks.reporting.page import Page, build_page
+from tasks.reporting.probes import probe_overview
 from tasks.reporting.quality import overall_estimates, weakest_class
 from tasks.reporting.recipe import claimed_of
-from tasks.reporting.robustness import NOT_SHOWN, robustness_lines
-from tasks.reporting.robustness import sentence_of as probes_of
 from tasks.reporting.settings import CardSettings
 from tasks.reporting.summaries import markdown_table, plain
 from tasks.task_types.model_card_texts import ModelCardTexts, card_texts_of
@@ -91,34 +87,8 @@ def render_card(evidence: Evidence) -> str:
         call=Markup(_call(evidence, purpose)),  # noqa: S704 - code  # nosec B704
         weakest=weakest_class(evidence.scores),
         rows={estimate.name: estimate_row(estimate) for estimate in evidence.estimates},
-        probed=_probed(evidence.scores),
-        asked=_asked(evidence.scores),
-        withheld=_withheld(evidence.scores),
-        far=_far(evidence.scores),
-        remembered=memory_lines(evidence.scores.memory) if evidence.scores.memory else [],
+        probes=probe_overview(evidence.scores, evidence.data),
     )
-
-
-def _probed(scores: Scores) -> list[str]:
-    """What the robustness probes came to and what they leave open, a line each; none without."""
-    if scores.robustness is None:
-        return []
-    return [probes_of(scores.robustness), *robustness_lines(scores.robustness), NOT_SHOWN]
-
-
-def _asked(scores: Scores) -> list[str]:
-    """What the stereotype probes came to, likewise."""
-    return language_bias_lines(scores.language_bias) if scores.language_bias else []
-
-
-def _withheld(scores: Scores) -> list[str]:
-    """When the model answers abstain, and what that comes to; none where it answers every row."""
-    return abstention_lines(scores.abstention) if scores.abstention else []
-
-
-def _far(scores: Scores) -> list[str]:
-    """How well rows of another kind are told; none where that was not probed."""
-    return far_lines(scores.out_of_distribution) if scores.out_of_distribution else []
 
 
 def _planted(scores: Scores) -> str:

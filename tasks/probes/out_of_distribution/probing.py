@@ -4,6 +4,7 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -126,6 +127,7 @@ def add_out_of_distribution(
         answered=answered,
         surest=_surest(far, probabilities, labels),
         note="" if asked.features else NO_FEATURES,
+        on=datetime.now(UTC).date().isoformat(),
     )
     return replace(
         scores, estimates=(*scores.estimates, *found.estimates), out_of_distribution=found

@@ -52,7 +52,7 @@ def withheld(evidence: Evidence) -> Evidence:
 def test_a_line_that_answers_every_row_says_nothing_of_it(evidence: Evidence) -> None:
     assert abstention_section(None) is None
     assert 'id="abstention"' not in render_page(evidence, Links("", ""))
-    assert "## Abstention" not in render_card(evidence)
+    assert "### Abstention" not in render_card(evidence)
 
 
 def test_the_page_shows_threshold_curve_and_groups(evidence: Evidence) -> None:
@@ -71,7 +71,7 @@ def test_the_page_shows_threshold_curve_and_groups(evidence: Evidence) -> None:
 
 def test_the_card_says_when_it_abstains_and_how_it_is_asked(evidence: Evidence) -> None:
     card = render_card(withheld(evidence))
-    section = card.split("## Abstention")[1].split("\n## ")[0]
+    section = card.split("### Abstention")[1].split("\n##")[0]
     assert "answers abstain where its score is below 0.8125" in section
     assert "from" in section
     assert "pandas.DataFrame" in card
