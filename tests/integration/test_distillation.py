@@ -406,7 +406,8 @@ def test_the_flow_finds_teacher_and_layers_and_asks_once(
     monkeypatch.setattr("tasks.stages.distillation.open_store", lambda: store)
     monkeypatch.setattr("tasks.stages.distillation.open_tracking", lambda: tracking)
     monkeypatch.setattr("tasks.stages.caching.gpu_slot", nullcontext)
-    for stage in ("pin_teacher", "take_layers", "ask_teacher"):
+    monkeypatch.setattr("tasks.stages.tokenization.open_store", lambda: store)
+    for stage in ("pin_teacher", "take_layers", "ask_teacher", "pin_base_model", "build_student"):
         monkeypatch.setattr(learning, stage, getattr(learning, stage).fn)
     distillation = {
         "teacher": {"line": "known-masters", "alias": "master"}, "student_layers": [0],
@@ -427,6 +428,17 @@ def test_the_flow_finds_teacher_and_layers_and_asks_once(
     assert isinstance(lesson, Lesson)
     assert (lesson.weight, lesson.temperature, lesson.soft_labels.rows) == (0.3, 2.0, 200)
     assert lesson_of(config, tokens, base, teacher) == lesson
+    scratch = {"architecture": "bert", "hidden_size": 32, "layers": 3, "heads": 2}
+    of_states = {**distillation, "student_layers": None, "hidden_states": {"layers": [3]}}
+    values = config.model_dump(exclude={"base_model", "distillation"}, exclude_unset=True)
+    new, taught_by = find_models(
+        RetrainConfig.model_validate(
+            {**values, "base_model": {"scratch": scratch}, "distillation": of_states}
+        )
+    )
+    assert new
+    assert taught_by
+    assert taught_by.compared == ((3, 2),)
     plain = RetrainConfig.model_validate(
         {"line": "pupils", "source": {"format": "csv", "path": "topics.csv"}}
     )

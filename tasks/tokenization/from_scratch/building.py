@@ -66,11 +66,11 @@ def _write_student(
     pinned = Fingerprint(teacher.sha256, teacher.tokenizer_sha256)
     with quiet_transformers(), TemporaryDirectory(prefix="assayline-student-") as scratch:
         tokenizer = load_tokenizer(locate_pinned(teacher.reference, teacher.revision, pinned))
-        needed = architecture_of(settings).decoder_start.values()
+        needed = dict.fromkeys(architecture_of(settings).decoder_start.values())
         if lacking := [one for one in needed if getattr(tokenizer, f"{one}_token_id") is None]:
             raise BaseModelError(
                 f"base_model.scratch.architecture is {settings.architecture}, whose decoder needs "
-                f"a {' and a '.join(lacking)} token, and the teacher's tokenizer has none; choose "
+                f"the token {' and '.join(lacking)}, and the teacher's tokenizer has none; choose "
                 "the architecture of the teacher"
             )
         model = new_model(tokenizer, settings)

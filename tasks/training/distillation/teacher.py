@@ -109,7 +109,8 @@ def _config(folder: Path) -> "PretrainedConfig":
 def sizes_of(config: "PretrainedConfig") -> tuple[int, int]:
     """Layers of a model's stack, and the width of their hidden states; 0 where it does not say."""
     text = config.get_text_config()
-    return int(getattr(text, "num_hidden_layers", 0)), int(getattr(text, "hidden_size", 0))
+    layers, width = (int(getattr(text, name, 0)) for name in ("num_hidden_layers", "hidden_size"))
+    return layers, width
 
 
 def _sizes_of_student(

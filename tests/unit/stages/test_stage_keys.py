@@ -115,7 +115,8 @@ def of_stage(stage: tuple[str, str]) -> Code:
 def test_all_stages_are_found() -> None:
     assert {name for _, name in STAGES} == {
         "ingest", "validate", "check_labels", "represent", "measure_drift", "measure_split_shift",
-        "count_held_out", "build_base_model", "tokenize", "train", "plan", "scale_temperature",
+        "count_held_out", "build_base_model", "build_student", "tokenize", "train", "plan",
+        "scale_temperature",
         "name_held_out", "evaluate", "find_label_errors", "measure_recipe", "assess",
         "score_counterfactuals", "register", "stage", "ingest_golden", "evaluate_golden",
         "write_report", "write_data_report", "take_layers", "ask_teacher", "ask_reference",

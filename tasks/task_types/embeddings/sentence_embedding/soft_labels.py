@@ -49,7 +49,7 @@ class SoftVectors(SoftLabelsBase):
         from torch.nn.functional import cosine_similarity
 
         pairs = (self._vectors(outputs, batch), batch.labels[VECTORS])
-        ours, theirs = (one.view(len(one), 2, -1) for one in pairs)  # (B, 2, H)
+        ours, theirs = (one.reshape(len(one), 2, -1) for one in pairs)  # (B, 2, H)
         return (1 - cosine_similarity(ours, theirs, dim=-1)).mean(dim=-1).sum() / units[0]
 
     def _vectors(self, outputs: "Outputs", batch: Batch) -> "Tensor":
