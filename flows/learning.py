@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 from flows.config import RetrainConfig
+from tasks.records.back_translation import Translators
 from tasks.records.distillation import Teacher
 from tasks.records.lesson import Lesson, Reference
 from tasks.records.training import BaseModel, Tokens, Weights
+from tasks.stages.back_translation import find_translated_languages, pin_translators
 from tasks.stages.distillation import ask_teacher, pin_teacher, take_layers
 from tasks.stages.preference import ask_reference, pin_reference
 from tasks.stages.pruning import check_prunable, prune
@@ -34,6 +36,13 @@ def find_models(config: RetrainConfig) -> tuple[BaseModel | None, Teacher | None
     student = take_layers(teacher, layers, task_type)
     check_can_be_cut(config, student)
     return student, teacher
+
+
+def find_translators(config: RetrainConfig) -> Translators | None:
+    """Whom training rows are translated by; None where the line asks for no such rows."""
+    if config.augmentation is None or config.augmentation.back_translation is None:
+        return None
+    return find_translated_languages(pin_translators(config.augmentation.back_translation))
 
 
 def check_can_be_cut(config: RetrainConfig, base: BaseModel) -> None:

@@ -280,6 +280,7 @@ def _augmented(augmentation: Augmentation) -> dict[str, str]:
         "assayline.augmentation": ", ".join(
             f"{one.method} {one.made}" for one in augmentation.methods
         ),
+        **({"assayline.translators": augmentation.translators} if augmentation.translators else {}),
     }
 
 

@@ -97,7 +97,7 @@ def test_all_stages_are_found() -> None:
         "evaluate_validation",
         "time_trial", "find_worst_group", "compress", "augment",
         "measure_augmentation", "probe_base_model", "probe_robustness",
-        "probe_language_bias", "prune", "explain",
+        "probe_language_bias", "prune", "explain", "find_translated_languages", "back_translate",
     }  # fmt: skip
 
 
