@@ -47,7 +47,7 @@ OTHER_NUMBERS: Final = "a number or placeholder came or went"
 OTHER_LANGUAGE: Final = "not in the language that is translated"
 UNLIKE: Final = "too unlike its parent (min_chrf)"
 # Texts that are translated and kept at once; after each such run it is said how far it has come.
-TEXTS_AT_ONCE: Final = 128
+TEXTS_AT_ONCE: Final = 64
 # A shorter text does not tell its language.
 _TOLD_CHARACTERS: Final = 20
 _NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
@@ -165,7 +165,7 @@ def translated_rows(
     settings, column = selection.settings, selection.shape.inputs[0].name
     asked, taken = asked_rows(settings.share, train.num_rows), 0
     rows: list[dict[str, str | None]] = []
-    for parents in _runs(train, settings.share, seed, min(TEXTS_AT_ONCE, asked)):
+    for parents in _runs(train, settings.share, seed):
         texts = [parent[column] or "" for parent in parents]
         trips = translate(texts)
         reasons = selection.reasons(texts, trips)
@@ -187,10 +187,10 @@ def translated_rows(
     return rows
 
 
-def _runs(train: pa.Table, share: float, seed: int, size: int) -> Iterator[list[Row]]:
+def _runs(train: pa.Table, share: float, seed: int) -> Iterator[list[Row]]:
     """Training rows in the order of their draws, as many in a run as are translated at once."""
     parents = (parent for parent, _ in draw_order(train, BACK_TRANSLATION, share, seed))
-    while run := list(islice(parents, size)):
+    while run := list(islice(parents, TEXTS_AT_ONCE)):
         yield run
 
 
