@@ -11,7 +11,7 @@ from tasks.stages.back_translation import find_translated_languages, pin_transla
 from tasks.stages.distillation import ask_teacher, pin_teacher, take_layers
 from tasks.stages.preference import ask_reference, pin_reference
 from tasks.stages.pruning import check_prunable, prune
-from tasks.stages.tokenization import pin_base_model
+from tasks.stages.tokenization import licensed_base_model
 from tasks.stages.training import train
 from tasks.task_types.reference_answers import reads_reference
 from tasks.training.settings import TrainingSettings
@@ -21,7 +21,7 @@ def find_models(config: RetrainConfig) -> tuple[BaseModel | None, Teacher | None
     """What training starts from, None where that is yet to be built, and whom it learns from."""
     settings, task_type = config.distillation, config.task_type
     layers = settings.student_layers if settings else None
-    pretrained = None if layers else pin_base_model(config.base_model)
+    pretrained = None if layers else licensed_base_model(config.base_model)
     if pretrained:
         # What is wrong with it is said before rows are read.
         reference_of(config, pretrained)

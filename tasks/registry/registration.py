@@ -38,6 +38,7 @@ from tasks.registry.version_tags import (
     EPSILON_TAG,
     EVIDENCE_TAGS,
     LABELS_TAG,
+    LICENCE_TAG,
     LOOKED_UP,
     MANIFEST_TAG,
     METRIC_TAG,
@@ -247,6 +248,7 @@ def _facts(
     return {EVIDENCE_TAGS[name]: digest for name, digest in digests.items()} | {
         BASE_MODEL_TAG: base.reference,
         TASK_TYPE_TAG: task_type,
+        **({LICENCE_TAG: base.licence} if base.licence else {}),
         **_leading_metric(scores, task_type),
         **({LABELS_TAG: json.dumps(weights.labels)} if weights.labels else {}),
         **{
