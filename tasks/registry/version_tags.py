@@ -42,6 +42,7 @@ DELTA_TAG: Final = "assayline.privacy_delta"
 # Of all that a version was made of, what people and scripts look up in MLflow.
 LOOKED_UP: Final[tuple[str, ...]] = (
     BASE_MODEL_TAG,
+    LICENCE_TAG,
     TASK_TYPE_TAG,
     METRIC_TAG,
     COMPRESSION_TAG,
