@@ -90,7 +90,9 @@ def back_translate_rows(
     shape = shape_of(task_type)
     with TemporaryDirectory(prefix="assayline-back-translation-") as name:
         train, known = read_rows_and_texts(store, data, golden, shape, Path(name))
-    _refuse_another_language(train[shape.inputs[0].name].to_pylist(), translators, tell)
+    _refuse_another_language(
+        [text or "" for text in train[shape.inputs[0].name].to_pylist()], translators, tell
+    )
     round_trip = Selection(settings, shape, translators.language, tell)
     rows = translated_rows(
         train, round_trip, known, seed, TranslatedTexts(store, translators).of

@@ -90,7 +90,7 @@ def config(folder: Path, base: Path, **back_translation: Any) -> Path:
     asked = {"share": 0.4, "to": TO, "back": BACK, **back_translation}
     policy = {
         "gates": [
-            {"metric": "quality.macro_f1", "at_least": 0.5},
+            {"metric": "quality.macro_f1", "at_least": 0.4},
             {"metric": "staging.same_predictions", "at_least": 1.0},
             {"metric": "augmentation.clean.macro_f1_gain", "at_least": -0.3},
         ],
@@ -99,7 +99,8 @@ def config(folder: Path, base: Path, **back_translation: Any) -> Path:
     return write_config(
         folder, "topics.yaml", base, line=LINE, policy=policy,
         augmentation={"back_translation": asked},
-        evaluation={"comparison": {"min_rows": 20}},
+        evaluation={"comparison": {"min_rows": 20}}, tokenization={"max_length": 64},
+        training={"epochs": 6, "learning_rate": 5e-3, "batch_size": 8},
     )  # fmt: skip
 
 
