@@ -34,6 +34,7 @@ from flows.probe_checks import (
     wrong_robustness,
 )
 from flows.pruning_checks import wrong_pruning
+from flows.serving_checks import wrong_serving
 from flows.settings_fields import models_in
 from flows.settings_files import PolicyOfFile, anchored_model, read_policy_file, read_settings
 from flows.sweep_checks import wrong_space
@@ -376,6 +377,11 @@ class RetrainConfig(DataConfig):
     def _new_rows_keep_their_labels(self) -> Self:
         if self.augmentation is not None:
             refuse(wrong_augmentation(self, self.augmentation))
+        return self
+
+    @model_validator(mode="after")
+    def _served_entities_are_of_use(self) -> Self:
+        refuse(wrong_serving(self))
         return self
 
     @model_validator(mode="after")

@@ -3,13 +3,15 @@
 from dataclasses import replace
 
 from flows.config import RetrainConfig
+from tasks.records.back_translation import Translators
 from tasks.records.distillation import Asked, Teacher
 from tasks.records.lesson import Lesson, Reference
 from tasks.records.training import BaseModel, Tokens, Weights
+from tasks.stages.back_translation import find_translated_languages, pin_translators
 from tasks.stages.distillation import ask_teacher, pin_teacher, take_layers
 from tasks.stages.preference import ask_reference, pin_reference
 from tasks.stages.pruning import check_prunable, prune
-from tasks.stages.tokenization import build_student, pin_base_model
+from tasks.stages.tokenization import build_student, licensed_base_model
 from tasks.stages.training import train
 from tasks.task_types.reference_answers import reads_reference
 from tasks.task_types.soft_labels import SOFT_LABELS
@@ -20,7 +22,7 @@ def find_models(config: RetrainConfig) -> tuple[BaseModel | None, Teacher | None
     """What training starts from, None where that is yet to be built, and whom it learns from."""
     settings, task_type = config.distillation, config.task_type
     layers = settings.student_layers if settings else None
-    pretrained = None if layers else pin_base_model(config.base_model)
+    pretrained = None if layers else licensed_base_model(config.base_model)
     if pretrained:
         # What is wrong with it is said before rows are read.
         reference_of(config, pretrained)
@@ -40,6 +42,13 @@ def find_models(config: RetrainConfig) -> tuple[BaseModel | None, Teacher | None
         student = take_layers(teacher, layers or (), task_type)
     check_can_be_cut(config, student)
     return student, teacher
+
+
+def find_translators(config: RetrainConfig) -> Translators | None:
+    """Whom training rows are translated by; None where the line asks for no such rows."""
+    if config.augmentation is None or config.augmentation.back_translation is None:
+        return None
+    return find_translated_languages(pin_translators(config.augmentation.back_translation))
 
 
 def check_can_be_cut(config: RetrainConfig, base: BaseModel) -> None:

@@ -9,11 +9,18 @@ from prefect.runtime import flow_run
 from flows import memory
 from flows.abstention_checks import check_can_abstain
 from flows.config import RetrainConfig
-from flows.learning import check_can_be_cut, find_models, lesson_of, pruned
+from flows.learning import (
+    check_can_be_cut,
+    find_models,
+    find_translators,
+    lesson_of,
+    pruned,
+)
 from flows.own_line import check_own_line
 from flows.run_hooks import tell_cancelled, tell_crashed, tell_failed
 from tasks.notifications.messages import of_decision
 from tasks.records.augmentation import Augmentation
+from tasks.records.back_translation import Translators
 from tasks.records.data import (
     DataReport,
     Drift,
@@ -38,6 +45,7 @@ from tasks.registry.ledger import AWAITING
 from tasks.stages.abstention import fit_abstention, measure_abstention
 from tasks.stages.approval import by_policy_or_person, check_can_wait
 from tasks.stages.augmentation import augment, measure_augmentation, pin_swap_lists
+from tasks.stages.back_translation import back_translate
 from tasks.stages.compression import compress
 from tasks.stages.distillation import check_teacher_labels
 from tasks.stages.drift import measure_drift, measure_split_shift
@@ -145,6 +153,7 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
             return _decide(waiting, config)
 
     pretrained, teacher = find_models(config)
+    translators = find_translators(config)
     source = pin_source(line, config.source)
     if not dry_run:
         keep_source_use(line, source)
@@ -152,7 +161,7 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
     if teacher:
         check_teacher_labels(teacher, rows.data)
     base_model = pretrained or _build(config, rows.data)
-    new_rows = _augment(config, rows, pretrained)
+    new_rows = _augment(config, rows, pretrained, translators)
     canaries = memory.planted(config)
     tokens = tokenize(rows.data, base_model, task_type, config.tokenization, new_rows, canaries)
     if dry_run:
@@ -220,15 +229,24 @@ def _build(config: RetrainConfig, data: DataReport) -> BaseModel:
 
 
 def _augment(
-    config: RetrainConfig, rows: _Rows, pretrained: BaseModel | None
+    config: RetrainConfig,
+    rows: _Rows,
+    pretrained: BaseModel | None,
+    translators: Translators | None,
 ) -> Augmentation | None:
     """New training rows of those there are; None where the line asks for none."""
     if config.augmentation is None:
         return None
+    translations = None
+    if translators and config.augmentation.back_translation:
+        translations = back_translate(
+            rows.data, rows.golden, config.task_type, config.augmentation.back_translation,
+            config.augmentation.seed, translators,
+        )  # fmt: skip
     return augment(
         rows.data, pretrained, rows.golden, config.task_type, config.augmentation,
         config.contract, config.leakage, config.privacy, name_scratch_tokens(config.base_model),
-        pin_benchmarks(config.leakage), pin_swap_lists(config.augmentation.swaps),
+        pin_benchmarks(config.leakage), pin_swap_lists(config.augmentation.swaps), translations,
     )  # fmt: skip
 
 

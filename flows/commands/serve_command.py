@@ -4,14 +4,17 @@ import logging
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlsplit
 
 from cyclopts import Parameter
 
 from flows.commands import console
 from infra.errors import SettingsError
-from infra.settings import load_settings, load_stack_settings, without_passwords
+from infra.settings import Settings, load_settings, load_stack_settings, without_passwords
+
+if TYPE_CHECKING:
+    from flows.config import RetrainConfig
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 DEFAULT_PORT: Final = 16_000
@@ -21,6 +24,13 @@ Config = Annotated[
     Parameter(
         help="The line's YAML file; if left out, the settings that its deployment retrain/LINE "
         "was registered with."
+    ),
+]
+EntitiesConfig = Annotated[
+    Path | None,
+    Parameter(
+        help="The YAML file of the tagging line that serving.entities names; if left out, the "
+        "settings that its deployment was registered with."
     ),
 ]
 Host = Annotated[
@@ -49,6 +59,7 @@ def serve(
     host: Host = LOOPBACK[0],
     port: Port = DEFAULT_PORT,
     public_url: PublicUrl = (),
+    entities_config: EntitiesConfig = None,
 ) -> int:
     """Put a line's version in production behind HTTP, until Ctrl-C or SIGTERM.
 
@@ -64,7 +75,7 @@ def serve(
     from flows.line_settings import settings_of_line
     from infra.local.serving_token import serving_token
     from tasks.serving.http_server import listen
-    from tasks.stages.serving import serve_line
+    from tasks.stages.serving import LineToServe, serve_line
 
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s", level="WARNING")
     settings, stack = load_settings(), load_stack_settings()
@@ -74,18 +85,52 @@ def serve(
             f"--host is {host}, which others than this machine reach, and ASSAYLINE_LOGIN is off; "
             "leave the login on, or listen at 127.0.0.1"
         )
+
+    def to_serve(one: "RetrainConfig") -> LineToServe:
+        return LineToServe(one.line, one.task_type, one.serving, one.privacy)
+
     checked = settings_of_line(line, config, settings)
+    finding = finding_line(checked, entities_config, settings)
     listening = listen(host, port)
     bound = listening.getsockname()[1]
     if token:
         where = "ASSAYLINE_SERVING_TOKEN" if stack.serving_token else "serving.token"
         console.say(f"requests name the token of {where} (Authorization: Bearer TOKEN)")
     serve_line(
-        line, checked.task_type, checked.serving, checked.privacy, listening,
+        to_serve(checked), to_serve(finding) if finding else None, listening,
         software=f"assayline {version('assayline')}",
         addresses=addresses_of(host, bound, public_url), token=token, say=console.say,
     )  # fmt: skip
     return 0
+
+
+def finding_line(
+    config: "RetrainConfig", file: Path | None, settings: Settings
+) -> "RetrainConfig | None":
+    """The settings of the tagging line that finds entities for a line; None where it names none.
+
+    Raises:
+        SettingsError: a file is named and no line is, or that line is of another task type.
+        StackError: the Prefect server is not reached.
+
+    """
+    from flows.line_settings import settings_of_line
+
+    entities = config.serving.entities
+    if entities is None:
+        if file is not None:
+            raise SettingsError(
+                f"--entities-config names {file}, and the settings of {config.line} name no line "
+                "that finds entities; set serving.entities: {line: NAME}"
+            )
+        return None
+    found = settings_of_line(entities.line, file, settings)
+    if found.task_type != "tagging":
+        raise SettingsError(
+            f"serving.entities.line of {config.line} names {found.line}, which is of task type "
+            f"{found.task_type} and finds no entities; name a line of task type tagging"
+        )
+    return found
 
 
 def addresses_of(host: str, port: int, public_urls: tuple[str, ...]) -> tuple[str, ...]:

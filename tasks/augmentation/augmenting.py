@@ -3,11 +3,12 @@
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 from typing import Any, Final
 
 import pyarrow as pa
@@ -21,11 +22,12 @@ from tasks.augmentation.methods import (
     COUNTERFACTUAL,
     Changer,
     Donors,
+    Translated,
     attribute_labels,
     told_of_attribute,
     why_not,
 )
-from tasks.augmentation.settings import AugmentationSettings, ChangeSettings, SwapSettings
+from tasks.augmentation.settings import AugmentationSettings
 from tasks.perturbations.draws import random_of, rank_of
 from tasks.perturbations.untouched import negations_of
 from tasks.records.augmentation import Augmentation, ChangedText, MethodRows
@@ -58,6 +60,8 @@ def augment_rows(
     task_type: str,
     settings: AugmentationSettings,
     refusal: Refusal,
+    translated: Mapping[str, Translated] = MappingProxyType({}),
+    translators: str = "",
 ) -> Augmentation:
     """Make new rows of the training rows, and keep those that may be learned from.
 
@@ -68,6 +72,8 @@ def augment_rows(
         task_type: what the model is for.
         settings: which methods, and how many rows.
         refusal: the line's data contract.
+        translated: of back-translation, what came back of each text that was translated.
+        translators: who translated, in words.
 
     Raises:
         DataError: there are no training rows, or the clean rows lack a column.
@@ -79,19 +85,36 @@ def augment_rows(
     shape = shape_of(task_type)
     check_methods(settings, shape, data)
     with tempfile.TemporaryDirectory(prefix="assayline-augment-") as name:
-        folder = Path(name)
-        clean = store.get_file(data.clean, folder / "clean.parquet")
-        sets = golden.sets if golden else ()
-        of_golden = [
-            store.get_file(one.snapshot.artifact, folder / f"{one.family}.parquet") for one in sets
-        ]
-        train = read_training_rows(clean, data.clean.uri)
-        known = KnownTexts(
-            (text for text in texts_of(shape, train).to_pylist() if text),
-            held_out_texts(clean, of_golden, shape),
-        )
-        made = make_rows(train, shape, settings, known)
-        return _keep(made, train, shape, refusal, store)
+        train, known = read_rows_and_texts(store, data, golden, shape, Path(name))
+        made = make_rows(train, shape, settings, known, translated)
+        return replace(_keep(made, train, shape, refusal, store), translators=translators)
+
+
+def read_rows_and_texts(
+    store: ObjectStore,
+    data: DataReport,
+    golden: GoldenSets | None,
+    shape: RowShape,
+    folder: Path,
+) -> tuple[pa.Table, KnownTexts]:
+    """The training rows, and the texts that no new row may repeat.
+
+    Raises:
+        DataError: there are no training rows, or the clean rows lack a column.
+        StoreError: the store does not answer.
+
+    """
+    clean = store.get_file(data.clean, folder / "clean.parquet")
+    sets = golden.sets if golden else ()
+    of_golden = [
+        store.get_file(one.snapshot.artifact, folder / f"{one.family}.parquet") for one in sets
+    ]
+    train = read_training_rows(clean, data.clean.uri)
+    known = KnownTexts(
+        (text for text in texts_of(shape, train).to_pylist() if text),
+        held_out_texts(clean, of_golden, shape),
+    )
+    return train, known
 
 
 def check_methods(settings: AugmentationSettings, shape: RowShape, data: DataReport) -> None:
@@ -145,7 +168,11 @@ class Made:
 
 
 def make_rows(
-    train: pa.Table, shape: RowShape, settings: AugmentationSettings, known: KnownTexts
+    train: pa.Table,
+    shape: RowShape,
+    settings: AugmentationSettings,
+    known: KnownTexts,
+    translated: Mapping[str, Translated] = MappingProxyType({}),
 ) -> list[Made]:
     """New rows by method, as many as its share says or as the rows give.
 
@@ -157,13 +184,17 @@ def make_rows(
         shape: of the task type.
         settings: which methods.
         known: texts that there are already; new ones are added.
+        translated: what came back of the texts that were translated.
 
     """
     donors = _donors(train, shape) if settings.word_insertion else Donors({})
     return [
-        _by_method(name, method, train, shape, settings.seed, known, donors)
+        _by_method(
+            Changer(name, method, donors, translated), method.share, train, shape, settings.seed,
+            known,
+        )
         for name, method in settings.chosen
-    ]
+    ]  # fmt: skip
 
 
 def _donors(train: pa.Table, shape: RowShape) -> Donors:
@@ -179,23 +210,28 @@ def _key(answer: object) -> str:
     return json.dumps(answer, ensure_ascii=False)
 
 
+def asked_rows(share: float, training_rows: int) -> int:
+    """How many new rows a share is."""
+    return max(1, round(share * training_rows))
+
+
 def _by_method(
-    name: str,
-    method: ChangeSettings | SwapSettings,
+    changer: Changer,
+    share: float,
     train: pa.Table,
     shape: RowShape,
     seed: int,
     known: KnownTexts,
-    donors: Donors,
 ) -> Made:
-    made = Made(name, method.share, max(1, round(method.share * train.num_rows)))
-    changer = Changer(name, method, donors)
-    for parent, draw in _order(train, name, method.share, seed):
-        if len(made.rows) == made.asked:
+    name = changer.name
+    made = Made(name, share, asked_rows(share, train.num_rows))
+    for parent, draw in draw_order(train, name, share, seed):
+        if len(made.rows) == made.asked or not changer.knows(_text(parent, shape)):
             break
         random = random_of(seed, name, draw, parent["row_id"])
         row = change_row(parent, changer, shape, random)
-        reason = why_left_out(parent, row, shape, known)
+        reason = changer.why_unchanged(_text(parent, shape)) if row is None else ""
+        reason = reason or why_left_out(parent, row, shape, known)
         if row is None or reason:
             made.left_out[reason] += 1
             continue
@@ -205,8 +241,16 @@ def _by_method(
     return made
 
 
-def _order(train: pa.Table, name: str, share: float, seed: int) -> Iterator[tuple[Row, str]]:
-    """Parents with the number of the draw, all of the first draw before those of the second."""
+def draw_order(train: pa.Table, name: str, share: float, seed: int) -> Iterator[tuple[Row, str]]:
+    """Parents with the number of the draw, all of the first draw before those of the second.
+
+    Args:
+        train: training rows, sorted by row_id.
+        name: of the method.
+        share: of new rows; above 1 there are several draws.
+        seed: of the augmentation.
+
+    """
     ids = train["row_id"].to_pylist()
     for number in count():
         if number >= share:

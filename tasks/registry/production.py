@@ -93,7 +93,7 @@ def _as_asked(state: LineState, version: int, store: ObjectStore, tracking: Trac
         proof.manifest_sha256,
         task_type_of(tags),
         _labels(facts.get(LABELS_TAG, "")),
-        *_limits(f"version {version} of {line}", facts),
+        *limits_of(f"version {version} of {line}", facts),
     )
 
 
@@ -103,8 +103,12 @@ def _labels(written: str) -> tuple[str, ...]:
     return tuple(written.split(", ")) if written else ()
 
 
-def _limits(version: str, facts: Mapping[str, str]) -> tuple[int, int, int]:
-    """How long it reads, what its windows share, and how long it writes.
+def limits_of(version: str, facts: Mapping[str, str]) -> tuple[int, int, int]:
+    """How many tokens it reads, how many its windows share, and how many it writes.
+
+    Args:
+        version: its name, for the message.
+        facts: tags and record of what it was made of.
 
     Raises:
         PromotionError: nothing says so.

@@ -39,6 +39,7 @@ from tasks.registry.version_tags import (
     EPSILON_TAG,
     EVIDENCE_TAGS,
     LABELS_TAG,
+    LICENCE_TAG,
     LOOKED_UP,
     MANIFEST_TAG,
     METRIC_TAG,
@@ -251,6 +252,7 @@ def _facts(
     return {EVIDENCE_TAGS[name]: digest for name, digest in digests.items()} | {
         BASE_MODEL_TAG: base.reference,
         TASK_TYPE_TAG: task_type,
+        **({LICENCE_TAG: base.licence} if base.licence else {}),
         **_leading_metric(scores, task_type),
         **({LABELS_TAG: json.dumps(weights.labels)} if weights.labels else {}),
         **{
@@ -285,6 +287,7 @@ def _augmented(augmentation: Augmentation) -> dict[str, str]:
         "assayline.augmentation": ", ".join(
             f"{one.method} {one.made}" for one in augmentation.methods
         ),
+        **({"assayline.translators": augmentation.translators} if augmentation.translators else {}),
     }
 
 

@@ -1,14 +1,9 @@
 """Which registered version a student learns from."""
 
-from infra.errors import PromotionError, SettingsError
 from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.distillation import RegisteredTeacher
-from tasks.registry.champion import comparator_of
-from tasks.registry.line_state import LineState
-from tasks.registry.outside_moves import refusal
-from tasks.registry.provenance import facts_of
-from tasks.registry.version_tags import PREVIOUS, PRODUCTION, task_type_of
+from tasks.registry.named_version import AskedFor, find_named
 
 
 def teacher_of(
@@ -29,22 +24,9 @@ def teacher_of(
         StoreError, TrackingError: a server is unreachable.
 
     """
-    known = tracking.aliases(line)
-    if alias not in known:
-        there = ", ".join(sorted(known)) or "none; is it the name of a line that was run here?"
-        raise SettingsError(
-            f"distillation.teacher.alias is {alias!r}, and the registered model {line!r} "
-            f"(distillation.teacher.line) has the aliases {there}"
-        )
-    state = LineState(line, store, tracking)
-    if alias in {PRODUCTION, PREVIOUS} and state.in_doubt:
-        raise PromotionError(refusal(state, tracking))
-    tags = tracking.version_tags(line, known[alias])
-    version = comparator_of(state, known[alias], tags, store)
-    if not version.weights_uri or not version.weights_sha256:
-        raise SettingsError(
-            f"distillation.teacher names {version.name} ({alias}), and no tag of it says of which "
-            "weights it was made: others registered it. Right would be a version that a run of "
-            "its line registered, or distillation.teacher.folder with its files"
-        )
-    return RegisteredTeacher(version, task_type_of(facts_of(version.name, tags, store)))
+    asked = AskedFor(
+        "distillation.teacher", line, alias,
+        otherwise=", or distillation.teacher.folder with its files",
+    )  # fmt: skip
+    found = find_named(asked, store=store, tracking=tracking)
+    return RegisteredTeacher(found.version, found.task_type)

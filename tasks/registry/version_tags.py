@@ -24,6 +24,8 @@ AUGMENTED_URI_TAG: Final = "assayline.augmented_uri"
 ROWS_AUGMENTED_TAG: Final = "assayline.rows_augmented"
 TASK_TYPE_TAG: Final = "assayline.task_type"
 BASE_MODEL_TAG: Final = "assayline.base_model"
+# Of the base model, as its files state it or as it was accepted; not set where neither says one.
+LICENCE_TAG: Final = "assayline.base_model_licence"
 LABELS_TAG: Final = "assayline.labels"  # a JSON list; earlier releases wrote them one after another
 # The metric that models of the line are compared in first, with its interval.
 METRIC_TAG: Final = "assayline.leading_metric"
@@ -42,6 +44,7 @@ DELTA_TAG: Final = "assayline.privacy_delta"
 # Of all that a version was made of, what people and scripts look up in MLflow.
 LOOKED_UP: Final[tuple[str, ...]] = (
     BASE_MODEL_TAG,
+    LICENCE_TAG,
     TASK_TYPE_TAG,
     METRIC_TAG,
     COMPRESSION_TAG,

@@ -90,6 +90,11 @@ def sentence_of(augmentation: Augmentation) -> str:
         f"{count(augmentation.training_rows)} training rows "
         f"({share(augmentation.rows, augmentation.training_rows)}), and are learned from beside "
         "them. All other counts of rows are of rows of the source."
+        + (
+            f" Texts were translated and back by {augmentation.translators}."
+            if augmentation.translators
+            else ""
+        )
     )
 
 

@@ -2,13 +2,13 @@
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeVar
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -19,10 +19,12 @@ from starlette.routing import Route
 from infra.errors import DataError
 from tasks.serving.asking import ServedRequest
 from tasks.serving.feedback import REQUEST_ID, REQUEST_ID_FORM, feedback_of
+from tasks.serving.joint_server import JointServer, TooManyPairsError
 from tasks.serving.line_server import LineServer
 from tasks.serving.recording import Recorder
 from tasks.serving.request_records import RequestRecords
-from tasks.serving.scoring_protocol import Row, rows_of
+from tasks.serving.scoring_protocol import Row, named_columns, rows_of
+from tasks.serving.settings import EntitiesSettings
 from tasks.serving.waiting_rows import (
     Answered,
     AnswerFailedError,
@@ -30,11 +32,19 @@ from tasks.serving.waiting_rows import (
     UnansweredError,
 )
 from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.rows import Column, RowShape
 
 JSON_TYPE: Final = "application/json"
 REQUEST_ID_HEADER: Final = "x-request-id"
 VERSION_HEADER: Final = "x-model-version"
+ENTITIES_VERSION_HEADER: Final = "x-entities-version"
 RETRY_AFTER_S: Final = 1
+# A request of which entities are yet to be found.
+TEXT_ALONE: Final = RowShape(
+    task_type="relation_extraction", columns=(Column("text", "text", is_input=True),),
+    leading="micro_f1",
+)  # fmt: skip
+T = TypeVar("T")
 UTF8: Final = frozenset({"charset=utf-8", 'charset="utf-8"', ""})
 
 
@@ -53,6 +63,22 @@ class _RefusedError(Exception):
         return JSONResponse(content, self.status, headers)
 
 
+@dataclass(frozen=True)
+class EntityFinder:
+    """The tagging line that finds the entities of texts alone.
+
+    Attributes:
+        server: that answers for it.
+        recorder: that keeps what it was asked, for that line.
+        settings: which pairs of entities are asked.
+
+    """
+
+    server: LineServer
+    recorder: Recorder
+    settings: EntitiesSettings
+
+
 class Application:
     """The routes of a served line.
 
@@ -60,12 +86,23 @@ class Application:
         server: that answers.
         recorder: that keeps requests and feedback.
         software: name and version of this program, for `/version`.
+        finder: of relation extraction, the line that finds entities; None where a request marks
+            them always.
 
     """
 
-    def __init__(self, server: LineServer, recorder: Recorder, software: str) -> None:
+    def __init__(
+        self,
+        server: LineServer,
+        recorder: Recorder,
+        software: str,
+        finder: EntityFinder | None = None,
+    ) -> None:
         self._server, self._recorder, self._software = server, recorder, software
-        self._records = RequestRecords(recorder, server.metrics, server.settings.record.share)
+        self._records = _records_of(server, recorder)
+        self._finder = finder
+        self._joint = finder and JointServer(server, finder.server, finder.settings)
+        self._found_records = finder and _records_of(finder.server, finder.recorder)
         self.app = Starlette(
             routes=[
                 Route("/invocations", self.invocations, methods=["POST"]),
@@ -74,6 +111,7 @@ class Application:
                 Route("/health", self.health),
                 Route("/version", self.version),
                 Route("/metrics", self.metrics),
+                *([Route("/metrics/entities", self.entity_metrics)] if finder else ()),
             ]
         )
 
@@ -82,8 +120,10 @@ class Application:
         began, received_at = time.perf_counter(), datetime.now(UTC)
         try:
             request_id = _request_id(request)
-            rows = await self._rows(request)
-            asked = ServedRequest(request_id, rows, received_at, began)
+            body, shape, is_text = await self._asked(request)
+            asked = ServedRequest(request_id, self._rows(body, shape), received_at, began)
+            if is_text:
+                return await self._found_and_classified(asked)
             answered = await self._answers(asked)
         except _RefusedError as refused:
             self._server.metrics.requests.labels(str(refused.status.value)).inc()
@@ -93,6 +133,34 @@ class Application:
         if answered:
             headers[VERSION_HEADER] = str(answered[0].production.version)
         return JSONResponse({"predictions": [one.answer for one in answered]}, headers=headers)
+
+    async def _asked(self, request: Request) -> tuple[bytes, RowShape, bool]:
+        """Body and shape of the rows of a request, and whether they are texts without entities."""
+        _check_content_type(request)
+        body = await self._body(request)
+        shape = shape_of(self._server.production.task_type)
+        if self._joint:
+            marks = {name for entity in shape.entities for name in entity.names}
+            with _explained():
+                if not named_columns(body) & (marks - {shape.entities[0].text}):
+                    return body, TEXT_ALONE, True
+        return body, shape, False
+
+    async def _found_and_classified(self, request: ServedRequest) -> Response:
+        """Answer texts alone: their entities, and the relations between these."""
+        assert self._joint  # noqa: S101 - asked of a server with a tagging line
+        assert self._found_records  # noqa: S101 - likewise
+        found = await self._explained_answers(
+            self._joint.answer(request, self._records.keep, self._found_records.keep)
+        )
+        self._server.metrics.requests.labels("200").inc()
+        headers = {
+            REQUEST_ID_HEADER: request.id,
+            VERSION_HEADER: str(found.relations.version),
+            ENTITIES_VERSION_HEADER: str(found.entities.version),
+        }
+        content = {"predictions": list(found.predictions), "versions": found.versions}
+        return JSONResponse(content, headers=headers)
 
     async def feedback(self, request: Request) -> Response:
         """Take the true labels of rows that were asked."""
@@ -111,15 +179,23 @@ class Application:
 
     async def ping(self, _request: Request) -> Response:
         """Whether requests are answered now; MLflow's health check."""
-        is_up = self._server.health.ready
+        is_up = all(one.health.ready for one in self._servers)
         status = HTTPStatus.OK if is_up else HTTPStatus.SERVICE_UNAVAILABLE
         return Response("\n", status, media_type=JSON_TYPE)
 
     async def health(self, _request: Request) -> Response:
         """Which version serves, and whether it is the one in production."""
-        health = self._server.health
-        status = HTTPStatus.OK if health.ready else HTTPStatus.SERVICE_UNAVAILABLE
-        return JSONResponse({"status": health.status, **asdict(health)}, status)
+        health, *of_finder = (one.health for one in self._servers)
+        is_up = all(one.ready for one in (health, *of_finder))
+        status = HTTPStatus.OK if is_up else HTTPStatus.SERVICE_UNAVAILABLE
+        content = {"status": health.status, **asdict(health)}
+        for one in of_finder:
+            content["entities"] = {"status": one.status, **asdict(one)}
+        return JSONResponse(content, status)
+
+    @property
+    def _servers(self) -> list[LineServer]:
+        return [self._server, *([self._finder.server] if self._finder else ())]
 
     async def version(self, _request: Request) -> Response:
         """Name and version of this program, as text."""
@@ -127,16 +203,15 @@ class Application:
 
     async def metrics(self, _request: Request) -> Response:
         """Everything that is counted, in Prometheus' text format."""
-        metrics = self._server.metrics
-        metrics.waiting.set(self._server.waiting_rows)
-        metrics.ready.set(self._server.health.ready)
-        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        return _counted(self._server)
 
-    async def _rows(self, request: Request) -> list[Row]:
-        _check_content_type(request)
-        body = await self._body(request)
+    async def entity_metrics(self, _request: Request) -> Response:
+        """The same of the tagging line that finds entities."""
+        return _counted(self._servers[-1])
+
+    def _rows(self, body: bytes, shape: RowShape) -> list[Row]:
         with _explained():
-            rows = rows_of(body, shape_of(self._server.production.task_type))
+            rows = rows_of(body, shape)
         most = self._server.settings.max_waiting_rows
         if len(rows) > most:
             raise _RefusedError(
@@ -177,12 +252,22 @@ class Application:
         return bytes(body)
 
     async def _answers(self, request: ServedRequest) -> list[Answered]:
+        return await self._explained_answers(
+            self._server.answer(request, partial(self._records.keep, request))
+        )
+
+    async def _explained_answers(self, answers: Awaitable[T]) -> T:
+        """What the models say, or why they do not."""
         try:
-            return await self._server.answer(request, partial(self._records.keep, request))
+            return await answers
+        except TooManyPairsError as error:
+            raise _RefusedError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "BAD_REQUEST", str(error)
+            ) from error
         except QueueFullError as error:
             raise _unavailable(
-                f"{self._server.waiting_rows} rows wait for the model, and at most "
-                f"{self._server.settings.max_waiting_rows} may; try again"
+                f"{max(one.waiting_rows for one in self._servers)} rows wait for a model, and at "
+                f"most {self._server.settings.max_waiting_rows} may; try again"
             ) from error
         except UnansweredError as error:
             raise _unavailable(f"{error}; try again") from error
@@ -190,6 +275,17 @@ class Application:
             raise _RefusedError(
                 HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", str(error)
             ) from error
+
+
+def _records_of(server: LineServer, recorder: Recorder) -> RequestRecords:
+    return RequestRecords(recorder, server.metrics, server.settings.record.share)
+
+
+def _counted(server: LineServer) -> Response:
+    metrics = server.metrics
+    metrics.waiting.set(server.waiting_rows)
+    metrics.ready.set(server.health.ready)
+    return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 @contextmanager

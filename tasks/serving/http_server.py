@@ -12,8 +12,9 @@ from starlette.types import ASGIApp
 
 from infra.errors import SettingsError
 from infra.local.address_filter import AddressFilter
+from tasks.records.registry import Production
 from tasks.serving.access import ClosingConnections, TokenCheck
-from tasks.serving.application import Application
+from tasks.serving.application import Application, EntityFinder
 from tasks.serving.line_server import LineServer
 from tasks.serving.recording import Recorder
 
@@ -94,6 +95,7 @@ async def run_server(
     addresses: Sequence[str],
     token: str | None,
     say: Callable[[str], None],
+    finder: EntityFinder | None = None,
 ) -> None:
     """Serve a line until SIGTERM or SIGINT, and end when every request was answered.
 
@@ -105,6 +107,7 @@ async def run_server(
         addresses: under which the server is reached; requests to others are refused.
         token: that each request must name; None asks for none.
         say: is told when requests are taken, and when no more are.
+        finder: the line that finds entities for this one, not started yet either.
 
     Raises:
         AssaylineError: there is no version in production that can be served, or another server
@@ -114,17 +117,20 @@ async def run_server(
     told_to_end = asyncio.Event()
     http = _DrainingServer(_config(), server.settings.drain_s)
     _on_signals(told_to_end, http)
-    application = Application(server, recorder, software)
+    application = Application(server, recorder, software, finder)
+    served = [(server, recorder), *([(finder.server, finder.recorder)] if finder else ())]
     http.config.app = _guarded(application.app, http, addresses, token)
-    if not await _started(server, told_to_end):
+    if not await _started([one for one, _ in served], told_to_end):
         return
-    recorder.start()
-    watching = asyncio.create_task(server.watch())
+    for _, recording in served:
+        recording.start()
+    watching = [asyncio.create_task(one.watch()) for one, _ in served]
     production = server.production
     try:
         _take_connections(listening)
         named = f"version {production.version} of {production.line}"
-        say(f"{named} answers at {addresses[0]}/invocations")
+        beside = _beside(finder.server.production) if finder else ""
+        say(f"{named} answers at {addresses[0]}/invocations{beside}")
         serving = asyncio.create_task(http.serve([listening]))
         ending = asyncio.create_task(told_to_end.wait())
         await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
@@ -132,10 +138,16 @@ async def run_server(
         http.should_exit = True
         await serving
     finally:
-        watching.cancel()
-        await asyncio.wait((watching,))
-        await server.close()
-        await asyncio.to_thread(recorder.close)
+        for task in watching:
+            task.cancel()
+        await asyncio.wait(watching)
+        for one, recording in served:
+            await one.close()
+            await asyncio.to_thread(recording.close)
+
+
+def _beside(tagger: Production) -> str:
+    return f"; version {tagger.version} of {tagger.line} finds the entities of texts alone"
 
 
 def _config() -> uvicorn.Config:
@@ -165,9 +177,9 @@ def _on_signals(told_to_end: asyncio.Event, http: _DrainingServer) -> None:
         loop.add_signal_handler(number, end)
 
 
-async def _started(server: LineServer, told_to_end: asyncio.Event) -> bool:
-    """Start to serve; False where it was told to end before."""
-    starting = asyncio.create_task(server.start())
+async def _started(servers: Sequence[LineServer], told_to_end: asyncio.Event) -> bool:
+    """Start to serve, one after the other; False where it was told to end before."""
+    starting = asyncio.create_task(_start_all(servers))
     ending = asyncio.create_task(told_to_end.wait())
     await asyncio.wait((starting, ending), return_when=asyncio.FIRST_COMPLETED)
     ending.cancel()
@@ -177,3 +189,14 @@ async def _started(server: LineServer, told_to_end: asyncio.Event) -> bool:
         return False
     await starting
     return True
+
+
+async def _start_all(servers: Sequence[LineServer]) -> None:
+    """Where one cannot be served, none is."""
+    try:
+        for server in servers:
+            await server.start()
+    except BaseException:
+        for server in servers:
+            await server.close()
+        raise

@@ -46,6 +46,26 @@ def rows_of(body: bytes, shape: RowShape) -> list[Row]:
     return [_checked(number, row, shape) for number, row in enumerate(rows)]
 
 
+def named_columns(body: bytes) -> set[str]:
+    """The columns that the rows of a request name, whatever else is wrong with it.
+
+    Raises:
+        DataError: it is no JSON object.
+
+    """
+    content = parsed(body)
+    named: set[str] = set()
+    for form in FORMATS:
+        match content.get(form):
+            case {"columns": [*columns]} if form == "dataframe_split":
+                named.update(map(str, columns))
+            case dict() as columns:
+                named.update(columns)
+            case [*rows]:
+                named.update(*(row for row in rows if isinstance(row, dict)))
+    return named
+
+
 def parsed(body: bytes) -> Mapping[str, Any]:
     """The JSON object of a request.
 

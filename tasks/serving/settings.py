@@ -88,6 +88,29 @@ class CanaryServingSettings(SettingsModel):
     )
 
 
+class EntitiesSettings(SettingsModel):
+    """Which tagging line finds the entities of a request that marks none."""
+
+    line: str = Field(
+        min_length=1,
+        description="A tagging line, whose version in production finds the entities. It is served "
+        "beside this line, in a process of its own, and followed likewise.",
+    )
+    max_pairs: int = Field(
+        default=110,
+        ge=2,
+        le=10_000,
+        description="Ordered pairs of entities of a text whose relation is asked; 110 are those of "
+        "11 entities. Of more, those are asked whose entities stand closest, and the answer says "
+        "how many were left out.",
+    )
+    types: dict[str, str] = Field(
+        default={},
+        description="What this line's rows call a type of entity, where the tagging line has "
+        "another name: {PER: person}. Other types keep theirs.",
+    )
+
+
 class ServingSettings(SettingsModel):
     """How the version in production is served over HTTP."""
 
@@ -143,6 +166,11 @@ class ServingSettings(SettingsModel):
     canary: CanaryServingSettings = Field(
         default=CanaryServingSettings(),
         description="How a candidate that a canary tries is asked.",
+    )
+    entities: EntitiesSettings | None = Field(
+        default=None,
+        description="Of relation extraction: the tagging line that finds the entities of requests "
+        "which carry a text alone.",
     )
 
     @property

@@ -6,6 +6,7 @@ from infra.store import open_store
 from tasks.augmentation.settings import AugmentationSettings
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.records.augmentation import Augmentation
+from tasks.records.back_translation import BackTranslations
 from tasks.records.data import DataReport, SourceFile
 from tasks.records.evaluation import Scores
 from tasks.records.golden import GoldenSets
@@ -41,9 +42,11 @@ def augment(
     scratch_tokens: tuple[str, ...],
     benchmarks: tuple[SourceFile, ...],  # noqa: ARG001 - a changed benchmark makes another key
     swap_lists: tuple[SourceFile, ...],  # noqa: ARG001 - a changed list makes another key
+    translations: BackTranslations | None = None,
 ) -> Augmentation:
     """Make new rows of the training rows; held-out rows are only asked whether they are like."""
     from tasks.augmentation.augmenting import augment_rows
+    from tasks.augmentation.translated_rows import read_translated
     from tasks.validation.new_rows import Contract, refuse_new_rows
 
     store = open_store()
@@ -51,7 +54,10 @@ def augment(
     refusal = partial(
         refuse_new_rows, data=data, base=base, golden=golden, asked=asked, store=store
     )
-    return augment_rows(store, data, golden, task_type, settings, refusal)
+    return augment_rows(
+        store, data, golden, task_type, settings, refusal, read_translated(store, translations),
+        translations.translators.name if translations else "",
+    )  # fmt: skip
 
 
 @cached_stage(gpu=True)

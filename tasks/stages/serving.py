@@ -6,6 +6,7 @@ It is no stage of a run, and no Prefect task: it goes on until it is told to end
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from infra.store import open_store
 from infra.tracking import open_tracking_to_read
 from tasks.records.canary import CanaryStep
 from tasks.records.registry import Production
+from tasks.serving.application import EntityFinder
 from tasks.serving.http_server import run_server
 from tasks.serving.line_server import LineServer
 from tasks.serving.loading import VersionSource
@@ -27,11 +29,37 @@ from tasks.validation.personal_data.requests import RequestRedactor
 from tasks.validation.personal_data.settings import PrivacySettings
 
 
+@dataclass(frozen=True)
+class LineToServe:
+    """A line as its settings have it.
+
+    Attributes:
+        name: of the model line.
+        task_type: that its settings say.
+        serving: how it is served.
+        privacy: what becomes of personal data in what is recorded.
+
+    """
+
+    name: str
+    task_type: str
+    serving: ServingSettings
+    privacy: PrivacySettings
+
+    def opened(self) -> tuple[LineServer, Recorder]:
+        """Its server and what records for it, neither started yet."""
+        metrics = ServingMetrics()
+        source = version_source(self.name, self.task_type)
+        # Labels are those of the version that serves when the recorder begins, and of a candidate.
+        redactor = _Redactor(self.privacy, self.task_type, lambda: server.labels)
+        server = LineServer(self.name, source, self.serving, metrics)
+        record = self.serving.record
+        return server, Recorder(self.name, record, redactor.redact, open_store(), metrics)
+
+
 def serve_line(
-    line: str,
-    task_type: str,
-    serving: ServingSettings,
-    privacy: PrivacySettings,
+    line: LineToServe,
+    finding: LineToServe | None,
     listening: socket.socket,
     *,
     software: str,
@@ -43,9 +71,7 @@ def serve_line(
 
     Args:
         line: the model line.
-        task_type: that its settings say.
-        serving: how it is served.
-        privacy: what becomes of personal data in what is recorded.
+        finding: the tagging line that finds entities for it; None where its settings name none.
         listening: a bound socket.
         software: name and version of this program.
         addresses: under which the server is reached.
@@ -53,21 +79,19 @@ def serve_line(
         say: is told what a person should know.
 
     Raises:
-        AssaylineError: the line has no version in production that can be served, or there is no
+        AssaylineError: a line has no version in production that can be served, or there is no
             room on the local disk for it.
 
     """
-    metrics = ServingMetrics()
-    source = version_source(line, task_type)
-    # Labels are those of the version that serves when the recorder begins, and of a candidate.
-    redactor = _Redactor(privacy, task_type, lambda: server.labels)
-    server = LineServer(line, source, serving, metrics)
-    recorder = Recorder(line, serving.record, redactor.redact, open_store(), metrics)
+    server, recorder = line.opened()
+    entities, finder = line.serving.entities, None
+    if finding and entities:
+        finder = EntityFinder(*finding.opened(), entities)
     with in_own_folder():
         asyncio.run(
             run_server(
                 server, recorder, listening, software=software, addresses=addresses, token=token,
-                say=say,
+                say=say, finder=finder,
             )
         )  # fmt: skip
 

@@ -1,5 +1,7 @@
 """The base model, and text to token ids."""
 
+from dataclasses import replace
+
 from infra.errors import SettingsError
 from infra.store import open_store
 from tasks.records.augmentation import Augmentation
@@ -16,6 +18,17 @@ def pin_base_model(settings: BaseModelSettings) -> BaseModel | None:
     from tasks.tokenization import base_model
 
     return base_model.pin(settings)
+
+
+@look_up
+def licensed_base_model(settings: BaseModelSettings) -> BaseModel | None:
+    """As `pin_base_model`, to train it: its licence is a plain one, or was accepted."""
+    from tasks.tokenization import base_model
+    from tasks.tokenization.licences import check_licence
+
+    licence = check_licence(settings)  # before a large file is unpacked
+    base = base_model.pin(settings)
+    return replace(base, licence=licence) if base else None
 
 
 @look_up

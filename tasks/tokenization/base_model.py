@@ -25,7 +25,7 @@ def pin(settings: BaseModelSettings) -> BaseModel | None:
     """
     if settings.scratch:
         return None
-    reference = name_of(settings.model_copy(update={"revision": None}))
+    reference = settings.place
     found = fingerprint(locate(reference, settings.revision))
     return BaseModel(reference, settings.revision, found.sha256, found.tokenizer_sha256)
 
@@ -56,7 +56,4 @@ def find(settings: BaseModelSettings) -> FoundModel:
 
 def name_of(settings: BaseModelSettings) -> str:
     """What a base model is called in tables: its reference, with file and commit."""
-    name = settings.reference
-    if settings.gguf_file:
-        name = f"{name.rstrip('/')}/{settings.gguf_file}"
-    return f"{name}@{settings.revision}" if settings.revision else name
+    return f"{settings.place}@{settings.revision}" if settings.revision else settings.place

@@ -78,6 +78,14 @@ class BaseModelSettings(SettingsModel):
         description="Name of a GGUF file in that place, to start from it; it is unpacked once. "
         "Needs assayline[gguf].",
     )
+    accepted_licence: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=60,
+        description="Licence of the base model that you have read and accept, as its files state "
+        "it (`assayline choose` shows it), for example gemma. Needed where that is no plain open "
+        "one such as apache-2.0, mit or cc-by-4.0; a model that states none needs none.",
+    )
     scratch: ScratchSettings | None = Field(
         default=None,
         description="Start from random weights and a tokenizer trained on the training texts, "
@@ -95,6 +103,13 @@ class BaseModelSettings(SettingsModel):
                 "keep one of them"
             )
         return self
+
+    @property
+    def place(self) -> str:
+        """Where the pretrained model is, with the GGUF file."""
+        return (
+            f"{self.reference.rstrip('/')}/{self.gguf_file}" if self.gguf_file else self.reference
+        )
 
 
 class TokenizationSettings(SettingsModel):

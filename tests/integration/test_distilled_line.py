@@ -132,7 +132,7 @@ def test_a_gate_on_the_teacher_refuses(stack: RunningStack, folder: Path, tiny_m
     ("teacher", "said"),
     [
         ({"line": "nobody"}, "has the aliases none"),
-        ({"line": BIG, "alias": "best"}, "'topics-big' (distillation.teacher.line) has the alias"),
+        ({"line": BIG, "alias": "best"}, "'topics-big' has the aliases"),
     ],
 )
 @pytest.mark.usefixtures("first_run")

@@ -2,11 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from infra.errors import TrainingError
+from infra.transformers_logs import quiet_transformers
 from tasks.task_types.batches import fill_batches
+from tasks.task_types.encoding import encode_batch
+from tasks.task_types.examples import pad
 from tasks.task_types.generation.pairs import end_id
+from tasks.task_types.scoring import load_model
+from tasks.task_types.tokenizers import load_tokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +46,7 @@ class BeamWriter:
 
     def write_read(self, encoded: Sequence[Sequence[int]]) -> list[str]:
         """The same for sources as token ids."""
-        return self._spelt(self._in_batches(encoded))
+        return [self._spelt(ids) for ids in self._in_batches(encoded)]
 
     def write_ids(self, encoded: Sequence[Sequence[int]]) -> list[list[int]]:
         """Token ids of what is written for sources as token ids, as a target has them.
@@ -49,13 +55,16 @@ class BeamWriter:
         """
         return [self._target(ids) for ids in self._in_batches(encoded)]
 
-    def write_one(self, source: str) -> str:
-        """A text for a source, with no other row beside it."""
-        return self._spelt(self._generate([self._read(source)]))[0]
-
-    def _spelt(self, generated: Sequence[Sequence[int]]) -> list[str]:
-        decode = self.tokenizer.decode
-        return [decode(ids, skip_special_tokens=True).strip() for ids in generated]
+    def write_whole(self, sources: Sequence[str]) -> list[str | None]:
+        """A text for each source; None where the source, or what is written of it, was cut off."""
+        read = encode_batch(self.tokenizer, sources, self.max_length)
+        whole = [place for place, one in enumerate(read) if not one.overflowing]
+        written: list[str | None] = [None] * len(sources)
+        found = self._in_batches([read[place].ids or [end_id(self.tokenizer)] for place in whole])
+        for place, ids in zip(whole, found, strict=True):
+            if self._has_ended(ids):
+                written[place] = self._spelt(ids)
+        return written
 
     def _in_batches(self, encoded: Sequence[Sequence[int]]) -> list[list[int]]:
         """What the decoder generates for each source, in batches of like length."""
@@ -67,6 +76,20 @@ class BeamWriter:
             for row, ids in zip(rows, found, strict=True):
                 generated[row] = ids
         return generated
+
+    def _spelt(self, ids: Sequence[int]) -> str:
+        (text,) = self.tokenizer.batch_decode([list(ids)], skip_special_tokens=True)
+        return str(text).strip()
+
+    def _has_ended(self, ids: Sequence[int]) -> bool:
+        """Whether an end token closes what was written, behind the decoder's start token."""
+        ends = self.model.generation_config.eos_token_id
+        ends = end_id(self.tokenizer) if ends is None else ends
+        return not set(ids[1:]).isdisjoint(ends if isinstance(ends, list) else [ends])
+
+    def write_one(self, source: str) -> str:
+        """A text for a source, with no other row beside it."""
+        return self._spelt(self._generate([self._read(source)])[0])
 
     def _target(self, ids: list[int]) -> list[int]:
         """What was generated behind the start token, without what fills the batch up."""
@@ -86,8 +109,6 @@ class BeamWriter:
         import torch
         from transformers import LogitsProcessorList
 
-        from tasks.task_types.examples import pad
-
         batch = pad(encoded, self.tokenizer.pad_token_id)
         # Not in inference mode: what the model keeps from it could not be trained on.
         with torch.no_grad():
@@ -98,6 +119,18 @@ class BeamWriter:
             )
         found: list[list[int]] = ids.tolist()
         return found
+
+
+def open_writer(folder: Path, max_length: int, max_target_length: int) -> BeamWriter:
+    """The model of a folder, ready to write.
+
+    Raises:
+        BaseModelError: the folder holds no such model.
+
+    """
+    with quiet_transformers():
+        tokenizer, model = load_tokenizer(folder), load_model(folder, "AutoModelForSeq2SeqLM")
+    return BeamWriter(model, tokenizer, max_length, max_target_length)
 
 
 def _refuse_no_numbers(_: "Tensor", scores: "Tensor") -> "Tensor":

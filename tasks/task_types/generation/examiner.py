@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tasks.task_types.answered_sample import answer_each, first_rows
 from tasks.task_types.examiner_base import ExaminerBase
+from tasks.task_types.generation.beam_search import open_writer
 from tasks.task_types.generation.generation_measures import measure_texts, signatures
 from tasks.task_types.generation.written_texts import WrittenTexts
 from tasks.task_types.measures import Measured
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from tasks.task_types.generation.beam_search import BeamWriter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,20 +90,3 @@ class SequenceToSequenceExaminer(ExaminerBase):
 
 def _answer(text: str) -> str:
     return json.dumps({"text": text}, ensure_ascii=False)
-
-
-def open_writer(folder: Path, max_length: int, max_target_length: int) -> "BeamWriter":
-    """The model of a folder, ready to write.
-
-    Raises:
-        BaseModelError: the folder holds no such model.
-
-    """
-    from infra.transformers_logs import quiet_transformers
-    from tasks.task_types.generation.beam_search import BeamWriter
-    from tasks.task_types.scoring import load_model
-    from tasks.task_types.tokenizers import load_tokenizer
-
-    with quiet_transformers():
-        tokenizer, model = load_tokenizer(folder), load_model(folder, "AutoModelForSeq2SeqLM")
-    return BeamWriter(model, tokenizer, max_length, max_target_length)

@@ -15,7 +15,7 @@ from infra.errors import BaseModelError, SettingsError, TrainingError
 from infra.transformers_logs import quiet_transformers
 from tasks.task_types.examiner import examiner_of
 from tasks.task_types.examples import IGNORED, Batch
-from tasks.task_types.generation.examiner import open_writer
+from tasks.task_types.generation.beam_search import open_writer
 from tasks.task_types.generation.learner import BEAMS
 from tasks.task_types.learner import LossSettings, learner_of
 from tasks.task_types.limits import TokenLimits
@@ -238,6 +238,19 @@ def test_rows_beside_it_do_not_change_what_is_written(trained: Path) -> None:
     writer = open_writer(trained, LIMITS.max_length, 12)
     sources = [*pairs(20, seed=3)["source"].to_pylist(), "", "red cat " * 90]
     assert writer.write(sources) == [writer.write_one(source) for source in sources]
+
+
+def test_what_is_cut_off_is_told_from_what_is_whole(trained: Path) -> None:
+    sources = [*pairs(6, seed=4)["source"].to_pylist(), "red cat " * 90, ""]
+    roomy, narrow = (open_writer(trained, LIMITS.max_length, length) for length in (12, 1))
+    whole = roomy.write_whole(sources)
+    assert whole[6] is None  # the source is longer than what is read
+    written = roomy.write(sources)
+    assert [one for one in whole[:6] if one is not None] == [
+        text for text, one in zip(written[:6], whole[:6], strict=True) if one is not None
+    ]
+    assert sum(one is not None for one in whole[:6]) >= 5
+    assert narrow.write_whole(sources[:6]) == [None] * 6  # no room for a word and the end
 
 
 def test_scores_that_are_no_numbers_are_refused(trained: Path, tmp_path: Path) -> None:
