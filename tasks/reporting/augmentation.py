@@ -91,7 +91,7 @@ def sentence_of(augmentation: Augmentation) -> str:
         f"({share(augmentation.rows, augmentation.training_rows)}), and are learned from beside "
         "them. All other counts of rows are of rows of the source."
         + (
-            f" Texts were translated and back by {augmentation.translators}."
+            f" Texts were translated there and back by {augmentation.translators}."
             if augmentation.translators
             else ""
         )

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from infra.errors import DataError
 from tasks.serving.asking import ServedRequest
 from tasks.serving.feedback import REQUEST_ID, REQUEST_ID_FORM, feedback_of
-from tasks.serving.joint_server import JointServer, TooManyPairsError
+from tasks.serving.joint_server import JointServer, TooManyAskedError
 from tasks.serving.line_server import LineServer
 from tasks.serving.recording import Recorder
 from tasks.serving.request_records import RequestRecords
@@ -260,7 +260,7 @@ class Application:
         """What the models say, or why they do not."""
         try:
             return await answers
-        except TooManyPairsError as error:
+        except TooManyAskedError as error:
             raise _RefusedError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "BAD_REQUEST", str(error)
             ) from error

@@ -22,8 +22,8 @@ TAGGING: Final = "tagging"
 TellOf = Callable[[ServedRequest, Asked], None]
 
 
-class TooManyPairsError(Exception):
-    """The texts of a request have more pairs of entities than rows may wait."""
+class TooManyAskedError(Exception):
+    """A request has more texts, or its texts more pairs of entities, than rows may wait."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ class JointServer:
             tell_tagger: likewise of the tagging line, and the words of the texts.
 
         Raises:
-            TooManyPairsError: there are more pairs than `serving.max_waiting_rows`.
+            TooManyAskedError: there are more pairs than the line's `serving.max_waiting_rows`, or
+                more texts than the tagging line's.
             AnswerFailedError, QueueFullError, UnansweredError: see `LineServer.answer`; of either.
 
         """
@@ -102,6 +103,12 @@ class JointServer:
         self, request: ServedRequest, texts: Sequence[str], tell: TellOf
     ) -> tuple[list[list[FoundEntity]], Production]:
         """The entities of each text, and the version that found them."""
+        if len(texts) > (most := self.tagger.settings.max_waiting_rows):
+            raise TooManyAskedError(
+                f"the request has {len(texts)} texts, and the line that finds entities takes at "
+                f"most {most} at once (setting serving.max_waiting_rows of "
+                f"{self.tagger.production.line}); send fewer"
+            )
         (column,) = shape_of(TAGGING).inputs
         words = [words_in(text) for text in texts]
         rows = [{column.name: [one.word for one in placed]} for placed in words]
@@ -119,7 +126,7 @@ class JointServer:
         rows = [row for asked in pairs for row in asked.rows]
         most = self._relations.settings.max_waiting_rows
         if len(rows) > most:
-            raise TooManyPairsError(
+            raise TooManyAskedError(
                 f"the entities of the request make {len(rows)} pairs; send fewer texts at once, so "
                 f"that at most {most} are asked (setting serving.max_waiting_rows), or lower "
                 "serving.entities.max_pairs"

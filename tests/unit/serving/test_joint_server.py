@@ -167,6 +167,15 @@ def test_what_is_wrong_with_a_request(
     assert lines[0].kept == []
 
 
+def test_a_tagging_line_may_take_fewer_texts_at_once(lines: tuple[Line, Line]) -> None:
+    lines[1].settings = ServingSettings(max_waiting_rows=2)
+    found = ask(lines, {"inputs": ["a"] * 3})
+    assert found.status_code == 413
+    assert (
+        "at most 2 at once (setting serving.max_waiting_rows of names)" in found.json()["message"]
+    )
+
+
 def test_pairs_are_bounded_and_it_is_said_how_many_were_left_out(lines: tuple[Line, Line]) -> None:
     (found,) = ask(lines, {"inputs": ["Ada met Bob and Eve"]}, max_pairs=2).json()["predictions"]
     assert [(one["subject"], one["object"]) for one in found["relations"]] == [(0, 1), (1, 0)]
