@@ -4,9 +4,9 @@ Small models that are built from scratch on sentences of BBC News, trained by th
 engine, a real object store. Found (higher is better):
 
 - `lira_auc_planted`: AUC of the likelihood-ratio attack with four shadow models on a classifier
-  that learned its 300 sentences by heart; `loss_auc_planted` is of the loss alone.
+  that learned its 150 sentences by heart; `loss_auc_planted` is of the loss alone.
 - `canary_exposure_planted`: mean exposure in bits of ten secrets that stand sixteen times each
-  among 300 sentences that a GPT-2 learned; at most 7.7 can be seen. `canaries_extracted_planted`
+  among 150 sentences that a GPT-2 learned; at most 7.7 can be seen. `canaries_extracted_planted`
   is the share of them that it wrote out.
 
 Nothing to be found: `canary_exposure_clean`, secrets of the same form that were never learned, 1.4
@@ -54,7 +54,7 @@ from tasks.training.settings import TrainingSettings
 from tasks.training.train import train_model
 from tasks.verdicts import Verdict
 
-ROWS: Final = 300
+ROWS: Final = 150
 SHADOWS: Final = 4
 LENGTH: Final = 48
 CLASSIFICATION, CAUSAL = "classification", "causal_lm"
@@ -63,7 +63,7 @@ PRIVATE: Final = DifferentialPrivacySettings(target_epsilon=8.0, delta=1e-4)
 EVALUATION: Final = EvaluationSettings()
 
 
-def measure(rows: int = ROWS, epochs: int = 20) -> dict[str, float]:
+def measure(rows: int = ROWS, epochs: int = 12) -> dict[str, float]:
     """The figures.
 
     Args:
@@ -170,7 +170,8 @@ class _Line:
     def train(self, tokens: Tokens, *, private: bool = False) -> Weights:
         """A model of these rows; with differential privacy where asked."""
         settings = TrainingSettings(
-            epochs=self._epochs, learning_rate=2e-3, batch_size=16, batching="padded",
+            epochs=self._epochs, learning_rate=4e-3, batch_size=16,
+            batching="padded", precision="float32", compile="off",
             differential_privacy=PRIVATE if private else None,
         )  # fmt: skip
         self._trained += 1

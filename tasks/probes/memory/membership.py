@@ -142,12 +142,17 @@ def infer_membership(
         members=rows.num_rows,
         others=asked.sides.others.num_rows,
         left_out=asked.sides.left_out,
-        by_cluster=evaluation.by_cluster and CLUSTER in rows.column_names,
+        by_cluster=evaluation.by_cluster and _has_clusters(rows),
         attacks=tuple(attacks),
         control=_control(asked, control, model),
         why_uncalibrated=why,
         shadows=len(shadows),
     )
+
+
+def _has_clusters(rows: pa.Table) -> bool:
+    """Whether any of the rows is of an author or document that is named."""
+    return CLUSTER in rows.column_names and rows[CLUSTER].null_count < rows.num_rows
 
 
 def _ratios(

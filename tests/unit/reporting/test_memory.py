@@ -15,9 +15,9 @@ from tasks.records.memory import (
     Memory,
     Overlap,
 )
-from tasks.reporting.card import render_card
+from tasks.reporting.card import render_card, render_model_readme
 from tasks.reporting.evidence import Evidence, EvidenceError, check_evidence, sources_of
-from tasks.reporting.memory import ATTACKS, memory_markdown
+from tasks.reporting.memory import ATTACKS, LEARNED, memory_markdown
 from tasks.reporting.page import Links, render_page
 from tasks.verdicts import undetermined
 from tests.unit.reporting.conftest import build_evidence, estimate
@@ -100,6 +100,14 @@ def test_the_card_says_that_canaries_were_learned(asked: Evidence) -> None:
     assert "exposure in bits, mean over the canaries: 5.2" in card
     assert "2026-11-29" in card
     assert sources_of(asked)["canaries"].sha256 == "ab" * 32
+
+
+def test_the_readme_of_the_model_says_it_too(asked: Evidence) -> None:
+    said = render_model_readme(
+        asked.line, asked.data, asked.base_model, asked.weights, asked.scores, asked.card
+    )
+    assert "20 canaries" in said
+    assert LEARNED[:40] in said
 
 
 def test_the_page_of_a_run_has_a_table_of_each_part(asked: Evidence) -> None:
