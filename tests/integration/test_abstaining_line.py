@@ -51,7 +51,8 @@ def test_an_abstaining_line_is_gated_told_and_answers_as_it_was_proven(
         tmp_path, "abstaining.yaml", tiny_model, line=LINE,
         splits={"train": 0.4, "validation": 0.25, "test": 0.35},
         policy=policy(*GATES),
-        abstention={"risk": 0.1}, training={"epochs": 8, "learning_rate": 5e-3, "batch_size": 8}, scoring={"columns": {"text": "text"}},
+        training={"epochs": 8, "learning_rate": 5e-3, "batch_size": 8},
+        abstention={"risk": 0.1}, scoring={"columns": {"text": "text"}},
     )  # fmt: skip
     done = stack.assayline("run", str(path), timeout_s=RUN_S)
     assert done.returncode == 0, done.stdout + done.stderr
