@@ -42,7 +42,7 @@ DRAWS: Final = 1_000
 VALIDATION_ROWS, NEW_ROWS, TEST_ROWS = 300, 20_000, 800
 LABELS: Final = 5
 TOO_SURE: Final = 2.0
-# Of the true logits: about a seventh of the likeliest labels is wrong.
+# Of the true logits: about a sixth of the likeliest labels is wrong.
 SPREAD: Final = 5.0
 RISK: Final = 0.05
 SET_COVERAGE: Final = AbstentionSettings().set_coverage

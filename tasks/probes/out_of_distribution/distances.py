@@ -87,5 +87,4 @@ def neighbour_distances(known: Floats, features: Floats, neighbours: int) -> Flo
 
 
 def _of_length_one(rows: Floats) -> Floats:
-    lengths: Floats = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.maximum(lengths, 1e-12)
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
