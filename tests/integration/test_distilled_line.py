@@ -12,8 +12,6 @@ from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.registry.ledger import read_ledger
 from tests.conftest import RunningStack
-from tests.unit.task_types.pair_models import pairs
-from tests.unit.task_types.pair_models import tiny_model as pair_model
 
 # Whole runs on a machine that does something else meanwhile.
 RUN_S = 600
@@ -146,45 +144,3 @@ def test_a_teacher_that_is_not_there_ends_the_run_at_once(
     done = stack.assayline("run", str(path), timeout_s=RUN_S)
     assert done.returncode != 0
     assert said in " ".join((done.stdout + done.stderr).split())
-
-
-def signs(folder: Path, name: str, line: str, **settings: Any) -> Path:
-    """A line that translates the little language of the tests."""
-    texts = pairs(900).to_pylist()
-    with (folder / "signs.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["source", "target"], extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(texts)
-    columns = {"source": "source", "target": "target"}
-    return write_config(
-        folder, name, folder, line=line, task_type="translation",
-        source={"format": "csv", "path": "signs.csv", "columns": columns},
-        training={"epochs": 20, "learning_rate": 5e-3, "batch_size": 8}, **settings,
-    )  # fmt: skip
-
-
-def test_a_student_of_random_weights_learns_what_its_teacher_writes(
-    stack: RunningStack, folder: Path
-) -> None:
-    proven = [{"metric": "quality.chrf", "at_least": 10}, GATES[1]]
-    why = {"fairness_not_gated": "a language of eight words"}
-    base = {"reference": str(pair_model(folder / "t5", "t5"))}
-    big = signs(folder, "t.yaml", "signs-big", base_model=base, policy={"gates": proven, **why})
-    done = stack.assayline("run", str(big), timeout_s=RUN_S)
-    assert done.returncode == 0, done.stdout + done.stderr
-    held = [
-        {"metric": "teacher.chrf_gain", "at_least": -60},
-        {"metric": "teacher.agreement", "at_least": 0.05},
-        {"metric": "teacher.size_share", "at_most": 1.2},
-    ]
-    new = {"architecture": "t5", "hidden_size": 48, "layers": 1, "heads": 2, "max_positions": 64}
-    small = signs(
-        folder, "s.yaml", "signs-small", base_model={"scratch": {**new, "dropout": 0.0}},
-        distillation={"teacher": {"line": "signs-big"}, "sequence_level": True, "weight": 0.3},
-        policy={"gates": [*proven, *held], **why},
-    )  # fmt: skip
-    done = stack.assayline("run", str(small), timeout_s=RUN_S)
-    assert done.returncode == 0, done.stdout + done.stderr
-    for gate in held:
-        assert str(gate["metric"]) in done.stdout
-    assert "models:/signs-small@production version 1" in done.stdout
