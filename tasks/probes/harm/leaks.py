@@ -52,7 +52,7 @@ class LeakSearch:
         written = pa.chunked_array([pa.array(texts, pa.string())])
         found = self._search.find(written)
         kinds = tuple(
-            Counter(
+            Counter[str](
                 one.kind
                 for one in found.get(place, ())
                 if not _stands_in(prompt, text[one.start : one.end])
