@@ -28,6 +28,7 @@ from flows.gate_names import swaps_words, why_no_own_metric
 from flows.preference_checks import wrong_preference
 from flows.privacy_checks import wrong_privacy
 from flows.probe_checks import (
+    wrong_harm,
     wrong_language_bias,
     wrong_memory,
     wrong_out_of_distribution,
@@ -425,6 +426,8 @@ class RetrainConfig(DataConfig):
             refuse(wrong_out_of_distribution(self))
         if are_valid(self, "probes") and self.probes.memory is not None:
             refuse(wrong_memory(self, self.probes.memory))
+        if are_valid(self, "probes") and self.probes.harm is not None:
+            refuse(wrong_harm(self, self.probes.harm))
         return self
 
     @model_validator(mode="after")

@@ -21,10 +21,19 @@ from flows.gate_names import (
 )
 from infra.settings_models import WrongSetting, are_valid, items_of
 from tasks.abstention.settings import FAMILY as ABSTENTION
+from tasks.probes.harm.settings import (
+    LEXICON_GAP,
+    LEXICON_RATE,
+    PERSONAL_DATA,
+    SECRETS,
+    TRAINING,
+)
 from tasks.probes.language_bias.settings import MEASURES
 from tasks.probes.out_of_distribution.settings import FAMILY as OUT_OF_DISTRIBUTION
 from tasks.probes.robustness.kinds import KINDS
 from tasks.probes.robustness.settings import ATTACK
+from tasks.records.harm import FAMILY as HARM
+from tasks.records.harm import OVER_REFUSAL, REFUSAL
 from tasks.registry.canary_settings import CanarySettings
 from tasks.task_types.metrics import METRICS, metrics_of
 from tasks.task_types.row_shapes import shape_of
@@ -41,6 +50,11 @@ _PARTS_OF_MEMORY: Final = {
     "shadows": {"lira_auc", "lira_tpr_at_1_fpr"},
     "canaries": {"canary_exposure", "canaries_extracted"},
     "overlap": {"verbatim_overlap", "verbatim_overlap_control"},
+}
+_FILES_OF_HARM: Final = {
+    "lexicon": {LEXICON_RATE, LEXICON_GAP, TRAINING},
+    "prompts": {PERSONAL_DATA, SECRETS},
+    "refusals": {REFUSAL, OVER_REFUSAL},
 }
 _GOLDEN_GATES: Final = {
     "golden": "golden.NAME.METRIC, such as golden.team.macro_f1, or golden.team.macro_f1_gain",
@@ -263,11 +277,24 @@ def _not_remembered(metric: str, config: "RetrainConfig") -> str:
     return ""
 
 
+def _not_written(metric: str, config: "RetrainConfig") -> str:
+    """Which file a gate on what the model writes asks for that the line does not name."""
+    asked, name = config.probes.harm, metric.split(".")[1]
+    for part, names in _FILES_OF_HARM.items():
+        if name in names and (asked is None or not getattr(asked, part)):
+            return (
+                f"{metric} asks for probes.harm.{part}, which is not set; set it to the path of a "
+                "file, or leave the gate out"
+            )
+    return ""
+
+
 # Why a gate on a probe's number can never be judged, by family; empty where it can.
 _OF_PROBES: Final[Mapping[str, Callable[[str, "RetrainConfig"], str]]] = {
     ROBUSTNESS: _not_probed,
     LANGUAGE_BIAS: _not_asked,
     MEMORY: _not_remembered,
+    HARM: _not_written,
 }
 
 

@@ -22,6 +22,13 @@ from tasks.abstention.settings import (
 )
 from tasks.abstention.settings import FAMILY as ABSTENTION
 from tasks.explanation.settings import ExplanationSettings
+from tasks.probes.harm.settings import (
+    LEXICON_GAP,
+    LEXICON_RATE,
+    PERSONAL_DATA,
+    SECRETS,
+    TRAINING,
+)
 from tasks.probes.language_bias.settings import ICAT, MEANINGFUL, MEASURES
 from tasks.probes.memory.settings import CanarySettings
 from tasks.probes.out_of_distribution.settings import (
@@ -34,6 +41,8 @@ from tasks.probes.out_of_distribution.settings import (
 )
 from tasks.probes.out_of_distribution.settings import FAMILY as OUT_OF_DISTRIBUTION
 from tasks.probes.robustness.settings import ATTACK, DROP, FLIP_RATE, SCORE_SHIFT
+from tasks.records.harm import FAMILY as HARM
+from tasks.records.harm import OVER_REFUSAL, REFUSAL
 from tasks.records.language_bias import BBQ, CBBQ
 from tasks.task_types.metrics import METRICS, Better, Metric, metrics_of
 from tasks.task_types.own_metrics import own_metric
@@ -170,6 +179,8 @@ def _of_probes(config: "RetrainConfig", compared: Sequence["_Quality"]) -> Itera
         yield from _of_stereotypes(config)
     if not are_valid(config, "probes") or config.probes.memory is not None:
         yield from _of_memory(config)
+    if not are_valid(config, "probes") or config.probes.harm is not None:
+        yield from _of_harm(config)
 
 
 def _of_stereotypes(config: "RetrainConfig") -> Iterator[Measurable]:
@@ -206,6 +217,22 @@ def _of_memory(config: "RetrainConfig") -> Iterator[Measurable]:
     if asked is None or asked.overlap is not None:
         yield Measurable(f"{MEMORY}.verbatim_overlap", better=_FALLING)
         yield Measurable(f"{MEMORY}.verbatim_overlap_control", better=_FALLING)
+
+
+def _of_harm(config: "RetrainConfig") -> Iterator[Measurable]:
+    """What a candidate writes that it should not, as far as the line asks."""
+    asked = config.probes.harm if are_valid(config, "probes") else None
+    if asked is None or asked.prompts:
+        yield Measurable(f"{HARM}.{PERSONAL_DATA}", better=_FALLING)
+        yield Measurable(f"{HARM}.{SECRETS}", better=_FALLING)
+    if asked is None or asked.lexicon:
+        for name in (LEXICON_RATE, f"{LEXICON_RATE}.{{group}}", LEXICON_GAP, TRAINING):
+            yield Measurable(f"{HARM}.{name}", better=_FALLING)
+    if asked is None or asked.refusals:
+        sides: tuple[tuple[str, Better], ...] = ((REFUSAL, "higher"), (OVER_REFUSAL, _FALLING))
+        for name, better in sides:
+            yield Measurable(f"{HARM}.{name}", better=better)
+            yield Measurable(f"{HARM}.{name}.{{group}}", better=better)
 
 
 def _under_changes(config: "RetrainConfig", compared: Sequence["_Quality"]) -> Iterator[Measurable]:

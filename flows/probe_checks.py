@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from infra.settings_models import WrongSetting, are_valid
+from tasks.probes.harm.settings import HarmSettings, why_no_refusals
 from tasks.probes.memory.losses import why_no_row_loss
 from tasks.probes.memory.settings import MemorySettings
 from tasks.probes.robustness.rows import why_not_attacked, why_not_probed
@@ -21,6 +22,7 @@ _AT = ("probes", "robustness")
 _BIAS = ("probes", "language_bias")
 _FAR = ("probes", "out_of_distribution")
 _MEMORY = ("probes", "memory")
+_HARM = ("probes", "harm")
 # What makes a candidate that shadow models are not made by.
 _NOT_OF_SHADOWS = ("augmentation", "distillation", "pruning")
 
@@ -111,6 +113,27 @@ def wrong_memory(config: "RetrainConfig", memory: MemorySettings) -> Iterator[Wr
         )
     if are_valid(memory, "shadows") and memory.shadows:
         yield from _wrong_shadows(config)
+
+
+def wrong_harm(config: "RetrainConfig", harm: HarmSettings) -> Iterator[WrongSetting]:
+    """Task types whose models write no text, or answer no requests.
+
+    Args:
+        config: the line's settings.
+        harm: of these.
+
+    """
+    task_type = config.task_type
+    if why := why_nothing_written(task_type):
+        yield WrongSetting(
+            _HARM, f"probes.harm is not for task_type {task_type}: {why}; leave it out", task_type
+        )
+    elif are_valid(harm, "refusals") and harm.refusals and (why := why_no_refusals(task_type)):
+        yield WrongSetting(
+            (*_HARM, "refusals"),
+            f"probes.harm.refusals is not for task_type {task_type}: {why}; leave it out",
+            task_type,
+        )
 
 
 def _wrong_shadows(config: "RetrainConfig") -> Iterator[WrongSetting]:

@@ -64,7 +64,9 @@ from tasks.stages.outside_moves import settle_outside_moves
 from tasks.stages.power import count_held_out, foresee
 from tasks.stages.probes import (
     pin_far_rows,
+    pin_harm_files,
     pin_probe_files,
+    probe_harm,
     probe_language_bias,
     probe_out_of_distribution,
     probe_robustness,
@@ -109,6 +111,7 @@ class _Rows(NamedTuple):
     probe_files: tuple[SourceFile, ...]
     rationales: SourceFile | None
     far_rows: SourceFile | None
+    harm_files: tuple[SourceFile, ...]
 
 
 class _Candidate(NamedTuple):
@@ -194,6 +197,8 @@ def _check_rows(
     rationales = pin_rationales(explanation) if explanation else None
     far = config.probes.out_of_distribution
     far_rows = pin_far_rows(far) if far else None
+    harm = config.probes.harm
+    harm_files = pin_harm_files(harm) if harm else ()
     snapshot = ingest(source, config.source, config.splits, task_type)
     golden = hold_out_golden(config.golden_sets, task_type, config.behaviour_gates)
     benchmarks = pin_benchmarks(config.leakage)
@@ -217,7 +222,7 @@ def _check_rows(
     )
     return _Rows(
         snapshot, data, golden, labels, representation, drift, shifts, swaps, forecast, probe_files,
-        rationales, far_rows,
+        rationales, far_rows, harm_files,
     )  # fmt: skip
 
 
@@ -301,6 +306,9 @@ def _probe(config: RetrainConfig, rows: _Rows, weights: Weights, scores: Scores)
     if (far := config.probes.out_of_distribution) and rows.far_rows:
         file = rows.far_rows
         scores = probe_out_of_distribution(scores, weights, data, file, task_type, far, evaluation)
+    if harm := config.probes.harm:
+        files, privacy = rows.harm_files, config.privacy
+        scores = probe_harm(scores, weights, data, files, task_type, harm, privacy, evaluation)
     if explanation := config.explanation:
         scores = explain(scores, weights, data, task_type, explanation, evaluation, rows.rationales)
     return scores

@@ -2,12 +2,19 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from infra.errors import SettingsError
 from infra.yaml_files import parse_yaml
+
+# Settings of the probes that each hold the path of one file.
+_FILES_OF_PROBES: Final = {
+    "out_of_distribution": ("path",),
+    "language_bias": ("crows_pairs", "stereoset"),
+    "harm": ("prompts", "lexicon", "refusals"),
+}
 
 
 class PolicyOfFile(dict[str, Any]):
@@ -80,15 +87,15 @@ def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
 
 
 def _anchor_probe_files(probes: Any, folder: Path) -> None:
-    """Files of sentences and questions: one path, or a list of them."""
-    far = probes.get("out_of_distribution") if isinstance(probes, dict) else None
-    if isinstance(far, dict):
-        _anchor(far, "path", folder)
+    """Files of texts, sentences, questions, prompts and terms: one path, or a list of them."""
+    for section, names in _FILES_OF_PROBES.items():
+        settings = probes.get(section) if isinstance(probes, dict) else None
+        if isinstance(settings, dict):
+            for name in names:
+                _anchor(settings, name, folder)
     settings = probes.get("language_bias") if isinstance(probes, dict) else None
     if not isinstance(settings, dict):
         return
-    for name in ("crows_pairs", "stereoset"):
-        _anchor(settings, name, folder)
     for name in ("bbq", "cbbq"):
         paths = settings.get(name)
         if isinstance(paths, list):

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from infra.settings_models import SettingsModel
+from tasks.probes.harm.settings import HarmSettings
 from tasks.probes.language_bias.settings import LanguageBiasSettings
 from tasks.probes.memory.settings import MemorySettings
 from tasks.probes.out_of_distribution.settings import OutOfDistributionSettings
@@ -32,4 +33,10 @@ class ProbeSettings(SettingsModel):
         description="What it remembers of its training rows: whether a row was learned, planted "
         "secrets, and what it writes word for word; without it, that is not probed. `{}` asks the "
         "first alone.",
+    )
+    harm: HarmSettings | None = Field(
+        default=None,
+        description="What a model that writes should not write: terms of a lexicon, personal data "
+        "and secrets in its texts to prompts of yours, and refusals where it should answer or the "
+        "other way round; without it, that is not probed.",
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from infra.store import Artifact
 from tasks.records.abstention_scores import AbstentionScores
 from tasks.records.explanation import Explanation
+from tasks.records.harm import Harm
 from tasks.records.identity import NOT_IDENTITY
 from tasks.records.label_checks import LabelChecks
 from tasks.records.language_bias import LanguageBias
@@ -177,8 +178,8 @@ class Scores:
             baseline_predicted and champion_predicted, null where a comparator says nothing or was
             trained on the row.
         estimates: quality.*, baseline.*, champion.*, anchor.*, teacher.*, fresh.*, slice.*,
-            augmentation.*, robustness.*, language_bias.*, memory.*, explanation.*, abstention.*
-            and out_of_distribution.* with intervals.
+            augmentation.*, robustness.*, language_bias.*, memory.*, harm.*, explanation.*,
+            abstention.* and out_of_distribution.* with intervals.
         confusion: counts, confusion[true][predicted]; empty for a task type without classes.
         calibration: (mean confidence, accuracy, rows) of each bin with rows; empty likewise.
         champion_version: None where there is no champion.
@@ -197,6 +198,7 @@ class Scores:
         robustness: what small changes of the test texts do; None where that was not probed.
         language_bias: stereotypes of a language model; None likewise.
         memory: what it remembers of its training rows; None likewise.
+        harm: what it writes that it should not; None likewise.
         explanation: why it answers as it does; None where a line does not ask.
         abstention: which rows it answers at all; None of a line whose model answers every row.
         out_of_distribution: whether it tells rows of another kind; None where that was not probed.
@@ -222,6 +224,7 @@ class Scores:
     robustness: Robustness | None = None
     language_bias: LanguageBias | None = None
     memory: Memory | None = None
+    harm: Harm | None = None
     explanation: Explanation | None = None
     abstention: AbstentionScores | None = None
     out_of_distribution: OutOfDistribution | None = None

@@ -62,6 +62,7 @@ _BEHIND: Final = {
     "robustness": ("weights", "scores", "data"),
     "language_bias": ("weights", "scores"),
     "memory": ("weights", "data"),
+    "harm": ("weights", "data"),
     "explanation": ("weights", "data"),
     "abstention": ("weights", "scores", "data"),
     "out_of_distribution": ("weights", "data"),

@@ -67,6 +67,8 @@ def _of_probes(scores: Scores) -> Iterator[tuple[str, Estimate]]:
         yield from (("abstention", one) for one in scores.abstention.estimates)
     if scores.memory:
         yield from (("the probe for memory", one) for one in scores.memory.estimates)
+    if scores.harm:
+        yield from (("the probe for harmful output", one) for one in scores.harm.estimates)
 
 
 def _is_among(estimate: Estimate, measured: dict[str, Estimate]) -> bool:

@@ -14,13 +14,15 @@ from tasks.records.memory import (
     Memory,
     Overlap,
 )
-from tasks.reporting.charts import Bar, Tick, plain_bar, scale_of
-from tasks.reporting.estimates import EstimateRow, estimate_row
-from tasks.reporting.number_format import count, is_drawable
-from tasks.reporting.summaries import markdown_table, plain
-from tasks.verdicts import Estimate
+from tasks.reporting.number_format import count
+from tasks.reporting.number_tables import (
+    NumberTable,
+    number_table,
+    table_lines,
+    table_sections,
+)
+from tasks.reporting.summaries import plain
 
-HEADS: Final = ("number", "rests on", "value", "95% interval", "reading")
 ATTACKS: Final = {
     LOSS: "the loss of the row",
     CALIBRATED: "the loss of the row, less that of the base model",
@@ -55,35 +57,6 @@ NOT_SHOWN: Final = (
 
 
 @dataclass(frozen=True)
-class MemoryRow:
-    """A number with what it is of, on the axis of its table."""
-
-    title: str
-    estimate: EstimateRow
-    bar: Bar | None
-
-
-@dataclass(frozen=True)
-class MemoryTable:
-    """Some numbers on one axis.
-
-    Attributes:
-        title: what they are of.
-        sentence: on how much they rest.
-        reading: what they are, and what they are not.
-        rows: the numbers.
-        ticks: of their axis.
-
-    """
-
-    title: str
-    sentence: str
-    reading: str
-    rows: tuple[MemoryRow, ...]
-    ticks: tuple[Tick, ...]
-
-
-@dataclass(frozen=True)
 class MemorySection:
     """All of it.
 
@@ -96,7 +69,7 @@ class MemorySection:
     """
 
     sentence: str
-    tables: tuple[MemoryTable, ...]
+    tables: tuple[NumberTable, ...]
     canaries: tuple[tuple[str, str, str, str], ...]
     copied: tuple[tuple[str, str], ...]
     not_shown: str = NOT_SHOWN
@@ -128,34 +101,13 @@ def sentence_of(found: Memory) -> str:
 
 def memory_lines(found: Memory) -> list[str]:
     """Each number in a line for the card, with what it can and cannot say."""
-    lines = [sentence_of(found)]
-    for table in _tables(found):
-        lines.append(f"{table.title}: {table.sentence} {table.reading}")
-        for row in table.rows:
-            told = row.estimate.reason or (
-                f"{row.estimate.number}, interval {row.estimate.interval}, n = {row.estimate.n}"
-            )
-            lines.append(f"{table.title}, {row.title}: {told}.")
-    return [*lines, NOT_SHOWN]
+    return [sentence_of(found), *table_lines(_tables(found)), NOT_SHOWN]
 
 
 def memory_markdown(found: Memory) -> str:
     """The section for the page of a run."""
-    parts = [plain(sentence_of(found))]
-    for table in _tables(found):
-        rows = [
-            (
-                one.title, one.estimate.n, one.estimate.number, one.estimate.interval,
-                one.estimate.reason,
-            )
-            for one in table.rows
-        ]  # fmt: skip
-        parts += [
-            f"### {table.title}",
-            plain(f"{table.sentence} {table.reading}"),
-            markdown_table(HEADS, rows),
-        ]
-    return "\n\n".join([*parts, plain(NOT_SHOWN)])
+    parts = [plain(sentence_of(found)), *table_sections(_tables(found)), plain(NOT_SHOWN)]
+    return "\n\n".join(parts)
 
 
 def canary_sentence(found: CanaryFindings) -> str:
@@ -167,7 +119,7 @@ def canary_sentence(found: CanaryFindings) -> str:
     )
 
 
-def _tables(found: Memory) -> tuple[MemoryTable, ...]:
+def _tables(found: Memory) -> tuple[NumberTable, ...]:
     tables = [_of_membership(found.membership)]
     if found.canaries:
         tables += _of_canaries(found.canaries)
@@ -176,13 +128,13 @@ def _tables(found: Memory) -> tuple[MemoryTable, ...]:
     return tuple(tables)
 
 
-def _of_membership(found: Membership) -> MemoryTable:
+def _of_membership(found: Membership) -> NumberTable:
     named = [
         pair
         for one in found.attacks
         for pair in ((f"AUC by {ATTACKS[one.name]}", one.auc), (_rate(one), one.tpr))
     ]
-    return _table(
+    return number_table(
         "Was a row learned?",
         _of_rows(found),
         MEMBERSHIP_READING,
@@ -207,13 +159,13 @@ def _of_rows(found: Membership) -> str:
     return " ".join(parts)
 
 
-def _of_canaries(found: CanaryFindings) -> list[MemoryTable]:
+def _of_canaries(found: CanaryFindings) -> list[NumberTable]:
     most = math.log2(found.alternatives + 1)
     ranked = (
         f"Each is ranked among {count(found.alternatives)} other secrets, so that no more than "
         f"{most:.1f} bits can be seen."
     )
-    exposed = _table(
+    exposed = number_table(
         "Planted canaries",
         f"{canary_sentence(found)} {ranked}",
         EXPOSURE_READING,
@@ -221,7 +173,7 @@ def _of_canaries(found: CanaryFindings) -> list[MemoryTable]:
     )
     if found.extracted is None:
         return [exposed]
-    written = _table(
+    written = number_table(
         "Canaries written out",
         f"The model goes on behind each prefix, greedily and with {count(found.beams)} beams.",
         WRITTEN_READING,
@@ -230,8 +182,8 @@ def _of_canaries(found: CanaryFindings) -> list[MemoryTable]:
     return [exposed, written]
 
 
-def _of_overlap(found: Overlap) -> MemoryTable:
-    return _table(
+def _of_overlap(found: Overlap) -> NumberTable:
+    return number_table(
         "Written word for word",
         f"The model was asked to go on from, or to answer, {count(found.asked)} training rows; "
         f"counted are runs of {count(found.words)} words.",
@@ -240,21 +192,4 @@ def _of_overlap(found: Overlap) -> MemoryTable:
             ("share of the runs that stand in a training row", found.copied),
             ("the same of texts that go on from test rows", found.control),
         ],
-    )
-
-
-def _table(
-    title: str, sentence: str, reading: str, named: list[tuple[str, Estimate]]
-) -> MemoryTable:
-    drawn = [one for _, one in named if is_drawable(one)]
-    scale = scale_of(drawn, include=(0.0, 1.0))
-    return MemoryTable(
-        title=title,
-        sentence=sentence,
-        reading=reading,
-        rows=tuple(
-            MemoryRow(name, estimate_row(one), plain_bar(one, scale) if is_drawable(one) else None)
-            for name, one in named
-        ),
-        ticks=scale.ticks if drawn else (),
     )

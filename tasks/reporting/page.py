@@ -30,6 +30,7 @@ from tasks.reporting.explanation import ExplanationSection, explanation_section
 from tasks.reporting.gates import SYMBOLS, GateRow, Headline, gate_table, headline
 from tasks.reporting.golden import GoldenSection, golden_sections
 from tasks.reporting.groups import GroupTable, group_tables, other_estimates
+from tasks.reporting.harm import HarmSection, harm_section
 from tasks.reporting.language_bias import LanguageBiasSection, language_bias_section
 from tasks.reporting.looks import LevelRow, fresh_estimates, level_rows, look_sentences
 from tasks.reporting.memory import MemorySection, memory_section
@@ -113,6 +114,7 @@ class Page:
     robustness: RobustnessSection | None
     language_bias: LanguageBiasSection | None
     memory: MemorySection | None
+    harm: HarmSection | None
     explanation: ExplanationSection | None
     abstention: AbstentionSection | None
     out_of_distribution: FarSection | None
@@ -164,6 +166,7 @@ def build_page(evidence: Evidence) -> Page:
         robustness=robustness_section(scores.robustness),
         language_bias=language_bias_section(scores.language_bias),
         memory=memory_section(scores.memory),
+        harm=harm_section(scores.harm),
         explanation=explanation_section(scores.explanation),
         abstention=abstention_section(scores.abstention),
         out_of_distribution=far_section(scores.out_of_distribution),

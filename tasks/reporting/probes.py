@@ -10,10 +10,13 @@ from typing import Any, Final
 
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
+from tasks.records.harm import Harm
 from tasks.records.language_bias import LanguageBias
 from tasks.records.robustness import Robustness
 from tasks.reporting.abstention import abstention_lines
 from tasks.reporting.estimates import EstimateRow, estimate_row
+from tasks.reporting.harm import PARTS as PARTS_OF_HARM
+from tasks.reporting.harm import harm_lines
 from tasks.reporting.language_bias import TITLES, language_bias_lines
 from tasks.reporting.memory import memory_lines
 from tasks.reporting.out_of_distribution import far_lines
@@ -23,8 +26,8 @@ from tasks.verdicts import Estimate
 
 # What the product has no probe for.
 NEVER_PROBED: Final = (
-    "toxic, offensive or false statements in what a model writes, its answers to requests for "
-    "harm, and personal data in them"
+    "whether a statement is false, or offends without a word of a list that is known to; and what "
+    "comes of it in conversations of several turns"
 )
 
 PARTS_OF_MEMORY: Final = {
@@ -110,6 +113,18 @@ def _made(scores: Scores, rows_sha256: str) -> Iterator[ProbeRow]:
     if one := scores.robustness:
         leading = _largest_flip_rate(one)
         yield _row("robustness", one.data_sha256, one.rows, one.on, one.estimates, leading)
+    yield from _of_language_models(scores)
+    if withheld := scores.abstention:
+        yield _row("abstention", rows_sha256, withheld.rows, withheld.on, withheld.estimates)
+    if far := scores.out_of_distribution:
+        yield _row("rows of another kind", far.sha256, far.rows, far.on, far.estimates)
+    if told_why := scores.explanation:
+        name, told = "explanation", told_why.estimates
+        yield _row(name, rows_sha256, told_why.rows, told_why.on, told)
+
+
+def _of_language_models(scores: Scores) -> Iterator[ProbeRow]:
+    """Of memory classifiers are asked, too."""
     if asked := scores.language_bias:
         for probe in asked.probes:
             digests = " ".join(file.fingerprint for file in probe.files)
@@ -118,13 +133,10 @@ def _made(scores: Scores, rows_sha256: str) -> Iterator[ProbeRow]:
         rows = remembered.membership.members + remembered.membership.others
         name, told = "memory of training data", remembered.estimates
         yield _row(name, remembered.data_sha256, rows, remembered.on, told)
-    if withheld := scores.abstention:
-        yield _row("abstention", rows_sha256, withheld.rows, withheld.on, withheld.estimates)
-    if far := scores.out_of_distribution:
-        yield _row("rows of another kind", far.sha256, far.rows, far.on, far.estimates)
-    if told_why := scores.explanation:
-        name, told = "explanation", told_why.estimates
-        yield _row(name, rows_sha256, told_why.rows, told_why.on, told)
+    if harmful := scores.harm:
+        digests = " ".join(file.fingerprint for file in harmful.files)
+        asked_of = harmful.asked + (harmful.refusals.asked if harmful.refusals else 0)
+        yield _row("harmful output", digests, asked_of, harmful.on, harmful.estimates)
 
 
 def _row(
@@ -155,6 +167,7 @@ def _not_made(scores: Scores) -> Iterator[tuple[str, str]]:
         "robustness under small changes of the text": (scores.robustness, "probes.robustness"),
         "stereotypes of language models": (scores.language_bias, "probes.language_bias"),
         "memory of training data": (scores.memory, "probes.memory"),
+        "harmful output": (scores.harm, "probes.harm"),
         "answers withheld below a threshold": (scores.abstention, "abstention"),
         "rows of another kind": (scores.out_of_distribution, "probes.out_of_distribution"),
         "why it answers as it does": (scores.explanation, "explanation"),
@@ -164,6 +177,8 @@ def _not_made(scores: Scores) -> Iterator[tuple[str, str]]:
             yield name, setting
     if found := scores.language_bias:
         yield from _sets_not_asked(found)
+    if harmful := scores.harm:
+        yield from _parts_of_harm(harmful)
     if remembered := scores.memory:
         parts = {"canaries": remembered.canaries, "overlap": remembered.overlap}
         yield from (
@@ -171,6 +186,14 @@ def _not_made(scores: Scores) -> Iterator[tuple[str, str]]:
             for part, part_found in parts.items()
             if part_found is None
         )
+
+
+def _parts_of_harm(found: Harm) -> Iterator[tuple[str, str]]:
+    for part, what in PARTS_OF_HARM.items():
+        if getattr(found, part) is None:
+            yield what, f"probes.harm.{part}"
+    if found.leaks is None:
+        yield "personal data in what it writes", "probes.harm.prompts"
 
 
 def _sets_not_asked(found: LanguageBias) -> Iterator[tuple[str, str]]:
@@ -185,6 +208,7 @@ def _texts(scores: Scores) -> Iterator[ProbeText]:
         ("Robustness", scores.robustness, _robustness_lines, ("weights", "scores", "data")),
         ("Stereotypes", scores.language_bias, language_bias_lines, ("weights", "scores")),
         ("Memory of training data", scores.memory, memory_lines, ("weights", "data")),
+        ("Harmful output", scores.harm, harm_lines, ("weights", "data")),
         ("Abstention", scores.abstention, abstention_lines, ("weights", "scores", "data")),
         ("Rows of another kind", scores.out_of_distribution, far_lines, ("weights", "data")),
     )

@@ -2,6 +2,7 @@
 
 from infra.store import open_store
 from tasks.evaluation.settings import EvaluationSettings
+from tasks.probes.harm.settings import HarmSettings
 from tasks.probes.language_bias.settings import LanguageBiasSettings
 from tasks.probes.memory.settings import CanarySettings, MemorySettings
 from tasks.probes.out_of_distribution.settings import OutOfDistributionSettings
@@ -11,6 +12,7 @@ from tasks.records.evaluation import Scores
 from tasks.records.memory import Canaries
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.stages.caching import cached_stage, look_up
+from tasks.validation.personal_data.settings import PrivacySettings
 
 
 @cached_stage(gpu=True)
@@ -117,3 +119,30 @@ def probe_memory(
         scores, weights, data, snapshot, task_type, settings, evaluation, reference, canaries,
         shadows, store=open_store(),
     )  # fmt: skip
+
+
+@look_up
+def pin_harm_files(settings: HarmSettings) -> tuple[SourceFile, ...]:
+    """Fingerprint the files of prompts, terms and requests, as they are now."""
+    from tasks.probes.harm import files
+
+    return files.pin_files(settings, open_store())
+
+
+@cached_stage(gpu=True)
+def probe_harm(
+    scores: Scores,
+    weights: Weights,
+    data: DataReport,
+    files: tuple[SourceFile, ...],
+    task_type: str,
+    settings: HarmSettings,
+    privacy: PrivacySettings,
+    evaluation: EvaluationSettings,
+) -> Scores:
+    """Ask the model for texts, and add what they hold that it should not write."""
+    from tasks.probes.harm.probing import add_harm
+
+    return add_harm(
+        scores, weights, data, files, task_type, settings, privacy, evaluation, store=open_store()
+    )

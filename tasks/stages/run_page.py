@@ -97,6 +97,7 @@ def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
     from tasks.reporting.augmentation import augmentation_markdown
     from tasks.reporting.explanation import explanation_markdown
     from tasks.reporting.golden import golden_markdown
+    from tasks.reporting.harm import harm_markdown
     from tasks.reporting.language_bias import language_bias_markdown
     from tasks.reporting.memory import memory_markdown
     from tasks.reporting.out_of_distribution import far_markdown
@@ -117,6 +118,7 @@ def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
             "Stereotypes of the language model",
         ),
         "memory": (scores.memory, memory_markdown, "Memory of training data"),
+        "harm": (scores.harm, harm_markdown, "Harmful output"),
         "explanation": (scores.explanation, explanation_markdown, "Explained answers"),
         "abstention": (scores.abstention, abstention_markdown, "Abstention"),
         "out-of-distribution": (scores.out_of_distribution, far_markdown, "Rows of another kind"),

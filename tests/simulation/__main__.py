@@ -27,6 +27,7 @@ from tests.simulation.explanation_worlds import EXPLANATION
 from tests.simulation.fairness_worlds import FAIRNESS
 from tests.simulation.golden_fresh_worlds import GOLDEN_FRESH
 from tests.simulation.group_worlds import GROUPS
+from tests.simulation.harm_worlds import HARM
 from tests.simulation.label_worlds import LABELS
 from tests.simulation.looks_worlds import YEARS, Year, YearTally, run_years
 from tests.simulation.memory_worlds import MEMORY
@@ -49,7 +50,7 @@ SCENARIOS = (
     *QUALITY, *RARE_LABELS, *WRITTEN, *ANSWERS, *SCORES, *SLICES, *GOLDEN_FRESH, *FAIRNESS,
     *GROUPS, *OVERLAP, *RECIPES, *BEHAVIOUR, *POLICY, *DRIFT, *UNLIKE, *LABELS, *DATA,
     *RELATIONS, *TEACHER, *COMPRESSION, *PREFERENCES, *STEREOTYPES,
-    *EXPLANATION, *ABSTENTION, *MEMORY,
+    *EXPLANATION, *ABSTENTION, *MEMORY, *HARM,
 )  # fmt: skip
 TRIALS = 1_000
 TRIALS_OF_A_JOB = 100

@@ -111,6 +111,9 @@ SHOWS: Mapping[str, Mapping[str, str]] = {
         "label_checks.spurious._measure": "labels.predictor.information",
         "label_checks.spurious._largest": "labels.spurious_correlation",
     },
+    "harm: 100 texts a group, 0.02 and 0.1 and 0.2": {
+        "probes.harm.shares.Texts._share": "harm.lexicon_rate",
+    },
     "latency of 100 requests": {"registry.latency.latency_p95": "staging.latency_p95_ms"},
     "length ratio of 300 texts": {
         "task_types.generation.generation_measures.length_ratio": "quality.length_ratio",
@@ -296,6 +299,7 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
         "stereotypes: 300 pairs", "language_bias.crows_pairs.stereotype_preference",
     ),
     "memory": ("membership: 300 rows of a side, 0.3 apart", "memory.tpr_at_1_fpr"),
+    "harm": ("harm: 250 texts a group, 0.01 and 0.05", "harm.lexicon_rate"),
     # Rates are handed to `levels`, and drops are the gains of the rows as they are.
     "robustness": ("suite of 20 templates of 10, 0.8 pass, alike by 0.3",
                    "behaviour.suite.negation.pass_rate"),

@@ -14,6 +14,7 @@ from tasks.reporting.probes import NEVER_PROBED, probe_overview
 from tests.unit.reporting import (
     test_abstention,
     test_explanation,
+    test_harm,
     test_language_bias,
     test_memory,
     test_out_of_distribution,
@@ -28,6 +29,7 @@ FOUND = {
     "abstention": replace(test_abstention.TOLD, on="2026-11-23"),
     "out_of_distribution": replace(test_out_of_distribution.TOLD, on="2026-11-24"),
     "explanation": replace(test_explanation.TOLD, on="2026-11-25"),
+    "harm": replace(test_harm.FOUND, on="2026-11-26"),
 }
 
 
@@ -72,12 +74,13 @@ def test_each_probe_has_its_data_size_day_and_number(probed: Evidence) -> None:
     sizes = {
         "robustness": (FOUND["robustness"].data_sha256, FOUND["robustness"].rows),  # type: ignore[attr-defined]
         "memory of training data": (test_memory.FOUND.data_sha256, 2_000),
+        "harmful output": ("ab" * 32 + " " + "cd" * 32 + " " + "ef" * 32, 700),
         "abstention": (clean, test_abstention.TOLD.rows),
         "rows of another kind": (far.sha256, far.rows),
         "explanation": (clean, test_explanation.TOLD.rows),
     }  # fmt: skip
     assert {name: (rows[name].sha256, rows[name].size) for name in sizes} == sizes
-    assert sorted({row.day for row in rows.values()}) == [f"2026-11-{day}" for day in range(20, 26)]
+    assert sorted({row.day for row in rows.values()}) == [f"2026-11-{day}" for day in range(20, 27)]
     section = section_of(probed)
     for row in overview.made:
         (line,) = (x for x in section.splitlines() if x.startswith(f"| {row.name} |"))
@@ -108,6 +111,10 @@ def test_of_a_probe_that_was_made_the_parts_that_were_not_are_named(probed: Evid
     scores = replace(probed.scores, memory=alone)
     settings = [setting for _, setting in probe_overview(scores, probed.data).not_made]
     assert settings[-2:] == ["probes.memory.canaries", "probes.memory.overlap"]
+    asked = replace(test_harm.FOUND, lexicon=None, leaks=None)
+    scores = replace(probed.scores, harm=asked)
+    settings = [setting for _, setting in probe_overview(scores, probed.data).not_made]
+    assert settings[-2:] == ["probes.harm.lexicon", "probes.harm.prompts"]
 
 
 def test_the_sections_follow_in_the_order_of_the_table(probed: Evidence) -> None:

@@ -125,7 +125,7 @@ def test_all_stages_are_found() -> None:
         "measure_augmentation", "probe_base_model", "probe_robustness",
         "fit_abstention", "measure_abstention", "probe_out_of_distribution",
         "probe_language_bias", "prune", "explain", "plant_canaries", "cut_for_shadow",
-        "probe_memory", "find_translated_languages", "back_translate",
+        "probe_memory", "probe_harm", "find_translated_languages", "back_translate",
     }  # fmt: skip
 
 

@@ -35,6 +35,7 @@ REACHED_BY = {
         "measure_augmentation",
         "probe_robustness",
         "probe_memory",
+        "probe_harm",
     },
     "server": {"register"},
     "model_card": {"register", "write_report", "write_data_report"},

@@ -1,0 +1,191 @@
+"""The user's prompts, terms and requests, from files that the settings name."""
+
+import json
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from infra.errors import DataError
+from infra.store import ObjectStore
+from tasks.perturbations.draws import rank_of
+from tasks.probes.harm.settings import HarmSettings
+from tasks.protected_groups.mentions import Term, TermFinder
+from tasks.records.data import SourceFile
+from tasks.sources.named_files import pin_named, read_pinned
+from tasks.task_types.unspaced import UNSPACED
+
+REFUSE, ANSWER = "refuse", "answer"
+_SHOWN: Final = 60
+_RIGHT: Final = {
+    "prompts": '{"prompt": "a text"}, beside it a group and a cluster where there are such',
+    "refusals": '{"prompt": "a request", "expect": "refuse"} or "answer", beside it a group and a '
+    "cluster where there are such",
+}
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A text that the model is asked.
+
+    Attributes:
+        group: what it is about; empty where the file says nothing.
+        cluster: other prompts of it are no independent observations; None of one by itself.
+        expect: ``refuse`` or ``answer``; empty of prompts that are not requests.
+
+    """
+
+    prompt: str
+    group: str = ""
+    cluster: str | None = None
+    expect: str = ""
+
+
+def pin_files(settings: HarmSettings, store: ObjectStore) -> tuple[SourceFile, ...]:
+    """The files that the settings name, with the digests that they have now.
+
+    Raises:
+        DataError: a file cannot be read, a line is not as it should be, or there are too few.
+        StoreError: the store cannot be reached.
+
+    """
+    pinned = tuple(pin_named(_setting(name), path, store) for name, path in settings.files)
+    for (name, _), file in zip(settings.files, pinned, strict=True):
+        if name == "lexicon":
+            read_lexicon(file, store)
+        else:
+            read_prompts(name, file, settings, store)
+    return pinned
+
+
+def read_prompts(
+    name: str, file: SourceFile, settings: HarmSettings, store: ObjectStore
+) -> list[Prompt]:
+    """The prompts of least hash of a pinned file, each once in each group.
+
+    One that stands in several groups is a cluster, unless the file names another: the model
+    answers it once.
+
+    Args:
+        name: of the setting, ``prompts`` or ``refusals``.
+        file: as `pin_files` gave it.
+        settings: how many.
+        store: holds it, if it is not local.
+
+    Raises:
+        DataError, StoreError: as `pin_files`; or the file changed.
+
+    """
+    found = list(dict.fromkeys(_prompts(name, file, _lines(name, file, store))))
+    _check_expected(name, file, found)
+    if len(found) < settings.min_rows:
+        raise DataError(
+            f"{_setting(name)}: {file.uri} has {len(found)} distinct prompts, and "
+            f"probes.harm.min_rows asks for {settings.min_rows}; add some"
+        )
+    found.sort(key=lambda one: (rank_of(settings.seed, "harm", one.prompt, one.group), one.prompt))
+    drawn = found[: settings.rows]
+    often = Counter(one.prompt for one in drawn)
+    return [
+        replace(one, cluster=one.prompt) if one.cluster is None and often[one.prompt] > 1 else one
+        for one in drawn
+    ]
+
+
+def read_lexicon(file: SourceFile, store: ObjectStore) -> "Lexicon":
+    """The terms of a pinned file.
+
+    Raises:
+        DataError: the file changed, is no UTF-8, names no term, or one that is no word.
+        StoreError: the store cannot be reached.
+
+    """
+    terms = []
+    for number, line in enumerate(_lines("lexicon", file, store), 1):
+        if not (term := folded(line.strip())):
+            continue
+        if not (term[0].isalnum() and term[-1].isalnum()):
+            raise DataError(
+                f"{_setting('lexicon')}: line {number} of {file.uri} is {line[:_SHOWN]!r}; right "
+                "would be a word, or several, that begin and end with a letter or digit"
+            )
+        terms.append(term)
+    if not terms:
+        raise DataError(
+            f"{_setting('lexicon')}: {file.uri} names no term; right would be one a line"
+        )
+    return Lexicon(list(dict.fromkeys(terms)))
+
+
+class Lexicon:
+    """Finds terms in texts: whole words, and of scripts without spaces any run of characters."""
+
+    def __init__(self, terms: Sequence[str]) -> None:
+        """Take terms as `folded` gives them."""
+        self.terms = tuple(terms)
+        self._finder = TermFinder(
+            [Term("", term, "zh" if UNSPACED.search(term) else "", ()) for term in terms]
+        )
+
+    def find(self, text: str) -> frozenset[int]:
+        """Which terms stand in a text."""
+        plain = folded(text)
+        found = self._finder.find(plain)
+        if UNSPACED.search(plain):  # a Latin word among Chinese characters is a word, too
+            found += self._finder.find(UNSPACED.sub(" ", plain))
+        return frozenset(found)
+
+
+def folded(text: str) -> str:
+    """A text in which case and the width of letters are the same."""
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _setting(name: str) -> str:
+    return f"probes.harm.{name}"
+
+
+def _lines(name: str, file: SourceFile, store: ObjectStore) -> list[str]:
+    content = read_pinned(_setting(name), file, store)
+    try:
+        # Not splitlines, which parts a JSON string at U+2028.
+        return content.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{_setting(name)}: {file.uri} is not UTF-8: {error}") from error
+
+
+def _prompts(name: str, file: SourceFile, lines: Sequence[str]) -> Iterator[Prompt]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            yield _prompt(name, json.loads(line))
+        except (ValueError, RecursionError) as error:
+            raise DataError(
+                f"{_setting(name)}: line {number} of {file.uri} is {line[:_SHOWN]!r}; right would "
+                f"be {_RIGHT[name]}"
+            ) from error
+
+
+def _prompt(name: str, row: Any) -> Prompt:
+    if not isinstance(row, dict):
+        raise ValueError("no object")  # noqa: TRY004 - one kind of fault for all of a line
+    prompt, expect = row.get("prompt"), row.get("expect") if name == "refusals" else ""
+    allowed = (REFUSE, ANSWER) if name == "refusals" else ("",)
+    if not isinstance(prompt, str) or not prompt.strip() or expect not in allowed:
+        raise ValueError("no prompt, or nothing that is expected")
+    group, cluster = row.get("group"), row.get("cluster")
+    if any(one is not None and not (isinstance(one, str) and one) for one in (group, cluster)):
+        raise ValueError("no name")
+    return Prompt(prompt.strip(), group or "", cluster, str(expect))
+
+
+def _check_expected(name: str, file: SourceFile, prompts: Sequence[Prompt]) -> None:
+    expected: dict[str, str] = {}
+    for one in prompts:
+        if expected.setdefault(one.prompt, one.expect) != one.expect:
+            raise DataError(
+                f"{_setting(name)}: {file.uri} expects that {one.prompt[:_SHOWN]!r} is refused and "
+                "that it is answered; keep one of the two"
+            )

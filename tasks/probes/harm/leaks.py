@@ -1,0 +1,76 @@
+"""Personal data and secrets in texts, by the recognisers that read training rows."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+from tasks.probes.harm.files import folded
+from tasks.validation.personal_data.findings import Finding, redact
+from tasks.validation.personal_data.search import Search
+from tasks.validation.personal_data.settings import PrivacySettings
+
+SECRET: Final = "secret"  # noqa: S105 - the kind  # nosec B105
+_PARTED: Final = re.compile(r"[\W_]+")
+
+
+@dataclass(frozen=True)
+class Leaked:
+    """What N texts hold that does not stand in their prompts.
+
+    Attributes:
+        kinds: (N,) how many findings of each kind.
+        not_searched: texts with too many numbers to tell phone numbers among them.
+
+    """
+
+    kinds: tuple[Counter[str], ...]
+    not_searched: int
+
+
+class LeakSearch:
+    """Finds what the line's own search for personal data finds."""
+
+    def __init__(self, settings: PrivacySettings) -> None:
+        """Load the recognisers.
+
+        Raises:
+            SettingsError: names shall be found and cannot.
+
+        """
+        self._search = Search(settings)
+
+    def leaked(self, prompts: Sequence[str], texts: Sequence[str]) -> Leaked:
+        """What stands in texts and not in their prompts, (N,) each.
+
+        Case, spaces and punctuation do not matter: a number that is written back in another way
+        was given away by nobody.
+        """
+        written = pa.chunked_array([pa.array(texts, pa.string())])
+        found = self._search.find(written)
+        kinds = tuple(
+            Counter[str](
+                one.kind
+                for one in found.get(place, ())
+                if not _stands_in(prompt, text[one.start : one.end])
+            )
+            for place, (prompt, text) in enumerate(zip(prompts, texts, strict=True))
+        )
+        return Leaked(kinds, len(self._search.not_searched(written)))
+
+    def redacted(self, text: str) -> str:
+        """A text with a placeholder for each finding."""
+        found: dict[int, list[Finding]] = self._search.find(pa.chunked_array([[text]]))
+        return redact(text, found.get(0, ()))
+
+
+def _stands_in(prompt: str, value: str) -> bool:
+    bare = _bare(value)
+    return bool(bare) and bare in _bare(prompt)
+
+
+def _bare(text: str) -> str:
+    return _PARTED.sub("", folded(text))
