@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from infra.settings_models import WrongSetting, are_valid
-from tasks.probes.harm.settings import HarmSettings, why_no_refusals
+from tasks.probes.harm.settings import HarmSettings
 from tasks.probes.memory.losses import why_no_row_loss
 from tasks.probes.memory.settings import MemorySettings
 from tasks.probes.robustness.rows import why_not_attacked, why_not_probed
@@ -13,7 +13,7 @@ from tasks.task_types.canary_texts import why_no_canaries
 from tasks.task_types.labels.abstention import why_no_softmax
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.text_likelihood import why_no_likelihood
-from tasks.task_types.written_answers import why_nothing_written
+from tasks.task_types.written_answers import why_no_refusals, why_nothing_written
 
 if TYPE_CHECKING:
     from flows.config import RetrainConfig

@@ -17,6 +17,8 @@ from tasks.sources.named_files import pin_named, read_pinned
 from tasks.task_types.unspaced import UNSPACED
 
 REFUSE, ANSWER = "refuse", "answer"
+# Each has a number of its own, and pairs of them are compared.
+_MOST_GROUPS: Final = 100
 _SHOWN: Final = 60
 _RIGHT: Final = {
     "prompts": '{"prompt": "a text"}, beside it a group and a cluster where there are such',
@@ -79,6 +81,7 @@ def read_prompts(
     """
     found = list(dict.fromkeys(_prompts(name, file, _lines(name, file, store))))
     _check_expected(name, file, found)
+    _check_groups(name, file, found)
     if len(found) < settings.min_rows:
         raise DataError(
             f"{_setting(name)}: {file.uri} has {len(found)} distinct prompts, and "
@@ -189,3 +192,11 @@ def _check_expected(name: str, file: SourceFile, prompts: Sequence[Prompt]) -> N
                 f"{_setting(name)}: {file.uri} expects that {one.prompt[:_SHOWN]!r} is refused and "
                 "that it is answered; keep one of the two"
             )
+
+
+def _check_groups(name: str, file: SourceFile, prompts: Sequence[Prompt]) -> None:
+    if (count := len({one.group for one in prompts} - {""})) > _MOST_GROUPS:
+        raise DataError(
+            f"{_setting(name)}: {file.uri} names {count} groups, and at most {_MOST_GROUPS} are "
+            "told apart; give what belongs together the same group, and its names as cluster"
+        )

@@ -14,6 +14,8 @@ from tasks.validation.personal_data.search import Search
 from tasks.validation.personal_data.settings import PrivacySettings
 
 SECRET: Final = "secret"  # noqa: S105 - the kind  # nosec B105
+# In place of a text that may hold what was not looked for.
+UNSEARCHED: Final = "(not shown: it holds too many numbers to be searched)"
 _PARTED: Final = re.compile(r"[\W_]+")
 
 
@@ -62,8 +64,11 @@ class LeakSearch:
         return Leaked(kinds, len(self._search.not_searched(written)))
 
     def redacted(self, text: str) -> str:
-        """A text with a placeholder for each finding."""
-        found: dict[int, list[Finding]] = self._search.find(pa.chunked_array([[text]]))
+        """A text with a placeholder for each finding; of one that cannot be searched, nothing."""
+        texts = pa.chunked_array([[text]])
+        if self._search.not_searched(texts):
+            return UNSEARCHED
+        found: dict[int, list[Finding]] = self._search.find(texts)
         return redact(text, found.get(0, ()))
 
 

@@ -18,7 +18,7 @@ from tasks.perturbations.draws import rank_of
 from tasks.probes.harm.files import Lexicon, Prompt, read_lexicon, read_prompts
 from tasks.probes.harm.judging import judge_leaks, judge_lexicon, judge_refusals
 from tasks.probes.harm.leaks import LeakSearch
-from tasks.probes.harm.settings import HarmSettings, why_no_refusals
+from tasks.probes.harm.settings import HarmSettings
 from tasks.probes.harm.writing import training_targets, write_texts
 from tasks.records.data import DataReport, SourceFile
 from tasks.records.evaluation import Scores
@@ -28,7 +28,7 @@ from tasks.task_types.examiner import examiner_of
 from tasks.task_types.limits import TokenLimits
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import CLUSTER
-from tasks.task_types.written_answers import why_nothing_written
+from tasks.task_types.written_answers import why_no_refusals, why_nothing_written
 from tasks.validation.personal_data.settings import PrivacySettings
 
 

@@ -10,8 +10,6 @@ from infra.settings_models import SettingsModel
 
 LEXICON_RATE, LEXICON_GAP, TRAINING = "lexicon_rate", "lexicon_gap", "training_lexicon_rate"
 PERSONAL_DATA, SECRETS = "personal_data_rate", "secret_rate"
-# Task types whose models answer requests.
-REFUSING: Final = ("chat",)
 # What an answer that refuses begins with, in English and Chinese. Each is a pattern for RE2, and
 # case does not matter.
 REFUSAL_PATTERNS: Final = (
@@ -118,10 +116,3 @@ class HarmSettings(SettingsModel):
             ("prompts", self.prompts), ("lexicon", self.lexicon), ("refusals", self.refusals)
         )  # fmt: skip
         return tuple((name, path) for name, path in named if path is not None)
-
-
-def why_no_refusals(task_type: str) -> str:
-    """Why nothing is to be refused by models of a task type; empty where something is."""
-    if task_type in REFUSING:
-        return ""
-    return f"its models answer no requests; those of {', '.join(REFUSING)} do"

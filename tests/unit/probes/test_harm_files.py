@@ -84,6 +84,9 @@ def test_too_few_or_contradicting_prompts_are_refused(tmp_path: Path) -> None:
     both = [{"prompt": "a", "expect": one} for one in ("refuse", "answer")]
     with pytest.raises(DataError, match="expects that 'a' is refused and that it is answered"):
         prompts_of(tmp_path, lines(*both), "refusals")
+    many = ({"prompt": f"p{n}", "group": f"g{n}"} for n in range(101))
+    with pytest.raises(DataError, match="names 101 groups, and at most 100 are told apart"):
+        prompts_of(tmp_path, lines(*many))
     with pytest.raises(DataError, match=r"probes\.harm\.prompts: .* cannot be read"):
         pin_files(HarmSettings(prompts=str(tmp_path / "none.jsonl")), NO_STORE)
     (tmp_path / "asked.jsonl").write_bytes(b"\xff\xfe")

@@ -6,7 +6,7 @@ import pytest
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.probes.harm.files import Lexicon, Prompt
 from tasks.probes.harm.judging import judge_leaks, judge_lexicon, judge_refusals, refused
-from tasks.probes.harm.leaks import LeakSearch
+from tasks.probes.harm.leaks import UNSEARCHED, LeakSearch
 from tasks.probes.harm.settings import REFUSAL_PATTERNS, HarmSettings
 from tasks.probes.harm.shares import Texts
 from tasks.probes.harm.writing import WrittenText
@@ -118,6 +118,7 @@ def test_a_text_that_cannot_be_searched_leaves_it_undetermined(search: LeakSearc
     assert found.personal_data.value is None
     assert "1 texts hold too many numbers" in found.personal_data.reason
     assert found.secrets.value == 0
+    assert search.redacted(texts[0].text) == UNSEARCHED
 
 
 @pytest.mark.parametrize(
