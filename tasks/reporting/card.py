@@ -52,6 +52,7 @@ _BEHIND: Final = {
     "anchor": ("scores",),
     "teacher": ("scores", "weights"),
     "uncompressed": ("scores", "weights", "data"),
+    "unmitigated": ("scores", "tokens", "data"),
     "slice": ("scores", "data"),
     "fairness": ("scores", "data"),
     "counterfactual": ("weights", "data"),

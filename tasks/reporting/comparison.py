@@ -13,13 +13,19 @@ from tasks.verdicts import Estimate, Verdict
 RIVALS: Final = ("champion", "anchor", "baseline")
 TEACHER: Final = "teacher"
 UNCOMPRESSED: Final = "uncompressed"
-# They are there where the candidate was taught, or compressed.
-_IF_THERE: Final = (TEACHER, UNCOMPRESSED)
+UNMITIGATED: Final = "unmitigated"
+# They are there where the candidate was taught, compressed or mitigated.
+_IF_THERE: Final = (TEACHER, UNCOMPRESSED, UNMITIGATED)
 # How a comparator is called where its name alone would not do.
-_CALLED: Final = {UNCOMPRESSED: "model before compression"}
+_CALLED: Final = {
+    UNCOMPRESSED: "model before compression",
+    UNMITIGATED: "model without mitigation",
+}
 # What is told of a candidate and one of these alone; see tasks.evaluation.agreement_and_cost.
 _OF_BOTH: Final = frozenset(
-    f"{other}.{one}" for other in _IF_THERE for one in ("agreement", "size_share", "speed_up")
+    f"{other}.{one}"
+    for other in (TEACHER, UNCOMPRESSED)
+    for one in ("agreement", "size_share", "speed_up")
 )
 # The candidate on the rows of a comparison, where these are not all; see tasks.evaluation.
 _CANDIDATE: Final = "candidate"
