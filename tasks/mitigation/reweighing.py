@@ -4,7 +4,7 @@ Of training rows with group a and label y, each counts by
 
     w(a, y) = P(a) P(y) / P(a, y)
 
-(doi:10.1007/s10115-011-0463-8, section 4.2), with shares of the rows that belong to a group. Then
+(doi:10.1007/s10115-011-0463-8), with shares of the rows that belong to a group. Then
 each group has the labels in the shares that all groups together have them in; the weight of a
 group, that of a label and that of all rows stay what they were. Rows of no group count once.
 """

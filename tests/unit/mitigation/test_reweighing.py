@@ -46,7 +46,7 @@ BY_AUTHOR = ReweighingSettings(attribute="author")
 
 
 def test_the_weights_are_those_of_the_paper() -> None:
-    """Kamiran and Calders 2012, section 4.2: ten applicants, five of them women, six accepted."""
+    """Kamiran and Calders 2012: ten applicants, five of them women, six accepted."""
     counts = np.array([[1, 4], [3, 2]])  # men and women; refused and accepted
     expected = np.array([[2.0, 0.75], [2 / 3, 1.5]])
     assert independent_weights(counts) == pytest.approx(expected)
