@@ -243,12 +243,15 @@ def risk_coverage_plane(points: Sequence[tuple[float, float]], coverage: float) 
 
 def tradeoff_plane(price: Estimate, bought: Estimate) -> Plane | None:
     """Two gains as a cross of their 95% intervals, with 0 marked on x; None without numbers."""
-    ends = [(one.low, one.value, one.high) for one in (price, bought)]
-    told = [(a, b, c) for a, b, c in ends if None not in {a, b, c}]
-    if len(told) < len(ends):
+    ends = [
+        (low, value, high)
+        for low, value, high in ((one.low, one.value, one.high) for one in (price, bought))
+        if low is not None and value is not None and high is not None
+    ]
+    if len(ends) < len((price, bought)):
         return None
     across, up = (scale_of([one], include=(0.0,)) for one in (price, bought))
-    (left, x, right), (below, y, above) = told
+    (left, x, right), (below, y, above) = ends
 
     def dot(at_x: float, at_y: float, radius: float = 0.0) -> Dot:
         return Dot(across.at(at_x), round(100 - up.at(at_y), 2), radius, described)
