@@ -25,6 +25,7 @@ from flows.distillation_checks import wrong_distillation
 from flows.explanation_checks import wrong_explanation
 from flows.gate_checks import wrong_gates
 from flows.gate_names import swaps_words, why_no_own_metric
+from flows.mitigation_checks import wrong_mitigation
 from flows.preference_checks import wrong_preference
 from flows.privacy_checks import wrong_privacy
 from flows.probe_checks import (
@@ -54,6 +55,7 @@ from tasks.fairness.counterfactual_settings import CounterfactualSettings
 from tasks.fairness.settings import FairnessSettings
 from tasks.ingestion.splits import SplitSettings
 from tasks.label_checks.settings import LabelCheckSettings
+from tasks.mitigation.settings import MitigationSettings
 from tasks.monitoring.settings import MonitorSettings, watched_gates
 from tasks.notifications.settings import Notifications
 from tasks.probes.settings import ProbeSettings
@@ -238,6 +240,11 @@ class RetrainConfig(DataConfig):
         description="Which new training rows are made of those there are; without it, none. See "
         "docs/augmentation.md.",
     )
+    mitigation: MitigationSettings | None = Field(
+        default=None,
+        description="What is done while the model learns so that it treats groups more alike; "
+        "without it, every training row counts once. See docs/mitigation.md.",
+    )
     distillation: DistillationSettings | None = Field(
         default=None,
         description="The trained model that the line's model learns from beside the labels; "
@@ -378,6 +385,12 @@ class RetrainConfig(DataConfig):
     def _new_rows_keep_their_labels(self) -> Self:
         if self.augmentation is not None:
             refuse(wrong_augmentation(self, self.augmentation))
+        return self
+
+    @model_validator(mode="after")
+    def _groups_can_be_weighed(self) -> Self:
+        if self.mitigation is not None:
+            refuse(wrong_mitigation(self, self.mitigation))
         return self
 
     @model_validator(mode="after")

@@ -14,7 +14,9 @@ from flows.gate_names import (
     ROBUSTNESS,
     TEACHER,
     UNCOMPRESSED,
+    UNMITIGATED,
     Measurable,
+    compares_unmitigated,
     compares_without,
     makes_smaller,
     measurable_of,
@@ -201,18 +203,35 @@ def _not_made(metric: str, family: str, config: "RetrainConfig") -> str:
             f"{metric} is against the model before compression, and compression is not set; name "
             "compression.method or what pruning cuts away, or leave the gate out"
         )
+    if why := _not_compared(metric, family, config):
+        return why
+    evaluation = config.evaluation
+    if family == "recipe" and are_valid(evaluation, "seeds") and evaluation.seeds == 1:
+        return (
+            f"{metric} is of several trainings, and evaluation.seeds is 1; set it to 2 or more, "
+            "5 say"
+        )
+    return ""
+
+
+def _not_compared(metric: str, family: str, config: "RetrainConfig") -> str:
+    """Which second training a gate is about that the line does not ask for."""
+    if (
+        family == UNMITIGATED
+        and are_valid(config, "mitigation")
+        and not compares_unmitigated(config)
+    ):
+        seen = "not set" if config.mitigation is None else "set with compare: false"
+        return (
+            f"{metric} is against a model that was trained without mitigation, and mitigation is "
+            f"{seen}; set it with compare: true, or leave the gate out"
+        )
     is_told = are_valid(config, "augmentation")
     if family == AUGMENTATION and is_told and not compares_without(config):
         seen = "not set" if config.augmentation is None else "set with compare: false"
         return (
             f"{metric} is against a model that was trained without new rows, and augmentation is "
             f"{seen}; set it with compare: true, or leave the gate out"
-        )
-    evaluation = config.evaluation
-    if family == "recipe" and are_valid(evaluation, "seeds") and evaluation.seeds == 1:
-        return (
-            f"{metric} is of several trainings, and evaluation.seeds is 1; set it to 2 or more, "
-            "5 say"
         )
     return ""
 

@@ -59,6 +59,7 @@ COMPARATORS: Final = ("baseline", "champion", "anchor")
 TEACHER: Final = "teacher"
 PRIVACY: Final = "privacy"
 UNCOMPRESSED: Final = "uncompressed"
+UNMITIGATED: Final = "unmitigated"
 AUGMENTATION: Final = "augmentation"
 ROBUSTNESS: Final = "robustness"
 LANGUAGE_BIAS: Final = "language_bias"
@@ -161,6 +162,8 @@ def _of_methods(config: "RetrainConfig", compared: Sequence["_Quality"]) -> Iter
     if makes_smaller(config):
         yield from _against(UNCOMPRESSED, compared, config.task_type)
         yield from _lost_by_parts(config)
+    if not are_valid(config, "mitigation") or compares_unmitigated(config):
+        yield from _against_no_mitigation(config, compared)
     if not are_valid(config, "augmentation") or compares_without(config):
         yield from _against_no_new_rows(compared)
     if not are_valid(config, "explanation") or config.explanation is not None:
@@ -313,6 +316,25 @@ def compares_without(config: "RetrainConfig") -> bool:
     return config.augmentation is not None and config.augmentation.compare
 
 
+def compares_unmitigated(config: "RetrainConfig") -> bool:
+    """Whether a line's candidate is held against a model of its recipe without mitigation."""
+    return config.mitigation is not None and config.mitigation.compare
+
+
+def _against_no_mitigation(
+    config: "RetrainConfig", compared: Sequence["_Quality"]
+) -> Iterator[Measurable]:
+    """What a candidate comes to beside a model that learned the same rows without mitigation."""
+    for one in compared:
+        yield from (one.measurable(UNMITIGATED), one.gain(UNMITIGATED), one.ratio(UNMITIGATED))
+    yield from _by_groups(config, UNMITIGATED)
+    for attribute in config.fairness.attributes(config.source.group_columns):
+        for gap in (*_GAPS, "treatment_equality"):
+            name = f"{UNMITIGATED}.{attribute}.{gap}_difference"
+            yield Measurable(name, better=_FALLING)
+            yield Measurable(f"{name}_gain", -1.0)
+
+
 def _against_no_new_rows(compared: Sequence["_Quality"]) -> Iterator[Measurable]:
     """What a candidate comes to beside a model of its recipe without the new rows."""
     for kind in AUGMENTED_KINDS:
@@ -337,10 +359,15 @@ def _lost_by_parts(config: "RetrainConfig") -> Iterator[Measurable]:
     """What compression costs each named slice and each group."""
     for name in _named_slices(config):
         yield Measurable(f"{UNCOMPRESSED}.{name}.row_score_gain", -1.0)
+    yield from _by_groups(config, UNCOMPRESSED)
+
+
+def _by_groups(config: "RetrainConfig", family: str) -> Iterator[Measurable]:
+    """How much better the candidate's row score is for each group than another model's."""
     for attribute in config.fairness.attributes(config.source.group_columns):
         for name in (attribute, f"{attribute}_exclusive"):
-            yield Measurable(f"{UNCOMPRESSED}.{name}.row_score_gain.{{group}}", -1.0)
-            yield Measurable(f"{UNCOMPRESSED}.{name}.worst_group_row_score_gain", -1.0)
+            yield Measurable(f"{family}.{name}.row_score_gain.{{group}}", -1.0)
+            yield Measurable(f"{family}.{name}.worst_group_row_score_gain", -1.0)
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,7 @@ from tasks.stages.fairness import (
 from tasks.stages.golden import hold_out_golden, score_golden
 from tasks.stages.ingestion import ingest, pin_source
 from tasks.stages.label_checks import check_labels, find_label_errors
+from tasks.stages.mitigation import reweigh
 from tasks.stages.notifications import announce, run_url
 from tasks.stages.outside_moves import settle_outside_moves
 from tasks.stages.power import count_held_out, foresee
@@ -167,6 +168,7 @@ def retrain(*, dry_run: bool = False, config: RetrainConfig) -> Decision | Train
     new_rows = _augment(config, rows, pretrained, translators)
     canaries = memory.planted(config)
     tokens = tokenize(rows.data, base_model, task_type, config.tokenization, new_rows, canaries)
+    tokens = _mitigated(config, rows.data, tokens)
     if dry_run:
         planned = plan(line, tokens, base_model, task_type, config.training)
         return replace(planned, forecast=rows.forecast)
@@ -255,6 +257,15 @@ def _augment(
     )  # fmt: skip
 
 
+def _mitigated(config: RetrainConfig, data: DataReport, tokens: Tokens) -> Tokens:
+    """The training examples as the line weighs them; as they are where it does not."""
+    settings = config.mitigation.reweighing if config.mitigation else None
+    if settings is None:
+        return tokens
+    groups = config.fairness.groups.get(settings.attribute, ())
+    return reweigh(tokens, data, config.task_type, settings, groups)
+
+
 def _train_and_measure(
     config: RetrainConfig,
     rows: _Rows,
@@ -272,9 +283,12 @@ def _train_and_measure(
 
     champion, anchor = find_champion(line, weights), find_anchor(line, weights)
     look = record_look(line, weights, name_held_out(data), config.policy)
+    unmitigated = None
+    if config.mitigation and config.mitigation.compare:
+        unmitigated = _train_unmitigated(config, data, base_model, weights)
     measured = evaluate(
         weights, data, champion, task_type, evaluation.of_test_rows, rows.snapshot, anchor,
-        look.fresh, config.splits.fresh, teacher, uncompressed,
+        look.fresh, config.splits.fresh, teacher, uncompressed, unmitigated,
     )  # fmt: skip
     scores = find_label_errors(measured, rows.labels, weights, data, task_type, config.label_checks)
     assessed = assess(scores, data, config.fairness)
@@ -358,6 +372,18 @@ def _train_recipe(
         trained.append(another)
         tested.append(evaluate(another, data, None, task_type, settings))
     return measure_recipe(scores, tested, seeds, [one.artifact.sha256 for one in trained])
+
+
+def _train_unmitigated(
+    config: RetrainConfig, data: DataReport, base_model: BaseModel, weights: Weights
+) -> Weights:
+    """Train by the same recipe, each training row counted once."""
+    canaries = memory.planted(config)
+    tokens = tokenize(data, base_model, config.task_type, config.tokenization, canaries=canaries)
+    learned = train(config.line, tokens, base_model, config.task_type, config.training)
+    without, _ = _finish(config, learned, data, tokens, config.training, None)
+    record_look(config.line, without, name_held_out(data), config.policy, weights)
+    return without
 
 
 def _compare_without(

@@ -38,7 +38,7 @@ from tasks.verdicts import (
 MAX_TIMES_THE_ROWS: Final = 1_000
 # Families of which a gain is 0 where the candidate is as good as what it is compared with.
 _COMPARED: Final = frozenset(
-    {"champion", "anchor", "teacher", "uncompressed", "fresh", "augmentation"}
+    {"champion", "anchor", "teacher", "uncompressed", "unmitigated", "fresh", "augmentation"}
 )
 _GRID: Final = 4_000
 

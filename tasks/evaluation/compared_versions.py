@@ -1,4 +1,4 @@
-"""Champion, anchor, teacher and the model before compression as comparators.
+"""Champion, anchor, teacher, and the models before compression or without mitigation, compared.
 
 Each is asked the test rows that it has not learned.
 """
@@ -32,8 +32,11 @@ CHAMPION: Final = "champion"
 ANCHOR: Final = "anchor"
 TEACHER: Final = "teacher"
 UNCOMPRESSED: Final = "uncompressed"
+UNMITIGATED: Final = "unmitigated"
 # Beside these, agreement, size and speed are told; they are no versions of this line.
 TOLD_BESIDE: Final = (TEACHER, UNCOMPRESSED)
+# What is no version in the registry has a name in words.
+_NAMED: Final = (*TOLD_BESIDE, UNMITIGATED)
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class FetchedVersion:
     """A registered version that was downloaded, or why it was not.
 
     Attributes:
-        comparator: ``champion``, ``anchor``, ``teacher`` or ``uncompressed``.
+        comparator: ``champion``, ``anchor``, ``teacher``, ``uncompressed`` or ``unmitigated``.
         model: its folder, or what stands in its place.
 
     """
@@ -59,6 +62,7 @@ def fetch_versions(
     tracking: Tracking,
     teacher: Teacher | None = None,
     uncompressed: Champion | None = None,
+    unmitigated: Champion | None = None,
 ) -> list[FetchedVersion]:
     """Download whom the candidate is compared with; an anchor that is the champion only once.
 
@@ -79,10 +83,11 @@ def fetch_versions(
         pinned = Fingerprint(model.sha256, model.tokenizer_sha256)
         place = locate_pinned(model.reference, model.revision, pinned)
         fetched.append(FetchedVersion(TEACHER, teacher.version, place))
-    if uncompressed:
-        weights = Artifact(uncompressed.weights_uri, uncompressed.weights_sha256, 0)
-        place = store.get_folder(weights, folder / UNCOMPRESSED)
-        fetched.append(FetchedVersion(UNCOMPRESSED, uncompressed, place))
+    for name, other in ((UNCOMPRESSED, uncompressed), (UNMITIGATED, unmitigated)):
+        if other:
+            weights = Artifact(other.weights_uri, other.weights_sha256, 0)
+            place = store.get_folder(weights, folder / name)
+            fetched.append(FetchedVersion(name, other, place))
     return fetched
 
 
@@ -94,12 +99,25 @@ def before_compression(weights: Weights | None, data: DataReport) -> Champion | 
         data: of both.
 
     """
+    return _of_this_run("the model before compression", weights, data)
+
+
+def without_mitigation(weights: Weights | None, data: DataReport) -> Champion | None:
+    """The model of the candidate's recipe without mitigation, which has learned the same rows.
+
+    Args:
+        weights: of that model; None where none was trained.
+        data: of both.
+
+    """
+    return _of_this_run("the model without mitigation", weights, data)
+
+
+def _of_this_run(name: str, weights: Weights | None, data: DataReport) -> Champion | None:
     if weights is None:
         return None
     artifact, rows = weights.artifact, data.clean
-    return Champion(
-        "the model before compression", 0, artifact.sha256, "", artifact.uri, rows.sha256, rows.uri
-    )
+    return Champion(name, 0, artifact.sha256, "", artifact.uri, rows.sha256, rows.uri)
 
 
 def is_champion(anchor: Champion | None, champion: Champion | None) -> bool:
@@ -167,7 +185,7 @@ def ask_on(
     told = 0 if comparator.reason else int(found.kept.sum())
     record = ComparedVersion(
         name, version.version, told, found.left_out if found.note else 0, found.note,
-        comparator.reason, version.name if name in TOLD_BESIDE else "",
+        comparator.reason, version.name if name in _NAMED else "",
     )  # fmt: skip
     return comparator, record
 

@@ -28,6 +28,7 @@ from tasks.evaluation.compared_versions import (
     is_champion,
     on_all_rows,
     under_both_names,
+    without_mitigation,
 )
 from tasks.evaluation.comparison import Comparator, compare
 from tasks.evaluation.examining import AskedExaminer
@@ -73,10 +74,12 @@ def evaluate_weights(
     fresh: FreshRows | None = None,
     teacher: Teacher | None = None,
     uncompressed: Weights | None = None,
+    unmitigated: Weights | None = None,
 ) -> Scores:
     """Measure candidate, baseline, champion, anchor and teacher on the test rows.
 
-    A candidate that was compressed is measured beside what it was before, too.
+    A candidate that was compressed is measured beside what it was before, too, and a mitigated one
+    beside a model of its recipe without mitigation.
 
     Args:
         weights: the candidate.
@@ -91,6 +94,7 @@ def evaluate_weights(
         fresh: the test rows that no earlier look has read; None where that is not told.
         teacher: whom the candidate learned from; None where that are labels alone.
         uncompressed: the candidate before it was compressed; None where it was not.
+        unmitigated: a model of the same recipe without mitigation; None where none was trained.
 
     Raises:
         DataError: the test or training split is empty, or a label is outside the label set.
@@ -108,7 +112,8 @@ def evaluate_weights(
         work = Path(name)
         # Before the hours of scoring, which would be lost if MLflow were away after them.
         before = before_compression(uncompressed, data)
-        fetched = fetch_versions(champion, anchor, work, store, tracking, teacher, before)
+        without = without_mitigation(unmitigated, data)
+        fetched = fetch_versions(champion, anchor, work, store, tracking, teacher, before, without)
         asked = _ask(weights, data, fetched, examiner, work, store)
         sources = read_sources(snapshot, store, work) if snapshot else None
         features = with_features(asked.test, shape, work / CANDIDATE, sources)

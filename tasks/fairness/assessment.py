@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 from infra.errors import DataError, SettingsError
 from infra.store import ObjectStore
 from tasks.fairness.classes import class_estimates
-from tasks.fairness.compression_gains import SCORES_BEFORE, gains_of_groups
+from tasks.fairness.gap_gains import PREDICTED_WITHOUT, gap_gains, gaps_without
 from tasks.fairness.gate_rows import gate_rows_of_groups
+from tasks.fairness.group_gains import SCORES_WITHOUT, gains_of_groups
 from tasks.fairness.groups import check_attributes, memberships
-from tasks.fairness.predictions import ClassAnswers, ScoredAnswers, read_answers
+from tasks.fairness.predictions import ClassAnswers, ScoredAnswers, class_ids, read_answers
 from tasks.fairness.row_scores import score_estimates
 from tasks.fairness.settings import FairnessSettings
 from tasks.records.data import DataReport
@@ -56,16 +57,33 @@ def assess_scores(
         rows, cluster=CLUSTER if settings.by_cluster else None, seed=settings.seed
     )
     assessed = assess_rows(rows, shape, answers, data.group_columns, settings, units)
-    if SCORES_BEFORE not in scored.column_names:
+    gains = {
+        family: _row_scores(scored, "row_score") - _row_scores(scored, column)
+        for family, column in SCORES_WITHOUT.items()
+        if column in scored.column_names
+    }
+    if not gains:
         return assessed
-    gains = _row_scores(scored, "row_score") - _row_scores(scored, SCORES_BEFORE)
     texts = [text or "" for text in texts_of(shape, rows).to_pylist()]
+    members = list(memberships(rows, texts, data.group_columns, settings))
     told = [
         estimate
-        for member in memberships(rows, texts, data.group_columns, settings)
-        for estimate in gains_of_groups(member, gains, settings, units)
+        for family, gained in gains.items()
+        for member in members
+        for estimate in gains_of_groups(member, gained, settings, units, family)
     ]
-    return replace(assessed, estimates=(*assessed.estimates, *told))
+    theirs: list[Estimate] = []
+    if isinstance(answers, ClassAnswers) and PREDICTED_WITHOUT in scored.column_names:
+        predicted = class_ids(scored, PREDICTED_WITHOUT, scores.labels)
+        theirs = [
+            gap
+            for member in members
+            for gap in gaps_without(
+                member, answers.truth, predicted, scores.labels, settings, units
+            )
+        ]
+    narrowed = gap_gains(assessed.estimates, theirs)
+    return replace(assessed, estimates=(*assessed.estimates, *told, *narrowed))
 
 
 def _row_scores(scored: pa.Table, name: str) -> Floats:
@@ -85,7 +103,8 @@ def check_labels(labels: tuple[str, ...], settings: FairnessSettings) -> None:
 def read_scores(path: Path) -> pa.Table:
     """What the groups are compared in, of a Scores artifact."""
     found = pq.read_schema(path).names
-    wanted = ("row_id", "label", "predicted", "probabilities", "row_score", SCORES_BEFORE)
+    plain = ("row_id", "label", "predicted", "probabilities", "row_score")
+    wanted = (*plain, *SCORES_WITHOUT.values(), PREDICTED_WITHOUT)
     return pq.read_table(path, columns=[name for name in wanted if name in found])
 
 

@@ -49,8 +49,8 @@ def read_answers(scored: pa.Table, labels: tuple[str, ...]) -> ClassAnswers | Sc
     """
     if {"label", "predicted"} <= set(scored.column_names):
         return ClassAnswers(
-            truth=_class_ids(scored, "label", labels),
-            predicted=_class_ids(scored, "predicted", labels),
+            truth=class_ids(scored, "label", labels),
+            predicted=class_ids(scored, "predicted", labels),
             labels=labels,
             probabilities=_probabilities(scored, len(labels)),
         )
@@ -63,7 +63,13 @@ def read_answers(scored: pa.Table, labels: tuple[str, ...]) -> ClassAnswers | Sc
     return ScoredAnswers(scores.to_numpy())
 
 
-def _class_ids(scored: pa.Table, name: str, labels: tuple[str, ...]) -> Ints:
+def class_ids(scored: pa.Table, name: str, labels: tuple[str, ...]) -> Ints:
+    """A column of class ids of a Scores artifact, (N,).
+
+    Raises:
+        DataError: one is missing, or is none of the labels.
+
+    """
     column = scored[name]
     if column.null_count:
         raise DataError(f"the scores lack the {name} of {column.null_count:,} test rows")

@@ -8,6 +8,7 @@ from tasks.records.compression import Compression
 from tasks.records.identity import NOT_IDENTITY
 from tasks.records.power import PowerForecast
 from tasks.records.pruning import Pruning
+from tasks.records.reweighing import Reweighing
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Tokens:
         max_target_length: tokens that a written text was cut to.
         augmented_rows: training rows that were made of others; rows_by_split counts their examples.
         canary_rows: planted training rows, which rows_by_split counts too.
+        reweighing: by how much training rows count; None where all count alike.
 
     """
 
@@ -65,6 +67,8 @@ class Tokens:
     max_target_length: int = 0
     augmented_rows: int = field(default=0, metadata=NOT_IDENTITY)
     canary_rows: int = field(default=0, metadata=NOT_IDENTITY)
+    # The weights lie beside the token ids, so that the artifact's digest tells them.
+    reweighing: Reweighing | None = field(default=None, metadata=NOT_IDENTITY)
 
 
 @dataclass(frozen=True)

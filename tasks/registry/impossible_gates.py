@@ -25,6 +25,7 @@ _DRAWN: Final = frozenset(
         "anchor",
         "teacher",
         "uncompressed",
+        "unmitigated",
         "slice",
         "augmentation",
     }

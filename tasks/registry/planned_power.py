@@ -36,7 +36,9 @@ _OF_SHARES: Final = ("accuracy", "f1", "exact_match", "precision", "recall", "ja
 _BY_LABEL: Final = ("macro", "balanced")
 # Numbers that are judged by the exact interval of a share.
 _EXACT: Final = ("accuracy", "exact_match", "pass_rate", "flip_rate")
-_LEVELS: Final = frozenset({"quality", "baseline", "champion", "anchor", "teacher", "uncompressed"})
+_LEVELS: Final = frozenset(
+    {"quality", "baseline", "champion", "anchor", "teacher", "uncompressed", "unmitigated"}
+)
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,7 @@ def register_version(
     facts |= {EVIDENCE_TAGS["golden"]: digest_of(golden)} if golden else {}
     facts |= _augmented(augmentation) if augmentation else {}
     facts |= _planted(scores)
+    facts |= _weighed(tokens)
     number = tracking.find_version(line, key)
     if number is None:
         provenance = keep_provenance(facts, store)
@@ -288,6 +289,16 @@ def _augmented(augmentation: Augmentation) -> dict[str, str]:
             f"{one.method} {one.made}" for one in augmentation.methods
         ),
         **({"assayline.translators": augmentation.translators} if augmentation.translators else {}),
+    }
+
+
+def _weighed(tokens: Tokens) -> dict[str, str]:
+    """By which groups training rows were weighed; nothing of most lines."""
+    if tokens.reweighing is None:
+        return {}
+    return {
+        "assayline.reweighing": tokens.reweighing.attribute,
+        "assayline.rows_weighed": str(tokens.reweighing.rows_of_groups),
     }
 
 

@@ -19,6 +19,7 @@ from infra.mlflow_names import MAX_DESCRIPTION_CHARS
 from tasks.records.augmentation import Augmentation
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
+from tasks.records.reweighing import Reweighing
 from tasks.records.training import BaseModel, Weights
 from tasks.reporting import number_format as figures
 from tasks.reporting.augmentation import sentence_of
@@ -28,6 +29,7 @@ from tasks.reporting.gates import headline
 from tasks.reporting.groups import undetermined_groups
 from tasks.reporting.memory import canary_sentence
 from tasks.reporting.metrics import hub_name
+from tasks.reporting.mitigation import sentence_of as sentence_of_weights
 from tasks.reporting.page import Page, build_page
 from tasks.reporting.probes import probe_overview
 from tasks.reporting.quality import overall_estimates, weakest_class
@@ -52,6 +54,7 @@ _BEHIND: Final = {
     "anchor": ("scores",),
     "teacher": ("scores", "weights"),
     "uncompressed": ("scores", "weights", "data"),
+    "unmitigated": ("scores", "tokens", "data"),
     "slice": ("scores", "data"),
     "fairness": ("scores", "data"),
     "counterfactual": ("weights", "data"),
@@ -106,6 +109,7 @@ def render_model_readme(
     scores: Scores,
     card: CardSettings,
     augmentation: Augmentation | None = None,
+    reweighing: Reweighing | None = None,
 ) -> str:
     """The card that lies in the model's own folder; the same records give the same bytes.
 
@@ -127,6 +131,7 @@ def render_model_readme(
         claimed_of=claimed_of(scores),
         augmented=sentence_of(augmentation) if augmentation else "",
         planted=_planted(scores),
+        weighed=sentence_of_weights(reweighing) if reweighing else "",
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ Percentages let a chart take any width with crisp strokes and text of the page's
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tasks.records.training import Epoch
@@ -239,6 +239,36 @@ def risk_coverage_plane(points: Sequence[tuple[float, float]], coverage: float) 
     )
     line = Line("selective risk", dots, traced=True)
     return Plane(across.ticks, _upwards(scale), (line,), across.at(coverage))
+
+
+def tradeoff_plane(price: Estimate, bought: Estimate) -> Plane | None:
+    """Two gains as a cross of their 95% intervals, with 0 marked on x; None without numbers."""
+    ends = [
+        (low, value, high)
+        for low, value, high in ((one.low, one.value, one.high) for one in (price, bought))
+        if low is not None and value is not None and high is not None
+    ]
+    if len(ends) < len((price, bought)):
+        return None
+    across, up = (scale_of([one], include=(0.0,)) for one in (price, bought))
+    (left, x, right), (below, y, above) = ends
+
+    def dot(at_x: float, at_y: float, radius: float = 0.0) -> Dot:
+        return Dot(across.at(at_x), round(100 - up.at(at_y), 2), radius, described)
+
+    described = ", ".join(
+        f"{words_of(one.name)} {number(one.value)} {interval(one.low, one.high)}"
+        for one in (price, bought)
+    )
+    middle = dot(x, y, 5.0)
+    arms = (dot(left, y), dot(right, y), middle, dot(x, below), dot(x, above))
+    unchanged = replace(dot(0.0, 0.0, 3.5), described="no change")
+    return Plane(
+        across.ticks,
+        _upwards(up),
+        (Line("candidate", (middle, *arms)), Line("no change", (unchanged,))),
+        across.at(0.0),
+    )
 
 
 def _upwards(scale: Scale) -> tuple[Tick, ...]:

@@ -30,7 +30,11 @@ def _unsupported_comparison(
     if comparison.comparator == "anchor" and scores.anchor_version is None:
         yield f"{what} has no anchor"
     there = {one.comparator for one in scores.versions}
-    for other, called in (("teacher", "teacher"), ("uncompressed", "model before compression")):
+    for other, called in (
+        ("teacher", "teacher"),
+        ("uncompressed", "model before compression"),
+        ("unmitigated", "model without mitigation"),
+    ):
         if comparison.comparator == other and other not in there:
             yield f"{what} has no {called}"
     if not _is_among(comparison.gain, measured):

@@ -13,13 +13,19 @@ from tasks.verdicts import Estimate, Verdict
 RIVALS: Final = ("champion", "anchor", "baseline")
 TEACHER: Final = "teacher"
 UNCOMPRESSED: Final = "uncompressed"
-# They are there where the candidate was taught, or compressed.
-_IF_THERE: Final = (TEACHER, UNCOMPRESSED)
+UNMITIGATED: Final = "unmitigated"
+# They are there where the candidate was taught, compressed or mitigated.
+_IF_THERE: Final = (TEACHER, UNCOMPRESSED, UNMITIGATED)
 # How a comparator is called where its name alone would not do.
-_CALLED: Final = {UNCOMPRESSED: "model before compression"}
+_CALLED: Final = {
+    UNCOMPRESSED: "model before compression",
+    UNMITIGATED: "model without mitigation",
+}
 # What is told of a candidate and one of these alone; see tasks.evaluation.agreement_and_cost.
 _OF_BOTH: Final = frozenset(
-    f"{other}.{one}" for other in _IF_THERE for one in ("agreement", "size_share", "speed_up")
+    f"{other}.{one}"
+    for other in (TEACHER, UNCOMPRESSED)
+    for one in ("agreement", "size_share", "speed_up")
 )
 # The candidate on the rows of a comparison, where these are not all; see tasks.evaluation.
 _CANDIDATE: Final = "candidate"
@@ -149,6 +155,11 @@ def _claim_row(comparison: Comparison, claim: Claim) -> ClaimRow:
     )
 
 
+def _is_gain(name: str) -> bool:
+    """Whether it compares the models; the gap between a model's own groups does not."""
+    return is_difference(name) and not name.endswith("_difference")
+
+
 def comparison_tables(comparator: str, estimates: Sequence[Estimate]) -> list[EstimateTable]:
     """The candidate's gains over a comparator, and both models' own numbers one below the other."""
     by_name = {estimate.name: estimate for estimate in estimates}
@@ -160,16 +171,17 @@ def comparison_tables(comparator: str, estimates: Sequence[Estimate]) -> list[Es
     ]
     of_both = [e for e in theirs if e.name in _OF_BOTH]
     theirs = [e for e in theirs if e.name not in _OF_BOTH]
-    gains = [e for e in theirs if is_difference(e.name)]
+    gains = [e for e in theirs if _is_gain(e.name)]
     # A metric may be called a ratio itself, as length_ratio is.
     of_levels = {f"{e.name}_ratio" for e in theirs}
     ratios = [e for e in theirs if e.name in of_levels]
     levels: list[Estimate] = []
     names: list[str] = []
-    for other in (e for e in theirs if not is_difference(e.name) and e not in ratios):
+    for other in (e for e in theirs if not _is_gain(e.name) and e not in ratios):
         metric = words_of(other.name)
         plain = other.name.removeprefix(f"{comparator}.")
-        ours = by_name.get(f"{beside}{plain}") or by_name.get(f"quality.{plain}")
+        own = (f"{beside}{plain}", f"quality.{plain}", f"fairness.{plain}")
+        ours = next((by_name[name] for name in own if name in by_name), None)
         levels += [ours, other] if ours else [other]
         names += [f"{metric}, candidate"] if ours else []
         names.append(f"{metric}, {_CALLED.get(comparator, comparator)}")

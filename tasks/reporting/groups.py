@@ -14,6 +14,8 @@ OF_CELLS = (
     "Each row is in one cell: of one group alone, of several, or of none. Rows of none are the "
     "background, which is compared with the others only where the settings name it."
 )
+# Families whose numbers stand beside both models in the comparison.
+_OF_COMPARISON = ("unmitigated.",)
 OVERLAPPING = "Rows of several groups count in each of them, so that gaps look smaller: see {}."
 
 
@@ -144,7 +146,9 @@ def _between(fairness: Fairness, wanted: Callable[[str], bool]) -> list[Estimate
     kept = [
         estimate
         for estimate in fairness.estimates
-        if estimate.name not in shown and wanted(estimate.name.split(".")[1])
+        if estimate.name not in shown
+        and wanted(estimate.name.split(".")[1])
+        and not estimate.name.startswith(_OF_COMPARISON)
     ]
     return tables_apart(kept)
 

@@ -40,6 +40,11 @@ _WORDS: Final = {
     "jaccard": "Jaccard",
     "hamming": "Hamming",
 }
+# How a model is called whose family's name alone would not do.
+_OTHER_MODELS: Final = {
+    "uncompressed": "model before compression",
+    "unmitigated": "model without mitigation",
+}
 _MINUS: Final = "\N{MINUS SIGN}"
 _LARGE: Final = 1000
 _SMALL: Final = 1e-4
@@ -133,9 +138,9 @@ def title_of(name: str) -> str:
     if family == "augmentation":
         gain = " over the same recipe without new rows" if name.endswith("_gain") else ""
         return f"{words}{gain}"
-    if family not in {"champion", "anchor", "teacher", "uncompressed", "baseline"}:
+    if family not in {"champion", "anchor", "teacher", "baseline", *_OTHER_MODELS}:
         return words
-    other = "model before compression" if family == "uncompressed" else family
+    other = _OTHER_MODELS.get(family, family)
     return f"{words} over the {other}" if name.endswith("_gain") else f"{words} of the {other}"
 
 

@@ -34,6 +34,7 @@ from tasks.reporting.harm import HarmSection, harm_section
 from tasks.reporting.language_bias import LanguageBiasSection, language_bias_section
 from tasks.reporting.looks import LevelRow, fresh_estimates, level_rows, look_sentences
 from tasks.reporting.memory import MemorySection, memory_section
+from tasks.reporting.mitigation import MitigationSection, mitigation_section
 from tasks.reporting.out_of_distribution import FarSection, far_section
 from tasks.reporting.power import WHAT_IT_SAYS, PowerRow, power_table
 from tasks.reporting.quality import (
@@ -111,6 +112,7 @@ class Page:
     claimed_of: str
     recipe: list[RecipeRow]
     augmentation: AugmentationSection | None
+    mitigation: MitigationSection | None
     robustness: RobustnessSection | None
     language_bias: LanguageBiasSection | None
     memory: MemorySection | None
@@ -163,6 +165,11 @@ def build_page(evidence: Evidence) -> Page:
         claimed_of=claimed_of(scores),
         recipe=recipe_rows(scores),
         augmentation=augmentation_section(evidence.augmentation, scores.estimates),
+        mitigation=mitigation_section(
+            evidence.tokens.reweighing,
+            evidence.data.task_type,
+            (*scores.measured, *fairness.estimates),
+        ),
         robustness=robustness_section(scores.robustness),
         language_bias=language_bias_section(scores.language_bias),
         memory=memory_section(scores.memory),

@@ -42,6 +42,7 @@ def evaluate(
     least_fresh: int = 0,
     teacher: Teacher | None = None,
     uncompressed: Weights | None = None,
+    unmitigated: Weights | None = None,
 ) -> Scores:
     """Score the test rows with the candidate and all that it is compared with; measure all."""
     from tasks.evaluation.evaluation import evaluate_weights
@@ -51,7 +52,7 @@ def evaluate(
         weights, data, champion, task_type, settings,
         store=open_store(), tracking=open_tracking(), snapshot=snapshot, anchor=anchor,
         fresh=FreshRows(fresh, least_fresh) if fresh else None, teacher=teacher,
-        uncompressed=uncompressed,
+        uncompressed=uncompressed, unmitigated=unmitigated,
     )  # fmt: skip
 
 

@@ -79,7 +79,9 @@ def register(
     return register_version(
         line, snapshot, data, tokens, base, weights, scores, fairness, task_type,
         store=open_store(), tracking=open_tracking(),
-        readme=render_model_readme(line, data, base, weights, scores, card, augmentation),
+        readme=render_model_readme(
+            line, data, base, weights, scores, card, augmentation, tokens.reweighing
+        ),
         golden=golden, augmentation=augmentation,
     )  # fmt: skip
 

@@ -18,6 +18,8 @@ Example = Mapping[str, Any]
 Outputs: TypeAlias = "Mapping[str, Tensor]"
 # Name of a row's seed.
 SEED: Final = "seed"
+# Factor on the loss of a training row, where rows do not count alike.
+ROW_WEIGHT: Final = "row_weight"
 # Columns of token ids, whose lengths make up the length of a row.
 IDS_ENDING: Final = "_ids"
 # Label of a token that the loss passes over, as in torch's cross_entropy.

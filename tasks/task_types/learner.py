@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tasks.task_types.examples import Outputs, TrainingRows
 
-Method = Literal["class_weights", "label_smoothing", "answer_pairs"]
+Method = Literal["class_weights", "label_smoothing", "answer_pairs", "row_weights"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class Learner(Protocol):
     written_metrics: ClassVar[tuple[str, ...]]
     """Metrics of what a model writes, by which an epoch may be picked; none of most task types."""
     methods: ClassVar[frozenset[Method]]
-    """Which of `LossSettings` its loss knows, by the names of the settings of training."""
+    """Which of `LossSettings` its loss knows, by the names of the settings of training; and
+    ``row_weights`` where each row may have a factor of its own (`ROW_WEIGHT`)."""
     packs: ClassVar[bool]
     """Whether examples can stand in one row one behind the other: its loss is by token."""
     couples_rows: ClassVar[bool]

@@ -10,6 +10,7 @@ from infra.device import Device
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
 from tasks.records.lesson import Lesson, Reference, SoftLabels
+from tasks.records.reweighing import Reweighing
 from tasks.records.training import BaseModel, Tokens
 from tasks.task_types.examples import TrainingRows
 from tasks.task_types.learner import Learner, LossSettings, learner_of
@@ -128,7 +129,9 @@ def learner_for(task_type: str, tokens: Tokens, settings: TrainingSettings) -> L
 
 def _tokens_of(values: dict[str, Any]) -> Tokens:
     artifact, labels = Artifact(**values["artifact"]), tuple(values["labels"])
-    return Tokens(**{**values, "artifact": artifact, "labels": labels})
+    weighed = values.get("reweighing")
+    reweighing = Reweighing.of(weighed) if weighed else None
+    return Tokens(**{**values, "artifact": artifact, "labels": labels, "reweighing": reweighing})
 
 
 def _lesson_of(values: dict[str, Any] | None) -> Lesson | Reference | None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from tasks.evaluation.comparison import Comparator
 from tasks.evaluation.settings import EvaluationSettings, SliceSettings
 from tasks.evaluation.slice_results import slice_gains
-from tasks.fairness.compression_gains import gains_of_groups
+from tasks.fairness.group_gains import gains_of_groups
 from tasks.fairness.settings import FairnessSettings
 from tasks.protected_groups.memberships import Membership
 from tasks.resampling import Floats, Ints

@@ -16,6 +16,7 @@ from tasks.augmentation.settings import AugmentationSettings
 from tasks.compression.settings import CompressionSettings
 from tasks.drift import split_shift
 from tasks.explanation.settings import ExplanationSettings
+from tasks.mitigation.settings import MitigationSettings
 from tasks.probes.settings import ProbeSettings
 from tasks.training.distillation.settings import DistillationSettings
 from tests.simulation.__main__ import SCENARIOS
@@ -71,6 +72,7 @@ def test_every_family_of_gates_has_a_world() -> None:
         "evaluation": evaluation,
         "distillation": taught,
         "augmentation": swapped,
+        "mitigation": MitigationSettings.model_validate({"reweighing": {"attribute": "gender"}}),
         "compression": INT8,
         "probes": ProbeSettings.model_validate(
             {

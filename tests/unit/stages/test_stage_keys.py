@@ -121,7 +121,7 @@ def test_all_stages_are_found() -> None:
         "score_counterfactuals", "register", "stage", "ingest_golden", "evaluate_golden",
         "write_report", "write_data_report", "take_layers", "ask_teacher", "ask_reference",
         "evaluate_validation",
-        "time_trial", "find_worst_group", "compress", "augment",
+        "time_trial", "find_worst_group", "compress", "augment", "reweigh",
         "measure_augmentation", "probe_base_model", "probe_robustness",
         "fit_abstention", "measure_abstention", "probe_out_of_distribution",
         "probe_language_bias", "prune", "explain", "plant_canaries", "cut_for_shadow",

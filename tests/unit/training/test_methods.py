@@ -11,8 +11,8 @@ from transformers import GPT2Config, GPT2ForSequenceClassification, PreTrainedMo
 
 from infra.device import Device
 from infra.transformers_logs import quiet_transformers
-from tasks.task_types.examples import Vocabulary
-from tasks.task_types.learner import LossSettings, learner_of
+from tasks.task_types.examples import ROW_WEIGHT, Vocabulary
+from tasks.task_types.learner import Learner, LossSettings, learner_of
 from tasks.task_types.limits import TokenLimits
 from tasks.training.arguments import trainer_arguments
 from tasks.training.averaging import AverageCallback, WeightAverage
@@ -59,16 +59,20 @@ def rows(tmp_path: Path) -> TokenizedRows:
 
 
 def trainer_of(
-    model: PreTrainedModel, rows: TokenizedRows, folder: Path, **changes: object
+    model: PreTrainedModel,
+    rows: TokenizedRows,
+    folder: Path,
+    learner: Learner = LEARNER,
+    **changes: object,
 ) -> LineTrainer:
     settings = TrainingSettings.model_validate(
         {"epochs": 1, "batch_size": 8, "learning_rate": 1e-2, "weight_decay": 0.1} | changes
     )
     with quiet_transformers():
-        arguments = trainer_arguments(settings, CPU, folder / "out", LEARNER)
+        arguments = trainer_arguments(settings, CPU, folder / "out", learner)
         prepared = prepare(model, settings)
         return LineTrainer(
-            prepared, arguments, LEARNER, settings, (rows, rows), Vocabulary(0, 600), Curves()
+            prepared, arguments, learner, settings, (rows, rows), Vocabulary(0, 600), Curves()
         )
 
 
@@ -203,6 +207,31 @@ def test_balanced_weights_average_to_one_over_the_rows(rows: TokenizedRows) -> N
     assert weights[rows.column("labels")].mean() == pytest.approx(1)
     assert LEARNER.fitted_to(rows) is LEARNER
     assert balanced.without_loss_settings() == LEARNER
+
+
+def test_weights_of_rows_that_follow_from_their_label_train_as_weights_of_labels(
+    model: PreTrainedModel, rows: TokenizedRows, tmp_path: Path
+) -> None:
+    balanced = replace(LEARNER, loss_settings=LossSettings(balanced=True)).fitted_to(rows)
+    by_label = np.array(balanced.class_weights, np.float32)
+    path = tmp_path / "train.arrow"
+    with pa.OSFile(str(path), "rb") as source:
+        table = pa.ipc.open_file(source).read_all()
+    weights = pa.array(by_label[table["labels"].to_numpy()])
+    weighed = tmp_path / "weighed.arrow"
+    table = table.append_column(ROW_WEIGHT, weights)
+    with pa.OSFile(str(weighed), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    after, start = [], copied(model)
+    for learner, data in ((balanced, rows), (LEARNER, TokenizedRows(weighed)), (LEARNER, rows)):
+        fresh = type(model)(model.config)
+        fresh.load_state_dict(model.state_dict())
+        trainer = trainer_of(fresh, data, tmp_path, learner, dropout=0.0, batch_size=5)
+        trainer.train()
+        assert moved(fresh, start)
+        after.append(torch.cat([p.detach().flatten() for p in fresh.parameters()]))
+    torch.testing.assert_close(after[1], after[0], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(after[1], after[2], rtol=1e-4, atol=1e-5)
 
 
 def test_dropout_is_that_of_the_settings(model: PreTrainedModel) -> None:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from infra.errors import DataError
 from tasks.task_types.encoding import encode_texts
-from tasks.task_types.examples import Batch, Encoded, Example, Vocabulary, pad
+from tasks.task_types.examples import (
+    ROW_WEIGHT,
+    Batch,
+    Encoded,
+    Example,
+    Vocabulary,
+    pad,
+)
+from tasks.task_types.learner import Method
 from tasks.task_types.learner_base import ClassLearner
 from tasks.task_types.loading import load_for_training, named_labels
 
@@ -28,6 +36,7 @@ class ClassificationLearner(ClassLearner):
     """One label of a fixed set for each text."""
 
     selection_metric: ClassVar[str] = "macro_f1"
+    methods: ClassVar[frozenset[Method]] = ClassLearner.methods | {"row_weights"}
 
     def encode(self, rows: "pa.Table", tokenizer: "PreTrainedTokenizerFast") -> Encoded:
         """Columns input_ids and labels (class ids); see `Learner.encode`."""
@@ -55,26 +64,34 @@ class ClassificationLearner(ClassLearner):
         )
 
     def collate(self, examples: Sequence[Example], vocabulary: Vocabulary) -> Batch:
-        """Texts (B, T) and class ids (B,); see `Learner.collate`."""
+        """Texts (B, T), class ids (B,) and, where rows are weighed, weights (B,) in float32."""
         import torch
 
         inputs = pad([example["input_ids"] for example in examples], vocabulary.pad_id)
-        labels = torch.tensor([int(example["labels"]) for example in examples])
-        return Batch(inputs, {"labels": labels})
+        labels = {"labels": torch.tensor([int(example["labels"]) for example in examples])}
+        if ROW_WEIGHT in examples[0]:
+            weights = [float(example[ROW_WEIGHT]) for example in examples]
+            labels[ROW_WEIGHT] = torch.tensor(weights, dtype=torch.float32)
+        return Batch(inputs, labels)
 
     def loss(self, outputs: "Outputs", batch: Batch, units: "Tensor") -> "Tensor":
-        """Cross-entropy; see `Learner.loss`."""
+        """Cross-entropy, by row times its weight where rows are weighed; see `Learner.loss`.
+
+        The sum is divided by the number of rows and not by their weights, so that a row counts as
+        much in whatever step it comes.
+        """
         from torch.nn.functional import cross_entropy
 
         logits = outputs["logits"].float()  # (B, L)
-        summed = cross_entropy(
+        weights = batch.labels.get(ROW_WEIGHT)
+        losses = cross_entropy(
             logits,
             batch.labels["labels"],
             self.weights_like(logits),
-            reduction="sum",
+            reduction="sum" if weights is None else "none",
             label_smoothing=self.loss_settings.label_smoothing,
         )
-        return summed / units[0]
+        return (losses if weights is None else losses @ weights) / units[0]
 
     def class_counts(self, examples: "TrainingRows") -> "NDArray[np.int64]":
         """Training rows (L,) of each class."""

@@ -1,7 +1,9 @@
-"""What compression costs each group: the row scores beside those of the model before it.
+"""What a method gains or costs each group: row scores beside those of a model without it.
 
-A model that loses nothing over all rows may lose much on the rows of a small group, since what it
-learned of rare rows goes first (Hooker et al. 2020, arXiv:2010.03058).
+A compressed model that loses nothing over all rows may lose much on the rows of a small group,
+since what it learned of rare rows goes first (Hooker et al. 2020, arXiv:2010.03058). A mitigated
+one may treat groups more alike by doing worse for one of them (Mittelstadt et al. 2023,
+arXiv:2302.02404).
 """
 
 from dataclasses import dataclass
@@ -20,33 +22,40 @@ from tasks.resampling import Floats, estimate_from_two_draws, generator
 from tasks.resampling_units import Units
 from tasks.verdicts import Estimate, undetermined
 
-FAMILY: Final = "uncompressed"
-# Column of a Scores artifact: what the model before compression scores on each row.
-SCORES_BEFORE: Final = f"{FAMILY}_row_score"
+UNCOMPRESSED: Final = "uncompressed"
+UNMITIGATED: Final = "unmitigated"
+# Column of a Scores artifact, by family: what the model without the method scores on each row.
+SCORES_WITHOUT: Final = {family: f"{family}_row_score" for family in (UNCOMPRESSED, UNMITIGATED)}
 GAIN: Final = "row_score_gain"
 WORST: Final = f"worst_group_{GAIN}"
 
 
 def gains_of_groups(
-    member: Membership, gains: Floats, settings: FairnessSettings, units: Units | None = None
+    member: Membership,
+    gains: Floats,
+    settings: FairnessSettings,
+    units: Units | None = None,
+    family: str = UNCOMPRESSED,
 ) -> list[Estimate]:
-    """``uncompressed.<attribute>.row_score_gain.<group>``, and that of the worst compared group.
+    """``<family>.<attribute>.row_score_gain.<group>``, and that of the worst compared group.
 
     Args:
         member: groups of N rows.
-        gains: row scores less those of the model before compression, (N,), from -1 to 1; NaN where
+        gains: row scores less those of the model without the method, (N,), from -1 to 1; NaN where
             that cannot be told.
         settings: compared groups, least rows, repeats and seed.
         units: what the rows are drawn in; None for one by one.
+        family: of the names, a key of `SCORES_WITHOUT`.
 
     """
     reason = why_no_scores(member.rows, gains)
     numbers = None if reason else _draw(member, gains, settings, units)
+    prefix = f"{family}.{member.attribute}"
     groups = [
-        _gain(member, place, numbers, settings, units, reason)
+        _gain(prefix, member, place, numbers, settings, units, reason)
         for place in range(len(member.groups))
     ]
-    return [*groups, _worst(member, numbers, settings, units, reason)]
+    return [*groups, _worst(prefix, member, numbers, settings, units, reason)]
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,7 @@ def _draw(
 
 
 def _gain(
+    prefix: str,
     member: Membership,
     place: int,
     numbers: _Gains | None,
@@ -97,7 +107,7 @@ def _gain(
     reason: str,
 ) -> Estimate:
     group, here = member.groups[place], member.rows[:, place]
-    name, rows = f"{FAMILY}.{member.attribute}.{GAIN}.{group}", int(here.sum())
+    name, rows = f"{prefix}.{GAIN}.{group}", int(here.sum())
     reason = reason or why_too_small([(group, rows)], settings.min_group_rows)
     reason = reason or why_few_clusters_of({group: here}, units)
     if reason or numbers is None:
@@ -109,6 +119,7 @@ def _gain(
 
 
 def _worst(
+    prefix: str,
     member: Membership,
     numbers: _Gains | None,
     settings: FairnessSettings,
@@ -118,7 +129,7 @@ def _worst(
     compared = compared_groups(member, settings)
     sizes = dict(zip(member.groups, map(int, member.rows.sum(axis=0)), strict=True))
     cells = [(group, sizes.get(group, 0)) for group in compared]
-    name, rows = f"{FAMILY}.{member.attribute}.{WORST}", int(member.rows.any(axis=1).sum())
+    name, rows = f"{prefix}.{WORST}", int(member.rows.any(axis=1).sum())
     reason = reason or member.reason
     reason = reason or why_no_groups(member.attribute, cells, settings.min_group_rows)
     if reason or numbers is None:

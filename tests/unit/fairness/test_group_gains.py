@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.fairness.compression_gains import gains_of_groups
+from tasks.fairness.group_gains import gains_of_groups
 from tasks.fairness.settings import FairnessSettings
 from tasks.protected_groups.memberships import Membership
 from tasks.resampling_units import units_of_rows

@@ -1,0 +1,145 @@
+"""What mitigation did while a candidate learned, and its price beside what it bought."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tasks.records.reweighing import Reweighing, WeighedCell
+from tasks.reporting.charts import Plane, tradeoff_plane
+from tasks.reporting.number_format import NOTHING, count, number, words_of
+from tasks.reporting.summaries import markdown_table, plain
+from tasks.task_types.row_shapes import shape_of
+from tasks.verdicts import Estimate
+
+CELL_HEADS: Final = ("group", "label", "training rows", "weight")
+UNMITIGATED: Final = "unmitigated"
+# What mitigation is for, of the attribute that was weighed; each a picture.
+_BOUGHT: Final = (
+    "worst_group_row_score_gain",
+    "demographic_parity_difference_gain",
+    "equal_opportunity_difference_gain",
+)
+NOT_COMPARED: Final = (
+    "No model was trained without mitigation (mitigation.compare is off), so that nothing says "
+    "what it has cost and bought."
+)
+COMPARED: Final = (
+    "The model without mitigation was trained by the same recipe, and both answered the same test "
+    "rows; nothing was chosen by them. Right of 0 the candidate is better over all rows, and above "
+    "0 it is better for its worst group, or its groups lie nearer together. All numbers stand in "
+    "the comparison with the model without mitigation."
+)
+
+
+@dataclass(frozen=True)
+class Tradeoff:
+    """Price and gain as one cross of two intervals."""
+
+    key: str
+    title: str
+    described: str
+    x_name: str
+    y_name: str
+    plane: Plane
+
+
+@dataclass(frozen=True)
+class MitigationSection:
+    """All that is told of a line's mitigation.
+
+    Attributes:
+        sentence: by what rows were weighed.
+        cells: for a table with `CELL_HEADS`.
+        limits: what the weights could not do, in sentences.
+        pictures: none where nothing was compared, or it is undetermined.
+        note: what is to be known of these.
+
+    """
+
+    sentence: str
+    cells: tuple[tuple[str, str, str, str], ...]
+    limits: tuple[str, ...]
+    pictures: tuple[Tradeoff, ...]
+    note: str
+
+
+def mitigation_section(
+    reweighing: Reweighing | None, task_type: str, estimates: Sequence[Estimate]
+) -> MitigationSection | None:
+    """The section; None of a line whose training rows all count alike.
+
+    Args:
+        reweighing: the weights.
+        task_type: says which metric is the leading one.
+        estimates: of the candidate, unmitigated.* among others.
+
+    """
+    if reweighing is None:
+        return None
+    compared = any(one.name.startswith(f"{UNMITIGATED}.") for one in estimates)
+    return MitigationSection(
+        sentence_of(reweighing),
+        tuple(map(_cells, reweighing.cells)),
+        tuple(_limits(reweighing)),
+        tuple(_pictures(reweighing.attribute, shape_of(task_type).leading, estimates)),
+        COMPARED if compared else NOT_COMPARED,
+    )
+
+
+def sentence_of(reweighing: Reweighing) -> str:
+    """By what training rows were weighed, and how many."""
+    return (
+        f"The loss of {count(reweighing.rows_of_groups)} training rows was weighed so that "
+        f"{reweighing.attribute} and label are independent (Kamiran and Calders 2012); "
+        f"{count(reweighing.other_rows)} rows that belong to none of its groups count once."
+    )
+
+
+def mitigation_markdown(
+    reweighing: Reweighing, task_type: str, estimates: Sequence[Estimate]
+) -> str:
+    """The section for the page of a run."""
+    section = mitigation_section(reweighing, task_type, estimates)
+    assert section is not None  # noqa: S101 - there are weights
+    told = (section.sentence, *section.limits, section.note)
+    return "\n\n".join([*map(plain, told), markdown_table(CELL_HEADS, section.cells)])
+
+
+def _cells(cell: WeighedCell) -> tuple[str, str, str, str]:
+    if cell.weight is None:
+        return cell.group, cell.label, count(cell.rows), NOTHING
+    cut = f", cut from {number(cell.asked)}" if cell.is_cut else ""
+    return cell.group, cell.label, count(cell.rows), f"{number(cell.weight)}{cut}"
+
+
+def _limits(reweighing: Reweighing) -> Iterator[str]:
+    """Where group and label are not independent yet."""
+    cut = [cell for cell in reweighing.cells if cell.is_cut]
+    if cut:
+        yield (
+            f"{_named(cut)}: the weight was cut to mitigation.reweighing.max_weight, and group and "
+            "label are not independent yet."
+        )
+    empty = [cell for cell in reweighing.cells if cell.weight is None]
+    if empty:
+        yield (
+            f"{_named(empty)}: there is no training row, which no weight makes up for; group and "
+            "label are not independent yet."
+        )
+
+
+def _named(cells: Sequence[WeighedCell]) -> str:
+    return ", ".join(f"{cell.group} with {cell.label}" for cell in cells)
+
+
+def _pictures(attribute: str, leading: str, estimates: Sequence[Estimate]) -> Iterator[Tradeoff]:
+    by_name = {one.name: one for one in estimates}
+    price = by_name.get(f"{UNMITIGATED}.{leading}_gain")
+    for metric in _BOUGHT:
+        bought = by_name.get(f"{UNMITIGATED}.{attribute}.{metric}")
+        plane = tradeoff_plane(price, bought) if price and bought else None
+        if price and bought and plane:
+            x_name, y_name = words_of(price.name), words_of(bought.name)
+            described = plane.lines[0].dots[0].described
+            title = f"{y_name}, over {x_name}"
+            yield Tradeoff(f"tradeoff-{metric}", title, described, x_name, y_name, plane)

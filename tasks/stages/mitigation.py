@@ -1,0 +1,21 @@
+"""What a line does while it learns so that groups are treated more alike."""
+
+from infra.store import open_store
+from tasks.mitigation.settings import ReweighingSettings
+from tasks.records.data import DataReport
+from tasks.records.training import Tokens
+from tasks.stages.caching import cached_stage
+
+
+@cached_stage()
+def reweigh(
+    tokens: Tokens,
+    data: DataReport,
+    task_type: str,
+    settings: ReweighingSettings,
+    groups: tuple[str, ...],
+) -> Tokens:
+    """Put the weight of each training row beside its tokens, by its group and label."""
+    from tasks.mitigation.weighing import weigh_tokens
+
+    return weigh_tokens(tokens, data, task_type, settings, groups, store=open_store())
