@@ -115,6 +115,7 @@ def finding_line(
 
     """
     from flows.line_settings import settings_of_line
+    from tasks.task_types.roles import FINDS_ENTITIES
 
     entities = config.serving.entities
     if entities is None:
@@ -125,10 +126,10 @@ def finding_line(
             )
         return None
     found = settings_of_line(entities.line, file, settings)
-    if found.task_type != "tagging":
+    if found.task_type != FINDS_ENTITIES:
         raise SettingsError(
             f"serving.entities.line of {config.line} names {found.line}, which is of task type "
-            f"{found.task_type} and finds no entities; name a line of task type tagging"
+            f"{found.task_type} and finds no entities; name a line of task type {FINDS_ENTITIES}"
         )
     return found
 

@@ -16,7 +16,8 @@ from infra.device import deterministic_algorithms
 from infra.digests import as_json, digest_of
 from infra.store import ObjectStore
 from tasks.records.back_translation import Translator, Translators
-from tasks.task_types.generation.beam_search import BeamWriter, open_writer
+from tasks.task_types.generation.beam_search import BeamWriter
+from tasks.task_types.generation.opening import open_writer
 
 
 @dataclass(frozen=True)

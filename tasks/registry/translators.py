@@ -1,15 +1,12 @@
 """Which registered versions translate training rows there and back."""
 
-from typing import Final
-
 from infra.errors import SettingsError
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
 from tasks.records.back_translation import Translator
 from tasks.registry.named_version import AskedFor, find_named
 from tasks.registry.production import limits_of
-
-TRANSLATION: Final = "translation"
+from tasks.task_types.roles import TRANSLATES
 
 
 def translator_of(asked: AskedFor, *, store: ObjectStore, tracking: Tracking) -> Translator:
@@ -31,10 +28,10 @@ def translator_of(asked: AskedFor, *, store: ObjectStore, tracking: Tracking) ->
     """
     found = find_named(asked, store=store, tracking=tracking)
     version = found.version
-    if found.task_type != TRANSLATION:
+    if found.task_type != TRANSLATES:
         raise SettingsError(
             f"{asked.setting} names {version.name}, which is of task type {found.task_type} and "
-            f"does not translate; name a line of task type {TRANSLATION}"
+            f"does not translate; name a line of task type {TRANSLATES}"
         )
     max_length, _, target_length = limits_of(version.name, found.facts)
     data = Artifact(version.data_uri, version.data_sha256, 0) if version.data_uri else None

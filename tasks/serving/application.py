@@ -31,6 +31,7 @@ from tasks.serving.waiting_rows import (
     QueueFullError,
     UnansweredError,
 )
+from tasks.task_types.roles import RELATES_ENTITIES
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import Column, RowShape
 
@@ -41,7 +42,7 @@ ENTITIES_VERSION_HEADER: Final = "x-entities-version"
 RETRY_AFTER_S: Final = 1
 # A request of which entities are yet to be found.
 TEXT_ALONE: Final = RowShape(
-    task_type="relation_extraction", columns=(Column("text", "text", is_input=True),),
+    task_type=RELATES_ENTITIES, columns=(Column("text", "text", is_input=True),),
     leading="micro_f1",
 )  # fmt: skip
 T = TypeVar("T")

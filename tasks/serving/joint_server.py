@@ -5,7 +5,7 @@ Both lines are served as they are by themselves, each with its versions, canary 
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any
 
 from tasks.records.registry import Production
 from tasks.serving.asking import Asked, ServedRequest
@@ -13,10 +13,9 @@ from tasks.serving.entity_pairs import AskedPairs, FoundEntity, entities_in, pai
 from tasks.serving.line_server import LineServer
 from tasks.serving.settings import EntitiesSettings
 from tasks.serving.waiting_rows import Answered
+from tasks.task_types.roles import FINDS_ENTITIES
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.words_in_text import words_in
-
-TAGGING: Final = "tagging"
 
 # Is told what a version made of rows that it was asked.
 TellOf = Callable[[ServedRequest, Asked], None]
@@ -109,7 +108,7 @@ class JointServer:
                 f"most {most} at once (setting serving.max_waiting_rows of "
                 f"{self.tagger.production.line}); send fewer"
             )
-        (column,) = shape_of(TAGGING).inputs
+        (column,) = shape_of(FINDS_ENTITIES).inputs
         words = [words_in(text) for text in texts]
         rows = [{column.name: [one.word for one in placed]} for placed in words]
         asked = ServedRequest(request.id, rows, request.received_at, request.began)

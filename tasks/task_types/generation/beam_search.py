@@ -2,17 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from infra.errors import TrainingError
-from infra.transformers_logs import quiet_transformers
 from tasks.task_types.batches import fill_batches
 from tasks.task_types.encoding import encode_batch
 from tasks.task_types.examples import pad
 from tasks.task_types.generation.pairs import end_id
-from tasks.task_types.scoring import load_model
-from tasks.task_types.tokenizers import load_tokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -119,18 +115,6 @@ class BeamWriter:
             )
         found: list[list[int]] = ids.tolist()
         return found
-
-
-def open_writer(folder: Path, max_length: int, max_target_length: int) -> BeamWriter:
-    """The model of a folder, ready to write.
-
-    Raises:
-        BaseModelError: the folder holds no such model.
-
-    """
-    with quiet_transformers():
-        tokenizer, model = load_tokenizer(folder), load_model(folder, "AutoModelForSeq2SeqLM")
-    return BeamWriter(model, tokenizer, max_length, max_target_length)
 
 
 def _refuse_no_numbers(_: "Tensor", scores: "Tensor") -> "Tensor":

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tasks.task_types.answered_sample import answer_each, first_rows
 from tasks.task_types.examiner_base import ExaminerBase
-from tasks.task_types.generation.beam_search import open_writer
 from tasks.task_types.generation.generation_measures import measure_texts, signatures
+from tasks.task_types.generation.opening import open_writer
 from tasks.task_types.generation.written_texts import WrittenTexts
 from tasks.task_types.measures import Measured
 

@@ -96,7 +96,8 @@ def test_evaluation_reaches_no_loss(name: str) -> None:
 
 def test_nothing_of_a_chat_is_in_a_key_of_a_line_that_classifies() -> None:
     """So that a change there repeats nothing here; what both reach is not the chat's own."""
-    for stage in STAGES:
+    asks_another_line = {"back_translate"}  # whose model writes
+    for stage in STAGES.keys() - asks_another_line:
         own = {one for one in reached(stage, "classification").modules if "task_types" in one}
         assert not [one for one in own if "language_models" in one or "generation" in one], stage
 
