@@ -134,7 +134,7 @@ def judge_refusals(
     unanswered = refuses | empty
     sides: dict[str, tuple[Estimate, tuple[Estimate, ...]]] = {}
     for name, side, holds in (
-        (REFUSAL, wanted, refuses & ~empty), (OVER_REFUSAL, ~wanted, unanswered)
+        (REFUSAL, wanted, refuses), (OVER_REFUSAL, ~wanted, unanswered)
     ):  # fmt: skip
         some = [one for one, is_of in zip(written, side, strict=True) if is_of]
         texts, better = _texts(some, settings, evaluation), name == REFUSAL
