@@ -34,7 +34,8 @@ def missing_of(text: str) -> list[str]:
             continue
         if test and not any(test in defined_in(file) for file in where):
             missing.append(found[0])
-        files += where
+        if path:
+            files += where
     return missing
 
 
