@@ -90,7 +90,7 @@ def _of_tokens(folder: Path) -> dict[str, float]:
     rest = beside.labels[LOG_SHARES][asked][:, -1].exp()
     figures = {"likeliest_mass": float(1 - rest.mean())}
     for name, step in (("near", 0), ("far", 2)):
-        student = _without(folder, kind, step)(**batch.inputs)
+        student = _without(folder, kind, step)(**batch.inputs, use_cache=False)
         coarse = float(soft.loss(student, beside, asked.sum()[None]))
         whole = float(
             softened_divergence(
