@@ -1,11 +1,19 @@
 """What of abstention can be refused before anything is trained."""
 
 from collections.abc import Sequence
+from math import ceil, log, log1p
 
 from infra.errors import DataError
-from tasks.abstention.settings import AbstentionSettings
-from tasks.abstention.thresholds import least_rows
+from tasks.abstention.settings import ROUNDING, STARTS, AbstentionSettings
 from tasks.task_types.labels.abstention import ABSTAIN
+
+
+def least_rows(settings: AbstentionSettings) -> int:
+    """Validation rows with fewer of which no threshold keeps to the risk, all answers right."""
+    if settings.risk_of == "rows":
+        return ceil(1 / settings.risk - ROUNDING) - 1
+    error = (1 - settings.confidence) / len(STARTS)
+    return ceil(log(error) / log1p(-settings.risk) - ROUNDING)
 
 
 def check_labels(labels: Sequence[str]) -> None:

@@ -10,6 +10,10 @@ FAMILY: Final = "abstention"
 # What is measured of the test rows.
 COVERAGE, SELECTIVE_RISK, ERROR_RATE = "coverage", "selective_risk", "error_rate"
 SET_COVERAGE, SET_SIZE = "set_coverage", "set_size"
+# Shares of the rows from which on thresholds are tried, each with its part of the error.
+STARTS: Final = (0.25, 0.5, 0.75, 1.0)
+# How far above a risk a division may land that is meant to reach it.
+ROUNDING: Final = 1e-9
 RiskOf = Literal["answers", "rows"]
 
 

@@ -4,24 +4,20 @@ All of them ask that validation rows and the rows to come are exchangeable, as d
 population are, and that nothing but the score's order was chosen by looking at them.
 """
 
-from math import ceil, floor, log, log1p
+from math import ceil, floor
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from tasks.abstention.settings import AbstentionSettings
+from tasks.abstention.settings import ROUNDING, STARTS, AbstentionSettings
 from tasks.resampling import Floats, Ints
 
 Bools = NDArray[np.bool_]
 
-# Shares of the rows from which on thresholds are tried, each with its part of the error.
-STARTS: Final = (0.25, 0.5, 0.75, 1.0)
 # Below it no score lies: all is answered.
 ALL: Final = 0.0
-# How far above a risk a division may land that is meant to reach it.
-_ROUNDING: Final = 1e-9
 
 
 def threshold_for(scores: Floats, right: Bools, settings: AbstentionSettings) -> float | None:
@@ -36,14 +32,6 @@ def threshold_for(scores: Floats, right: Bools, settings: AbstentionSettings) ->
     if settings.risk_of == "rows":
         return risk_control_threshold(scores, right, settings.risk)
     return selective_threshold(scores, right, settings.risk, 1 - settings.confidence)
-
-
-def least_rows(settings: AbstentionSettings) -> int:
-    """Validation rows with fewer of which no threshold keeps to the risk, all answers right."""
-    if settings.risk_of == "rows":
-        return ceil(1 / settings.risk - _ROUNDING) - 1
-    error = (1 - settings.confidence) / len(STARTS)
-    return ceil(log(error) / log1p(-settings.risk) - _ROUNDING)
 
 
 def selective_threshold(scores: Floats, right: Bools, risk: float, error: float) -> float | None:
@@ -107,7 +95,7 @@ def risk_control_threshold(scores: Floats, right: Bools, risk: float) -> float |
         None where even no answer at all does not keep to it, or none is left.
 
     """
-    allowed = floor((len(scores) + 1) * risk + _ROUNDING) - 1
+    allowed = floor((len(scores) + 1) * risk + ROUNDING) - 1
     if allowed < 0:
         return None
     wrong = np.sort(scores[~right])[::-1]
@@ -135,7 +123,7 @@ def set_threshold(probabilities: Floats, truth: Ints, coverage: float) -> float:
 
     """
     of_truth = np.sort(probabilities[np.arange(len(truth)), truth])[::-1]
-    place = ceil((len(truth) + 1) * coverage - _ROUNDING)
+    place = ceil((len(truth) + 1) * coverage - ROUNDING)
     return float(of_truth[place - 1]) if place <= len(truth) else 0.0
 
 

@@ -2,8 +2,6 @@
 
 from typing import Final, Self
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field, field_validator, model_validator
 
 from infra.settings_models import SettingsModel
@@ -77,6 +75,9 @@ class HarmSettings(SettingsModel):
     @field_validator("refusal_patterns")
     @classmethod
     def _can_be_read(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
         for pattern in patterns:
             try:
                 matches_nothing = not pc.match_substring_regex(pa.array([""]), pattern)[0].as_py()

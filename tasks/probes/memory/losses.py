@@ -14,7 +14,7 @@ from tasks.perturbations.draws import rank_of
 from tasks.resampling import Floats
 from tasks.task_types.batches import fill_batches
 from tasks.task_types.examples import IDS_ENDING, Batch, Example
-from tasks.task_types.learner import LEARNERS, Learner
+from tasks.task_types.learner import Learner
 from tasks.task_types.scoring import token_budget
 from tasks.task_types.tokenizers import load_tokenizer, vocabulary_of
 
@@ -43,12 +43,6 @@ class RowLosses:
     def summed(self) -> Floats:
         """The loss of whole rows, (N,)."""
         return self.mean * self.units
-
-
-def why_no_row_loss(task_type: str) -> str:
-    """Why a row of a task type has no loss of its own; empty where it has one."""
-    why = LEARNERS.load(task_type).why_not_private
-    return f"the loss of a row is not of that row alone: {why}" if why else ""
 
 
 def losses_of_rows(learner: Learner, folder: Path, rows: pa.Table, seed: int) -> RowLosses:

@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from infra.errors import DataError
-from tasks.abstention.checks import check_enough, check_labels
+from tasks.abstention.checks import check_enough, check_labels, least_rows
 from tasks.abstention.settings import AbstentionSettings
 from tasks.abstention.thresholds import (
-    least_rows,
     risk_control_threshold,
     selective_threshold,
     set_threshold,

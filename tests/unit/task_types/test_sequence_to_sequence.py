@@ -15,8 +15,8 @@ from infra.errors import BaseModelError, SettingsError, TrainingError
 from infra.transformers_logs import quiet_transformers
 from tasks.task_types.examiner import examiner_of
 from tasks.task_types.examples import IGNORED, Batch
-from tasks.task_types.generation.beam_search import open_writer
 from tasks.task_types.generation.learner import BEAMS
+from tasks.task_types.generation.opening import open_writer
 from tasks.task_types.learner import LossSettings, learner_of
 from tasks.task_types.limits import TokenLimits
 from tasks.task_types.server import server_of
