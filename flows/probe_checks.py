@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from infra.settings_models import WrongSetting, are_valid
 from tasks.probes.harm.settings import HarmSettings
-from tasks.probes.memory.settings import MemorySettings, why_no_row_loss
+from tasks.probes.memory.row_loss_types import why_no_row_loss
+from tasks.probes.memory.settings import MemorySettings
 from tasks.probes.robustness.rows import why_not_attacked, why_not_probed
 from tasks.probes.robustness.settings import RobustnessSettings
 from tasks.task_types.canary_texts import why_no_canaries

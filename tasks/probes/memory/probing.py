@@ -15,7 +15,8 @@ from tasks.evaluation.settings import EvaluationSettings
 from tasks.probes.memory.exposure import find_canaries, read_canaries
 from tasks.probes.memory.membership import AskedRows, draw_rows, infer_membership
 from tasks.probes.memory.overlap import measure_overlap
-from tasks.probes.memory.settings import MemorySettings, why_no_row_loss
+from tasks.probes.memory.row_loss_types import why_no_row_loss
+from tasks.probes.memory.settings import MemorySettings
 from tasks.records.data import DataReport, Snapshot
 from tasks.records.evaluation import Scores
 from tasks.records.memory import Canaries, CanaryFindings, Memory, Overlap

@@ -6,7 +6,6 @@ from typing import Final, Self
 from pydantic import Field, field_validator, model_validator
 
 from infra.settings_models import SettingsModel
-from tasks.task_types.learner import LEARNERS
 
 FAMILY: Final = "memory"
 NUMBER, DIGITS = "number", "digits"
@@ -118,9 +117,3 @@ class MemorySettings(SettingsModel):
                 f"of the training rows, so that {self.shadows + 1} would be right"
             )
         return self
-
-
-def why_no_row_loss(task_type: str) -> str:
-    """Why a row of a task type has no loss of its own; empty where it has one."""
-    why = LEARNERS.load(task_type).why_not_private
-    return f"the loss of a row is not of that row alone: {why}" if why else ""

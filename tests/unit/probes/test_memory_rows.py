@@ -10,8 +10,8 @@ from transformers import AutoModelForMaskedLM
 
 from infra.errors import TrainingError
 from tasks.probes.memory.losses import losses_of_rows
+from tasks.probes.memory.row_loss_types import why_no_row_loss
 from tasks.probes.memory.rows import Sides, draw_sides
-from tasks.probes.memory.settings import why_no_row_loss
 from tasks.task_types.examiner import examiner_of
 from tasks.task_types.learner import learner_of
 from tasks.task_types.limits import TokenLimits
