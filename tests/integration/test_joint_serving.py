@@ -155,7 +155,7 @@ def test_what_is_wrong_is_said_as_it_always_was(lines: tuple[Line, Line]) -> Non
     async def work() -> None:
         async with asked(lines, {"max_pairs": 4}, max_waiting_rows=8) as (client, _, _):
             for content, status, said in (
-                ({"inputs": [3]}, 400, "right would be an object"),
+                ({"inputs": [3]}, 400, "text of row 0 is 3; right would be a text"),
                 ({"inputs": [{"text": 3}]}, 400, "text of row 0 is 3; right would be a text"),
                 ({"inputs": [{"text": "a", "subject_start": 0}]}, 400, "'subject_end'"),
                 ({"inputs": [TEXT] * 3}, 413, "make 12 pairs; send fewer texts at once"),
