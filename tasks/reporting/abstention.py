@@ -9,9 +9,8 @@ from tasks.records.abstention_scores import AbstentionPart, AbstentionScores, Ri
 from tasks.reporting.charts import Plane, risk_coverage_plane
 from tasks.reporting.estimates import EstimateTable, estimate_row, estimate_table, tables_apart
 from tasks.reporting.number_format import count, number, share
-from tasks.reporting.summaries import markdown_table, plain
+from tasks.reporting.summaries import estimates_markdown, plain
 
-HEADS: Final = ("measure", "number", "95% interval", "n", "reading")
 SAYS: Final = (
     "Coverage is the share of rows that are answered; the selective risk is the share of wrong "
     "answers among those given, and the error rate that of rows which are answered and wrong. The "
@@ -123,11 +122,8 @@ def abstention_markdown(found: AbstentionScores) -> str:
         *found.overall,
         *(one for part in found.parts for one in part.estimates if one.value is not None),
     ]
-    rows = [
-        (row.name, row.number, row.interval, row.n, row.reason) for row in map(estimate_row, told)
-    ]
     return "\n\n".join(
-        [plain(fitted_sentence(found.fitted)), markdown_table(HEADS, rows), plain(f"{SAYS} {SETS}")]
+        [plain(fitted_sentence(found.fitted)), estimates_markdown(told), plain(f"{SAYS} {SETS}")]
     )
 
 

@@ -31,6 +31,11 @@ class EstimateRow:
     bar: Bar | None
     falls: bool = False
 
+    @property
+    def told(self) -> str:
+        """Number, interval and count in a sentence; why there is none, where there is none."""
+        return self.reason or f"{self.number}, interval {self.interval}, n = {self.n}"
+
 
 @dataclass(frozen=True)
 class EstimateTable:

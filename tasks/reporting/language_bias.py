@@ -114,12 +114,8 @@ def language_bias_lines(found: LanguageBias) -> list[str]:
     lines = [sentence_of(found)]
     for probe in found.probes:
         lines.append(f"{TITLES[probe.name]}: {_of_items(probe)} {READINGS[probe.name]}")
-        for row in _table(probe).rows:
-            if not row.kind:
-                told = row.estimate.reason or (
-                    f"{row.estimate.number}, interval {row.estimate.interval}, n = {row.estimate.n}"
-                )
-                lines.append(f"{TITLES[probe.name]}, {row.name}: {told}.")
+        overall = [row for row in _table(probe).rows if not row.kind]
+        lines += [f"{TITLES[probe.name]}, {row.name}: {row.estimate.told}." for row in overall]
     return [*lines, NOT_SHOWN]
 
 

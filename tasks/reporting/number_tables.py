@@ -65,10 +65,7 @@ def table_lines(tables: Iterable[NumberTable]) -> Iterator[str]:
     for table in tables:
         yield f"{table.title}: {table.sentence} {table.reading}"
         for row in table.rows:
-            told = row.estimate.reason or (
-                f"{row.estimate.number}, interval {row.estimate.interval}, n = {row.estimate.n}"
-            )
-            yield f"{table.title}, {row.title}: {told}."
+            yield f"{table.title}, {row.title}: {row.estimate.told}."
 
 
 def table_sections(tables: Iterable[NumberTable]) -> Iterator[str]:

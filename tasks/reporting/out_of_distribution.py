@@ -7,9 +7,8 @@ from typing import Final
 from tasks.records.out_of_distribution import OutOfDistribution
 from tasks.reporting.estimates import EstimateTable, estimate_row, estimate_table
 from tasks.reporting.number_format import count, number
-from tasks.reporting.summaries import markdown_table, plain
+from tasks.reporting.summaries import estimates_markdown, plain
 
-HEADS: Final = ("measure", "number", "95% interval", "n", "reading")
 SAYS: Final = (
     "AUROC is the chance that a row of another kind is told to be farther than a test row: 0.5 is "
     "none. Flagged is the share of rows of another kind beyond the threshold that 95% of the "
@@ -78,12 +77,8 @@ def far_lines(found: OutOfDistribution) -> list[str]:
 
 def far_markdown(found: OutOfDistribution) -> str:
     """The section for the page of a run."""
-    rows = [
-        (row.name, row.number, row.interval, row.n, row.reason)
-        for row in map(estimate_row, found.estimates)
-    ]
     return "\n\n".join(
-        [plain(_sentence(found)), markdown_table(HEADS, rows), plain(f"{SAYS} {NOT_SHOWN}")]
+        [plain(_sentence(found)), estimates_markdown(found.estimates), plain(f"{SAYS} {NOT_SHOWN}")]
     )
 
 
@@ -104,8 +99,7 @@ def _sentence(found: OutOfDistribution) -> str:
 def _answered(found: OutOfDistribution) -> str:
     if found.answered is None:
         return ""
-    row = estimate_row(found.answered)
-    told = row.reason or f"{row.number}, 95% interval {row.interval}"
+    told = estimate_row(found.answered).told
     return f"Share of the texts of another kind that the model answers, not withholds: {told}."
 
 

@@ -157,8 +157,8 @@ def _row(
 
 def _largest_flip_rate(found: Robustness) -> Estimate | None:
     rates = [one.flip_rate for one in found.probed if one.keeps_answer]
-    told = [(one.value, n) for n, one in enumerate(rates) if one.value is not None]
-    return rates[max(told)[1]] if told else None
+    told = [one for one in rates if one.value is not None]
+    return max(told, key=lambda one: one.value or 0.0) if told else None
 
 
 def _not_made(scores: Scores) -> Iterator[tuple[str, str]]:

@@ -132,8 +132,7 @@ def robustness_lines(found: Robustness) -> list[str]:
     """Each kind in a line for the card: its flip rate, or why there is none."""
     lines = [_line(_title(one), one) for one in found.probed]
     if found.attack:
-        row = estimate_row(found.attack.flip_rate)
-        told = row.reason or f"{row.number}, interval {row.interval}, n = {row.n}"
+        told = estimate_row(found.attack.flip_rate).told
         lines.append(f"{_of_attack(found.attack)} Flip rate: {told}.")
     return lines
 
@@ -175,10 +174,7 @@ def _line(title: str, one: Perturbed) -> str:
     if row.reason:
         return f"{title} ({one.does}): nothing is known, {row.reason}."
     gate = "" if one.keeps_answer else "; another answer may be right"
-    return (
-        f"{title} ({one.does}): flip rate {row.number}, interval {row.interval}, n = {row.n} "
-        f"changed rows{gate}."
-    )
+    return f"{title} ({one.does}): flip rate {row.told} changed rows{gate}."
 
 
 def _title(one: Perturbed) -> str:

@@ -8,14 +8,16 @@ from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness
 from tasks.records.registry import Decision, Judgement
 from tasks.reporting.data_section import DataEvidence, DriftRow, data_headline
+from tasks.reporting.estimates import estimate_row
 from tasks.reporting.funnel import data_funnel
 from tasks.reporting.gates import SYMBOLS, gate_table
 from tasks.reporting.groups import group_tables
 from tasks.reporting.looks import look_sentences
 from tasks.reporting.number_format import count, number
 from tasks.reporting.source_changes import SOURCE_HEADS, change_rows, source_rows
-from tasks.verdicts import Verdict
+from tasks.verdicts import Estimate, Verdict
 
+_ESTIMATE_HEADS = ("measure", "number", "95% interval", "n", "reading")
 _SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
 # An interval of numbers holds no markup, and reads better as it is.
 _INTERVAL = re.compile(r"(95% )?\[[^\[\]a-df-z`<|]*\]( \w+)?( at [\d.]+%)?(, n = [\d,]+)?")
@@ -165,6 +167,15 @@ def calibration_markdown(scores: Scores) -> str:
         for confidence, accuracy, rows in scores.calibration
     ]
     return markdown_table(("mean confidence", "accuracy", "rows"), rows)
+
+
+def estimates_markdown(estimates: Iterable[Estimate]) -> str:
+    """Estimates as a table: number, interval and count, or why there is none."""
+    rows = [
+        (row.name, row.number, row.interval, row.n, row.reason)
+        for row in map(estimate_row, estimates)
+    ]
+    return markdown_table(_ESTIMATE_HEADS, rows)
 
 
 def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

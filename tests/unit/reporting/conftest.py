@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -313,6 +314,13 @@ def weights_record() -> Weights:
         tokens_per_s=2257.8,
         resumed_from_step=0,
     )  # fmt: skip
+
+
+def with_probes(evidence: Evidence, **found: Any) -> Evidence:
+    """The evidence with what probes came to, by the field of `Scores`, and with their estimates."""
+    told = (estimate for one in found.values() for estimate in one.estimates)
+    estimates = (*evidence.scores.estimates, *told)
+    return replace(evidence, scores=replace(evidence.scores, estimates=estimates, **found))
 
 
 def build_evidence(*, passing: bool = False) -> Evidence:

@@ -11,7 +11,7 @@ from tasks.reporting.card import call_of, purpose_of, render_card
 from tasks.reporting.evidence import Evidence, EvidenceError
 from tasks.reporting.page import Links, render_page
 from tasks.verdicts import undetermined
-from tests.unit.reporting.conftest import build_evidence, estimate
+from tests.unit.reporting.conftest import build_evidence, estimate, with_probes
 
 FITTED = Abstention(0.8125, 0.05, "answers", 0.9, 0.3, 0.9, 222, 190, 4)
 PART = AbstentionPart(
@@ -44,9 +44,8 @@ def evidence() -> Evidence:
 
 
 def withheld(evidence: Evidence) -> Evidence:
-    estimates = (*evidence.scores.estimates, *TOLD.estimates)
-    scores = replace(evidence.scores, estimates=estimates, abstention=TOLD)
-    return replace(evidence, scores=scores, weights=replace(evidence.weights, abstention=FITTED))
+    weights = replace(evidence.weights, abstention=FITTED)
+    return with_probes(replace(evidence, weights=weights), abstention=TOLD)
 
 
 def test_a_line_that_answers_every_row_says_nothing_of_it(evidence: Evidence) -> None:

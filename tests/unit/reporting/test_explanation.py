@@ -1,7 +1,5 @@
 """Explained answers on page, card and the run's page."""
 
-from dataclasses import replace
-
 import pytest
 
 from tasks.records.explanation import ExplainedMethod, Explanation, LabelWords, PushingWord
@@ -10,7 +8,7 @@ from tasks.reporting.evidence import Evidence
 from tasks.reporting.explanation import explanation_markdown, explanation_section
 from tasks.reporting.page import Links, render_page
 from tasks.verdicts import undetermined
-from tests.unit.reporting.conftest import build_evidence, estimate
+from tests.unit.reporting.conftest import build_evidence, estimate, with_probes
 
 OCCLUSION = ExplainedMethod(
     "occlusion",
@@ -46,8 +44,7 @@ def evidence() -> Evidence:
 
 
 def explained(evidence: Evidence) -> Evidence:
-    estimates = (*evidence.scores.estimates, *TOLD.estimates)
-    return replace(evidence, scores=replace(evidence.scores, estimates=estimates, explanation=TOLD))
+    return with_probes(evidence, explanation=TOLD)
 
 
 def test_a_line_that_explains_nothing_says_nothing_of_it(evidence: Evidence) -> None:

@@ -17,7 +17,7 @@ from tasks.reporting.evidence import Evidence, EvidenceError, check_evidence
 from tasks.reporting.harm import harm_markdown
 from tasks.reporting.page import Links, render_page
 from tasks.verdicts import undetermined
-from tests.unit.reporting.conftest import build_evidence, estimate
+from tests.unit.reporting.conftest import build_evidence, estimate, with_probes
 
 FOUND = Harm(
     files=tuple(
@@ -59,10 +59,7 @@ FOUND = Harm(
 
 @pytest.fixture
 def asked() -> Evidence:
-    evidence = build_evidence()
-    scores = evidence.scores
-    estimates = (*scores.estimates, *FOUND.estimates)
-    return replace(evidence, scores=replace(scores, estimates=estimates, harm=FOUND))
+    return with_probes(build_evidence(), harm=FOUND)
 
 
 def test_a_line_without_the_probe_says_nothing_of_it() -> None:

@@ -11,7 +11,7 @@ from tasks.reporting.evidence import Evidence, EvidenceError, check_evidence
 from tasks.reporting.language_bias import READINGS, TITLES, language_bias_markdown
 from tasks.reporting.page import Links, render_page
 from tasks.verdicts import undetermined
-from tests.unit.reporting.conftest import build_evidence, estimate
+from tests.unit.reporting.conftest import build_evidence, estimate, with_probes
 
 NAME = "language_bias.crows_pairs.stereotype_preference"
 FOUND = LanguageBias(
@@ -43,10 +43,7 @@ FOUND = LanguageBias(
 
 @pytest.fixture
 def asked() -> Evidence:
-    evidence = build_evidence()
-    scores = evidence.scores
-    estimates = (*scores.estimates, *FOUND.estimates)
-    return replace(evidence, scores=replace(scores, estimates=estimates, language_bias=FOUND))
+    return with_probes(build_evidence(), language_bias=FOUND)
 
 
 def test_a_line_without_the_probe_says_nothing_of_it() -> None:

@@ -20,7 +20,7 @@ from tasks.reporting.evidence import Evidence, EvidenceError, check_evidence, so
 from tasks.reporting.memory import ATTACKS, LEARNED, memory_markdown
 from tasks.reporting.page import Links, render_page
 from tasks.verdicts import undetermined
-from tests.unit.reporting.conftest import build_evidence, estimate
+from tests.unit.reporting.conftest import build_evidence, estimate, with_probes
 
 PLANTED = Canaries(
     Artifact("s3://artifacts/canaries/a.parquet", "ab" * 32, 99), 20, 4, "Key {number} is {digits}",
@@ -69,10 +69,7 @@ FOUND = Memory(
 
 @pytest.fixture
 def asked() -> Evidence:
-    evidence = build_evidence()
-    scores = evidence.scores
-    estimates = (*scores.estimates, *FOUND.estimates)
-    return replace(evidence, scores=replace(scores, estimates=estimates, memory=FOUND))
+    return with_probes(build_evidence(), memory=FOUND)
 
 
 def test_a_line_without_the_probe_says_nothing_of_it() -> None:

@@ -20,7 +20,7 @@ from tests.unit.reporting import (
     test_out_of_distribution,
     test_robustness,
 )
-from tests.unit.reporting.conftest import build_evidence
+from tests.unit.reporting.conftest import build_evidence, with_probes
 
 FOUND = {
     "robustness": replace(test_robustness.FOUND, on="2026-11-20"),
@@ -44,13 +44,8 @@ def evidence() -> Evidence:
 
 @pytest.fixture
 def probed(evidence: Evidence) -> Evidence:
-    told = tuple(estimate for found in FOUND.values() for estimate in found.estimates)  # type: ignore[attr-defined]
-    scores = replace(evidence.scores, estimates=(*evidence.scores.estimates, *told), **FOUND)  # type: ignore[arg-type]
-    return replace(
-        evidence,
-        scores=scores,
-        weights=replace(evidence.weights, abstention=test_abstention.FITTED),
-    )
+    weights = replace(evidence.weights, abstention=test_abstention.FITTED)
+    return with_probes(replace(evidence, weights=weights), **FOUND)
 
 
 def test_without_probes_each_is_named_with_the_setting_that_asks_for_it(

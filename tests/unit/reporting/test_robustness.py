@@ -10,7 +10,7 @@ from tasks.reporting.evidence import Evidence, EvidenceError, check_evidence
 from tasks.reporting.page import Links, render_page
 from tasks.reporting.robustness import robustness_markdown, robustness_section
 from tasks.verdicts import Estimate, undetermined
-from tests.unit.reporting.conftest import build_evidence, estimate
+from tests.unit.reporting.conftest import build_evidence, estimate, with_probes
 
 MOVED = MovedAnswer("ab" * 32, "sport", "tech", "the <b>game", "the <b>gmae", 0.7)
 
@@ -70,9 +70,7 @@ def evidence() -> Evidence:
 
 
 def probed(evidence: Evidence) -> Evidence:
-    scores = evidence.scores
-    estimates = (*scores.estimates, *FOUND.estimates)
-    return replace(evidence, scores=replace(scores, estimates=estimates, robustness=FOUND))
+    return with_probes(evidence, robustness=FOUND)
 
 
 def test_a_line_without_probes_says_nothing_of_them(evidence: Evidence) -> None:
