@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from heapq import nsmallest
+from math import isqrt
 from typing import Any
 
 from tasks.task_types.rows import RowShape
@@ -69,21 +70,32 @@ def pairs_of(
 ) -> AskedPairs:
     """Every ordered pair of two entities; of more than may be asked those that stand closest.
 
+    A pair with k - 1 entities between has k (k + 1) - 2 ordered pairs that stand closer, those of
+    the entities from one to the other. So of a text with thousands of entities only pairs of near
+    places are looked at.
+
     Args:
         text: that they stand in.
-        entities: in the order of their places.
+        entities: in the order of their places, of which none reaches into another.
         shape: of the relation model's rows.
         types: what the relation model calls a type, where that is another name.
         most: pairs that are asked at most.
 
     """
-    every = list(permutations(range(len(entities)), 2))
-    nearest = sorted(every, key=lambda pair: (_apart(*(entities[one] for one in pair)), pair))
-    asked = sorted(nearest[:most])
+    count, reach = len(entities), isqrt(most) + 1
+    near = (
+        (one, other)
+        for one in range(count)
+        for other in range(max(0, one - reach), min(count, one + reach + 1))
+        if one != other
+    )
+    asked = sorted(
+        nsmallest(most, near, key=lambda pair: (_apart(*(entities[one] for one in pair)), pair))
+    )
     rows = tuple(
         _row(text, [entities[place] for place in pair], shape, types) for pair in asked
     )  # fmt: skip
-    return AskedPairs(tuple(asked), rows, len(every) - len(asked))
+    return AskedPairs(tuple(asked), rows, count * (count - 1) - len(asked))
 
 
 def _apart(one: FoundEntity, other: FoundEntity) -> int:

@@ -3,7 +3,7 @@
 Both lines are served as they are by themselves, each with its versions, canary and records.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -130,10 +130,24 @@ class JointServer:
                 f"that at most {most} are asked (setting serving.max_waiting_rows), or lower "
                 "serving.entities.max_pairs"
             )
+        self._check_size(rows)
         if not rows:
             return []
         asked = ServedRequest(request.id, rows, request.received_at)
         return await self._relations.answer(asked, lambda told: tell(asked, told))
+
+    def _check_size(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Each pair is a row with its whole text, which a request of pairs would have to hold."""
+        column = shape_of(self._relations.production.task_type).entities[0].text
+        size = sum(len(row[column]) for row in rows)
+        most = self._relations.settings.max_request_bytes
+        if size > most:
+            raise TooManyAskedError(
+                f"the entities of the request make {len(rows)} pairs, whose texts have {size:,} "
+                f"characters together, and at most {most:,} may be asked (setting "
+                "serving.max_request_bytes); send shorter texts, or lower "
+                "serving.entities.max_pairs"
+            )
 
 
 def _prediction(

@@ -121,6 +121,8 @@ def _key(
         "temperature": asked.temperature if reads_temperature else None,
         "outputs": asked.outputs,
         "writes": asked.writes,
+        # What is written is cut there, whatever the rows' own targets say.
+        "target_length": TokenLimits.of(tokens).target_length if asked.writes else None,
         "layers": asked.layers,
         "draw": draw,
     }

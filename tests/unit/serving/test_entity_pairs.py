@@ -1,6 +1,7 @@
 """Words of a text, entities among them, and the pairs whose relation is asked."""
 
 import json
+import tracemalloc
 from itertools import pairwise, permutations
 from typing import Any
 
@@ -78,7 +79,7 @@ def test_of_too_many_pairs_the_closest_are_asked_and_the_others_counted() -> Non
     assert (asked.places, asked.left_out) == (((0, 1), (1, 0)), 4)
 
 
-@given(st.lists(st.integers(1, 5), max_size=6), st.integers(2, 40))
+@given(st.lists(st.integers(1, 5), max_size=12), st.integers(2, 40))
 @settings(max_examples=40, deadline=None)
 def test_pairs_are_bounded_sorted_and_such_as_a_model_can_be_asked(
     lengths: list[int], most: int
@@ -86,14 +87,31 @@ def test_pairs_are_bounded_sorted_and_such_as_a_model_can_be_asked(
     found, place = [], 0
     for length in lengths:
         found.append(entity(place, place + length))
-        place += length + 1
+        place += length + length % 3  # some stand next to each other
     asked = pairs_of("t" * place, found, SHAPE, {}, most)
     every = list(permutations(range(len(found)), 2))
     assert len(asked.rows) == len(asked.places) == min(most, len(every))
     assert asked.left_out == len(every) - len(asked.rows)
-    assert list(asked.places) == sorted(set(asked.places) & set(every))
+    apart = {
+        (one, other): max(found[one].start, found[other].start)
+        - min(found[one].end, found[other].end)
+        for one, other in every
+    }
+    assert list(asked.places) == sorted(sorted(every, key=lambda one: (apart[one], one))[:most])
     assert not any(fault_of_asked(row, SHAPE) for row in asked.rows)
     assert pairs_of("t" * place, [], SHAPE, {}, most).rows == ()
+
+
+def test_of_thousands_of_entities_only_near_pairs_are_looked_at() -> None:
+    found = [entity(3 * place, 3 * place + 2) for place in range(3_000)]
+    tracemalloc.start()
+    try:
+        asked = pairs_of("t" * 9_000, found, SHAPE, {}, 110)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (len(asked.rows), asked.left_out) == (110, 3_000 * 2_999 - 110)
+    assert most < 5e6  # all pairs of places take over 500 MB
 
 
 @pytest.mark.parametrize(
