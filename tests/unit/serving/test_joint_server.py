@@ -178,7 +178,7 @@ def test_a_tagging_line_may_take_fewer_texts_at_once(lines: tuple[Line, Line]) -
 
 def test_a_long_text_of_many_pairs_is_refused(lines: tuple[Line, Line]) -> None:
     """Each pair is a row that holds the whole text."""
-    lines[0].settings = ServingSettings(max_waiting_rows=8, max_request_bytes=1_000)
+    lines[0].settings = ServingSettings(max_waiting_rows=8, max_request_bytes=1_024)
     text = "Ada met Bob and Eve" + " a" * 100
     assert ask(lines, {"inputs": ["Ada met Bob" + " a" * 100]}).status_code == 200
     found = ask(lines, {"inputs": [text]})
