@@ -11,7 +11,7 @@ from tasks.stages.back_translation import find_translated_languages, pin_transla
 from tasks.stages.distillation import ask_teacher, pin_teacher, take_layers
 from tasks.stages.preference import ask_reference, pin_reference
 from tasks.stages.pruning import check_prunable, prune
-from tasks.stages.tokenization import build_student, licensed_base_model
+from tasks.stages.tokenization import build_student, check_layers_licence, licensed_base_model
 from tasks.stages.training import train
 from tasks.task_types.reference_answers import reads_reference
 from tasks.task_types.soft_labels import SOFT_LABELS
@@ -39,7 +39,10 @@ def find_models(config: RetrainConfig) -> tuple[BaseModel | None, Teacher | None
     if scratch:
         student = build_student(teacher.model, config.base_model)
     else:
+        folder = settings.teacher.folder
+        licence = check_layers_licence(folder, config.base_model) if folder else ""
         student = take_layers(teacher, layers or (), task_type)
+        student = replace(student, licence=licence or teacher.model.licence)
     check_can_be_cut(config, student)
     return student, teacher
 

@@ -213,6 +213,9 @@ def folder_with(reference: str, revision: str | None, name: str) -> Path | None:
     Returns:
         None where there is none: a base model of the store has no such files.
 
+    Raises:
+        NotAtHandError: it cannot be asked, so that nobody knows whether there is one.
+
     """
     place = reference
     if reference.endswith(gguf_models.SUFFIX):
@@ -221,6 +224,8 @@ def folder_with(reference: str, revision: str | None, name: str) -> Path | None:
         return None
     try:
         return _find_folder(place, revision, (name,))
+    except NotAtHandError:
+        raise
     except BaseModelError:
         return None
 

@@ -27,6 +27,9 @@ def licence_of(reference: str, revision: str | None) -> str:
         reference: as `infra.base_models.locate` takes it; of a hub the card is fetched.
         revision: likewise.
 
+    Raises:
+        NotAtHandError: the model is not here, and its card cannot be fetched.
+
     """
     folder = folder_with(reference, revision, CARD_FILE)
     if folder is None:

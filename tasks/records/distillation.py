@@ -63,8 +63,11 @@ class RegisteredTeacher:
     Attributes:
         version: as a candidate is compared with it.
         task_type: what it is for.
+        licence: of the base model that it was made of, which its own line accepted; empty where
+            its files state none.
 
     """
 
     version: Champion
     task_type: str
+    licence: str = ""

@@ -4,6 +4,7 @@ from infra.store import ObjectStore
 from infra.tracking import Tracking
 from tasks.records.distillation import RegisteredTeacher
 from tasks.registry.named_version import AskedFor, find_named
+from tasks.registry.version_tags import LICENCE_TAG
 
 
 def teacher_of(
@@ -29,4 +30,4 @@ def teacher_of(
         otherwise=", or distillation.teacher.folder with its files",
     )  # fmt: skip
     found = find_named(asked, store=store, tracking=tracking)
-    return RegisteredTeacher(found.version, found.task_type)
+    return RegisteredTeacher(found.version, found.task_type, found.facts.get(LICENCE_TAG, ""))

@@ -28,7 +28,18 @@ def licensed_base_model(settings: BaseModelSettings) -> BaseModel | None:
 
     licence = check_licence(settings)  # before a large file is unpacked
     base = base_model.pin(settings)
+    if base and not licence:  # a configuration or GGUF file of a hub, which is here now, may say
+        licence = check_licence(settings)
     return replace(base, licence=licence) if base else None
+
+
+@look_up
+def check_layers_licence(folder: str, settings: BaseModelSettings) -> str:
+    """The licence of a folder whose layers are trained on: a plain or an accepted one."""
+    from tasks.tokenization.licences import check_licence
+
+    layers = BaseModelSettings(reference=folder, accepted_licence=settings.accepted_licence)
+    return check_licence(layers)
 
 
 @look_up

@@ -49,9 +49,17 @@ def find(settings: BaseModelSettings) -> FoundModel:
     return FoundModel(
         name=name,
         base=base,
-        licence=licence_of(base.reference, base.revision),
+        licence=_stated_licence(base),
         size_bytes=sum(path.stat().st_size for files in files_of(folder) for path in files),
     )
+
+
+def _stated_licence(base: BaseModel) -> str:
+    """Empty where its card cannot be fetched, which hinders no choice: a run asks again."""
+    try:
+        return licence_of(base.reference, base.revision)
+    except NotAtHandError:
+        return ""
 
 
 def name_of(settings: BaseModelSettings) -> str:

@@ -27,6 +27,7 @@ def check_licence(settings: BaseModelSettings) -> str:
     Raises:
         SettingsError: it states a licence that asks more than a plain one, and none or another one
             was accepted.
+        NotAtHandError: the model is not here, and what it states cannot be asked.
 
     """
     if settings.scratch:

@@ -63,7 +63,8 @@ def pin_teacher(
     reference, revision = _place(settings, registered)
     folder = locate(reference, revision)
     found = fingerprint(folder)
-    model = BaseModel(reference, revision, found.sha256, found.tokenizer_sha256)
+    licence = registered.licence if registered else ""
+    model = BaseModel(reference, revision, found.sha256, found.tokenizer_sha256, licence)
     with quiet_transformers():
         config = _config(folder)
         depth, width = sizes_of(config)
@@ -159,7 +160,10 @@ def _wrong(
         yield labels
     if student.base and (tokens := _other_tokens(folder, student.base, student.task_type)):
         yield tokens
-    yield from _other_sizes(settings, teacher, student)
+    if settings.hidden_states and (other := _not_one_stack(config, student)):
+        yield other
+    else:
+        yield from _other_sizes(settings, teacher, student)
     missing = [layer for layer in settings.student_layers or () if layer >= teacher.layers]
     if missing:
         yield (
@@ -174,6 +178,19 @@ def _wrong(
                 f"tokenization.{name} is {length}, and it takes at most {longest} tokens; set it "
                 f"to {longest} or less"
             )
+
+
+def _not_one_stack(config: "PretrainedConfig", student: Student) -> str:
+    """Why there are no layers of one stack to compare; empty where there are."""
+    configs = [config, *([_config(_folder_of(student.base))] if student.base else [])]
+    for one in configs:
+        if one.is_encoder_decoder or not sizes_of(one)[0]:
+            return (
+                "distillation.hidden_states compares the layers of one stack, and a model of type "
+                f"{one.model_type} has an encoder and a decoder, or does not say how many layers "
+                "it has; leave hidden_states out"
+            )
+    return ""
 
 
 def _other_sizes(

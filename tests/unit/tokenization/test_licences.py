@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 
 from infra.digests import digest_of
-from infra.errors import SettingsError
+from infra.errors import NotAtHandError, SettingsError
 from tasks.records.training import BaseModel
+from tasks.stages.tokenization import check_layers_licence
 from tasks.tokenization.licences import PLAIN_LICENCES, check_licence
 from tasks.tokenization.settings import BaseModelSettings
 
@@ -51,6 +53,22 @@ def test_of_a_model_that_states_none_the_accepted_one_is_told(tmp_path: Path) ->
 
 def test_the_model_that_is_shipped_needs_no_word() -> None:
     assert check_licence(BaseModelSettings()) == "apache-2.0"
+
+
+def test_layers_of_a_folder_are_trained_on_by_its_licence(tmp_path: Path) -> None:
+    """A student of a teacher's layers is made of the teacher's weights."""
+    settings_of(tmp_path, "gemma")
+    with pytest.raises(SettingsError, match="states the licence 'gemma'"):
+        check_layers_licence.fn(str(tmp_path), BaseModelSettings())
+    accepted = BaseModelSettings(accepted_licence="gemma")
+    assert check_layers_licence.fn(str(tmp_path), accepted) == "gemma"
+
+
+def test_what_nobody_can_ask_is_not_taken_for_no_licence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    far = BaseModelSettings(reference="nobody/has-this-model", revision="a" * 40)
+    with pytest.raises(NotAtHandError, match="nobody/has-this-model"):
+        check_licence(far)
 
 
 def test_a_licence_makes_no_other_model_of_it() -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import torch
 from transformers import (
+    BartConfig,
+    BartForSequenceClassification,
     BertConfig,
     BertForMaskedLM,
     BertForSequenceClassification,
@@ -159,6 +161,24 @@ def test_hidden_states_of_another_width_or_of_no_layer_are_refused(
         "hidden_states.layers names [3], and the student has 2 layers; right would be some of 0 to",
     ):
         assert said in str(refused.value)
+
+
+def test_hidden_states_of_a_model_with_an_encoder_and_a_decoder_are_refused(
+    make: Make, base: BaseModel
+) -> None:
+    """Such a model gives them under other names, and there is no one stack to compare."""
+    folder = make()
+    config = BartConfig(
+        vocab_size=600, d_model=32, encoder_layers=2, decoder_layers=2, encoder_ffn_dim=64,
+        decoder_ffn_dim=64, encoder_attention_heads=2, decoder_attention_heads=2,
+        max_position_embeddings=64, id2label={0: "bad", 1: "good"},
+        problem_type="single_label_classification",
+    )  # fmt: skip
+    with quiet_transformers():
+        BartForSequenceClassification(config).save_pretrained(folder)
+    with pytest.raises(SettingsError, match="type bart has an encoder and a decoder"):
+        pin_teacher(settings_for(folder, hidden_states={}), None, Student(KIND, base, 32, LABELS))
+    assert pin_teacher(settings_for(folder), None, Student(KIND, base, 32, LABELS)).compared == ()
 
 
 def test_vectors_of_another_width_are_refused(make: Make, base: BaseModel) -> None:
