@@ -8,7 +8,7 @@ import hashlib
 import importlib.util
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,7 @@ from infra import gguf_models
 from infra.errors import BaseModelError, NotAtHandError
 from infra.onnx_files import ONNX_FILE
 from infra.settings import load_settings
-from infra.store import Artifact, ObjectStore, open_store, sha256_of_file
+from infra.store import MANIFEST, Artifact, ObjectStore, open_store, sha256_of_file
 from infra.transformers_logs import quiet_transformers
 
 PACKAGE_PREFIX = "package:"
@@ -148,6 +148,29 @@ def fetch_stored(store: ObjectStore, uri: str, manifest_sha256: str) -> Path:
                 if not folder.is_dir():  # else another process was faster
                     raise
     return folder
+
+
+def kept_or_made(
+    store: ObjectStore, uri: str, make: Callable[[], Artifact]
+) -> tuple[Artifact, Fingerprint]:
+    """A base model at an address that is a digest of what it is made from, made where it is not.
+
+    Args:
+        store: of the base model.
+        uri: of its folder.
+        make: writes that folder.
+
+    Raises:
+        BaseModelError: what was made is no base model.
+        StoreError: the store cannot be reached, or holds another folder than was written.
+
+    """
+    if store.exists(f"{uri}/{MANIFEST}"):
+        manifest = store.get_bytes(f"{uri}/{MANIFEST}")
+        artifact = Artifact(uri, hashlib.sha256(manifest).hexdigest(), len(manifest))
+    else:
+        artifact = make()
+    return artifact, fingerprint(fetch_stored(store, artifact.uri, artifact.sha256))
 
 
 def locate_pinned(reference: str, revision: str | None, pinned: Fingerprint) -> Path:

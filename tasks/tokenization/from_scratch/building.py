@@ -1,16 +1,15 @@
 """Builds a line's own base model, and puts it into the store."""
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from infra.base_models import Fingerprint, fetch_stored, fingerprint, locate_pinned
+from infra.base_models import Fingerprint, kept_or_made, locate_pinned
 from infra.code_digest import code_of
 from infra.digests import as_json, digest_of
 from infra.errors import BaseModelError, DataError
-from infra.store import MANIFEST, Artifact, ObjectStore
+from infra.store import Artifact, ObjectStore
 from infra.transformers_logs import quiet_transformers
 from tasks.records.data import DataReport
 from tasks.records.training import BaseModel
@@ -42,7 +41,7 @@ def build(store: ObjectStore, data: DataReport, settings: ScratchSettings) -> Ba
 
     """
     uri = store.uri("base-models", _key(data, settings))
-    return _kept_or_made(store, uri, lambda: _write(store, uri, data, settings))
+    return _base_model(store, uri, lambda: _write(store, uri, data, settings))
 
 
 def build_student(store: ObjectStore, teacher: BaseModel, settings: ScratchSettings) -> BaseModel:
@@ -57,7 +56,7 @@ def build_student(store: ObjectStore, teacher: BaseModel, settings: ScratchSetti
     inputs = {"tokenizer": teacher.tokenizer_sha256, "settings": settings}
     code = code_of(__name__, build_student.__name__, as_json(inputs))
     uri = store.uri("base-models", digest_of({**inputs, "code": code.digest}))
-    return _kept_or_made(store, uri, lambda: _write_student(store, uri, teacher, settings))
+    return _base_model(store, uri, lambda: _write_student(store, uri, teacher, settings))
 
 
 def _write_student(
@@ -85,14 +84,8 @@ def _write_student(
         return store.put_folder(uri, folder)
 
 
-def _kept_or_made(store: ObjectStore, uri: str, make: Callable[[], Artifact]) -> BaseModel:
-    """The base model of an address, which is made where it is not there."""
-    if store.exists(f"{uri}/{MANIFEST}"):
-        manifest = store.get_bytes(f"{uri}/{MANIFEST}")
-        artifact = Artifact(uri, hashlib.sha256(manifest).hexdigest(), len(manifest))
-    else:
-        artifact = make()
-    found = fingerprint(fetch_stored(store, artifact.uri, artifact.sha256))
+def _base_model(store: ObjectStore, uri: str, make: Callable[[], Artifact]) -> BaseModel:
+    artifact, found = kept_or_made(store, uri, make)
     return BaseModel(artifact.uri, artifact.sha256, found.sha256, found.tokenizer_sha256)
 
 

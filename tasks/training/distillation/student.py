@@ -1,16 +1,15 @@
 """A student that begins with some layers of its teacher, as DistilBERT does (Sanh et al. 2019)."""
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from infra.base_models import Fingerprint, fetch_stored, fingerprint, locate_pinned
+from infra.base_models import Fingerprint, kept_or_made, locate_pinned
 from infra.code_digest import code_of
 from infra.digests import as_json, digest_of
-from infra.store import MANIFEST, Artifact, ObjectStore
+from infra.store import Artifact, ObjectStore
 from infra.transformers_logs import quiet_transformers
 from tasks.records.distillation import Teacher
 from tasks.records.training import BaseModel
@@ -44,12 +43,9 @@ def take_layers(
 
     """
     uri = store.uri("base-models", _key(teacher, layers, task_type))
-    if store.exists(f"{uri}/{MANIFEST}"):
-        manifest = store.get_bytes(f"{uri}/{MANIFEST}")
-        artifact = Artifact(uri, hashlib.sha256(manifest).hexdigest(), len(manifest))
-    else:
-        artifact = _write(store, uri, teacher, layers, task_type)
-    found = fingerprint(fetch_stored(store, artifact.uri, artifact.sha256))
+    artifact, found = kept_or_made(
+        store, uri, lambda: _write(store, uri, teacher, layers, task_type)
+    )
     return BaseModel(artifact.uri, artifact.sha256, found.sha256, found.tokenizer_sha256)
 
 
