@@ -266,9 +266,12 @@ class Application:
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "BAD_REQUEST", str(error)
             ) from error
         except QueueFullError as error:
+            full = max(
+                self._servers, key=lambda one: one.waiting_rows / one.settings.max_waiting_rows
+            )
             raise _unavailable(
-                f"{max(one.waiting_rows for one in self._servers)} rows wait for a model, and at "
-                f"most {self._server.settings.max_waiting_rows} may; try again"
+                f"{full.waiting_rows} rows wait for a model, and at most "
+                f"{full.settings.max_waiting_rows} may; try again"
             ) from error
         except UnansweredError as error:
             raise _unavailable(f"{error}; try again") from error
