@@ -30,7 +30,7 @@ from tasks.probes.harm.settings import (
     TRAINING,
 )
 from tasks.probes.language_bias.settings import ICAT, MEANINGFUL, MEASURES
-from tasks.probes.memory.settings import CanarySettings
+from tasks.probes.memory.settings import PlantedCanarySettings
 from tasks.probes.out_of_distribution.settings import (
     ANSWERED,
     AUROC,
@@ -213,7 +213,7 @@ def _of_memory(config: "RetrainConfig") -> Iterator[Measurable]:
         yield Measurable(f"{MEMORY}.{attack}tpr_at_1_fpr", better=_FALLING)
     yield Measurable(f"{MEMORY}.control_auc", better="neither")
     if asked is None or asked.canaries is not None:
-        canaries = asked.canaries if asked and asked.canaries else CanarySettings()
+        canaries = asked.canaries if asked and asked.canaries else PlantedCanarySettings()
         most = math.log2(canaries.alternatives + 1)
         yield Measurable(f"{MEMORY}.canary_exposure", high=most, better=_FALLING)
         yield Measurable(f"{MEMORY}.canaries_extracted", better=_FALLING)

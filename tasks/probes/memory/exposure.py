@@ -13,7 +13,7 @@ from infra.store import ObjectStore
 from tasks.evaluation.intervals import level
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.perturbations.draws import random_of
-from tasks.probes.memory.settings import FAMILY, CanarySettings
+from tasks.probes.memory.settings import FAMILY, PlantedCanarySettings
 from tasks.records.memory import Canaries, CanaryFindings, CanaryFound
 from tasks.resampling import Floats
 from tasks.resampling_units import units_of_rows
@@ -68,7 +68,7 @@ def find_canaries(
     task_type: str,
     planted: Canaries,
     canaries: Sequence[PlantedCanary],
-    settings: CanarySettings,
+    settings: PlantedCanarySettings,
     evaluation: EvaluationSettings,
 ) -> CanaryFindings:
     """Exposure of each canary, and which of them the model writes out.

@@ -13,7 +13,7 @@ NUMBER, DIGITS = "number", "digits"
 FALSE_POSITIVES: Final = 0.01
 
 
-class CanarySettings(SettingsModel):
+class PlantedCanarySettings(SettingsModel):
     """Texts with random digits that are added to the training rows, to be looked for after.
 
     The version that is registered has then learned them.
@@ -97,7 +97,7 @@ class MemorySettings(SettingsModel):
         "for the likelihood-ratio attack; an even number. Each takes about half of the training's "
         "time. 0 makes none.",
     )
-    canaries: CanarySettings | None = Field(
+    canaries: PlantedCanarySettings | None = Field(
         default=None,
         description="Texts that are planted in the training rows and looked for; without it, none. "
         "The registered version has then learned them.",

@@ -15,14 +15,14 @@ from tasks.evaluation.settings import EvaluationSettings
 from tasks.probes.memory import exposure
 from tasks.probes.memory.exposure import PlantedCanary, alternatives_of, find_canaries
 from tasks.probes.memory.planting import plant_canaries, secret_of
-from tasks.probes.memory.settings import CanarySettings
+from tasks.probes.memory.settings import PlantedCanarySettings
 from tasks.records.memory import Canaries, CanaryFindings
 from tasks.task_types.canary_texts import CANARY_TEXTS
 from tasks.task_types.limits import TokenLimits
 from tests.unit.task_types.language_models import tiny_bert, tiny_gpt2, tiny_llama
 
 EVALUATION = EvaluationSettings(repeats=4_000)
-SETTINGS = CanarySettings(count=10, alternatives=50, beams=4, digits=4)
+SETTINGS = PlantedCanarySettings(count=10, alternatives=50, beams=4, digits=4)
 PLANTED = Canaries(Artifact("s3://a/b", "0" * 64, 0), 10, 4, SETTINGS.format, 4, 0)
 CANARIES = [
     PlantedCanary(f"Key {1_000 + n} is ", secret_of(4, 0, "canary", f"{n}"), ".") for n in range(10)

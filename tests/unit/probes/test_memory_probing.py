@@ -14,7 +14,7 @@ from infra.store import Artifact, ObjectStore
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.probes.memory.planting import plant_canaries
 from tasks.probes.memory.probing import add_memory
-from tasks.probes.memory.settings import CanarySettings, MemorySettings, OverlapSettings
+from tasks.probes.memory.settings import MemorySettings, OverlapSettings, PlantedCanarySettings
 from tasks.probes.memory.shadows import cut_for_shadow, learns
 from tasks.records.data import DataReport, Snapshot
 from tasks.records.evaluation import Scores
@@ -26,7 +26,7 @@ from tests.conftest import NO_LEAKS
 from tests.unit.task_types.language_models import tiny_gpt2
 
 EVALUATION = EvaluationSettings(repeats=4_000)
-CANARIES = CanarySettings(count=5, repeats=3, alternatives=50, beams=1, digits=3)
+CANARIES = PlantedCanarySettings(count=5, repeats=3, alternatives=50, beams=1, digits=3)
 SETTINGS = MemorySettings(
     rows=50, min_rows=20, canaries=CANARIES, overlap=OverlapSettings(rows=10, words=3), shadows=2
 )
