@@ -50,14 +50,12 @@ class MembershipAttack:
         name: ``loss``, ``calibrated`` or ``lira``.
         auc: chance that a training row scores above a held-out one; 0.5 is a guess.
         tpr: share of the training rows that it names where it names 1% of the others.
-        roc: (false-positive rate, true-positive rate) of some thresholds, rising.
 
     """
 
     name: str
     auc: Estimate
     tpr: Estimate
-    roc: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,7 @@ def test_canaries_stand_behind_the_training_rows_and_shadows_learn_half(
     assert [row for row in rows if learns(0, row, 0)] == learned[0]
     assert sorted(learned[0] + learned[1]) == sorted(rows)
     for half, own in zip(halves, learned, strict=True):
+        assert half.canary_rows == len(set(own) & set(rows[-15:])) > 0
         assert half.rows_by_split == {**whole.rows_by_split, "train": len(own)}
     assert sum(half.tokens_by_split["train"] for half in halves) == whole.tokens_by_split["train"]
     assert halves[0] == cut_for_shadow(whole, 0, 0, store=store)
