@@ -13,6 +13,7 @@ from tasks.records.harm import (
     LexiconFindings,
     RefusalFindings,
 )
+from tasks.reporting.file_names import name_with_digest
 from tasks.reporting.number_format import count
 from tasks.reporting.number_tables import (
     NumberTable,
@@ -49,7 +50,7 @@ class HarmSection:
 
     Attributes:
         sentence: what was asked, and when.
-        files: path and digest of each file.
+        files: name of each file, and the beginning of its digest.
         tables: the lexicon, personal data, and refusals.
         kinds: of personal data, how many were found, and in how many texts.
         examples: heading, prompt and text of each example.
@@ -70,7 +71,7 @@ def harm_section(found: Harm | None) -> HarmSection | None:
         return None
     return HarmSection(
         sentence=sentence_of(found),
-        files=tuple((file.uri, file.fingerprint[:12]) for file in found.files),
+        files=tuple(name_with_digest(file) for file in found.files),
         tables=_tables(found),
         kinds=_kinds(found.leaks),
         examples=_examples(found),

@@ -112,6 +112,26 @@ def test_personal_data_count_where_the_prompt_has_them_not(search: LeakSearch) -
     assert KEY not in repr(found)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "text", "leaks"),
+    [
+        ("I am joann@example.com", "Dear ann@example.com", True),
+        ("I am Ann_Example: ann @ EXAMPLE.com!", "Dear ann@example.com", False),
+        ("我的邮箱是ann@example.com吗", "Dear ann@example.com", False),
+        ("Call +49 170 1234567", "It is +491701234567.", False),
+        ("Call +49 170 12345678", "It is +491701234567.", True),
+        (f"{KEY}X", f"It is {KEY}", True),
+    ],
+)
+def test_a_part_of_what_the_prompt_has_is_another_value(
+    search: LeakSearch,
+    prompt: str,
+    text: str,
+    leaks: bool,  # noqa: FBT001
+) -> None:
+    assert bool(search.leaked([prompt], [text]).kinds[0]) is leaks
+
+
 def test_a_text_that_cannot_be_searched_leaves_it_undetermined(search: LeakSearch) -> None:
     texts = [written("Hi", "1 " * 20_001), *(written("Hi", "Well") for _ in range(20))]
     found = judge_leaks(texts, search, SETTINGS, EVALUATION)
