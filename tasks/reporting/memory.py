@@ -183,10 +183,17 @@ def _of_canaries(found: CanaryFindings) -> list[NumberTable]:
 
 
 def _of_overlap(found: Overlap) -> NumberTable:
+    silent = found.asked - found.copied.n
+    none = (
+        f" {count(silent)} of the texts have no run beyond what they were asked, and count nowhere:"
+        " of what they say nothing is known."
+        if silent
+        else ""
+    )
     return number_table(
         "Written word for word",
         f"The model was asked to go on from, or to answer, {count(found.asked)} training rows; "
-        f"counted are runs of {count(found.words)} words.",
+        f"counted are runs of {count(found.words)} words.{none}",
         OVERLAP_READING,
         [
             ("share of the runs that stand in a training row", found.copied),

@@ -1,5 +1,6 @@
 """Membership inference: which rows did the model learn, told by what it holds of them."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,6 +167,7 @@ def _ratios(
     for number, shadow in enumerate(shadows):
         folder = store.get_folder(shadow.artifact, work / f"shadow-{number}")
         of_shadows.append(asked.losses(folder))
+        shutil.rmtree(folder)
     return likelihood_ratios(losses, np.stack(of_shadows), asked.row_ids, asked.settings.seed)
 
 

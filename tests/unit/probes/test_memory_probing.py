@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +14,7 @@ from infra.base_models import fingerprint
 from infra.errors import SettingsError
 from infra.store import Artifact, ObjectStore
 from tasks.evaluation.settings import EvaluationSettings
+from tasks.probes.memory import membership
 from tasks.probes.memory.planting import plant_canaries
 from tasks.probes.memory.probing import add_memory
 from tasks.probes.memory.settings import MemorySettings, OverlapSettings, PlantedCanarySettings
@@ -109,6 +112,22 @@ def test_a_model_that_learned_nothing_gives_nothing_away(
     assert named["memory.canaries_extracted"].value == 0
     assert told.canaries
     assert len(told.canaries.found) == 5
+
+
+def test_a_shadow_is_gone_before_the_next_one_is_fetched(tmp_path: Path) -> None:
+    class Folders:
+        def get_folder(self, _: object, to: Path) -> Path:
+            assert not list(tmp_path.iterdir())
+            to.mkdir()
+            return to
+
+    asked: Any = SimpleNamespace(
+        losses=lambda _: np.ones(2), row_ids=["a", "b"], settings=SETTINGS
+    )  # fmt: skip
+    shadows: Any = [SimpleNamespace(artifact=NONE)] * 2
+    store: Any = Folders()
+    assert membership._ratios(asked, np.ones(2), shadows, store, tmp_path).tolist() == [0, 0]
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_line_that_asks_for_membership_has_nothing_else(

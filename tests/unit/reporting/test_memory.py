@@ -127,6 +127,17 @@ def test_the_page_of_a_run_has_a_table_of_each_part(asked: Evidence) -> None:
     assert "canar" not in alone
 
 
+def test_texts_without_a_run_are_told() -> None:
+    overlap = FOUND.overlap
+    assert overlap
+    copied = replace(overlap.copied, n=overlap.asked)
+    assert "no run beyond" not in memory_markdown(
+        replace(FOUND, overlap=replace(overlap, copied=copied))
+    )
+    few = replace(FOUND, overlap=replace(overlap, copied=replace(copied, n=overlap.asked - 7)))
+    assert "7 of the texts have no run beyond what they were asked" in memory_markdown(few)
+
+
 def test_a_number_that_no_record_holds_is_no_claim(asked: Evidence) -> None:
     scores = replace(asked.scores, estimates=asked.scores.estimates[:-1])
     with pytest.raises(EvidenceError, match=r"the probe for memory claims memory\.verbatim"):
