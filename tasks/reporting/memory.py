@@ -31,9 +31,10 @@ ATTACKS: Final = {
 CONTROL: Final = "validation rows against test rows, neither learned"
 MEMBERSHIP_READING: Final = (
     "An AUC of 0.5 is a guess. The rate at 1% false positives says how many training rows can be "
-    "named almost surely, which an AUC hides. A control away from 0.5 says that the splits differ "
-    "by themselves, and then the AUC is no measure of memory. What these attacks do not find, "
-    "others may: a low number is no promise of privacy."
+    "named almost surely, which an AUC hides. A control whose interval lies beside 0.5 says that "
+    "the splits differ by themselves, and then the attacks by losses tell nothing. One at 0.5 "
+    "clears validation and test rows; training rows may still differ from both, as older ones do. "
+    "What these attacks do not find, others may: a low number is no promise of privacy."
 )
 EXPOSURE_READING: Final = (
     "Exposure tells how far a planted secret stands out among others that it might have been: 1.4 "

@@ -11,13 +11,15 @@ from scipy.stats import binom
 from tasks.evaluation.intervals import level
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.probes.memory.settings import FALSE_POSITIVES, FAMILY
-from tasks.records.memory import LOSS, MembershipAttack
+from tasks.records.memory import CALIBRATED, LOSS, MembershipAttack
 from tasks.resampling import TAILS, Floats, ladder_around
 from tasks.resampling_units import units_of_rows
 from tasks.task_types.labels.ranking import macro_area, roc_area, roc_influence
 from tasks.verdicts import Estimate, undetermined
 
 TPR: Final = "tpr_at_1_fpr"
+# Area under the curve of who tells nothing.
+GUESS: Final = 0.5
 EXACT_THRESHOLD: Final = "exact binomial, of the threshold and of the share"
 
 
@@ -67,6 +69,29 @@ def judge_attack(
         area_estimate(names[0], scored, evaluation),
         tpr_estimate(names[1], scored, FALSE_POSITIVES),
     )
+
+
+def held_against_control(attack: MembershipAttack, control: Estimate) -> MembershipAttack:
+    """An attack by losses, undetermined where the control says that splits differ by themselves.
+
+    Shadow models take out how hard a row is, whichever split it is of, so that theirs stands.
+
+    Args:
+        attack: on training rows.
+        control: AUC of the first attack on validation rows, of which none was learned.
+
+    """
+    if attack.name not in {LOSS, CALIBRATED} or control.low is None or control.high is None:
+        return attack
+    if control.low <= GUESS <= control.high:
+        return attack
+    reason = (
+        f"validation rows are told from test rows, too, and neither was learned (AUC "
+        f"{control.value:.3f} [{control.low:.3f}, {control.high:.3f}]): the splits differ by "
+        "themselves"
+    )
+    auc, tpr = (undetermined(one.name, one.n, reason) for one in (attack.auc, attack.tpr))
+    return MembershipAttack(attack.name, auc, tpr)
 
 
 def names_of(attack: str) -> tuple[str, str]:

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from tasks.evaluation.settings import EvaluationSettings
-from tasks.probes.memory.attacks import Scored, judge_attack, names_of, tpr_estimate
+from tasks.probes.memory.attacks import (
+    Scored,
+    held_against_control,
+    judge_attack,
+    names_of,
+    tpr_estimate,
+)
 from tasks.probes.memory.shadows import learns, likelihood_ratios
 from tasks.records.memory import CALIBRATED, LIRA, LOSS
 
@@ -65,6 +71,25 @@ def test_too_few_rows_of_a_side_tell_nothing() -> None:
     assert "99 rows of one side and 99 of the other" in found.auc.reason
     assert found.tpr.name == "memory.lira_tpr_at_1_fpr"
     assert names_of(CALIBRATED)[0] == "memory.calibrated_auc"
+
+
+@pytest.mark.parametrize("apart", [1.0, -1.0])
+def test_splits_that_differ_by_themselves_leave_losses_undetermined(apart: float) -> None:
+    differs, alike, few = (
+        judge_attack(LOSS, scored(by, rows=rows), 100, EVALUATION).auc
+        for by, rows in ((apart, 300), (0.0, 300), (apart, 50))
+    )
+    attacks = [judge_attack(name, scored(1.0), 100, EVALUATION) for name in (LOSS, CALIBRATED)]
+    for attack in attacks:
+        assert held_against_control(attack, alike) == attack
+        assert held_against_control(attack, few) == attack
+        told = held_against_control(attack, differs)
+        assert told.auc.value is told.tpr.value is None
+        assert (told.auc.name, told.tpr.name) == (attack.auc.name, attack.tpr.name)
+        assert f"(AUC {differs.value:.3f} [" in told.auc.reason
+        assert "differ by themselves" in told.tpr.reason
+    by_shadows = judge_attack(LIRA, scored(1.0), 100, EVALUATION)
+    assert held_against_control(by_shadows, differs) == by_shadows
 
 
 def test_rows_without_a_number_are_left_out() -> None:

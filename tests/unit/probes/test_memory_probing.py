@@ -17,6 +17,7 @@ from tasks.evaluation.settings import EvaluationSettings
 from tasks.probes.memory import membership
 from tasks.probes.memory.planting import plant_canaries
 from tasks.probes.memory.probing import add_memory
+from tasks.probes.memory.rows import Sides
 from tasks.probes.memory.settings import MemorySettings, OverlapSettings, PlantedCanarySettings
 from tasks.probes.memory.shadows import cut_for_shadow, learns
 from tasks.records.data import DataReport, Snapshot
@@ -112,6 +113,32 @@ def test_a_model_that_learned_nothing_gives_nothing_away(
     assert named["memory.canaries_extracted"].value == 0
     assert told.canaries
     assert len(told.canaries.found) == 5
+
+
+@pytest.mark.parametrize(("of_validation", "told"), [(1.0, False), (3.0, True)])
+def test_membership_is_told_where_the_control_is_a_guess(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    of_validation: float,
+    told: bool,  # noqa: FBT001
+) -> None:
+    mean = {"a": 1.0, "v": of_validation, "t": 3.0}
+
+    def losses(self: membership.AskedRows, _: Path) -> np.ndarray:
+        random = np.random.default_rng(len(self.row_ids))
+        return np.array([mean[row_id[0]] + random.normal() for row_id in self.row_ids])
+
+    monkeypatch.setattr(membership.AskedRows, "losses", losses)
+    sides = {one: pa.table({"row_id": [f"{one}{row}" for row in range(60)]}) for one in "avt"}
+    learner: Any = SimpleNamespace(name="classification")
+    settings = MemorySettings(rows=60, min_rows=50)
+    asked = membership.AskedRows(learner, Sides(sides["a"], sides["t"], 0), settings, EVALUATION)
+    store: Any = None
+    found = membership.infer_membership(
+        asked, Sides(sides["v"], sides["t"], 0), tmp_path, None, (), store, tmp_path
+    )
+    assert (found.attacks[0].auc.value is not None) is told
+    assert found.control.value is not None
 
 
 def test_a_shadow_is_gone_before_the_next_one_is_fetched(tmp_path: Path) -> None:
