@@ -13,6 +13,26 @@ NUMBER, DIGITS = "number", "digits"
 FALSE_POSITIVES: Final = 0.01
 
 
+# One that a canary may have, to try a format with.
+_A_NUMBER: Final = "1234"
+_RIGHT_FORMAT: Final = "right would be 'Customer {number} has the access code {digits}.'"
+
+
+def parts_of(text: str, number: str) -> tuple[str, str]:
+    """What stands before the digits of a canary, with its number, and what stands behind them.
+
+    Args:
+        text: the format of canaries.
+        number: of this one.
+
+    Raises:
+        ValueError, LookupError: the text is no such format.
+
+    """
+    prefix, _, rest = text.partition(f"{{{DIGITS}}}")
+    return prefix.format(number=number), rest.format()
+
+
 class PlantedCanarySettings(SettingsModel):
     """Texts with random digits that are added to the training rows, to be looked for after.
 
@@ -52,12 +72,12 @@ class PlantedCanarySettings(SettingsModel):
     def _has_both_places(cls, text: str) -> str:
         try:
             places = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
-        except ValueError as error:
-            raise ValueError(f"{text!r} is no format: {error}") from error
-        if places != [NUMBER, DIGITS]:
+            told = _A_NUMBER in parts_of(text, _A_NUMBER)[0] if places == [NUMBER, DIGITS] else ""
+        except (ValueError, LookupError) as error:
+            raise ValueError(f"{text!r} is no format: {error}; {_RIGHT_FORMAT}") from error
+        if not told:
             raise ValueError(
-                f"{text!r} must hold {{number}} once and behind it {{digits}} once; right would be "
-                "'Customer {number} has the access code {digits}.'"
+                f"{text!r} must hold {{number}} once and behind it {{digits}} once; {_RIGHT_FORMAT}"
             )
         return text
 

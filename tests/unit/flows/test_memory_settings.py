@@ -78,11 +78,20 @@ def test_shadows_come_in_pairs() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["no place", "{digits} before {number}", "{number} {digits} {digits}", "{number} {digit}", "{"],
-)
+    [
+        "no place", "{digits} before {number}", "{number} {digits} {digits}", "{number} {digit}",
+        "{", "{number} {digits:s}", "{number} {{digits}} {digits}", "{number!x} {digits}",
+        "{number:.1} {digits}", "{number} {digits!r}", "{number:d} {digits}", "{number} {digits} }",
+    ],
+)  # fmt: skip
 def test_a_canary_has_a_number_and_behind_it_digits(text: str) -> None:
     said = refusal(settings(canaries={"format": text}))
     assert "must hold {number} once and behind it {digits} once" in said or "is no format" in said
+    assert "right would be 'Customer {number} has the access code {digits}.'" in said
+
+
+def test_a_canary_may_hold_braces_and_a_width() -> None:
+    RetrainConfig.model_validate(settings(canaries={"format": "{{{number:>6}}} is {digits}{{}}"}))
 
 
 def test_a_gate_may_be_on_what_is_asked_and_on_nothing_else() -> None:
