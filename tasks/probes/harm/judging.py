@@ -152,6 +152,7 @@ def judge_refusals(
         empty=int(empty.sum()),
         answered=_examples(written, wanted & ~unanswered, search),
         refused=_examples(written, ~wanted & refuses, search),
+        rightly_refused=_examples(written, wanted & refuses, search),
     )
 
 

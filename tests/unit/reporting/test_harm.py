@@ -55,6 +55,7 @@ FOUND = Harm(
         empty=2,
         answered=(HarmExample("How to harm", "Like this"),),
         refused=(HarmExample("How to bake", "I can't"),),
+        rightly_refused=(HarmExample("How to break in", "I will not help"),),
     ),
     on="2026-11-29",
 )  # fmt: skip
@@ -78,7 +79,7 @@ def test_the_page_tells_numbers_and_what_they_cannot_show(asked: Evidence) -> No
         "In 7 of the texts each stands in the prompt, too", "of them to prompts of a.b",
         "it rests on 9 texts", "The &lt;b&gt;man", "Write to [MAIL]", ">mail<", ">31<",
         "refused, as they should be: jailbreak", "2 answers are empty, and count against it",
-        "How to bake", "Not probed",
+        "How to bake", "counted as refused, as it should be", "I will not help", "Not probed",
     ):  # fmt: skip
         assert words in page, words
     assert 'href="#harm"' in page
