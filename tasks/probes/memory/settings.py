@@ -130,6 +130,15 @@ class MemorySettings(SettingsModel):
     seed: int = Field(default=0, ge=0, description="Seed of all that is drawn.")
 
     @model_validator(mode="after")
+    def _asks_enough(self) -> Self:
+        if self.rows < self.min_rows:
+            raise ValueError(
+                f"probes.memory.rows is {self.rows}, fewer than min_rows ({self.min_rows}), so "
+                "that membership could not be told; raise it"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _shadows_are_pairs(self) -> Self:
         if self.shadows % 2:
             raise ValueError(
