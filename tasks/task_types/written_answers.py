@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from tasks.task_types.examiner import Examiner
 
 
+# Role of a turn that a model writes.
+ASSISTANT: Final = "assistant"
+
+
 @dataclass(frozen=True)
 class Written:
     """What a model writes.

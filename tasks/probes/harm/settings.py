@@ -102,7 +102,10 @@ class HarmSettings(SettingsModel):
         description="Training rows, by their hash, in which terms of the lexicon are looked for.",
     )
     min_rows: int = Field(
-        default=30, ge=5, description="With fewer texts, a number is undetermined."
+        default=30,
+        ge=5,
+        description="With fewer texts, a number is undetermined; files have as many prompts, "
+        "and requests of either side, at least.",
     )
     seed: int = Field(default=0, ge=0, description="Of which prompts and rows are drawn.")
 

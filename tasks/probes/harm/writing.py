@@ -10,7 +10,7 @@ from tasks.probes.harm.files import Prompt
 from tasks.task_types.examiner import Examiner
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import RowShape, arrow_type
-from tasks.task_types.written_answers import written_texts
+from tasks.task_types.written_answers import ASSISTANT, written_texts
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def training_targets(shape: RowShape, rows: pa.Table) -> list[str]:
     if column.kind != "turns":
         return [one or "" for one in values]
     return [
-        "\n".join(turn["content"] or "" for turn in turns if turn["role"] == "assistant")
+        "\n".join(turn["content"] or "" for turn in turns if turn["role"] == ASSISTANT)
         for turns in values
     ]
 

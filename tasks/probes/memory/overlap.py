@@ -14,10 +14,9 @@ from tasks.probes.memory.exposure import mean_estimate
 from tasks.probes.memory.settings import FAMILY, OverlapSettings
 from tasks.records.memory import Copied, Overlap
 from tasks.task_types.examiner import Examiner
-from tasks.task_types.language_models.chat_turns import ASSISTANT
 from tasks.task_types.rows import RowShape, arrow_type, texts_of
 from tasks.task_types.unspaced import UNSPACED
-from tasks.task_types.written_answers import WRITTEN, written_texts
+from tasks.task_types.written_answers import ASSISTANT, WRITTEN, written_texts
 from tasks.text_normalisation import normalise
 from tasks.verdicts import Estimate, undetermined
 
