@@ -20,6 +20,7 @@ from flows.gate_names import (
     compares_without,
     makes_smaller,
     measurable_of,
+    why_no_reference,
 )
 from infra.settings_models import WrongSetting, are_valid, items_of
 from tasks.abstention.settings import FAMILY as ABSTENTION
@@ -36,6 +37,7 @@ from tasks.probes.robustness.kinds import KINDS
 from tasks.probes.robustness.settings import ATTACK
 from tasks.records.harm import FAMILY as HARM
 from tasks.records.harm import OVER_REFUSAL, REFUSAL
+from tasks.records.memory import CALIBRATED
 from tasks.registry.canary_settings import CanarySettings
 from tasks.task_types.metrics import METRICS, metrics_of
 from tasks.task_types.row_shapes import shape_of
@@ -293,6 +295,11 @@ def _not_remembered(metric: str, config: "RetrainConfig") -> str:
         if name in names and are_valid(asked, part) and not getattr(asked, part):
             right = "4" if part == "shadows" else "{} for all of its defaults"
             return f"{metric} asks for probes.memory.{part}, which is not set; set it to {right}"
+    if name.startswith(f"{CALIBRATED}_") and (section := why_no_reference(config)):
+        return (
+            f"{metric} is of losses held against those of a base model that was trained elsewhere, "
+            f"and {section} is set; leave the gate out, or take memory.membership_auc"
+        )
     return ""
 
 

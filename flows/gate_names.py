@@ -30,7 +30,7 @@ from tasks.probes.harm.settings import (
     TRAINING,
 )
 from tasks.probes.language_bias.settings import ICAT, MEANINGFUL, MEASURES
-from tasks.probes.memory.settings import CanarySettings
+from tasks.probes.memory.settings import PlantedCanarySettings
 from tasks.probes.out_of_distribution.settings import (
     ANSWERED,
     AUROC,
@@ -206,14 +206,14 @@ def _of_memory(config: "RetrainConfig") -> Iterator[Measurable]:
     """What a candidate gives away of its training rows, as far as the line asks."""
     asked = config.probes.memory if are_valid(config, "probes") else None
     attacks = ["", "lira_"] if asked is None or asked.shadows else [""]
-    if not why_no_likelihood(config.task_type):
+    if not why_no_likelihood(config.task_type) and not why_no_reference(config):
         attacks.append("calibrated_")
     for attack in attacks:
         yield Measurable(f"{MEMORY}.{attack or 'membership_'}auc", better=_FALLING)
         yield Measurable(f"{MEMORY}.{attack}tpr_at_1_fpr", better=_FALLING)
     yield Measurable(f"{MEMORY}.control_auc", better="neither")
     if asked is None or asked.canaries is not None:
-        canaries = asked.canaries if asked and asked.canaries else CanarySettings()
+        canaries = asked.canaries if asked and asked.canaries else PlantedCanarySettings()
         most = math.log2(canaries.alternatives + 1)
         yield Measurable(f"{MEMORY}.canary_exposure", high=most, better=_FALLING)
         yield Measurable(f"{MEMORY}.canaries_extracted", better=_FALLING)
@@ -301,6 +301,18 @@ def _withheld(config: "RetrainConfig") -> Iterator[Measurable]:
             yield Measurable(f"{prefix}.{name}_gap.{each}", -1.0, known=known)
         yield Measurable(f"{prefix}.{SELECTIVE_RISK}.{each}", better=_FALLING, known=known)
         yield Measurable(f"{prefix}.{SET_SIZE}.{each}", 0.0, most, _FALLING, known)
+
+
+def why_no_reference(config: "RetrainConfig") -> str:
+    """Which section makes a base model that cannot tell how hard a row is; empty where none does.
+
+    One that was built here knows nothing, one that was cut out of a teacher may know too much.
+    """
+    if are_valid(config, "base_model") and config.base_model.scratch is not None:
+        return "base_model.scratch"
+    if are_valid(config, "distillation") and config.distillation is not None:
+        return "distillation"
+    return ""
 
 
 def makes_smaller(config: "RetrainConfig") -> bool:

@@ -3,6 +3,7 @@
 import logging
 
 from flows.config import RetrainConfig
+from flows.gate_names import why_no_reference
 from tasks.records.data import DataReport, Snapshot
 from tasks.records.evaluation import Scores
 from tasks.records.memory import Canaries
@@ -34,11 +35,10 @@ def probe(
     settings, evaluation = config.probes.memory, config.evaluation.of_one_model
     if settings is None:
         return scores
-    # One that was built here knows nothing, one that was cut out of a teacher may know too much.
-    is_strange = config.base_model.scratch is None and config.distillation is None
+    reference = None if why_no_reference(config) else base
     return probe_memory(
         scores, weights, data, snapshot, config.task_type, settings, evaluation,
-        base if is_strange else None, planted(config), _shadows(config, tokens, base, weights),
+        reference, planted(config), _shadows(config, tokens, base, weights),
     )  # fmt: skip
 
 

@@ -378,8 +378,7 @@ def _train_unmitigated(
     config: RetrainConfig, data: DataReport, base_model: BaseModel, weights: Weights
 ) -> Weights:
     """Train by the same recipe, each training row counted once."""
-    canaries = memory.planted(config)
-    tokens = tokenize(data, base_model, config.task_type, config.tokenization, canaries=canaries)
+    tokens = tokenize(data, base_model, config.task_type, config.tokenization)
     learned = train(config.line, tokens, base_model, config.task_type, config.training)
     without, _ = _finish(config, learned, data, tokens, config.training, None)
     record_look(config.line, without, name_held_out(data), config.policy, weights)

@@ -38,7 +38,7 @@ from tasks.probes.memory.attacks import Scored, judge_attack
 from tasks.probes.memory.exposure import find_canaries, read_canaries
 from tasks.probes.memory.losses import losses_of_rows
 from tasks.probes.memory.planting import plant_canaries
-from tasks.probes.memory.settings import CanarySettings
+from tasks.probes.memory.settings import PlantedCanarySettings
 from tasks.probes.memory.shadows import cut_for_shadow, likelihood_ratios
 from tasks.records.data import DataReport, Leakage
 from tasks.records.memory import LIRA, LOSS, Canaries, CanaryFindings, MembershipAttack
@@ -58,7 +58,7 @@ ROWS: Final = 150
 SHADOWS: Final = 4
 LENGTH: Final = 48
 CLASSIFICATION, CAUSAL = "classification", "causal_lm"
-CANARIES: Final = CanarySettings(count=10, repeats=16)
+CANARIES: Final = PlantedCanarySettings(count=10, repeats=16)
 PRIVATE: Final = DifferentialPrivacySettings(target_epsilon=8.0, delta=1e-4)
 EVALUATION: Final = EvaluationSettings()
 

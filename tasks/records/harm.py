@@ -91,6 +91,7 @@ class RefusalFindings:
         empty: answers without any text, which count as neither done nor refused.
         answered: some requests that should have been refused, with the answers.
         refused: some that should have been answered, likewise.
+        rightly_refused: some that should have been refused and count as it, likewise.
 
     """
 
@@ -102,6 +103,7 @@ class RefusalFindings:
     empty: int
     answered: tuple[HarmExample, ...] = ()
     refused: tuple[HarmExample, ...] = ()
+    rightly_refused: tuple[HarmExample, ...] = ()
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:

@@ -50,14 +50,12 @@ class MembershipAttack:
         name: ``loss``, ``calibrated`` or ``lira``.
         auc: chance that a training row scores above a held-out one; 0.5 is a guess.
         tpr: share of the training rows that it names where it names 1% of the others.
-        roc: (false-positive rate, true-positive rate) of some thresholds, rising.
 
     """
 
     name: str
     auc: Estimate
     tpr: Estimate
-    roc: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ class Membership:
         by_cluster: whether of each author or document one row at most was asked about.
         attacks: that were made.
         control: the first attack with validation rows in place of training rows, of which none
-            was learned: what is above 0.5 there is no memory.
+            was learned: where its interval lies beside 0.5, the attacks by losses tell nothing.
         why_uncalibrated: why there is no attack against a reference; empty where there is one.
         shadows: models that were trained on halves of the training rows.
 

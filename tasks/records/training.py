@@ -70,6 +70,11 @@ class Tokens:
     # The weights lie beside the token ids, so that the artifact's digest tells them.
     reweighing: Reweighing | None = field(default=None, metadata=NOT_IDENTITY)
 
+    @property
+    def added_rows(self) -> int:
+        """Training rows beside the clean ones: those made of others, and planted ones."""
+        return self.augmented_rows + self.canary_rows
+
 
 @dataclass(frozen=True)
 class Epoch:

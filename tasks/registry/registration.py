@@ -309,9 +309,9 @@ def _planted(scores: Scores) -> dict[str, str]:
         return {}
     planted = canaries.planted
     return {
-        "assayline.canaries": f"{planted.count} canaries, {planted.repeats} times each",
-        "assayline.canaries_sha256": planted.artifact.sha256,
-        "assayline.canaries_uri": planted.artifact.uri,
+        "assayline.planted_canaries": f"{planted.count} canaries, {planted.repeats} times each",
+        "assayline.planted_canaries_sha256": planted.artifact.sha256,
+        "assayline.planted_canaries_uri": planted.artifact.uri,
     }
 
 

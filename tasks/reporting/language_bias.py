@@ -14,6 +14,7 @@ from tasks.records.language_bias import (
 )
 from tasks.reporting.charts import Bar, Tick, plain_bar, scale_of
 from tasks.reporting.estimates import EstimateRow, estimate_row
+from tasks.reporting.file_names import name_with_digest
 from tasks.reporting.number_format import count, is_drawable
 from tasks.reporting.summaries import markdown_table, plain
 
@@ -161,7 +162,7 @@ def _table(probe: BiasProbe) -> BiasTable:
 
 
 def _of_items(probe: BiasProbe) -> str:
-    files = ", ".join(f"{one.uri} ({one.fingerprint[:12]})" for one in probe.files)
+    files = ", ".join("{} ({})".format(*name_with_digest(one)) for one in probe.files)
     left_out = (
         f" {count(probe.left_out)} of them are left out: a text has more tokens than the model "
         "takes, or none to ask for."

@@ -31,9 +31,10 @@ ATTACKS: Final = {
 CONTROL: Final = "validation rows against test rows, neither learned"
 MEMBERSHIP_READING: Final = (
     "An AUC of 0.5 is a guess. The rate at 1% false positives says how many training rows can be "
-    "named almost surely, which an AUC hides. A control away from 0.5 says that the splits differ "
-    "by themselves, and then the AUC is no measure of memory. What these attacks do not find, "
-    "others may: a low number is no promise of privacy."
+    "named almost surely, which an AUC hides. A control whose interval lies beside 0.5 says that "
+    "the splits differ by themselves, and then the attacks by losses tell nothing. One at 0.5 "
+    "clears validation and test rows; training rows may still differ from both, as older ones do. "
+    "What these attacks do not find, others may: a low number is no promise of privacy."
 )
 EXPOSURE_READING: Final = (
     "Exposure tells how far a planted secret stands out among others that it might have been: 1.4 "
@@ -183,10 +184,17 @@ def _of_canaries(found: CanaryFindings) -> list[NumberTable]:
 
 
 def _of_overlap(found: Overlap) -> NumberTable:
+    silent = found.asked - found.copied.n
+    none = (
+        f" {count(silent)} of the texts have no run beyond what they were asked, and count nowhere:"
+        " of what they say nothing is known."
+        if silent
+        else ""
+    )
     return number_table(
         "Written word for word",
         f"The model was asked to go on from, or to answer, {count(found.asked)} training rows; "
-        f"counted are runs of {count(found.words)} words.",
+        f"counted are runs of {count(found.words)} words.{none}",
         OVERLAP_READING,
         [
             ("share of the runs that stand in a training row", found.copied),

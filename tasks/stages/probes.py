@@ -4,7 +4,7 @@ from infra.store import open_store
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.probes.harm.settings import HarmSettings
 from tasks.probes.language_bias.settings import LanguageBiasSettings
-from tasks.probes.memory.settings import CanarySettings, MemorySettings
+from tasks.probes.memory.settings import MemorySettings, PlantedCanarySettings
 from tasks.probes.out_of_distribution.settings import OutOfDistributionSettings
 from tasks.probes.robustness.settings import RobustnessSettings
 from tasks.records.data import DataReport, Snapshot, SourceFile
@@ -84,7 +84,7 @@ def probe_out_of_distribution(
 
 
 @cached_stage()
-def plant_canaries(task_type: str, settings: CanarySettings, seed: int) -> Canaries:
+def plant_canaries(task_type: str, settings: PlantedCanarySettings, seed: int) -> Canaries:
     """Make training rows with secrets in them, to be looked for in the trained model."""
     from tasks.probes.memory import planting
 

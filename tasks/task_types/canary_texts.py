@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# Tokens that may be written beside one for each digit: a space, and words before the digits.
+MORE_TOKENS: Final = 4
+
+
 class CanaryTexts(Protocol):
     """A model that is asked about prefixes and the secrets behind them."""
 

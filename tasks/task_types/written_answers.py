@@ -1,8 +1,19 @@
-"""Task types whose models write a text, and where it stands in their answer."""
+"""Task types whose models write a text, and how they are asked for it."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tasks.task_types.examiner import Examiner
+
+
+# Role of a turn that a model writes.
+ASSISTANT: Final = "assistant"
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,22 @@ WRITTEN: Final[Mapping[str, Written]] = {
     "translation": Written("text"),
     "summarisation": Written("text"),
 }
+
+
+def written_texts(examiner: "Examiner", model: Path, rows: "pa.Table") -> list[str]:
+    """What a model writes to rows, (N,), by the decoder of the served one.
+
+    Args:
+        examiner: of a task type whose models write.
+        model: folder of it.
+        rows: N rows, with the input columns of the task type.
+
+    Raises:
+        BaseModelError, TrainingError: the model cannot be asked.
+
+    """
+    field = WRITTEN[examiner.name].field
+    return [json.loads(one)[field] or "" for one in examiner.answer(model, rows).to_pylist()]
 
 
 def why_nothing_written(task_type: str) -> str:

@@ -22,6 +22,7 @@ from tasks.task_types.learner import Learner, learner_of
 from tasks.task_types.limits import TokenLimits
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.tokenizers import load_tokenizer, longest_text
+from tasks.tokenization.canaries import check_canaries
 from tasks.tokenization.settings import TokenizationSettings
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ def tokenize_splits(
     """Token ids of every clean row, and behind those of the training rows of new and planted ones.
 
     Raises:
-        SettingsError: the task type is unknown, or the base model takes no text of this length.
+        SettingsError: the task type is unknown, the base model takes no text of this length, or a
+            canary is longer.
         BaseModelError: the base model's files changed, or its tokenizer cannot be loaded.
         DataError: the clean rows do not hold what the report says.
         StoreError: the store cannot be reached.
@@ -100,6 +102,8 @@ def tokenize_splits(
             if more:
                 new = store.get_file(more.artifact, Path(scratch) / f"{name}.parquet")
                 files.append((new, more.artifact.uri))
+        if canaries:
+            check_canaries(canaries, files[-1][0], task_type, tokenizer, settings.max_length)
         written = _encode(files, Path(scratch) / "tokens", learner, tokenizer)
         for split, one in written.items():
             logger.info(

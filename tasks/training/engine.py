@@ -14,7 +14,7 @@ from infra.device import matrix_products
 from infra.digests import digest_of
 from infra.store import Artifact, sha256_of_file
 from tasks.records.lesson import Lesson, Reference
-from tasks.records.training import Weights
+from tasks.records.training import Tokens, Weights
 from tasks.task_types.hidden_states import HiddenStates
 from tasks.task_types.learner import Learner
 from tasks.task_types.reference_model import ReferenceModel
@@ -229,7 +229,7 @@ def _log_params(job: Job, choice: Choice, parameters: int, private: PrivateTrain
         **job.settings.model_dump(mode="json"),
         "max_length": job.tokens.max_length,
         "train_rows": job.tokens.rows_by_split["train"],
-        **({"augmented_rows": job.tokens.augmented_rows} if job.tokens.augmented_rows else {}),
+        **_added_rows(job.tokens),
         "parameters": parameters,
         "device": job.device.name,
         "threads": torch.get_num_threads(),
@@ -239,6 +239,12 @@ def _log_params(job: Job, choice: Choice, parameters: int, private: PrivateTrain
         **{f"tokens_per_s_{name}": value for name, value in choice.tokens_per_s.items()},
     }
     job.tracking.log_params(job.run_id, described)
+
+
+def _added_rows(tokens: Tokens) -> dict[str, object]:
+    """Training rows beside the clean ones, by where they came from; nothing of most lines."""
+    counts = {"augmented_rows": tokens.augmented_rows, "canary_rows": tokens.canary_rows}
+    return {name: rows for name, rows in counts.items() if rows}
 
 
 def _of_lesson(job: Job) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """A line that learned planted secrets by heart is refused by its gate; one in passing is not."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,13 @@ def write_texts(path: Path) -> None:
         for number in range(400)
     ]
     path.write_text("text\n" + "\n".join(f'"{row}"' for row in rows) + "\n", encoding="utf-8")
+
+
+def clean_rows(page: str) -> int:
+    """Rows that kept the contract, as a report says."""
+    found = re.search(r'keep the contract</th>.*?<td class="n">([0-9,]+)</td>', page, re.DOTALL)
+    assert found
+    return int(found[1].replace(",", ""))
 
 
 def write_line(folder: Path, line: str, base: Path, memory: dict[str, Any], epochs: int) -> Path:
@@ -64,7 +72,7 @@ def test_the_gate_finds_secrets_that_were_learned(stack: RunningStack, tmp_path:
     write_texts(tmp_path / "texts.csv")
     tracking, store = Tracking(stack.settings), ObjectStore(stack.settings)
     canaries = {"count": 20, "digits": 4, "alternatives": 100, "beams": 2}
-    exposed: dict[bool, float] = {}
+    exposed, clean = dict[bool, float](), list[int]()
     for line, learned in (("texts-in-passing", False), ("texts-by-heart", True)):
         memory = {
             "rows": 100, "min_rows": 30,
@@ -87,9 +95,12 @@ def test_the_gate_finds_secrets_that_were_learned(stack: RunningStack, tmp_path:
         page = Path(place).read_text(encoding="utf-8")
         assert 'id="memory"' in page
         assert "The registered weights have learned these canaries" in page
-        # Planted rows are in no count of the line's data.
-        assert "400" in page
+        clean.append(clean_rows(page))
         assert store.list(store.uri("canaries", ""))
+        assert run.data.params["canary_rows"] == str(20 * (25 if learned else 1))
+        assert version.tags["assayline.planted_canaries"].startswith("20 canaries")
+    # 20 and 500 planted rows are in no count of the line's data.
+    assert 0 < clean[0] == clean[1] <= 400
     assert exposed[False] < 3
     assert exposed[True] > 5
 

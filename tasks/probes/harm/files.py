@@ -82,13 +82,9 @@ def read_prompts(
     found = list(dict.fromkeys(_prompts(name, file, _lines(name, file, store))))
     _check_expected(name, file, found)
     _check_groups(name, file, found)
-    if len(found) < settings.min_rows:
-        raise DataError(
-            f"{_setting(name)}: {file.uri} has {len(found)} distinct prompts, and "
-            f"probes.harm.min_rows asks for {settings.min_rows}; add some"
-        )
     found.sort(key=lambda one: (rank_of(settings.seed, "harm", one.prompt, one.group), one.prompt))
     drawn = found[: settings.rows]
+    _check_number(name, file, found, drawn, settings)
     often = Counter(one.prompt for one in drawn)
     return [
         replace(one, cluster=one.prompt) if one.cluster is None and often[one.prompt] > 1 else one
@@ -191,6 +187,31 @@ def _check_expected(name: str, file: SourceFile, prompts: Sequence[Prompt]) -> N
             raise DataError(
                 f"{_setting(name)}: {file.uri} expects that {one.prompt[:_SHOWN]!r} is refused and "
                 "that it is answered; keep one of the two"
+            )
+
+
+def _check_number(
+    name: str,
+    file: SourceFile,
+    found: Sequence[Prompt],
+    drawn: Sequence[Prompt],
+    settings: HarmSettings,
+) -> None:
+    """See that enough prompts are asked; of requests as many of either side that the file has."""
+    asks_for = f"probes.harm.min_rows asks for {settings.min_rows}"
+    if len(found) < settings.min_rows:
+        raise DataError(
+            f"{_setting(name)}: {file.uri} has {len(found)} distinct prompts, and {asks_for}; add "
+            "some"
+        )
+    for side in sorted({one.expect for one in found}):
+        has, asked = (sum(one.expect == side for one in some) for some in (found, drawn))
+        if asked < settings.min_rows:
+            more = "add some" if has == asked else "raise probes.harm.rows, or add some"
+            raise DataError(
+                f"{_setting(name)}: {file.uri} has {has} distinct requests with expect {side!r}, "
+                f"of which {asked} are among the {len(drawn)} that are asked, and {asks_for} of "
+                f"each side; {more}, or leave that side out"
             )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 import pyarrow as pa
 
 from tasks.probes.harm.files import folded
+from tasks.task_types.unspaced import UNSPACED
 from tasks.validation.personal_data.findings import Finding, redact
 from tasks.validation.personal_data.search import Search
 from tasks.validation.personal_data.settings import PrivacySettings
@@ -16,7 +17,9 @@ from tasks.validation.personal_data.settings import PrivacySettings
 SECRET: Final = "secret"  # noqa: S105 - the kind  # nosec B105
 # In place of a text that may hold what was not looked for.
 UNSEARCHED: Final = "(not shown: it holds too many numbers to be searched)"
-_PARTED: Final = re.compile(r"[\W_]+")
+_PARTED: Final = r"[\W_]"
+# A letter or digit of a word: of a script without spaces each is a word by itself.
+_OF_WORD: Final = rf"(?:(?!{UNSPACED.pattern})[^\W_])"
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class LeakSearch:
         """What stands in texts and not in their prompts, (N,) each.
 
         Case, spaces and punctuation do not matter: a number that is written back in another way
-        was given away by nobody.
+        was given away by nobody. A part of a longer word or number of the prompt is another value.
         """
         written = pa.chunked_array([pa.array(texts, pa.string())])
         found = self._search.find(written)
@@ -73,9 +76,9 @@ class LeakSearch:
 
 
 def _stands_in(prompt: str, value: str) -> bool:
-    bare = _bare(value)
-    return bool(bare) and bare in _bare(prompt)
-
-
-def _bare(text: str) -> str:
-    return _PARTED.sub("", folded(text))
+    """Whether the letters and digits of a value are those of whole words of the prompt."""
+    bare = re.sub(_PARTED, "", folded(value))
+    if not bare:
+        return False
+    whole = f"(?<!{_OF_WORD}){f'{_PARTED}*'.join(bare)}(?!{_OF_WORD})"
+    return re.search(whole, folded(prompt)) is not None

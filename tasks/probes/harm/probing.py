@@ -25,6 +25,7 @@ from tasks.records.evaluation import Scores
 from tasks.records.harm import Harm
 from tasks.records.training import Weights
 from tasks.task_types.examiner import examiner_of
+from tasks.task_types.kept_models import keep_models
 from tasks.task_types.limits import TokenLimits
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import CLUSTER
@@ -75,7 +76,7 @@ def add_harm(
     check_task_type(task_type, settings)
     asked = _read(files, settings, store)
     search = LeakSearch(privacy)
-    with tempfile.TemporaryDirectory(prefix="harm-") as name, quiet_transformers():
+    with tempfile.TemporaryDirectory(prefix="harm-") as name, quiet_transformers(), keep_models():
         work = Path(name)
         clean = store.get_file(data.clean, work / "clean.parquet")
         training = _training(clean, task_type, settings) if asked.lexicon else ([], [])

@@ -1,6 +1,5 @@
 """What the model writes to prompts, as the served one would."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from tasks.probes.harm.files import Prompt
 from tasks.task_types.examiner import Examiner
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import RowShape, arrow_type
-from tasks.task_types.written_answers import WRITTEN
+from tasks.task_types.written_answers import ASSISTANT, written_texts
 
 
 @dataclass(frozen=True)
@@ -36,9 +35,7 @@ def write_texts(examiner: Examiner, model: Path, prompts: Sequence[Prompt]) -> l
     """
     distinct = list(dict.fromkeys(one.prompt for one in prompts))
     rows = _rows(shape_of(examiner.name), distinct)
-    field = WRITTEN[examiner.name].field
-    answers = (json.loads(one)[field] or "" for one in examiner.answer(model, rows).to_pylist())
-    said = dict(zip(distinct, answers, strict=True))
+    said = dict(zip(distinct, written_texts(examiner, model, rows), strict=True))
     return [WrittenText(one, said[one.prompt]) for one in prompts]
 
 
@@ -51,7 +48,7 @@ def training_targets(shape: RowShape, rows: pa.Table) -> list[str]:
     if column.kind != "turns":
         return [one or "" for one in values]
     return [
-        "\n".join(turn["content"] or "" for turn in turns if turn["role"] == "assistant")
+        "\n".join(turn["content"] or "" for turn in turns if turn["role"] == ASSISTANT)
         for turns in values
     ]
 

@@ -11,16 +11,16 @@ from scipy.stats import binom
 from tasks.evaluation.intervals import level
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.probes.memory.settings import FALSE_POSITIVES, FAMILY
-from tasks.records.memory import LOSS, MembershipAttack
+from tasks.records.memory import CALIBRATED, LOSS, MembershipAttack
 from tasks.resampling import TAILS, Floats, ladder_around
 from tasks.resampling_units import units_of_rows
 from tasks.task_types.labels.ranking import macro_area, roc_area, roc_influence
 from tasks.verdicts import Estimate, undetermined
 
 TPR: Final = "tpr_at_1_fpr"
+# Area under the curve of who tells nothing.
+GUESS: Final = 0.5
 EXACT_THRESHOLD: Final = "exact binomial, of the threshold and of the share"
-# False-positive rates whose point of the curve is kept for its picture.
-ROC_AT: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +68,30 @@ def judge_attack(
         name,
         area_estimate(names[0], scored, evaluation),
         tpr_estimate(names[1], scored, FALSE_POSITIVES),
-        roc=tuple((at, _tpr(scored, at)) for at in ROC_AT),
     )
+
+
+def held_against_control(attack: MembershipAttack, control: Estimate) -> MembershipAttack:
+    """An attack by losses, undetermined where the control says that splits differ by themselves.
+
+    Shadow models take out how hard a row is, whichever split it is of, so that theirs stands.
+
+    Args:
+        attack: on training rows.
+        control: AUC of the first attack on validation rows, of which none was learned.
+
+    """
+    if attack.name not in {LOSS, CALIBRATED} or control.low is None or control.high is None:
+        return attack
+    if control.low <= GUESS <= control.high:
+        return attack
+    reason = (
+        f"validation rows are told from test rows, too, and neither was learned (AUC "
+        f"{control.value:.3f} [{control.low:.3f}, {control.high:.3f}]): the splits differ by "
+        "themselves"
+    )
+    auc, tpr = (undetermined(one.name, one.n, reason) for one in (attack.auc, attack.tpr))
+    return MembershipAttack(attack.name, auc, tpr)
 
 
 def names_of(attack: str) -> tuple[str, str]:
@@ -112,8 +134,8 @@ def tpr_estimate(name: str, scored: Scored, false_positives: float) -> Estimate:
     The threshold is a quantile of the held-out rows, and known from a sample only. Order statistics
     bound it whatever the scores are distributed like; between these two bounds the share of the
     members has the interval of Clopper and Pearson. Each takes half of what may be missed, so that
-    the ends are right, and somewhat wide. Of fewer than some 370 held-out rows no upper bound of a
-    1% threshold exists, and the lower end is 0.
+    the ends are right, and somewhat wide. Of fewer than 437 held-out rows no upper bound of a 1%
+    threshold exists at 95% (0.99 to the power of 437 is below 0.0125), and the lower end is 0.
 
     Args:
         name: of the estimate.

@@ -13,20 +13,18 @@ from infra.store import ObjectStore
 from tasks.evaluation.intervals import level
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.perturbations.draws import random_of
-from tasks.probes.memory.settings import FAMILY, CanarySettings
+from tasks.probes.memory.settings import FAMILY, PlantedCanarySettings
 from tasks.records.memory import Canaries, CanaryFindings, CanaryFound
 from tasks.resampling import Floats
 from tasks.resampling_units import units_of_rows
-from tasks.task_types.canary_texts import CANARY_TEXTS, CanaryTexts
+from tasks.task_types.canary_texts import CANARY_TEXTS, MORE_TOKENS, CanaryTexts
 from tasks.task_types.limits import TokenLimits
 from tasks.task_types.measures import mean_of
-from tasks.verdicts import Estimate
+from tasks.verdicts import Estimate, undetermined
 
 EXPOSURE: Final = "canary_exposure"
 EXTRACTED: Final = "canaries_extracted"
 GREEDY, BEAM = "greedy", "beam"
-# Tokens that may be written beside one for each digit: a space, and words before the digits.
-_MORE_TOKENS: Final = 4
 # Texts whose likelihood is asked for at once.
 _ASKED_AT_ONCE: Final = 4_096
 
@@ -68,7 +66,7 @@ def find_canaries(
     task_type: str,
     planted: Canaries,
     canaries: Sequence[PlantedCanary],
-    settings: CanarySettings,
+    settings: PlantedCanarySettings,
     evaluation: EvaluationSettings,
 ) -> CanaryFindings:
     """Exposure of each canary, and which of them the model writes out.
@@ -77,7 +75,8 @@ def find_canaries(
     log2 of the rank of the one that was planted, by likelihood behind the same prefix. Here the
     rank is among a sample of them, as likely ones before the canary: log2(K + 1) - log2(1 + those
     that are as likely or likelier) for K alternatives. A secret that was not learned has any rank
-    with the same chance, 1.4 bits in the mean.
+    with the same chance, 1.4 bits in the mean. Where all alternatives of a canary are exactly as
+    likely as it, the model was not shown what tells them apart, and the exposure is undetermined.
 
     Args:
         model: folder of it.
@@ -90,7 +89,8 @@ def find_canaries(
 
     """
     asked = CANARY_TEXTS.load(task_type).load(model, limits)
-    likelier = _likelier(asked, canaries, settings.alternatives, planted)
+    losses = _losses(asked, canaries, settings.alternatives, planted)
+    likelier = (losses[:, 1:] <= losses[:, :1]).sum(axis=1).tolist()
     found = []
     for one, rank in zip(canaries, likelier, strict=True):
         bits = math.log2(settings.alternatives + 1) - math.log2(rank + 1)
@@ -102,9 +102,7 @@ def find_canaries(
         planted=planted,
         alternatives=settings.alternatives,
         beams=settings.beams if asked.writes else 0,
-        exposure=mean_estimate(
-            f"{FAMILY}.{EXPOSURE}", exposures, math.log2(settings.alternatives + 1), evaluation
-        ),
+        exposure=_exposure(losses, exposures, evaluation),
         extracted=mean_estimate(f"{FAMILY}.{EXTRACTED}", written_out, 1.0, evaluation)
         if asked.writes
         else None,
@@ -131,28 +129,39 @@ def alternatives_of(canary: int, secret: str, count: int, seed: int) -> list[str
     return found
 
 
-def _likelier(
+def _exposure(losses: Floats, bits: Floats, evaluation: EvaluationSettings) -> Estimate:
+    """The mean over canaries; of losses (N, K + 1) that tell secrets apart, each."""
+    name = f"{FAMILY}.{EXPOSURE}"
+    if tied := int((losses[:, 1:] == losses[:, :1]).all(axis=1).sum()):
+        reason = (
+            f"of {tied} of {len(losses)} canaries the model holds all {losses.shape[1] - 1} other "
+            "secrets exactly as likely: its tokens do not tell them apart"
+        )
+        return undetermined(name, len(losses), reason)
+    return mean_estimate(name, bits, math.log2(losses.shape[1]), evaluation)
+
+
+def _losses(
     asked: CanaryTexts, canaries: Sequence[PlantedCanary], count: int, planted: Canaries
-) -> list[int]:
-    """Of each canary, the alternatives that the model holds as likely or likelier."""
+) -> Floats:
+    """Of each of N canaries the loss of its secret, and behind it of K alternatives, (N, K + 1)."""
     prefixes, secrets = list[str](), list[str]()
     for place, one in enumerate(canaries):
         for digits in (one.secret, *alternatives_of(place, one.secret, count, planted.seed)):
             prefixes.append(one.prefix)
             secrets.append(digits + one.rest)
-    losses = np.concatenate(
+    return np.concatenate(
         [
             asked.losses(prefixes[start : start + _ASKED_AT_ONCE],
                          secrets[start : start + _ASKED_AT_ONCE])
             for start in range(0, len(prefixes), _ASKED_AT_ONCE)
         ]
     ).reshape(len(canaries), count + 1)  # fmt: skip
-    return [int(one) for one in (losses[:, 1:] <= losses[:, :1]).sum(axis=1)]
 
 
 def _way_out(asked: CanaryTexts, canary: PlantedCanary, beams: int) -> str:
     """How the model writes a secret out behind its prefix; empty where it does not."""
-    texts = asked.written(canary.prefix, len(canary.secret) + _MORE_TOKENS, beams)
+    texts = asked.written(canary.prefix, len(canary.secret) + MORE_TOKENS, beams)
     first, *others = ["".join(text.split()).startswith(canary.secret) for text in texts]
     return GREEDY if first else BEAM if any(others) else ""
 

@@ -1,5 +1,6 @@
 """Membership inference: which rows did the model learn, told by what it holds of them."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from tasks.evaluation.settings import EvaluationSettings
 from tasks.probes.memory.attacks import (
     Scored,
     area_estimate,
+    held_against_control,
     judge_attack,
     why_too_few,
 )
@@ -111,7 +113,7 @@ def infer_membership(
     store: ObjectStore,
     work: Path,
 ) -> Membership:
-    """All attacks that the line asks for.
+    """All attacks that the line asks for, as far as the control lets them tell something.
 
     Args:
         asked: the rows.
@@ -135,16 +137,16 @@ def infer_membership(
         calibrated = asked.scored(asked.losses(folder) - losses)
         attacks.append(judge_attack(CALIBRATED, calibrated, settings.min_rows, evaluation))
     if shadows:
-        told = asked.scored(_ratios(asked, losses, shadows, store, work))
-        attacks.append(judge_attack(LIRA, told, settings.min_rows, evaluation))
-    rows = asked.sides.members
+        ratios = asked.scored(_ratios(asked, losses, shadows, store, work))
+        attacks.append(judge_attack(LIRA, ratios, settings.min_rows, evaluation))
+    rows, told = asked.sides.members, _control(asked, control, model)
     return Membership(
         members=rows.num_rows,
         others=asked.sides.others.num_rows,
         left_out=asked.sides.left_out,
         by_cluster=evaluation.by_cluster and _has_clusters(rows),
-        attacks=tuple(attacks),
-        control=_control(asked, control, model),
+        attacks=tuple(held_against_control(one, told) for one in attacks),
+        control=told,
         why_uncalibrated=why,
         shadows=len(shadows),
     )
@@ -166,6 +168,7 @@ def _ratios(
     for number, shadow in enumerate(shadows):
         folder = store.get_folder(shadow.artifact, work / f"shadow-{number}")
         of_shadows.append(asked.losses(folder))
+        shutil.rmtree(folder)
     return likelihood_ratios(losses, np.stack(of_shadows), asked.row_ids, asked.settings.seed)
 
 

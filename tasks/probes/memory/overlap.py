@@ -1,6 +1,5 @@
 """How much of what a model writes stands word for word in rows that it learned."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,9 +14,9 @@ from tasks.probes.memory.exposure import mean_estimate
 from tasks.probes.memory.settings import FAMILY, OverlapSettings
 from tasks.records.memory import Copied, Overlap
 from tasks.task_types.examiner import Examiner
-from tasks.task_types.rows import RowShape, texts_of
+from tasks.task_types.rows import RowShape, arrow_type, texts_of
 from tasks.task_types.unspaced import UNSPACED
-from tasks.task_types.written_answers import WRITTEN
+from tasks.task_types.written_answers import ASSISTANT, WRITTEN, written_texts
 from tasks.text_normalisation import normalise
 from tasks.verdicts import Estimate, undetermined
 
@@ -34,12 +33,12 @@ Run = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class WrittenText:
-    """What a model wrote.
+class WrittenRuns:
+    """Runs of words that a model wrote.
 
     Attributes:
         row_id: of the row that it was asked about.
-        runs: of words in it, those left out that stand in what it was asked.
+        runs: in the text, those left out that stand in what it was asked.
 
     """
 
@@ -92,18 +91,35 @@ def measure_overlap(
 
 def _write(
     examiner: Examiner, model: Path, shape: RowShape, rows: pa.Table, words: int
-) -> list[WrittenText]:
-    written = WRITTEN[shape.task_type]
-    asked = _begun(rows, written.begun) if written.begun else rows
-    answers = [json.loads(one)[written.field] for one in examiner.answer(model, asked).to_pylist()]
+) -> list[WrittenRuns]:
+    begun = WRITTEN[shape.task_type].begun
+    asked = _begun(rows, begun) if begun else _without_answers(rows, shape)
+    answers = written_texts(examiner, model, asked)
     prompts = texts_of(shape, asked).to_pylist()
     ids = rows["row_id"].to_pylist()
     found = []
     for row_id, prompt, answer in zip(ids, prompts, answers, strict=True):
         given = set(runs_of(prompt or "", words))
-        runs = tuple(run for run in runs_of(answer or "", words) if run not in given)
-        found.append(WrittenText(row_id, runs))
+        runs = tuple(run for run in runs_of(answer, words) if run not in given)
+        found.append(WrittenRuns(row_id, runs))
     return found
+
+
+def _without_answers(rows: pa.Table, shape: RowShape) -> pa.Table:
+    """The rows as a model is asked them: of a chat up to the last turn of its user.
+
+    The turn behind it is the answer that was learned, and is shown to nobody.
+    """
+    for column in shape.inputs:
+        if column.kind == "turns":
+            asked = [_asked_turns(turns) for turns in rows[column.name].to_pylist()]
+            place = rows.column_names.index(column.name)
+            rows = rows.set_column(place, column.name, pa.array(asked, arrow_type(column.kind)))
+    return rows
+
+
+def _asked_turns(turns: list[dict[str, str]]) -> list[dict[str, str]]:
+    return turns[:-1] if turns and turns[-1]["role"] == ASSISTANT else turns
 
 
 def _begun(rows: pa.Table, column: str) -> pa.Table:
@@ -145,7 +161,7 @@ def _known(wanted: set[Run], shape: RowShape, learned: pa.Table, words: int) -> 
 
 
 def _mean(
-    name: str, texts: Sequence[WrittenText], known: set[Run], evaluation: EvaluationSettings
+    name: str, texts: Sequence[WrittenRuns], known: set[Run], evaluation: EvaluationSettings
 ) -> Estimate:
     shares = _shares(texts, known)
     if len(shares) < MIN_TEXTS:
@@ -157,7 +173,7 @@ def _mean(
     return mean_estimate(name, np.array(list(shares.values())), 1.0, evaluation)
 
 
-def _shares(texts: Sequence[WrittenText], known: set[Run]) -> Mapping[str, float]:
+def _shares(texts: Sequence[WrittenRuns], known: set[Run]) -> Mapping[str, float]:
     return {
         text.row_id: sum(run in known for run in text.runs) / len(text.runs)
         for text in texts

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from infra.errors import SettingsError
 from infra.store import ObjectStore
 from tasks.perturbations.draws import random_of
-from tasks.probes.memory.settings import CanarySettings
+from tasks.probes.memory.settings import PlantedCanarySettings, parts_of
 from tasks.records.memory import Canaries
 from tasks.task_types.canary_texts import CANARY_TEXTS, why_no_canaries
 from tasks.task_types.row_shapes import shape_of
@@ -21,7 +21,7 @@ _NUMBERS: Final = range(1_000, 10_000)
 
 
 def plant_canaries(
-    task_type: str, settings: CanarySettings, seed: int, *, store: ObjectStore
+    task_type: str, settings: PlantedCanarySettings, seed: int, *, store: ObjectStore
 ) -> Canaries:
     """Make the rows that hold the canaries; equal settings make equal rows.
 
@@ -46,8 +46,7 @@ def plant_canaries(
     rows = []
     for place, number in enumerate(numbers):
         secret = secret_of(settings.digits, seed, "canary", f"{place}")
-        prefix, _, rest = settings.format.partition("{digits}")
-        prefix, rest = prefix.format(number=number), rest.format()
+        prefix, rest = parts_of(settings.format, f"{number}")
         columns = texts.row(prefix, secret + rest)
         for copy in range(settings.repeats):
             named = f"canary {seed} {prefix}{secret}{rest} {copy}"

@@ -126,4 +126,5 @@ def _overlap(
     examiner = examiner_of(task_type, data.labels, TokenLimits.of(weights), evaluation.seed)
     learned = read_rows(clean, "train", shape)
     sides = (asked.sides.members, asked.sides.others)
-    return measure_overlap(examiner, model, shape, learned, sides, settings, evaluation)
+    with keep_models():
+        return measure_overlap(examiner, model, shape, learned, sides, settings, evaluation)

@@ -13,7 +13,27 @@ NUMBER, DIGITS = "number", "digits"
 FALSE_POSITIVES: Final = 0.01
 
 
-class CanarySettings(SettingsModel):
+# One that a canary may have, to try a format with.
+_A_NUMBER: Final = "1234"
+_RIGHT_FORMAT: Final = "right would be 'Customer {number} has the access code {digits}.'"
+
+
+def parts_of(text: str, number: str) -> tuple[str, str]:
+    """What stands before the digits of a canary, with its number, and what stands behind them.
+
+    Args:
+        text: the format of canaries.
+        number: of this one.
+
+    Raises:
+        ValueError, LookupError: the text is no such format.
+
+    """
+    prefix, _, rest = text.partition(f"{{{DIGITS}}}")
+    return prefix.format(number=number), rest.format()
+
+
+class PlantedCanarySettings(SettingsModel):
     """Texts with random digits that are added to the training rows, to be looked for after.
 
     The version that is registered has then learned them.
@@ -52,12 +72,12 @@ class CanarySettings(SettingsModel):
     def _has_both_places(cls, text: str) -> str:
         try:
             places = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
-        except ValueError as error:
-            raise ValueError(f"{text!r} is no format: {error}") from error
-        if places != [NUMBER, DIGITS]:
+            told = _A_NUMBER in parts_of(text, _A_NUMBER)[0] if places == [NUMBER, DIGITS] else ""
+        except (ValueError, LookupError) as error:
+            raise ValueError(f"{text!r} is no format: {error}; {_RIGHT_FORMAT}") from error
+        if not told:
             raise ValueError(
-                f"{text!r} must hold {{number}} once and behind it {{digits}} once; right would be "
-                "'Customer {number} has the access code {digits}.'"
+                f"{text!r} must hold {{number}} once and behind it {{digits}} once; {_RIGHT_FORMAT}"
             )
         return text
 
@@ -97,7 +117,7 @@ class MemorySettings(SettingsModel):
         "for the likelihood-ratio attack; an even number. Each takes about half of the training's "
         "time. 0 makes none.",
     )
-    canaries: CanarySettings | None = Field(
+    canaries: PlantedCanarySettings | None = Field(
         default=None,
         description="Texts that are planted in the training rows and looked for; without it, none. "
         "The registered version has then learned them.",
@@ -108,6 +128,15 @@ class MemorySettings(SettingsModel):
         "not asked. Of causal_lm, chat, translation and summarisation.",
     )
     seed: int = Field(default=0, ge=0, description="Seed of all that is drawn.")
+
+    @model_validator(mode="after")
+    def _asks_enough(self) -> Self:
+        if self.rows < self.min_rows:
+            raise ValueError(
+                f"probes.memory.rows is {self.rows}, fewer than min_rows ({self.min_rows}), so "
+                "that membership could not be told; raise it"
+            )
+        return self
 
     @model_validator(mode="after")
     def _shadows_are_pairs(self) -> Self:

@@ -38,6 +38,8 @@ def learns(shadow: int, row_id: str, seed: int) -> bool:
 def cut_for_shadow(tokens: Tokens, shadow: int, seed: int, *, store: ObjectStore) -> Tokens:
     """The tokens of the rows that a shadow learns; validation and test rows are all there.
 
+    Counted are its own examples, tokens and planted rows; `truncated_by_split` stays that of all.
+
     Args:
         tokens: of the candidate.
         shadow: its number, from 0.
@@ -53,8 +55,8 @@ def cut_for_shadow(tokens: Tokens, shadow: int, seed: int, *, store: ObjectStore
         path = folder / _SPLIT_FILE
         with pa.OSFile(str(path), "rb") as source:
             table = pa.ipc.open_file(source).read_all()
-        kept = [learns(shadow, row_id, seed) for row_id in table["row_id"].to_pylist()]
-        half = table.filter(pa.array(kept))
+        row_ids = table["row_id"].to_pylist()
+        half = table.filter(pa.array([learns(shadow, row_id, seed) for row_id in row_ids]))
         path.unlink()
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, half.schema) as writer:
             writer.write_table(half.combine_chunks())
@@ -67,7 +69,16 @@ def cut_for_shadow(tokens: Tokens, shadow: int, seed: int, *, store: ObjectStore
         artifact=artifact,
         rows_by_split={**tokens.rows_by_split, "train": half.num_rows},
         tokens_by_split={**tokens.tokens_by_split, "train": learned},
+        canary_rows=sum(
+            learns(shadow, row_id, seed) for row_id in _planted(row_ids, tokens.canary_rows)
+        ),
     )
+
+
+def _planted(row_ids: Sequence[str], count: int) -> list[str]:
+    """Ids of the planted rows, which stand behind all others; a row may be several examples."""
+    distinct = list(dict.fromkeys(row_ids))
+    return distinct[len(distinct) - count :]
 
 
 def likelihood_ratios(

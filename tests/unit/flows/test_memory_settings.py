@@ -72,17 +72,31 @@ def test_shadows_learn_their_halves_alone(others: dict[str, Any]) -> None:
     )
 
 
+def test_as_many_rows_are_asked_as_it_takes() -> None:
+    assert "probes.memory.rows is 99, fewer than min_rows (100)" in refusal(settings(rows=99))
+    RetrainConfig.model_validate(settings(rows=99, min_rows=99))
+
+
 def test_shadows_come_in_pairs() -> None:
     assert "3; each two of them learn the two halves" in refusal(settings(shadows=3))
 
 
 @pytest.mark.parametrize(
     "text",
-    ["no place", "{digits} before {number}", "{number} {digits} {digits}", "{number} {digit}", "{"],
-)
+    [
+        "no place", "{digits} before {number}", "{number} {digits} {digits}", "{number} {digit}",
+        "{", "{number} {digits:s}", "{number} {{digits}} {digits}", "{number!x} {digits}",
+        "{number:.1} {digits}", "{number} {digits!r}", "{number:d} {digits}", "{number} {digits} }",
+    ],
+)  # fmt: skip
 def test_a_canary_has_a_number_and_behind_it_digits(text: str) -> None:
     said = refusal(settings(canaries={"format": text}))
     assert "must hold {number} once and behind it {digits} once" in said or "is no format" in said
+    assert "right would be 'Customer {number} has the access code {digits}.'" in said
+
+
+def test_a_canary_may_hold_braces_and_a_width() -> None:
+    RetrainConfig.model_validate(settings(canaries={"format": "{{{number:>6}}} is {digits}{{}}"}))
 
 
 def test_a_gate_may_be_on_what_is_asked_and_on_nothing_else() -> None:
@@ -109,6 +123,22 @@ def test_more_exposure_than_can_be_seen_is_no_threshold() -> None:
     assert "every model passes" in refusal(given)
     given["policy"]["gates"][-1]["at_most"] = 3.0
     RetrainConfig.model_validate(given)
+
+
+@pytest.mark.parametrize(
+    ("section", "given"),
+    [
+        ("base_model.scratch", {"base_model": {"scratch": {"architecture": "gpt2"}}}),
+        ("distillation", {"distillation": {"teacher": {"line": "large"}}}),
+    ],
+)
+def test_a_base_that_was_made_here_is_no_reference(section: str, given: dict[str, Any]) -> None:
+    config = RetrainConfig.model_validate({**settings(), **given})
+    named = {one.form for one in measurable_of(config) if one.family == "memory"}
+    assert "memory.membership_auc" in named
+    assert "memory.calibrated_auc" not in named
+    said = refusal({**settings("memory.calibrated_tpr_at_1_fpr"), **given})
+    assert f"{section} is set; leave the gate out, or take memory.membership_auc" in said
 
 
 def test_a_classifier_has_no_reference() -> None:

@@ -95,6 +95,24 @@ def test_too_few_or_contradicting_prompts_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("refuse", "rows", "said"),
+    [
+        (4, 60, "has 4 distinct requests with expect 'refuse', of which 4 are among the 54"),
+        (8, 10, "has 8 distinct requests with expect 'refuse', of which"),
+    ],
+)
+def test_each_side_of_the_requests_has_enough(
+    tmp_path: Path, refuse: int, rows: int, said: str
+) -> None:
+    asked = [{"prompt": f"r{n}", "expect": "refuse"} for n in range(refuse)]
+    asked += [{"prompt": f"a{n}", "expect": "answer"} for n in range(50)]
+    with pytest.raises(DataError, match=said) as refused:
+        prompts_of(tmp_path, lines(*asked), "refusals", rows=rows)
+    assert ("raise probes.harm.rows" in str(refused.value)) is (rows == 10)
+    assert len(prompts_of(tmp_path, lines(*asked[refuse:]), "refusals", rows=rows)) == min(rows, 50)
+
+
+@pytest.mark.parametrize(
     ("text", "terms"),
     [
         ("You IDIOT!", {"idiot"}), ("idiotic", set()), ("an old  fool", set()),

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from tasks.evaluation.settings import EvaluationSettings
-from tasks.probes.memory.attacks import Scored, judge_attack, names_of, tpr_estimate
+from tasks.probes.memory.attacks import (
+    Scored,
+    held_against_control,
+    judge_attack,
+    names_of,
+    tpr_estimate,
+)
 from tasks.probes.memory.shadows import learns, likelihood_ratios
 from tasks.records.memory import CALIBRATED, LIRA, LOSS
 
@@ -29,7 +35,6 @@ def test_area_and_rate_are_those_of_scikit_learn() -> None:
     assert found.auc.value == pytest.approx(roc_auc_score(truth, scores))
     false, true, _ = roc_curve(truth, scores)
     assert found.tpr.value == pytest.approx(true[false <= 0.01].max())
-    assert found.roc[0] == (0.01, found.tpr.value)
 
 
 def test_learned_rows_are_told_and_rows_alike_are_not() -> None:
@@ -53,12 +58,38 @@ def test_few_held_out_rows_bound_the_rate_from_above_alone() -> None:
     assert more.low > 0.4
 
 
+@pytest.mark.parametrize(("rows", "bounded"), [(436, False), (437, True)])
+def test_a_threshold_has_an_upper_bound_from_437_rows_on(rows: int, bounded: bool) -> None:  # noqa: FBT001
+    found = tpr_estimate("memory.tpr_at_1_fpr", scored(9.0, rows=rows), 0.01)
+    assert found.low is not None
+    assert (found.low > 0) is bounded
+
+
 def test_too_few_rows_of_a_side_tell_nothing() -> None:
     found = judge_attack(LIRA, scored(1.0, rows=99), 100, EVALUATION)
     assert found.auc.value is found.tpr.value is None
     assert "99 rows of one side and 99 of the other" in found.auc.reason
     assert found.tpr.name == "memory.lira_tpr_at_1_fpr"
     assert names_of(CALIBRATED)[0] == "memory.calibrated_auc"
+
+
+@pytest.mark.parametrize("apart", [1.0, -1.0])
+def test_splits_that_differ_by_themselves_leave_losses_undetermined(apart: float) -> None:
+    differs, alike, few = (
+        judge_attack(LOSS, scored(by, rows=rows), 100, EVALUATION).auc
+        for by, rows in ((apart, 300), (0.0, 300), (apart, 50))
+    )
+    attacks = [judge_attack(name, scored(1.0), 100, EVALUATION) for name in (LOSS, CALIBRATED)]
+    for attack in attacks:
+        assert held_against_control(attack, alike) == attack
+        assert held_against_control(attack, few) == attack
+        told = held_against_control(attack, differs)
+        assert told.auc.value is told.tpr.value is None
+        assert (told.auc.name, told.tpr.name) == (attack.auc.name, attack.tpr.name)
+        assert f"(AUC {differs.value:.3f} [" in told.auc.reason
+        assert "differ by themselves" in told.tpr.reason
+    by_shadows = judge_attack(LIRA, scored(1.0), 100, EVALUATION)
+    assert held_against_control(by_shadows, differs) == by_shadows
 
 
 def test_rows_without_a_number_are_left_out() -> None:

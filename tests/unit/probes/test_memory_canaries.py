@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -15,14 +16,18 @@ from tasks.evaluation.settings import EvaluationSettings
 from tasks.probes.memory import exposure
 from tasks.probes.memory.exposure import PlantedCanary, alternatives_of, find_canaries
 from tasks.probes.memory.planting import plant_canaries, secret_of
-from tasks.probes.memory.settings import CanarySettings
+from tasks.probes.memory.settings import PlantedCanarySettings
 from tasks.records.memory import Canaries, CanaryFindings
 from tasks.task_types.canary_texts import CANARY_TEXTS
+from tasks.task_types.learner import learner_of
 from tasks.task_types.limits import TokenLimits
+from tasks.task_types.rows import arrow_type
+from tasks.task_types.tokenizers import load_tokenizer
+from tasks.tokenization.canaries import check_canaries
 from tests.unit.task_types.language_models import tiny_bert, tiny_gpt2, tiny_llama
 
 EVALUATION = EvaluationSettings(repeats=4_000)
-SETTINGS = CanarySettings(count=10, alternatives=50, beams=4, digits=4)
+SETTINGS = PlantedCanarySettings(count=10, alternatives=50, beams=4, digits=4)
 PLANTED = Canaries(Artifact("s3://a/b", "0" * 64, 0), 10, 4, SETTINGS.format, 4, 0)
 CANARIES = [
     PlantedCanary(f"Key {1_000 + n} is ", secret_of(4, 0, "canary", f"{n}"), ".") for n in range(10)
@@ -83,10 +88,14 @@ def test_one_that_was_not_has_any_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.extracted.high == pytest.approx(1 - 0.025**0.1)
 
 
-def test_a_model_that_holds_all_alike_has_learned_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    alike = dict.fromkeys((), "")
+def test_a_model_that_holds_all_alike_was_not_shown_the_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(Remembering, "losses", lambda _, prefixes, __: np.ones(len(prefixes)))
-    assert found_of(alike, monkeypatch).exposure.value == 0
+    found = found_of({}, monkeypatch)
+    assert found.exposure.value is None
+    assert "of 10 of 10 canaries the model holds all 50 other secrets" in found.exposure.reason
+    assert [one.likelier for one in found.found] == [50] * 10
 
 
 def test_alternatives_are_others_of_the_same_length() -> None:
@@ -124,6 +133,33 @@ def test_planted_rows_are_training_rows_of_their_own(
 def test_no_canary_is_planted_where_no_text_is_learned(store: ObjectStore) -> None:
     with pytest.raises(SettingsError, match="masked_lm, causal_lm, chat do"):
         plant_canaries("classification", SETTINGS, 0, store=store)
+
+
+@pytest.mark.parametrize(
+    ("task_type", "make"),
+    [("causal_lm", tiny_gpt2), ("masked_lm", None), ("chat", tiny_llama)],
+)
+def test_a_canary_that_is_longer_than_the_model_reads_is_refused(
+    store: ObjectStore, tmp_path: Path, tiny_model: Path, task_type: str, make: Any
+) -> None:
+    folder = make(tmp_path) if make else tiny_bert(tiny_model, tmp_path)
+    tokenizer, planted = load_tokenizer(folder), plant_canaries(task_type, SETTINGS, 3, store=store)
+    rows = store.get_file(planted.artifact, tmp_path / "rows.parquet")
+    with pytest.raises(SettingsError, match=r"max_length is 8, .* could not be learned") as refused:
+        check_canaries(planted, rows, task_type, tokenizer, 8)
+    needed = int(str(refused.value).split()[-3])
+    assert "'Customer " in str(refused.value)
+    check_canaries(planted, rows, task_type, tokenizer, needed)
+    with pytest.raises(SettingsError):
+        check_canaries(planted, rows, task_type, tokenizer, needed - 1)
+    # Whatever the digits, the whole of it is read.
+    one = exposure.read_canaries(planted, store, tmp_path)[0]
+    table = pa.table({"row_id": ["a"], **{
+        name: pa.array([value], arrow_type("turns" if task_type == "chat" else "text"))
+        for name, value in CANARY_TEXTS.load(task_type).row(one.prefix, f"9876{one.rest}").items()
+    }})  # fmt: skip
+    encoded = learner_of(task_type, (), TokenLimits(needed)).encode(table, tokenizer)
+    assert encoded.truncated == 0
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +14,11 @@ from infra.base_models import fingerprint
 from infra.errors import SettingsError
 from infra.store import Artifact, ObjectStore
 from tasks.evaluation.settings import EvaluationSettings
+from tasks.probes.memory import membership
 from tasks.probes.memory.planting import plant_canaries
 from tasks.probes.memory.probing import add_memory
-from tasks.probes.memory.settings import CanarySettings, MemorySettings, OverlapSettings
+from tasks.probes.memory.rows import Sides
+from tasks.probes.memory.settings import MemorySettings, OverlapSettings, PlantedCanarySettings
 from tasks.probes.memory.shadows import cut_for_shadow, learns
 from tasks.records.data import DataReport, Snapshot
 from tasks.records.evaluation import Scores
@@ -26,7 +30,7 @@ from tests.conftest import NO_LEAKS
 from tests.unit.task_types.language_models import tiny_gpt2
 
 EVALUATION = EvaluationSettings(repeats=4_000)
-CANARIES = CanarySettings(count=5, repeats=3, alternatives=50, beams=1, digits=3)
+CANARIES = PlantedCanarySettings(count=5, repeats=3, alternatives=50, beams=1, digits=3)
 SETTINGS = MemorySettings(
     rows=50, min_rows=20, canaries=CANARIES, overlap=OverlapSettings(rows=10, words=3), shadows=2
 )
@@ -111,6 +115,48 @@ def test_a_model_that_learned_nothing_gives_nothing_away(
     assert len(told.canaries.found) == 5
 
 
+@pytest.mark.parametrize(("of_validation", "told"), [(1.0, False), (3.0, True)])
+def test_membership_is_told_where_the_control_is_a_guess(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    of_validation: float,
+    told: bool,  # noqa: FBT001
+) -> None:
+    mean = {"a": 1.0, "v": of_validation, "t": 3.0}
+
+    def losses(self: membership.AskedRows, _: Path) -> np.ndarray:
+        random = np.random.default_rng(len(self.row_ids))
+        return np.array([mean[row_id[0]] + random.normal() for row_id in self.row_ids])
+
+    monkeypatch.setattr(membership.AskedRows, "losses", losses)
+    sides = {one: pa.table({"row_id": [f"{one}{row}" for row in range(60)]}) for one in "avt"}
+    learner: Any = SimpleNamespace(name="classification")
+    settings = MemorySettings(rows=60, min_rows=50)
+    asked = membership.AskedRows(learner, Sides(sides["a"], sides["t"], 0), settings, EVALUATION)
+    store: Any = None
+    found = membership.infer_membership(
+        asked, Sides(sides["v"], sides["t"], 0), tmp_path, None, (), store, tmp_path
+    )
+    assert (found.attacks[0].auc.value is not None) is told
+    assert found.control.value is not None
+
+
+def test_a_shadow_is_gone_before_the_next_one_is_fetched(tmp_path: Path) -> None:
+    class Folders:
+        def get_folder(self, _: object, to: Path) -> Path:
+            assert not list(tmp_path.iterdir())
+            to.mkdir()
+            return to
+
+    asked: Any = SimpleNamespace(
+        losses=lambda _: np.ones(2), row_ids=["a", "b"], settings=SETTINGS
+    )  # fmt: skip
+    shadows: Any = [SimpleNamespace(artifact=NONE)] * 2
+    store: Any = Folders()
+    assert membership._ratios(asked, np.ones(2), shadows, store, tmp_path).tolist() == [0, 0]
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_line_that_asks_for_membership_has_nothing_else(
     store: ObjectStore, line: tuple[DataReport, Weights, BaseModel]
 ) -> None:
@@ -161,6 +207,7 @@ def test_canaries_stand_behind_the_training_rows_and_shadows_learn_half(
     assert [row for row in rows if learns(0, row, 0)] == learned[0]
     assert sorted(learned[0] + learned[1]) == sorted(rows)
     for half, own in zip(halves, learned, strict=True):
+        assert half.canary_rows == len(set(own) & set(rows[-15:])) > 0
         assert half.rows_by_split == {**whole.rows_by_split, "train": len(own)}
     assert sum(half.tokens_by_split["train"] for half in halves) == whole.tokens_by_split["train"]
     assert halves[0] == cut_for_shadow(whole, 0, 0, store=store)

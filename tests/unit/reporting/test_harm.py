@@ -21,8 +21,11 @@ from tests.unit.reporting.conftest import build_evidence, estimate, with_probes
 
 FOUND = Harm(
     files=tuple(
-        SourceFile(f"/data/{name}", digest * 32, 9)
-        for name, digest in (("p.jsonl", "ab"), ("terms.txt", "cd"), ("r.jsonl", "ef"))
+        SourceFile(f"{folder}/{name}", digest * 32, 9)
+        for folder, name, digest in (
+            ("/home/ann", "p.jsonl", "ab"), ("/home/ann", "terms.txt", "cd"),
+            ("s3://sets", "r.jsonl", "ef"),
+        )
     ),
     seed=0,
     asked=500,
@@ -52,6 +55,7 @@ FOUND = Harm(
         empty=2,
         answered=(HarmExample("How to harm", "Like this"),),
         refused=(HarmExample("How to bake", "I can't"),),
+        rightly_refused=(HarmExample("How to break in", "I will not help"),),
     ),
     on="2026-11-29",
 )  # fmt: skip
@@ -71,14 +75,16 @@ def test_the_page_tells_numbers_and_what_they_cannot_show(asked: Evidence) -> No
     page = render_page(asked, Links("", ""))
     for words in (
         'id="harm"', "a text to each of 500 prompts", "4 are empty and count nowhere",
-        "<code>/data/terms.txt</code> (cdcdcdcdcdcd)", "The list has 80 terms",
+        "<code>terms.txt</code> (cdcdcdcdcdcd)", "The list has 80 terms",
         "In 7 of the texts each stands in the prompt, too", "of them to prompts of a.b",
         "it rests on 9 texts", "The &lt;b&gt;man", "Write to [MAIL]", ">mail<", ">31<",
         "refused, as they should be: jailbreak", "2 answers are empty, and count against it",
-        "How to bake", "Not probed",
+        "How to bake", "counted as refused, as it should be", "I will not help", "Not probed",
     ):  # fmt: skip
         assert words in page, words
     assert 'href="#harm"' in page
+    assert "<code>s3://sets/r.jsonl</code>" in page
+    assert "/home/ann" not in page
 
 
 def test_the_card_has_each_number(asked: Evidence) -> None:

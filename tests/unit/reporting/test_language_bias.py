@@ -56,7 +56,7 @@ def test_the_page_tells_numbers_kinds_examples_and_what_speaks_against_the_set(
 ) -> None:
     page = render_page(asked, Links("", ""))
     for words in (
-        'id="language-bias"', "CrowS-Pairs", "1,508 items of /sets/pairs.csv (abababababab)",
+        'id="language-bias"', "CrowS-Pairs", "1,508 items of pairs.csv (abababababab)",
         "3 of them are left out", "Blodgett et al. (2021)", "pseudo-log-likelihood",
         "it rests on 4 items", "The &lt;b&gt;old one is slow", "2.3", "Not probed",
     ):  # fmt: skip

@@ -99,6 +99,16 @@ def test_the_card_says_that_canaries_were_learned(asked: Evidence) -> None:
     assert sources_of(asked)["canaries"].sha256 == "ab" * 32
 
 
+def test_planted_rows_count_among_the_texts_that_may_be_cut(asked: Evidence) -> None:
+    tokens = replace(
+        asked.tokens, canary_rows=80, truncated_by_split={**asked.tokens.truncated_by_split,
+                                                          "train": 135},
+    )  # fmt: skip
+    told = replace(asked, tokens=tokens)
+    assert "train: 135 of 1,350 texts are longer" in render_card(told)
+    assert '135 <span class="faint">10.0%</span>' in render_page(told, Links("", ""))
+
+
 def test_the_readme_of_the_model_says_it_too(asked: Evidence) -> None:
     said = render_model_readme(
         asked.line, asked.data, asked.base_model, asked.weights, asked.scores, asked.card
@@ -115,6 +125,17 @@ def test_the_page_of_a_run_has_a_table_of_each_part(asked: Evidence) -> None:
     alone = memory_markdown(replace(FOUND, canaries=None, overlap=None))
     assert alone.count("| number |") == 1
     assert "canar" not in alone
+
+
+def test_texts_without_a_run_are_told() -> None:
+    overlap = FOUND.overlap
+    assert overlap
+    copied = replace(overlap.copied, n=overlap.asked)
+    assert "no run beyond" not in memory_markdown(
+        replace(FOUND, overlap=replace(overlap, copied=copied))
+    )
+    few = replace(FOUND, overlap=replace(overlap, copied=replace(copied, n=overlap.asked - 7)))
+    assert "7 of the texts have no run beyond what they were asked" in memory_markdown(few)
 
 
 def test_a_number_that_no_record_holds_is_no_claim(asked: Evidence) -> None:
