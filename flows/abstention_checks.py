@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from infra.settings_models import WrongSetting, are_valid
-from tasks.abstention.checks import check_enough, check_labels
 from tasks.abstention.settings import AbstentionSettings
-from tasks.records.data import DataReport
 from tasks.task_types.labels.abstention import ABSTAIN, why_no_softmax
 
 if TYPE_CHECKING:
@@ -34,14 +32,3 @@ def wrong_abstention(
             "it gives no label; rename it with source.label_map",
             list(labels or ()),
         )
-
-
-def check_can_abstain(data: DataReport, abstention: AbstentionSettings) -> None:
-    """Refuse rows of which no training could make a model with such a threshold.
-
-    Raises:
-        DataError: a label is called as an answer, or there are too few validation rows.
-
-    """
-    check_labels(data.labels)
-    check_enough(data.rows_by_split.get("validation", 0), abstention)

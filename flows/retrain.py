@@ -7,7 +7,6 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows import memory
-from flows.abstention_checks import check_can_abstain
 from flows.config import RetrainConfig
 from flows.learning import (
     check_can_be_cut,
@@ -42,7 +41,11 @@ from tasks.records.registry import Decision
 from tasks.records.split_shift import SplitShifts
 from tasks.records.training import BaseModel, Tokens, TrainingPlan, Weights
 from tasks.registry.ledger import AWAITING
-from tasks.stages.abstention import fit_abstention, measure_abstention
+from tasks.stages.abstention import (
+    check_validation_rows,
+    fit_abstention,
+    measure_abstention,
+)
 from tasks.stages.approval import by_policy_or_person, check_can_wait
 from tasks.stages.augmentation import augment, measure_augmentation, pin_swap_lists
 from tasks.stages.back_translation import back_translate
@@ -211,7 +214,7 @@ def _check_rows(
         )  # fmt: skip
         labels = check_labels(data, snapshot, config.label_checks)
     if config.abstention:
-        check_can_abstain(data, config.abstention)
+        check_validation_rows(data, task_type, config.abstention)
     representation = represent(data, config.representation)
     drift = measure_drift(data, find_reference(line, data), pretrained, config.drift)
     shifts = measure_split_shift(data, pretrained, config.drift)

@@ -1,18 +1,14 @@
 """What of a line's abstention is refused before anything is trained, and what gates it brings."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from flows.abstention_checks import check_can_abstain
 from flows.config import RetrainConfig
 from flows.gate_names import measurable_of
-from infra.errors import DataError
 from tests.unit.flows.test_compression_settings import gated
 from tests.unit.flows.test_config import MINIMAL
-from tests.unit.reporting.conftest import build_evidence
 
 
 def test_a_line_answers_every_row_unless_it_asks() -> None:
@@ -57,15 +53,3 @@ def test_gates_on_what_is_not_measured_are_refused(name: str) -> None:
 def test_what_cannot_be_withheld_is_refused(more: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         RetrainConfig.model_validate({**MINIMAL, "abstention": {}, **more})
-
-
-def test_too_few_validation_rows_are_told_before_training() -> None:
-    config = RetrainConfig.model_validate({**MINIMAL, "abstention": {"risk": 0.01}})
-    assert config.abstention is not None
-    data = build_evidence().data
-    few = replace(data, rows_by_split=data.rows_by_split | {"validation": 40})
-    with pytest.raises(DataError, match=r"368 validation rows could show at least.* there are 40"):
-        check_can_abstain(few, config.abstention)
-    check_can_abstain(
-        replace(data, rows_by_split=data.rows_by_split | {"validation": 400}), config.abstention
-    )

@@ -67,7 +67,9 @@ def test_a_model_that_abstains_is_moved_where_it_would_say_another_label(known: 
     settings = AttackSettings(rows=35, queries_per_row=140, max_changed=0.05)
     ask = asked_of(asked, Path())
     found = attack_rows(
-        replace(asked, answers=withhold(asked.answers)), settings, lambda texts: withhold(ask(texts))
+        replace(asked, answers=withhold(asked.answers)),
+        settings,
+        lambda texts: withhold(ask(texts)),
     )
     assert found == attack_rows(asked, settings, ask)
 
