@@ -231,6 +231,22 @@ def test_the_loss_of_a_row_counts_by_its_weight(
     )
 
 
+def test_under_autocast_the_weighed_loss_stays_in_float32() -> None:
+    """A product of vectors would be summed in bfloat16, whose 8 bits round weights away."""
+    weights = [1.003, 0.497, 2.51, 1.0]
+    batch = LEARNER.collate(examples(weights, 4), Vocabulary(0, 600))
+    logits = torch.tensor([[0.3, -1.0], [2.0, 0.1], [-0.4, 0.4], [1.0, -2.0]], requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = LEARNER.loss({"logits": logits}, batch, torch.tensor([4]))
+    assert loss.dtype == torch.float32
+    loss.backward()
+    chances = logits.detach().softmax(dim=-1)
+    truth = torch.nn.functional.one_hot(batch.labels["labels"], 2)
+    by_hand = (chances - truth) * torch.tensor(weights)[:, None] / 4
+    assert logits.grad is not None
+    assert logits.grad.numpy() == pytest.approx(by_hand.numpy(), rel=1e-6)
+
+
 def test_passes_of_a_step_sum_to_its_weighed_loss() -> None:
     """However rows are split into passes: the sum is divided by all rows of the step."""
     weights = [0.2, 4.0, 1.0, 0.7, 2.0]
