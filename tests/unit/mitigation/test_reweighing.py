@@ -19,6 +19,8 @@ from benchmarks.gpu.folder_store import FolderStore
 from infra.device import Device
 from infra.errors import DataError
 from infra.tracking import Tracking
+from tasks.fairness.groups import memberships
+from tasks.fairness.settings import FairnessSettings
 from tasks.mitigation.reweighing import (
     NO_GROUP,
     cell_counts,
@@ -187,6 +189,28 @@ def test_groups_are_told_by_words_too(tmp_path: Path) -> None:
     made = weigh_tokens(tokens, spoken, "classification", gender, (), store=store)
     weights = weights_in(store, made, tmp_path / "read")
     assert [weights[f"r{place}"] for place in (0, 1, 5, 8)] == pytest.approx([2, 0.75, 2 / 3, 1.5])
+
+
+def test_a_row_is_weighed_in_the_cell_that_fairness_compares(tmp_path: Path) -> None:
+    """Of groups that the settings choose among others, by a column and by words alike."""
+    authors = ["man", "woman", "man|trans", "trans", "man|woman", None] * 3
+    said = ["no", "yes", "yes", "no", "no", "yes"] * 2 + ["yes", "no"] * 3
+    store, chosen = FolderStore(tmp_path / "store"), ("man", "woman")
+    tokens, data = stored(clean_rows(authors, said), store, tmp_path)
+    made = weigh_tokens(tokens, data, "classification", BY_AUTHOR, chosen, store=store)
+    weights = weights_in(store, made, tmp_path / "read")
+    assert made.reweighing is not None
+    asked = {(one.group, one.label): one.weight for one in made.reweighing.cells}
+    column = pa.chunked_array([pa.array(authors, pa.string())])
+    fairness = FairnessSettings(identity_attributes=(), groups={"author": chosen})
+    found = memberships(pa.table({"author": column}), [""] * len(said), ("author",), fairness)
+    cells = list(found)[1]
+    for place, label in enumerate(said):
+        (cell,) = [name for at, name in enumerate(cells.groups) if cells.rows[place, at]]
+        expected = asked[cell, label] if cell in cells.compared else 1.0
+        assert weights[f"r{place}"] == pytest.approx(expected)
+    assert {group for group, _ in asked} == {"man", "several", "woman"}
+    assert made.reweighing.other_rows == 6  # of no group, and of another one alone
 
 
 def test_one_group_alone_is_refused(tmp_path: Path) -> None:
