@@ -9,7 +9,7 @@ from infra.errors import DataError
 from infra.store import ObjectStore
 from tasks.probes.out_of_distribution.settings import OutOfDistributionSettings
 from tasks.records.data import SourceFile
-from tasks.sources.named_files import pin_named, read_pinned
+from tasks.sources.named_files import pin_named, read_lines
 
 _SETTING: Final = "probes.out_of_distribution.path"
 _PLAIN: Final = ".txt"
@@ -43,11 +43,7 @@ def read_far_texts(
         DataError, StoreError: as `pin_far_rows`; or the file changed.
 
     """
-    content = read_pinned(_SETTING, pinned, store)
-    try:
-        lines = content.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{_SETTING}: {pinned.uri} is not UTF-8: {error}") from error
+    lines = read_lines(_SETTING, pinned, store)
     texts = list(dict.fromkeys(_texts(pinned.uri, lines)))
     if len(texts) < settings.min_rows:
         raise DataError(

@@ -35,9 +35,9 @@ def settings(path: Path, **more: int) -> OutOfDistributionSettings:
 
 def test_both_forms_of_file_are_read_and_each_text_once(tmp_path: Path) -> None:
     lines, plain = tmp_path / "far.jsonl", tmp_path / "far.txt"
-    texts = [f"text {number}" for number in range(40)]
+    texts = [f"text\u2028of a\x85line {number}" for number in range(40)]
     lines.write_text("\n".join(f'{{"text": "{text}", "more": 1}}' for text in texts) + "\n\n")
-    plain.write_text("\n".join([*texts, *texts]))
+    plain.write_bytes("\r\n".join([*texts, *texts]).encode())
     for path in (lines, plain):
         asked = settings(path)
         found = read_far_texts(asked, pin_far_rows(asked, NO_STORE), NO_STORE)
