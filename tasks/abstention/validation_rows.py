@@ -34,7 +34,8 @@ def check_validation_rows(
     check_enough(data.rows_by_split.get("validation", 0), settings)
     with tempfile.TemporaryDirectory(prefix="abstention-") as name:
         clean = store.get_file(data.clean, Path(name) / "clean.parquet")
-        return rows_to_fit_on(clean, task_type, settings).num_rows
+        count: int = rows_to_fit_on(clean, task_type, settings).num_rows
+    return count
 
 
 def rows_to_fit_on(clean: Path, task_type: str, settings: AbstentionSettings) -> pa.Table:

@@ -1,13 +1,13 @@
 """Texts of another kind, from a file that the settings name."""
 
-import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any, Final
 
 from infra.errors import DataError
 from infra.store import ObjectStore
-from tasks.probes.out_of_distribution.settings import OutOfDistributionSettings
+from tasks.perturbations.draws import rank_of
+from tasks.probes.out_of_distribution.settings import FAMILY, OutOfDistributionSettings
 from tasks.records.data import SourceFile
 from tasks.sources.named_files import pin_named, read_lines
 
@@ -50,7 +50,8 @@ def read_far_texts(
             f"{_SETTING}: {pinned.uri} has {len(texts)} distinct texts, and "
             f"probes.out_of_distribution.min_rows asks for {settings.min_rows}; add some"
         )
-    return sorted(texts, key=lambda text: hashlib.sha256(text.encode()).digest())[: settings.rows]
+    texts.sort(key=lambda text: (rank_of(0, FAMILY, text), text))
+    return texts[: settings.rows]
 
 
 def _texts(uri: str, lines: list[str]) -> Iterator[str]:

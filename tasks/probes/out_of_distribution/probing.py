@@ -1,6 +1,5 @@
 """Ask the trained classifier about rows of another kind: a stage's function."""
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from infra.store import ObjectStore
 from infra.transformers_logs import quiet_transformers
 from tasks.evaluation.held_out import read_rows
 from tasks.evaluation.settings import EvaluationSettings
+from tasks.perturbations.draws import rank_of
 from tasks.probes.out_of_distribution.distances import (
     class_means,
     energy,
@@ -138,8 +138,8 @@ def of_least_hash(rows: pa.Table, most: int) -> pa.Table:
     """At most so many rows, chosen by the hash of their ids, in their order."""
     if rows.num_rows <= most:
         return rows
-    hashes = [hashlib.sha256(one.encode()).digest() for one in rows["row_id"].to_pylist()]
-    chosen = sorted(sorted(range(len(hashes)), key=hashes.__getitem__)[:most])
+    ranks = [rank_of(0, FAMILY, one) for one in rows["row_id"].to_pylist()]
+    chosen = sorted(sorted(range(len(ranks)), key=ranks.__getitem__)[:most])
     return rows.take(pa.array(chosen))
 
 
