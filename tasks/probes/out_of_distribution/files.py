@@ -1,4 +1,4 @@
-"""Texts of another kind, from a file that the settings name."""
+"""Out-of-distribution texts, from a file that the settings name."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,9 @@ _PLAIN: Final = ".txt"
 _SHOWN: Final = 60
 
 
-def pin_far_rows(settings: OutOfDistributionSettings, store: ObjectStore) -> SourceFile:
+def pin_out_of_distribution_texts(
+    settings: OutOfDistributionSettings, store: ObjectStore
+) -> SourceFile:
     """Fingerprint the file, which must be readable.
 
     Raises:
@@ -25,22 +27,22 @@ def pin_far_rows(settings: OutOfDistributionSettings, store: ObjectStore) -> Sou
 
     """
     pinned = pin_named(_SETTING, settings.path, store)
-    read_far_texts(settings, pinned, store)
+    read_out_of_distribution_texts(settings, pinned, store)
     return pinned
 
 
-def read_far_texts(
+def read_out_of_distribution_texts(
     settings: OutOfDistributionSettings, pinned: SourceFile, store: ObjectStore
 ) -> list[str]:
     """The texts of least hash, each once.
 
     Args:
         settings: how many.
-        pinned: the file, as `pin_far_rows` gave it.
+        pinned: the file, as `pin_out_of_distribution_texts` gave it.
         store: holds it, if it is not local.
 
     Raises:
-        DataError, StoreError: as `pin_far_rows`; or the file changed.
+        DataError, StoreError: as `pin_out_of_distribution_texts`; or the file changed.
 
     """
     lines = read_lines(_SETTING, pinned, store)
@@ -76,5 +78,5 @@ def _text_of(uri: str, number: int, line: str) -> str:
 def _wrong(uri: str, number: int, line: str) -> DataError:
     return DataError(
         f"{_SETTING}: line {number} of {uri} is {line[:_SHOWN]!r}; right would be "
-        '{"text": "a text of another kind"}, or one text a line in a file that ends in .txt'
+        '{"text": "an out-of-distribution text"}, or one text a line in a file that ends in .txt'
     )
