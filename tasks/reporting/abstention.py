@@ -19,7 +19,7 @@ SAYS: Final = (
 )
 ASSUMES: Final = (
     "It asks that validation rows and rows to come are exchangeable. The epoch that was kept, any "
-    "temperature and the settings that a sweep chose come of the same validation rows, which the "
+    "temperature and any settings of a sweep were chosen by the same validation rows, which the "
     "guarantee does not count; the test rows had no part in any of it, and judge what is left."
 )
 OF_CLUSTERS: Final = (
