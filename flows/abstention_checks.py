@@ -1,22 +1,25 @@
 """What of a line's abstention can be refused before anything is read or trained."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from infra.settings_models import WrongSetting, are_valid
-from tasks.abstention.checks import check_enough, check_labels
-from tasks.abstention.settings import AbstentionSettings
-from tasks.records.data import DataReport
+from tasks.abstention.settings import COVERAGE, FAMILY, AbstentionSettings
 from tasks.task_types.labels.abstention import ABSTAIN, why_no_softmax
+from tasks.verdicts import Gate
 
 if TYPE_CHECKING:
     from flows.config import RetrainConfig
+
+COVERED: Final = f"{FAMILY}.{COVERAGE}"
+# Of a line that names no gates: half of the rows at least.
+LEAST_COVERAGE: Final = 0.5
 
 
 def wrong_abstention(
     config: "RetrainConfig", abstention: AbstentionSettings
 ) -> Iterator[WrongSetting]:
-    """Task types whose answers have no probability to withhold them by, and a label of that name.
+    """Task types without a probability to withhold answers by, a label of that name, and no gate.
 
     Args:
         config: the line's settings.
@@ -34,14 +37,27 @@ def wrong_abstention(
             "it gives no label; rename it with source.label_map",
             list(labels or ()),
         )
+    if are_valid(config, "policy") and not any(_asks_for_answers(g) for g in config.policy.gates):
+        yield WrongSetting(
+            ("policy", "gates"),
+            "policy.gates has no gate on how many rows are answered, and a version that answers "
+            "almost none keeps to any risk; add one such as {metric: "
+            f"{COVERED}, at_least: {LEAST_COVERAGE:g}}}",
+            [gate.metric for gate in config.policy.gates],
+        )
 
 
-def check_can_abstain(data: DataReport, abstention: AbstentionSettings) -> None:
-    """Refuse rows of which no training could make a model with such a threshold.
+def gates_of_abstention(given: Mapping[str, Any]) -> tuple[Gate, ...]:
+    """What the policy of a line that names no gates asks of withheld answers.
 
-    Raises:
-        DataError: a label is called as an answer, or there are too few validation rows.
+    Args:
+        given: the line's settings, of which one that is wrong is left out.
 
     """
-    check_labels(data.labels)
-    check_enough(data.rows_by_split.get("validation", 0), abstention)
+    if given.get("abstention") is None:
+        return ()
+    return (Gate(metric=COVERED, at_least=LEAST_COVERAGE),)
+
+
+def _asks_for_answers(gate: Gate) -> bool:
+    return gate.metric == COVERED and (gate.at_least or 0) > 0

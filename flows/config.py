@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from flows.abstention_checks import wrong_abstention
+from flows.abstention_checks import gates_of_abstention, wrong_abstention
 from flows.augmentation_checks import wrong_augmentation
 from flows.compression_checks import wrong_compression
 from flows.distillation_checks import wrong_distillation
@@ -297,8 +297,9 @@ class RetrainConfig(DataConfig):
     policy: PolicySettings = Field(
         default_factory=lambda given: _default_policy(given),  # noqa: PLW0108 - it stands below
         description="The gates that a candidate must pass; a line that names none must beat the "
-        "baseline in its task type's leading metric, fall behind neither champion nor anchor, and "
-        "treat groups alike as far as its test rows can tell. In a line's file also the path of a "
+        "baseline in its task type's leading metric, fall behind neither champion nor anchor, "
+        "treat groups alike as far as its test rows can tell, and with abstention answer half of "
+        "the rows. In a line's file also the path of a "
         "YAML file that holds all of it.",
     )
 
@@ -574,7 +575,7 @@ def _default_policy(given: Mapping[str, Any]) -> PolicySettings:
         swapped if swaps_words(task_type) else (),
         has_one_class=shape.has_one_class,
     )
-    return default_policy(shape.leading, shape.margin, gates)
+    return default_policy(shape.leading, shape.margin, gates, gates_of_abstention(given))
 
 
 def load_config(path: Path) -> RetrainConfig:

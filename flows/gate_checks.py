@@ -175,7 +175,7 @@ def _not_told(metric: str, family: str, config: "RetrainConfig") -> str:
             "`abstention: {risk: 0.05}`, or leave the gate out"
         )
     if family == OUT_OF_DISTRIBUTION and are_valid(config, "probes"):
-        return _no_far_rows(metric, config)
+        return _no_out_of_distribution(metric, config)
     if family == EXPLANATION and are_valid(config, "explanation") and config.explanation is None:
         return (
             f"{metric} is of explained test rows, and explanation is not set; add "
@@ -261,12 +261,12 @@ def _not_probed(metric: str, config: "RetrainConfig") -> str:
     return ""
 
 
-def _no_far_rows(metric: str, config: "RetrainConfig") -> str:
-    """Which setting a gate on rows of another kind lacks."""
+def _no_out_of_distribution(metric: str, config: "RetrainConfig") -> str:
+    """Which setting a gate on out-of-distribution texts lacks."""
     if config.probes.out_of_distribution is None:
         return (
-            f"{metric} is of texts of another kind, and probes.out_of_distribution is not set; set "
-            "its path to a file of such, or leave the gate out"
+            f"{metric} is of out-of-distribution texts, and probes.out_of_distribution is not set; "
+            "set its path to a file of such, or leave the gate out"
         )
     return ""
 

@@ -34,7 +34,7 @@ from tasks.probes.memory.settings import PlantedCanarySettings
 from tasks.probes.out_of_distribution.settings import (
     ANSWERED,
     AUROC,
-    FALSE_ALARMS,
+    FALSE_POSITIVE_RATE,
     FLAGGED,
     OF_FEATURES,
     OF_OUTPUTS,
@@ -136,7 +136,7 @@ def measurable_of(config: "RetrainConfig") -> Iterator[Measurable]:
     if not are_valid(config, "abstention") or config.abstention is not None:
         yield from _withheld(config)
     if not are_valid(config, "probes") or config.probes.out_of_distribution is not None:
-        yield from _of_far_rows(config)
+        yield from _of_out_of_distribution(config)
     overall = [one for one in quality if not one.metric.each]
     yield from (one.measurable(family) for family in ("recipe", "fresh") for one in overall)
     sets = [f"golden.{name}" for name in config.evaluation.golden]
@@ -271,13 +271,13 @@ def _explained(config: "RetrainConfig") -> Iterator[Measurable]:
         yield Measurable(f"{EXPLANATION}.identity_words.{attribute}", -1.0, better=_FALLING)
 
 
-def _of_far_rows(config: "RetrainConfig") -> Iterator[Measurable]:
-    """How well scores tell rows of another kind; a compressed model has those of outputs alone."""
+def _of_out_of_distribution(config: "RetrainConfig") -> Iterator[Measurable]:
+    """How well scores tell such texts; a compressed model has those of outputs alone."""
     is_plain = not are_valid(config, "compression") or config.compression is None
     for score in (*OF_OUTPUTS, *(OF_FEATURES if is_plain else ())):
         yield Measurable(f"{OUT_OF_DISTRIBUTION}.{score}.{AUROC}")
         yield Measurable(f"{OUT_OF_DISTRIBUTION}.{score}.{FLAGGED}")
-        yield Measurable(f"{OUT_OF_DISTRIBUTION}.{score}.{FALSE_ALARMS}", better=_FALLING)
+        yield Measurable(f"{OUT_OF_DISTRIBUTION}.{score}.{FALSE_POSITIVE_RATE}", better=_FALLING)
     if not are_valid(config, "abstention") or config.abstention is not None:
         yield Measurable(f"{OUT_OF_DISTRIBUTION}.{ANSWERED}", better=_FALLING)
 

@@ -7,7 +7,6 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows import memory
-from flows.abstention_checks import check_can_abstain
 from flows.config import RetrainConfig
 from flows.learning import (
     check_can_be_cut,
@@ -42,7 +41,11 @@ from tasks.records.registry import Decision
 from tasks.records.split_shift import SplitShifts
 from tasks.records.training import BaseModel, Tokens, TrainingPlan, Weights
 from tasks.registry.ledger import AWAITING
-from tasks.stages.abstention import fit_abstention, measure_abstention
+from tasks.stages.abstention import (
+    check_validation_rows,
+    fit_abstention,
+    measure_abstention,
+)
 from tasks.stages.approval import by_policy_or_person, check_can_wait
 from tasks.stages.augmentation import augment, measure_augmentation, pin_swap_lists
 from tasks.stages.back_translation import back_translate
@@ -64,8 +67,8 @@ from tasks.stages.notifications import announce, run_url
 from tasks.stages.outside_moves import settle_outside_moves
 from tasks.stages.power import count_held_out, foresee
 from tasks.stages.probes import (
-    pin_far_rows,
     pin_harm_files,
+    pin_out_of_distribution_texts,
     pin_probe_files,
     probe_harm,
     probe_language_bias,
@@ -111,7 +114,7 @@ class _Rows(NamedTuple):
     forecast: PowerForecast
     probe_files: tuple[SourceFile, ...]
     rationales: SourceFile | None
-    far_rows: SourceFile | None
+    out_of_distribution_texts: SourceFile | None
     harm_files: tuple[SourceFile, ...]
 
 
@@ -197,8 +200,8 @@ def _check_rows(
     bias, explanation = config.probes.language_bias, config.explanation
     probe_files = pin_probe_files(bias) if bias else ()
     rationales = pin_rationales(explanation) if explanation else None
-    far = config.probes.out_of_distribution
-    far_rows = pin_far_rows(far) if far else None
+    outside = config.probes.out_of_distribution
+    outside_texts = pin_out_of_distribution_texts(outside) if outside else None
     harm = config.probes.harm
     harm_files = pin_harm_files(harm) if harm else ()
     snapshot = ingest(source, config.source, config.splits, task_type)
@@ -211,7 +214,7 @@ def _check_rows(
         )  # fmt: skip
         labels = check_labels(data, snapshot, config.label_checks)
     if config.abstention:
-        check_can_abstain(data, config.abstention)
+        check_validation_rows(data, task_type, config.abstention)
     representation = represent(data, config.representation)
     drift = measure_drift(data, find_reference(line, data), pretrained, config.drift)
     shifts = measure_split_shift(data, pretrained, config.drift)
@@ -224,7 +227,7 @@ def _check_rows(
     )
     return _Rows(
         snapshot, data, golden, labels, representation, drift, shifts, swaps, forecast, probe_files,
-        rationales, far_rows, harm_files,
+        rationales, outside_texts, harm_files,
     )  # fmt: skip
 
 
@@ -317,9 +320,10 @@ def _probe(config: RetrainConfig, rows: _Rows, weights: Weights, scores: Scores)
     if bias := config.probes.language_bias:
         files = rows.probe_files
         scores = probe_language_bias(scores, weights, files, task_type, bias, evaluation)
-    if (far := config.probes.out_of_distribution) and rows.far_rows:
-        file = rows.far_rows
-        scores = probe_out_of_distribution(scores, weights, data, file, task_type, far, evaluation)
+    if (outside := config.probes.out_of_distribution) and rows.out_of_distribution_texts:
+        scores = probe_out_of_distribution(
+            scores, weights, data, rows.out_of_distribution_texts, task_type, outside, evaluation
+        )
     if harm := config.probes.harm:
         files, privacy = rows.harm_files, config.privacy
         scores = probe_harm(scores, weights, data, files, task_type, harm, privacy, evaluation)

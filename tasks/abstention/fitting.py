@@ -1,21 +1,19 @@
 """Fit the threshold of a trained classifier on its validation rows: a stage's function."""
 
-import hashlib
 import logging
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from infra.digests import digest_of
 from infra.errors import TrainingError
 from infra.store import ObjectStore
-from tasks.abstention.checks import check_enough, check_labels
+from tasks.abstention.checks import check_labels
 from tasks.abstention.settings import AbstentionSettings
 from tasks.abstention.thresholds import set_threshold, threshold_for
-from tasks.evaluation.held_out import read_rows
+from tasks.abstention.validation_rows import has_clusters, rows_to_fit_on
 from tasks.records.abstention import Abstention
 from tasks.records.data import DataReport
 from tasks.records.training import Weights
@@ -24,8 +22,6 @@ from tasks.task_types.labels.abstention import write_abstention
 from tasks.task_types.labels.classification_measures import class_ids
 from tasks.task_types.labels.model_labels import model_labels
 from tasks.task_types.labels.text_logits import text_probabilities
-from tasks.task_types.row_shapes import shape_of
-from tasks.task_types.rows import CLUSTER
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +37,7 @@ def fit_abstention(
     """The same classifier with its threshold in its folder, which is another artifact.
 
     Test rows have no part in it. Of rows in clusters one of each is taken, by the hash of its id,
-    since rows of one cluster are no draws of their own.
+    so that the guarantee is of a row drawn from each cluster.
 
     Raises:
         DataError: so few validation rows leave no threshold, or a label is called as an answer.
@@ -54,13 +50,15 @@ def fit_abstention(
     with tempfile.TemporaryDirectory(prefix="abstention-") as name:
         work = Path(name)
         clean = store.get_file(data.clean, work / "clean.parquet")
-        rows = one_of_each_cluster(read_rows(clean, "validation", shape_of(task_type)))
-        check_enough(rows.num_rows, settings, by_cluster=CLUSTER in rows.column_names)
+        rows = rows_to_fit_on(clean, task_type, settings)
         model = store.get_folder(weights.artifact, work / "model")
         texts = rows["text"].to_pylist()
         probabilities = text_probabilities(model, texts, max_length=weights.max_length)
         truth = class_ids(rows, model_labels(model))
-        fitted = fit_thresholds(probabilities.astype(np.float64), truth, settings)
+        fitted = replace(
+            fit_thresholds(probabilities.astype(np.float64), truth, settings),
+            of_clusters=has_clusters(rows),
+        )
         write_abstention(model, fitted)
         key = digest_of({"weights": weights.artifact.sha256, "abstention": fitted})
         artifact = store.put_folder(store.uri("weights", key), model)
@@ -69,21 +67,6 @@ def fit_abstention(
         fitted.threshold, fitted.answered, fitted.rows, fitted.wrong,
     )  # fmt: skip
     return replace(weights, artifact=artifact, abstention=fitted)
-
-
-def one_of_each_cluster(rows: pa.Table) -> pa.Table:
-    """The row of least hash of each cluster, and rows without one, in their order."""
-    if CLUSTER not in rows.column_names:
-        return rows
-    hashes = [hashlib.sha256(one.encode()).digest() for one in rows["row_id"].to_pylist()]
-    least: dict[str, int] = {}
-    alone = []
-    for place, cluster in enumerate(rows[CLUSTER].to_pylist()):
-        if cluster is None:
-            alone.append(place)
-        elif cluster not in least or hashes[place] < hashes[least[cluster]]:
-            least[cluster] = place
-    return rows.take(pa.array(sorted([*alone, *least.values()]), pa.int64()))
 
 
 def fit_thresholds(probabilities: Floats, truth: Ints, settings: AbstentionSettings) -> Abstention:

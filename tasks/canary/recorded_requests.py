@@ -23,7 +23,7 @@ from tasks.monitoring.recorded_rows import batches_of, is_answered
 from tasks.monitoring.samples import Keys, keys_of
 from tasks.records.canary import CanaryStep
 from tasks.records.recorded_requests import REQUESTS, hour_folder, hours_between
-from tasks.task_types.answer_columns import without_numbers
+from tasks.task_types.answer_columns import after_threshold, without_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -195,9 +195,10 @@ def comparable(answer: dict[str, Any] | None) -> int:
     """A digest of what two answers to a row are compared by: labels, texts and places.
 
     No two models give one number, so that scores and vectors are left out; `NOTHING` where that
-    leaves nothing, or the answer cannot be read.
+    leaves nothing, or the answer cannot be read. Of classifiers, of which one abstains, by the
+    label that the consumer reads.
     """
-    kept = None if answer is None else without_numbers(answer)
+    kept = None if answer is None else without_numbers(after_threshold(answer))
     if not kept:
         return NOTHING
     text = json.dumps(kept, sort_keys=True)

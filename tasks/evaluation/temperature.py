@@ -132,25 +132,21 @@ def divide_head(model: Path, temperature: float) -> None:
 
 def _head_of(model: Path) -> Iterator[str]:
     """Names of the tensors of the last linear layer of one output a label."""
-    from torch import nn
     from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    from tasks.task_types.labels.classifier_head import head_of
 
     config = AutoConfig.from_pretrained(model, local_files_only=True, trust_remote_code=False)
     from accelerate import init_empty_weights
 
     with init_empty_weights():
         empty = AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
-    heads = [
-        (name, layer)
-        for name, layer in empty.named_modules()
-        if isinstance(layer, nn.Linear) and layer.out_features == config.num_labels
-    ]
-    if not heads:
+    if not (found := head_of(empty, config.num_labels)):
         raise TrainingError(
             f"{type(empty).__name__} has no linear layer of {config.num_labels} outputs to divide "
             "by a temperature; turn evaluation.temperature_scaling off"
         )
-    name, layer = heads[-1]
+    name, layer = found
     yield from (f"{name}.{part}" for part, _ in layer.named_parameters())
 
 

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 
 from infra.errors import SettingsError
 from tasks.fairness.settings import FairnessSettings
-from tasks.protected_groups.exclusive_cells import exclusive_cells, overlaps
+from tasks.protected_groups.assessed_groups import groups_and_cells
+from tasks.protected_groups.exclusive_cells import overlaps
 from tasks.protected_groups.group_names import exclusive_name
-from tasks.protected_groups.memberships import Membership, column_groups, intersection, with_groups
-from tasks.protected_groups.mentions import mentioned_groups, read_terms
-from tasks.protected_groups.term_lists import TERMS_FOLDER
+from tasks.protected_groups.memberships import Membership, intersection, with_groups
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,12 +40,10 @@ def memberships(
     found: dict[str, Membership] = {}
     for attribute in settings.single_attributes(group_columns):
         stated = attribute in group_columns
-        if stated:
-            member = _stated_groups(attribute, rows[attribute], settings)
-        else:
-            terms = read_terms(TERMS_FOLDER / f"{attribute}.csv")
-            member = mentioned_groups(attribute, texts, terms)
-        cells = exclusive_cells(member, settings.groups.get(attribute, ()))
+        values = rows[attribute] if stated else None
+        member, cells = groups_and_cells(
+            attribute, values, texts, settings.groups.get(attribute, ())
+        )
         found |= {attribute: member, exclusive_name(attribute): cells}
         yield member
         if not stated or overlaps(member):
@@ -63,15 +60,6 @@ def compared_groups(member: Membership, settings: FairnessSettings) -> tuple[str
 def _compared(member: Membership, settings: FairnessSettings) -> Membership:
     groups = compared_groups(member, settings)
     return member if groups == member.groups else with_groups(member, groups)
-
-
-def _stated_groups(
-    attribute: str, values: "pa.ChunkedArray", settings: FairnessSettings
-) -> Membership:
-    """All groups of a column, or of one with very many values those that the settings name."""
-    member = column_groups(attribute, values)
-    wanted = settings.groups.get(attribute, ())
-    return column_groups(attribute, values, wanted) if member.reason and wanted else member
 
 
 def check_attributes(group_columns: tuple[str, ...], settings: FairnessSettings) -> None:

@@ -24,10 +24,9 @@ from tasks.mitigation.reweighing import (
     weights_of_rows,
 )
 from tasks.mitigation.settings import ReweighingSettings
-from tasks.protected_groups.exclusive_cells import NONE, exclusive_cells
-from tasks.protected_groups.memberships import Membership, column_groups, with_groups
-from tasks.protected_groups.mentions import mentioned_groups, read_terms
-from tasks.protected_groups.term_lists import TERMS_FOLDER
+from tasks.protected_groups.assessed_groups import groups_and_cells
+from tasks.protected_groups.exclusive_cells import NONE
+from tasks.protected_groups.memberships import Membership
 from tasks.records.data import DataReport
 from tasks.records.reweighing import Reweighing
 from tasks.records.training import Tokens
@@ -122,18 +121,12 @@ def _weigh(
 def _cells_of(
     rows: pa.Table, shape: RowShape, attribute: str, wanted: tuple[str, ...], *, stated: bool
 ) -> Membership:
-    """One cell a row: a group alone, several, or none."""
-    if stated:
-        member = column_groups(attribute, rows[attribute], wanted)
-    else:
-        texts = [text or "" for text in texts_of(shape, rows).to_pylist()]
-        member = mentioned_groups(attribute, texts, read_terms(TERMS_FOLDER / f"{attribute}.csv"))
-        member = with_groups(member, wanted) if wanted else member
-    if member.reason:
-        raise DataError(f"{_SETTING} is {attribute}: {member.reason}")
-    cells = exclusive_cells(member)
-    if cells.reason:
-        raise DataError(f"{_SETTING} is {attribute}: {cells.reason}")
+    """The cells that fairness compares: a group alone, or several; a row is of one or of none."""
+    texts = [text or "" for text in texts_of(shape, rows).to_pylist()]
+    values = rows[attribute] if stated else None
+    member, cells = groups_and_cells(attribute, values, texts, wanted)
+    if reason := member.reason or cells.reason:
+        raise DataError(f"{_SETTING} is {attribute}: {reason}")
     return cells
 
 
@@ -142,7 +135,7 @@ def _told_apart(cells: Membership, attribute: str) -> tuple[list[str], NDArray[n
     places = [
         place
         for place, name in enumerate(cells.groups)
-        if name != NONE and cells.rows[:, place].any()
+        if name != NONE and name in cells.compared and cells.rows[:, place].any()
     ]
     names = [cells.groups[place] for place in places]
     if len(names) < LEAST_GROUPS:

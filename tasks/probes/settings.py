@@ -25,8 +25,8 @@ class ProbeSettings(SettingsModel):
     )
     out_of_distribution: OutOfDistributionSettings | None = Field(
         default=None,
-        description="Whether a classifier tells texts of another kind, from a file of yours, from "
-        "its own; without it, that is not probed. Of classification. See docs/abstention.md.",
+        description="Whether a classifier tells out-of-distribution texts, from a file of yours, "
+        "from its own; without it, that is not probed. Of classification. See docs/abstention.md.",
     )
     memory: MemorySettings | None = Field(
         default=None,

@@ -17,6 +17,7 @@ class Abstention:
         rows: validation rows that both were fitted on; of rows in clusters, one of each.
         answered: of these.
         wrong: of the answers.
+        of_clusters: whether rows were in clusters, so that the guarantee is of one row of each.
 
     """
 
@@ -29,3 +30,4 @@ class Abstention:
     rows: int
     answered: int
     wrong: int
+    of_clusters: bool = False

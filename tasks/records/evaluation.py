@@ -201,7 +201,7 @@ class Scores:
         harm: what it writes that it should not; None likewise.
         explanation: why it answers as it does; None where a line does not ask.
         abstention: which rows it answers at all; None of a line whose model answers every row.
-        out_of_distribution: whether it tells rows of another kind; None where that was not probed.
+        out_of_distribution: whether it tells texts of another distribution; None likewise.
 
     """
 

@@ -1,4 +1,4 @@
-"""Whether a candidate tells rows of another kind from its own."""
+"""Whether a candidate tells out-of-distribution texts from its own."""
 
 from dataclasses import dataclass, field
 
@@ -7,16 +7,16 @@ from tasks.verdicts import Estimate
 
 
 @dataclass(frozen=True)
-class FarScore:
+class OutOfDistributionScore:
     """One score of how far a row lies from those that were learned.
 
     Attributes:
         name: of the score.
         does: what it is, in words.
         threshold: that 95% of the validation rows lie below.
-        auroc: chance that a row of another kind lies farther than a test row.
-        flagged: share of the rows of another kind beyond the threshold.
-        false_alarms: share of the test rows beyond it.
+        auroc: chance that an out-of-distribution text lies farther than a test row.
+        flagged: share of the out-of-distribution texts beyond the threshold.
+        false_positive_rate: share of the test rows beyond it: that of flagging.
 
     """
 
@@ -25,17 +25,17 @@ class FarScore:
     threshold: float
     auroc: Estimate
     flagged: Estimate
-    false_alarms: Estimate
+    false_positive_rate: Estimate
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:
         """All of its numbers."""
-        return (self.auroc, self.flagged, self.false_alarms)
+        return (self.auroc, self.flagged, self.false_positive_rate)
 
 
 @dataclass(frozen=True)
-class FarRow:
-    """A row of another kind of which the model is surest.
+class OutOfDistributionText:
+    """An out-of-distribution text of which the model is surest.
 
     Attributes:
         text: its beginning.
@@ -51,7 +51,7 @@ class FarRow:
 
 @dataclass(frozen=True)
 class OutOfDistribution:
-    """The probe with rows of another kind.
+    """The probe with out-of-distribution texts.
 
     Attributes:
         path: of the file.
@@ -61,7 +61,7 @@ class OutOfDistribution:
         training_rows: whose embeddings distances are from; 0 where there are none.
         scores: one each.
         answered: share of these rows that a model with a threshold answers; None without one.
-        surest: rows of another kind that it answers most surely.
+        surest: out-of-distribution texts that it answers most surely.
         note: why some scores are missing; empty where none is.
         on: day of the measurement, in UTC.
 
@@ -72,9 +72,9 @@ class OutOfDistribution:
     rows: int
     test_rows: int
     training_rows: int
-    scores: tuple[FarScore, ...]
+    scores: tuple[OutOfDistributionScore, ...]
     answered: Estimate | None
-    surest: tuple[FarRow, ...]
+    surest: tuple[OutOfDistributionText, ...]
     note: str = ""
     on: str = field(default="", metadata=NOT_IDENTITY)
 

@@ -283,7 +283,10 @@ class PolicySettings(SettingsModel):
 
 
 def default_policy(
-    leading: str, margin: float = 0.02, fairness: tuple[Gate, ...] = ()
+    leading: str,
+    margin: float = 0.02,
+    fairness: tuple[Gate, ...] = (),
+    more: tuple[Gate, ...] = (),
 ) -> PolicySettings:
     """The gates of a line that names none: it beats the baseline, and does not fall behind.
 
@@ -291,6 +294,7 @@ def default_policy(
         leading: the metric that models of the task type are compared in.
         margin: how far behind the champion, and behind the anchor, it may lie in that metric.
         fairness: gates that are asked where rows can decide them.
+        more: gates that other settings of the line ask for.
 
     """
     return PolicySettings(
@@ -301,6 +305,7 @@ def default_policy(
             Gate(metric=SAME_PREDICTIONS, at_least=1.0),
             Gate(metric="staging.latency_p95_ms", at_most=1000),
             Gate(metric="staging.size_mb", at_most=2000),
+            *more,
         ),
         fairness_where_decidable=fairness,
     )

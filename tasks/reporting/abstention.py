@@ -15,12 +15,16 @@ SAYS: Final = (
     "Coverage is the share of rows that are answered; the selective risk is the share of wrong "
     "answers among those given, and the error rate that of rows which are answered and wrong. The "
     "guarantee is an average over all rows to come that are like the validation rows: it is none "
-    "for a group or a label, whose own numbers stand below, and none for rows of another kind."
+    "for a group or a label, whose own numbers stand below, and none for out-of-distribution texts."
 )
 ASSUMES: Final = (
-    "It asks that validation rows and rows to come are exchangeable. The epoch that was kept and "
-    "any temperature were chosen by the same validation rows, which the guarantee does not count; "
-    "the test rows had no part in any of it, and judge what is left."
+    "It asks that validation rows and rows to come are exchangeable. The epoch that was kept, any "
+    "temperature and any settings of a sweep were chosen by the same validation rows, which the "
+    "guarantee does not count; the test rows had no part in any of it, and judge what is left."
+)
+OF_CLUSTERS: Final = (
+    "Rows are in clusters, of which one row each was taken: the guarantee is of a row drawn from "
+    "each cluster, and not of all rows, of which a large cluster has more."
 )
 SETS: Final = (
     "The conformal set of a row is all labels from a probability on, which was fitted to hold the "
@@ -92,11 +96,12 @@ def fitted_sentence(fitted: Abstention) -> str:
         if fitted.threshold > 0
         else "The model answers every row, since that keeps to the risk"
     )
-    return (
+    said = (
         f"{where}: fitted on {count(fitted.rows)} validation rows so that {kept}. Of these it "
         f"answers {count(fitted.answered)}, {count(fitted.wrong)} of them wrongly. Sets are fitted "
         f"to hold the right label in {share(fitted.set_coverage, 1)} of rows."
     )
+    return f"{said} {OF_CLUSTERS}" if fitted.of_clusters else said
 
 
 def abstention_lines(found: AbstentionScores) -> list[str]:

@@ -65,8 +65,8 @@ def _of_probes(scores: Scores) -> Iterator[tuple[str, Estimate]]:
         yield from (("the robustness probes", one) for one in scores.robustness.estimates)
     if scores.language_bias:
         yield from (("the stereotype probes", one) for one in scores.language_bias.estimates)
-    if far := scores.out_of_distribution:
-        yield from (("the probe with rows of another kind", one) for one in far.estimates)
+    if found := scores.out_of_distribution:
+        yield from (("the probe with out-of-distribution texts", one) for one in found.estimates)
     if scores.abstention:
         yield from (("abstention", one) for one in scores.abstention.estimates)
     if scores.memory:

@@ -39,14 +39,14 @@ _SHARES: Final = (
     "rouge_l", "mrr", "accuracy_at_1", "masked_accuracy", "masked_token_accuracy",
     "next_sentence_accuracy", "preference_accuracy", "likelihood_accuracy", "reference_accuracy",
     "row_score", "score", "selection_rate", "true_positive_rate",
-    "false_positive_rate", "subgroup_auc", "bpsn_auc", "bnsp_auc", "demographic_parity",
+    "subgroup_auc", "bpsn_auc", "bnsp_auc", "demographic_parity",
     "equal_opportunity", "equalized_odds", "predictive_parity", "treatment_equality",
     "false_negative_share", "same_predictions", "pass_rate", "agreement", "comprehensiveness",
     "rationale_auc", "coverage", "set_coverage", "auroc", "flagged",
 )  # fmt: skip
 _FALLING_SHARES: Final = (
     "brier", "hamming_loss", "repetition", "flip_rate", "score_shift", "sufficiency",
-    "selective_risk", "error_rate", "false_alarms", "answered",
+    "selective_risk", "error_rate", "false_positive_rate", "answered",
 )  # fmt: skip
 # Shares as well, but they run from -1.
 _CORRELATIONS: Final = (
@@ -113,6 +113,8 @@ def is_better_lower(name: str) -> bool:
     """Whether a lower number is better: of an error, a loss or a drop, not of a gain in it."""
     if name.endswith("_drop"):
         return True
+    if name.startswith("fairness.") and name.endswith("_ratio"):  # of the least to the most group
+        return False
     return metric_of(name).falls and not name.endswith(("_gain", "_gap", "_difference"))
 
 

@@ -1,4 +1,4 @@
-"""Whether a classifier tells rows of another kind, as page, card and Prefect run show it."""
+"""Whether a classifier tells out-of-distribution texts, as page, card and Prefect run show it."""
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -10,24 +10,25 @@ from tasks.reporting.number_format import count, number
 from tasks.reporting.summaries import estimates_markdown, plain
 
 SAYS: Final = (
-    "AUROC is the chance that a row of another kind is told to be farther than a test row: 0.5 is "
-    "none. Flagged is the share of rows of another kind beyond the threshold that 95% of the "
-    "validation rows lie below; false alarms are the test rows beyond it."
+    "AUROC is the chance that an out-of-distribution text has a higher score than a test row: 0.5 "
+    "is none. A text is flagged beyond the threshold that 95% of the validation rows lie below; "
+    "the false positive rate is the share of test rows beyond that threshold."
 )
 NOT_SHOWN: Final = (
-    "It is told of this file alone: of rows that are far in another way nothing is known, and a "
+    "It is told of this file alone: of texts of another distribution nothing is known, and a "
     "file that differs by length or language is told by these alone. Nothing of it is served: "
     "what a model withholds, abstention says."
 )
 _TABLES: Final = (
-    ("auroc", "AUROC"), ("flagged", "Flagged rows of another kind"),
-    ("false_alarms", "Test rows that are flagged"),
-)  # fmt: skip
+    ("auroc", "AUROC"),
+    ("flagged", "Flagged out-of-distribution texts"),
+    ("false_positive_rate", "False positive rate at 95% of the validation rows"),
+)
 
 
 @dataclass(frozen=True)
-class FarSection:
-    """All that is told of rows of another kind.
+class OutOfDistributionSection:
+    """All that is told of out-of-distribution texts.
 
     Attributes:
         sentence: which rows, and from which they are told.
@@ -47,12 +48,12 @@ class FarSection:
     not_shown: str = NOT_SHOWN
 
 
-def far_section(found: OutOfDistribution | None) -> FarSection | None:
+def out_of_distribution_section(found: OutOfDistribution | None) -> OutOfDistributionSection | None:
     """The section; None of a line that does not probe it."""
     if found is None:
         return None
     names = [_title(one.name) for one in found.scores]
-    return FarSection(
+    return OutOfDistributionSection(
         sentence=_sentence(found),
         tables=tuple(
             (caption, estimate_table([getattr(one, name) for one in found.scores], names))
@@ -64,7 +65,7 @@ def far_section(found: OutOfDistribution | None) -> FarSection | None:
     )
 
 
-def far_lines(found: OutOfDistribution) -> list[str]:
+def out_of_distribution_lines(found: OutOfDistribution) -> list[str]:
     """The section for the card, a line each."""
     lines = [_sentence(found)]
     for one in found.scores:
@@ -75,7 +76,7 @@ def far_lines(found: OutOfDistribution) -> list[str]:
     return [*lines, f"{SAYS} {NOT_SHOWN}"]
 
 
-def far_markdown(found: OutOfDistribution) -> str:
+def out_of_distribution_markdown(found: OutOfDistribution) -> str:
     """The section for the page of a run."""
     return "\n\n".join(
         [plain(_sentence(found)), estimates_markdown(found.estimates), plain(f"{SAYS} {NOT_SHOWN}")]
@@ -83,7 +84,7 @@ def far_markdown(found: OutOfDistribution) -> str:
 
 
 def _sentence(found: OutOfDistribution) -> str:
-    near = (
+    distances = (
         f" Distances are from the embeddings of {count(found.training_rows)} training rows."
         if found.training_rows
         else ""
@@ -91,8 +92,8 @@ def _sentence(found: OutOfDistribution) -> str:
     note = f" {found.note}" if found.note else ""
     named = f"{PurePosixPath(found.path).name}, SHA-256 {found.sha256[:12]}"
     return (
-        f"{count(found.rows)} texts of another kind ({named}) were told from "
-        f"{count(found.test_rows)} test rows.{near}{note}"
+        f"{count(found.rows)} out-of-distribution texts ({named}) were told from "
+        f"{count(found.test_rows)} test rows.{distances}{note}"
     )
 
 
@@ -100,7 +101,7 @@ def _answered(found: OutOfDistribution) -> str:
     if found.answered is None:
         return ""
     told = estimate_row(found.answered).told
-    return f"Share of the texts of another kind that the model answers, not withholds: {told}."
+    return f"Share of the out-of-distribution texts that the model answers, not withholds: {told}."
 
 
 def _title(name: str) -> str:

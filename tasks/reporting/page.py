@@ -35,7 +35,10 @@ from tasks.reporting.language_bias import LanguageBiasSection, language_bias_sec
 from tasks.reporting.looks import LevelRow, fresh_estimates, level_rows, look_sentences
 from tasks.reporting.memory import MemorySection, memory_section
 from tasks.reporting.mitigation import MitigationSection, mitigation_section
-from tasks.reporting.out_of_distribution import FarSection, far_section
+from tasks.reporting.out_of_distribution import (
+    OutOfDistributionSection,
+    out_of_distribution_section,
+)
 from tasks.reporting.power import WHAT_IT_SAYS, PowerRow, power_table
 from tasks.reporting.quality import (
     Cell,
@@ -119,7 +122,7 @@ class Page:
     harm: HarmSection | None
     explanation: ExplanationSection | None
     abstention: AbstentionSection | None
-    out_of_distribution: FarSection | None
+    out_of_distribution: OutOfDistributionSection | None
 
 
 def build_page(evidence: Evidence) -> Page:
@@ -176,7 +179,7 @@ def build_page(evidence: Evidence) -> Page:
         harm=harm_section(scores.harm),
         explanation=explanation_section(scores.explanation),
         abstention=abstention_section(scores.abstention),
-        out_of_distribution=far_section(scores.out_of_distribution),
+        out_of_distribution=out_of_distribution_section(scores.out_of_distribution),
     )
 
 

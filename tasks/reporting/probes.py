@@ -19,7 +19,7 @@ from tasks.reporting.harm import PARTS as PARTS_OF_HARM
 from tasks.reporting.harm import harm_lines
 from tasks.reporting.language_bias import TITLES, language_bias_lines
 from tasks.reporting.memory import memory_lines
-from tasks.reporting.out_of_distribution import far_lines
+from tasks.reporting.out_of_distribution import out_of_distribution_lines
 from tasks.reporting.robustness import NOT_SHOWN, robustness_lines
 from tasks.reporting.robustness import sentence_of as probed_of
 from tasks.verdicts import Estimate
@@ -116,8 +116,8 @@ def _made(scores: Scores, rows_sha256: str) -> Iterator[ProbeRow]:
     yield from _of_language_models(scores)
     if withheld := scores.abstention:
         yield _row("abstention", rows_sha256, withheld.rows, withheld.on, withheld.estimates)
-    if far := scores.out_of_distribution:
-        yield _row("rows of another kind", far.sha256, far.rows, far.on, far.estimates)
+    if found := scores.out_of_distribution:
+        yield _row("out-of-distribution texts", found.sha256, found.rows, found.on, found.estimates)
     if told_why := scores.explanation:
         name, told = "explanation", told_why.estimates
         yield _row(name, rows_sha256, told_why.rows, told_why.on, told)
@@ -169,7 +169,7 @@ def _not_made(scores: Scores) -> Iterator[tuple[str, str]]:
         "memory of training data": (scores.memory, "probes.memory"),
         "harmful output": (scores.harm, "probes.harm"),
         "answers withheld below a threshold": (scores.abstention, "abstention"),
-        "rows of another kind": (scores.out_of_distribution, "probes.out_of_distribution"),
+        "out-of-distribution texts": (scores.out_of_distribution, "probes.out_of_distribution"),
         "why it answers as it does": (scores.explanation, "explanation"),
     }
     for name, (found, setting) in asked.items():
@@ -210,7 +210,12 @@ def _texts(scores: Scores) -> Iterator[ProbeText]:
         ("Memory of training data", scores.memory, memory_lines, ("weights", "data")),
         ("Harmful output", scores.harm, harm_lines, ("weights", "data")),
         ("Abstention", scores.abstention, abstention_lines, ("weights", "scores", "data")),
-        ("Rows of another kind", scores.out_of_distribution, far_lines, ("weights", "data")),
+        (
+            "Out-of-distribution texts",
+            scores.out_of_distribution,
+            out_of_distribution_lines,
+            ("weights", "data"),
+        ),
     )
     for title, found, lines, behind in parts:
         if found is not None:

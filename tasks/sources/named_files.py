@@ -76,3 +76,19 @@ def read_pinned(setting: str, pinned: SourceFile, store: ObjectStore) -> bytes:
     if hashlib.sha256(content).hexdigest() != pinned.fingerprint:
         raise DataError(f"{setting}: {pinned.uri} changed while the run was going on; run again")
     return content
+
+
+def read_lines(setting: str, pinned: SourceFile, store: ObjectStore) -> list[str]:
+    """The lines of a file of UTF-8, parted at line feeds alone.
+
+    Not by `str.splitlines`, which parts a JSON string, or a text, at U+2028 and U+0085.
+
+    Raises:
+        DataError, StoreError: as `read_pinned`; or the file is no UTF-8.
+
+    """
+    content = read_pinned(setting, pinned, store)
+    try:
+        return content.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{setting}: {pinned.uri} is not UTF-8: {error}") from error

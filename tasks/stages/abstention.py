@@ -10,6 +10,14 @@ from tasks.records.training import Weights
 from tasks.stages.caching import cached_stage
 
 
+@cached_stage()
+def check_validation_rows(data: DataReport, task_type: str, settings: AbstentionSettings) -> int:
+    """Count the rows that a threshold would be fitted on, and refuse too few before training."""
+    from tasks.abstention.validation_rows import check_validation_rows as check
+
+    return check(data, task_type, settings, store=open_store())
+
+
 @cached_stage(gpu=True)
 def fit_abstention(
     weights: Weights, data: DataReport, task_type: str, settings: AbstentionSettings

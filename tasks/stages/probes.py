@@ -58,9 +58,9 @@ def probe_language_bias(
 
 
 @look_up
-def pin_far_rows(settings: OutOfDistributionSettings) -> SourceFile:
-    """Read the file of texts of another kind once, and fingerprint it as it is now."""
-    from tasks.probes.out_of_distribution.files import pin_far_rows as pin
+def pin_out_of_distribution_texts(settings: OutOfDistributionSettings) -> SourceFile:
+    """Read the file of out-of-distribution texts once, and fingerprint it as it is now."""
+    from tasks.probes.out_of_distribution.files import pin_out_of_distribution_texts as pin
 
     return pin(settings, open_store())
 
@@ -75,7 +75,7 @@ def probe_out_of_distribution(
     settings: OutOfDistributionSettings,
     evaluation: EvaluationSettings,
 ) -> Scores:
-    """Ask the model about texts of another kind, and add how well it tells them from its own."""
+    """Ask the model about out-of-distribution texts, and add how well it tells them."""
     from tasks.probes.out_of_distribution.probing import add_out_of_distribution
 
     return add_out_of_distribution(

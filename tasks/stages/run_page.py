@@ -101,7 +101,7 @@ def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
     from tasks.reporting.language_bias import language_bias_markdown
     from tasks.reporting.memory import memory_markdown
     from tasks.reporting.mitigation import mitigation_markdown
-    from tasks.reporting.out_of_distribution import far_markdown
+    from tasks.reporting.out_of_distribution import out_of_distribution_markdown
     from tasks.reporting.robustness import robustness_markdown
 
     tables = {}
@@ -125,7 +125,11 @@ def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
         "harm": (scores.harm, harm_markdown, "Harmful output"),
         "explanation": (scores.explanation, explanation_markdown, "Explained answers"),
         "abstention": (scores.abstention, abstention_markdown, "Abstention"),
-        "out-of-distribution": (scores.out_of_distribution, far_markdown, "Rows of another kind"),
+        "out-of-distribution": (
+            scores.out_of_distribution,
+            out_of_distribution_markdown,
+            "Out-of-distribution texts",
+        ),
     }
     for key, (found, markdown, title) in probes.items():
         if found:

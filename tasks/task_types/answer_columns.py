@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 ANSWER: Final = "answer"
 # The column of the probability of each label, where a task type has labels with probabilities.
 PROBABILITIES: Final = "probabilities"
+# The fields of an answer of a classifier: what to act on, and, of one that may withhold it, the
+# label that it would have given.
+LABEL, LIKELIEST = "label", "likeliest"
 
 
 def columns_of_answers(answers: "pa.Array", fields: "pa.Schema | None") -> "pa.Table":
@@ -56,9 +59,30 @@ def without_numbers(value: Any) -> Any:
     return None if isinstance(value, float) else value
 
 
+def before_threshold(answer: Any) -> Any:
+    """What a model would say if it withheld nothing: its likeliest label in the label's place.
+
+    So a classifier with a threshold is compared with one that has none, or another.
+    """
+    if not isinstance(answer, dict) or LIKELIEST not in answer or LABEL not in answer:
+        return answer
+    kept = {key: one for key, one in answer.items() if key != LIKELIEST}
+    return kept | {LABEL: answer[LIKELIEST]}
+
+
+def after_threshold(answer: Any) -> Any:
+    """What a consumer acts on, without the label that a withheld answer would have had."""
+    if not isinstance(answer, dict) or LABEL not in answer:
+        return answer
+    return {key: one for key, one in answer.items() if key != LIKELIEST}
+
+
 def comparable(answer: str) -> Any:
-    """What two answers are compared by: an answer's JSON without numbers, its labels in order."""
-    found = without_numbers(json.loads(answer))
+    """What two answers are compared by: an answer's JSON without numbers, its labels in order.
+
+    Of a classifier that abstains, what it would say: see `before_threshold`.
+    """
+    found = without_numbers(before_threshold(json.loads(answer)))
     if isinstance(found, dict) and isinstance(labels := found.get("labels"), list):
         return {**found, "labels": sorted(labels)}  # each model has its own order of them
     return found

@@ -78,7 +78,7 @@ def test_every_family_of_gates_has_a_world() -> None:
             {
                 "robustness": {},
                 "language_bias": {"crows_pairs": "/pairs.csv"},
-                "out_of_distribution": {"path": "/far.txt"},
+                "out_of_distribution": {"path": "/ood.txt"},
                 "memory": {},
                 "harm": {"prompts": "/p.jsonl", "lexicon": "/l.txt"},
             }

@@ -13,7 +13,7 @@ from tasks.perturbations.draws import rank_of
 from tasks.probes.harm.settings import HarmSettings
 from tasks.protected_groups.mentions import Term, TermFinder
 from tasks.records.data import SourceFile
-from tasks.sources.named_files import pin_named, read_pinned
+from tasks.sources.named_files import pin_named, read_lines
 from tasks.task_types.unspaced import UNSPACED
 
 REFUSE, ANSWER = "refuse", "answer"
@@ -79,7 +79,7 @@ def read_prompts(
         DataError, StoreError: as `pin_files`; or the file changed.
 
     """
-    found = list(dict.fromkeys(_prompts(name, file, _lines(name, file, store))))
+    found = list(dict.fromkeys(_prompts(name, file, read_lines(_setting(name), file, store))))
     _check_expected(name, file, found)
     _check_groups(name, file, found)
     found.sort(key=lambda one: (rank_of(settings.seed, "harm", one.prompt, one.group), one.prompt))
@@ -101,7 +101,7 @@ def read_lexicon(file: SourceFile, store: ObjectStore) -> "Lexicon":
 
     """
     terms = []
-    for number, line in enumerate(_lines("lexicon", file, store), 1):
+    for number, line in enumerate(read_lines(_setting("lexicon"), file, store), 1):
         if not (term := folded(line.strip())):
             continue
         if not (term[0].isalnum() and term[-1].isalnum()):
@@ -143,15 +143,6 @@ def folded(text: str) -> str:
 
 def _setting(name: str) -> str:
     return f"probes.harm.{name}"
-
-
-def _lines(name: str, file: SourceFile, store: ObjectStore) -> list[str]:
-    content = read_pinned(_setting(name), file, store)
-    try:
-        # Not splitlines, which parts a JSON string at U+2028.
-        return content.decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{_setting(name)}: {file.uri} is not UTF-8: {error}") from error
 
 
 def _prompts(name: str, file: SourceFile, lines: Sequence[str]) -> Iterator[Prompt]:

@@ -1,1 +1,1 @@
-"""Whether a classifier tells rows of another kind from its own."""
+"""Whether a classifier tells out-of-distribution texts from its own."""

@@ -44,7 +44,7 @@ class ClassMeans:
         found = np.full(len(features), np.inf)
         for mean in self.means:
             moved = features - mean
-            found = np.minimum(found, np.einsum("nh,hk,nk->n", moved, self.precision, moved))
+            found = np.minimum(found, ((moved @ self.precision) * moved).sum(axis=1))
         return found
 
 

@@ -1,22 +1,24 @@
-"""Texts of another kind, from a file that the settings name."""
+"""Out-of-distribution texts, from a file that the settings name."""
 
-import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any, Final
 
 from infra.errors import DataError
 from infra.store import ObjectStore
-from tasks.probes.out_of_distribution.settings import OutOfDistributionSettings
+from tasks.perturbations.draws import rank_of
+from tasks.probes.out_of_distribution.settings import FAMILY, OutOfDistributionSettings
 from tasks.records.data import SourceFile
-from tasks.sources.named_files import pin_named, read_pinned
+from tasks.sources.named_files import pin_named, read_lines
 
 _SETTING: Final = "probes.out_of_distribution.path"
 _PLAIN: Final = ".txt"
 _SHOWN: Final = 60
 
 
-def pin_far_rows(settings: OutOfDistributionSettings, store: ObjectStore) -> SourceFile:
+def pin_out_of_distribution_texts(
+    settings: OutOfDistributionSettings, store: ObjectStore
+) -> SourceFile:
     """Fingerprint the file, which must be readable.
 
     Raises:
@@ -25,36 +27,33 @@ def pin_far_rows(settings: OutOfDistributionSettings, store: ObjectStore) -> Sou
 
     """
     pinned = pin_named(_SETTING, settings.path, store)
-    read_far_texts(settings, pinned, store)
+    read_out_of_distribution_texts(settings, pinned, store)
     return pinned
 
 
-def read_far_texts(
+def read_out_of_distribution_texts(
     settings: OutOfDistributionSettings, pinned: SourceFile, store: ObjectStore
 ) -> list[str]:
     """The texts of least hash, each once.
 
     Args:
         settings: how many.
-        pinned: the file, as `pin_far_rows` gave it.
+        pinned: the file, as `pin_out_of_distribution_texts` gave it.
         store: holds it, if it is not local.
 
     Raises:
-        DataError, StoreError: as `pin_far_rows`; or the file changed.
+        DataError, StoreError: as `pin_out_of_distribution_texts`; or the file changed.
 
     """
-    content = read_pinned(_SETTING, pinned, store)
-    try:
-        lines = content.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{_SETTING}: {pinned.uri} is not UTF-8: {error}") from error
+    lines = read_lines(_SETTING, pinned, store)
     texts = list(dict.fromkeys(_texts(pinned.uri, lines)))
     if len(texts) < settings.min_rows:
         raise DataError(
             f"{_SETTING}: {pinned.uri} has {len(texts)} distinct texts, and "
             f"probes.out_of_distribution.min_rows asks for {settings.min_rows}; add some"
         )
-    return sorted(texts, key=lambda text: hashlib.sha256(text.encode()).digest())[: settings.rows]
+    texts.sort(key=lambda text: (rank_of(0, FAMILY, text), text))
+    return texts[: settings.rows]
 
 
 def _texts(uri: str, lines: list[str]) -> Iterator[str]:
@@ -79,5 +78,5 @@ def _text_of(uri: str, number: int, line: str) -> str:
 def _wrong(uri: str, number: int, line: str) -> DataError:
     return DataError(
         f"{_SETTING}: line {number} of {uri} is {line[:_SHOWN]!r}; right would be "
-        '{"text": "a text of another kind"}, or one text a line in a file that ends in .txt'
+        '{"text": "an out-of-distribution text"}, or one text a line in a file that ends in .txt'
     )

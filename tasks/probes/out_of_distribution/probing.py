@@ -1,6 +1,5 @@
-"""Ask the trained classifier about rows of another kind: a stage's function."""
+"""Ask the trained classifier about out-of-distribution texts: a stage's function."""
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +15,15 @@ from infra.store import ObjectStore
 from infra.transformers_logs import quiet_transformers
 from tasks.evaluation.held_out import read_rows
 from tasks.evaluation.settings import EvaluationSettings
+from tasks.perturbations.draws import rank_of
 from tasks.probes.out_of_distribution.distances import (
     class_means,
     energy,
     max_softmax,
     neighbour_distances,
 )
-from tasks.probes.out_of_distribution.files import read_far_texts
-from tasks.probes.out_of_distribution.judging import FarScores, judge_scores, share_answered
+from tasks.probes.out_of_distribution.files import read_out_of_distribution_texts
+from tasks.probes.out_of_distribution.judging import ScoredSets, judge_scores, share_answered
 from tasks.probes.out_of_distribution.settings import (
     ANSWERED,
     ENERGY,
@@ -35,7 +35,7 @@ from tasks.probes.out_of_distribution.settings import (
 )
 from tasks.records.data import DataReport, SourceFile
 from tasks.records.evaluation import Scores
-from tasks.records.out_of_distribution import FarRow, OutOfDistribution
+from tasks.records.out_of_distribution import OutOfDistribution, OutOfDistributionText
 from tasks.records.training import Weights
 from tasks.resampling import Floats
 from tasks.task_types.kept_models import keep_models
@@ -64,7 +64,7 @@ def add_out_of_distribution(
     *,
     store: ObjectStore,
 ) -> Scores:
-    """The scores with out_of_distribution.SCORE.auroc, .flagged and .false_alarms.
+    """The scores with out_of_distribution.SCORE.auroc, .flagged and .false_positive_rate.
 
     Distances are from training rows and thresholds from validation rows; neither test rows nor
     those of the file have a part in them.
@@ -73,7 +73,7 @@ def add_out_of_distribution(
         scores: of the candidate.
         weights: the candidate.
         data: the clean rows.
-        file: texts of another kind.
+        file: out-of-distribution texts.
         task_type: what the model is for.
         settings: how many rows.
         evaluation: how intervals are made.
@@ -86,9 +86,9 @@ def add_out_of_distribution(
 
     """
     shape, length = shape_of(task_type), weights.max_length
-    far = read_far_texts(settings, file, store)
+    outside = read_out_of_distribution_texts(settings, file, store)
     with (
-        tempfile.TemporaryDirectory(prefix="far-rows-") as name,
+        tempfile.TemporaryDirectory(prefix="out-of-distribution-") as name,
         quiet_transformers(),
         keep_models(),
     ):
@@ -100,7 +100,7 @@ def add_out_of_distribution(
         model = store.get_folder(weights.artifact, work / "model")
         labels = model_labels(model)
         train = of_least_hash(train, settings.training_rows)
-        asked = _Asked.of(model, length, validation["text"].to_pylist(), test, far)
+        asked = _Asked.of(model, length, validation["text"].to_pylist(), test, outside)
         told = {
             MSP: asked.scored(max_softmax),
             ENERGY: asked.scored(energy),
@@ -120,12 +120,12 @@ def add_out_of_distribution(
     found = OutOfDistribution(
         path=file.uri,
         sha256=file.fingerprint,
-        rows=len(far),
+        rows=len(outside),
         test_rows=test.num_rows,
         training_rows=train.num_rows if asked.features else 0,
         scores=judged,
         answered=answered,
-        surest=_surest(far, probabilities, labels),
+        surest=_surest(outside, probabilities, labels),
         note="" if asked.features else NO_FEATURES,
         on=datetime.now(UTC).date().isoformat(),
     )
@@ -138,8 +138,8 @@ def of_least_hash(rows: pa.Table, most: int) -> pa.Table:
     """At most so many rows, chosen by the hash of their ids, in their order."""
     if rows.num_rows <= most:
         return rows
-    hashes = [hashlib.sha256(one.encode()).digest() for one in rows["row_id"].to_pylist()]
-    chosen = sorted(sorted(range(len(hashes)), key=hashes.__getitem__)[:most])
+    ranks = [rank_of(0, FAMILY, one) for one in rows["row_id"].to_pylist()]
+    chosen = sorted(sorted(range(len(ranks)), key=ranks.__getitem__)[:most])
     return rows.take(pa.array(chosen))
 
 
@@ -148,7 +148,7 @@ class _Asked:
     """Outputs, and inputs of the last layer where they can be had, of three sets of rows.
 
     Attributes:
-        logits: of validation rows, test rows and rows of another kind, (N, L) each.
+        logits: of validation rows, test rows and out-of-distribution texts, (N, L) each.
         features: likewise, (N, H) each; empty where the model has none.
 
     """
@@ -158,38 +158,42 @@ class _Asked:
 
     @classmethod
     def of(
-        cls, model: Path, length: int, validation: list[str], test: pa.Table, far: list[str]
+        cls, model: Path, length: int, validation: list[str], test: pa.Table, outside: list[str]
     ) -> "_Asked":
-        sets = (validation, test["text"].to_pylist(), far)
+        sets = (validation, test["text"].to_pylist(), outside)
         if not has_features(model):
             asked = [text_logits(model, one, max_length=length)[0] for one in sets]
             return cls(tuple(one.astype(np.float64) for one in asked), ())
         both = [text_features(model, one, max_length=length) for one in sets]
         return cls(tuple(one for one, _ in both), tuple(one for _, one in both))
 
-    def scored(self, score: Callable[[Floats], Floats]) -> FarScores:
+    def scored(self, score: Callable[[Floats], Floats]) -> ScoredSets:
         """A score of outputs."""
-        return FarScores(*map(score, self.logits))
+        return ScoredSets(*map(score, self.logits))
 
 
 def _of_features(
     model: Path, length: int, train: pa.Table, asked: _Asked, labels: Sequence[str], k: int
-) -> dict[str, FarScores]:
+) -> dict[str, ScoredSets]:
     """Distances from the embeddings of training rows; none of a model without."""
     if not asked.features:
         return {}
     _, known = text_features(model, train["text"].to_pylist(), max_length=length)
     fitted = class_means(known, class_ids(train, labels))
     return {
-        MAHALANOBIS: FarScores(*map(fitted.distances, asked.features)),
-        KNN: FarScores(*(neighbour_distances(known, one, k) for one in asked.features)),
+        MAHALANOBIS: ScoredSets(*map(fitted.distances, asked.features)),
+        KNN: ScoredSets(*(neighbour_distances(known, one, k) for one in asked.features)),
     }
 
 
-def _surest(far: Sequence[str], probabilities: Floats, labels: Sequence[str]) -> tuple[FarRow, ...]:
+def _surest(
+    outside: Sequence[str], probabilities: Floats, labels: Sequence[str]
+) -> tuple[OutOfDistributionText, ...]:
     best = probabilities.max(axis=1)
     order = np.argsort(-best, kind="stable")[:SHOWN]
     return tuple(
-        FarRow(far[row][:SHOWN_CHARS], labels[probabilities[row].argmax()], float(best[row]))
+        OutOfDistributionText(
+            outside[row][:SHOWN_CHARS], labels[probabilities[row].argmax()], float(best[row])
+        )
         for row in order
     )

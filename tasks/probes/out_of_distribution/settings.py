@@ -1,4 +1,4 @@
-"""Settings of the probe with rows of another kind."""
+"""Settings of the probe with out-of-distribution texts."""
 
 from typing import Final
 
@@ -11,16 +11,17 @@ FAMILY: Final = "out_of_distribution"
 MSP, ENERGY, MAHALANOBIS, KNN = "msp", "energy", "mahalanobis", "knn"
 OF_OUTPUTS: Final = (MSP, ENERGY)
 OF_FEATURES: Final = (MAHALANOBIS, KNN)
-AUROC, FLAGGED, FALSE_ALARMS, ANSWERED = "auroc", "flagged", "false_alarms", "answered"
+AUROC, FLAGGED, ANSWERED = "auroc", "flagged", "answered"
+FALSE_POSITIVE_RATE: Final = "false_positive_rate"
 
 
 class OutOfDistributionSettings(SettingsModel):
-    """Which rows of another kind the trained classifier is asked about."""
+    """Which out-of-distribution texts the trained classifier is asked about."""
 
     path: str = Field(
         min_length=1,
-        description="Texts of another kind than the line's: a file of JSON Lines with a field "
-        "text, or with the ending .txt of one text a line; local, from the settings file's "
+        description="Texts of another distribution than the line's: a file of JSON Lines with a "
+        "field text, or with the ending .txt of one text a line; local, from the settings file's "
         "folder, or s3://bucket/key.",
     )
     rows: int = Field(

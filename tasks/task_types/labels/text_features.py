@@ -5,19 +5,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from infra.errors import BaseModelError
 from infra.onnx_files import ONNX_FILE
 from infra.transformers_logs import quiet_transformers
-from tasks.task_types.encoding import encode_texts
 from tasks.task_types.finite import check_finite
-from tasks.task_types.scoring import load_model, run_batches
+from tasks.task_types.labels.classifier_head import head_of
+from tasks.task_types.labels.text_logits import run_texts
+from tasks.task_types.scoring import load_model
 from tasks.task_types.tokenizers import load_tokenizer
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
 Arrays = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -45,41 +45,29 @@ def text_features(folder: Path, texts: Sequence[str], *, max_length: int) -> Arr
     with quiet_transformers():
         tokenizer = load_tokenizer(folder)
         model = load_model(folder, "AutoModelForSequenceClassification")
-    ids = encode_texts(pa.array(texts, pa.string()), tokenizer, max_length).input_ids
-    filled = [one.values.to_numpy() if len(one) else [tokenizer.pad_token_id] for one in ids]
     seen: list[Tensor] = []
 
     def keep(_: Any, inputs: "tuple[Tensor, ...]") -> None:
         seen.append(inputs[0])
 
-    hook = _last_layer(model, model.config.num_labels).register_forward_pre_hook(keep)
-    logits, features = np.zeros((len(filled), model.config.num_labels)), np.zeros((0, 0))
-    try:
-        for rows, batch, outputs in run_batches(model, filled, tokenizer.pad_token_id):
-            check_finite(outputs.logits, folder)
-            read = _of_last_token(seen.pop(), batch["attention_mask"]).float().cpu().numpy()
-            if not features.size:
-                features = np.zeros((len(filled), read.shape[1]))
-            logits[rows], features[rows] = outputs.logits.float().cpu().numpy(), read
-    finally:
-        hook.remove()
-    return logits, features
-
-
-def _last_layer(model: Any, labels: int) -> "nn.Module":
-    from torch import nn
-
-    found = [
-        layer
-        for layer in model.modules()
-        if isinstance(layer, nn.Linear) and layer.out_features == labels
-    ]
-    if not found:
+    labels = model.config.num_labels
+    if not (head := head_of(model, labels)):
         raise BaseModelError(
             f"{type(model).__name__} has no linear layer of {labels} outputs, whose inputs would "
             "be the embeddings of its rows"
         )
-    return found[-1]
+    hook = head[1].register_forward_pre_hook(keep)
+    logits, features = np.zeros((len(texts), labels)), np.zeros((0, 0))
+    try:
+        for rows, batch, outputs in run_texts(model, tokenizer, texts, max_length=max_length):
+            check_finite(outputs.logits, folder)
+            read = _of_last_token(seen.pop(), batch["attention_mask"]).float().cpu().numpy()
+            if not features.size:
+                features = np.zeros((len(texts), read.shape[1]))
+            logits[rows], features[rows] = outputs.logits.float().cpu().numpy(), read
+    finally:
+        hook.remove()
+    return logits, features
 
 
 def _of_last_token(read: "Tensor", mask: "Tensor") -> "Tensor":

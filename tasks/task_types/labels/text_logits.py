@@ -1,6 +1,6 @@
 """What a model with a head on whole texts says of many texts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,9 @@ from tasks.task_types.scoring import load_model, run_batches
 from tasks.task_types.tokenizers import load_tokenizer
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig
+    from torch import Tensor
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
+    from transformers.utils import ModelOutput
 
 
 # Distinct texts whose token ids are held at once: enough to fill batches of like length.
@@ -56,14 +58,34 @@ def text_logits(
         model = load_model(folder, "AutoModelForSequenceClassification")
     distinct = list(dict.fromkeys(texts))
     logits = np.zeros((len(distinct), model.config.num_labels), dtype=np.float32)
-    for start in range(0, len(distinct), TEXTS_AT_ONCE):
-        window = pa.array(distinct[start : start + TEXTS_AT_ONCE], pa.string())
-        ids = encode_texts(window, tokenizer, max_length).input_ids
-        filled = [one.values.to_numpy() if len(one) else [tokenizer.pad_token_id] for one in ids]
-        for rows, _, outputs in run_batches(model, filled, tokenizer.pad_token_id):
-            check_finite(outputs.logits, folder)
-            logits[start:][rows] = outputs.logits.float().cpu().numpy()
+    for rows, _, outputs in run_texts(model, tokenizer, distinct, max_length=max_length):
+        check_finite(outputs.logits, folder)
+        logits[rows] = outputs.logits.float().cpu().numpy()
     if len(distinct) < len(texts):
         place = {text: index for index, text in enumerate(distinct)}
         logits = logits[[place[text] for text in texts]]
     return logits, model.config
+
+
+def run_texts(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerFast",
+    texts: Sequence[str],
+    *,
+    max_length: int,
+) -> "Iterator[tuple[NDArray[np.int64], dict[str, Tensor], ModelOutput]]":
+    """Places of texts, padded inputs and the model's outputs, batch by batch; see `text_logits`.
+
+    Args:
+        model: as `load_model` gives it.
+        tokenizer: its own.
+        texts: N texts.
+        max_length: tokens that a text is cut to.
+
+    """
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        window = pa.array(texts[start : start + TEXTS_AT_ONCE], pa.string())
+        ids = encode_texts(window, tokenizer, max_length).input_ids
+        filled = [one.values.to_numpy() if len(one) else [tokenizer.pad_token_id] for one in ids]
+        for rows, batch, outputs in run_batches(model, filled, tokenizer.pad_token_id):
+            yield start + np.asarray(rows, np.int64), batch, outputs

@@ -11,6 +11,10 @@ import pyarrow as pa
 import pytest
 
 from infra.errors import BaseModelError
+from tasks.canary.recorded_requests import comparable
+from tasks.evaluation.agreement_and_cost import agreement
+from tasks.evaluation.comparison import Comparator
+from tasks.evaluation.settings import EvaluationSettings
 from tasks.records.abstention import Abstention
 from tasks.task_types.answer_columns import PROBABILITIES
 from tasks.task_types.labels.abstention import FILE, read_threshold, write_abstention
@@ -92,6 +96,25 @@ def test_examined_answers_abstain_below_the_threshold(
     assert (
         answer_classes(abstaining, rows, LABELS, LENGTH).to_pylist() == found["answer"].to_pylist()
     )
+
+
+def test_a_model_agrees_with_itself_without_a_threshold(
+    folder: Path, abstaining: Path, rows: pa.Table
+) -> None:
+    """Of what it would say; a consumer, who reads the label, sees another one where it abstains."""
+    plain, found = (predict_classes(one, rows, LABELS, LENGTH) for one in (folder, abstaining))
+    numbered = pa.table({"row_id": [f"{n:064x}" for n in range(len(TEXTS))]})
+    for ours, theirs in ((found, plain), (plain, found)):
+        told = agreement(Comparator("teacher", theirs), numbered, ours, EvaluationSettings())
+        assert told.value == 1
+    pairs = [
+        (json.loads(one), json.loads(other))
+        for one, other in zip(plain["answer"].to_pylist(), found["answer"].to_pylist(), strict=True)
+    ]
+    assert {other["label"] == "abstain" for _, other in pairs} == {True, False}
+    for one, other in pairs:
+        same = comparable(one) == comparable(other)
+        assert same == (other["label"] == one["label"])
 
 
 def test_scored_columns_say_the_same(abstaining: Path, folder: Path, rows: pa.Table) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.abstention.fitting import fit_thresholds, one_of_each_cluster
+from tasks.abstention.fitting import fit_thresholds
 from tasks.abstention.measuring import judged_rows, measure_abstention, risk_coverage
 from tasks.abstention.settings import AbstentionSettings
 from tasks.evaluation.settings import EvaluationSettings
@@ -135,18 +135,6 @@ def test_the_curve_ends_at_the_error_of_all_rows() -> None:
     many = risk_coverage(np.linspace(0, 1, 5_000), np.ones(5_000, np.bool_))
     assert len(many) == 100
     assert many[-1].coverage == 1.0
-
-
-def test_one_row_of_each_cluster_is_fitted_on() -> None:
-    rows = pa.table(
-        {"row_id": ["r1", "r2", "r3", "r4", "r5"], "cluster": ["x", "x", None, "y", None]}
-    )
-    kept = one_of_each_cluster(rows)
-    assert kept.num_rows == 4
-    assert set(kept["row_id"].to_pylist()) >= {"r3", "r4", "r5"}
-    assert one_of_each_cluster(rows.drop_columns(["cluster"])).num_rows == 5
-    shuffled = one_of_each_cluster(rows.take([4, 1, 0, 3, 2]))
-    assert set(shuffled["row_id"].to_pylist()) == set(kept["row_id"].to_pylist())
 
 
 def test_thresholds_are_fitted_and_counted() -> None:

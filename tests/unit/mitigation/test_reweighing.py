@@ -19,6 +19,8 @@ from benchmarks.gpu.folder_store import FolderStore
 from infra.device import Device
 from infra.errors import DataError
 from infra.tracking import Tracking
+from tasks.fairness.groups import memberships
+from tasks.fairness.settings import FairnessSettings
 from tasks.mitigation.reweighing import (
     NO_GROUP,
     cell_counts,
@@ -189,6 +191,28 @@ def test_groups_are_told_by_words_too(tmp_path: Path) -> None:
     assert [weights[f"r{place}"] for place in (0, 1, 5, 8)] == pytest.approx([2, 0.75, 2 / 3, 1.5])
 
 
+def test_a_row_is_weighed_in_the_cell_that_fairness_compares(tmp_path: Path) -> None:
+    """Of groups that the settings choose among others, by a column and by words alike."""
+    authors = ["man", "woman", "man|trans", "trans", "man|woman", None] * 3
+    said = ["no", "yes", "yes", "no", "no", "yes"] * 2 + ["yes", "no"] * 3
+    store, chosen = FolderStore(tmp_path / "store"), ("man", "woman")
+    tokens, data = stored(clean_rows(authors, said), store, tmp_path)
+    made = weigh_tokens(tokens, data, "classification", BY_AUTHOR, chosen, store=store)
+    weights = weights_in(store, made, tmp_path / "read")
+    assert made.reweighing is not None
+    asked = {(one.group, one.label): one.weight for one in made.reweighing.cells}
+    column = pa.chunked_array([pa.array(authors, pa.string())])
+    fairness = FairnessSettings(identity_attributes=(), groups={"author": chosen})
+    found = memberships(pa.table({"author": column}), [""] * len(said), ("author",), fairness)
+    cells = list(found)[1]
+    for place, label in enumerate(said):
+        (cell,) = [name for at, name in enumerate(cells.groups) if cells.rows[place, at]]
+        expected = asked[cell, label] if cell in cells.compared else 1.0
+        assert weights[f"r{place}"] == pytest.approx(expected)
+    assert {group for group, _ in asked} == {"man", "several", "woman"}
+    assert made.reweighing.other_rows == 6  # of no group, and of another one alone
+
+
 def test_one_group_alone_is_refused(tmp_path: Path) -> None:
     store = FolderStore(tmp_path / "store")
     tokens, data = stored(clean_rows(["man"] * 3, ["no", "yes", "no"]), store, tmp_path)
@@ -229,6 +253,22 @@ def test_the_loss_of_a_row_counts_by_its_weight(
     assert learner.loss({"logits": logits}, plain, torch.tensor([4])).item() == pytest.approx(
         by_row.sum().item() / 4
     )
+
+
+def test_under_autocast_the_weighed_loss_stays_in_float32() -> None:
+    """A product of vectors would be summed in bfloat16, whose 8 bits round weights away."""
+    weights = [1.003, 0.497, 2.51, 1.0]
+    batch = LEARNER.collate(examples(weights, 4), Vocabulary(0, 600))
+    logits = torch.tensor([[0.3, -1.0], [2.0, 0.1], [-0.4, 0.4], [1.0, -2.0]], requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = LEARNER.loss({"logits": logits}, batch, torch.tensor([4]))
+    assert loss.dtype == torch.float32
+    loss.backward()
+    chances = logits.detach().softmax(dim=-1)
+    truth = torch.nn.functional.one_hot(batch.labels["labels"], 2)
+    by_hand = (chances - truth) * torch.tensor(weights)[:, None] / 4
+    assert logits.grad is not None
+    assert logits.grad.numpy() == pytest.approx(by_hand.numpy(), rel=1e-6)
 
 
 def test_passes_of_a_step_sum_to_its_weighed_loss() -> None:

@@ -41,6 +41,17 @@ def test_a_set_of_labels_is_the_same_in_any_order() -> None:
     assert [shown(one, shape) for one in before["answer"].to_pylist()] == ["a, b", "none"]
 
 
+def test_a_withheld_answer_flips_where_its_likeliest_label_does() -> None:
+    shape = shape_of("classification")
+    told = [("tech", "tech"), ("abstain", "tech"), ("abstain", "sports")]
+    sure, withheld, other = ({"label": a, "likeliest": b, "score": 0.5} for a, b in told)
+    before = answers(sure, withheld, probabilities=[[0.9, 0.1], [0.5, 0.5]])
+    after = answers(withheld, other, probabilities=[[0.5, 0.5], [0.4, 0.6]])
+    found = moves_of(before, after, SCORES, shape, 0.1, 0)
+    assert found.flipped.tolist() == [False, True]
+    assert shown(before["answer"][1].as_py(), shape) == "tech"
+
+
 def test_a_number_flips_when_it_moves_by_a_share_of_the_range() -> None:
     shape = shape_of("regression")
     before, after = (

@@ -56,6 +56,24 @@ def test_the_one_word_is_found_within_the_budget(known: Known) -> None:
     assert attack_rows(asked, settings, asked_of(asked, Path())) == found
 
 
+def test_a_model_that_abstains_is_moved_where_it_would_say_another_label(known: Known) -> None:
+    def withhold(answers: pa.Table) -> pa.Table:
+        """As a threshold above all scores makes them."""
+        told = [json.loads(one) for one in answers["answer"].to_pylist()]
+        given = [json.dumps({**a, "label": "abstain", "likeliest": a["label"]}) for a in told]
+        return answers.set_column(0, "answer", pa.array(given, pa.string()))
+
+    asked = known(rows(), by_one_word, attack={})
+    settings = AttackSettings(rows=35, queries_per_row=140, max_changed=0.05)
+    ask = asked_of(asked, Path())
+    found = attack_rows(
+        replace(asked, answers=withhold(asked.answers)),
+        settings,
+        lambda texts: withhold(ask(texts)),
+    )
+    assert found == attack_rows(asked, settings, ask)
+
+
 def test_a_model_that_nothing_moves_is_not_moved(known: Known) -> None:
     def steady(text: str) -> float:
         return 0.9 if len(text) > 20 else 0.1

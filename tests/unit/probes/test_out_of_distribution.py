@@ -1,4 +1,4 @@
-"""Rows of another kind: the file, the four scores, and how they part far rows from near ones."""
+"""Out-of-distribution texts: the file, the four scores, and how they part such from test rows."""
 
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,11 @@ from tasks.probes.out_of_distribution.distances import (
     max_softmax,
     neighbour_distances,
 )
-from tasks.probes.out_of_distribution.files import pin_far_rows, read_far_texts
-from tasks.probes.out_of_distribution.judging import FarScores, judge_scores, share_answered
+from tasks.probes.out_of_distribution.files import (
+    pin_out_of_distribution_texts,
+    read_out_of_distribution_texts,
+)
+from tasks.probes.out_of_distribution.judging import ScoredSets, judge_scores, share_answered
 from tasks.probes.out_of_distribution.settings import OutOfDistributionSettings
 from tasks.task_types.labels.text_features import text_features
 from tasks.task_types.labels.text_logits import text_logits
@@ -34,43 +37,47 @@ def settings(path: Path, **more: int) -> OutOfDistributionSettings:
 
 
 def test_both_forms_of_file_are_read_and_each_text_once(tmp_path: Path) -> None:
-    lines, plain = tmp_path / "far.jsonl", tmp_path / "far.txt"
-    texts = [f"text {number}" for number in range(40)]
+    lines, plain = tmp_path / "ood.jsonl", tmp_path / "ood.txt"
+    texts = [f"text\u2028of a\x85line {number}" for number in range(40)]
     lines.write_text("\n".join(f'{{"text": "{text}", "more": 1}}' for text in texts) + "\n\n")
-    plain.write_text("\n".join([*texts, *texts]))
+    plain.write_bytes("\r\n".join([*texts, *texts]).encode())
     for path in (lines, plain):
         asked = settings(path)
-        found = read_far_texts(asked, pin_far_rows(asked, NO_STORE), NO_STORE)
+        found = read_out_of_distribution_texts(
+            asked, pin_out_of_distribution_texts(asked, NO_STORE), NO_STORE
+        )
         assert sorted(found) == sorted(texts)
         some = settings(path, rows=30)
-        fewer = read_far_texts(some, pin_far_rows(some, NO_STORE), NO_STORE)
+        fewer = read_out_of_distribution_texts(
+            some, pin_out_of_distribution_texts(some, NO_STORE), NO_STORE
+        )
         assert fewer == found[:30]
 
 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("no json", "line 1 of .*far.jsonl is 'no json'; right would be"),
+        ("no json", "line 1 of .*ood.jsonl is 'no json'; right would be"),
         ('{"text": ""}', "line 1"),
         ('{"texts": "a"}', "right would be"),
         ("\n".join('{"text": "a"}' for _ in range(50)), "has 1 distinct texts, and .* asks for 30"),
     ],
 )
 def test_a_wrong_file_is_told(tmp_path: Path, content: str, told: str) -> None:
-    (tmp_path / "far.jsonl").write_text(content)
+    (tmp_path / "ood.jsonl").write_text(content)
     with pytest.raises(DataError, match=told):
-        pin_far_rows(settings(tmp_path / "far.jsonl"), NO_STORE)
+        pin_out_of_distribution_texts(settings(tmp_path / "ood.jsonl"), NO_STORE)
 
 
 def test_a_missing_or_changed_file_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "far.txt"
+    path = tmp_path / "ood.txt"
     with pytest.raises(DataError, match=r"probes\.out_of_distribution\.path: .* cannot be read"):
-        pin_far_rows(settings(path), NO_STORE)
+        pin_out_of_distribution_texts(settings(path), NO_STORE)
     path.write_text("\n".join(f"text {number}" for number in range(40)))
-    pinned = pin_far_rows(settings(path), NO_STORE)
+    pinned = pin_out_of_distribution_texts(settings(path), NO_STORE)
     path.write_text("other")
     with pytest.raises(DataError, match="changed while the run was going on"):
-        read_far_texts(settings(path), pinned, NO_STORE)
+        read_out_of_distribution_texts(settings(path), pinned, NO_STORE)
 
 
 def test_scores_of_outputs_are_those_of_torch() -> None:
@@ -100,19 +107,21 @@ def test_distances_are_those_of_scipy_and_of_a_loop() -> None:
 
 def test_areas_and_shares_are_those_of_a_count() -> None:
     random = np.random.default_rng(2)
-    scores = FarScores(random.normal(0, 1, 400), random.normal(0, 1, 300), random.normal(1, 1, 200))
-    same = FarScores(random.normal(0, 1, 400), random.normal(0, 1, 300), random.normal(0, 1, 200))
+    scores = ScoredSets(
+        random.normal(0, 1, 400), random.normal(0, 1, 300), random.normal(1, 1, 200)
+    )
+    same = ScoredSets(random.normal(0, 1, 400), random.normal(0, 1, 300), random.normal(0, 1, 200))
     ids = [f"row {number}" for number in range(300)]
-    far, none = judge_scores({"energy": scores, "msp": same}, ids, None, EVALUATION)
-    is_far = np.arange(500) >= 300
-    both = np.concatenate([scores.test, scores.far])
-    assert far.auroc.name == "out_of_distribution.energy.auroc"
-    assert far.auroc.value == pytest.approx(roc_auc_score(is_far, both))
-    assert (scores.validation <= far.threshold).mean() >= 0.95
-    assert far.flagged.value == pytest.approx((scores.far > far.threshold).mean())
-    assert far.false_alarms.value == pytest.approx((scores.test > far.threshold).mean())
-    assert far.auroc.low is not None
-    assert far.auroc.low > 0.6
+    found, none = judge_scores({"energy": scores, "msp": same}, ids, None, EVALUATION)
+    is_ood = np.arange(500) >= 300
+    both = np.concatenate([scores.test, scores.ood])
+    assert found.auroc.name == "out_of_distribution.energy.auroc"
+    assert found.auroc.value == pytest.approx(roc_auc_score(is_ood, both))
+    assert (scores.validation <= found.threshold).mean() >= 0.95
+    assert found.flagged.value == pytest.approx((scores.ood > found.threshold).mean())
+    assert found.false_positive_rate.value == pytest.approx((scores.test > found.threshold).mean())
+    assert found.auroc.low is not None
+    assert found.auroc.low > 0.6
     assert none.auroc.low is not None
     assert none.auroc.high is not None
     assert none.auroc.low < 0.5 < none.auroc.high

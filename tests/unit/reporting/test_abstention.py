@@ -48,6 +48,14 @@ def withheld(evidence: Evidence) -> Evidence:
     return with_probes(replace(evidence, weights=weights), abstention=TOLD)
 
 
+def test_page_and_card_say_that_the_guarantee_is_of_clusters(evidence: Evidence) -> None:
+    assert "of a row drawn from each cluster" not in fitted_sentence(FITTED)
+    clustered = replace(FITTED, of_clusters=True)
+    told = with_probes(withheld(evidence), abstention=replace(TOLD, fitted=clustered))
+    for text in (render_page(told, Links("", "")), render_card(told)):
+        assert "the guarantee is of a row drawn from each cluster" in " ".join(text.split())
+
+
 def test_a_line_that_answers_every_row_says_nothing_of_it(evidence: Evidence) -> None:
     assert abstention_section(None) is None
     assert 'id="abstention"' not in render_page(evidence, Links("", ""))

@@ -65,13 +65,13 @@ def test_without_probes_each_is_named_with_the_setting_that_asks_for_it(
 def test_each_probe_has_its_data_size_day_and_number(probed: Evidence) -> None:
     overview = probe_overview(probed.scores, probed.data)
     rows = {row.name: row for row in overview.made}
-    clean, far = probed.data.clean.sha256, test_out_of_distribution.TOLD
+    clean, outside = probed.data.clean.sha256, test_out_of_distribution.TOLD
     sizes = {
         "robustness": (FOUND["robustness"].data_sha256, FOUND["robustness"].rows),  # type: ignore[attr-defined]
         "memory of training data": (test_memory.FOUND.data_sha256, 2_000),
         "harmful output": ("ab" * 32 + " " + "cd" * 32 + " " + "ef" * 32, 700),
         "abstention": (clean, test_abstention.TOLD.rows),
-        "rows of another kind": (far.sha256, far.rows),
+        "out-of-distribution texts": (outside.sha256, outside.rows),
         "explanation": (clean, test_explanation.TOLD.rows),
     }  # fmt: skip
     assert {name: (rows[name].sha256, rows[name].size) for name in sizes} == sizes

@@ -123,7 +123,8 @@ def test_all_stages_are_found() -> None:
         "evaluate_validation",
         "time_trial", "find_worst_group", "compress", "augment", "reweigh",
         "measure_augmentation", "probe_base_model", "probe_robustness",
-        "fit_abstention", "measure_abstention", "probe_out_of_distribution",
+        "check_validation_rows", "fit_abstention", "measure_abstention",
+        "probe_out_of_distribution",
         "probe_language_bias", "prune", "explain", "plant_canaries", "cut_for_shadow",
         "probe_memory", "probe_harm", "find_translated_languages", "back_translate",
     }  # fmt: skip

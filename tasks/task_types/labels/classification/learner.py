@@ -91,7 +91,7 @@ class ClassificationLearner(ClassLearner):
             reduction="sum" if weights is None else "none",
             label_smoothing=self.loss_settings.label_smoothing,
         )
-        return (losses if weights is None else losses @ weights) / units[0]
+        return (losses if weights is None else (losses * weights).sum()) / units[0]
 
     def class_counts(self, examples: "TrainingRows") -> "NDArray[np.int64]":
         """Training rows (L,) of each class."""
