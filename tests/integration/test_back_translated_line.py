@@ -41,8 +41,8 @@ def translations(path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["english", "chinese", "again"])
-        for _ in range(900):
-            drawn = list(random.choice(list(ALL), random.integers(3, 7)))
+        for _ in range(3_000):
+            drawn = list(random.choice(list(ALL), random.integers(2, 5)))
             chinese = [ALL[word] for word in drawn]
             again = " ".join(WAY_BACK[word] for word in chinese)
             writer.writerow([" ".join(drawn), "".join(chinese), again])
@@ -55,7 +55,7 @@ def topics(path: Path) -> None:
         writer.writerow(["text", "label"])
         for number in range(300):
             label = sorted(WORDS)[number % len(WORDS)]
-            own = list(random.choice(list(WORDS[label]), random.integers(4, 6)))
+            own = list(random.choice(list(WORDS[label]), random.integers(2, 4)))
             writer.writerow([" ".join([*own, random.choice(list(ALL))]), label])
 
 
@@ -66,11 +66,11 @@ def translation_config(folder: Path, line: str, columns: dict[str, str]) -> Path
         "source": {"format": "csv", "path": "pairs.csv", "columns": columns},
         "splits": {"train": 0.8, "validation": 0.1, "test": 0.1},
         "base_model": {
-            "scratch": {"architecture": "t5", "hidden_size": 64, "layers": 1, "heads": 2,
+            "scratch": {"architecture": "t5", "hidden_size": 64, "layers": 2, "heads": 4,
                         "vocab_size": 300, "max_positions": 64, "dropout": 0.0},
         },
         "tokenization": {"max_length": 48, "max_target_length": 32},
-        "training": {"epochs": 25, "learning_rate": 5e-3, "batch_size": 32},
+        "training": {"epochs": 14, "learning_rate": 5e-3, "batch_size": 32},
         "leakage": {"across_splits": "report", "near_duplicates": False},
         "drift": {"embedding_rows": 50},
         "policy": {
