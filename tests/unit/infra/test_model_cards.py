@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.errors import NotAtHandError
 from infra.model_cards import licence_of
 
 CARD = "---\nlanguage: en\nlicense: {}\n---\n# A model\n"
@@ -37,13 +38,18 @@ def test_a_licence_is_what_card_or_configuration_name(
     assert licence_of(str(tmp_path), None) == licence
 
 
-def test_a_card_that_is_no_text_and_a_place_without_one_name_none(tmp_path: Path) -> None:
+def test_a_card_that_is_no_text_and_a_model_of_the_store_name_none(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_bytes(b"\xff\xfe\x00---\nlicense: mit\n---\n")
     assert licence_of(str(tmp_path), None) == ""
-    assert licence_of(str(tmp_path / "nowhere"), None) == ""
-    assert licence_of("hfl/rbt3", None) == ""
     assert licence_of("s3://bucket/model", "0" * 64) == ""
     assert licence_of(str(tmp_path / "no.gguf"), None) == ""
+
+
+def test_a_model_that_is_not_here_is_not_taken_for_one_without_a_licence(tmp_path: Path) -> None:
+    with pytest.raises(NotAtHandError, match="no folder here"):
+        licence_of(str(tmp_path / "nowhere"), None)
+    with pytest.raises(NotAtHandError, match=r"base_model\.revision"):
+        licence_of("hfl/rbt3", None)
 
 
 def test_the_packaged_base_model_names_its_own() -> None:
