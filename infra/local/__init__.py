@@ -19,6 +19,7 @@
     address_filter.py what a server does not answer: other hosts, other origins
     prefect_server.py, mlflow_app.py    Prefect's and MLflow's servers behind the address filter
     mlflow_users.py   the reader's user at MLflow
+    checked_schemas.py                  a schema of parameters is checked once by Prefect's server
 
     mlflow_webhooks.py                  has MLflow tell of aliases that are moved
     webhook_receiver.py                 what it calls, and what that starts
