@@ -7,6 +7,7 @@
     status.py         what each part is doing
     prefect_setup.py  what the flows need to find on the Prefect server
     deployments.py    registers what prefect.yaml names
+    prefect_deploy.py the command of Prefect's that does so, with each schema made once
     parts.py          what each part is: its command, environment, port and log
     health.py         whether a part answers, and what a log says about one that does not
     supervision.py    the supervisord that keeps the parts alive

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,7 +14,6 @@ import yaml
 
 from infra.errors import StackError
 from infra.local.line_forms import with_fixed_line
-from infra.local.parts import script
 from infra.local.private_files import write_private
 from infra.prefect_api import PrefectApi
 from infra.yaml_files import parse_yaml
@@ -87,7 +87,7 @@ def record_of(prefect_file: Path, home: Path) -> Path:
 def _run_prefect_deploy(
     prefect_file: Path, project: Path, environment: Mapping[str, str], log: Path
 ) -> None:
-    command = [script("prefect"), "--no-prompt", "deploy", "--all", "--prefect-file"]
+    command = [sys.executable, "-m", "infra.local.prefect_deploy", "--all", "--prefect-file"]
     try:
         done = subprocess.run(
             [*command, str(prefect_file.absolute())],

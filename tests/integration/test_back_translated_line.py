@@ -141,7 +141,8 @@ def test_what_is_learned_came_back_from_another_language(
     assert facts["assayline.translators"] == f"version 1 of {TO} and version 1 of {BACK}"
     artifact = Artifact(facts[AUGMENTED_URI_TAG], facts[AUGMENTED_TAG], 0)
     new = pq.read_table(store.get_file(artifact, tmp_path / "new.parquet")).to_pylist()
-    assert len(new) == 60  # of 150 training rows
+    # Of 150 training rows; a translation that says too little of its row is left out.
+    assert 50 <= len(new) <= 60
     assert {row["method"] for row in new} == {"back_translation"}
     known = {word for row in new for word in row["text"].split()}
     # The way back knows the second of two words alone.

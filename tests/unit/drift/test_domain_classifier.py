@@ -122,7 +122,10 @@ def test_new_rows_are_told_by_their_words() -> None:
     assert found.scores[:60].mean() < 0.4
 
 
-@pytest.mark.parametrize("kinds", [[1, 2] * 25, [1] * 10 + [3] * 25 + [2] * 20])
+@pytest.mark.parametrize(
+    "kinds",
+    [[1, 2] * 25, pytest.param([1] * 10 + [3] * 25 + [2] * 20, marks=pytest.mark.slow)],
+)
 def test_small_p_values_are_as_rare_as_they_say_without_drift(kinds: list[int]) -> None:
     """Under fixed scores of the folds twice as many would be small."""
     p_values = []

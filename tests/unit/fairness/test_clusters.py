@@ -1,6 +1,7 @@
 """Rows of one author or document are drawn together, in every family of fairness estimates."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -51,12 +52,20 @@ def estimates(
     return {one.name.removeprefix("fairness.x."): one for one in (*between, *own)}
 
 
+@cache
+def of_repeated_authors() -> tuple[dict[str, Estimate], ...]:
+    """Estimates by author, of each author's one row, and as if every row were another author's."""
+    member, answers, author = world(200, 6)
+    return (
+        estimates(member, answers, units_for(author)),
+        estimates(*world(200, 1)[:2], None),
+        estimates(member, answers, None),
+    )
+
+
 @pytest.mark.parametrize("name", TOLD)
 def test_authors_who_repeat_themselves_say_no_more_than_once(name: str) -> None:
-    member, answers, author = world(200, 6)
-    once = estimates(*world(200, 1)[:2], None)[name]
-    told = estimates(member, answers, units_for(author))[name]
-    by_row = estimates(member, answers, None)[name]
+    told, once, by_row = (of[name] for of in of_repeated_authors())
     assert told.value == pytest.approx(once.value)
     width, alone, blind = (one.ladder[0][1] - one.ladder[0][0] for one in (told, once, by_row))
     assert width == pytest.approx(alone, rel=0.2)

@@ -122,8 +122,12 @@ def by_name(estimates: list[Estimate]) -> dict[str, Estimate]:
 @pytest.mark.parametrize("size", [2, 3])
 @pytest.mark.parametrize(
     ("groups", "seed"),
-    [(2, 0), pytest.param(2, 1, marks=SLOW), (3, 0), pytest.param(3, 1, marks=SLOW), (9, 0)],
-)
+    [
+        (2, 0), pytest.param(2, 1, marks=SLOW),
+        (3, 0), pytest.param(3, 1, marks=SLOW),
+        pytest.param(9, 0, marks=SLOW),
+    ],
+)  # fmt: skip
 def test_values_are_fairlearns(seed: int, groups: int, size: int, *, overlap: bool) -> None:
     rows = drawn(seed, size=size, groups=groups, rows=600, overlap=overlap)
     few = QUICK.model_copy(update={"repeats": 100})  # the values alone are looked at
