@@ -16,7 +16,7 @@ Make = Callable[[inspect.Signature, dict[str, str]], callables.ParameterSchema]
 
 def main() -> None:
     """Deploy as Prefect's command does, by the arguments of this one."""
-    callables.generate_parameter_schema = made_once(callables.generate_parameter_schema)
+    vars(callables)["generate_parameter_schema"] = made_once(callables.generate_parameter_schema)
     from prefect.cli import app
 
     sys.argv = ["prefect", "--no-prompt", "deploy", *sys.argv[1:]]
