@@ -29,7 +29,7 @@ from tasks.probes.harm.settings import (
     SECRETS,
     TRAINING,
 )
-from tasks.probes.language_bias.settings import ICAT, MEANINGFUL, MEASURES
+from tasks.probes.language_bias.settings import ACCURACY_GAP, ICAT, MEANINGFUL, MEASURES
 from tasks.probes.memory.settings import PlantedCanarySettings
 from tasks.probes.out_of_distribution.settings import (
     ANSWERED,
@@ -193,7 +193,9 @@ def _of_stereotypes(config: "RetrainConfig") -> Iterator[Measurable]:
     for probe in sorted(probes):
         for name in MEASURES[probe]:
             better: Better = "neither"  # of a preference, a half is the least
-            if name in {MEANINGFUL, ICAT} or name.startswith("accuracy"):
+            if name == ACCURACY_GAP:
+                better = _FALLING
+            elif name in {MEANINGFUL, ICAT} or name.startswith("accuracy"):
                 better = "higher"
             elif probe in {BBQ, CBBQ}:
                 better = _FALLING

@@ -96,6 +96,7 @@ def _anchor_probe_files(probes: Any, folder: Path) -> None:
     settings = probes.get("language_bias") if isinstance(probes, dict) else None
     if not isinstance(settings, dict):
         return
+    _anchor_pairs(settings, folder)
     for name in ("bbq", "cbbq"):
         paths = settings.get(name)
         if isinstance(paths, list):
@@ -103,6 +104,14 @@ def _anchor_probe_files(probes: Any, folder: Path) -> None:
             for one in named:
                 _anchor(one, "path", folder)
             settings[name] = [one["path"] for one in named]
+
+
+def _anchor_pairs(settings: dict[str, Any], folder: Path) -> None:
+    """Sets of stereotypes that are several files each."""
+    listed = settings.get("winobias")
+    for one in (*(listed if isinstance(listed, list) else ()), settings.get("winogender")):
+        for name in ("pro", "anti", "sentences", "occupations") if isinstance(one, dict) else ():
+            _anchor(one, name, folder)
 
 
 def _anchor_candidates(settings: Any, folder: Path) -> None:

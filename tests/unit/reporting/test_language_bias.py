@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from tasks.probes.language_bias.settings import MEASURES
 from tasks.records.data import SourceFile
 from tasks.records.language_bias import BiasExample, BiasProbe, LanguageBias
 from tasks.reporting.card import render_card
@@ -86,4 +87,4 @@ def test_a_number_that_no_record_holds_is_no_claim(asked: Evidence) -> None:
 
 
 def test_every_set_has_a_name_and_a_reading() -> None:
-    assert TITLES.keys() == READINGS.keys() == {"crows_pairs", "stereoset", "bbq", "cbbq"}
+    assert TITLES.keys() == READINGS.keys() == set(MEASURES)
