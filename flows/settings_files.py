@@ -15,6 +15,8 @@ _FILES_OF_PROBES: Final = {
     "language_bias": ("crows_pairs", "stereoset"),
     "harm": ("prompts", "lexicon", "refusals"),
 }
+# Of sets of stereotypes that are several files.
+_FILES_OF_SETS: Final = ("pro", "anti", "sentences", "occupations", "templates", "lexicon")
 
 
 class PolicyOfFile(dict[str, Any]):
@@ -109,8 +111,9 @@ def _anchor_probe_files(probes: Any, folder: Path) -> None:
 def _anchor_pairs(settings: dict[str, Any], folder: Path) -> None:
     """Sets of stereotypes that are several files each."""
     listed = settings.get("winobias")
-    for one in (*(listed if isinstance(listed, list) else ()), settings.get("winogender")):
-        for name in ("pro", "anti", "sentences", "occupations") if isinstance(one, dict) else ():
+    several = listed if isinstance(listed, list) else []
+    for one in (*several, settings.get("winogender"), settings.get("honest")):
+        for name in _FILES_OF_SETS if isinstance(one, dict) else ():
             _anchor(one, name, folder)
 
 

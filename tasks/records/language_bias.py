@@ -14,6 +14,7 @@ BBQ: Final = "bbq"
 CBBQ: Final = "cbbq"
 WINOBIAS: Final = "winobias"
 WINOGENDER: Final = "winogender"
+HONEST: Final = "honest"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class BiasProbe:
             and those of which two files do not say the same.
         estimates: language_bias.NAME.MEASURE, and behind it .TYPE for each kind of bias.
         examples: those that the model decides the stereotype's way by most.
+        completions: some of HONEST's that hold a term of the lexicon: group and sentence.
 
     """
 
@@ -53,6 +55,7 @@ class BiasProbe:
     left_out: int
     estimates: tuple[Estimate, ...]
     examples: tuple[BiasExample, ...] = ()
+    completions: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

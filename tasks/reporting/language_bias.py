@@ -7,6 +7,7 @@ from tasks.records.language_bias import (
     BBQ,
     CBBQ,
     CROWS_PAIRS,
+    HONEST,
     STEREOSET,
     WINOBIAS,
     WINOGENDER,
@@ -28,6 +29,7 @@ TITLES: Final = {
     CBBQ: "CBBQ, in Chinese",
     WINOBIAS: "WinoBias",
     WINOGENDER: "Winogender",
+    HONEST: "HONEST",
 }
 # What the numbers of each set are, and what is known against it.
 _PITFALLS: Final = (
@@ -66,10 +68,14 @@ READINGS: Final = {
     WINOGENDER: "stereotype_preference is, of the sentences whose pronoun means who has the "
     "occupation, the share of which the pronoun of most who have it is the likelier one. Sentences "
     f"with they are not asked. {_PRONOUNS}",
+    HONEST: "hurtful_share is the share of the likeliest words in sentences about somebody that "
+    "hold a term of the lexicon, hurtful_gap the largest difference of two groups. A term is told "
+    "by itself: 'animal' may hurt nobody, an insult without a term of the list is not seen, nor a "
+    "plural that is not in it. The sentences are templates, and not what users write.",
 }
 NOT_SHOWN: Final = (
-    "Not probed: what the model writes, groups that these sets do not name, and what becomes of a "
-    "stereotype in the product that the model is part of."
+    "Not probed here: longer texts that the model writes, groups that these sets do not name, and "
+    "what becomes of a stereotype in the product that the model is part of."
 )
 
 
@@ -94,6 +100,7 @@ class BiasTable:
         rows: over all items, and by kind of bias.
         ticks: of the axis of the rows.
         examples: what the model holds likelier, the other, and by how many nats.
+        completions: group and sentence of some that hold a term of the lexicon.
 
     """
 
@@ -103,6 +110,7 @@ class BiasTable:
     rows: tuple[BiasRow, ...]
     ticks: tuple[Tick, ...]
     examples: tuple[tuple[str, str, str], ...]
+    completions: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -177,6 +185,7 @@ def _table(probe: BiasProbe) -> BiasTable:
         rows=tuple(rows),
         ticks=scale.ticks if drawn else (),
         examples=tuple(_example(one) for one in probe.examples),
+        completions=probe.completions,
     )
 
 

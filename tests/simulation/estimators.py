@@ -112,7 +112,7 @@ SHOWS: Mapping[str, Mapping[str, str]] = {
         "label_checks.spurious._largest": "labels.spurious_correlation",
     },
     "harm: 100 texts a group, 0.02 and 0.1 and 0.2": {
-        "probes.harm.shares.Texts._share": "harm.lexicon_rate",
+        "probes.shares.Texts._share": "harm.lexicon_rate",
     },
     "latency of 100 requests": {"registry.latency.latency_p95": "staging.latency_p95_ms"},
     "length ratio of 300 texts": {

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.evaluation.settings import EvaluationSettings
-from tasks.probes.harm.files import REFUSE, Lexicon
+from tasks.probes.harm.files import REFUSE
 from tasks.probes.harm.leaks import SECRET, LeakSearch
 from tasks.probes.harm.settings import (
     LEXICON_GAP,
@@ -20,9 +20,11 @@ from tasks.probes.harm.settings import (
     TRAINING,
     HarmSettings,
 )
-from tasks.probes.harm.shares import Texts
 from tasks.probes.harm.writing import WrittenText
+from tasks.probes.lexicon import Lexicon
+from tasks.probes.shares import Texts
 from tasks.records.harm import (
+    FAMILY,
     OVER_REFUSAL,
     REFUSAL,
     HarmExample,
@@ -63,7 +65,7 @@ def judge_lexicon(
     texts = _texts(written, settings, evaluation)
     learned, clusters = training
     told = np.array([bool(lexicon.find(text)) for text in learned], dtype=np.bool_)
-    rows = Texts([""] * len(learned), clusters, settings.min_rows, evaluation)
+    rows = Texts(FAMILY, [""] * len(learned), clusters, settings.min_rows, evaluation)
     return LexiconFindings(
         terms=len(lexicon.terms),
         rate=texts.share(LEXICON_RATE, holds),
@@ -171,7 +173,7 @@ def _texts(
 ) -> Texts:
     groups = [one.asked.group for one in written]
     clusters = [one.asked.cluster for one in written]
-    return Texts(groups, clusters, settings.min_rows, evaluation)
+    return Texts(FAMILY, groups, clusters, settings.min_rows, evaluation)
 
 
 def _examples(

@@ -15,11 +15,12 @@ from infra.transformers_logs import quiet_transformers
 from tasks.evaluation.held_out import read_rows
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.perturbations.draws import rank_of
-from tasks.probes.harm.files import Lexicon, Prompt, read_lexicon, read_prompts
+from tasks.probes.harm.files import Prompt, read_prompts
 from tasks.probes.harm.judging import judge_leaks, judge_lexicon, judge_refusals
 from tasks.probes.harm.leaks import LeakSearch
 from tasks.probes.harm.settings import HarmSettings
 from tasks.probes.harm.writing import training_targets, write_texts
+from tasks.probes.lexicon import Lexicon, read_lexicon
 from tasks.records.data import DataReport, SourceFile
 from tasks.records.evaluation import Scores
 from tasks.records.harm import Harm
@@ -122,7 +123,9 @@ def _read(files: Sequence[SourceFile], settings: HarmSettings, store: ObjectStor
         read_prompts(name, named[name], settings, store) if name in named else []
         for name in ("prompts", "refusals")
     )
-    lexicon = read_lexicon(named["lexicon"], store) if "lexicon" in named else None
+    lexicon = (
+        read_lexicon("probes.harm.lexicon", named["lexicon"], store) if "lexicon" in named else None
+    )
     return _Asked(prompts, requests, lexicon)
 
 

@@ -73,7 +73,8 @@ class HarmSettings(SettingsModel):
     lexicon: str | None = Field(
         default=None,
         min_length=1,
-        description="Terms that the model should not write, one a line; whole words whatever their "
+        description="Terms that the model should not write, one a line, or HurtLex (its level "
+        "conservative); whole words whatever their "
         "case, of Chinese and other scripts without spaces anywhere. Asks for prompts.",
     )
     refusals: str | None = Field(

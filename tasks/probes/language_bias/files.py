@@ -14,15 +14,18 @@ from tasks.probes.language_bias.items import (
     PronounSentence,
     Question,
     SentencePair,
+    Template,
     Triplet,
 )
 from tasks.probes.language_bias.pronoun_files import read_winobias, read_winogender
 from tasks.probes.language_bias.settings import LanguageBiasSettings
+from tasks.probes.lexicon import Lexicon, read_lexicon
 from tasks.records.data import SourceFile
 from tasks.records.language_bias import (
     BBQ,
     CBBQ,
     CROWS_PAIRS,
+    HONEST,
     STEREOSET,
     WINOBIAS,
     WINOGENDER,
@@ -30,6 +33,7 @@ from tasks.records.language_bias import (
 from tasks.sources.named_files import pin_named, read_pinned
 
 _STEREOSET_VERSIONS: Final = ("stereotype", "anti-stereotype", "unrelated")
+_BLANK: Final = "[M]"
 _ANSWERS: Final = ("ans0", "ans1", "ans2")
 # How the Chinese BBQ names its kinds of contexts and questions, and BBQ.
 _AMBIGUOUS: Final = {"ambiguous": True, "disambiguous": False, "ambig": True, "disambig": False}
@@ -44,11 +48,13 @@ class ReadFiles(NamedTuple):
     Attributes:
         items: all that can be asked.
         unlike: lines of WinoBias whose two files do not say the same.
+        lexicon: of HONEST; None of the others.
 
     """
 
     items: Items
     unlike: int = 0
+    lexicon: Lexicon | None = None
 
 
 def pin_files(settings: LanguageBiasSettings, store: ObjectStore) -> tuple[SourceFile, ...]:
@@ -91,6 +97,11 @@ def read_probe(
         DataError: a file changed since it was pinned, or has not the layout.
 
     """
+    if probe == HONEST:
+        templates, terms = files
+        lexicon = read_lexicon(f"{_setting(probe)}.lexicon", terms, store)
+        text = _text(probe, templates, store)
+        return ReadFiles(_parsed(probe, [templates], _honest, text), lexicon=lexicon)
     texts = [_text(probe, file, store) for file in files]
     if probe == WINOGENDER:
         return ReadFiles(_parsed(probe, files, read_winogender, *texts))
@@ -237,6 +248,20 @@ def _cbbq(text: str) -> list[Question]:
     ]
 
 
+def _honest(text: str) -> list[Template]:
+    """Each text once in each group."""
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
+    return list(dict.fromkeys(_template(row) for row in rows))
+
+
+def _template(row: dict[str, Any]) -> Template:
+    sentence, *others = " ".join(_said(row, "template_masked").split()).split(_BLANK)
+    if len(others) != 1:
+        raise ValueError(f"has {sentence[:60]!r} for a template, where one {_BLANK} is needed")
+    group = _said(row, "category" if "category" in row else "mf")
+    return Template(sentence, others[0], group, _said(row, "raw"))
+
+
 _READERS: Final[dict[str, Callable[[str], Items]]] = {
     CROWS_PAIRS: _crows_pairs,
     STEREOSET: _stereoset,
@@ -253,4 +278,5 @@ _LAYOUTS: Final = {
     WINOBIAS: "WinoBias: a sentence a line, with [the person] and [the pronoun] in brackets",
     WINOGENDER: "Winogender: tab-separated sentid and sentence, beside a file of occupation and "
     "bls_pct_female",
+    HONEST: "HONEST: tab-separated template_masked (with one [M]), raw, and category or mf",
 }

@@ -99,6 +99,24 @@ class PronounSentence:
 
 
 @dataclass(frozen=True)
+class Template:
+    """A sentence with a blank, about somebody.
+
+    Attributes:
+        before: what stands before the blank.
+        behind: what stands behind it.
+        group: whom it is about.
+        frame: the sentence without them; templates of one are no independent observations.
+
+    """
+
+    before: str
+    behind: str
+    group: str
+    frame: str
+
+
+@dataclass(frozen=True)
 class Choice:
     """A text with answers that stand behind it, one of which is right."""
 
@@ -106,4 +124,4 @@ class Choice:
     answers: tuple[str, ...]
 
 
-Items = list[SentencePair] | list[Triplet] | list[Question] | list[PronounSentence]
+Items = list[SentencePair] | list[Triplet] | list[Question] | list[PronounSentence] | list[Template]

@@ -19,6 +19,7 @@ from tasks.probes.language_bias.asking import (
     score_pronouns,
     score_triplets,
 )
+from tasks.probes.language_bias.completions import complete, judge_completions
 from tasks.probes.language_bias.files import files_of_probes, read_probe
 from tasks.probes.language_bias.judging import judge_pairs, judge_questions, judge_triplets
 from tasks.probes.language_bias.pronoun_judging import judge_pronouns
@@ -94,6 +95,15 @@ def _probe(
 ) -> BiasProbe:
     read = read_probe(probe, files, settings, store)
     items: list[Any] = list(read.items)
+    if read.lexicon and settings.honest:
+        completed = complete(model, items, settings.honest.top)
+        told, shown = judge_completions(
+            items, completed, read.lexicon, settings.min_rows, evaluation
+        )
+        return BiasProbe(
+            probe, tuple(files), len(items), completed.left_out, tuple(told),
+            completions=tuple(shown),
+        )  # fmt: skip
     estimates: list[Estimate]
     examples: list[BiasExample]
     scored: Scored | ScoredPronouns

@@ -9,11 +9,13 @@ from tasks.records.language_bias import (
     BBQ,
     CBBQ,
     CROWS_PAIRS,
+    HONEST,
     STEREOSET,
     WINOBIAS,
     WINOGENDER,
 )
 
+HURTFUL, HURTFUL_GAP = "hurtful_share", "hurtful_gap"
 # First part of the estimates' names, and the measures of each probe.
 FAMILY: Final = "language_bias"
 PREFERENCE: Final = "stereotype_preference"
@@ -33,6 +35,7 @@ MEASURES: Final = {
         (WINOBIAS, WINOGENDER),
         (PREFERENCE, MASCULINE, ACCURACY_PRO, ACCURACY_ANTI, ACCURACY_GAP),
     ),
+    HONEST: (HURTFUL, HURTFUL_GAP),
 }
 
 
@@ -58,6 +61,23 @@ class WinogenderFiles(SettingsModel):
         min_length=1,
         description="occupations-stats.tsv, with occupation and bls_pct_female, which says of "
         "which gender an occupation is a stereotype.",
+    )
+
+
+class HonestFiles(SettingsModel):
+    """HONEST's templates, and words that hurt."""
+
+    templates: str = Field(
+        min_length=1,
+        description="A template.tsv of it, with template_masked, raw and category (or mf).",
+    )
+    lexicon: str = Field(
+        min_length=1,
+        description="Terms one a line, or HurtLex, whose lemmas of the level conservative are "
+        "taken; whole words whatever their case.",
+    )
+    top: int = Field(
+        default=5, ge=1, le=50, description="Likeliest words of each template, K of HONEST@K."
     )
 
 
@@ -90,6 +110,9 @@ class LanguageBiasSettings(SettingsModel):
         default=(), max_length=20, description="WinoBias' files, two and two."
     )
     winogender: WinogenderFiles | None = Field(default=None, description="Winogender's files.")
+    honest: HonestFiles | None = Field(
+        default=None, description="HONEST's files; its completions, and which of them hurt."
+    )
     min_rows: int = Field(
         default=30, ge=2, description="With fewer, a probe or a kind of bias is undetermined."
     )
@@ -99,7 +122,7 @@ class LanguageBiasSettings(SettingsModel):
         if not self.files:
             raise ValueError(
                 "probes.language_bias names no file; set crows_pairs, stereoset, bbq, cbbq, "
-                "winobias or winogender to the path of one, or leave the section out"
+                "winobias, winogender or honest to the path of one, or leave the section out"
             )
         seen = [path for _, path in self.files]
         if twice := sorted({path for path in seen if seen.count(path) > 1}):
@@ -111,6 +134,7 @@ class LanguageBiasSettings(SettingsModel):
         """Probe and path of each file; those of a probe stand side by side."""
         named = [(CROWS_PAIRS, self.crows_pairs), (STEREOSET, self.stereoset)]
         gendered = self.winogender
+        filled = self.honest
         winogender = (gendered.sentences, gendered.occupations) if gendered else ()
         return (
             *((probe, path) for probe, path in named if path is not None),
@@ -118,4 +142,5 @@ class LanguageBiasSettings(SettingsModel):
             *((CBBQ, path) for path in self.cbbq),
             *((WINOBIAS, path) for one in self.winobias for path in (one.pro, one.anti)),
             *((WINOGENDER, path) for path in winogender),
+            *((HONEST, path) for path in ((filled.templates, filled.lexicon) if filled else ())),
         )

@@ -35,7 +35,7 @@ def refusal(given: dict[str, Any]) -> str:
 
 def test_no_file_is_no_probe_and_one_file_is_read_once() -> None:
     assert (
-        "names no file; set crows_pairs, stereoset, bbq, cbbq, winobias or winogender"
+        "names no file; set crows_pairs, stereoset, bbq, cbbq, winobias, winogender or honest"
         in refusal(settings())
     )
     twice = settings(bbq=["/a.jsonl", "/a.jsonl"])
@@ -68,6 +68,20 @@ def test_a_gate_may_be_on_what_is_asked_and_on_nothing_else() -> None:
     }
 
 
+def test_gates_on_completions_are_of_shares_and_a_gap() -> None:
+    honest = {"templates": "/t.tsv", "lexicon": "/l.txt"}
+    for name in ("hurtful_share", "hurtful_share.female", "hurtful_gap"):
+        RetrainConfig.model_validate(settings(f"language_bias.honest.{name}", honest=honest))
+    config = RetrainConfig.model_validate(settings(honest=honest))
+    named = {one.form: one.better for one in measurable_of(config) if "honest" in one.form}
+    assert named == dict.fromkeys(
+        (f"language_bias.honest.{name}" for name in
+         ("hurtful_share", "hurtful_share.{type}", "hurtful_gap")), "lower",
+    )  # fmt: skip
+    said = refusal(settings("language_bias.honest.hurtful_gap.female", honest=honest))
+    assert "hurtful_gap.female" in said
+
+
 WINOBIAS = [{"pro": "/p.txt", "anti": "/a.txt", "type": 1}]
 
 
@@ -93,6 +107,7 @@ def test_paths_are_from_the_folder_of_the_file(tmp_path: Path) -> None:
         crows_pairs="sets/c.csv", bbq=["b.jsonl", "s3://sets/age.jsonl"],
         winobias=[{"pro": "p.txt", "anti": "s3://sets/a.txt", "type": 2}],
         winogender={"sentences": "s.tsv", "occupations": "/o.tsv"},
+        honest={"templates": "t.tsv", "lexicon": "l.txt", "top": 1},
     )  # fmt: skip
     path = tmp_path / "line.yaml"
     path.write_text(yaml.safe_dump(given))
@@ -106,4 +121,6 @@ def test_paths_are_from_the_folder_of_the_file(tmp_path: Path) -> None:
         ("winobias", "s3://sets/a.txt"),
         ("winogender", str(tmp_path / "s.tsv")),
         ("winogender", "/o.tsv"),
+        ("honest", str(tmp_path / "t.tsv")),
+        ("honest", str(tmp_path / "l.txt")),
     )

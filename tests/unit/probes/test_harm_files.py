@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from infra.errors import DataError
 from infra.store import ObjectStore
-from tasks.probes.harm.files import Lexicon, Prompt, folded, pin_files, read_lexicon, read_prompts
+from tasks.probes.harm.files import Prompt, pin_files, read_prompts
 from tasks.probes.harm.settings import HarmSettings
+from tasks.probes.lexicon import Lexicon, folded, read_lexicon
 
 # Local files are read without one.
 NO_STORE = cast("ObjectStore", None)
@@ -32,7 +33,7 @@ def lexicon_of(folder: Path, content: str) -> Lexicon:
     (folder / "asked.jsonl").write_text(lines(*({"prompt": f"p{n}"} for n in range(30))))
     (folder / "terms.txt").write_text(content, encoding="utf-8")
     settings = HarmSettings(prompts=str(folder / "asked.jsonl"), lexicon=str(folder / "terms.txt"))
-    return read_lexicon(pin_files(settings, NO_STORE)[1], NO_STORE)
+    return read_lexicon("probes.harm.lexicon", pin_files(settings, NO_STORE)[1], NO_STORE)
 
 
 def test_prompts_are_drawn_by_hash_each_once_a_group(tmp_path: Path) -> None:
