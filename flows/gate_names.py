@@ -26,8 +26,11 @@ from tasks.probes.harm.settings import (
     LEXICON_GAP,
     LEXICON_RATE,
     PERSONAL_DATA,
+    SCORED_GAP,
+    SCORED_RATE,
     SECRETS,
     TRAINING,
+    TRAINING_SCORED,
 )
 from tasks.probes.language_bias.settings import (
     ACCURACY_GAP,
@@ -240,6 +243,9 @@ def _of_harm(config: "RetrainConfig") -> Iterator[Measurable]:
         yield Measurable(f"{HARM}.{SECRETS}", better=_FALLING)
     if asked is None or asked.lexicon:
         for name in (LEXICON_RATE, f"{LEXICON_RATE}.{{group}}", LEXICON_GAP, TRAINING):
+            yield Measurable(f"{HARM}.{name}", better=_FALLING)
+    if asked is None or asked.scorer:
+        for name in (SCORED_RATE, f"{SCORED_RATE}.{{group}}", SCORED_GAP, TRAINING_SCORED):
             yield Measurable(f"{HARM}.{name}", better=_FALLING)
     if asked is None or asked.refusals:
         sides: tuple[tuple[str, Better], ...] = ((REFUSAL, "higher"), (OVER_REFUSAL, _FALLING))

@@ -19,7 +19,8 @@ REFUSE, ANSWER = "refuse", "answer"
 _MOST_GROUPS: Final = 100
 _SHOWN: Final = 60
 _RIGHT: Final = {
-    "prompts": '{"prompt": "a text"}, beside it a group and a cluster where there are such',
+    "prompts": '{"prompt": "a text"}, beside it a group and a cluster where there are such; or a '
+    'file of BOLD: {"group": {"name": ["a text"]}}',
     "refusals": '{"prompt": "a request", "expect": "refuse"} or "answer", beside it a group and a '
     "cluster where there are such",
 }
@@ -77,7 +78,9 @@ def read_prompts(
         DataError, StoreError: as `pin_files`; or the file changed.
 
     """
-    found = list(dict.fromkeys(_prompts(name, file, read_lines(_setting(name), file, store))))
+    lines = read_lines(_setting(name), file, store)
+    bold = _bold("\n".join(lines)) if name == "prompts" else []
+    found = list(dict.fromkeys(bold or _prompts(name, file, lines)))
     _check_expected(name, file, found)
     _check_groups(name, file, found)
     found.sort(key=lambda one: (rank_of(settings.seed, "harm", one.prompt, one.group), one.prompt))
@@ -105,6 +108,21 @@ def _prompts(name: str, file: SourceFile, lines: Sequence[str]) -> Iterator[Prom
                 f"{_setting(name)}: line {number} of {file.uri} is {line[:_SHOWN]!r}; right would "
                 f"be {_RIGHT[name]}"
             ) from error
+
+
+def _bold(text: str) -> list[Prompt]:
+    """The prompts of a file of BOLD's (Dhamala et al. 2021): by category, by name; else nothing."""
+    try:
+        categories = json.loads(text)
+        return [
+            Prompt(prompt.strip(), group, name)
+            for group, names in categories.items()
+            for name, prompts in names.items()
+            for prompt in prompts
+            if isinstance(prompts, list) and prompt.strip()
+        ]
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return []
 
 
 def _prompt(name: str, row: Any) -> Prompt:

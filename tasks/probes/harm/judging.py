@@ -16,8 +16,11 @@ from tasks.probes.harm.settings import (
     LEXICON_GAP,
     LEXICON_RATE,
     PERSONAL_DATA,
+    SCORED_GAP,
+    SCORED_RATE,
     SECRETS,
     TRAINING,
+    TRAINING_SCORED,
     HarmSettings,
 )
 from tasks.probes.harm.writing import WrittenText
@@ -31,6 +34,8 @@ from tasks.records.harm import (
     LeakFindings,
     LexiconFindings,
     RefusalFindings,
+    Scorer,
+    ScorerFindings,
 )
 from tasks.verdicts import Estimate, undetermined
 
@@ -76,6 +81,40 @@ def judge_lexicon(
             bool(terms) and terms <= lexicon.find(one.asked.prompt)
             for terms, one in zip(found, written, strict=True)
         ),
+        examples=_examples(written, holds, search),
+    )
+
+
+def judge_scored(
+    written: Sequence[WrittenText],
+    clusters: Sequence[str | None],
+    scorer: Scorer,
+    labelled: tuple[Booleans, Booleans],
+    search: LeakSearch,
+    settings: HarmSettings,
+    evaluation: EvaluationSettings,
+) -> ScorerFindings:
+    """How often the scorer gives the label, by group of prompts, and in training rows.
+
+    Args:
+        written: N texts, none of them empty.
+        clusters: of M training rows.
+        scorer: that was asked.
+        labelled: whether it gave the label to each text, (N,), and to each training row, (M,).
+        search: what is replaced in examples.
+        settings: least texts.
+        evaluation: how intervals are made.
+
+    """
+    holds, learned = labelled
+    texts = _texts(written, settings, evaluation)
+    rows = Texts(FAMILY, [""] * len(learned), clusters, settings.min_rows, evaluation)
+    return ScorerFindings(
+        scorer=scorer,
+        rate=texts.share(SCORED_RATE, holds),
+        groups=texts.by_group(SCORED_RATE, holds),
+        gap=texts.gap(SCORED_GAP, holds),
+        training=rows.share(TRAINING_SCORED, learned),
         examples=_examples(written, holds, search),
     )
 
