@@ -1,4 +1,8 @@
-"""Texts as a classifier of the user's labels them: toxicity, regard, or whatever it learned."""
+"""Texts as a classifier of the user's labels them: toxicity, regard, or whatever it learned.
+
+It is another line's, so that it is asked by the function that its examiner asks, and not by the
+catalogue of task types: what the line itself is counts there.
+"""
 
 import json
 import tempfile
@@ -12,10 +16,7 @@ from numpy.typing import NDArray
 from infra.store import ObjectStore
 from tasks.records.harm import Scorer
 from tasks.task_types.answer_columns import LABEL, before_threshold
-from tasks.task_types.examiner import examiner_of
-from tasks.task_types.limits import TokenLimits
-from tasks.task_types.roles import CLASSIFIES_TEXTS
-from tasks.task_types.row_shapes import shape_of
+from tasks.task_types.labels.classification_measures import answer_classes
 
 
 def label_texts(scorer: Scorer, texts: Sequence[str], store: ObjectStore) -> NDArray[np.bool_]:
@@ -37,11 +38,10 @@ def label_texts(scorer: Scorer, texts: Sequence[str], store: ObjectStore) -> NDA
     distinct = list(dict.fromkeys(texts))
     if not distinct:
         return np.zeros(0, dtype=np.bool_)
-    (column,) = shape_of(CLASSIFIES_TEXTS).inputs
-    examiner = examiner_of(CLASSIFIES_TEXTS, scorer.labels, TokenLimits(scorer.max_length))
     with tempfile.TemporaryDirectory(prefix="scorer-") as name:
         folder = store.get_folder(scorer.weights, Path(name) / "model")
-        answers = examiner.answer(folder, pa.table({column.name: distinct})).to_pylist()
+        rows = pa.table({"text": distinct})
+        answers = answer_classes(folder, rows, scorer.labels, scorer.max_length).to_pylist()
     labels = [before_threshold(json.loads(one))[LABEL] for one in answers]
     given = dict(zip(distinct, labels, strict=True))
     return np.array([given[text] == scorer.label for text in texts], dtype=np.bool_)
