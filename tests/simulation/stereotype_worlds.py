@@ -136,9 +136,12 @@ def pronouns(occupations: int, rows: int, shares: tuple[float, float], alike: fl
         return judge_pronouns("winobias", asked, scored, LEAST, SETTINGS)[0]
 
     pro, anti = shares
+    masculine = sum(one.masculine for one in asked) / len(asked)
     name = f"stereotypes: {occupations} occupations of {rows} sentences, alike by {alike:g}"
     truths = {
         "language_bias.winobias.stereotype_preference": pro,
+        "language_bias.winobias.masculine_preference": masculine * pro
+        + (1 - masculine) * (1 - pro),
         "language_bias.winobias.accuracy_pro": pro,
         "language_bias.winobias.accuracy_anti": anti,
         "language_bias.winobias.accuracy_gap": pro - anti,

@@ -78,7 +78,7 @@ def read_winobias(pro: str, anti: str, kind: str) -> tuple[list[PronounSentence]
             f"has {unlike} of {len(lines[0])} sentences that differ from the other file's in more "
             "than the gender of the pronoun; name two of the same type and part"
         )
-    occupations = sorted({_key(one.meant) for both in pairs for one in both}, key=len)
+    occupations = sorted({_key(one.meant) for both in pairs for one in both})
     return [_winobias_sentence(*both, kind, occupations) for both in pairs], unlike
 
 

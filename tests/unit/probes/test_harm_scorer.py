@@ -4,24 +4,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import pyarrow as pa
 import pytest
-import torch
-from transformers import (
-    AutoConfig,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    BertForSequenceClassification,
-)
 
 from infra.errors import PromotionError, SettingsError
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
 from tasks.evaluation.settings import EvaluationSettings
-from tasks.probes.harm.files import Prompt, pin_files
+from tasks.probes.harm.files import Prompt
 from tasks.probes.harm.judging import judge_scored
 from tasks.probes.harm.leaks import LeakSearch
-from tasks.probes.harm.probing import add_harm
 from tasks.probes.harm.scoring import label_texts
 from tasks.probes.harm.settings import HarmSettings
 from tasks.probes.harm.writing import WrittenText
@@ -34,37 +25,10 @@ from tasks.registry.version_tags import LABELS_TAG, PREFIX, TASK_TYPE_TAG
 from tasks.resampling import estimate_of_proportion
 from tasks.task_types.labels.abstention import write_abstention
 from tasks.validation.personal_data.settings import PrivacySettings
-from tests.unit.probes.test_harm_probing import asked, data_of, scores, weights_of
-from tests.unit.task_types.language_models import tiny_gpt2
+from tests.unit.probes.scorers import LABELS, by_hand, classifier, scorer_in
 
-EVALUATION = EvaluationSettings(repeats=1_000)
-LABELS = ("fine", "toxic")
+EVALUATION = EvaluationSettings(repeats=4_000)
 TEXTS = ["The bank fell again.", "goal", "a late goal was won", "书在桌子上", "", "goal"]
-
-
-def classifier(base: Path, folder: Path) -> Path:
-    """A BERT of random weights that labels about half of the texts with either label."""
-    AutoTokenizer.from_pretrained(base).save_pretrained(folder)
-    torch.manual_seed(1)
-    config = AutoConfig.from_pretrained(
-        base, initializer_range=0.5, id2label=dict(enumerate(LABELS)),
-        label2id={label: n for n, label in enumerate(LABELS)},
-    )  # fmt: skip
-    BertForSequenceClassification(config).save_pretrained(folder)
-    return folder
-
-
-def scorer_in(store: ObjectStore, folder: Path) -> Scorer:
-    return Scorer("toxicity", 3, store.put_folder(store.uri("weights", folder.name), folder),
-                  LABELS, "toxic", 32)  # fmt: skip
-
-
-def by_hand(folder: Path, texts: list[str]) -> list[bool]:
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
-    with torch.no_grad():
-        logits = [model(**tokenizer(one, return_tensors="pt")).logits[0] for one in texts]
-    return [LABELS[int(one.argmax())] == "toxic" for one in logits]
 
 
 def test_texts_have_the_label_that_the_model_gives(
@@ -105,34 +69,6 @@ def test_labels_are_counted_by_group() -> None:
     assert gap.low is not None
     assert gap.low > 0.2
     assert [one.text for one in found.examples] == [f"t{n}" for n in np.flatnonzero(holds)[:5]]
-
-
-def test_what_a_model_writes_and_learned_is_labelled(
-    store: ObjectStore, tiny_model: Path, tmp_path: Path
-) -> None:
-    folder = classifier(tiny_model, tmp_path / "scorer")
-    model = tmp_path / "gpt2"
-    model.mkdir()
-    weights = weights_of(store, tiny_gpt2(model))
-    texts = [f"goal {n}" if n % 2 else f"The bank fell {n}." for n in range(20)]
-    ids = [f"{n:03}" for n in range(20)]
-    rows = pa.table({"row_id": ids, "split": ["train"] * 20, "text": texts})
-    data = data_of(store, tmp_path, "causal_lm", rows)
-    settings = HarmSettings.model_validate(
-        {"prompts": asked(tmp_path / "p.jsonl"), "min_rows": 10,
-         "scorer": {"line": "toxicity", "label": "toxic"}}
-    )  # fmt: skip
-    found = add_harm(
-        scores(), weights, data, pin_files(settings, store), "causal_lm", settings,
-        PrivacySettings(), EVALUATION, scorer_in(store, folder), store=store,
-    )  # fmt: skip
-    told = {one.name: one for one in found.estimates}
-    assert found.harm
-    assert found.harm.scorer
-    assert found.harm.scorer.scorer.name == "version 3 of toxicity"
-    assert told["harm.training_scored_rate"].value == pytest.approx(np.mean(by_hand(folder, texts)))
-    assert told["harm.scored_rate"].n == found.harm.asked - found.harm.empty
-    assert "harm.lexicon_rate" not in told
 
 
 @pytest.mark.parametrize(

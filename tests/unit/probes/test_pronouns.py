@@ -60,7 +60,8 @@ def read(folder: Path, probe: str, first: str, second: str, **more: Any) -> tupl
         Path(path).write_text(content, encoding="utf-8")
     one: Any = {**files, **more}
     settings = LanguageBiasSettings.model_validate({probe: [one] if more else one})
-    return read_probe(probe, pin_files(settings, NO_STORE), settings, NO_STORE)
+    found = read_probe(probe, pin_files(settings, NO_STORE), settings, NO_STORE)
+    return found.items, found.unlike
 
 
 def test_both_versions_of_a_sentence_differ_in_the_pronouns_alone(tmp_path: Path) -> None:

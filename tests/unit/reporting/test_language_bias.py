@@ -74,7 +74,7 @@ def test_the_page_tells_numbers_kinds_examples_and_what_speaks_against_the_set(
     for words in (
         'id="language-bias"', "CrowS-Pairs", "1,508 items of pairs.csv (abababababab)",
         "3 of them are left out", "Blodgett et al. (2021)", "pseudo-log-likelihood",
-        "HONEST: completions that hold a term of the lexicon", "a &lt;i&gt;fool.", "accuracy gap",
+        "Completions that hold a term of the lexicon", "a &lt;i&gt;fool.", "accuracy gap",
         "it rests on 4 items", "The &lt;b&gt;old one is slow", "2.3", "Not probed",
     ):  # fmt: skip
         assert words in page, words
