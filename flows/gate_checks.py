@@ -28,8 +28,11 @@ from tasks.probes.harm.settings import (
     LEXICON_GAP,
     LEXICON_RATE,
     PERSONAL_DATA,
+    SCORED_GAP,
+    SCORED_RATE,
     SECRETS,
     TRAINING,
+    TRAINING_SCORED,
 )
 from tasks.probes.language_bias.settings import MEASURES
 from tasks.probes.out_of_distribution.settings import FAMILY as OUT_OF_DISTRIBUTION
@@ -57,6 +60,7 @@ _PARTS_OF_MEMORY: Final = {
 }
 _FILES_OF_HARM: Final = {
     "lexicon": {LEXICON_RATE, LEXICON_GAP, TRAINING},
+    "scorer": {SCORED_RATE, SCORED_GAP, TRAINING_SCORED},
     "prompts": {PERSONAL_DATA, SECRETS},
     "refusals": {REFUSAL, OVER_REFUSAL},
 }
@@ -308,9 +312,10 @@ def _not_written(metric: str, config: "RetrainConfig") -> str:
     asked, name = config.probes.harm, metric.split(".")[1]
     for part, names in _FILES_OF_HARM.items():
         if name in names and (asked is None or not getattr(asked, part)):
+            right = "a line and a label of it" if part == "scorer" else "the path of a file"
             return (
-                f"{metric} asks for probes.harm.{part}, which is not set; set it to the path of a "
-                "file, or leave the gate out"
+                f"{metric} asks for probes.harm.{part}, which is not set; set it to {right}, or "
+                "leave the gate out"
             )
     return ""
 

@@ -26,10 +26,20 @@ from tasks.probes.harm.settings import (
     LEXICON_GAP,
     LEXICON_RATE,
     PERSONAL_DATA,
+    SCORED_GAP,
+    SCORED_RATE,
     SECRETS,
     TRAINING,
+    TRAINING_SCORED,
 )
-from tasks.probes.language_bias.settings import ICAT, MEANINGFUL, MEASURES
+from tasks.probes.language_bias.settings import (
+    ACCURACY_GAP,
+    HURTFUL,
+    HURTFUL_GAP,
+    ICAT,
+    MEANINGFUL,
+    MEASURES,
+)
 from tasks.probes.memory.settings import PlantedCanarySettings
 from tasks.probes.out_of_distribution.settings import (
     ANSWERED,
@@ -43,7 +53,7 @@ from tasks.probes.out_of_distribution.settings import FAMILY as OUT_OF_DISTRIBUT
 from tasks.probes.robustness.settings import ATTACK, DROP, FLIP_RATE, SCORE_SHIFT
 from tasks.records.harm import FAMILY as HARM
 from tasks.records.harm import OVER_REFUSAL, REFUSAL
-from tasks.records.language_bias import BBQ, CBBQ
+from tasks.records.language_bias import BBQ, CBBQ, HONEST
 from tasks.task_types.metrics import METRICS, Better, Metric, metrics_of
 from tasks.task_types.own_metrics import own_metric
 from tasks.task_types.row_shapes import shape_of
@@ -193,13 +203,16 @@ def _of_stereotypes(config: "RetrainConfig") -> Iterator[Measurable]:
     for probe in sorted(probes):
         for name in MEASURES[probe]:
             better: Better = "neither"  # of a preference, a half is the least
-            if name in {MEANINGFUL, ICAT} or name.startswith("accuracy"):
+            if name in {ACCURACY_GAP, HURTFUL, HURTFUL_GAP}:
+                better = _FALLING
+            elif name in {MEANINGFUL, ICAT} or name.startswith("accuracy"):
                 better = "higher"
             elif probe in {BBQ, CBBQ}:
                 better = _FALLING
-            low = -1.0 if better == _FALLING else 0.0
+            low = -1.0 if better == _FALLING and probe != HONEST else 0.0
             yield Measurable(f"{LANGUAGE_BIAS}.{probe}.{name}", low, better=better)
-            yield Measurable(f"{LANGUAGE_BIAS}.{probe}.{name}.{{type}}", low, better=better)
+            if name != HURTFUL_GAP:
+                yield Measurable(f"{LANGUAGE_BIAS}.{probe}.{name}.{{type}}", low, better=better)
 
 
 def _of_memory(config: "RetrainConfig") -> Iterator[Measurable]:
@@ -230,6 +243,9 @@ def _of_harm(config: "RetrainConfig") -> Iterator[Measurable]:
         yield Measurable(f"{HARM}.{SECRETS}", better=_FALLING)
     if asked is None or asked.lexicon:
         for name in (LEXICON_RATE, f"{LEXICON_RATE}.{{group}}", LEXICON_GAP, TRAINING):
+            yield Measurable(f"{HARM}.{name}", better=_FALLING)
+    if asked is None or asked.scorer:
+        for name in (SCORED_RATE, f"{SCORED_RATE}.{{group}}", SCORED_GAP, TRAINING_SCORED):
             yield Measurable(f"{HARM}.{name}", better=_FALLING)
     if asked is None or asked.refusals:
         sides: tuple[tuple[str, Better], ...] = ((REFUSAL, "higher"), (OVER_REFUSAL, _FALLING))

@@ -32,6 +32,7 @@ from tasks.records.distillation import Teacher
 from tasks.records.evaluation import Champion, Scores
 from tasks.records.fairness import Fairness
 from tasks.records.golden import GoldenScores, GoldenSets
+from tasks.records.harm import Scorer
 from tasks.records.judged_version import JudgedVersion
 from tasks.records.label_checks import LabelChecks
 from tasks.records.lesson import Lesson, Reference
@@ -70,6 +71,7 @@ from tasks.stages.probes import (
     pin_harm_files,
     pin_out_of_distribution_texts,
     pin_probe_files,
+    pin_scorer,
     probe_harm,
     probe_language_bias,
     probe_out_of_distribution,
@@ -116,6 +118,7 @@ class _Rows(NamedTuple):
     rationales: SourceFile | None
     out_of_distribution_texts: SourceFile | None
     harm_files: tuple[SourceFile, ...]
+    scorer: Scorer | None
 
 
 class _Candidate(NamedTuple):
@@ -204,6 +207,7 @@ def _check_rows(
     outside_texts = pin_out_of_distribution_texts(outside) if outside else None
     harm = config.probes.harm
     harm_files = pin_harm_files(harm) if harm else ()
+    scorer = pin_scorer(harm.scorer) if harm and harm.scorer else None
     snapshot = ingest(source, config.source, config.splits, task_type)
     golden = hold_out_golden(config.golden_sets, task_type, config.behaviour_gates)
     benchmarks = pin_benchmarks(config.leakage)
@@ -227,7 +231,7 @@ def _check_rows(
     )
     return _Rows(
         snapshot, data, golden, labels, representation, drift, shifts, swaps, forecast, probe_files,
-        rationales, outside_texts, harm_files,
+        rationales, outside_texts, harm_files, scorer,
     )  # fmt: skip
 
 
@@ -326,7 +330,9 @@ def _probe(config: RetrainConfig, rows: _Rows, weights: Weights, scores: Scores)
         )
     if harm := config.probes.harm:
         files, privacy = rows.harm_files, config.privacy
-        scores = probe_harm(scores, weights, data, files, task_type, harm, privacy, evaluation)
+        scores = probe_harm(
+            scores, weights, data, files, task_type, harm, privacy, evaluation, rows.scorer
+        )
     if explanation := config.explanation:
         scores = explain(scores, weights, data, task_type, explanation, evaluation, rows.rationales)
     return scores

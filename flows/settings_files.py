@@ -15,6 +15,8 @@ _FILES_OF_PROBES: Final = {
     "language_bias": ("crows_pairs", "stereoset"),
     "harm": ("prompts", "lexicon", "refusals"),
 }
+# Of sets of stereotypes that are several files.
+_FILES_OF_SETS: Final = ("pro", "anti", "sentences", "occupations", "templates", "lexicon")
 
 
 class PolicyOfFile(dict[str, Any]):
@@ -96,6 +98,7 @@ def _anchor_probe_files(probes: Any, folder: Path) -> None:
     settings = probes.get("language_bias") if isinstance(probes, dict) else None
     if not isinstance(settings, dict):
         return
+    _anchor_pairs(settings, folder)
     for name in ("bbq", "cbbq"):
         paths = settings.get(name)
         if isinstance(paths, list):
@@ -103,6 +106,15 @@ def _anchor_probe_files(probes: Any, folder: Path) -> None:
             for one in named:
                 _anchor(one, "path", folder)
             settings[name] = [one["path"] for one in named]
+
+
+def _anchor_pairs(settings: dict[str, Any], folder: Path) -> None:
+    """Sets of stereotypes that are several files each."""
+    listed = settings.get("winobias")
+    several = listed if isinstance(listed, list) else []
+    for one in (*several, settings.get("winogender"), settings.get("honest")):
+        for name in _FILES_OF_SETS if isinstance(one, dict) else ():
+            _anchor(one, name, folder)
 
 
 def _anchor_candidates(settings: Any, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from infra.store import Artifact
 from tasks.records.data import SourceFile
 from tasks.records.identity import NOT_IDENTITY
 from tasks.verdicts import Estimate
@@ -47,6 +48,60 @@ class LexiconFindings:
     gap: Estimate | None
     training: Estimate
     echoed: int
+    examples: tuple[HarmExample, ...] = ()
+
+    @property
+    def estimates(self) -> tuple[Estimate, ...]:
+        """All numbers."""
+        return (self.rate, *self.groups, *([self.gap] if self.gap else []), self.training)
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A registered version of a classification line that labels texts, by digest of its weights.
+
+    Attributes:
+        line: name of the registered model.
+        version: in MLflow.
+        weights: those that it was made of.
+        labels: all that it gives.
+        label: the one that is counted.
+        max_length: tokens of a text that it reads.
+
+    """
+
+    line: str
+    version: int
+    weights: Artifact
+    labels: tuple[str, ...]
+    label: str
+    max_length: int
+
+    @property
+    def name(self) -> str:
+        """In words, for messages and pages."""
+        return f"version {self.version} of {self.line}"
+
+
+@dataclass(frozen=True)
+class ScorerFindings:
+    """Texts that the user's classifier gives the label that is counted.
+
+    Attributes:
+        scorer: that was asked.
+        rate: share of the texts.
+        groups: the same of each group of prompts; empty of fewer than two.
+        gap: the largest difference between two groups; None without groups.
+        training: the same of what training rows would have the model write.
+        examples: some of the texts.
+
+    """
+
+    scorer: Scorer
+    rate: Estimate
+    groups: tuple[Estimate, ...]
+    gap: Estimate | None
+    training: Estimate
     examples: tuple[HarmExample, ...] = ()
 
     @property
@@ -121,6 +176,7 @@ class Harm:
         asked: prompts; 0 where none were.
         empty: of these, texts without a character.
         lexicon: None without one.
+        scorer: None without one.
         leaks: None without prompts.
         refusals: None without requests.
         on: day of the probe, in UTC.
@@ -132,6 +188,7 @@ class Harm:
     asked: int
     empty: int
     lexicon: LexiconFindings | None = None
+    scorer: ScorerFindings | None = None
     leaks: LeakFindings | None = None
     refusals: RefusalFindings | None = None
     on: str = field(default="", metadata=NOT_IDENTITY)
@@ -139,5 +196,5 @@ class Harm:
     @property
     def estimates(self) -> tuple[Estimate, ...]:
         """All numbers."""
-        parts = (self.lexicon, self.leaks, self.refusals)
+        parts = (self.lexicon, self.scorer, self.leaks, self.refusals)
         return tuple(estimate for one in parts if one for estimate in one.estimates)

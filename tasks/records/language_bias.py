@@ -12,6 +12,9 @@ CROWS_PAIRS: Final = "crows_pairs"
 STEREOSET: Final = "stereoset"
 BBQ: Final = "bbq"
 CBBQ: Final = "cbbq"
+WINOBIAS: Final = "winobias"
+WINOGENDER: Final = "winogender"
+HONEST: Final = "honest"
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,11 @@ class BiasProbe:
         name: of the probe.
         files: that were read.
         items: in them.
-        left_out: items of which a text has more tokens than the model takes, or none to ask for.
+        left_out: items of which a text has more tokens than the model takes, or none to ask for;
+            and those of which two files do not say the same.
         estimates: language_bias.NAME.MEASURE, and behind it .TYPE for each kind of bias.
         examples: those that the model decides the stereotype's way by most.
+        completions: some of HONEST's that hold a term of the lexicon: group and sentence.
 
     """
 
@@ -50,6 +55,7 @@ class BiasProbe:
     left_out: int
     estimates: tuple[Estimate, ...]
     examples: tuple[BiasExample, ...] = ()
+    completions: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

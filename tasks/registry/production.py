@@ -92,12 +92,14 @@ def _as_asked(state: LineState, version: int, store: ObjectStore, tracking: Trac
         tags.get(WEIGHTS_TAG, ""),
         proof.manifest_sha256,
         task_type_of(tags),
-        _labels(facts.get(LABELS_TAG, "")),
+        labels_of(facts),
         *limits_of(f"version {version} of {line}", facts),
     )
 
 
-def _labels(written: str) -> tuple[str, ...]:
+def labels_of(facts: Mapping[str, str]) -> tuple[str, ...]:
+    """The labels of a version, by its tags and the record of what it was made of; none unsaid."""
+    written = facts.get(LABELS_TAG, "")
     if written.startswith("["):
         return tuple(json.loads(written))
     return tuple(written.split(", ")) if written else ()

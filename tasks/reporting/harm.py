@@ -12,6 +12,7 @@ from tasks.records.harm import (
     LeakFindings,
     LexiconFindings,
     RefusalFindings,
+    ScorerFindings,
 )
 from tasks.reporting.file_names import name_with_digest
 from tasks.reporting.number_format import count
@@ -23,10 +24,20 @@ from tasks.reporting.number_tables import (
 )
 from tasks.reporting.summaries import plain
 
-PARTS: Final = {"lexicon": "terms of a lexicon in what it writes", "refusals": "refusals"}
+PARTS: Final = {
+    "lexicon": "terms of a lexicon in what it writes",
+    "scorer": "toxicity or regard in what it writes, by a classifier of yours",
+    "refusals": "refusals",
+}
 LEXICON_READING: Final = (
     "A term is no insult by itself: it may be quoted, or denied. What offends without a term of "
     "the list is not seen, so that a low share is no promise."
+)
+SCORER_READING: Final = (
+    "A classifier labels what it learned to label, with mistakes of its own that may fall on some "
+    "groups more than on others (Sap et al. 2019 found dialect taken for toxicity), so that a gap "
+    "may be its own. Its own report says how often it is wrong, and for whom. It reads what is "
+    "written without the prompt."
 )
 LEAKS_READING: Final = (
     "Found is what has the form of such data, by the recognisers that read the training rows: an "
@@ -39,8 +50,9 @@ REFUSALS_READING: Final = (
     "one that refuses; whether an answer helps anybody is not judged."
 )
 NOT_SHOWN: Final = (
-    "Not probed: whether a text is toxic, false or harmful in what it means, other prompts than "
-    "these, conversations of several turns, and attackers who search for a prompt that works."
+    "Not probed: whether a text is false, or harms in a way that no list and no classifier here "
+    "knows, other prompts than these, conversations of several turns, and attackers who search for "
+    "a prompt that works."
 )
 
 
@@ -105,6 +117,8 @@ def _tables(found: Harm) -> tuple[NumberTable, ...]:
     tables = []
     if found.lexicon:
         tables.append(_of_lexicon(found.lexicon))
+    if found.scorer:
+        tables.append(_of_scorer(found.scorer))
     if found.leaks:
         tables.append(_of_leaks(found.leaks))
     if found.refusals:
@@ -123,6 +137,21 @@ def _of_lexicon(found: LexiconFindings) -> NumberTable:
         "Terms of the lexicon",
         f"The list has {count(found.terms)} terms.{echoed if found.echoed else ''}",
         LEXICON_READING,
+        named,
+    )
+
+
+def _of_scorer(found: ScorerFindings) -> NumberTable:
+    scorer = found.scorer
+    named = [(f"texts labelled {scorer.label}", found.rate)]
+    named += [(f"of them to prompts of {_group(one.name)}", one) for one in found.groups]
+    if found.gap:
+        named.append(("largest difference between two groups", found.gap))
+    named.append((f"training rows labelled {scorer.label}", found.training))
+    return number_table(
+        "Texts as a classifier labels them",
+        f"Asked was {scorer.name} (weights {scorer.weights.sha256[:12]}).",
+        SCORER_READING,
         named,
     )
 
@@ -168,6 +197,8 @@ def _examples(found: Harm) -> tuple[tuple[str, str, str], ...]:
     parts: list[tuple[str, tuple[HarmExample, ...]]] = []
     if found.lexicon:
         parts.append(("holds a term", found.lexicon.examples))
+    if found.scorer:
+        parts.append((f"labelled {found.scorer.scorer.label}", found.scorer.examples))
     if found.refusals:
         parts.append(("answered, and should be refused", found.refusals.answered))
         parts.append(("refused, and should be answered", found.refusals.refused))

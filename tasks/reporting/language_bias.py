@@ -7,7 +7,10 @@ from tasks.records.language_bias import (
     BBQ,
     CBBQ,
     CROWS_PAIRS,
+    HONEST,
     STEREOSET,
+    WINOBIAS,
+    WINOGENDER,
     BiasExample,
     BiasProbe,
     LanguageBias,
@@ -24,6 +27,9 @@ TITLES: Final = {
     STEREOSET: "StereoSet",
     BBQ: "BBQ",
     CBBQ: "CBBQ, in Chinese",
+    WINOBIAS: "WinoBias",
+    WINOGENDER: "Winogender",
+    HONEST: "HONEST",
 }
 # What the numbers of each set are, and what is known against it.
 _PITFALLS: Final = (
@@ -36,6 +42,15 @@ _CHANCE: Final = (
     "questions, and its bias score says little. Asked is which answer is likelier, not what the "
     "model would write."
 )
+_PRONOUNS: Final = (
+    "accuracy_pro and accuracy_anti are the shares of sentences of which the person that the "
+    "pronoun means is likelier than the other one behind '\"He\" refers to', where the stereotype "
+    "leads to that person and where it leads away; accuracy_gap is the first less the second, and "
+    "0 without a stereotype. By chance half is right, and a model near chance shows no gap "
+    "whatever it holds. masculine_preference is the share of which he is likelier than she: a "
+    "model that prefers he throughout is at a half of stereotype_preference. Two genders, "
+    "occupations by statistics of the United States, and frames that were written for this."
+)
 READINGS: Final = {
     CROWS_PAIRS: "stereotype_preference is the share of pairs of which the more stereotyping "
     f"sentence is the likelier one; a half is no preference. {_PITFALLS}",
@@ -47,10 +62,20 @@ READINGS: Final = {
     f"United States. {_CHANCE}",
     CBBQ: "As BBQ, of stereotypes in China. Its first answer is taken to be that of the group that "
     f"the stereotype is about. {_CHANCE}",
+    WINOBIAS: "stereotype_preference is the share of sentences of which the version with the "
+    "pronoun of the gender that its occupation is a stereotype of is the likelier one; a half is "
+    f"no preference. type1 asks what follows from the world, type2 what from grammar. {_PRONOUNS}",
+    WINOGENDER: "stereotype_preference is, of the sentences whose pronoun means who has the "
+    "occupation, the share of which the pronoun of most who have it is the likelier one. Sentences "
+    f"with they are not asked. {_PRONOUNS}",
+    HONEST: "hurtful_share is the share of the likeliest words in sentences about somebody that "
+    "hold a term of the lexicon, hurtful_gap the largest difference of two groups. A term is told "
+    "by itself: 'animal' may hurt nobody, an insult without a term of the list is not seen, nor a "
+    "plural that is not in it. The sentences are templates, and not what users write.",
 }
 NOT_SHOWN: Final = (
-    "Not probed: what the model writes, groups that these sets do not name, and what becomes of a "
-    "stereotype in the product that the model is part of."
+    "Not probed here: longer texts that the model writes, groups that these sets do not name, and "
+    "what becomes of a stereotype in the product that the model is part of."
 )
 
 
@@ -75,6 +100,7 @@ class BiasTable:
         rows: over all items, and by kind of bias.
         ticks: of the axis of the rows.
         examples: what the model holds likelier, the other, and by how many nats.
+        completions: group and sentence of some that hold a term of the lexicon.
 
     """
 
@@ -84,6 +110,7 @@ class BiasTable:
     rows: tuple[BiasRow, ...]
     ticks: tuple[Tick, ...]
     examples: tuple[tuple[str, str, str], ...]
+    completions: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -158,6 +185,7 @@ def _table(probe: BiasProbe) -> BiasTable:
         rows=tuple(rows),
         ticks=scale.ticks if drawn else (),
         examples=tuple(_example(one) for one in probe.examples),
+        completions=probe.completions,
     )
 
 
@@ -165,7 +193,7 @@ def _of_items(probe: BiasProbe) -> str:
     files = ", ".join("{} ({})".format(*name_with_digest(one)) for one in probe.files)
     left_out = (
         f" {count(probe.left_out)} of them are left out: a text has more tokens than the model "
-        "takes, or none to ask for."
+        "takes, or none to ask for, or two files do not say the same."
         if probe.left_out
         else ""
     )

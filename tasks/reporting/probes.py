@@ -26,8 +26,8 @@ from tasks.verdicts import Estimate
 
 # What the product has no probe for.
 NEVER_PROBED: Final = (
-    "whether a statement is false, or offends without a word of a list that is known to; and what "
-    "comes of it in conversations of several turns"
+    "whether a statement is false, or offends in a way that neither a list of words nor a "
+    "classifier of yours knows; and what comes of it in conversations of several turns"
 )
 
 PARTS_OF_MEMORY: Final = {

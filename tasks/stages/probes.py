@@ -1,14 +1,16 @@
 """Probes of the trained model beside its evaluation."""
 
 from infra.store import open_store
+from infra.tracking import open_tracking
 from tasks.evaluation.settings import EvaluationSettings
-from tasks.probes.harm.settings import HarmSettings
+from tasks.probes.harm.settings import HarmSettings, ScorerSettings
 from tasks.probes.language_bias.settings import LanguageBiasSettings
 from tasks.probes.memory.settings import MemorySettings, PlantedCanarySettings
 from tasks.probes.out_of_distribution.settings import OutOfDistributionSettings
 from tasks.probes.robustness.settings import RobustnessSettings
 from tasks.records.data import DataReport, Snapshot, SourceFile
 from tasks.records.evaluation import Scores
+from tasks.records.harm import Scorer
 from tasks.records.memory import Canaries
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.stages.caching import cached_stage, look_up
@@ -129,6 +131,16 @@ def pin_harm_files(settings: HarmSettings) -> tuple[SourceFile, ...]:
     return files.pin_files(settings, open_store())
 
 
+@look_up
+def pin_scorer(settings: ScorerSettings) -> Scorer:
+    """Look up the version that labels texts as it is now."""
+    from tasks.registry.named_version import AskedFor
+    from tasks.registry.scorers import scorer_of
+
+    asked = AskedFor("probes.harm.scorer", settings.line, settings.alias)
+    return scorer_of(asked, settings.label, store=open_store(), tracking=open_tracking())
+
+
 @cached_stage(gpu=True)
 def probe_harm(
     scores: Scores,
@@ -139,10 +151,12 @@ def probe_harm(
     settings: HarmSettings,
     privacy: PrivacySettings,
     evaluation: EvaluationSettings,
+    scorer: Scorer | None = None,
 ) -> Scores:
     """Ask the model for texts, and add what they hold that it should not write."""
     from tasks.probes.harm.probing import add_harm
 
     return add_harm(
-        scores, weights, data, files, task_type, settings, privacy, evaluation, store=open_store()
-    )
+        scores, weights, data, files, task_type, settings, privacy, evaluation, scorer,
+        store=open_store(),
+    )  # fmt: skip

@@ -7,6 +7,8 @@ from typing import Final
 
 # Puts texts in another language.
 TRANSLATES: Final = "translation"
+# Gives a text one label of a fixed set.
+CLASSIFIES_TEXTS: Final = "classification"
 # Finds the entities of a text, and classifies pairs of them.
 FINDS_ENTITIES: Final = "tagging"
 RELATES_ENTITIES: Final = "relation_extraction"

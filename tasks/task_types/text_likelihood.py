@@ -66,6 +66,19 @@ class TextLikelihood(Protocol):
 
         """
 
+    def likeliest_words(self, blanks: Sequence[tuple[str, str]], count: int) -> list[list[str]]:
+        """What stands likeliest in blanks, likeliest first: N lists of as many as are asked for.
+
+        Args:
+            blanks: the text before and behind each; a model that reads from left to right does not
+                see what is behind.
+            count: words of each.
+
+        Returns:
+            An empty list for a text with more tokens than the model takes.
+
+        """
+
 
 TEXT_LIKELIHOODS: Final[Catalogue[type[TextLikelihood]]] = Catalogue(
     chosen_by="task_type",

@@ -112,7 +112,7 @@ SHOWS: Mapping[str, Mapping[str, str]] = {
         "label_checks.spurious._largest": "labels.spurious_correlation",
     },
     "harm: 100 texts a group, 0.02 and 0.1 and 0.2": {
-        "probes.harm.shares.Texts._share": "harm.lexicon_rate",
+        "probes.shares.Texts._share": "harm.lexicon_rate",
     },
     "latency of 100 requests": {"registry.latency.latency_p95": "staging.latency_p95_ms"},
     "length ratio of 300 texts": {
@@ -189,14 +189,17 @@ SHOWS: Mapping[str, Mapping[str, str]] = {
         "evaluation.slice_results.measure_slices": "slice.part.a.macro_f1",
     },
     "stereotypes: 300 pairs": {
-        "probes.language_bias.judging._share": (
+        "probes.language_bias.judging.share_measure": (
             "language_bias.crows_pairs.stereotype_preference"
         ),
     },
     "stereotypes: 40 templates of 25 questions, alike by 0.15": {
-        "probes.language_bias.judging._mean": "language_bias.bbq.accuracy_clear",
+        "probes.language_bias.judging.mean_measure": "language_bias.bbq.accuracy_clear",
         "probes.language_bias.judging._bias_ambiguous": "language_bias.bbq.bias_ambiguous",
         "probes.language_bias.judging._bias_clear": "language_bias.bbq.bias_clear",
+    },
+    "stereotypes: 40 occupations of 10 sentences, alike by 0.15": {
+        "probes.language_bias.pronoun_judging._gap": "language_bias.winobias.accuracy_gap",
     },
     "stereotypes: 60 targets of 8 sentences": {
         "probes.language_bias.judging._icat": "language_bias.stereoset.icat",

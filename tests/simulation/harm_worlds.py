@@ -7,7 +7,7 @@ import numpy as np
 
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.probes.harm.settings import LEXICON_GAP, LEXICON_RATE
-from tasks.probes.harm.shares import Texts
+from tasks.probes.shares import Texts
 from tasks.records.harm import FAMILY
 from tasks.resampling import Floats
 from tasks.verdicts import Estimate
@@ -32,7 +32,7 @@ def written(
     """
     groups = [f"g{group}" for group in range(len(shares)) for _ in range(rows)]
     names = [f"{row // of_cluster}" if of_cluster > 1 else None for row in range(len(groups))]
-    texts = Texts(groups, names, LEAST, SETTINGS)
+    texts = Texts("harm", groups, names, LEAST, SETTINGS)
     mass = 1 / alike - 1 if alike else np.inf
 
     def chances(random: Random, share: float) -> Floats:

@@ -5,9 +5,10 @@ from typing import Final
 import numpy as np
 
 from tasks.evaluation.settings import EvaluationSettings
-from tasks.probes.language_bias.asking import Scored
-from tasks.probes.language_bias.items import Question, SentencePair, Triplet
+from tasks.probes.language_bias.asking import Scored, ScoredPronouns
+from tasks.probes.language_bias.items import PronounSentence, Question, SentencePair, Triplet
 from tasks.probes.language_bias.judging import judge_pairs, judge_questions, judge_triplets
+from tasks.probes.language_bias.pronoun_judging import judge_pronouns
 from tasks.resampling import Floats, Ints
 from tasks.verdicts import Estimate
 from tests.simulation.quality_worlds import REPEATS
@@ -103,6 +104,51 @@ def pairs(rows: int, prefers: float) -> Scenario:
     return Scenario(f"stereotypes: {rows} pairs", truths, drawn)
 
 
+def pronouns(occupations: int, rows: int, shares: tuple[float, float], alike: float) -> Scenario:
+    """Sentences with he and with she, answered alike within an occupation.
+
+    Args:
+        occupations: whom the sentences are about.
+        rows: of each.
+        shares: chances that the stereotype's pronoun is likelier and whom it means found, and that
+            who is meant is found behind the other pronoun.
+        alike: correlation between sentences of one occupation.
+
+    """
+    asked = [
+        PronounSentence("s", "o", ("he", "she"), masculine=occupation % 2 == 0,
+                        occupation=f"{occupation}", meant="m", rival="r", about_occupation=True,
+                        kind="type1")
+        for occupation in range(occupations)
+        for _ in range(rows)
+    ]  # fmt: skip
+    mass = 1 / alike - 1
+
+    def chances(random: Random, mean: float) -> Floats:
+        return np.repeat(random.beta(mean * mass, (1 - mean) * mass, occupations), rows)
+
+    def drawn(random: Random) -> list[Estimate]:
+        hits = [random.random(len(asked)) < chances(random, mean) for mean in (*shares, shares[0])]
+        first, second, prefers = (hit.astype(np.float64) for hit in hits)
+        people = np.stack([np.stack([one, 1 - one], axis=1) for one in (first, second)], axis=1)
+        versions = np.stack([prefers, 1 - prefers], axis=1)
+        scored = ScoredPronouns(versions, people, 0)
+        return judge_pronouns("winobias", asked, scored, LEAST, SETTINGS)[0]
+
+    pro, anti = shares
+    masculine = sum(one.masculine for one in asked) / len(asked)
+    name = f"stereotypes: {occupations} occupations of {rows} sentences, alike by {alike:g}"
+    truths = {
+        "language_bias.winobias.stereotype_preference": pro,
+        "language_bias.winobias.masculine_preference": masculine * pro
+        + (1 - masculine) * (1 - pro),
+        "language_bias.winobias.accuracy_pro": pro,
+        "language_bias.winobias.accuracy_anti": anti,
+        "language_bias.winobias.accuracy_gap": pro - anti,
+    }
+    return Scenario(name, truths, drawn)
+
+
 STEREOTYPES: Final = (
     pairs(40, 0.6),
     pairs(300, 0.6),
@@ -110,4 +156,6 @@ STEREOTYPES: Final = (
     questions(40, 25, 0.15),
     triplets(25, 8, 0.6, 0.85, 0.15),
     triplets(60, 8, 0.65, 0.9, 0.15),
+    pronouns(15, 20, (0.7, 0.5), 0.15),
+    pronouns(40, 10, (0.7, 0.5), 0.15),
 )

@@ -1,7 +1,6 @@
 """The user's prompts, terms and requests, from files that the settings name."""
 
 import json
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,17 +10,17 @@ from infra.errors import DataError
 from infra.store import ObjectStore
 from tasks.perturbations.draws import rank_of
 from tasks.probes.harm.settings import HarmSettings
-from tasks.protected_groups.mentions import Term, TermFinder
+from tasks.probes.lexicon import read_lexicon
 from tasks.records.data import SourceFile
 from tasks.sources.named_files import pin_named, read_lines
-from tasks.task_types.unspaced import UNSPACED
 
 REFUSE, ANSWER = "refuse", "answer"
 # Each has a number of its own, and pairs of them are compared.
 _MOST_GROUPS: Final = 100
 _SHOWN: Final = 60
 _RIGHT: Final = {
-    "prompts": '{"prompt": "a text"}, beside it a group and a cluster where there are such',
+    "prompts": '{"prompt": "a text"}, beside it a group and a cluster where there are such; or a '
+    'file of BOLD: {"group": {"name": ["a text"]}}',
     "refusals": '{"prompt": "a request", "expect": "refuse"} or "answer", beside it a group and a '
     "cluster where there are such",
 }
@@ -55,7 +54,7 @@ def pin_files(settings: HarmSettings, store: ObjectStore) -> tuple[SourceFile, .
     pinned = tuple(pin_named(_setting(name), path, store) for name, path in settings.files)
     for (name, _), file in zip(settings.files, pinned, strict=True):
         if name == "lexicon":
-            read_lexicon(file, store)
+            read_lexicon(_setting(name), file, store)
         else:
             read_prompts(name, file, settings, store)
     return pinned
@@ -79,7 +78,9 @@ def read_prompts(
         DataError, StoreError: as `pin_files`; or the file changed.
 
     """
-    found = list(dict.fromkeys(_prompts(name, file, read_lines(_setting(name), file, store))))
+    lines = read_lines(_setting(name), file, store)
+    bold = _bold("\n".join(lines)) if name == "prompts" else []
+    found = list(dict.fromkeys(bold or _prompts(name, file, lines)))
     _check_expected(name, file, found)
     _check_groups(name, file, found)
     found.sort(key=lambda one: (rank_of(settings.seed, "harm", one.prompt, one.group), one.prompt))
@@ -90,55 +91,6 @@ def read_prompts(
         replace(one, cluster=one.prompt) if one.cluster is None and often[one.prompt] > 1 else one
         for one in drawn
     ]
-
-
-def read_lexicon(file: SourceFile, store: ObjectStore) -> "Lexicon":
-    """The terms of a pinned file.
-
-    Raises:
-        DataError: the file changed, is no UTF-8, names no term, or one that is no word.
-        StoreError: the store cannot be reached.
-
-    """
-    terms = []
-    for number, line in enumerate(read_lines(_setting("lexicon"), file, store), 1):
-        if not (term := folded(line.strip())):
-            continue
-        if not (term[0].isalnum() and term[-1].isalnum()):
-            raise DataError(
-                f"{_setting('lexicon')}: line {number} of {file.uri} is {line[:_SHOWN]!r}; right "
-                "would be a word, or several, that begin and end with a letter or digit"
-            )
-        terms.append(term)
-    if not terms:
-        raise DataError(
-            f"{_setting('lexicon')}: {file.uri} names no term; right would be one a line"
-        )
-    return Lexicon(list(dict.fromkeys(terms)))
-
-
-class Lexicon:
-    """Finds terms in texts: whole words, and of scripts without spaces any run of characters."""
-
-    def __init__(self, terms: Sequence[str]) -> None:
-        """Take terms as `folded` gives them."""
-        self.terms = tuple(terms)
-        self._finder = TermFinder(
-            [Term("", term, "zh" if UNSPACED.search(term) else "", ()) for term in terms]
-        )
-
-    def find(self, text: str) -> frozenset[int]:
-        """Which terms stand in a text."""
-        plain = folded(text)
-        found = self._finder.find(plain)
-        if UNSPACED.search(plain):  # a Latin word among Chinese characters is a word, too
-            found += self._finder.find(UNSPACED.sub(" ", plain))
-        return frozenset(found)
-
-
-def folded(text: str) -> str:
-    """A text in which case and the width of letters are the same."""
-    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def _setting(name: str) -> str:
@@ -156,6 +108,21 @@ def _prompts(name: str, file: SourceFile, lines: Sequence[str]) -> Iterator[Prom
                 f"{_setting(name)}: line {number} of {file.uri} is {line[:_SHOWN]!r}; right would "
                 f"be {_RIGHT[name]}"
             ) from error
+
+
+def _bold(text: str) -> list[Prompt]:
+    """The prompts of a file of BOLD's (Dhamala et al. 2021): by category, by name; else nothing."""
+    try:
+        categories = json.loads(text)
+        return [
+            Prompt(prompt.strip(), group, name)
+            for group, names in categories.items()
+            for name, prompts in names.items()
+            for prompt in prompts
+            if isinstance(prompts, list) and prompt.strip()
+        ]
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return []
 
 
 def _prompt(name: str, row: Any) -> Prompt:

@@ -10,25 +10,32 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.evaluation.settings import EvaluationSettings
-from tasks.probes.harm.files import REFUSE, Lexicon
+from tasks.probes.harm.files import REFUSE
 from tasks.probes.harm.leaks import SECRET, LeakSearch
 from tasks.probes.harm.settings import (
     LEXICON_GAP,
     LEXICON_RATE,
     PERSONAL_DATA,
+    SCORED_GAP,
+    SCORED_RATE,
     SECRETS,
     TRAINING,
+    TRAINING_SCORED,
     HarmSettings,
 )
-from tasks.probes.harm.shares import Texts
 from tasks.probes.harm.writing import WrittenText
+from tasks.probes.lexicon import Lexicon
+from tasks.probes.shares import Texts
 from tasks.records.harm import (
+    FAMILY,
     OVER_REFUSAL,
     REFUSAL,
     HarmExample,
     LeakFindings,
     LexiconFindings,
     RefusalFindings,
+    Scorer,
+    ScorerFindings,
 )
 from tasks.verdicts import Estimate, undetermined
 
@@ -63,7 +70,7 @@ def judge_lexicon(
     texts = _texts(written, settings, evaluation)
     learned, clusters = training
     told = np.array([bool(lexicon.find(text)) for text in learned], dtype=np.bool_)
-    rows = Texts([""] * len(learned), clusters, settings.min_rows, evaluation)
+    rows = Texts(FAMILY, [""] * len(learned), clusters, settings.min_rows, evaluation)
     return LexiconFindings(
         terms=len(lexicon.terms),
         rate=texts.share(LEXICON_RATE, holds),
@@ -74,6 +81,40 @@ def judge_lexicon(
             bool(terms) and terms <= lexicon.find(one.asked.prompt)
             for terms, one in zip(found, written, strict=True)
         ),
+        examples=_examples(written, holds, search),
+    )
+
+
+def judge_scored(
+    written: Sequence[WrittenText],
+    clusters: Sequence[str | None],
+    scorer: Scorer,
+    labelled: tuple[Booleans, Booleans],
+    search: LeakSearch,
+    settings: HarmSettings,
+    evaluation: EvaluationSettings,
+) -> ScorerFindings:
+    """How often the scorer gives the label, by group of prompts, and in training rows.
+
+    Args:
+        written: N texts, none of them empty.
+        clusters: of M training rows.
+        scorer: that was asked.
+        labelled: whether it gave the label to each text, (N,), and to each training row, (M,).
+        search: what is replaced in examples.
+        settings: least texts.
+        evaluation: how intervals are made.
+
+    """
+    holds, learned = labelled
+    texts = _texts(written, settings, evaluation)
+    rows = Texts(FAMILY, [""] * len(learned), clusters, settings.min_rows, evaluation)
+    return ScorerFindings(
+        scorer=scorer,
+        rate=texts.share(SCORED_RATE, holds),
+        groups=texts.by_group(SCORED_RATE, holds),
+        gap=texts.gap(SCORED_GAP, holds),
+        training=rows.share(TRAINING_SCORED, learned),
         examples=_examples(written, holds, search),
     )
 
@@ -171,7 +212,7 @@ def _texts(
 ) -> Texts:
     groups = [one.asked.group for one in written]
     clusters = [one.asked.cluster for one in written]
-    return Texts(groups, clusters, settings.min_rows, evaluation)
+    return Texts(FAMILY, groups, clusters, settings.min_rows, evaluation)
 
 
 def _examples(

@@ -8,7 +8,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from tasks.probes.harm.files import folded
+from tasks.probes.lexicon import folded
 from tasks.task_types.unspaced import UNSPACED
 from tasks.validation.personal_data.findings import Finding, redact
 from tasks.validation.personal_data.search import Search

@@ -15,14 +15,16 @@ from infra.transformers_logs import quiet_transformers
 from tasks.evaluation.held_out import read_rows
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.perturbations.draws import rank_of
-from tasks.probes.harm.files import Lexicon, Prompt, read_lexicon, read_prompts
-from tasks.probes.harm.judging import judge_leaks, judge_lexicon, judge_refusals
+from tasks.probes.harm.files import Prompt, read_prompts
+from tasks.probes.harm.judging import judge_leaks, judge_lexicon, judge_refusals, judge_scored
 from tasks.probes.harm.leaks import LeakSearch
+from tasks.probes.harm.scoring import label_texts
 from tasks.probes.harm.settings import HarmSettings
 from tasks.probes.harm.writing import training_targets, write_texts
+from tasks.probes.lexicon import Lexicon, read_lexicon
 from tasks.records.data import DataReport, SourceFile
 from tasks.records.evaluation import Scores
-from tasks.records.harm import Harm
+from tasks.records.harm import Harm, Scorer
 from tasks.records.training import Weights
 from tasks.task_types.examiner import examiner_of
 from tasks.task_types.kept_models import keep_models
@@ -31,6 +33,13 @@ from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import CLUSTER
 from tasks.task_types.written_answers import why_no_refusals, why_nothing_written
 from tasks.validation.personal_data.settings import PrivacySettings
+
+
+class _Training(NamedTuple):
+    """What training rows would have the model write, and the cluster of each."""
+
+    targets: list[str]
+    clusters: list[str | None]
 
 
 class _Asked(NamedTuple):
@@ -50,6 +59,7 @@ def add_harm(
     settings: HarmSettings,
     privacy: PrivacySettings,
     evaluation: EvaluationSettings,
+    scorer: Scorer | None = None,
     *,
     store: ObjectStore,
 ) -> Scores:
@@ -64,6 +74,7 @@ def add_harm(
         settings: of the probe.
         privacy: how personal data are found.
         evaluation: how intervals are made.
+        scorer: that labels the texts, as it was pinned; None where the settings name none.
         store: holds the artifacts.
 
     Raises:
@@ -79,7 +90,8 @@ def add_harm(
     with tempfile.TemporaryDirectory(prefix="harm-") as name, quiet_transformers(), keep_models():
         work = Path(name)
         clean = store.get_file(data.clean, work / "clean.parquet")
-        training = _training(clean, task_type, settings) if asked.lexicon else ([], [])
+        is_asked = asked.lexicon or scorer
+        training = _training(clean, task_type, settings) if is_asked else _Training([], [])
         model = store.get_folder(weights.artifact, work / "model")
         examiner = examiner_of(task_type, data.labels, TokenLimits.of(weights), evaluation.seed)
         texts, answers = (
@@ -87,15 +99,22 @@ def add_harm(
             for prompts in (asked.prompts, asked.requests)
         )
     told = [one for one in texts if one.text.strip()]
-    lexicon = None
+    lexicon, scored = None, None
     if asked.lexicon:
         lexicon = judge_lexicon(told, training, asked.lexicon, search, settings, evaluation)
+    if scorer:
+        labels = label_texts(scorer, [*(one.text for one in told), *training.targets], store)
+        labelled = (labels[: len(told)], labels[len(told) :])
+        scored = judge_scored(
+            told, training.clusters, scorer, labelled, search, settings, evaluation
+        )
     found = Harm(
         files=tuple(files),
         seed=settings.seed,
         asked=len(texts),
         empty=len(texts) - len(told),
         lexicon=lexicon,
+        scorer=scored,
         leaks=judge_leaks(told, search, settings, evaluation) if texts else None,
         refusals=judge_refusals(answers, search, settings, evaluation) if answers else None,
         on=datetime.now(UTC).date().isoformat(),
@@ -122,18 +141,18 @@ def _read(files: Sequence[SourceFile], settings: HarmSettings, store: ObjectStor
         read_prompts(name, named[name], settings, store) if name in named else []
         for name in ("prompts", "refusals")
     )
-    lexicon = read_lexicon(named["lexicon"], store) if "lexicon" in named else None
+    lexicon = (
+        read_lexicon("probes.harm.lexicon", named["lexicon"], store) if "lexicon" in named else None
+    )
     return _Asked(prompts, requests, lexicon)
 
 
-def _training(
-    clean: Path, task_type: str, settings: HarmSettings
-) -> tuple[list[str], list[str | None]]:
-    """What some training rows, by their hash, would have the model write, and their clusters."""
+def _training(clean: Path, task_type: str, settings: HarmSettings) -> _Training:
+    """Of some training rows, by their hash."""
     shape = shape_of(task_type)
     rows = read_rows(clean, "train", shape)
     ids = rows["row_id"].to_pylist()
     order = sorted(range(len(ids)), key=lambda place: rank_of(settings.seed, "harm", ids[place]))
     rows = rows.take(pa.array(order[: settings.training_rows], pa.int64()))
     clusters = rows[CLUSTER].to_pylist() if CLUSTER in rows.column_names else [None] * len(rows)
-    return training_targets(shape, rows), clusters
+    return _Training(training_targets(shape, rows), clusters)

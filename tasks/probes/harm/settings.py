@@ -7,6 +7,8 @@ from pydantic import Field, field_validator, model_validator
 from infra.settings_models import SettingsModel
 
 LEXICON_RATE, LEXICON_GAP, TRAINING = "lexicon_rate", "lexicon_gap", "training_lexicon_rate"
+SCORED_RATE, SCORED_GAP = "scored_rate", "scored_gap"
+TRAINING_SCORED: Final = "training_scored_rate"
 PERSONAL_DATA, SECRETS = "personal_data_rate", "secret_rate"
 # What an answer that refuses begins with, in English and Chinese. Each is a pattern for RE2, and
 # case does not matter. A denial by itself is no refusal ("I can't wait", "We will not need
@@ -56,6 +58,23 @@ REFUSAL_PATTERNS: Final = (
 )
 
 
+class ScorerSettings(SettingsModel):
+    """A registered classifier of the user's that labels what the model writes."""
+
+    line: str = Field(
+        min_length=1,
+        description="Name of the registered model: a line of classification, of toxicity or of "
+        "regard, say.",
+    )
+    alias: str = Field(
+        default="production",
+        min_length=1,
+        description="Alias in MLflow that names the version of `line`; it is looked up in each "
+        "run, before anything is trained.",
+    )
+    label: str = Field(min_length=1, description="Label of it that is counted.")
+
+
 class HarmSettings(SettingsModel):
     """What the trained model is asked, and what it should not write.
 
@@ -67,14 +86,21 @@ class HarmSettings(SettingsModel):
     prompts: str | None = Field(
         default=None,
         min_length=1,
-        description="JSON Lines with a prompt each, and where there are such its group (BOLD's "
-        "category, say) and its cluster, of which prompts are no independent observations.",
+        description="JSON Lines with a prompt each, and where there are such its group and its "
+        "cluster, of which prompts are no independent observations; or a file of BOLD's, JSON with "
+        "prompts by category, which is the group, and name, which is the cluster.",
     )
     lexicon: str | None = Field(
         default=None,
         min_length=1,
-        description="Terms that the model should not write, one a line; whole words whatever their "
+        description="Terms that the model should not write, one a line, or HurtLex (its level "
+        "conservative); whole words whatever their "
         "case, of Chinese and other scripts without spaces anywhere. Asks for prompts.",
+    )
+    scorer: ScorerSettings | None = Field(
+        default=None,
+        description="A classifier that labels what the model writes to the prompts, and training "
+        "rows. Asks for prompts.",
     )
     refusals: str | None = Field(
         default=None,
@@ -99,7 +125,8 @@ class HarmSettings(SettingsModel):
         default=5_000,
         ge=10,
         le=1_000_000,
-        description="Training rows, by their hash, in which terms of the lexicon are looked for.",
+        description="Training rows, by their hash, in which terms of the lexicon are looked for, "
+        "and which the scorer labels.",
     )
     min_rows: int = Field(
         default=30,
@@ -131,9 +158,10 @@ class HarmSettings(SettingsModel):
                 "probes.harm asks for prompts, refusals or both; set one to the path of a file, or "
                 "leave the section out"
             )
-        if self.lexicon and not self.prompts:
+        parts = {"lexicon": self.lexicon, "scorer": self.scorer}
+        if not self.prompts and (part := next((one for one in parts if parts[one]), "")):
             raise ValueError(
-                "probes.harm.lexicon is looked for in what the model writes to prompts, and "
+                f"probes.harm.{part} is asked about what the model writes to prompts, and "
                 "probes.harm.prompts is not set; set it to the path of a file"
             )
         return self

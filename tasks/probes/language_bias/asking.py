@@ -8,7 +8,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.probes.language_bias.items import Question, SentencePair, Triplet
+from tasks.probes.language_bias.items import (
+    Choice,
+    PronounSentence,
+    Question,
+    SentencePair,
+    Triplet,
+)
 from tasks.task_types.text_likelihood import ReadText, TextLikelihood
 
 Floats = NDArray[np.float64]
@@ -66,13 +72,13 @@ def score_triplets(model: TextLikelihood, triplets: Sequence[Triplet]) -> Scored
     return _scored(model, read, [[text.places for text in side] for side in read], by_token=True)
 
 
-def score_answers(model: TextLikelihood, questions: Sequence[Question]) -> Scored:
-    """Of the three answers behind context and question, (N, 3), a token.
+def score_answers(model: TextLikelihood, questions: Sequence[Question | Choice]) -> Scored:
+    """Of the K answers behind each of N prompts, (N, K), a token.
 
     The mean over the answer's own tokens: "Can't be determined" is longer than a name.
     """
     read, asked = [], []
-    for number in range(3):
+    for number in range(len(questions[0].answers)):
         texts = model.read([_answered(one, number) for one in questions])
         read.append(texts)
         asked.append(
@@ -84,7 +90,49 @@ def score_answers(model: TextLikelihood, questions: Sequence[Question]) -> Score
     return _scored(model, read, asked, by_token=True)
 
 
-def _answered(question: Question, number: int) -> str:
+@dataclass(frozen=True, eq=False)
+class ScoredPronouns:
+    """Log-likelihoods of N sentences with either pronoun, and of whom it may mean.
+
+    Attributes:
+        versions: (N, 2) nats, with the stereotype's pronoun and with the other.
+        people: (N, 2, 2) nats a token: behind each version, who is meant and the other person.
+            NaN of sentences that are not asked for both.
+        left_out: sentences of which something that is asked does not fit.
+
+    """
+
+    versions: Floats
+    people: Floats
+    left_out: int
+
+
+def score_pronouns(model: TextLikelihood, sentences: Sequence[PronounSentence]) -> ScoredPronouns:
+    """Which pronoun is likelier, and whom it is taken to mean.
+
+    The first as pairs of CrowS-Pairs are scored: so a model that sees both sides is asked how the
+    rest of the sentence fits the pronoun. The second in the words of EleutherAI's harness (its
+    task winogender), by the likelihood of the answers.
+    """
+    pairs = score_pairs(model, [SentencePair(one.stereotyped, one.other, "") for one in sentences])
+    people = np.full((len(sentences), 2, 2), np.nan)
+    asked = [place for place, one in enumerate(sentences) if one.rival]
+    choices = [_whom(sentences[place], version) for place in asked for version in (0, 1)]
+    if choices:
+        people[asked] = score_answers(model, choices).scores.reshape(len(asked), 2, 2)
+    missing = np.isnan(pairs.scores).any(axis=1)
+    missing[asked] |= np.isnan(people[asked]).any(axis=(1, 2))
+    return ScoredPronouns(pairs.scores, people, int(missing.sum()))
+
+
+def _whom(one: PronounSentence, version: int) -> Choice:
+    text = (one.stereotyped, one.other)[version]
+    return Choice(
+        f'{text} "{one.pronouns[version].capitalize()}" refers to', (one.meant, one.rival)
+    )
+
+
+def _answered(question: Question | Choice, number: int) -> str:
     """A question with one of its answers behind it; Chinese has no space there."""
     space = "" if question.prompt.endswith(_NO_SPACE_BEHIND) else " "
     return f"{question.prompt}{space}{question.answers[number]}"

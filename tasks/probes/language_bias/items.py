@@ -69,4 +69,59 @@ class Question:
     category: str
 
 
-Items = list[SentencePair] | list[Triplet] | list[Question]
+@dataclass(frozen=True)
+class PronounSentence:
+    """A sentence about two people whose pronoun means one of them, whatever its gender.
+
+    Attributes:
+        stereotyped: with the pronoun of the gender that `occupation` is a stereotype of.
+        other: with that of the other gender; nothing else differs.
+        pronouns: the first pronoun of either, in this order.
+        masculine: whether the stereotype's pronoun is he, him or his.
+        occupation: whose stereotype it is; sentences of one are no independent observations.
+        meant: whom the pronoun means, as an answer would name them.
+        rival: the other person; empty where nobody is known whom it could be asked for.
+        about_occupation: whether `meant` is who has the occupation. Else the stereotype leads away
+            from whom the pronoun means, and the sentence asks for no preference.
+        kind: which part of the set it is of.
+
+    """
+
+    stereotyped: str
+    other: str
+    pronouns: tuple[str, str]
+    masculine: bool
+    occupation: str
+    meant: str
+    rival: str
+    about_occupation: bool
+    kind: str
+
+
+@dataclass(frozen=True)
+class Template:
+    """A sentence with a blank, about somebody.
+
+    Attributes:
+        before: what stands before the blank.
+        behind: what stands behind it.
+        group: whom it is about.
+        frame: the sentence without them; templates of one are no independent observations.
+
+    """
+
+    before: str
+    behind: str
+    group: str
+    frame: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A text with answers that stand behind it, one of which is right."""
+
+    prompt: str
+    answers: tuple[str, ...]
+
+
+Items = list[SentencePair] | list[Triplet] | list[Question] | list[PronounSentence] | list[Template]

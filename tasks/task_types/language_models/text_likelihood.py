@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.task_types.examples import IGNORED
+from tasks.task_types.language_models.blanks import fill_masks, write_words
 from tasks.task_types.language_models.blocks import bounds_of
 from tasks.task_types.language_models.masking import check_mask_token
 from tasks.task_types.language_models.token_scoring import check_numbers, score_tokens
@@ -112,6 +113,10 @@ class MaskedLikelihood(_Asked):
                 labels.append(label)
             yield [owner for owner, _ in part], rows, labels
 
+    def likeliest_words(self, blanks: Sequence[tuple[str, str]], count: int) -> list[list[str]]:
+        """See `TextLikelihood.likeliest_words`; tokens, some of which are pieces of words."""
+        return fill_masks(self.model, self.tokenizer, blanks, count, self.longest)
+
 
 class CausalLikelihood(_Asked):
     """Log-likelihood by the tokens before, the first one behind the model's begin token."""
@@ -150,3 +155,8 @@ class CausalLikelihood(_Asked):
         nll = score_tokens(self.model, rows, labels, self.tokenizer.pad_token_id)[:, 0]
         check_numbers(nll, self.folder)
         return np.asarray(-nll)
+
+    def likeliest_words(self, blanks: Sequence[tuple[str, str]], count: int) -> list[list[str]]:
+        """See `TextLikelihood.likeliest_words`; the space before a word is part of its token."""
+        rows = [one.ids for one in self.read([before.rstrip() for before, _ in blanks])]
+        return write_words(self.model, self.tokenizer, rows, count, self.longest)

@@ -11,9 +11,13 @@ from flows.gate_names import measurable_of
 from flows.settings_files import read_settings
 from tests.unit.flows.test_config import MINIMAL
 
-WHOLE = {"prompts": "/p.jsonl", "lexicon": "/l.txt", "refusals": "/r.jsonl"}
+WHOLE: dict[str, Any] = {
+    "prompts": "/p.jsonl", "lexicon": "/l.txt", "refusals": "/r.jsonl",
+    "scorer": {"line": "toxicity", "label": "toxic"},
+}  # fmt: skip
 OF_PART = {
     "lexicon": ("lexicon_rate", "lexicon_rate.religion", "lexicon_gap", "training_lexicon_rate"),
+    "scorer": ("scored_rate", "scored_rate.religion", "scored_gap", "training_scored_rate"),
     "prompts": ("personal_data_rate", "secret_rate"),
     "refusals": (
         "refusal_rate", "refusal_rate.jailbreak", "over_refusal_rate", "over_refusal_rate.plain",
@@ -55,7 +59,8 @@ def test_models_that_write_are_asked_and_chats_for_refusals() -> None:
 
 @pytest.mark.parametrize("part", OF_PART)
 def test_a_gate_may_be_on_what_is_asked_and_on_nothing_else(part: str) -> None:
-    others = {name: path for name, path in WHOLE.items() if name not in {part, "lexicon"}}
+    needs_prompts = {part, "lexicon", "scorer"}
+    others = {name: path for name, path in WHOLE.items() if name not in needs_prompts}
     for name in OF_PART[part]:
         given = settings(f"harm.{name}", **WHOLE)
         if name.startswith("refusal"):

@@ -34,7 +34,10 @@ def refusal(given: dict[str, Any]) -> str:
 
 
 def test_no_file_is_no_probe_and_one_file_is_read_once() -> None:
-    assert "names no file; set crows_pairs, stereoset, bbq or cbbq" in refusal(settings())
+    assert (
+        "names no file; set crows_pairs, stereoset, bbq, cbbq, winobias, winogender or honest"
+        in refusal(settings())
+    )
     twice = settings(bbq=["/a.jsonl", "/a.jsonl"])
     assert "names /a.jsonl twice; keep one" in refusal(twice)
 
@@ -65,8 +68,47 @@ def test_a_gate_may_be_on_what_is_asked_and_on_nothing_else() -> None:
     }
 
 
+def test_gates_on_completions_are_of_shares_and_a_gap() -> None:
+    honest = {"templates": "/t.tsv", "lexicon": "/l.txt"}
+    for name in ("hurtful_share", "hurtful_share.female", "hurtful_gap"):
+        RetrainConfig.model_validate(settings(f"language_bias.honest.{name}", honest=honest))
+    config = RetrainConfig.model_validate(settings(honest=honest))
+    named = {one.form: one.better for one in measurable_of(config) if "honest" in one.form}
+    assert named == dict.fromkeys(
+        (f"language_bias.honest.{name}" for name in
+         ("hurtful_share", "hurtful_share.{type}", "hurtful_gap")), "lower",
+    )  # fmt: skip
+    said = refusal(settings("language_bias.honest.hurtful_gap.female", honest=honest))
+    assert "hurtful_gap.female" in said
+
+
+WINOBIAS = [{"pro": "/p.txt", "anti": "/a.txt", "type": 1}]
+
+
+def test_gates_on_pronouns_may_be_on_each_of_their_numbers() -> None:
+    gendered = {"sentences": "/s.tsv", "occupations": "/o.tsv"}
+    for name in ("stereotype_preference", "accuracy_gap", "accuracy_gap.type1"):
+        gate = f"language_bias.winobias.{name}"
+        RetrainConfig.model_validate(settings(gate, winobias=WINOBIAS))
+    given = settings("language_bias.winogender.accuracy_gap", winogender=gendered)
+    config = RetrainConfig.model_validate(given)
+    better = {one.form: one.better for one in measurable_of(config)}
+    assert better["language_bias.winogender.accuracy_gap"] == "lower"
+    assert better["language_bias.winogender.accuracy_anti"] == "higher"
+    said = refusal(settings("language_bias.winogender.accuracy_gap", winobias=WINOBIAS))
+    assert "probes.language_bias.winogender is not set" in said
+    assert "winogender.occupations" in refusal(settings(winogender={"sentences": "/s.tsv"}))
+    twice = [{**WINOBIAS[0], "anti": "/p.txt"}]
+    assert "names /p.txt twice; keep one" in refusal(settings(winobias=twice))
+
+
 def test_paths_are_from_the_folder_of_the_file(tmp_path: Path) -> None:
-    given = settings(crows_pairs="sets/c.csv", bbq=["b.jsonl", "s3://sets/age.jsonl"])
+    given = settings(
+        crows_pairs="sets/c.csv", bbq=["b.jsonl", "s3://sets/age.jsonl"],
+        winobias=[{"pro": "p.txt", "anti": "s3://sets/a.txt", "type": 2}],
+        winogender={"sentences": "s.tsv", "occupations": "/o.tsv"},
+        honest={"templates": "t.tsv", "lexicon": "l.txt", "top": 1},
+    )  # fmt: skip
     path = tmp_path / "line.yaml"
     path.write_text(yaml.safe_dump(given))
     asked = load_config(path).probes.language_bias
@@ -75,4 +117,10 @@ def test_paths_are_from_the_folder_of_the_file(tmp_path: Path) -> None:
         ("crows_pairs", str(tmp_path / "sets" / "c.csv")),
         ("bbq", str(tmp_path / "b.jsonl")),
         ("bbq", "s3://sets/age.jsonl"),
+        ("winobias", str(tmp_path / "p.txt")),
+        ("winobias", "s3://sets/a.txt"),
+        ("winogender", str(tmp_path / "s.tsv")),
+        ("winogender", "/o.tsv"),
+        ("honest", str(tmp_path / "t.tsv")),
+        ("honest", str(tmp_path / "l.txt")),
     )

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from infra.errors import DataError
 from infra.store import ObjectStore
-from tasks.probes.harm.files import Lexicon, Prompt, folded, pin_files, read_lexicon, read_prompts
+from tasks.probes.harm.files import Prompt, pin_files, read_prompts
 from tasks.probes.harm.settings import HarmSettings
+from tasks.probes.lexicon import Lexicon, folded, read_lexicon
 
 # Local files are read without one.
 NO_STORE = cast("ObjectStore", None)
@@ -32,7 +33,7 @@ def lexicon_of(folder: Path, content: str) -> Lexicon:
     (folder / "asked.jsonl").write_text(lines(*({"prompt": f"p{n}"} for n in range(30))))
     (folder / "terms.txt").write_text(content, encoding="utf-8")
     settings = HarmSettings(prompts=str(folder / "asked.jsonl"), lexicon=str(folder / "terms.txt"))
-    return read_lexicon(pin_files(settings, NO_STORE)[1], NO_STORE)
+    return read_lexicon("probes.harm.lexicon", pin_files(settings, NO_STORE)[1], NO_STORE)
 
 
 def test_prompts_are_drawn_by_hash_each_once_a_group(tmp_path: Path) -> None:
@@ -45,6 +46,21 @@ def test_prompts_are_drawn_by_hash_each_once_a_group(tmp_path: Path) -> None:
     }
     assert found[0].group == "a"
     assert found[0].cluster == "c"
+
+
+def test_a_file_of_bold_is_read_as_it_is(tmp_path: Path) -> None:
+    names = {f"Name_{n}": [f"Name {n} is an ", f"Name {n} was "] for n in range(3)}
+    found = prompts_of(tmp_path, json.dumps({"judaism": names, "islam": {"A": ["A is "]}}))
+    told = {(one.prompt, one.group, one.cluster) for one in found}
+    assert len(told) == 7
+    assert ("Name 2 was", "judaism", "Name_2") in told
+    assert ("A is", "islam", "A") in told
+    for wrong in ({"judaism": {"A": "A is "}}, {"judaism": ["A is "]}, {}, {"a": {"A": []}}):
+        with pytest.raises(DataError, match=r'a file of BOLD: \{"group"|has 0 distinct prompts'):
+            prompts_of(tmp_path, json.dumps(wrong))
+    refusals = json.dumps({"judaism": {"A": ["A is "]}})
+    with pytest.raises(DataError, match="right would be"):
+        prompts_of(tmp_path, refusals, "refusals")
 
 
 def test_a_prompt_of_two_groups_is_one_observation(tmp_path: Path) -> None:
@@ -140,6 +156,8 @@ def test_a_lexicon_has_words(tmp_path: Path) -> None:
         ({}, "asks for prompts, refusals or both"),
         ({"lexicon": "/a.txt"}, "probes.harm.prompts is not set"),
         ({"lexicon": "/a.txt", "refusals": "/b"}, "probes.harm.prompts is not set"),
+        ({"scorer": {"line": "a", "label": "b"}, "refusals": "/b"}, "probes.harm.scorer is asked"),
+        ({"scorer": {"line": "a"}, "prompts": "/b"}, "scorer.label"),
         ({"prompts": "/a", "rows": 10, "min_rows": 30}, "nothing could be told; raise it"),
         ({"refusals": "/a", "refusal_patterns": ["(a"]}, "is no regular expression of RE2"),
         ({"refusals": "/a", "refusal_patterns": ["a*"]}, "matches an answer without any text"),

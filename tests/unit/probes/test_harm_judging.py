@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from tasks.evaluation.settings import EvaluationSettings
-from tasks.probes.harm.files import Lexicon, Prompt
+from tasks.probes.harm.files import Prompt
 from tasks.probes.harm.judging import judge_leaks, judge_lexicon, judge_refusals, refused
 from tasks.probes.harm.leaks import UNSEARCHED, LeakSearch
 from tasks.probes.harm.settings import REFUSAL_PATTERNS, HarmSettings
-from tasks.probes.harm.shares import Texts
 from tasks.probes.harm.writing import WrittenText
+from tasks.probes.lexicon import Lexicon
+from tasks.probes.shares import Texts
 from tasks.records.harm import LexiconFindings
 from tasks.resampling import estimate_of_proportion
 from tasks.validation.personal_data.settings import PrivacySettings
@@ -77,7 +78,7 @@ def test_of_one_large_enough_group_there_is_no_gap(search: LeakSearch) -> None:
 def test_prompts_of_a_cluster_are_no_independent_observations() -> None:
     holds = np.array([n < 40 for n in range(200)])
     alone, one_by_one = (
-        Texts([""] * 200, clusters, 20, EVALUATION).share("lexicon_rate", holds)
+        Texts("harm", [""] * 200, clusters, 20, EVALUATION).share("lexicon_rate", holds)
         for clusters in ([f"{n // 10}" for n in range(200)], [None] * 200)
     )
     assert alone.value == one_by_one.value == 0.2
@@ -86,7 +87,9 @@ def test_prompts_of_a_cluster_are_no_independent_observations() -> None:
     assert one_by_one.high is not None
     assert alone.high - 0.2 > 1.5 * (one_by_one.high - 0.2)
     groups = ["ab"[n % 20 < 10] for n in range(200)]
-    few = Texts(groups, [f"{n // 50}" for n in range(200)], 20, EVALUATION).gap("gap", holds)
+    few = Texts("harm", groups, [f"{n // 50}" for n in range(200)], 20, EVALUATION).gap(
+        "gap", holds
+    )
     assert few
     assert "fewer than 10 clusters" in few.reason
 

@@ -13,7 +13,7 @@ from infra.store import Artifact, ObjectStore
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.probes.harm.files import pin_files
 from tasks.probes.harm.probing import add_harm
-from tasks.probes.harm.settings import HarmSettings
+from tasks.probes.harm.settings import HarmSettings, ScorerSettings
 from tasks.probes.harm.writing import training_targets
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
@@ -24,6 +24,7 @@ from tasks.task_types.row_shapes import shape_of
 from tasks.validation.personal_data.settings import PrivacySettings
 from tasks.verdicts import Verdict
 from tests.conftest import NO_LEAKS
+from tests.unit.probes.scorers import by_hand, classifier, scorer_in
 from tests.unit.task_types.language_models import tiny_gpt2, tiny_llama
 
 EVALUATION = EvaluationSettings(repeats=4_000)
@@ -62,7 +63,9 @@ def asked(path: Path, **others: str) -> str:
     return str(path)
 
 
-def test_what_a_language_model_writes_is_what_is_judged(store: ObjectStore, tmp_path: Path) -> None:
+def test_what_a_language_model_writes_is_what_is_judged(
+    store: ObjectStore, tiny_model: Path, tmp_path: Path
+) -> None:
     model = tmp_path / "gpt2"
     model.mkdir()
     tiny_gpt2(model)
@@ -77,21 +80,24 @@ def test_what_a_language_model_writes_is_what_is_judged(store: ObjectStore, tmp_
     word = max((word for text in said for word in text.split() if word.isalnum()), key=len)
     (tmp_path / "terms.txt").write_text(f"{word}\nfool\n")
     settings = HarmSettings(
-        prompts=asked(tmp_path / "p.jsonl"), lexicon=str(tmp_path / "terms.txt"), min_rows=10
-    )
+        prompts=asked(tmp_path / "p.jsonl"), lexicon=str(tmp_path / "terms.txt"), min_rows=10,
+        scorer=ScorerSettings(line="toxicity", label="toxic"),
+    )  # fmt: skip
+    scoring = classifier(tiny_model, tmp_path / "scorer")
+    scorer = scorer_in(store, scoring)
     files = pin_files(settings, store)
 
     def probed() -> Scores:
         return add_harm(
             scores(), weights, data, files, "causal_lm", settings, PrivacySettings(), EVALUATION,
-            store=store,
+            scorer, store=store,
         )  # fmt: skip
 
     found = probed()
     named = {one.name: one for one in found.estimates}
     assert named.keys() == {
-        "harm.lexicon_rate", "harm.training_lexicon_rate", "harm.personal_data_rate",
-        "harm.secret_rate",
+        "harm.lexicon_rate", "harm.training_lexicon_rate", "harm.scored_rate",
+        "harm.training_scored_rate", "harm.personal_data_rate", "harm.secret_rate",
     }  # fmt: skip
     told = found.harm
     assert told
@@ -103,6 +109,13 @@ def test_what_a_language_model_writes_is_what_is_judged(store: ObjectStore, tmp_
     assert rate.value == pytest.approx(len(holding) / rate.n)
     assert holding
     assert named["harm.training_lexicon_rate"].value == pytest.approx(0.3)
+    written = [one for one in said if one.strip()]
+    scored = named["harm.scored_rate"]
+    assert scored.value == pytest.approx(sum(by_hand(scoring, written)) / len(written))
+    learned = by_hand(scoring, [str(row["text"]) for row in rows])
+    assert named["harm.training_scored_rate"].value == pytest.approx(sum(learned) / 20)
+    assert told.scorer
+    assert told.scorer.scorer.name == "version 3 of toxicity"
     (tmp_path / "terms.txt").write_text("other\n")
     with pytest.raises(DataError, match="changed while the run was going on"):
         probed()

@@ -8,7 +8,7 @@ import pytest
 
 from infra.errors import DataError
 from infra.store import ObjectStore
-from tasks.probes.language_bias.files import pin_files, read_items
+from tasks.probes.language_bias.files import pin_files, read_probe
 from tasks.probes.language_bias.items import Question, SentencePair, Triplet
 from tasks.probes.language_bias.settings import LanguageBiasSettings
 from tasks.sources import named_files
@@ -50,8 +50,8 @@ STEREOSET = {
 def read(path: Path, probe: str, content: str) -> list[Any]:
     path.write_text(content, encoding="utf-8")
     given = {probe: str(path) if probe in {"crows_pairs", "stereoset"} else [str(path)]}
-    (file,) = pin_files(LanguageBiasSettings.model_validate(given), NO_STORE)
-    return list(read_items(probe, file, NO_STORE))
+    settings = LanguageBiasSettings.model_validate(given)
+    return list(read_probe(probe, pin_files(settings, NO_STORE), settings, NO_STORE).items)
 
 
 def test_each_layout_is_read(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_file_that_cannot_be_read_is_refused(
     (file,) = pin_files(settings, NO_STORE)
     (tmp_path / "latin.csv").write_text(CROWS.replace("slow", "late"))
     with pytest.raises(DataError, match="changed while the run was going on"):
-        read_items("crows_pairs", file, NO_STORE)
+        read_probe("crows_pairs", [file], settings, NO_STORE)
     monkeypatch.setattr(named_files, "LARGEST_BYTES", 100)
     with pytest.raises(DataError, match="where at most"):
         pin_files(settings, NO_STORE)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from infra.store import Artifact
 from tasks.records.data import SourceFile
 from tasks.records.harm import (
     Harm,
@@ -11,6 +12,8 @@ from tasks.records.harm import (
     LeakFindings,
     LexiconFindings,
     RefusalFindings,
+    Scorer,
+    ScorerFindings,
 )
 from tasks.reporting.card import render_card
 from tasks.reporting.evidence import Evidence, EvidenceError, check_evidence
@@ -41,6 +44,17 @@ FOUND = Harm(
         training=estimate("harm.training_lexicon_rate", 0.01, 0.01),
         echoed=7,
         examples=(HarmExample("The <b>man", "Write to [MAIL]"),),
+    ),
+    scorer=ScorerFindings(
+        Scorer("toxicity", 3, Artifact("s3://a/b", "98" * 32, 9), ("fine", "toxic"), "toxic", 64),
+        rate=estimate("harm.scored_rate", 0.31, 0.03),
+        groups=(
+            estimate("harm.scored_rate.islam", 0.4, 0.04),
+            estimate("harm.scored_rate.judaism", 0.2, 0.04),
+        ),
+        gap=estimate("harm.scored_gap", 0.2, 0.05),
+        training=estimate("harm.training_scored_rate", 0.02, 0.01),
+        examples=(HarmExample("A faith is", "<i>bad"),),
     ),
     leaks=LeakFindings(
         estimate("harm.personal_data_rate", 0.04, 0.02), estimate("harm.secret_rate", 0, 0.01),
@@ -79,7 +93,9 @@ def test_the_page_tells_numbers_and_what_they_cannot_show(asked: Evidence) -> No
         "In 7 of the texts each stands in the prompt, too", "of them to prompts of a.b",
         "it rests on 9 texts", "The &lt;b&gt;man", "Write to [MAIL]", ">mail<", ">31<",
         "refused, as they should be: jailbreak", "2 answers are empty, and count against it",
-        "How to bake", "counted as refused, as it should be", "I will not help", "Not probed",
+        "Asked was version 3 of toxicity (weights 989898989898)", "labelled toxic", "&lt;i&gt;bad",
+        "of them to prompts of islam", "Sap et al. 2019", "How to bake",
+        "counted as refused, as it should be", "I will not help", "Not probed",
     ):  # fmt: skip
         assert words in page, words
     assert 'href="#harm"' in page
@@ -93,15 +109,15 @@ def test_the_card_has_each_number(asked: Evidence) -> None:
     for words in (
         "texts that hold a term: 0.12", "largest difference between two groups: 0.15",
         "Found of the kind mail: 31, in 20 texts", "refused, and should not be: 0.05",
-        "2026-11-29",
+        "texts labelled toxic: 0.31", "2026-11-29",
     ):  # fmt: skip
         assert words in card, words
 
 
 def test_the_page_of_a_run_has_a_table_of_each_part(asked: Evidence) -> None:
-    assert harm_markdown(FOUND).count("| number |") == 3
+    assert harm_markdown(FOUND).count("| number |") == 4
     check_evidence(asked)
-    alone = harm_markdown(replace(FOUND, asked=0, empty=0, lexicon=None, leaks=None))
+    alone = harm_markdown(replace(FOUND, asked=0, empty=0, lexicon=None, scorer=None, leaks=None))
     assert alone.count("| number |") == 1
     assert "asked to answer requests" in alone
     assert "prompts, as it is served" not in alone

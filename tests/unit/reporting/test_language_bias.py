@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from tasks.probes.language_bias.settings import MEASURES
 from tasks.records.data import SourceFile
 from tasks.records.language_bias import BiasExample, BiasProbe, LanguageBias
 from tasks.reporting.card import render_card
@@ -37,6 +38,21 @@ FOUND = LanguageBias(
             0,
             (estimate("language_bias.bbq.bias_ambiguous", -0.1, 0.2),),
         ),
+        BiasProbe(
+            "winobias",
+            (SourceFile("/sets/pro.txt", "ef" * 32, 9),),
+            396,
+            2,
+            (estimate("language_bias.winobias.accuracy_gap.type1", 0.2, 0.1),),
+        ),
+        BiasProbe(
+            "honest",
+            (SourceFile("/sets/t.tsv", "12" * 32, 9),),
+            810,
+            0,
+            (estimate("language_bias.honest.hurtful_share", 0.02, 0.01),),
+            completions=(("female", "she worked as a <i>fool."),),
+        ),
     ),
 )
 
@@ -58,6 +74,7 @@ def test_the_page_tells_numbers_kinds_examples_and_what_speaks_against_the_set(
     for words in (
         'id="language-bias"', "CrowS-Pairs", "1,508 items of pairs.csv (abababababab)",
         "3 of them are left out", "Blodgett et al. (2021)", "pseudo-log-likelihood",
+        "Completions that hold a term of the lexicon", "a &lt;i&gt;fool.", "accuracy gap",
         "it rests on 4 items", "The &lt;b&gt;old one is slow", "2.3", "Not probed",
     ):  # fmt: skip
         assert words in page, words
@@ -74,16 +91,16 @@ def test_the_card_tells_each_number_over_all_items(asked: Evidence) -> None:
 
 def test_the_page_of_a_run_has_a_table_of_each_set(asked: Evidence) -> None:
     told = language_bias_markdown(FOUND)
-    assert told.count("| measure |") == 2
+    assert told.count("| measure |") == 4
     assert "stereotype preference age" in told
     check_evidence(asked)
 
 
 def test_a_number_that_no_record_holds_is_no_claim(asked: Evidence) -> None:
     scores = replace(asked.scores, estimates=asked.scores.estimates[:-1])
-    with pytest.raises(EvidenceError, match=r"the stereotype probes claims language_bias\.bbq"):
+    with pytest.raises(EvidenceError, match=r"the stereotype probes claims language_bias\.honest"):
         check_evidence(replace(asked, scores=scores))
 
 
 def test_every_set_has_a_name_and_a_reading() -> None:
-    assert TITLES.keys() == READINGS.keys() == {"crows_pairs", "stereoset", "bbq", "cbbq"}
+    assert TITLES.keys() == READINGS.keys() == set(MEASURES)

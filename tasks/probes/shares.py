@@ -18,7 +18,6 @@ from tasks.fairness.rates import (
     group_values,
     selection_rate,
 )
-from tasks.records.harm import FAMILY
 from tasks.resampling import generator
 from tasks.resampling_units import MIN_CLUSTERS, Units, clusters_of_groups, units_of_rows
 from tasks.task_types.measures import mean_of
@@ -32,6 +31,7 @@ class Texts:
     """N texts that something holds of, or not.
 
     Attributes:
+        family: first part of the estimates' names, and name of the probe's settings.
         groups: (N,) what each is about; empty of those that are in none.
         clusters: (N,) what each is no independent observation from; None of those that are.
         min_rows: with fewer, a number is undetermined.
@@ -39,6 +39,7 @@ class Texts:
 
     """
 
+    family: str
     groups: Sequence[str]
     clusters: Sequence[str | None]
     min_rows: int
@@ -73,11 +74,11 @@ class Texts:
         if not (named := self._named()):
             return None
         kept = [one for one in named if len(self._places(one)) >= self.min_rows]
-        full = f"{FAMILY}.{name}"
+        full = f"{self.family}.{name}"
         if len(kept) < _LEAST_GROUPS:
             reason = (
-                f"{len(kept)} of {len(named)} groups have probes.harm.min_rows ({self.min_rows}) "
-                "texts, and it takes two"
+                f"{len(kept)} of {len(named)} groups have probes.{self.family}.min_rows "
+                f"({self.min_rows}) texts, and it takes two"
             )
             return undetermined(full, len(holds), reason)
         groups = np.asarray(self.groups, dtype=object)
@@ -128,10 +129,10 @@ class Texts:
         places: NDArray[np.int64],
         greater_is_better: bool,  # noqa: FBT001 - of public functions it is named
     ) -> Estimate:
-        full = f"{FAMILY}.{name}"
+        full = f"{self.family}.{name}"
         if len(places) < self.min_rows:
             reason = (
-                f"it rests on {len(places):,} texts, fewer than probes.harm.min_rows "
+                f"it rests on {len(places):,} texts, fewer than probes.{self.family}.min_rows "
                 f"({self.min_rows:,})"
             )
             return undetermined(full, len(places), reason)
