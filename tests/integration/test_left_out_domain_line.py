@@ -68,7 +68,8 @@ def test_a_source_that_nothing_else_teaches_is_found_and_is_not_trained_twice(
     wrong = write_line(tmp_path, tiny_model, values=["east"], min_rows=20, column="town")
     done = stack.assayline("run", str(wrong), timeout_s=RUN_S)
     assert done.returncode != 0
-    assert "right would be one of source.group_columns (none), or source" in done.stdout + done.stderr
+    right = "right would be one of source.group_columns (none), or source"
+    assert right in done.stdout + done.stderr
 
     path = write_line(tmp_path, tiny_model, values=["east"], min_rows=20)
     done = stack.assayline("run", str(path), timeout_s=RUN_S)
