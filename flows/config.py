@@ -31,6 +31,7 @@ from flows.privacy_checks import wrong_privacy
 from flows.probe_checks import (
     wrong_harm,
     wrong_language_bias,
+    wrong_leave_one_domain_out,
     wrong_memory,
     wrong_out_of_distribution,
     wrong_robustness,
@@ -438,6 +439,8 @@ class RetrainConfig(DataConfig):
             refuse(wrong_language_bias(self))
         if are_valid(self, "probes") and self.probes.out_of_distribution is not None:
             refuse(wrong_out_of_distribution(self))
+        if are_valid(self, "probes") and self.probes.leave_one_domain_out is not None:
+            refuse(wrong_leave_one_domain_out(self, self.probes.leave_one_domain_out))
         if are_valid(self, "probes") and self.probes.memory is not None:
             refuse(wrong_memory(self, self.probes.memory))
         if are_valid(self, "probes") and self.probes.harm is not None:

@@ -35,6 +35,7 @@ from tasks.probes.harm.settings import (
     TRAINING_SCORED,
 )
 from tasks.probes.language_bias.settings import MEASURES
+from tasks.probes.leave_one_domain_out.settings import FAMILY as LEAVE_ONE_DOMAIN_OUT
 from tasks.probes.out_of_distribution.settings import FAMILY as OUT_OF_DISTRIBUTION
 from tasks.probes.robustness.kinds import KINDS
 from tasks.probes.robustness.settings import ATTACK
@@ -320,12 +321,24 @@ def _not_written(metric: str, config: "RetrainConfig") -> str:
     return ""
 
 
+def _not_left_out(metric: str, config: "RetrainConfig") -> str:
+    """Which setting a gate on domains that were not learned lacks."""
+    if config.probes.leave_one_domain_out is None:
+        return (
+            f"{metric} is of a model that did not learn a domain, and "
+            f"probes.{LEAVE_ONE_DOMAIN_OUT} is not set; set it to {{}} for the sources of the "
+            "line, or leave the gate out"
+        )
+    return ""
+
+
 # Why a gate on a probe's number can never be judged, by family; empty where it can.
 _OF_PROBES: Final[Mapping[str, Callable[[str, "RetrainConfig"], str]]] = {
     ROBUSTNESS: _not_probed,
     LANGUAGE_BIAS: _not_asked,
     MEMORY: _not_remembered,
     HARM: _not_written,
+    LEAVE_ONE_DOMAIN_OUT: _not_left_out,
 }
 
 

@@ -40,6 +40,8 @@ from tasks.probes.language_bias.settings import (
     MEANINGFUL,
     MEASURES,
 )
+from tasks.probes.leave_one_domain_out.settings import ELSEWHERE
+from tasks.probes.leave_one_domain_out.settings import FAMILY as LEAVE_ONE_DOMAIN_OUT
 from tasks.probes.memory.settings import PlantedCanarySettings
 from tasks.probes.out_of_distribution.settings import (
     ANSWERED,
@@ -190,6 +192,8 @@ def _of_probes(config: "RetrainConfig", compared: Sequence["_Quality"]) -> Itera
         yield from _under_changes(config, compared)
     if not are_valid(config, "probes") or config.probes.language_bias is not None:
         yield from _of_stereotypes(config)
+    if not are_valid(config, "probes") or config.probes.leave_one_domain_out is not None:
+        yield from _of_domains(config, compared)
     if not are_valid(config, "probes") or config.probes.memory is not None:
         yield from _of_memory(config)
     if not are_valid(config, "probes") or config.probes.harm is not None:
@@ -213,6 +217,16 @@ def _of_stereotypes(config: "RetrainConfig") -> Iterator[Measurable]:
             yield Measurable(f"{LANGUAGE_BIAS}.{probe}.{name}", low, better=better)
             if name != HURTFUL_GAP:
                 yield Measurable(f"{LANGUAGE_BIAS}.{probe}.{name}.{{type}}", low, better=better)
+
+
+def _of_domains(config: "RetrainConfig", compared: Sequence["_Quality"]) -> Iterator[Measurable]:
+    """What each domain is to a model that did not learn it."""
+    asked = config.probes.leave_one_domain_out if are_valid(config, "probes") else None
+    column = asked.column if asked else "{column}"
+    for domain in (asked.values if asked else ()) or ("{domain}",):
+        family = f"{LEAVE_ONE_DOMAIN_OUT}.{column}.{domain}"
+        for one in compared:
+            yield from (one.measurable(family), one.drop(family), one.drop(f"{family}.{ELSEWHERE}"))
 
 
 def _of_memory(config: "RetrainConfig") -> Iterator[Measurable]:

@@ -5,10 +5,16 @@ from typing import TYPE_CHECKING
 
 from infra.settings_models import WrongSetting, are_valid
 from tasks.probes.harm.settings import HarmSettings
+from tasks.probes.leave_one_domain_out.settings import (
+    FAMILY,
+    SOURCE,
+    LeaveOneDomainOutSettings,
+)
 from tasks.probes.memory.row_loss_types import why_no_row_loss
 from tasks.probes.memory.settings import MemorySettings
 from tasks.probes.robustness.rows import why_not_attacked, why_not_probed
 from tasks.probes.robustness.settings import RobustnessSettings
+from tasks.sources.settings import MixedSource
 from tasks.task_types.canary_texts import why_no_canaries
 from tasks.task_types.labels.abstention import why_no_softmax
 from tasks.task_types.row_shapes import shape_of
@@ -23,8 +29,17 @@ _BIAS = ("probes", "language_bias")
 _FAR = ("probes", "out_of_distribution")
 _MEMORY = ("probes", "memory")
 _HARM = ("probes", "harm")
+_DOMAINS = ("probes", FAMILY)
 # What makes a candidate that shadow models are not made by.
 _NOT_OF_SHADOWS = ("augmentation", "distillation", "pruning")
+# Why a model without a domain would not be made as the candidate is, by the section beside.
+_NOT_WITHOUT_A_DOMAIN = {
+    "augmentation": "augmentation makes training rows of those of the domain, too",
+    "distillation": "the line learns from a teacher, which may have learned the domain",
+    "pruning": "what is cut away follows from all rows",
+    "compression": "the model without the domain would not be compressed",
+    "mitigation": "the weight of a row follows from all training rows",
+}
 
 
 def wrong_robustness(
@@ -79,6 +94,62 @@ def wrong_out_of_distribution(config: "RetrainConfig") -> Iterator[WrongSetting]
         yield WrongSetting(
             _FAR, f"probes.out_of_distribution: {why}; leave it out", config.task_type
         )
+
+
+def wrong_leave_one_domain_out(
+    config: "RetrainConfig", settings: LeaveOneDomainOutSettings
+) -> Iterator[WrongSetting]:
+    """Columns that say no domain of the line's rows, and ways to make another candidate.
+
+    Args:
+        config: the line's settings.
+        settings: of these.
+
+    """
+    for section, why in _NOT_WITHOUT_A_DOMAIN.items():
+        if are_valid(config, section) and getattr(config, section) is not None:
+            yield WrongSetting(
+                _DOMAINS, f"{why}; leave {section} out, or probe a line without it",
+                f"with {section}",
+            )  # fmt: skip
+    if are_valid(settings, "column") and settings.column == SOURCE:
+        yield from _wrong_sources(config, settings)
+    elif are_valid(settings, "column") and settings.column not in config.source.group_columns:
+        known = ", ".join(config.source.group_columns) or "none"
+        yield WrongSetting(
+            (*_DOMAINS, "column"),
+            f"it is no column that rows are kept with; right would be one of source.group_columns "
+            f"({known}), or {SOURCE} in a line with several sources",
+            settings.column,
+        )
+
+
+def _wrong_sources(
+    config: "RetrainConfig", settings: LeaveOneDomainOutSettings
+) -> Iterator[WrongSetting]:
+    if not isinstance(config.source, MixedSource):
+        yield WrongSetting(
+            (*_DOMAINS, "column"),
+            f"it is {SOURCE}, and the line has one source: nothing would be left to learn from; "
+            "name several under sources, or one of source.group_columns here",
+            SOURCE,
+        )
+        return
+    if are_valid(settings, "span") and settings.span:
+        yield WrongSetting(
+            (*_DOMAINS, "span"),
+            "names of sources are no dates; leave it out, or name a column of dates",
+            settings.span,
+        )
+        return
+    known = config.source.parts
+    for place, value in enumerate(settings.values if are_valid(settings, "values") else ()):
+        if value not in known:
+            yield WrongSetting(
+                (*_DOMAINS, "values", place),
+                f"it is none of the sources, which are {', '.join(known)}",
+                value,
+            )
 
 
 def wrong_memory(config: "RetrainConfig", memory: MemorySettings) -> Iterator[WrongSetting]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows import memory
+from flows import domains, memory
 from flows.config import RetrainConfig
 from flows.learning import (
     check_can_be_cut,
@@ -35,6 +35,7 @@ from tasks.records.golden import GoldenScores, GoldenSets
 from tasks.records.harm import Scorer
 from tasks.records.judged_version import JudgedVersion
 from tasks.records.label_checks import LabelChecks
+from tasks.records.leave_one_domain_out import Domains
 from tasks.records.lesson import Lesson, Reference
 from tasks.records.looks import Look
 from tasks.records.power import PowerForecast
@@ -119,6 +120,7 @@ class _Rows(NamedTuple):
     out_of_distribution_texts: SourceFile | None
     harm_files: tuple[SourceFile, ...]
     scorer: Scorer | None
+    domains: Domains | None
 
 
 class _Candidate(NamedTuple):
@@ -219,6 +221,7 @@ def _check_rows(
         labels = check_labels(data, snapshot, config.label_checks)
     if config.abstention:
         check_validation_rows(data, task_type, config.abstention)
+    left_out = domains.found(config, data, snapshot)
     representation = represent(data, config.representation)
     drift = measure_drift(data, find_reference(line, data), pretrained, config.drift)
     shifts = measure_split_shift(data, pretrained, config.drift)
@@ -231,7 +234,7 @@ def _check_rows(
     )
     return _Rows(
         snapshot, data, golden, labels, representation, drift, shifts, swaps, forecast, probe_files,
-        rationales, outside_texts, harm_files, scorer,
+        rationales, outside_texts, harm_files, scorer, left_out,
     )  # fmt: skip
 
 
@@ -304,6 +307,9 @@ def _train_and_measure(
     )
     scores = _probe(config, rows, weights, scores)
     scores = memory.probe(config, data, rows.snapshot, tokens, base_model, weights, scores)
+    scores = domains.probe(
+        config, data, rows.snapshot, rows.domains, tokens, base_model, weights, scores
+    )
     if config.abstention:
         scores = measure_abstention(
             scores, weights, data, config.abstention, config.fairness, evaluation.of_one_model

@@ -17,7 +17,7 @@ ALPHA = 0.05
 # interval for each of these.
 MAX_FAMILY = 20
 # Families whose gates are corrected for multiplicity: one gate a group, a swap, a slice, a
-# kind of change or of bias, or a group that may go without answers.
+# kind of change or of bias, a group that may go without answers, or a domain.
 CORRECTED_FAMILIES = frozenset(
     {
         "fairness",
@@ -27,6 +27,7 @@ CORRECTED_FAMILIES = frozenset(
         "language_bias",
         "abstention",
         "out_of_distribution",
+        "leave_one_domain_out",
     }
 )
 # Families that do not rest on held-out rows which an earlier look has read: their level is whole.

@@ -5,6 +5,7 @@ from pydantic import Field
 from infra.settings_models import SettingsModel
 from tasks.probes.harm.settings import HarmSettings
 from tasks.probes.language_bias.settings import LanguageBiasSettings
+from tasks.probes.leave_one_domain_out.settings import LeaveOneDomainOutSettings
 from tasks.probes.memory.settings import MemorySettings
 from tasks.probes.out_of_distribution.settings import OutOfDistributionSettings
 from tasks.probes.robustness.settings import RobustnessSettings
@@ -27,6 +28,12 @@ class ProbeSettings(SettingsModel):
         default=None,
         description="Whether a classifier tells out-of-distribution texts, from a file of yours, "
         "from its own; without it, that is not probed. Of classification. See docs/abstention.md.",
+    )
+    leave_one_domain_out: LeaveOneDomainOutSettings | None = Field(
+        default=None,
+        description="How models do on a source, a group's rows or a span of time that they did not "
+        "learn: trained once more without each, and held against the candidate on its test rows; "
+        "without it, that is not probed. `{}` takes the sources of the line.",
     )
     memory: MemorySettings | None = Field(
         default=None,

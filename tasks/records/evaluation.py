@@ -9,6 +9,7 @@ from tasks.records.harm import Harm
 from tasks.records.identity import NOT_IDENTITY
 from tasks.records.label_checks import LabelChecks
 from tasks.records.language_bias import LanguageBias
+from tasks.records.leave_one_domain_out import LeaveOneDomainOut
 from tasks.records.memory import Memory
 from tasks.records.out_of_distribution import OutOfDistribution
 from tasks.records.recipe import Recipe
@@ -179,7 +180,7 @@ class Scores:
             trained on the row.
         estimates: quality.*, baseline.*, champion.*, anchor.*, teacher.*, fresh.*, slice.*,
             augmentation.*, robustness.*, language_bias.*, memory.*, harm.*, explanation.*,
-            abstention.* and out_of_distribution.* with intervals.
+            abstention.*, out_of_distribution.* and leave_one_domain_out.* with intervals.
         confusion: counts, confusion[true][predicted]; empty for a task type without classes.
         calibration: (mean confidence, accuracy, rows) of each bin with rows; empty likewise.
         champion_version: None where there is no champion.
@@ -202,6 +203,7 @@ class Scores:
         explanation: why it answers as it does; None where a line does not ask.
         abstention: which rows it answers at all; None of a line whose model answers every row.
         out_of_distribution: whether it tells texts of another distribution; None likewise.
+        leave_one_domain_out: how models do on a domain that they did not learn; None likewise.
 
     """
 
@@ -228,6 +230,7 @@ class Scores:
     explanation: Explanation | None = None
     abstention: AbstentionScores | None = None
     out_of_distribution: OutOfDistribution | None = None
+    leave_one_domain_out: LeaveOneDomainOut | None = None
 
     @property
     def measured(self) -> tuple[Estimate, ...]:

@@ -28,6 +28,7 @@ _DRAWN: Final = frozenset(
         "unmitigated",
         "slice",
         "augmentation",
+        "leave_one_domain_out",
     }
 )
 

@@ -69,6 +69,7 @@ _BEHIND: Final = {
     "explanation": ("weights", "data"),
     "abstention": ("weights", "scores", "data"),
     "out_of_distribution": ("weights", "data"),
+    "leave_one_domain_out": ("weights", "tokens", "data"),
 }
 
 

@@ -69,6 +69,8 @@ def _of_probes(scores: Scores) -> Iterator[tuple[str, Estimate]]:
         yield from (("the probe with out-of-distribution texts", one) for one in found.estimates)
     if scores.abstention:
         yield from (("abstention", one) for one in scores.abstention.estimates)
+    if left_out := scores.leave_one_domain_out:
+        yield from (("the probe without a domain", one) for one in left_out.estimates)
     if scores.memory:
         yield from (("the probe for memory", one) for one in scores.memory.estimates)
     if scores.harm:

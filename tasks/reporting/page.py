@@ -32,6 +32,10 @@ from tasks.reporting.golden import GoldenSection, golden_sections
 from tasks.reporting.groups import GroupTable, group_tables, other_estimates
 from tasks.reporting.harm import HarmSection, harm_section
 from tasks.reporting.language_bias import LanguageBiasSection, language_bias_section
+from tasks.reporting.leave_one_domain_out import (
+    LeaveOneDomainOutSection,
+    leave_one_domain_out_section,
+)
 from tasks.reporting.looks import LevelRow, fresh_estimates, level_rows, look_sentences
 from tasks.reporting.memory import MemorySection, memory_section
 from tasks.reporting.mitigation import MitigationSection, mitigation_section
@@ -123,6 +127,7 @@ class Page:
     explanation: ExplanationSection | None
     abstention: AbstentionSection | None
     out_of_distribution: OutOfDistributionSection | None
+    leave_one_domain_out: LeaveOneDomainOutSection | None
 
 
 def build_page(evidence: Evidence) -> Page:
@@ -180,6 +185,7 @@ def build_page(evidence: Evidence) -> Page:
         explanation=explanation_section(scores.explanation),
         abstention=abstention_section(scores.abstention),
         out_of_distribution=out_of_distribution_section(scores.out_of_distribution),
+        leave_one_domain_out=leave_one_domain_out_section(scores.leave_one_domain_out),
     )
 
 

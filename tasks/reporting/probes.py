@@ -18,6 +18,7 @@ from tasks.reporting.estimates import EstimateRow, estimate_row
 from tasks.reporting.harm import PARTS as PARTS_OF_HARM
 from tasks.reporting.harm import harm_lines
 from tasks.reporting.language_bias import TITLES, language_bias_lines
+from tasks.reporting.leave_one_domain_out import largest_drop, leave_one_domain_out_lines
 from tasks.reporting.memory import memory_lines
 from tasks.reporting.out_of_distribution import out_of_distribution_lines
 from tasks.reporting.robustness import NOT_SHOWN, robustness_lines
@@ -118,6 +119,10 @@ def _made(scores: Scores, rows_sha256: str) -> Iterator[ProbeRow]:
         yield _row("abstention", rows_sha256, withheld.rows, withheld.on, withheld.estimates)
     if found := scores.out_of_distribution:
         yield _row("out-of-distribution texts", found.sha256, found.rows, found.on, found.estimates)
+    if left_out := scores.leave_one_domain_out:
+        told, leading = left_out.estimates, largest_drop(left_out)
+        name, rows = "domains left out", left_out.rows
+        yield _row(name, left_out.data_sha256, rows, left_out.on, told, leading)
     if told_why := scores.explanation:
         name, told = "explanation", told_why.estimates
         yield _row(name, rows_sha256, told_why.rows, told_why.on, told)
@@ -170,6 +175,10 @@ def _not_made(scores: Scores) -> Iterator[tuple[str, str]]:
         "harmful output": (scores.harm, "probes.harm"),
         "answers withheld below a threshold": (scores.abstention, "abstention"),
         "out-of-distribution texts": (scores.out_of_distribution, "probes.out_of_distribution"),
+        "domains that it did not learn": (
+            scores.leave_one_domain_out,
+            "probes.leave_one_domain_out",
+        ),
         "why it answers as it does": (scores.explanation, "explanation"),
     }
     for name, (found, setting) in asked.items():
@@ -215,6 +224,12 @@ def _texts(scores: Scores) -> Iterator[ProbeText]:
             scores.out_of_distribution,
             out_of_distribution_lines,
             ("weights", "data"),
+        ),
+        (
+            "Domains left out",
+            scores.leave_one_domain_out,
+            leave_one_domain_out_lines,
+            ("weights", "tokens", "data"),
         ),
     )
     for title, found, lines, behind in parts:

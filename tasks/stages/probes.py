@@ -5,12 +5,14 @@ from infra.tracking import open_tracking
 from tasks.evaluation.settings import EvaluationSettings
 from tasks.probes.harm.settings import HarmSettings, ScorerSettings
 from tasks.probes.language_bias.settings import LanguageBiasSettings
+from tasks.probes.leave_one_domain_out.settings import LeaveOneDomainOutSettings
 from tasks.probes.memory.settings import MemorySettings, PlantedCanarySettings
 from tasks.probes.out_of_distribution.settings import OutOfDistributionSettings
 from tasks.probes.robustness.settings import RobustnessSettings
 from tasks.records.data import DataReport, Snapshot, SourceFile
 from tasks.records.evaluation import Scores
 from tasks.records.harm import Scorer
+from tasks.records.leave_one_domain_out import Domains
 from tasks.records.memory import Canaries
 from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.stages.caching import cached_stage, look_up
@@ -158,5 +160,53 @@ def probe_harm(
 
     return add_harm(
         scores, weights, data, files, task_type, settings, privacy, evaluation, scorer,
+        store=open_store(),
+    )  # fmt: skip
+
+
+@cached_stage()
+def find_domains(
+    data: DataReport, snapshot: Snapshot, task_type: str, settings: LeaveOneDomainOutSettings
+) -> Domains:
+    """Count the rows of the domains that are left out in turn; refuse what cannot be."""
+    from tasks.probes.leave_one_domain_out import domains
+
+    return domains.find_domains(data, snapshot, task_type, settings, store=open_store())
+
+
+@cached_stage()
+def cut_domain(
+    tokens: Tokens,
+    data: DataReport,
+    snapshot: Snapshot,
+    task_type: str,
+    settings: LeaveOneDomainOutSettings,
+    domain: str,
+) -> Tokens:
+    """Take the training and validation rows of a domain out of the tokens."""
+    from tasks.probes.leave_one_domain_out import domains
+
+    return domains.cut_domain(
+        tokens, data, snapshot, task_type, settings, domain, store=open_store()
+    )
+
+
+@cached_stage(gpu=True)
+def probe_domains(
+    scores: Scores,
+    weights: Weights,
+    data: DataReport,
+    snapshot: Snapshot,
+    domains: Domains,
+    unseen: tuple[Weights, ...],
+    task_type: str,
+    settings: LeaveOneDomainOutSettings,
+    evaluation: EvaluationSettings,
+) -> Scores:
+    """Hold the candidate against models that did not learn a domain, on its test rows."""
+    from tasks.probes.leave_one_domain_out.measuring import add_left_out_domains
+
+    return add_left_out_domains(
+        scores, weights, data, snapshot, domains, unseen, task_type, settings, evaluation,
         store=open_store(),
     )  # fmt: skip

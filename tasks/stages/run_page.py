@@ -99,6 +99,7 @@ def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
     from tasks.reporting.golden import golden_markdown
     from tasks.reporting.harm import harm_markdown
     from tasks.reporting.language_bias import language_bias_markdown
+    from tasks.reporting.leave_one_domain_out import leave_one_domain_out_markdown
     from tasks.reporting.memory import memory_markdown
     from tasks.reporting.mitigation import mitigation_markdown
     from tasks.reporting.out_of_distribution import out_of_distribution_markdown
@@ -129,6 +130,11 @@ def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
             scores.out_of_distribution,
             out_of_distribution_markdown,
             "Out-of-distribution texts",
+        ),
+        "left-out-domains": (
+            scores.leave_one_domain_out,
+            leave_one_domain_out_markdown,
+            "Domains left out",
         ),
     }
     for key, (found, markdown, title) in probes.items():

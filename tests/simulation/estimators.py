@@ -277,6 +277,7 @@ NOT_SHOWN: Mapping[str, str] = {
     "fairness.gap_gains._gain": "ends of two gaps at half of alpha each (Bonferroni)",
     "fairness.gap_gains.gap_gains": "gaps of another model, under another name",
     "monitoring.labelled_rows._measure": "hands metrics to `levels` and groups to their rates",
+    "probes.leave_one_domain_out.measuring._Asked.told": "hands metrics to `levels`",
     "probes.robustness.judging.flips_and_shifts": "hands shares and means to `levels`",
     "probes.out_of_distribution.judging.judge_scores": "hands areas and shares to `levels`",
     "probes.out_of_distribution.judging.share_answered": "hands a share to `level`",
@@ -319,6 +320,8 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "abstention": (
         "abstention: 300 rows, 0.3 of a group that is less sure", "abstention.selective_risk",
     ),
+    # Drops are the gains of one model over another on the same rows.
+    "leave_one_domain_out": ("golden: 60 authors of 6", "golden.team.macro_f1_gain"),
     # Areas are those of two classes, and shares are handed to `levels`.
     "out_of_distribution": ("areas: two classes, 150 rows", "quality.roc_auc"),
     "recipe": ("5 seeds that differ by 0.1, 600 rows", "recipe.accuracy"),

@@ -80,6 +80,7 @@ def test_every_family_of_gates_has_a_world() -> None:
                 "language_bias": {"crows_pairs": "/pairs.csv"},
                 "out_of_distribution": {"path": "/ood.txt"},
                 "memory": {},
+                "leave_one_domain_out": {"column": "gender"},
                 "harm": {"prompts": "/p.jsonl", "lexicon": "/l.txt"},
             }
         ),

@@ -1,23 +1,16 @@
 """Shadow models: trained as the candidate is, each on half of its training rows."""
 
-import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from infra.digests import digest_of
-from infra.store import ObjectStore, sha256_of_file
+from infra.store import ObjectStore
 from tasks.perturbations.draws import rank_of
+from tasks.probes.cutting import TRAIN, cut_tokens
 from tasks.records.training import Tokens
 from tasks.resampling import Floats
-from tasks.task_types.examples import IDS_ENDING
 
-_SPLIT_FILE: Final = "train.arrow"
 # A loss of 0 has no finite odds.
 _LEAST_LOSS: Final = 1e-12
 
@@ -50,35 +43,7 @@ def cut_for_shadow(tokens: Tokens, shadow: int, seed: int, *, store: ObjectStore
         StoreError: the tokens are missing.
 
     """
-    with tempfile.TemporaryDirectory(prefix="shadow-") as name:
-        folder = store.get_folder(tokens.artifact, Path(name) / "tokens")
-        path = folder / _SPLIT_FILE
-        with pa.OSFile(str(path), "rb") as source:
-            table = pa.ipc.open_file(source).read_all()
-        row_ids = table["row_id"].to_pylist()
-        half = table.filter(pa.array([learns(shadow, row_id, seed) for row_id in row_ids]))
-        path.unlink()
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, half.schema) as writer:
-            writer.write_table(half.combine_chunks())
-        digest = digest_of({one.name: sha256_of_file(one) for one in sorted(folder.iterdir())})
-        artifact = store.put_folder(store.uri("tokens", digest), folder)
-    ids = [name for name in half.column_names if name.endswith(IDS_ENDING)]
-    learned = sum(pc.sum(pc.list_value_length(half[name])).as_py() or 0 for name in ids)
-    return replace(
-        tokens,
-        artifact=artifact,
-        rows_by_split={**tokens.rows_by_split, "train": half.num_rows},
-        tokens_by_split={**tokens.tokens_by_split, "train": learned},
-        canary_rows=sum(
-            learns(shadow, row_id, seed) for row_id in _planted(row_ids, tokens.canary_rows)
-        ),
-    )
-
-
-def _planted(row_ids: Sequence[str], count: int) -> list[str]:
-    """Ids of the planted rows, which stand behind all others; a row may be several examples."""
-    distinct = list(dict.fromkeys(row_ids))
-    return distinct[len(distinct) - count :]
+    return cut_tokens(tokens, {TRAIN: lambda row_id: learns(shadow, row_id, seed)}, store=store)
 
 
 def likelihood_ratios(

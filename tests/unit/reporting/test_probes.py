@@ -16,6 +16,7 @@ from tests.unit.reporting import (
     test_explanation,
     test_harm,
     test_language_bias,
+    test_leave_one_domain_out,
     test_memory,
     test_out_of_distribution,
     test_robustness,
@@ -30,6 +31,7 @@ FOUND = {
     "out_of_distribution": replace(test_out_of_distribution.TOLD, on="2026-11-24"),
     "explanation": replace(test_explanation.TOLD, on="2026-11-25"),
     "harm": replace(test_harm.FOUND, on="2026-11-26"),
+    "leave_one_domain_out": replace(test_leave_one_domain_out.TOLD, on="2026-11-27"),
 }
 
 
@@ -73,9 +75,10 @@ def test_each_probe_has_its_data_size_day_and_number(probed: Evidence) -> None:
         "abstention": (clean, test_abstention.TOLD.rows),
         "out-of-distribution texts": (outside.sha256, outside.rows),
         "explanation": (clean, test_explanation.TOLD.rows),
+        "domains left out": (test_leave_one_domain_out.TOLD.data_sha256, 600),
     }  # fmt: skip
     assert {name: (rows[name].sha256, rows[name].size) for name in sizes} == sizes
-    assert sorted({row.day for row in rows.values()}) == [f"2026-11-{day}" for day in range(20, 27)]
+    assert sorted({row.day for row in rows.values()}) == [f"2026-11-{day}" for day in range(20, 28)]
     section = section_of(probed)
     for row in overview.made:
         (line,) = (x for x in section.splitlines() if x.startswith(f"| {row.name} |"))

@@ -126,7 +126,8 @@ def test_all_stages_are_found() -> None:
         "check_validation_rows", "fit_abstention", "measure_abstention",
         "probe_out_of_distribution",
         "probe_language_bias", "prune", "explain", "plant_canaries", "cut_for_shadow",
-        "probe_memory", "probe_harm", "find_translated_languages", "back_translate",
+        "probe_memory", "find_domains", "cut_domain", "probe_domains", "probe_harm",
+        "find_translated_languages", "back_translate",
     }  # fmt: skip
 
 
