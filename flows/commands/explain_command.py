@@ -11,7 +11,7 @@ from flows.commands import console
 from flows.commands.line_commands import AsJson
 from infra.errors import SettingsError
 from infra.settings import load_settings
-from tasks.explanation.settings import METHODS, Method
+from tasks.records.explanation import METHODS, Method
 
 if TYPE_CHECKING:
     from tasks.explanation.answers import ExplainedAnswer

@@ -12,7 +12,7 @@ from infra.transformers_logs import quiet_transformers
 from tasks.explanation.gradients import baseline_of, check_captum
 from tasks.explanation.methods import UNSIGNED, attribute
 from tasks.explanation.network import ExplainedNetwork, load_network
-from tasks.explanation.settings import BY_CAPTUM
+from tasks.records.explanation import BY_CAPTUM
 from tasks.task_types.labels.explained_numbers import why_no_explanation
 
 if TYPE_CHECKING:
