@@ -70,7 +70,7 @@ def attribute(
     Args:
         network: the model.
         encoded: the texts.
-        targets: what is explained of each, (N,).
+        targets: what is explained of each, (N,); of answers at places (N, ...).
         method: of `settings.METHODS`, or `RANDOM`.
 
     Raises:
@@ -84,7 +84,7 @@ def attribute(
     if method == "occlusion":
         return [WordAttributions(one) for one in occlusion(network, encoded, targets)]
     if method == "attention_rollout":
-        tokens = attention_rollout(network, encoded)
+        tokens = attention_rollout(network, encoded, targets)
     elif method == "gradient_x_input":
         tokens = gradient_x_input(network, encoded, targets)
     elif method == "integrated_gradients":

@@ -241,8 +241,9 @@ class Application:
 
         It is taken before an answer is asked: of a request that is refused nothing is recorded.
         """
-        texts = self._server.explained_texts
-        return _place_for(len(read.rows), texts) if read.explain and texts else nullcontext()
+        if not read.explain or not (texts := self._server.explained_texts):
+            return nullcontext()
+        return _place_for(len(read.rows), texts)
 
     async def _explanations(
         self, answered: Sequence[Answered], read: ReadRequest

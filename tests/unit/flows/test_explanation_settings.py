@@ -38,7 +38,11 @@ def test_gates_name_the_methods_that_are_asked() -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"task_type": "tagging"}, "answers are explained of the task types classification"),
+        ({"task_type": "translation"}, "and of question_answering; leave explanation out"),
+        (
+            {"task_type": "tagging", "explanation": {"rationales": {"path": "a.jsonl"}}},
+            "tagging labels no texts",
+        ),
         ({"compression": {"method": "onnx"}}, "set methods to \\[occlusion\\]"),
         ({"explanation": {"methods": ["occlusion", "occlusion"]}}, "names a method twice"),
         ({"explanation": {"shares": [0.5, 0.2]}}, "must rise"),
