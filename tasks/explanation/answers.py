@@ -9,7 +9,7 @@ import numpy as np
 
 from infra.errors import SettingsError
 from infra.transformers_logs import quiet_transformers
-from tasks.explanation.asked_answer import PLACED
+from tasks.explanation.explained_types import PLACED
 from tasks.explanation.gradients import baseline_of, check_captum
 from tasks.explanation.methods import UNSIGNED, attribute
 from tasks.explanation.network import ExplainedNetwork, Floats, Ints, load_network

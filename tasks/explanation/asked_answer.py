@@ -2,18 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from infra.errors import SettingsError
+from tasks.explanation.explained_types import QUESTIONS, TAGGING
 
 if TYPE_CHECKING:
     from tasks.explanation.answers import ExplainedAnswer
     from tasks.records.registry import Production
-
-TAGGING: Final = "tagging"
-QUESTIONS: Final = "question_answering"
-# Task types whose answers lie at places of a text: of these, single answers are explained.
-PLACED: Final = (TAGGING, QUESTIONS)
 
 
 @dataclass(frozen=True)

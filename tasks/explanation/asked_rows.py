@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from tasks.explanation.asked_answer import QUESTIONS, TAGGING
+from tasks.explanation.explained_types import QUESTIONS, TAGGING
 from tasks.explanation.global_words import answers_in_words
 from tasks.explanation.network import ExplainedNetwork, Ints, load_network
 from tasks.explanation.placed_answers import answered, first_entity, read_tags, targets_of

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 
 from infra.transformers_logs import quiet_transformers
-from tasks.explanation.asked_answer import QUESTIONS, TAGGING
+from tasks.explanation.explained_types import QUESTIONS, TAGGING
 from tasks.explanation.network import ExplainedNetwork, Floats, Ints, TokenIds
 from tasks.explanation.occlusion import masked
 from tasks.explanation.place_odds import log_odds_of_span, log_odds_of_tags

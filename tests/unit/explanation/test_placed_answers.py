@@ -356,7 +356,7 @@ def explained(network: PlacedNetwork, rows: dict[str, list[Any]]) -> Explanation
     )
     return explain_rows(
         network, pa.table(ids | rows), list(rows), ("who",), settings,
-        EvaluationSettings(repeats=500),
+        EvaluationSettings(repeats=4_000),
     )  # fmt: skip
 
 
