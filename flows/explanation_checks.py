@@ -5,7 +5,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from infra.settings_models import WrongSetting, are_valid
-from tasks.explanation.settings import BY_CAPTUM, OF_TORCH, ExplanationSettings
+from tasks.explanation.explained_types import PLACED
+from tasks.explanation.settings import ExplanationSettings
+from tasks.records.explanation import BY_CAPTUM, OF_TORCH
 from tasks.task_types.labels.explained_numbers import why_no_explanation
 
 if TYPE_CHECKING:
@@ -22,8 +24,17 @@ def wrong_explanation(
         explanation: of these.
 
     """
-    if why := why_no_explanation(config.task_type):
-        yield WrongSetting(("explanation",), f"{why}; leave explanation out", config.task_type)
+    is_placed = config.task_type in PLACED
+    if not is_placed and (why := why_no_explanation(config.task_type)):
+        said = f"{why}, of {' and of '.join(PLACED)}; leave explanation out"
+        yield WrongSetting(("explanation",), said, config.task_type)
+    if is_placed and are_valid(explanation, "rationales") and explanation.rationales is not None:
+        yield WrongSetting(
+            ("explanation", "rationales"),
+            "explanation.rationales marks the words that people took the label of a text from, and "
+            f"{config.task_type} labels no texts; leave it out",
+            config.task_type,
+        )
     if not are_valid(explanation, "methods"):
         return
     asked = [name for name in explanation.methods if name in BY_CAPTUM]

@@ -11,7 +11,8 @@ from flows.commands import console
 from flows.commands.line_commands import AsJson
 from infra.errors import SettingsError
 from infra.settings import load_settings
-from tasks.explanation.settings import METHODS, Method
+from tasks.explanation.asked_answer import AskedAnswer
+from tasks.records.explanation import METHODS, Method
 
 if TYPE_CHECKING:
     from tasks.explanation.answers import ExplainedAnswer
@@ -22,6 +23,14 @@ Label = Annotated[
     str,
     Parameter(help="The label whose probability is explained; if left out, the model's answer."),
 ]
+Of = Annotated[
+    str,
+    Parameter(
+        help="Of a tagging line: the entity or the word whose tags are explained; if left out, the "
+        "first entity that the model finds."
+    ),
+]
+Question = Annotated[str, Parameter(help="Of a question answering line: what is asked.")]
 Html = Annotated[
     Path | None,
     Parameter(help="A file to write the explanation to as one HTML page, without any script."),
@@ -34,6 +43,8 @@ def explain(
     *,
     method: Chosen = METHODS[0],
     label: Label = "",
+    of: Of = "",
+    question: Question = "",
     html: Html = None,
     as_json: AsJson = False,
 ) -> int:
@@ -48,11 +59,12 @@ def explain(
     """
     if html is not None and not html.absolute().parent.is_dir():
         raise SettingsError(f"--html is {html}, and there is no folder {html.absolute().parent}")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:  # bytes of the command line that are no UTF-8
-        raise SettingsError(f"the text {text!r} is no UTF-8; write it as UTF-8") from error
-    title, answer = _answer(line, text, method, label)
+    for given in (text, of, question):
+        try:
+            given.encode()
+        except UnicodeEncodeError as error:  # bytes of the command line that are no UTF-8
+            raise SettingsError(f"the text {given!r} is no UTF-8; write it as UTF-8") from error
+    title, answer = _answer(line, AskedAnswer(text, method, label, of, question))
     if html is not None:
         from tasks.explanation.page import render_page
 
@@ -66,23 +78,23 @@ def explain(
     return 0
 
 
-def _answer(line: str, text: str, method: Method, label: str) -> tuple[str, "ExplainedAnswer"]:
+def _answer(line: str, asked: AskedAnswer) -> tuple[str, "ExplainedAnswer"]:
     """Which version it is, and its explained answer."""
     from infra.store import ObjectStore
     from infra.tracking import Tracking
-    from tasks.explanation.answers import check_can_be_explained, explain_texts
+    from tasks.explanation.answers import check_can_be_explained
+    from tasks.explanation.asked_answer import explain_answer
     from tasks.registry.production import production_of
     from tasks.serving.production_model import download_model
-    from tasks.task_types.limits import TokenLimits
 
     settings = load_settings()
     store, tracking = ObjectStore(settings), Tracking(settings)
     production = production_of(line, store=store, tracking=tracking)
-    check_can_be_explained(production.task_type, method)
+    check_can_be_explained(production.task_type, asked.method)
+    asked.check(production.task_type)
     with tempfile.TemporaryDirectory(prefix="explain-") as name:
         folder = download_model(production, Path(name), store=store, tracking=tracking)
-        limits = TokenLimits.of(production)
-        (answer,) = explain_texts(folder, production.task_type, limits, [text], method, label)
+        answer = explain_answer(folder, production, asked)
     return f"{line} version {production.version}", answer
 
 
@@ -97,7 +109,7 @@ def _show(answer: "ExplainedAnswer", title: str) -> None:
     if more := len(answer.strongest) - len(shown):
         console.say(f"and {more} weaker words", "quiet")
     if answer.cut:
-        console.say(f"{answer.cut} words lie behind the cut, and were not read", "quiet")
+        console.say(f"{answer.cut} words lie beyond what the model reads at once", "quiet")
     if answer.delta is not None:
         console.say(f"convergence delta {answer.delta:+.4f}", "quiet")
     console.say()

@@ -9,10 +9,14 @@ import numpy as np
 
 from infra.errors import SettingsError
 from infra.transformers_logs import quiet_transformers
+from tasks.explanation.explained_types import PLACED
 from tasks.explanation.gradients import baseline_of, check_captum
 from tasks.explanation.methods import UNSIGNED, attribute
-from tasks.explanation.network import ExplainedNetwork, load_network
-from tasks.explanation.settings import BY_CAPTUM
+from tasks.explanation.network import ExplainedNetwork, Floats, Ints, load_network
+from tasks.explanation.placed_answers import PlacedAnswer, targets_of
+from tasks.explanation.placed_network import PlacedNetwork
+from tasks.explanation.words import EncodedText
+from tasks.records.explanation import BY_CAPTUM
 from tasks.task_types.labels.explained_numbers import why_no_explanation
 
 if TYPE_CHECKING:
@@ -56,6 +60,8 @@ class ExplainedAnswer:
 
     Attributes:
         label: that is explained; empty where the model gives a number.
+        passage: of the text, that the label is of: the words of a tag, the answer to a question;
+            empty where it is of the whole text.
         predicted: the model's own answer, which may be another one; its likeliest label.
         probability: of the label; None where the model gives a number.
         number: the explained number: log-odds of the label, or the number itself.
@@ -68,6 +74,7 @@ class ExplainedAnswer:
     text: str
     method: str
     label: str
+    passage: str
     predicted: str
     probability: float | None
     number: float
@@ -88,8 +95,9 @@ class ExplainedAnswer:
                 f"The answer is {self.number:.4g}; with every word masked it is {self.masked:.4g}."
             )
         own = "" if self.label == self.predicted else f" (its answer is {self.predicted})"
+        where = f' at "{self.passage}"' if self.passage else ""
         return (
-            f"{self.label} with probability {self.probability:.3f}{own}: log-odds "
+            f"{self.label}{where} with probability {self.probability:.3f}{own}: log-odds "
             f"{self.number:.3f}, and {self.masked:.3f} with every word masked."
         )
 
@@ -121,8 +129,9 @@ def check_can_be_explained(task_type: str, method: str) -> None:
         SettingsError: answers of the task type are not explained, or a package is missing.
 
     """
-    if why := why_no_explanation(task_type):
-        raise SettingsError(why)
+    why = why_no_explanation(task_type)
+    if why and task_type not in PLACED:
+        raise SettingsError(f"{why}; a single answer also of {' and '.join(PLACED)}")
     if method in BY_CAPTUM:
         check_captum()
 
@@ -161,30 +170,71 @@ def explain_with(
 ) -> list[ExplainedAnswer]:
     """As `explain_texts`, by a model that was loaded already."""
     encoded = network.encode(texts)
-    ids = [one.ids for one in encoded]
-    own = network.answers(ids)
-    targets = np.full(len(ids), network.target_named(label)) if label else own
+    own = network.answers([one.ids for one in encoded])
+    targets = np.full(len(encoded), network.target_named(label)) if label else own
+    has_labels = bool(network.labels)
+    labels = [(network.name_of(int(one)) if has_labels else "") for one in targets]
+    predicted = [(network.name_of(int(one)) if has_labels else "") for one in own]
+    return _told(network, encoded, targets, method, list(zip(labels, predicted, strict=True)))
+
+
+def explain_placed(
+    network: PlacedNetwork, answers: Sequence[PlacedAnswer], method: str
+) -> list[ExplainedAnswer]:
+    """Explain answers that lie at places of texts.
+
+    Args:
+        network: that gave them.
+        answers: what is explained, N of them.
+        method: of `settings.METHODS`.
+
+    Raises:
+        SettingsError: the model is not explained by the method.
+        TrainingError: the model gives a score that is no number.
+
+    """
+    encoded = [one.encoded for one in answers]
+    labels = [(one.label, one.predicted) for one in answers]
+    passages = [one.passage for one in answers]
+    return _told(network, encoded, targets_of(answers), method, labels, passages)
+
+
+def _told(
+    network: ExplainedNetwork,
+    encoded: Sequence[EncodedText],
+    targets: Ints,
+    method: str,
+    labels: Sequence[tuple[str, str]],
+    passages: Sequence[str] = (),
+) -> list[ExplainedAnswer]:
+    """The explained answers to N texts; labels are what is explained, and what the model says."""
     found = attribute(network, encoded, targets, method)
     bases = [baseline_of(one, network.filler) for one in encoded]
-    numbers = network.numbers([*ids, *bases], np.concatenate([targets, targets]))
+    asked = [*(one.ids for one in encoded), *bases]
+    numbers = network.numbers(asked, np.concatenate([targets, targets]))
     shares = network.moves(numbers)
     answers = []
     for row, (text, one) in enumerate(zip(encoded, found, strict=True)):
-        words = tuple(
-            ExplainedWord(w.text, w.start, w.end, None if np.isnan(value) else float(value))
-            for w, value in zip(text.words, one.values, strict=True)
-        )
+        label, predicted = labels[row]
         answers.append(
             ExplainedAnswer(
                 text=text.text,
                 method=method,
-                label=network.name_of(int(targets[row])) if network.labels else "",
-                predicted=network.name_of(int(own[row])) if network.labels else "",
+                label=label,
+                passage=passages[row] if passages else "",
+                predicted=predicted,
                 probability=float(shares[row]) if network.labels else None,
                 number=float(numbers[row]),
-                masked=float(numbers[len(ids) + row]),
-                words=words,
+                masked=float(numbers[len(encoded) + row]),
+                words=_explained_words(text, one.values),
                 delta=one.delta,
             )
         )
     return answers
+
+
+def _explained_words(text: EncodedText, values: Floats) -> tuple[ExplainedWord, ...]:
+    return tuple(
+        ExplainedWord(word.text, word.start, word.end, None if np.isnan(value) else float(value))
+        for word, value in zip(text.words, values, strict=True)
+    )

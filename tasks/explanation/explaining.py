@@ -14,12 +14,13 @@ from infra.errors import DataError
 from infra.store import ObjectStore
 from infra.transformers_logs import quiet_transformers
 from tasks.evaluation.settings import EvaluationSettings
+from tasks.explanation.asked_rows import ask_rows, network_of
 from tasks.explanation.faithfulness import Faithfulness, measure_faithfulness
-from tasks.explanation.global_words import answers_in_words, words_by_label
+from tasks.explanation.global_words import words_by_label
 from tasks.explanation.identity_words import identity_estimates
 from tasks.explanation.intervals import ExplainedRows
 from tasks.explanation.methods import RANDOM, WordAttributions, attribute
-from tasks.explanation.network import ExplainedNetwork, Ints, load_network
+from tasks.explanation.network import ExplainedNetwork, Ints
 from tasks.explanation.randomisation import LEAST_WORDS, randomised, rank_correlations
 from tasks.explanation.rationales import Rationale, agreements, read_rationales
 from tasks.explanation.readings import reading_of
@@ -32,7 +33,6 @@ from tasks.records.data import DataReport, SourceFile
 from tasks.records.evaluation import Scores
 from tasks.records.explanation import ExplainedMethod, Explanation
 from tasks.records.training import Weights
-from tasks.task_types.limits import TokenLimits
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import CLUSTER
 from tasks.verdicts import Estimate
@@ -46,7 +46,8 @@ class _Asked:
     """The rows that are explained, as the model reads them.
 
     Attributes:
-        targets: the model's own answers, (N,).
+        targets: the model's own answers, (N,) or (N, ...).
+        answers: the same in words.
         groups: memberships of the rows.
 
     """
@@ -54,6 +55,7 @@ class _Asked:
     network: ExplainedNetwork
     encoded: Sequence[EncodedText]
     targets: Ints
+    answers: Sequence[str]
     rows: ExplainedRows
     groups: Sequence[Membership]
     rationales: Mapping[str, Rationale] | None
@@ -93,15 +95,15 @@ def add_explanation(
     with tempfile.TemporaryDirectory(prefix="explanation-") as name, quiet_transformers():
         work = Path(name)
         folder = store.get_folder(weights.artifact, work / "model")
-        network = load_network(folder, task_type, TokenLimits.of(weights))
-        (column,) = shape.inputs
+        network = network_of(folder, task_type, weights)
+        columns = [column.name for column in shape.inputs]
         clean = store.get_file(data.clean, work / "clean.parquet")
-        test = sample_of(clean, column.name, data.group_columns, settings)
+        test = sample_of(clean, columns, data.group_columns, settings)
         inside = None
         if settings.rationales and rationales:
             inside = read_rationales(settings.rationales, rationales, store)
         explained = explain_rows(
-            network, test, column.name, data.group_columns, settings, evaluation, inside
+            network, test, columns, data.group_columns, settings, evaluation, inside
         )
     return replace(
         scores, estimates=(*scores.estimates, *explained.estimates), explanation=explained
@@ -109,13 +111,16 @@ def add_explanation(
 
 
 def sample_of(
-    clean: Path, column: str, group_columns: Sequence[str], settings: ExplanationSettings
+    clean: Path,
+    columns: Sequence[str],
+    group_columns: Sequence[str],
+    settings: ExplanationSettings,
 ) -> pa.Table:
     """Test rows by the order of their ids, which are digests: by chance, and the same each time.
 
     Args:
         clean: Parquet file of the clean rows.
-        column: of the text.
+        columns: of the task type's inputs.
         group_columns: of the source.
         settings: how many.
 
@@ -123,9 +128,9 @@ def sample_of(
         DataError: there are none.
 
     """
-    wanted = {"row_id", column, CLUSTER, *group_columns}
-    columns = [name for name in pq.read_schema(clean).names if name in wanted]
-    rows = pq.read_table(clean, columns=columns, filters=[("split", "=", "test")])
+    wanted = {"row_id", *columns, CLUSTER, *group_columns}
+    named = [name for name in pq.read_schema(clean).names if name in wanted]
+    rows = pq.read_table(clean, columns=named, filters=[("split", "=", "test")])
     if not rows.num_rows:
         raise DataError("the test split has no rows; give it a larger share in splits, or add rows")
     return rows.sort_by("row_id").slice(0, settings.rows)
@@ -134,7 +139,7 @@ def sample_of(
 def explain_rows(
     network: ExplainedNetwork,
     rows: pa.Table,
-    column: str,
+    columns: Sequence[str],
     group_columns: Sequence[str],
     settings: ExplanationSettings,
     evaluation: EvaluationSettings,
@@ -144,8 +149,8 @@ def explain_rows(
 
     Args:
         network: the model.
-        rows: columns row_id and text, and cluster and group columns where there are such; (N,).
-        column: of the text.
+        rows: row_id and input columns, and cluster and group columns where there are such; (N,).
+        columns: of the task type's inputs.
         group_columns: of the source.
         settings: methods, and what is measured.
         evaluation: how intervals are made.
@@ -155,7 +160,7 @@ def explain_rows(
         SettingsError, TrainingError: as `add_explanation`.
 
     """
-    asked = _asked(network, rows, column, group_columns, settings, evaluation, rationales)
+    asked = _asked(network, rows, columns, group_columns, settings, evaluation, rationales)
     names = (*settings.methods, RANDOM)
     by_method = [attribute(network, asked.encoded, asked.targets, name) for name in names]
     faithful = measure_faithfulness(
@@ -167,18 +172,16 @@ def explain_rows(
         for name, found, own in zip(names, by_method, faithful, strict=True)
     )
     first = by_method[0]
-    numbers = network.numbers([one.ids for one in asked.encoded], asked.targets)
-    answers = answers_in_words(network, asked.targets, numbers)
     pushing = [
         one if answer != "lower" or network.labels else WordAttributions(-one.values)
-        for one, answer in zip(first, answers, strict=True)
+        for one, answer in zip(first, asked.answers, strict=True)
     ]
     inside = asked.rationales
     return Explanation(
-        rows=rows.num_rows,
+        rows=len(asked.encoded),
         methods=methods,
         words_by=names[0],
-        words=words_by_label(asked.encoded, pushing, answers, asked.groups, settings),
+        words=words_by_label(asked.encoded, pushing, asked.answers, asked.groups, settings),
         identity=tuple(
             identity_estimates(asked.encoded, first, settings.identity_attributes, asked.rows)
         ),
@@ -192,14 +195,14 @@ def explain_rows(
 def _asked(
     network: ExplainedNetwork,
     rows: pa.Table,
-    column: str,
+    columns: Sequence[str],
     group_columns: Sequence[str],
     settings: ExplanationSettings,
     evaluation: EvaluationSettings,
     rationales: Mapping[str, Rationale] | None,
 ) -> _Asked:
-    texts = rows[column].to_pylist()
-    encoded = network.encode(texts)
+    read = ask_rows(network, rows, columns)
+    rows, texts = read.rows, [one.text for one in read.encoded]
     by_cluster = evaluation.by_cluster and CLUSTER in rows.column_names
     clusters = rows[CLUSTER].to_pylist() if by_cluster else None
     groups = [column_groups(name, rows[name]) for name in group_columns]
@@ -210,8 +213,9 @@ def _asked(
     ]
     return _Asked(
         network,
-        encoded,
-        network.answers([one.ids for one in encoded]),
+        read.encoded,
+        read.targets,
+        read.answers,
         ExplainedRows(rows["row_id"].to_pylist(), clusters, evaluation),
         groups,
         rationales,

@@ -8,6 +8,9 @@ arXiv:1509.06321). High comprehensiveness and low sufficiency speak for a method
 A text without half of its words is none that the model was trained on, so that a fall may come from
 the odd text and not from the lost word (Hooker et al. 2019, arXiv:1806.10758). Words in an order by
 chance leave texts as odd: only what a method gains on these says something of the method.
+
+An answer that lies at a place of the text, a tag or a span, would move where words before it are
+left out: of such, a masked word is one that is left out (`ExplainedNetwork.without`).
 """
 
 import math
@@ -17,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.explanation.methods import WordAttributions
-from tasks.explanation.network import ExplainedNetwork, Floats, Ints
+from tasks.explanation.network import ExplainedNetwork, Floats, Ints, TokenIds
 from tasks.explanation.words import EncodedText
 
 
@@ -53,12 +56,13 @@ def measure_faithfulness(
 
     """
     rows = [row for row, one in enumerate(encoded) if len(one.read) > 1]
-    asked, owners = [encoded[row].ids for row in rows], list(rows)
+    asked: list[TokenIds] = [encoded[row].ids for row in rows]
+    owners = list(rows)
     for attributions in by_method:
         for row in rows:
             strongest = in_order(encoded[row], attributions[row])
             for share in shares:
-                asked += _changed(encoded[row], strongest, share)
+                asked += _changed(network, encoded[row], strongest, share)
                 owners += [row, row]
     owner = np.array(owners, np.int64)
     numbers = network.numbers(asked, targets[owner])
@@ -82,11 +86,11 @@ def count_of(share: float, words: int) -> int:
 
 
 def _changed(
-    encoded: EncodedText, strongest: Sequence[int], share: float
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    network: ExplainedNetwork, encoded: EncodedText, strongest: Sequence[int], share: float
+) -> tuple[TokenIds, TokenIds]:
     """Token ids without the strongest words, and with these alone."""
     count = count_of(share, len(strongest))
     return (
-        encoded.without(frozenset(strongest[:count])),
-        encoded.without(frozenset(strongest[count:])),
+        network.without(encoded, frozenset(strongest[:count])),
+        network.without(encoded, frozenset(strongest[count:])),
     )

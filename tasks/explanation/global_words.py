@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from tasks.explanation.methods import WordAttributions
-from tasks.explanation.network import ExplainedNetwork, Floats, Ints
+from tasks.explanation.network import ExplainedNetwork, Ints, TokenIds
 from tasks.explanation.settings import ExplanationSettings
 from tasks.explanation.words import EncodedText
 from tasks.protected_groups.memberships import Membership
@@ -46,12 +46,14 @@ def words_by_label(
     )
 
 
-def answers_in_words(network: ExplainedNetwork, targets: Ints, numbers: Floats) -> list[str]:
-    """The answer to each of N rows; of a regression the side of the training mean."""
+def answers_in_words(
+    network: ExplainedNetwork, rows: Sequence[TokenIds], targets: Ints
+) -> list[str]:
+    """The answer to each of N rows of token ids; of a regression the side of the training mean."""
     if network.labels:
         return [network.name_of(int(target)) for target in targets]
     mean = network.model.config.target_mean
-    return ["higher" if number >= mean else "lower" for number in numbers]
+    return ["higher" if number >= mean else "lower" for number in network.numbers(rows, targets)]
 
 
 def _by_word(encoded: EncodedText, attributions: WordAttributions) -> Mapping[str, float]:

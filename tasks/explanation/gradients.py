@@ -170,8 +170,10 @@ class _Forward:
         self._network = network
 
     def __call__(self, embedded: "torch.Tensor", targets: "torch.Tensor") -> "torch.Tensor":
-        outputs = self._network.model(inputs_embeds=embedded).logits.float()
-        return self._network.explained(outputs, targets)
+        network = self._network
+        beside = network.inputs_beside(targets, embedded.shape[1])
+        outputs = network.read(network.model(inputs_embeds=embedded, **beside)).float()
+        return network.explained(outputs, targets)
 
 
 def _integrate(

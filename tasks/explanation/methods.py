@@ -16,8 +16,8 @@ from tasks.explanation.gradients import (
 from tasks.explanation.network import ExplainedNetwork, Floats, Ints
 from tasks.explanation.occlusion import occlusion
 from tasks.explanation.rollout import attention_rollout
-from tasks.explanation.settings import OF_TORCH
 from tasks.explanation.words import NO_WORD, EncodedText
+from tasks.records.explanation import OF_TORCH
 
 # Words in an order by chance: what a method that knows nothing of the model comes to.
 RANDOM: Final = "random"
@@ -51,6 +51,17 @@ def why_no_method(network: ExplainedNetwork, method: str) -> str:
     )
 
 
+def check_method(network: ExplainedNetwork, method: str) -> None:
+    """Refuse a method by which a model cannot be explained.
+
+    Raises:
+        SettingsError: the message names one that can.
+
+    """
+    if why := why_no_method(network, method):
+        raise SettingsError(why)
+
+
 def attribute(
     network: ExplainedNetwork, encoded: Sequence[EncodedText], targets: Ints, method: str
 ) -> list[WordAttributions]:
@@ -59,7 +70,7 @@ def attribute(
     Args:
         network: the model.
         encoded: the texts.
-        targets: what is explained of each, (N,).
+        targets: what is explained of each, (N,); of answers at places (N, ...).
         method: of `settings.METHODS`, or `RANDOM`.
 
     Raises:
@@ -67,14 +78,13 @@ def attribute(
         TrainingError: the model gives a score that is no number.
 
     """
-    if why := why_no_method(network, method):
-        raise SettingsError(why)
+    check_method(network, method)
     if method == RANDOM:
         return [WordAttributions(_by_chance(one)) for one in encoded]
     if method == "occlusion":
         return [WordAttributions(one) for one in occlusion(network, encoded, targets)]
     if method == "attention_rollout":
-        tokens = attention_rollout(network, encoded)
+        tokens = attention_rollout(network, encoded, targets)
     elif method == "gradient_x_input":
         tokens = gradient_x_input(network, encoded, targets)
     elif method == "integrated_gradients":

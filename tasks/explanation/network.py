@@ -28,6 +28,7 @@ from tasks.task_types.tokenizers import load_tokenizer
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers.utils import ModelOutput
 
     from tasks.task_types.limits import TokenLimits
 
@@ -93,8 +94,47 @@ class ExplainedNetwork:
         place = {row: index for index, row in enumerate(distinct)}
         return found[[place[tuple(row)] for row in rows]] if len(rows) else found
 
+    def read(self, outputs: "ModelOutput", real: "torch.Tensor | None" = None) -> "torch.Tensor":
+        """What an answer is read from.
+
+        Args:
+            outputs: of the model, for B rows of T tokens.
+            real: (B, T) which tokens are no padding; None where all are.
+
+        Returns:
+            Here the head's outputs (B, L).
+
+        """
+        del real
+        found: torch.Tensor = outputs.logits
+        return found
+
+    def inputs_beside(self, targets: "torch.Tensor", length: int) -> "dict[str, torch.Tensor]":
+        """What the model is told of B rows of a length beside their tokens, by argument name."""
+        del targets, length
+        return {}
+
+    def without(self, encoded: EncodedText, gone: frozenset[int]) -> TokenIds:
+        """Token ids of a text that has lost some words.
+
+        Args:
+            encoded: the text.
+            gone: places of the words.
+
+        """
+        return encoded.without(gone)
+
+    def read_at(self, ids: TokenIds, target: "Ints | np.int64") -> list[int]:
+        """Places of the tokens that an answer is read at.
+
+        Here the token that stands for the whole text, else the last one.
+        """
+        del target
+        first = self.tokenizer.cls_token_id
+        return [list(ids).index(first) if first is not None and first in ids else len(ids) - 1]
+
     def explained(self, outputs: "torch.Tensor", targets: "torch.Tensor") -> "torch.Tensor":
-        """The explained number (B,) of outputs (B, L) for each row's target (B,)."""
+        """The explained number (B,) of what `read` gives for each row's target."""
         return self.number.of_outputs(outputs, targets, self.model.config)
 
     def numbers(self, rows: Sequence[TokenIds], targets: Ints) -> Floats:

@@ -27,7 +27,7 @@ def occlusion(
     """
     asked, owners = list[tuple[int, ...]](), list[int]()
     for row, one in enumerate(encoded):
-        asked += [one.ids, *(filled(one, place, network.filler) for place in one.read)]
+        asked += [one.ids, *(masked(one, frozenset({at}), network.filler) for at in one.read)]
         owners += [row] * (1 + len(one.read))
     numbers = iter(network.numbers(asked, targets[owners]))
     found = []
@@ -40,9 +40,9 @@ def occlusion(
     return found
 
 
-def filled(encoded: EncodedText, place: int, filler: int) -> tuple[int, ...]:
-    """Token ids with the filler in place of each token of one word."""
+def masked(encoded: EncodedText, gone: frozenset[int], filler: int) -> tuple[int, ...]:
+    """Token ids with the filler in place of each token of some words."""
     return tuple(
-        filler if word == place else one
+        filler if word in gone else one
         for one, word in zip(encoded.ids, encoded.word_of, strict=True)
     )

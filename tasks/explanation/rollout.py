@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from infra.errors import SettingsError
 from tasks.explanation.gradients import TokenAttributions
-from tasks.explanation.network import ExplainedNetwork, showing_attention
+from tasks.explanation.network import ExplainedNetwork, Ints, showing_attention
 from tasks.explanation.words import EncodedText
 from tasks.task_types.examples import pad
 from tasks.task_types.scoring import batches_to_score, token_budget
@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 
 
 def attention_rollout(
-    network: ExplainedNetwork, encoded: Sequence[EncodedText]
+    network: ExplainedNetwork, encoded: Sequence[EncodedText], targets: Ints
 ) -> list[TokenAttributions]:
     """The rollout of N texts, from 0 to 1 for each token.
 
     Args:
         network: with gradients, which is to say run by torch.
         encoded: the texts.
+        targets: what is explained of each, which says where it is read; of several places, the
+            rollout is their mean.
 
     Raises:
         SettingsError: the model gives no attention.
@@ -41,6 +43,8 @@ def attention_rollout(
         for places in batches_to_score(model, lengths, token_budget(model)):
             batch = pad([encoded[place].ids for place in places], pad_id)
             batch = {name: value.to(model.device) for name, value in batch.items()}
+            at = torch.from_numpy(targets[places]).to(model.device)
+            batch |= network.inputs_beside(at, batch["input_ids"].shape[1])
             with torch.inference_mode():
                 attentions = model(**batch, output_attentions=True).attentions
             if not attentions or attentions[0] is None:
@@ -51,8 +55,8 @@ def attention_rollout(
             carried = _rolled_out(attentions)  # (B, T, T)
             for row, place in enumerate(places):
                 ids = encoded[place].ids
-                read_at = _read_at(network, ids)
-                values = carried[row, read_at, : len(ids)].double().cpu().numpy()
+                read_at = network.read_at(ids, targets[place])
+                values = carried[row, read_at, : len(ids)].mean(dim=0).double().cpu().numpy()
                 found[place] = TokenAttributions(values, 0)
     return [found[row] for row in range(len(encoded))]
 
@@ -66,9 +70,3 @@ def _rolled_out(attentions: "Sequence[torch.Tensor]") -> "torch.Tensor":
     for layer in attentions:
         carried = (0.5 * layer.float().mean(dim=1) + 0.5 * identity) @ carried
     return carried
-
-
-def _read_at(network: ExplainedNetwork, ids: Sequence[int]) -> int:
-    """Where the head reads: at the token that stands for the whole text, else at the last one."""
-    first = network.tokenizer.cls_token_id
-    return ids.index(first) if first is not None and first in ids else len(ids) - 1

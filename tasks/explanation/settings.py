@@ -1,17 +1,10 @@
 """Settings of the explanation of a candidate's answers."""
 
-from typing import Literal, get_args
-
 from pydantic import Field, field_validator
 
 from infra.settings_models import SettingsModel
 from tasks.protected_groups.term_lists import check_attributes
-
-Method = Literal["integrated_gradients", "gradient_x_input", "occlusion", "attention_rollout"]
-METHODS: tuple[Method, ...] = get_args(Method)
-# Methods that are worked out by Captum, and all that ask for more than a model's outputs.
-BY_CAPTUM: frozenset[Method] = frozenset({"integrated_gradients", "gradient_x_input"})
-OF_TORCH: frozenset[Method] = BY_CAPTUM | {"attention_rollout"}
+from tasks.records.explanation import METHODS, Method
 
 
 class RationaleSettings(SettingsModel):

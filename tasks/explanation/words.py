@@ -128,21 +128,22 @@ def encoded_text(text: str, encoding: "Encoding", pad_id: int) -> EncodedText:
     words = tuple(words_in(text))
     if not encoding.ids:
         return EncodedText(text, words, (pad_id,), (NO_WORD,))
-    owner = _owners(text, words)
+    owner = word_owners(text, words)
     places = [
-        NO_WORD if special else _word_at(owner, *span)
+        NO_WORD if special else word_standing_at(owner, *span)
         for special, span in zip(encoding.special_tokens_mask, encoding.offsets, strict=True)
     ]
     return EncodedText(text, words, tuple(encoding.ids), tuple(places))
 
 
-def _owners(text: str, words: Sequence[Word]) -> list[int]:
+def word_owners(text: str, words: Sequence[Word]) -> list[int]:
+    """For each character of a text the place of its word, or `NO_WORD`."""
     owner = [NO_WORD] * len(text)
     for place, word in enumerate(words):
         owner[word.start : word.end] = [place] * (word.end - word.start)
     return owner
 
 
-def _word_at(owner: Sequence[int], start: int, end: int) -> int:
+def word_standing_at(owner: Sequence[int], start: int, end: int) -> int:
     """The first word that a token stands in: those of bytes may begin with the space before it."""
     return next((one for one in owner[start:end] if one != NO_WORD), NO_WORD)

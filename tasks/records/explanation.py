@@ -1,9 +1,16 @@
 """What is known of why a candidate answers as it does."""
 
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from tasks.records.identity import NOT_IDENTITY
 from tasks.verdicts import Estimate
+
+Method = Literal["integrated_gradients", "gradient_x_input", "occlusion", "attention_rollout"]
+METHODS: tuple[Method, ...] = get_args(Method)
+# Methods that are worked out by Captum, and all that ask for more than a model's outputs.
+BY_CAPTUM: frozenset[Method] = frozenset({"integrated_gradients", "gradient_x_input"})
+OF_TORCH: frozenset[Method] = BY_CAPTUM | {"attention_rollout"}
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 import time
 import uuid
-from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -18,12 +18,13 @@ from starlette.routing import Route
 
 from infra.errors import DataError
 from tasks.serving.asking import ServedRequest
+from tasks.serving.explaining import ExplainedTexts
 from tasks.serving.feedback import REQUEST_ID, REQUEST_ID_FORM, feedback_of
 from tasks.serving.joint_server import JointServer, TooManyAskedError
 from tasks.serving.line_server import LineServer
 from tasks.serving.recording import Recorder
 from tasks.serving.request_records import RequestRecords
-from tasks.serving.scoring_protocol import Row, named_columns, rows_of
+from tasks.serving.scoring_protocol import ReadRequest, named_columns, read_request
 from tasks.serving.settings import EntitiesSettings
 from tasks.serving.waiting_rows import (
     Answered,
@@ -31,6 +32,7 @@ from tasks.serving.waiting_rows import (
     QueueFullError,
     UnansweredError,
 )
+from tasks.task_types.labels.explained_numbers import why_no_explanation
 from tasks.task_types.roles import RELATES_ENTITIES
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import Column, RowShape
@@ -46,6 +48,9 @@ TEXT_ALONE: Final = RowShape(
     leading="micro_f1",
 )  # fmt: skip
 T = TypeVar("T")
+NOT_EXPLAINED: Final = (
+    "answers are not explained here: serving.explanations is not set; leave params out"
+)
 UTF8: Final = frozenset({"charset=utf-8", 'charset="utf-8"', ""})
 
 
@@ -122,10 +127,13 @@ class Application:
         try:
             request_id = _request_id(request)
             body, shape, is_text = await self._asked(request)
-            asked = ServedRequest(request_id, self._rows(body, shape), received_at, began)
+            read = self._read(body, shape)
+            asked = ServedRequest(request_id, read.rows, received_at, began)
             if is_text:
                 return await self._found_and_classified(asked)
-            answered = await self._answers(asked)
+            with self._room_to_explain(read):
+                answered = await self._answers(asked)
+                told = await self._explanations(answered, read) if read.explain else {}
         except _RefusedError as refused:
             self._server.metrics.requests.labels(str(refused.status.value)).inc()
             return refused.response()
@@ -133,7 +141,8 @@ class Application:
         headers = {REQUEST_ID_HEADER: request_id}
         if answered:
             headers[VERSION_HEADER] = str(answered[0].production.version)
-        return JSONResponse({"predictions": [one.answer for one in answered]}, headers=headers)
+        content = {"predictions": [one.answer for one in answered], **told}
+        return JSONResponse(content, headers=headers)
 
     async def _asked(self, request: Request) -> tuple[bytes, RowShape, bool]:
         """Body and shape of the rows of a request, and whether they are texts without entities."""
@@ -210,18 +219,45 @@ class Application:
         """The same of the tagging line that finds entities."""
         return _counted(self._servers[-1])
 
-    def _rows(self, body: bytes, shape: RowShape) -> list[Row]:
+    def _read(self, body: bytes, shape: RowShape) -> ReadRequest:
         with _explained():
-            rows = rows_of(body, shape)
-        most = self._server.settings.max_waiting_rows
-        if len(rows) > most:
-            raise _RefusedError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                "BAD_REQUEST",
-                f"the request has {len(rows)} rows; send at most {most} at once "
-                "(setting serving.max_waiting_rows)",
-            )
-        return rows
+            read = read_request(body, shape, self._why_unexplained)
+        settings = self._server.settings
+        _check_rows(len(read.rows), settings.max_waiting_rows, "serving.max_waiting_rows")
+        if read.explain and settings.explanations:
+            most = settings.explanations.max_texts
+            _check_rows(len(read.rows), most, "serving.explanations.max_texts")
+        return read
+
+    @property
+    def _why_unexplained(self) -> str:
+        """Why no answer is explained; empty where answers are."""
+        if why := why_no_explanation(self._server.production.task_type):
+            return why
+        return "" if self._server.settings.explanations else NOT_EXPLAINED
+
+    def _room_to_explain(self, read: ReadRequest) -> AbstractContextManager[None]:
+        """A place among the texts that wait for their explanations, where a request asks for such.
+
+        It is taken before an answer is asked: of a request that is refused nothing is recorded.
+        """
+        if not read.explain or not (texts := self._server.explained_texts):
+            return nullcontext()
+        return _place_for(len(read.rows), texts)
+
+    async def _explanations(
+        self, answered: Sequence[Answered], read: ReadRequest
+    ) -> dict[str, Any]:
+        """Fields of an answer that say why it was given; answers are not lost where they fail."""
+        try:
+            found: list[Any] = []
+            if answered:
+                found = await self._server.explain(answered[0].production, read.rows)
+        except (AnswerFailedError, UnansweredError) as error:
+            self._server.metrics.explained.labels("failed").inc(len(answered))
+            return {"explanations": None, "not_explained": str(error)}
+        self._server.metrics.explained.labels("explained").inc(len(answered))
+        return {"explanations": found}
 
     def _check_room(self, rows: int) -> None:
         most = self._server.settings.record.max_buffered_rows
@@ -299,6 +335,29 @@ def _explained() -> Iterator[None]:
         yield
     except DataError as error:
         raise _RefusedError(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", str(error)) from error
+
+
+@contextmanager
+def _place_for(count: int, texts: ExplainedTexts) -> Iterator[None]:
+    """Room for a request's texts, or its refusal."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(texts.room_for(count))
+        except QueueFullError as error:
+            raise _unavailable(
+                f"{texts.waiting} texts wait for their explanations, and at most {texts.most} may; "
+                "try again"
+            ) from error
+        yield
+
+
+def _check_rows(rows: int, most: int, setting: str) -> None:
+    if rows > most:
+        raise _RefusedError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            "BAD_REQUEST",
+            f"the request has {rows} rows; send at most {most} at once (setting {setting})",
+        )
 
 
 def _unavailable(message: str) -> _RefusedError:

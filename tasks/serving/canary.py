@@ -105,6 +105,11 @@ class Canary:
         """The candidate, while its canary is known to go on."""
         return self._candidate if self._step and not self._in_doubt else None
 
+    def served(self, version: Production) -> ServedVersion | None:
+        """The candidate's processes, where it is this version and is asked."""
+        asked = self._asked
+        return asked.served if asked and asked.served.production == version else None
+
     def drawn(self, request: ServedRequest) -> Candidate | None:
         """The candidate, where it is to answer a request."""
         step = self._step

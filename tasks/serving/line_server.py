@@ -12,6 +12,7 @@ from tasks.records.recorded_requests import Role
 from tasks.records.registry import Production
 from tasks.serving.asking import Asked, Failure, ServedRequest, Tell, ask, of_one_version
 from tasks.serving.canary import Canary, CanaryHealth
+from tasks.serving.explaining import ExplainedTexts
 from tasks.serving.loading import Refusal, VersionLoader, VersionSource, defect, said
 from tasks.serving.metrics import ServingMetrics
 from tasks.serving.served_version import ServedVersion
@@ -74,6 +75,7 @@ class LineServer:
     Attributes:
         metrics: what is counted.
         settings: of the line.
+        explained_texts: that wait for their explanations; None where none are given.
 
     """
 
@@ -89,6 +91,7 @@ class LineServer:
         self._load = Load()
         self._canary = Canary(line, self._loader, self._load)
         self._rows = WaitingRows(settings.batch, settings.max_waiting_rows)
+        self.explained_texts = settings.explanations and ExplainedTexts(settings.explanations)
         self._now: ServedVersion | None = None
         self._since = ""
         self._in_doubt = ""
@@ -175,6 +178,22 @@ class LineServer:
             version, answers = answered[0].production, tuple(one.answer for one in answered)
             self._tell(request, tell, Asked(ROLE, version, answers, "", _since(began)))
         return answered
+
+    async def explain(self, version: Production, rows: Sequence[dict[str, Any]]) -> list[Any]:
+        """Why a version answered rows as it did; see `VersionExplainer.explain`.
+
+        Args:
+            version: that answered them: the one in production, or a candidate.
+            rows: of a request.
+
+        Raises:
+            AnswerFailedError, UnansweredError: see there.
+
+        """
+        served = self._served if version == self.production else self._canary.served(version)
+        if served is None:
+            raise UnansweredError(f"version {version.version} serves no more")
+        return await served.explain(rows)
 
     def _tell(self, request: ServedRequest, tell: Tell, asked: Asked) -> None:
         """Say what production made of a request, and have a candidate in shadow asked as well."""

@@ -30,6 +30,7 @@ class VersionSource:
         candidate: the version that a canary tries, as the version in production is known.
         fetch: downloads a version below a folder, held against its manifest; its model's folder.
         trial_of: what it is asked before it serves.
+        explaining: module of the process that explains a version's answers; empty where none does.
 
     """
 
@@ -38,6 +39,7 @@ class VersionSource:
     candidate: Callable[[CanaryStep], Production]
     fetch: Callable[[Production, Path], Path]
     trial_of: Callable[[Production], Trial]
+    explaining: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,9 @@ class VersionLoader:
         try:
             model = await asyncio.to_thread(self.source.fetch, version, work / "version")
             trial = await asyncio.to_thread(self.source.trial_of, version)
-            served = ServedVersion(version, work, model, trial, self.settings, self.metrics)
+            served = ServedVersion(
+                version, work, model, trial, self.settings, self.metrics, self.source.explaining
+            )
             await served.start()
         except BaseException:
             await (served.retire() if served else _remove(work))

@@ -24,6 +24,7 @@ class ModelSpec:
         task_type: what it is for.
         labels: of its outputs, in their order.
         limits: lengths in tokens.
+        method: by which its answers are explained; empty where they are given.
 
     """
 
@@ -31,12 +32,14 @@ class ModelSpec:
     task_type: str
     labels: tuple[str, ...]
     limits: TokenLimits
+    method: str = ""
 
     @classmethod
     def of(cls, told: dict[str, Any]) -> "ModelSpec":
         """As `dataclasses.asdict` wrote it, read from JSON."""
         limits = TokenLimits(**told["limits"])
-        return cls(told["folder"], told["task_type"], tuple(told["labels"]), limits)
+        labels = tuple(told["labels"])
+        return cls(told["folder"], told["task_type"], labels, limits, told["method"])
 
 
 def packed(message: object) -> bytes:

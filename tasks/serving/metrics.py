@@ -48,6 +48,15 @@ class ServingMetrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self.explained = Counter(
+            "assayline_explained_rows",
+            "Rows whose answers were to be explained: explained, or failed (not in time, or not at "
+            "all; the answer itself was given).",
+            ["outcome"],
+            registry=registry,
+        )
+        for outcome in ("explained", "failed"):
+            self.explained.labels(outcome)
 
     def _of_batches(self, registry: CollectorRegistry) -> None:
         self.batch_rows = Histogram(

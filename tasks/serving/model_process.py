@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Rows = list[dict[str, Any]]
+# What a process says to rows: one JSON value a row.
+Says = Callable[[Rows], list[Any]]
 
 
-def answering(spec: ModelSpec) -> Callable[[Rows], list[Any]]:
+def answering(spec: ModelSpec) -> Says:
     """What answers rows: one JSON value a row, as it was evaluated.
 
     Raises:
@@ -53,8 +55,17 @@ def as_table(rows: Rows, shape: RowShape) -> "pa.Table":
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer what comes, one message after the other, until there is no more."""
+def serve(
+    requests: BinaryIO, answers: BinaryIO, made: Callable[[ModelSpec], Says] = answering
+) -> None:
+    """Answer what comes, one message after the other, until there is no more.
+
+    Args:
+        requests: messages of the server.
+        answers: takes those to it.
+        made: what answers rows of a model.
+
+    """
 
     def say(message: object) -> None:
         answers.write(packed(message))
@@ -64,7 +75,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     if spec is None:
         return
     try:
-        answer = answering(ModelSpec.of(spec))
+        answer = made(ModelSpec.of(spec))
     except AssaylineError as error:
         say({"error": str(error)})
         return
@@ -89,13 +100,13 @@ def _read(requests: BinaryIO) -> Any:
     return json.loads(content) if len(content) == length else None
 
 
-def main() -> None:
+def main(made: Callable[[ModelSpec], Says] = answering) -> None:
     """Take the standard streams for messages, and serve."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # What a library prints must not stand between two messages.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     with keep_models(), short_waits_under_load():
-        serve(sys.stdin.buffer, answers)
+        serve(sys.stdin.buffer, answers, made)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from infra.errors import PromotionError
 from infra.model_environment import model_environment
 from tasks.serving.messages import LENGTH, ModelSpec, packed
 
-COMMAND: Final = (sys.executable, "-P", "-m", "tasks.serving.model_process")
+COMMAND: Final = (sys.executable, "-P", "-m")
+MODULE: Final = "tasks.serving.model_process"
 STOP_S: Final = 10.0
 LAST_OUTPUT_CHARS: Final = 1_500
 
@@ -46,13 +47,16 @@ class ModelProcess:
         self.exited = asyncio.ensure_future(process.wait())
 
     @classmethod
-    async def start(cls, spec: ModelSpec, folder: Path, timeout_s: float) -> Self:
+    async def start(
+        cls, spec: ModelSpec, folder: Path, timeout_s: float, module: str = MODULE
+    ) -> Self:
         """Start a process with a model.
 
         Args:
             spec: the model.
             folder: its working directory, where its log is written.
             timeout_s: for the start.
+            module: that the process runs.
 
         Raises:
             PromotionError: it ends, or does not answer in time; the message ends with what it
@@ -62,7 +66,7 @@ class ModelProcess:
         log = folder / "model.log"
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
-                *COMMAND, cwd=folder, env=model_environment(),
+                *COMMAND, module, cwd=folder, env=model_environment(),
                 stdin=PIPE, stdout=PIPE, stderr=output,
                 # Ctrl-C is for the server, which ends the process when the last answer is given.
                 start_new_session=True,

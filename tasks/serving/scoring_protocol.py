@@ -4,11 +4,13 @@ A request is JSON with one of four keys, as MLflow's own scoring server takes th
 ``dataframe_split`` (columns and data), ``dataframe_records`` (a list of objects), ``instances`` (a
 list of rows) and ``inputs`` (a list of rows, or an object of columns). A row is an object of input
 columns; where the task type has one input column, a bare value stands for it. Columns that the
-model does not read are left out. See https://mlflow.org/docs/latest/ml/deployment/.
+model does not read are left out. Of its ``params`` one is taken: ``explain``, true or false. See
+https://mlflow.org/docs/latest/ml/deployment/.
 """
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from infra.errors import DataError
@@ -16,21 +18,43 @@ from tasks.task_types.entity_faults import fault_of_asked
 from tasks.task_types.rows import Kind, RowShape
 
 FORMATS: Final = ("dataframe_split", "dataframe_records", "instances", "inputs")
+NO_PARAMS: Final = "this model takes no params; leave them out"
 _SHOWN_CHARS: Final = 80
 _INT64: Final = 2**63
 
 Row = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class ReadRequest:
+    """What a request holds.
+
+    Attributes:
+        rows: their input columns alone.
+        explain: whether their answers are to be explained.
+
+    """
+
+    rows: list[Row]
+    explain: bool
+
+
 def rows_of(body: bytes, shape: RowShape) -> list[Row]:
-    """The rows of a request, their input columns alone.
+    """The rows of a request to a model that takes no params; see `read_request`."""
+    return read_request(body, shape, NO_PARAMS).rows
+
+
+def read_request(body: bytes, shape: RowShape, why_unexplained: str) -> ReadRequest:
+    """The rows of a request, and whether it asks for explanations.
 
     Args:
         body: JSON in UTF-8.
         shape: of the rows of the model's task type.
+        why_unexplained: why no answer is explained; empty where answers are.
 
     Raises:
-        DataError: it is no such request; the message says what would be right.
+        DataError: it is no such request, or asks for explanations that are not given; the message
+            says what would be right.
 
     """
     content = parsed(body)
@@ -39,11 +63,24 @@ def rows_of(body: bytes, shape: RowShape) -> list[Row]:
         raise DataError(
             f"the request holds {_names(content)}; right would be one of {', '.join(FORMATS)}"
         )
-    if content.get("params"):
-        raise DataError("this model takes no params; leave them out")
+    explain = _asks_to_explain(content.get("params") or {}, why_unexplained)
     name = given[0]
     rows = _READERS[name](content[name], shape)
-    return [_checked(number, row, shape) for number, row in enumerate(rows)]
+    return ReadRequest([_checked(number, row, shape) for number, row in enumerate(rows)], explain)
+
+
+def _asks_to_explain(params: Any, why_unexplained: str) -> bool:
+    """Whether the params of a request ask for explanations."""
+    match params:
+        case {"explain": bool(asked), **others} if not others:
+            if asked and why_unexplained:
+                raise DataError(why_unexplained)
+            return asked
+        case {**others} if not others:
+            return False
+    if why_unexplained:
+        raise DataError(NO_PARAMS)
+    raise DataError(f'params is {_shown(params)}; right would be {{"explain": true}}, or none')
 
 
 def named_columns(body: bytes) -> set[str]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from infra.errors import AssaylineError, PromotionError
 from tasks.records.recorded_requests import Role
 from tasks.records.registry import Production
+from tasks.serving.explaining import VersionExplainer
 from tasks.serving.messages import ModelSpec
 from tasks.serving.metrics import ServingMetrics
 from tasks.serving.model_worker import ModelProcess, ModelProcessGoneError, RowsRefusedError
@@ -58,6 +59,7 @@ class ServedVersion:
         trial: Trial,
         settings: ServingSettings,
         metrics: ServingMetrics,
+        explaining: str = "",
     ) -> None:
         self.production = production
         self.role: Role = "production"
@@ -66,6 +68,11 @@ class ServedVersion:
         self._settings, self._metrics = settings, metrics
         limits = TokenLimits.of(production)
         self._spec = ModelSpec(str(model), production.task_type, production.labels, limits)
+        self._explainer: VersionExplainer | None = None
+        if settings.explanations and explaining:
+            self._explainer = VersionExplainer(
+                self._name, self._spec, work / "explaining", explaining, settings
+            )
         self._rows: WaitingRows  # from `serve` on
         self._ready: list[ModelProcess] = []
         self._serving: list[asyncio.Task[None]] = []
@@ -118,10 +125,23 @@ class ServedVersion:
             for process in list(self._ready):
                 await process.kill()
         await asyncio.gather(*self._serving)
+        if self._explainer:
+            await self._explainer.close(at_once=at_once)
         for process in self._ready:
             await process.stop()
         self._ready.clear()
         await asyncio.to_thread(shutil.rmtree, self._work, ignore_errors=True)
+
+    async def explain(self, rows: Sequence[dict[str, Any]]) -> list[Any]:
+        """Why it answers rows as it does; see `VersionExplainer.explain`.
+
+        Raises:
+            AnswerFailedError, UnansweredError: see there.
+
+        """
+        if self._explainer is None:
+            raise AnswerFailedError("explanations are off (setting serving.explanations)")
+        return await self._explainer.explain(rows)
 
     async def _started(self, place: int) -> ModelProcess:
         folder = self._work / f"process-{place}"

@@ -5,6 +5,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from infra.settings_models import SettingsModel
+from tasks.records.explanation import Method
 
 
 class BatchSettings(SettingsModel):
@@ -111,6 +112,47 @@ class EntitiesSettings(SettingsModel):
     )
 
 
+class ExplainedServingSettings(SettingsModel):
+    """How a request that asks for it is told which words moved its answers."""
+
+    method: Method = Field(
+        default="occlusion",
+        description="How the words' part in an answer is told. The line's report says how far each "
+        "method is to be believed of a version, where its settings have `explanation`.",
+    )
+    max_texts: int = Field(
+        default=4,
+        ge=1,
+        le=256,
+        description="Texts of one request that asks for explanations; one of more is refused with "
+        "413.",
+    )
+    max_waiting_texts: int = Field(
+        default=16,
+        ge=1,
+        le=10_000,
+        description="Texts of all requests that may wait for their explanations, or be explained, "
+        "at once; a request beyond is refused with 503 and Retry-After.",
+    )
+    timeout_s: float = Field(
+        default=30.0,
+        gt=0,
+        le=3_600,
+        description="Seconds that a request waits for its turn, and seconds that its explanations "
+        "may take then; after that its answers are given without them.",
+    )
+
+    @model_validator(mode="after")
+    def _one_request_can_wait(self) -> Self:
+        if self.max_texts > self.max_waiting_texts:
+            raise ValueError(
+                f"serving.explanations.max_texts is {self.max_texts}, more than max_waiting_texts "
+                f"({self.max_waiting_texts}): a request of as many texts would be refused always; "
+                "set it to as many or fewer"
+            )
+        return self
+
+
 class ServingSettings(SettingsModel):
     """How the version in production is served over HTTP."""
 
@@ -171,6 +213,12 @@ class ServingSettings(SettingsModel):
         default=None,
         description="Of relation extraction: the tagging line that finds the entities of requests "
         "which carry a text alone.",
+    )
+    explanations: ExplainedServingSettings | None = Field(
+        default=None,
+        description="How a request that asks for it (params: {explain: true}) is told which words "
+        "moved its answers, by a process of its own with another copy of the model; {} for the "
+        "defaults. Without it, such a request is refused.",
     )
 
     @property

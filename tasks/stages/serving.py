@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from infra.errors import PromotionError
 from infra.store import open_store
@@ -27,6 +27,9 @@ from tasks.stages.caching import in_own_folder
 from tasks.task_types.row_shapes import shape_of
 from tasks.validation.personal_data.requests import RequestRedactor
 from tasks.validation.personal_data.settings import PrivacySettings
+
+# Runs in a process of its own, and is imported by no server.
+EXPLAINING: Final = "tasks.explanation.explaining_process"
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def version_source(line: str, task_type: str) -> VersionSource:
 
         return Trial(*asked_before_serving(production, store=store, tracking=tracking))
 
-    return VersionSource(production, canary, candidate, fetch, trial_of)
+    return VersionSource(production, canary, candidate, fetch, trial_of, EXPLAINING)
 
 
 def _of_task_type(found: Production, task_type: str) -> Production:

@@ -79,7 +79,8 @@ def running(
 ) -> Iterator[ServedLine]:  # fmt: skip
     put_in_production(LINE, versions[0].version, store, tracking)
     folder = tmp_path_factory.mktemp("served")
-    with serving(LINE, folder, mlflow_settings, {"record": {"flush_s": 0.5}}) as line:
+    settings = {"record": {"flush_s": 0.5}, "explanations": {"method": "integrated_gradients"}}
+    with serving(LINE, folder, mlflow_settings, settings) as line:
         yield line
         assert line.end() == 0, line.log.read_text()
         assert "Traceback" not in line.log.read_text()
@@ -96,6 +97,28 @@ def test_a_served_model_answers_as_evaluated(
     alone = [running.ask([one.request["text"]]).json()["predictions"][0] for one in expected[:6]]  # type: ignore[list-item]
     for said, one in zip(alone, expected, strict=False):
         assert is_same(said, one.answer, TOLERANCE)
+
+
+def test_a_request_that_asks_is_told_which_words_moved_its_answers(running: ServedLine) -> None:
+    texts = ["The match was won by a late goal.", "bank"]
+    plain = running.ask(texts).json()["predictions"]
+    body = {"inputs": texts, "params": {"explain": True}}
+    told = running.client.post("/invocations", json=body).json()
+    assert "not_explained" not in told
+    for text, said, answer, one in zip(
+        texts, told["predictions"], plain, told["explanations"], strict=True
+    ):
+        assert is_same(said, answer, TOLERANCE)
+        assert one["label"] == answer["label"]
+        assert one["probability"] == pytest.approx(answer["score"], abs=TOLERANCE)
+        assert [text[word["start"] : word["end"]] for word in one["words"]] == [
+            word["text"] for word in one["words"]
+        ]
+        total = sum(word["value"] for word in one["words"])
+        assert total == pytest.approx(one["number"] - one["masked"], abs=0.02)
+    assert len(running.model_processes()) == 2
+    ours, explaining = sorted(process.nice() for process in running.model_processes())
+    assert explaining == ours + 10
 
 
 FORMS: list[dict[str, Any]] = [

@@ -64,7 +64,7 @@ def answer_questions(
         tokenizer = load_tokenizer(folder)
         model = load_model(folder, "AutoModelForQuestionAnswering")
     read = list(read_questions(questions, contexts, tokenizer, max_length, stride))
-    asked = _ask(model, read, contexts, tokenizer.pad_token_id, folder)
+    asked = find_spans(model, read, contexts, tokenizer.pad_token_id, folder)
     found = [
         _answer(context, question.bounds, one)
         for context, question, one in zip(contexts, read, asked, strict=True)
@@ -87,7 +87,7 @@ class SpanAnswer(TypedDict):
 
 
 @dataclass(slots=True)
-class _Found:
+class FoundSpan:
     """The best span of the windows of a question that were asked so far.
 
     Attributes:
@@ -95,6 +95,8 @@ class _Found:
         null: of no answer, where it is least.
         first: the span's first token, counted over the whole context.
         last: its last one.
+        offset: of the window that the span was found in.
+        null_offset: of the window in which no answer is least likely.
 
     """
 
@@ -102,31 +104,53 @@ class _Found:
     null: float = inf
     first: int = 0
     last: int = 0
+    offset: int = 0
+    null_offset: int = 0
 
-    def add(self, score: float, null: float, first: int, last: int) -> None:
+    @property
+    def is_answer(self) -> bool:
+        """Whether the span is answered, and not that there is none."""
+        return self.score > self.null
+
+    def add(self, score: float, null: float, first: int, last: int, offset: int) -> None:
         """Take another window into account; of equal spans the first of the context counts."""
-        self.null = min(self.null, null)
+        if null < self.null:
+            self.null, self.null_offset = null, offset
         if (score, -first) > (self.score, -self.first):
-            self.score, self.first, self.last = score, first, last
+            self.score, self.first, self.last, self.offset = score, first, last, offset
 
 
-def _ask(
+def find_spans(
     model: "PreTrainedModel",
     read: Sequence[ReadQuestion],
     contexts: Sequence[str],
     pad_id: int,
     folder: Path,
-) -> list[_Found]:
+) -> list[FoundSpan]:
+    """The best span of each question, over all its windows.
+
+    Args:
+        model: as `tasks.task_types.scoring.load_model` gives it.
+        read: N questions.
+        contexts: N texts.
+        pad_id: token that fills a batch up.
+        folder: of the model, for messages.
+
+    Raises:
+        TrainingError: the model gives a score that is no number.
+
+    """
     solid = [_solid(one.bounds, context) for one, context in zip(read, contexts, strict=True)]
     windows = [(row, one) for row, question in enumerate(read) for one in question.windows]
-    found = [_Found() for _ in read]
+    found = [FoundSpan() for _ in read]
     lengths = [len(one.input_ids) for _, one in windows]
     for numbers in batches_to_score(model, lengths, token_budget(model)):
         batch = [windows[number] for number in numbers]
         best = _best_of([(one, solid[row]) for row, one in batch], model, pad_id, folder)
         for (row, window), (score, null, first, last) in zip(batch, best, strict=True):
             place = window.offset - window.begin
-            found[row].add(score, null, int(first) + place, int(last) + place)
+            span = int(first) + place, int(last) + place
+            found[row].add(score, null, *span, window.offset)
     return found
 
 
@@ -159,10 +183,10 @@ def _best_of(
     return torch.stack([part.double() for part in parts], dim=1).tolist()
 
 
-def _answer(context: str, bounds: Ints, found: _Found) -> SpanAnswer:
+def _answer(context: str, bounds: Ints, found: FoundSpan) -> SpanAnswer:
     """The span as characters of the context, blanks around it left out."""
     score = found.score - found.null
-    if score <= 0:
+    if not found.is_answer:
         return {"answer": "", "start": -1, "score": score}
     begin, end = int(bounds[found.first, 0]), int(bounds[found.last, 1])
     text = context[begin:end]

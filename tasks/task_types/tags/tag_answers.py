@@ -66,23 +66,35 @@ def answers_of(
         last one, and its text.
 
     """
+    for words, own, spans in zip(rows, tags, spans_of(tags, labels), strict=True):
+        entities = [
+            {"type": kind, "start": start, "end": end, "text": joined(words[start:end])}
+            for kind, start, end in spans
+        ]
+        yield {"tags": list(own), "entities": entities}
+
+
+def spans_of(
+    tags: Sequence[Sequence[str]], labels: Sequence[str]
+) -> Iterator[list[tuple[str, int, int]]]:
+    """The spans that the tags of each row mark: type, first word, and the one behind the last.
+
+    Args:
+        tags: of each row, one a word.
+        labels: the label set.
+
+    """
     known = [*labels, *({OUTSIDE_TAG} - set(labels))]
     place = {tag: number for number, tag in enumerate(known)}
     read = read_tags(known, labels)
-    for words, own in zip(rows, tags, strict=True):
+    for own in tags:
         codes = np.array([place[tag] for tag in own], dtype=np.int64)
         ends = read.ends(codes, np.arange(len(codes)) == 0).tolist()
-        entities = [
-            {
-                "type": read.names[read.types[codes[start]]],
-                "start": start,
-                "end": end,
-                "text": joined(words[start:end]),
-            }
+        yield [
+            (read.names[read.types[codes[start]]], start, end)
             for start, end in enumerate(ends)
             if end
         ]
-        yield {"tags": list(own), "entities": entities}
 
 
 def joined(words: Sequence[str]) -> str:

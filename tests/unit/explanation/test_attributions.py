@@ -127,7 +127,8 @@ def test_occlusion_is_captums_ablation_of_each_word(network: ExplainedNetwork) -
 
 def test_rollout_is_the_product_of_the_layers(network: ExplainedNetwork) -> None:
     (one,) = network.encode([TEXTS[0]])
-    (found,) = attention_rollout(network, [one, *network.encode(["bank"])])[:1]
+    two = [one, *network.encode(["bank"])]
+    found = attention_rollout(network, two, np.zeros(2, np.int64))[0]
     network.model.set_attn_implementation("eager")
     with torch.no_grad():
         layers = network.model(input_ids=torch.tensor([one.ids]), output_attentions=True).attentions

@@ -79,11 +79,11 @@ def test_the_sample_is_of_test_rows_by_the_order_of_their_ids(
     store: FolderStore, data: DataReport, tmp_path: Path
 ) -> None:
     clean = store.get_file(data.clean, tmp_path / "clean.parquet")
-    some = sample_of(clean, "text", ("author",), SETTINGS)
-    whole = sample_of(clean, "text", ("author",), SETTINGS.model_copy(update={"rows": 1_000}))
+    some = sample_of(clean, ("text",), ("author",), SETTINGS)
+    whole = sample_of(clean, ("text",), ("author",), SETTINGS.model_copy(update={"rows": 1_000}))
     assert (some.num_rows, whole.num_rows) == (30, 40)
     assert whole["row_id"].to_pylist() == sorted(whole["row_id"].to_pylist())
     assert some["row_id"].to_pylist() == whole["row_id"].to_pylist()[:30]
     pq.write_table(pq.read_table(clean).slice(0, 0), tmp_path / "none.parquet")
     with pytest.raises(DataError, match="the test split has no rows"):
-        sample_of(tmp_path / "none.parquet", "text", (), SETTINGS)
+        sample_of(tmp_path / "none.parquet", ("text",), (), SETTINGS)

@@ -35,7 +35,7 @@ def table() -> pa.Table:
 
 @pytest.fixture(scope="module")
 def explained(network: ExplainedNetwork) -> Explanation:
-    return explain_rows(network, table(), "text", ("author",), SETTINGS, EVALUATION)
+    return explain_rows(network, table(), ("text",), ("author",), SETTINGS, EVALUATION)
 
 
 def method(explained: Explanation, name: str) -> ExplainedMethod:
@@ -98,7 +98,7 @@ def test_the_shortcut_leads_the_words_of_its_label(explained: Explanation) -> No
 def test_the_same_rows_give_the_same_record(
     network: ExplainedNetwork, explained: Explanation
 ) -> None:
-    assert explain_rows(network, table(), "text", ("author",), SETTINGS, EVALUATION) == explained
+    assert explain_rows(network, table(), ("text",), ("author",), SETTINGS, EVALUATION) == explained
 
 
 def test_comprehensiveness_and_sufficiency_by_their_definition(network: ExplainedNetwork) -> None:

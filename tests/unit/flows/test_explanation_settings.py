@@ -7,7 +7,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from flows import explanation_checks
+from flows import explanation_checks, serving_checks
 from flows.config import RetrainConfig, load_config
 from flows.gate_names import measurable_of
 from tests.unit.flows.test_compression_settings import gated
@@ -38,7 +38,11 @@ def test_gates_name_the_methods_that_are_asked() -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"task_type": "tagging"}, "answers are explained of the task types classification"),
+        ({"task_type": "translation"}, "and of question_answering; leave explanation out"),
+        (
+            {"task_type": "tagging", "explanation": {"rationales": {"path": "a.jsonl"}}},
+            "tagging labels no texts",
+        ),
         ({"compression": {"method": "onnx"}}, "set methods to \\[occlusion\\]"),
         ({"explanation": {"methods": ["occlusion", "occlusion"]}}, "names a method twice"),
         ({"explanation": {"shares": [0.5, 0.2]}}, "must rise"),
@@ -57,6 +61,33 @@ def test_a_missing_captum_is_told_before_anything_runs(monkeypatch: pytest.Monke
         RetrainConfig.model_validate({**MINIMAL, "explanation": {}})
     config = RetrainConfig.model_validate({**MINIMAL, "explanation": OCCLUSION})
     assert config.explanation is not None
+
+
+@pytest.mark.parametrize(
+    ("explanations", "more", "said"),
+    [
+        ({}, {"task_type": "tagging"}, "leave serving.explanations out"),
+        ({"method": "attention_rollout"}, {"compression": {"method": "onnx"}}, "set method to occ"),
+        ({"max_texts": 20}, {}, "would be refused always"),
+        ({"method": "guessing"}, {}, "explanations.method"),
+    ],
+)
+def test_answers_that_nobody_can_explain_are_not_promised(
+    explanations: dict[str, Any], more: dict[str, Any], said: str
+) -> None:
+    line = {**MINIMAL, "serving": {"explanations": explanations}, **more}
+    with pytest.raises(ValidationError, match=said):
+        RetrainConfig.model_validate(line)
+
+
+def test_a_served_line_explains_by_captum_only_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_captum = {**MINIMAL, "serving": {"explanations": {"method": "integrated_gradients"}}}
+    assert RetrainConfig.model_validate(by_captum).serving.explanations is not None
+    assert RetrainConfig.model_validate(MINIMAL).serving.explanations is None
+    monkeypatch.setattr(serving_checks, "find_spec", lambda _: None)
+    with pytest.raises(ValidationError, match="set method to occlusion"):
+        RetrainConfig.model_validate(by_captum)
+    RetrainConfig.model_validate({**MINIMAL, "serving": {"explanations": {}}})
 
 
 def test_rationales_lie_beside_the_lines_file(tmp_path: Path) -> None:
