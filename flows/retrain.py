@@ -62,7 +62,7 @@ from tasks.stages.fairness import (
 from tasks.stages.golden import hold_out_golden, score_golden
 from tasks.stages.ingestion import ingest, pin_source
 from tasks.stages.label_checks import check_labels, find_label_errors
-from tasks.stages.mitigation import reweigh
+from tasks.stages.mitigation import reweigh, tell_groups
 from tasks.stages.notifications import announce, run_url
 from tasks.stages.outside_moves import settle_outside_moves
 from tasks.stages.power import count_held_out, foresee
@@ -262,11 +262,14 @@ def _augment(
 
 def _mitigated(config: RetrainConfig, data: DataReport, tokens: Tokens) -> Tokens:
     """The training examples as the line weighs them; as they are where it does not."""
-    settings = config.mitigation.reweighing if config.mitigation else None
-    if settings is None:
-        return tokens
-    groups = config.fairness.groups.get(settings.attribute, ())
-    return reweigh(tokens, data, config.task_type, settings, groups)
+    mitigation, groups = config.mitigation, config.fairness.groups
+    if mitigation and (weights := mitigation.reweighing):
+        wanted = groups.get(weights.attribute, ())
+        return reweigh(tokens, data, config.task_type, weights, wanted)
+    if mitigation and (worst := mitigation.group_dro):
+        wanted = groups.get(worst.attribute, ())
+        return tell_groups(tokens, data, config.task_type, worst, wanted)
+    return tokens
 
 
 def _train_and_measure(

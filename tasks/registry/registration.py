@@ -294,6 +294,11 @@ def _augmented(augmentation: Augmentation) -> dict[str, str]:
 
 def _weighed(tokens: Tokens) -> dict[str, str]:
     """By which groups training rows were weighed; nothing of most lines."""
+    if grouped := tokens.group_dro:
+        return {
+            "assayline.group_dro": grouped.attribute,
+            "assayline.rows_weighed": str(grouped.rows_of_groups),
+        }
     if tokens.reweighing is None:
         return {}
     return {

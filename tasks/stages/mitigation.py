@@ -1,7 +1,7 @@
 """What a line does while it learns so that groups are treated more alike."""
 
 from infra.store import open_store
-from tasks.mitigation.settings import ReweighingSettings
+from tasks.mitigation.settings import GroupDroSettings, ReweighingSettings
 from tasks.records.data import DataReport
 from tasks.records.training import Tokens
 from tasks.stages.caching import cached_stage
@@ -19,3 +19,17 @@ def reweigh(
     from tasks.mitigation.weighing import weigh_tokens
 
     return weigh_tokens(tokens, data, task_type, settings, groups, store=open_store())
+
+
+@cached_stage()
+def tell_groups(
+    tokens: Tokens,
+    data: DataReport,
+    task_type: str,
+    settings: GroupDroSettings,
+    groups: tuple[str, ...],
+) -> Tokens:
+    """Put the group of each training row beside its tokens, for group DRO."""
+    from tasks.mitigation.grouping import group_tokens
+
+    return group_tokens(tokens, data, task_type, settings, groups, store=open_store())
