@@ -11,14 +11,14 @@ from tasks.task_types.row_shapes import shape_of
 if TYPE_CHECKING:
     from flows.config import RetrainConfig
 
-# Why the weights would not be what they say, by the section that is set beside.
+# Why a method would not do what it says, by the section that is set beside.
 _NOT_BESIDE: Final[Mapping[str, str]] = {
     "augmentation": "augmentation makes training rows of which nobody said whose they are, so that "
-    "they could not be weighed as their likes are; leave one of the two out",
-    "distillation": "the line learns from a teacher's answers, too, which know nothing of the "
-    "weights; leave one of the two out",
-    "sweep": "trials of the sweep count every row once, so that the point that is taken would not "
-    "be what runs then; leave mitigation out of the line whose settings are tried",
+    "mitigation would pass them over; leave one of the two out",
+    "distillation": "the line learns from a teacher's answers, too, which mitigation does not "
+    "reach; leave one of the two out",
+    "sweep": "trials of the sweep are trained without mitigation, so that the point that is taken "
+    "would not be what runs then; leave mitigation out of the line whose settings are tried",
 }
 
 
@@ -55,17 +55,37 @@ def _wrong_training(config: "RetrainConfig", method: str) -> Iterator[WrongSetti
     if config.training.differential_privacy is not None:
         yield WrongSetting(
             ("mitigation", method),
-            "the weight of a row follows from all training rows, without noise, so that the model "
+            f"what {method} does follows from all training rows, without noise, so that the model "
             "would tell more of a row than training.differential_privacy says; leave "
             f"{method} out",
             "with training.differential_privacy",
         )
+    if method == "inlp" and are_valid(config, "pruning", "probes"):
+        yield from _wrong_after_training(config)
     if method == "group_dro" and config.training.class_weights == "balanced":
         yield WrongSetting(
             ("mitigation", method),
             "its groups are of a label each, and what they weigh would be weighed by label again; "
             "leave training.class_weights out",
             "with training.class_weights: balanced",
+        )
+
+
+def _wrong_after_training(config: "RetrainConfig") -> Iterator[WrongSetting]:
+    """What would train the last layer again, or without what was taken out."""
+    if config.pruning is not None:
+        yield WrongSetting(
+            ("mitigation", "inlp"),
+            "what pruning leaves is trained on, last layer and all, and would learn again what was "
+            "taken out of it; leave one of the two out",
+            "with pruning",
+        )
+    if config.probes.memory is not None and config.probes.memory.shadows:
+        yield WrongSetting(
+            ("mitigation", "inlp"),
+            "shadow models keep the last layer that they were trained with, and would not answer "
+            "as the candidate does; set probes.memory.shadows to 0, or leave inlp out",
+            "with probes.memory.shadows",
         )
 
 
@@ -77,7 +97,7 @@ def _wrong_task_type(config: "RetrainConfig", method: str) -> Iterator[WrongSett
     known = [name for name in LEARNERS.names if "row_weights" in LEARNERS.load(name).methods]
     yield WrongSetting(
         ("mitigation", method),
-        f"rows are weighed by group and label where each has one label, which is of "
+        f"{method} goes by group and label where each row has one label, which is of "
         f"{', '.join(known)}, and the task_type is {config.task_type}; leave {method} out",
         config.task_type,
     )

@@ -9,7 +9,7 @@ import pyarrow as pa
 from infra.store import ObjectStore
 from tasks.mitigation.reweighing import NO_GROUP
 from tasks.mitigation.settings import GroupDroSettings
-from tasks.mitigation.training_cells import cells_of_training_rows, with_column
+from tasks.mitigation.training_cells import grouped_rows, with_column
 from tasks.records.data import DataReport
 from tasks.records.group_dro import DroCell, GroupDro
 from tasks.records.training import Tokens
@@ -45,7 +45,7 @@ def group_tokens(
         StoreError: an artifact is missing.
 
     """
-    found = cells_of_training_rows(data, task_type, "group_dro", settings.attribute, groups, store)
+    found = grouped_rows(data, task_type, "group_dro", settings.attribute, groups, store)
     numbers = np.where(
         found.groups == NO_GROUP, NO_GROUP, found.groups * len(data.labels) + found.labels
     )

@@ -52,6 +52,23 @@ class GroupDroSettings(SettingsModel):
     )
 
 
+class InlpSettings(SettingsModel):
+    """Which attribute a trained classifier's last layer is to read no more."""
+
+    attribute: str = Field(
+        min_length=1,
+        description=f"Attribute whose groups are told apart: {_WHOSE}",
+    )
+    rounds: int = Field(
+        default=8,
+        ge=1,
+        le=1_000,
+        description="Linear classifiers of the group that are trained one after the other, each on "
+        "what those before it have left. Each takes out one direction of two groups, and up to "
+        "G - 1 of G. More leave less of the group, and of all else.",
+    )
+
+
 class MitigationSettings(SettingsModel):
     """What is done while a model learns so that it treats groups more alike."""
 
@@ -65,11 +82,18 @@ class MitigationSettings(SettingsModel):
         description="Weigh the loss of each group with each label the more, the worse the model "
         "that learns does by it (group DRO, Sagawa et al. 2020); None: every row counts alike.",
     )
+    inlp: InlpSettings | None = Field(
+        default=None,
+        description="Take out of what the last layer of the trained classifier reads all that "
+        "linear classifiers tell the group by, and fit that layer again (iterative nullspace "
+        "projection, Ravfogel et al. 2020); None: it reads all.",
+    )
     compare: bool = Field(
         default=True,
         description="Whether a second model is trained, by the same recipe without mitigation, and "
         "the candidate is held against it on the same test rows: quality, each group, and the gaps "
-        "between groups (unmitigated.*). It takes the time of a second training.",
+        "between groups (unmitigated.*). It takes the time of a second training; of inlp none, "
+        "since that is the model as it was trained, unless canaries are planted.",
     )
 
     @model_validator(mode="after")
@@ -82,10 +106,10 @@ class MitigationSettings(SettingsModel):
             )
         if len(named) > 1:
             raise ValueError(
-                f"{' and '.join(named)} are both named, and what one weighs the other would weigh "
-                "again; name one of them, and try the other in a line of its own"
+                f"{' and '.join(named)} are named together, so that nothing would say which of "
+                "them did what; name one of them, and try the other in a line of its own"
             )
         return self
 
 
-METHODS: Final = ("reweighing", "group_dro")
+METHODS: Final = ("reweighing", "group_dro", "inlp")

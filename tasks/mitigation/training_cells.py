@@ -22,41 +22,48 @@ from tasks.protected_groups.memberships import Membership
 from tasks.records.data import DataReport
 from tasks.records.training import Tokens
 from tasks.task_types.row_shapes import shape_of
-from tasks.task_types.rows import RowShape, texts_of
+from tasks.task_types.rows import CLUSTER, RowShape, texts_of
 
 _SPLIT_FILE: Final = "train.arrow"
 LEAST_GROUPS: Final = 2
 
 
 @dataclass(frozen=True)
-class TrainingCells:
-    """The training rows of the clean data by group and label.
+class GroupedRows:
+    """Rows of one split of the clean data, by group and label.
 
     Attributes:
         row_ids: of N rows.
-        names: of A groups that have rows.
-        groups: of each row, (N,); NO_GROUP where it belongs to none.
-        labels: class ids, (N,).
+        texts: what the model reads of each.
+        clusters: of each; None where a row is in none.
+        names: of A groups.
+        groups: of each row, (N,); NO_GROUP where it belongs to none of them.
+        labels: class ids, (N,), of L labels.
         counts: rows, (A, L).
 
     """
 
     row_ids: Sequence[str]
+    texts: Sequence[str]
+    clusters: Sequence[str | None]
     names: Sequence[str]
     groups: NDArray[np.int64]
     labels: NDArray[np.int64]
     counts: NDArray[np.int64]
 
 
-def cells_of_training_rows(
+def grouped_rows(
     data: DataReport,
     task_type: str,
     method: str,
     attribute: str,
     wanted: tuple[str, ...],
     store: ObjectStore,
-) -> TrainingCells:
-    """The cell of each training row, as fairness compares them.
+    *,
+    split: str = "train",
+    names: Sequence[str] | None = None,
+) -> GroupedRows:
+    """The rows of a split in the cells that fairness compares.
 
     Args:
         data: the clean rows.
@@ -65,50 +72,60 @@ def cells_of_training_rows(
         attribute: whose groups.
         wanted: the groups that are told apart; none for all.
         store: holds the rows.
+        split: of these.
+        names: groups of another split, which are told apart here too; None for those of this one.
 
     Raises:
-        DataError: fewer than two groups have training rows, or a column does not tell groups.
+        DataError: this split is to name the groups, and fewer than two have rows; or a column does
+            not tell groups.
         StoreError: the rows are missing.
 
     """
     shape = shape_of(task_type)
     assert shape.label_column  # noqa: S101 - others are refused with the settings
-    stated = attribute in data.group_columns
-    columns = ["row_id", shape.label_column, *(column.name for column in shape.inputs)]
-    columns += [attribute] if stated else []
-    with tempfile.TemporaryDirectory(prefix="cells-") as work:
-        clean = store.get_file(data.clean, Path(work) / "clean.parquet")
-        rows = pq.read_table(clean, columns=columns, filters=[("split", "=", "train")])
-    found = _cells_of(rows, shape, method, attribute, wanted, stated=stated)
-    names, groups = _told_apart(found, method, attribute)
-    known = pa.array(data.labels, pa.string())
-    labels = pc.index_in(rows[shape.label_column], value_set=known).to_numpy().astype(np.int64)
-    counts = cell_counts(groups, labels, (len(names), len(data.labels)))
-    return TrainingCells(rows["row_id"].to_pylist(), names, groups, labels, counts)
-
-
-def _cells_of(
-    rows: pa.Table,
-    shape: RowShape,
-    method: str,
-    attribute: str,
-    wanted: tuple[str, ...],
-    *,
-    stated: bool,
-) -> Membership:
-    """The cells that fairness compares: a group alone, or several; a row is of one or of none."""
+    rows = _rows_of(data, shape, attribute, split, store)
     texts = [text or "" for text in texts_of(shape, rows).to_pylist()]
-    values = rows[attribute] if stated else None
+    values = rows[attribute] if attribute in rows.column_names else None
     member, cells = groups_and_cells(attribute, values, texts, wanted)
     if reason := member.reason or cells.reason:
         raise DataError(f"{_setting(method)} is {attribute}: {reason}")
-    return cells
+    told = _told_apart(cells, method, attribute) if names is None else names
+    groups = _numbered(cells, told)
+    known = pa.array(data.labels, pa.string())
+    labels = pc.index_in(rows[shape.label_column], value_set=known).to_numpy().astype(np.int64)
+    return GroupedRows(
+        rows["row_id"].to_pylist(),
+        texts,
+        rows[CLUSTER].to_pylist() if CLUSTER in rows.column_names else [None] * len(texts),
+        told,
+        groups,
+        labels,
+        cell_counts(groups, labels, (len(told), len(data.labels))),
+    )
 
 
-def _told_apart(
-    cells: Membership, method: str, attribute: str
-) -> tuple[list[str], NDArray[np.int64]]:
-    """The groups that have rows, and the one of each row."""
+def _rows_of(
+    data: DataReport, shape: RowShape, attribute: str, split: str, store: ObjectStore
+) -> pa.Table:
+    """The clean rows of a split: row_id, label, texts, and what tells groups and clusters."""
+    columns = {"row_id", *shape.names, *({attribute} & set(data.group_columns))}
+    with tempfile.TemporaryDirectory(prefix="cells-") as work:
+        clean = store.get_file(data.clean, Path(work) / "clean.parquet")
+        columns |= {CLUSTER} & set(pq.read_schema(clean).names)
+        return pq.read_table(clean, columns=sorted(columns), filters=[("split", "=", split)])
+
+
+def _numbered(cells: Membership, names: Sequence[str]) -> NDArray[np.int64]:
+    """The group (N,) of each row among these; NO_GROUP where it is of none of them."""
+    groups = np.full(len(cells.rows), NO_GROUP)
+    for number, name in enumerate(names):
+        if name in cells.groups:
+            groups[cells.rows[:, cells.groups.index(name)]] = number
+    return groups
+
+
+def _told_apart(cells: Membership, method: str, attribute: str) -> list[str]:
+    """The groups that have rows."""
     places = [
         place
         for place, name in enumerate(cells.groups)
@@ -121,8 +138,7 @@ def _told_apart(
             f"{', '.join(names) or 'none'} of its groups, so that nothing can be weighed against "
             f"another; name an attribute of two groups or more, or leave {method} out"
         )
-    inside = cells.rows[:, places]
-    return names, np.where(inside.any(axis=1), inside.argmax(axis=1), NO_GROUP)
+    return names
 
 
 def _setting(method: str) -> str:

@@ -14,7 +14,7 @@ from tasks.mitigation.reweighing import (
     weights_of_rows,
 )
 from tasks.mitigation.settings import ReweighingSettings
-from tasks.mitigation.training_cells import cells_of_training_rows, with_column
+from tasks.mitigation.training_cells import grouped_rows, with_column
 from tasks.records.data import DataReport
 from tasks.records.training import Tokens
 from tasks.task_types.examples import ROW_WEIGHT
@@ -50,7 +50,7 @@ def weigh_tokens(
 
     """
     attribute = settings.attribute
-    cells = cells_of_training_rows(data, task_type, "reweighing", attribute, groups, store)
+    cells = grouped_rows(data, task_type, "reweighing", attribute, groups, store)
     asked = independent_weights(cells.counts)
     taken = np.minimum(asked, settings.max_weight)
     weights = weights_of_rows(cells.groups, cells.labels, taken)

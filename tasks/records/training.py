@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from infra.store import Artifact
 from tasks.records.abstention import Abstention
+from tasks.records.attribute_removal import AttributeRemoval
 from tasks.records.compression import Compression
 from tasks.records.group_dro import GroupDro, GroupWeights
 from tasks.records.identity import NOT_IDENTITY
@@ -180,6 +181,7 @@ class Weights:
         pruning: what was cut away before it was trained on; epochs and times are of the recovery.
         abstention: the threshold in its folder; None of a model that answers every row.
         group_weights: how much groups of rows weighed as it learned; None where none did.
+        removal: what its last layer does not read any more; None where it reads all.
 
     """
 
@@ -210,3 +212,4 @@ class Weights:
     pruning: Pruning | None = field(default=None, metadata=NOT_IDENTITY)
     abstention: Abstention | None = field(default=None, metadata=NOT_IDENTITY)
     group_weights: GroupWeights | None = field(default=None, metadata=NOT_IDENTITY)
+    removal: AttributeRemoval | None = field(default=None, metadata=NOT_IDENTITY)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from tasks.records.attribute_removal import AttributeRemoval
 from tasks.records.group_dro import DroCell, GroupDro, GroupWeights
 from tasks.records.reweighing import Reweighing, WeighedCell
 from tasks.records.training import Tokens, Weights
@@ -41,14 +42,14 @@ class LearnedWeights:
     weights: GroupWeights
 
 
-Mitigation = Reweighing | LearnedWeights
+Mitigation = Reweighing | LearnedWeights | AttributeRemoval
 
 
 def mitigation_of(tokens: Tokens, weights: Weights) -> Mitigation | None:
     """What was done for groups in a training; None where nothing was."""
     if tokens.group_dro and weights.group_weights:
         return LearnedWeights(tokens.group_dro, weights.group_weights)
-    return tokens.reweighing
+    return weights.removal or tokens.reweighing
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ class MitigationSection:
     """All that is told of a line's mitigation.
 
     Attributes:
-        sentence: by what rows were weighed.
-        cells: for a table with `CELL_HEADS`.
+        sentence: what was done.
+        cells: for a table with `CELL_HEADS`; none where no row was weighed.
         limits: what the weights could not do, in sentences.
         pictures: none where nothing was compared, or it is undetermined.
         note: what is to be known of these.
@@ -105,18 +106,20 @@ def mitigation_section(
         tuple(_limits(mitigation)),
         tuple(_pictures(_attribute_of(mitigation), shape_of(task_type).leading, estimates)),
         COMPARED if compared else NOT_COMPARED,
-        "weights" if isinstance(mitigation, LearnedWeights) else "tokens",
+        "tokens" if isinstance(mitigation, Reweighing) else "weights",
     )
 
 
 def sentence_of(mitigation: Mitigation) -> str:
-    """By what training rows were weighed, and how many."""
+    """What was done, to how many rows or dimensions."""
+    if isinstance(mitigation, AttributeRemoval):
+        return _sentence_of_removal(mitigation)
     if isinstance(mitigation, LearnedWeights):
         groups = mitigation.groups
         return (
             f"The loss of {count(groups.rows_of_groups)} training rows was weighed by "
             f"{groups.attribute} and label, the more the worse the model did by a group as it "
-            f"learned (group DRO, Sagawa et al. 2020, step size {number(groups.step_size)}); "
+            f"learned (group DRO, Sagawa et al. 2020, step size {groups.step_size:g}); "
             f"{count(groups.other_rows)} rows that are in no group count once."
         )
     reweighing = mitigation
@@ -127,14 +130,35 @@ def sentence_of(mitigation: Mitigation) -> str:
     )
 
 
+def _sentence_of_removal(removal: AttributeRemoval) -> str:
+    told = removal.after
+    return (
+        f"{count(removal.directions)} of the {count(removal.size)} dimensions that the last layer "
+        f"reads, by which {count(removal.rounds)} linear classifiers told {removal.attribute} in "
+        f"{count(removal.rows)} training rows, were taken out of it (iterative nullspace "
+        f"projection, Ravfogel et al. 2020), and it was fitted again on "
+        f"{count(removal.head_rows)}. A linear probe of what it reads now names the group of "
+        f"{_with_interval(told)} of {count(told.n)} validation rows right; before it was "
+        f"{_with_interval(removal.before)}, and the largest group has "
+        f"{number(removal.largest_share)} of them."
+    )
+
+
+def _with_interval(told: Estimate) -> str:
+    if told.low is None or told.high is None:
+        return "an unknown share"
+    return f"{number(told.value)} [{number(told.low)}, {number(told.high)}]"
+
+
 def mitigation_markdown(
     mitigation: Mitigation, task_type: str, estimates: Sequence[Estimate]
 ) -> str:
     """The section for the page of a run."""
     section = mitigation_section(mitigation, task_type, estimates)
     assert section is not None  # noqa: S101 - there are weights
-    told = (section.sentence, *section.limits, section.note)
-    return "\n\n".join([*map(plain, told), markdown_table(CELL_HEADS, section.cells)])
+    told = [*map(plain, (section.sentence, *section.limits, section.note))]
+    table = [markdown_table(CELL_HEADS, section.cells)] if section.cells else []
+    return "\n\n".join([*told, *table])
 
 
 def _attribute_of(mitigation: Mitigation) -> str:
@@ -146,6 +170,7 @@ def _attribute_of(mitigation: Mitigation) -> str:
 def _rows_of_table(mitigation: Mitigation) -> Iterator[tuple[str, str, str, str]]:
     if isinstance(mitigation, Reweighing):
         yield from map(_cells, mitigation.cells)
+    if not isinstance(mitigation, LearnedWeights):
         return
     cells = mitigation.groups.cells
     filled = sum(cell.rows > 0 for cell in cells)
@@ -175,6 +200,7 @@ def _limits(mitigation: Mitigation) -> Iterator[str]:
     """What the weights could not do."""
     if isinstance(mitigation, LearnedWeights):
         yield from _limits_of_learned(mitigation)
+    if not isinstance(mitigation, Reweighing):
         return
     reweighing = mitigation
     cut = [cell for cell in reweighing.cells if cell.is_cut]

@@ -15,7 +15,8 @@ from tasks.evaluation.settings import EvaluationSettings, SliceSettings
 from tasks.fairness.assessment import assess_scores
 from tasks.fairness.settings import FairnessSettings
 from tasks.mitigation.grouping import group_tokens
-from tasks.mitigation.settings import GroupDroSettings, ReweighingSettings
+from tasks.mitigation.removal import remove_attribute
+from tasks.mitigation.settings import GroupDroSettings, InlpSettings, ReweighingSettings
 from tasks.mitigation.weighing import weigh_tokens
 from tasks.records.data import DataReport
 from tasks.records.training import BaseModel, Tokens, Weights
@@ -178,3 +179,21 @@ def test_a_training_that_was_cut_off_goes_on_with_the_same_weights(
     assert whole.resumed_from_step == 0
     assert resumed.artifact.sha256 == whole.artifact.sha256
     assert resumed.group_weights == whole.group_weights
+
+
+@pytest.mark.slow
+def test_the_group_is_taken_out_of_what_the_last_layer_reads(
+    line: Line, unmitigated: Weights
+) -> None:
+    """Of the model that answers by the group alone, on the rows that it learned that from."""
+    asked = InlpSettings(attribute="author", rounds=4)
+    ours = remove_attribute(unmitigated, line.data, "classification", asked, (), store=line.store)
+    removal, told = ours.removal, line.told(ours, unmitigated)
+    assert removal is not None
+    assert removal.before.low is not None
+    assert removal.after.high is not None
+    assert removal.before.low > 0.95
+    assert removal.after.high < removal.before.low
+    gain = told["unmitigated.author.demographic_parity_difference_gain"]
+    assert gain.low is not None
+    assert gain.low > 0.2

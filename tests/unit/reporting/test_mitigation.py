@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from tasks.records.attribute_removal import AttributeRemoval
 from tasks.records.evaluation import ComparedVersion, Comparison
 from tasks.records.group_dro import DroCell, GroupDro, GroupWeights
 from tasks.records.reweighing import Reweighing, WeighedCell
@@ -73,8 +74,8 @@ def test_what_groups_came_to_weigh_is_on_page_card_and_readme() -> None:
     for told in (page, card):
         assert "100 training rows was weighed by gender and label, the more the worse" in told
         assert "7 rows that are in no group count once" in told
-        # Of 100 rows, 10 with half of the weight count by 5; then 6.0, and 7 cut to 6.
-        assert "5.00 at first, 6.00 on average, 6.00 at the end" in told
+        # Of 100 rows, 10 with half of the weight count by 5; then by 6, and by 7, cut to 6.
+        assert "5.000 at first, 6.000 on average, 6.000 at the end" in told
         assert "0.5556 at first, 0.4444 on average, 0.3333 at the end" in told
         assert "In 12.5% of the steps a group asked for more than" in told
         assert "female with tech: there is no training row" in told
@@ -83,7 +84,29 @@ def test_what_groups_came_to_weigh_is_on_page_card_and_readme() -> None:
     readme = render_model_readme(
         made.line, made.data, made.base_model, made.weights, made.scores, made.card, None, done
     )
-    assert "(group DRO, Sagawa et al. 2020, step size 0.0100)" in readme
+    assert "(group DRO, Sagawa et al. 2020, step size 0.01)" in readme
+
+
+def test_what_was_taken_out_is_told_with_how_well_a_probe_tells_it_still() -> None:
+    made = mitigated()
+    removal = AttributeRemoval(
+        "gender", ("female", "male"), 900, 1_000, 8, 7, 384, 0.55,
+        estimate("group_told_before", 0.91, 0.03), estimate("group_told_after", 0.56, 0.05),
+    )  # fmt: skip
+    tokens = replace(made.tokens, reweighing=None)
+    made = replace(made, tokens=tokens, weights=replace(made.weights, removal=removal))
+    done = mitigation_of(made.tokens, made.weights)
+    assert done is removal
+    markdown = mitigation_markdown(removal, "classification", made.estimates)
+    for told in (render_page(made, Links("", "")), markdown):
+        assert "7 of the 384 dimensions that the last layer reads" in told
+        assert "8 linear classifiers told gender in 900 training rows" in told
+        assert "it was fitted again on 1,000" in told
+        assert "0.5600 [0.5100, 0.6100] of" in told
+        assert "0.9100 [0.8800, 0.9400]" in told
+        assert "the largest group has 0.5500" in told
+    assert "| group |" not in markdown
+    assert "Ravfogel et al. 2020" in render_card(made)
 
 
 def test_without_a_comparison_nothing_says_what_it_cost() -> None:
