@@ -22,7 +22,7 @@ def told_directions(inputs: Floats, groups: Ints, weights: Floats, rounds: int) 
     """Directions that tell the groups, (K, D) orthonormal rows.
 
     Args:
-        inputs: representations, (N, D).
+        inputs: representations, (N, D), of `scale_of` 1.
         groups: of each row, (N,); at least two.
         weights: how much each row counts, (N,).
         rounds: classifiers that are trained one after the other. Each tells one direction of two
@@ -52,25 +52,26 @@ def fitted_head(
     """Weights (L, D) and biases (L,) of a linear layer whose outputs are the logits.
 
     Args:
-        inputs: projected representations, (N, D).
+        inputs: representations, (N, D), of `scale_of` 1 before they were projected.
         labels: class ids of each, (N,); every one of them comes.
         size: classes L, two or more.
         weights: how much each row counts, (N,); None for once.
 
     """
     model = _fitted(inputs, labels, weights)
+    slopes, biases = model.coef_, model.intercept_
     if size > 2:  # noqa: PLR2004
-        return model.coef_, model.intercept_
+        return slopes, biases
     # Of two classes the logit of one over the other: half of it for one, and against the other.
-    half = model.coef_[0] / 2, model.intercept_[0] / 2
-    return np.stack([-half[0], half[0]]), np.array([-half[1], half[1]])
+    return np.stack([-slopes[0], slopes[0]]) / 2, np.array([-biases[0], biases[0]]) / 2
 
 
 def told_right(inputs: Floats, groups: Ints, held_out: Floats, of_held_out: Ints) -> int:
     """How many held-out rows' groups a linear probe names right.
 
     Args:
-        inputs: training representations, (N, D), of groups (N,).
+        inputs: training representations, (N, D), of groups (N,), of `scale_of` 1 before they were
+            projected.
         groups: of these.
         held_out: other representations, (M, D), of groups (M,).
         of_held_out: of these.
@@ -79,6 +80,16 @@ def told_right(inputs: Floats, groups: Ints, held_out: Floats, of_held_out: Ints
     if not len(held_out):
         return 0
     return int((_fitted(inputs, groups, None).predict(held_out) == of_held_out).sum())
+
+
+def scale_of(inputs: Floats) -> float:
+    """Root mean square of the deviations of all dimensions from their means; 1 where there is none.
+
+    Divided by it, vectors of any model meet the same penalty of a regression. It is taken before
+    anything is projected away, so that what is left is not blown up.
+    """
+    found = float(np.sqrt(((inputs - inputs.mean(axis=0)) ** 2).mean()))
+    return found or 1.0
 
 
 def _fitted(inputs: Floats, classes: Ints, weights: Floats | None) -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 from infra.digests import digest_of
 from infra.errors import DataError, TrainingError
 from infra.store import ObjectStore
-from tasks.mitigation.nullspace import fitted_head, told_directions, told_right, without
+from tasks.mitigation.nullspace import fitted_head, scale_of, told_directions, told_right, without
 from tasks.mitigation.reweighing import NO_GROUP, independent_weights, weights_of_rows
 from tasks.mitigation.settings import InlpSettings
 from tasks.mitigation.training_cells import GroupedRows, grouped_rows
@@ -45,14 +45,16 @@ class _Read:
 
     Attributes:
         rows: N of them.
-        inputs: representations, (N, D).
+        inputs: representations, (N, D), divided by `scale`.
         layer: name of the last layer.
+        scale: of the training rows' representations.
 
     """
 
     rows: GroupedRows
     inputs: Floats
     layer: str
+    scale: float
 
     def of_groups(self, basis: Floats | None = None) -> tuple[Floats, Ints]:
         """Representations and groups of the rows that have one; without these directions."""
@@ -100,12 +102,12 @@ def remove_attribute(
         model = store.get_folder(weights.artifact, Path(name) / "model")
         train = _read(model, _least_ids(learned, MOST_ROWS), weights)
         basis = _directions(train, settings)
-        head = fitted_head(
+        slopes, biases = fitted_head(
             without(train.inputs, basis), train.rows.labels, len(data.labels),
             _by_label(train.rows) if balanced else None,
         )  # fmt: skip
-        other = _read(model, _one_of_each_cluster(held_out), weights)
-        _write_head(model, train, (without(head[0], basis), head[1]), weights.max_length)
+        other = _read(model, _one_of_each_cluster(held_out), weights, train.scale)
+        _write_head(model, train, without(slopes, basis), biases, weights.max_length)
         record = _described(settings, train, other, basis)
         key = digest_of({"weights": weights.artifact.sha256, "inlp": settings, "removal": record})
         artifact = store.put_folder(store.uri("weights", key), model)
@@ -155,9 +157,11 @@ def _one_of_each_cluster(rows: GroupedRows) -> GroupedRows:
     return _chosen(rows, sorted(least.values()))
 
 
-def _read(model: Path, rows: GroupedRows, weights: Weights) -> _Read:
+def _read(model: Path, rows: GroupedRows, weights: Weights, scale: float | None = None) -> _Read:
     found = head_inputs(model, rows.texts, max_length=weights.max_length)
-    return _Read(rows, found.inputs.astype(np.float64), found.layer)
+    inputs = found.inputs.astype(np.float64)
+    scale = scale_of(inputs) if scale is None else scale
+    return _Read(rows, inputs / scale, found.layer, scale)
 
 
 def _directions(train: _Read, settings: InlpSettings) -> Floats:
@@ -188,12 +192,12 @@ def _by_label(rows: GroupedRows) -> Floats:
     return len(rows.labels) / (len(counts) * counts[rows.labels])
 
 
-def _write_head(model: Path, train: _Read, head: tuple[Floats, Floats], max_length: int) -> None:
+def _write_head(model: Path, train: _Read, slopes: Floats, biases: Floats, max_length: int) -> None:
     """Give the model its new last layer, and see that it answers by it."""
-    replace_head(model, train.layer, *head)
+    replace_head(model, train.layer, slopes / train.scale, biases)
     tried = train.rows.texts[:_TRIED]
     logits, _ = text_logits(model, tried, max_length=max_length)
-    wanted = train.inputs[:_TRIED] @ head[0].T + head[1]
+    wanted = train.inputs[:_TRIED] @ slopes.T + biases
     apart = float(np.abs(logits - wanted).max())
     if apart > _TOLERANCE * max(1.0, float(np.abs(wanted).max())):
         raise TrainingError(

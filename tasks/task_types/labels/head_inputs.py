@@ -63,8 +63,9 @@ def head_inputs(folder: Path, texts: Sequence[str], *, max_length: int) -> HeadI
             read.clear()
             if one.shape != (len(rows), layer.in_features):
                 raise _wrong_head(model, "its last layer reads each token, and not one vector")
-            told = torch.nn.functional.linear(one, layer.weight, layer.bias)
-            apart = float((told - outputs.logits).abs().max())
+            with torch.inference_mode():
+                told = torch.nn.functional.linear(one, layer.weight, layer.bias)
+                apart = float((told - outputs.logits).abs().max())
             if apart > _TOLERANCE * max(1.0, float(outputs.logits.abs().max())):
                 raise _wrong_head(model, f"its logits lie {apart:.2g} off its last layer's outputs")
             inputs[rows] = one.float().cpu().numpy()

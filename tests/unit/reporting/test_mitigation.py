@@ -102,9 +102,10 @@ def test_what_was_taken_out_is_told_with_how_well_a_probe_tells_it_still() -> No
         assert "7 of the 384 dimensions that the last layer reads" in told
         assert "8 linear classifiers told gender in 900 training rows" in told
         assert "it was fitted again on 1,000" in told
-        assert "0.5600 [0.5100, 0.6100] of" in told
-        assert "0.9100 [0.8800, 0.9400]" in told
         assert "the largest group has 0.5500" in told
+    page = render_page(made, Links("", ""))
+    assert "names the group of 0.5600 [0.5100, 0.6100] of 439 validation rows right" in page
+    assert "before it was 0.9100 [0.8800, 0.9400]" in page
     assert "| group |" not in markdown
     assert "Ravfogel et al. 2020" in render_card(made)
 
