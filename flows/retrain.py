@@ -64,7 +64,7 @@ from tasks.stages.fairness import (
 from tasks.stages.golden import hold_out_golden, score_golden
 from tasks.stages.ingestion import ingest, pin_source
 from tasks.stages.label_checks import check_labels, find_label_errors
-from tasks.stages.mitigation import reweigh
+from tasks.stages.mitigation import remove_attribute, reweigh, tell_groups
 from tasks.stages.notifications import announce, run_url
 from tasks.stages.outside_moves import settle_outside_moves
 from tasks.stages.power import count_held_out, foresee
@@ -269,11 +269,14 @@ def _augment(
 
 def _mitigated(config: RetrainConfig, data: DataReport, tokens: Tokens) -> Tokens:
     """The training examples as the line weighs them; as they are where it does not."""
-    settings = config.mitigation.reweighing if config.mitigation else None
-    if settings is None:
-        return tokens
-    groups = config.fairness.groups.get(settings.attribute, ())
-    return reweigh(tokens, data, config.task_type, settings, groups)
+    mitigation, groups = config.mitigation, config.fairness.groups
+    if mitigation and (weights := mitigation.reweighing):
+        wanted = groups.get(weights.attribute, ())
+        return reweigh(tokens, data, config.task_type, weights, wanted)
+    if mitigation and (worst := mitigation.group_dro):
+        wanted = groups.get(worst.attribute, ())
+        return tell_groups(tokens, data, config.task_type, worst, wanted)
+    return tokens
 
 
 def _train_and_measure(
@@ -351,8 +354,12 @@ def _finish(
     tokens: Tokens,
     training: TrainingSettings,
     lesson: Lesson | Reference | None,
+    *,
+    mitigated: bool = True,
 ) -> tuple[Weights, Weights | None]:
     """The candidate that training made, and what it was before it was made smaller; None where not.
+
+    What a line takes out of a trained model is taken out of it first, where it is `mitigated`.
 
     Each of the two has the temperature that its own answers ask for.
     """
@@ -361,10 +368,21 @@ def _finish(
         wanted = config.evaluation.temperature_scaling
         return scale_temperature(weights, data, config.task_type) if wanted else weights
 
+    if mitigated:
+        trained = _taken_out(config, data, trained)
     small = pruned(config, trained, tokens, training, lesson)
     if settings := config.compression:
         small = compress(small, config.task_type, settings, tokens if settings.reads_rows else None)
     return scaled(small), None if small is trained else scaled(trained)
+
+
+def _taken_out(config: RetrainConfig, data: DataReport, trained: Weights) -> Weights:
+    """A trained model without what tells an attribute; as it is where the line leaves that in."""
+    if config.mitigation is None or (settings := config.mitigation.inlp) is None:
+        return trained
+    groups = config.fairness.groups.get(settings.attribute, ())
+    balanced = config.training.class_weights == "balanced"
+    return remove_attribute(trained, data, config.task_type, settings, groups, balanced=balanced)
 
 
 def _train_recipe(
@@ -393,10 +411,14 @@ def _train_recipe(
 def _train_unmitigated(
     config: RetrainConfig, data: DataReport, base_model: BaseModel, weights: Weights
 ) -> Weights:
-    """Train by the same recipe, each training row counted once."""
+    """Train by the same recipe, each training row counted once and nothing taken out.
+
+    Where nothing but that was done, and no canaries were planted, this is the training of the
+    candidate, which is not repeated.
+    """
     tokens = tokenize(data, base_model, config.task_type, config.tokenization)
     learned = train(config.line, tokens, base_model, config.task_type, config.training)
-    without, _ = _finish(config, learned, data, tokens, config.training, None)
+    without, _ = _finish(config, learned, data, tokens, config.training, None, mitigated=False)
     record_look(config.line, without, name_held_out(data), config.policy, weights)
     return without
 

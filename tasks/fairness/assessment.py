@@ -15,6 +15,7 @@ from tasks.fairness.gap_gains import PREDICTED_WITHOUT, gap_gains, gaps_without
 from tasks.fairness.gate_rows import gate_rows_of_groups
 from tasks.fairness.group_gains import SCORES_WITHOUT, gains_of_groups
 from tasks.fairness.groups import check_attributes, memberships
+from tasks.fairness.paired_gaps import paired_gains
 from tasks.fairness.predictions import ClassAnswers, ScoredAnswers, class_ids, read_answers
 from tasks.fairness.row_scores import score_estimates
 from tasks.fairness.settings import FairnessSettings
@@ -22,7 +23,7 @@ from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
 from tasks.records.fairness import Fairness, GroupRates, SubgroupAuc
 from tasks.records.gate_rows import GateRows
-from tasks.resampling import Floats
+from tasks.resampling import Floats, Ladder
 from tasks.resampling_units import Units, units_of_table
 from tasks.task_types.row_shapes import shape_of
 from tasks.task_types.rows import CLUSTER, RowShape, texts_of
@@ -73,6 +74,7 @@ def assess_scores(
         for estimate in gains_of_groups(member, gained, settings, units, family)
     ]
     theirs: list[Estimate] = []
+    paired: dict[str, Ladder] = {}
     if isinstance(answers, ClassAnswers) and PREDICTED_WITHOUT in scored.column_names:
         predicted = class_ids(scored, PREDICTED_WITHOUT, scores.labels)
         theirs = [
@@ -82,7 +84,11 @@ def assess_scores(
                 member, answers.truth, predicted, scores.labels, settings, units
             )
         ]
-    narrowed = gap_gains(assessed.estimates, theirs)
+        for member in members:
+            paired |= paired_gains(
+                member, answers.truth, predicted, answers.predicted, scores.labels, settings, units
+            )
+    narrowed = gap_gains(assessed.estimates, theirs, paired)
     return replace(assessed, estimates=(*assessed.estimates, *told, *narrowed))
 
 

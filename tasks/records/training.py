@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 
 from infra.store import Artifact
 from tasks.records.abstention import Abstention
+from tasks.records.attribute_removal import AttributeRemoval
 from tasks.records.compression import Compression
+from tasks.records.group_dro import GroupDro, GroupWeights
 from tasks.records.identity import NOT_IDENTITY
 from tasks.records.power import PowerForecast
 from tasks.records.pruning import Pruning
@@ -54,6 +56,9 @@ class Tokens:
         augmented_rows: training rows that were made of others; rows_by_split counts their examples.
         canary_rows: planted training rows, which rows_by_split counts too.
         reweighing: by how much training rows count; None where all count alike.
+        group_dro: the groups that are weighed while a model learns; None where none are. It is part
+            of what the tokens are: the numbers of the groups lie beside the ids, and how fast they
+            gain weight does not.
 
     """
 
@@ -69,6 +74,7 @@ class Tokens:
     canary_rows: int = field(default=0, metadata=NOT_IDENTITY)
     # The weights lie beside the token ids, so that the artifact's digest tells them.
     reweighing: Reweighing | None = field(default=None, metadata=NOT_IDENTITY)
+    group_dro: GroupDro | None = None
 
     @property
     def added_rows(self) -> int:
@@ -174,6 +180,8 @@ class Weights:
         compression: what was made of it before it was judged; None where it is as it was trained.
         pruning: what was cut away before it was trained on; epochs and times are of the recovery.
         abstention: the threshold in its folder; None of a model that answers every row.
+        group_weights: how much groups of rows weighed as it learned; None where none did.
+        removal: what its last layer does not read any more; None where it reads all.
 
     """
 
@@ -203,3 +211,5 @@ class Weights:
     compression: Compression | None = field(default=None, metadata=NOT_IDENTITY)
     pruning: Pruning | None = field(default=None, metadata=NOT_IDENTITY)
     abstention: Abstention | None = field(default=None, metadata=NOT_IDENTITY)
+    group_weights: GroupWeights | None = field(default=None, metadata=NOT_IDENTITY)
+    removal: AttributeRemoval | None = field(default=None, metadata=NOT_IDENTITY)

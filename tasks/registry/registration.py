@@ -108,7 +108,7 @@ def register_version(
     facts |= {EVIDENCE_TAGS["golden"]: digest_of(golden)} if golden else {}
     facts |= _augmented(augmentation) if augmentation else {}
     facts |= _planted(scores)
-    facts |= _weighed(tokens)
+    facts |= _mitigated(tokens, weights)
     number = tracking.find_version(line, key)
     if number is None:
         provenance = keep_provenance(facts, store)
@@ -292,8 +292,18 @@ def _augmented(augmentation: Augmentation) -> dict[str, str]:
     }
 
 
-def _weighed(tokens: Tokens) -> dict[str, str]:
-    """By which groups training rows were weighed; nothing of most lines."""
+def _mitigated(tokens: Tokens, weights: Weights) -> dict[str, str]:
+    """For which groups what was done; nothing of most lines."""
+    if removed := weights.removal:
+        return {
+            "assayline.inlp": removed.attribute,
+            "assayline.directions_removed": str(removed.directions),
+        }
+    if grouped := tokens.group_dro:
+        return {
+            "assayline.group_dro": grouped.attribute,
+            "assayline.rows_weighed": str(grouped.rows_of_groups),
+        }
     if tokens.reweighing is None:
         return {}
     return {

@@ -19,7 +19,6 @@ from infra.mlflow_names import MAX_DESCRIPTION_CHARS
 from tasks.records.augmentation import Augmentation
 from tasks.records.data import DataReport
 from tasks.records.evaluation import Scores
-from tasks.records.reweighing import Reweighing
 from tasks.records.training import BaseModel, Weights
 from tasks.reporting import number_format as figures
 from tasks.reporting.augmentation import sentence_of
@@ -29,7 +28,8 @@ from tasks.reporting.gates import headline
 from tasks.reporting.groups import undetermined_groups
 from tasks.reporting.memory import canary_sentence
 from tasks.reporting.metrics import hub_name
-from tasks.reporting.mitigation import sentence_of as sentence_of_weights
+from tasks.reporting.mitigation import Mitigation
+from tasks.reporting.mitigation import sentence_of as sentence_of_mitigation
 from tasks.reporting.page import Page, build_page
 from tasks.reporting.probes import probe_overview
 from tasks.reporting.quality import overall_estimates, weakest_class
@@ -110,7 +110,7 @@ def render_model_readme(
     scores: Scores,
     card: CardSettings,
     augmentation: Augmentation | None = None,
-    reweighing: Reweighing | None = None,
+    mitigation: Mitigation | None = None,
 ) -> str:
     """The card that lies in the model's own folder; the same records give the same bytes.
 
@@ -132,7 +132,7 @@ def render_model_readme(
         claimed_of=claimed_of(scores),
         augmented=sentence_of(augmentation) if augmentation else "",
         planted=_planted(scores),
-        weighed=sentence_of_weights(reweighing) if reweighing else "",
+        weighed=sentence_of_mitigation(mitigation) if mitigation else "",
     )  # fmt: skip
 
 

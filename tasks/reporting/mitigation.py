@@ -4,7 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from tasks.records.attribute_removal import AttributeRemoval
+from tasks.records.group_dro import DroCell, GroupDro, GroupWeights
 from tasks.records.reweighing import Reweighing, WeighedCell
+from tasks.records.training import Tokens, Weights
 from tasks.reporting.charts import Plane, tradeoff_plane
 from tasks.reporting.number_format import NOTHING, count, number, words_of
 from tasks.reporting.summaries import markdown_table, plain
@@ -32,6 +35,24 @@ COMPARED: Final = (
 
 
 @dataclass(frozen=True)
+class LearnedWeights:
+    """Group DRO, and what its weights came to."""
+
+    groups: GroupDro
+    weights: GroupWeights
+
+
+Mitigation = Reweighing | LearnedWeights | AttributeRemoval
+
+
+def mitigation_of(tokens: Tokens, weights: Weights) -> Mitigation | None:
+    """What was done for groups in a training; None where nothing was."""
+    if tokens.group_dro and weights.group_weights:
+        return LearnedWeights(tokens.group_dro, weights.group_weights)
+    return weights.removal or tokens.reweighing
+
+
+@dataclass(frozen=True)
 class Tradeoff:
     """Price and gain as one cross of two intervals."""
 
@@ -48,11 +69,12 @@ class MitigationSection:
     """All that is told of a line's mitigation.
 
     Attributes:
-        sentence: by what rows were weighed.
-        cells: for a table with `CELL_HEADS`.
+        sentence: what was done.
+        cells: for a table with `CELL_HEADS`; none where no row was weighed.
         limits: what the weights could not do, in sentences.
         pictures: none where nothing was compared, or it is undetermined.
         note: what is to be known of these.
+        source: the record that tells the weights, as the card cites it.
 
     """
 
@@ -61,33 +83,46 @@ class MitigationSection:
     limits: tuple[str, ...]
     pictures: tuple[Tradeoff, ...]
     note: str
+    source: str = "tokens"
 
 
 def mitigation_section(
-    reweighing: Reweighing | None, task_type: str, estimates: Sequence[Estimate]
+    mitigation: Mitigation | None, task_type: str, estimates: Sequence[Estimate]
 ) -> MitigationSection | None:
     """The section; None of a line whose training rows all count alike.
 
     Args:
-        reweighing: the weights.
+        mitigation: the weights.
         task_type: says which metric is the leading one.
         estimates: of the candidate, unmitigated.* among others.
 
     """
-    if reweighing is None:
+    if mitigation is None:
         return None
     compared = any(one.name.startswith(f"{UNMITIGATED}.") for one in estimates)
     return MitigationSection(
-        sentence_of(reweighing),
-        tuple(map(_cells, reweighing.cells)),
-        tuple(_limits(reweighing)),
-        tuple(_pictures(reweighing.attribute, shape_of(task_type).leading, estimates)),
+        sentence_of(mitigation),
+        tuple(_rows_of_table(mitigation)),
+        tuple(_limits(mitigation)),
+        tuple(_pictures(_attribute_of(mitigation), shape_of(task_type).leading, estimates)),
         COMPARED if compared else NOT_COMPARED,
+        "tokens" if isinstance(mitigation, Reweighing) else "weights",
     )
 
 
-def sentence_of(reweighing: Reweighing) -> str:
-    """By what training rows were weighed, and how many."""
+def sentence_of(mitigation: Mitigation) -> str:
+    """What was done, to how many rows or dimensions."""
+    if isinstance(mitigation, AttributeRemoval):
+        return _sentence_of_removal(mitigation)
+    if isinstance(mitigation, LearnedWeights):
+        groups = mitigation.groups
+        return (
+            f"The loss of {count(groups.rows_of_groups)} training rows was weighed by "
+            f"{groups.attribute} and label, the more the worse the model did by a group as it "
+            f"learned (group DRO, Sagawa et al. 2020, step size {groups.step_size:g}); "
+            f"{count(groups.other_rows)} rows that are in no group count once."
+        )
+    reweighing = mitigation
     return (
         f"The loss of {count(reweighing.rows_of_groups)} training rows was weighed so that "
         f"{reweighing.attribute} and label are independent (Kamiran and Calders 2012); "
@@ -95,14 +130,63 @@ def sentence_of(reweighing: Reweighing) -> str:
     )
 
 
+def _sentence_of_removal(removal: AttributeRemoval) -> str:
+    told = removal.after
+    return (
+        f"{count(removal.directions)} of the {count(removal.size)} dimensions that the last layer "
+        f"reads, by which {count(removal.rounds)} linear classifiers told {removal.attribute} in "
+        f"{count(removal.rows)} training rows, were taken out of it (iterative nullspace "
+        f"projection, Ravfogel et al. 2020), and it was fitted again on "
+        f"{count(removal.head_rows)}. A linear probe of what it reads now names the group of "
+        f"{_with_interval(told)} of {count(told.n)} validation rows right; before it was "
+        f"{_with_interval(removal.before)}, and the largest group has "
+        f"{number(removal.largest_share)} of them."
+    )
+
+
+def _with_interval(told: Estimate) -> str:
+    if told.low is None or told.high is None:
+        return "an unknown share"
+    return f"{number(told.value)} [{number(told.low)}, {number(told.high)}]"
+
+
 def mitigation_markdown(
-    reweighing: Reweighing, task_type: str, estimates: Sequence[Estimate]
+    mitigation: Mitigation, task_type: str, estimates: Sequence[Estimate]
 ) -> str:
     """The section for the page of a run."""
-    section = mitigation_section(reweighing, task_type, estimates)
+    section = mitigation_section(mitigation, task_type, estimates)
     assert section is not None  # noqa: S101 - there are weights
-    told = (section.sentence, *section.limits, section.note)
-    return "\n\n".join([*map(plain, told), markdown_table(CELL_HEADS, section.cells)])
+    told = [*map(plain, (section.sentence, *section.limits, section.note))]
+    table = [markdown_table(CELL_HEADS, section.cells)] if section.cells else []
+    return "\n\n".join([*told, *table])
+
+
+def _attribute_of(mitigation: Mitigation) -> str:
+    if isinstance(mitigation, LearnedWeights):
+        return mitigation.groups.attribute
+    return mitigation.attribute
+
+
+def _rows_of_table(mitigation: Mitigation) -> Iterator[tuple[str, str, str, str]]:
+    if isinstance(mitigation, Reweighing):
+        yield from map(_cells, mitigation.cells)
+    if not isinstance(mitigation, LearnedWeights):
+        return
+    cells = mitigation.groups.cells
+    filled = sum(cell.rows > 0 for cell in cells)
+    told = zip(cells, mitigation.weights.mean, mitigation.weights.last, strict=True)
+    for cell, mean, last in told:
+        weights = (1 / filled, mean, last)
+        yield cell.group, cell.label, count(cell.rows), _course(cell, mitigation.groups, weights)
+
+
+def _course(cell: DroCell, groups: GroupDro, weights: tuple[float, float, float]) -> str:
+    """By what the loss of a row of a cell counted: at first, on average, and at the end."""
+    if not cell.rows:
+        return NOTHING
+    each = groups.rows_of_groups / cell.rows
+    first, mean, last = (min(one * each, groups.max_weight) for one in weights)
+    return f"{number(first)} at first, {number(mean)} on average, {number(last)} at the end"
 
 
 def _cells(cell: WeighedCell) -> tuple[str, str, str, str]:
@@ -112,8 +196,13 @@ def _cells(cell: WeighedCell) -> tuple[str, str, str, str]:
     return cell.group, cell.label, count(cell.rows), f"{number(cell.weight)}{cut}"
 
 
-def _limits(reweighing: Reweighing) -> Iterator[str]:
-    """Where group and label are not independent yet."""
+def _limits(mitigation: Mitigation) -> Iterator[str]:
+    """What the weights could not do."""
+    if isinstance(mitigation, LearnedWeights):
+        yield from _limits_of_learned(mitigation)
+    if not isinstance(mitigation, Reweighing):
+        return
+    reweighing = mitigation
     cut = [cell for cell in reweighing.cells if cell.is_cut]
     if cut:
         yield (
@@ -128,7 +217,18 @@ def _limits(reweighing: Reweighing) -> Iterator[str]:
         )
 
 
-def _named(cells: Sequence[WeighedCell]) -> str:
+def _limits_of_learned(mitigation: LearnedWeights) -> Iterator[str]:
+    if share := mitigation.weights.cut:
+        yield (
+            f"In {share:.1%} of the steps a group asked for more than "
+            "mitigation.group_dro.max_weight, and was held down to it."
+        )
+    empty = [cell for cell in mitigation.groups.cells if not cell.rows]
+    if empty:
+        yield f"{_named(empty)}: there is no training row, which no weight makes up for."
+
+
+def _named(cells: Sequence[WeighedCell] | Sequence[DroCell]) -> str:
     return ", ".join(f"{cell.group} with {cell.label}" for cell in cells)
 
 

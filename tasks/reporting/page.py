@@ -38,7 +38,7 @@ from tasks.reporting.leave_one_domain_out import (
 )
 from tasks.reporting.looks import LevelRow, fresh_estimates, level_rows, look_sentences
 from tasks.reporting.memory import MemorySection, memory_section
-from tasks.reporting.mitigation import MitigationSection, mitigation_section
+from tasks.reporting.mitigation import MitigationSection, mitigation_of, mitigation_section
 from tasks.reporting.out_of_distribution import (
     OutOfDistributionSection,
     out_of_distribution_section,
@@ -174,7 +174,7 @@ def build_page(evidence: Evidence) -> Page:
         recipe=recipe_rows(scores),
         augmentation=augmentation_section(evidence.augmentation, scores.estimates),
         mitigation=mitigation_section(
-            evidence.tokens.reweighing,
+            mitigation_of(evidence.tokens, evidence.weights),
             evidence.data.task_type,
             (*scores.measured, *fairness.estimates),
         ),

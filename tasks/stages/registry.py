@@ -75,12 +75,13 @@ def register(
     """Register the weights with their evidence as the line's candidate."""
     from tasks.registry.registration import register_version
     from tasks.reporting.card import render_model_readme
+    from tasks.reporting.mitigation import mitigation_of
 
     return register_version(
         line, snapshot, data, tokens, base, weights, scores, fairness, task_type,
         store=open_store(), tracking=open_tracking(),
         readme=render_model_readme(
-            line, data, base, weights, scores, card, augmentation, tokens.reweighing
+            line, data, base, weights, scores, card, augmentation, mitigation_of(tokens, weights)
         ),
         golden=golden, augmentation=augmentation,
     )  # fmt: skip

@@ -101,7 +101,7 @@ def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
     from tasks.reporting.language_bias import language_bias_markdown
     from tasks.reporting.leave_one_domain_out import leave_one_domain_out_markdown
     from tasks.reporting.memory import memory_markdown
-    from tasks.reporting.mitigation import mitigation_markdown
+    from tasks.reporting.mitigation import mitigation_markdown, mitigation_of
     from tasks.reporting.out_of_distribution import out_of_distribution_markdown
     from tasks.reporting.robustness import robustness_markdown
 
@@ -111,8 +111,8 @@ def _tables_of_some_lines(evidence: Evidence) -> dict[str, tuple[str, str]]:
     if evidence.augmentation:
         new_rows = augmentation_markdown(evidence.augmentation, evidence.scores.estimates)
         tables["augmentation"] = (new_rows, "New training rows")
-    if reweighing := evidence.tokens.reweighing:
-        weighed = mitigation_markdown(reweighing, evidence.data.task_type, evidence.estimates)
+    if mitigation := mitigation_of(evidence.tokens, evidence.weights):
+        weighed = mitigation_markdown(mitigation, evidence.data.task_type, evidence.estimates)
         tables["mitigation"] = (weighed, "Mitigation")
     scores = evidence.scores
     probes: dict[str, tuple[object, Callable[[Any], str], str]] = {

@@ -20,6 +20,9 @@ Outputs: TypeAlias = "Mapping[str, Tensor]"
 SEED: Final = "seed"
 # Factor on the loss of a training row, where rows do not count alike.
 ROW_WEIGHT: Final = "row_weight"
+# Number of the group that a training row is in, where they are weighed while a model learns; -1 of
+# none.
+ROW_GROUP: Final = "row_group"
 # Columns of token ids, whose lengths make up the length of a row.
 IDS_ENDING: Final = "_ids"
 # Label of a token that the loss passes over, as in torch's cross_entropy.

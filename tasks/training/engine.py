@@ -15,6 +15,7 @@ from infra.digests import digest_of
 from infra.store import Artifact, sha256_of_file
 from tasks.records.lesson import Lesson, Reference
 from tasks.records.training import Tokens, Weights
+from tasks.task_types.examples import ROW_GROUP
 from tasks.task_types.hidden_states import HiddenStates
 from tasks.task_types.learner import Learner
 from tasks.task_types.reference_model import ReferenceModel
@@ -34,6 +35,7 @@ from tasks.training.callbacks import (
 )
 from tasks.training.checkpoints import TRAINER_FOLDER
 from tasks.training.curves import Curves
+from tasks.training.group_dro import GroupAdversary
 from tasks.training.jobs import Job, WorkingFolder
 from tasks.training.memory import peak_memory_mb
 from tasks.training.methods import UnfreezeCallback, merged
@@ -84,6 +86,8 @@ def run_training(
         _log_params(job, choice, trainer.model.num_parameters(), private)
     if trainer.average and place.checkpoint:
         trainer.average.load(place.checkpoint)
+    if trainer.adversary and place.checkpoint:
+        trainer.adversary.load(place.checkpoint)
     with closing(trainer.writer), stop.deferred(), matrix_products(choice.precision):
         trainer.train(resume_from_checkpoint=str(place.checkpoint) if place.checkpoint else None)
         trainer.writer.wait()
@@ -114,6 +118,7 @@ def run_training(
         peak_memory_mb=peak_memory_mb(),
         first_step_s=first_step.seconds,
         privacy=private.spent(trainer.state.global_step) if private else None,
+        group_weights=trainer.adversary.told if trainer.adversary else None,
     )
 
 
@@ -138,6 +143,7 @@ def build_trainer(
     trainer = LineTrainer(
         model, arguments, job.learner, job.settings, rows, vocabulary, curves,
         keep_in_store(job.checkpoints), workers, taught_of(job),
+        adversary_of(job, rows[0]),
     )  # fmt: skip
     if choice.batching == "packed":
         trainer.passes.packing = packing_of(job, trainer.model, trainer.passes, rows[0])
@@ -149,6 +155,12 @@ def build_trainer(
     if job.settings.average_decay:
         trainer.average = WeightAverage(trainer.model, job.settings.average_decay)
     return trainer
+
+
+def adversary_of(job: Job, rows: TokenizedRows) -> GroupAdversary | None:
+    """What weighs the groups of the training rows; None where none are weighed."""
+    grouped = job.tokens.group_dro
+    return GroupAdversary(grouped, rows.column(ROW_GROUP)) if grouped else None
 
 
 def taught_of(job: Job) -> Taught | None:

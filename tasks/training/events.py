@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, NoReturn
 import infra.errors
 from infra.errors import AssaylineError, TrainingError
 from infra.store import Artifact
+from tasks.records.group_dro import GroupWeights
 from tasks.records.training import Epoch, TrainingPoint, Weights
 
 EVENTS_FILE: Final = "events.jsonl"
@@ -65,6 +66,7 @@ def save_weights(folder: Path, weights: Weights) -> None:
 def load_weights(folder: Path) -> Weights:
     """Read what `save_weights` wrote."""
     values: dict[str, Any] = json.loads((folder / WEIGHTS_FILE).read_text(encoding="utf-8"))
+    grouped = values.get("group_weights")
     return Weights(
         **{
             **values,
@@ -72,8 +74,13 @@ def load_weights(folder: Path) -> Weights:
             "labels": tuple(values["labels"]),
             "epochs": tuple(Epoch(**epoch) for epoch in values["epochs"]),
             "curve": tuple(TrainingPoint(**point) for point in values["curve"]),
+            "group_weights": _group_weights(grouped) if grouped else None,
         }
     )
+
+
+def _group_weights(values: dict[str, Any]) -> GroupWeights:
+    return GroupWeights(tuple(values["mean"]), tuple(values["last"]), values["cut"])
 
 
 def save_error(folder: Path, error: AssaylineError) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from infra.device import Device
 from infra.store import Artifact, ObjectStore
 from infra.tracking import Tracking
+from tasks.records.group_dro import GroupDro
 from tasks.records.lesson import Lesson, Reference, SoftLabels
 from tasks.records.reweighing import Reweighing
 from tasks.records.training import BaseModel, Tokens
@@ -131,7 +132,10 @@ def _tokens_of(values: dict[str, Any]) -> Tokens:
     artifact, labels = Artifact(**values["artifact"]), tuple(values["labels"])
     weighed = values.get("reweighing")
     reweighing = Reweighing.of(weighed) if weighed else None
-    return Tokens(**{**values, "artifact": artifact, "labels": labels, "reweighing": reweighing})
+    grouped = values.get("group_dro")
+    group_dro = GroupDro.of(grouped) if grouped else None
+    own = {"artifact": artifact, "labels": labels, "reweighing": reweighing, "group_dro": group_dro}
+    return Tokens(**{**values, **own})
 
 
 def _lesson_of(values: dict[str, Any] | None) -> Lesson | Reference | None:

@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tasks.task_types.examples import Batch, Example, Outputs, Vocabulary
+from tasks.task_types.examples import ROW_WEIGHT, Batch, Example, Outputs, Vocabulary
 from tasks.task_types.hidden_states import HiddenStates
 from tasks.task_types.learner import Learner
 from tasks.task_types.soft_labels import SOFT, SoftLabels
 from tasks.training.batching import in_packed_passes, in_passes, share_of
+from tasks.training.group_dro import GroupAdversary
 from tasks.training.packing import Packing
 from tasks.training.ranks import ALONE, Ranks
 
@@ -106,9 +107,10 @@ class Passes:
         workers: int = 1,
         even: bool = False,
         taught: Taught | None = None,
+        adversary: GroupAdversary | None = None,
     ) -> None:
         """`even`: all workers take as many passes, as a sharded model needs it."""
-        self._taught = taught
+        self._taught, self._adversary = taught, adversary
         self._learner, self._vocabulary = learner, vocabulary
         self._worker, self._workers, self._even = worker, workers, even
         self.budget = budget
@@ -117,6 +119,8 @@ class Passes:
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Examples as one padded batch."""
         batch = self._learner.collate(examples, self._vocabulary)
+        if self._adversary:
+            batch = self._adversary.beside(batch, examples)
         return self._taught.beside(batch, examples) if self._taught else batch
 
     def _packed(self, batch: Batch) -> Batch:
@@ -156,8 +160,9 @@ class Objective:
         *,
         workers: Ranks = ALONE,
         taught: Taught | None = None,
+        adversary: GroupAdversary | None = None,
     ) -> None:
-        self._taught = taught
+        self._taught, self._adversary = taught, adversary
         self._also_asked = taught.also_asked if taught else {}
         self._learner, self._accelerator, self._autocast = learner, accelerator, autocast
         self._plain = learner.without_loss_settings()
@@ -177,10 +182,14 @@ class Objective:
         losses = []
         for number, batch in enumerate(batches, start=1):
             with self._until_last(model, last=number == len(batches)):
+                if self._adversary:
+                    batch.labels[ROW_WEIGHT].requires_grad_()
                 with self._autocast():
                     loss = self._loss(model(**batch.inputs, **self._also_asked), batch, units)
                 if number > step.counted:
                     loss = loss * 0.0
+                elif self._adversary:
+                    self._adversary.see(loss, batch)
                 self._accelerator.backward(loss * self._accelerator.num_processes)
             losses.append(loss.detach())
         return losses

@@ -31,6 +31,7 @@ from tasks.training.checkpoints import TRAINER_FOLDER, TRAINER_STATE_FILE
 from tasks.training.curves import Curves
 from tasks.training.disk import explain_full_disk
 from tasks.training.dropout import dropout_of
+from tasks.training.group_dro import GroupAdversary
 from tasks.training.memory import is_out_of_memory
 from tasks.training.methods import layer_classes, parameter_groups
 from tasks.training.passes import Objective, Passes, Taught
@@ -54,6 +55,7 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
         workers: those that train this model together.
         private: draws and makes the steps where training is private; None where it is not.
         compiled: whether the model is.
+        adversary: weighs the groups of rows; None where none are weighed as it learns.
 
     """
 
@@ -73,6 +75,7 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
         keep: Callable[[Path, int], None] = lambda _folder, _step: None,
         workers: Ranks = ALONE,
         taught: Taught | None = None,
+        adversary: GroupAdversary | None = None,
     ) -> None:
         super().__init__(
             model=model,
@@ -93,11 +96,13 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
             workers=workers.count,
             even=settings.sharding == "fsdp",
             taught=taught,
+            adversary=adversary,
         )
         self._objective = Objective(
             learner, self.accelerator, self.compute_loss_context_manager, workers=workers,
-            taught=taught,
+            taught=taught, adversary=adversary,
         )  # fmt: skip
+        self.adversary = adversary
         self.private: PrivateTraining | None = None
         self.compiled = False
         self._learner = learner
@@ -165,6 +170,8 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
                 reason = str(error).splitlines()[0]
             self._halve_passes(model, examples, reason)
         self._refuse_no_number(losses)
+        if self.adversary:
+            self.adversary.end_step(self.workers)
         loss = self.workers.sum(torch.stack(losses).sum().item())[0]
         self._step_loss = loss
         self.curves.add_batch(loss, sum(map(length_of, examples)))
@@ -172,6 +179,8 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
 
     def _backward(self, model: Any, examples: Sequence[Example]) -> list[Tensor]:
         device = self.args.device
+        if self.adversary:
+            self.adversary.begin_step()
         if self.private:
             steps = self.private.steps
             return steps.backward(model, examples, self.passes, self._objective, device)
@@ -287,6 +296,8 @@ class LineTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped her
                 self.state.stateful_callbacks[type(part).__name__] = part.state()
         self.state.save_to_json(str(folder / TRAINER_STATE_FILE))
         self.curves.save(folder)
+        if self.adversary:
+            self.adversary.save(folder)
 
     def _load_from_checkpoint(self, folder: str, model: Any = None) -> None:
         if self.is_fsdp_enabled:

@@ -31,6 +31,7 @@ from tests.simulation.harm_worlds import HARM
 from tests.simulation.label_worlds import LABELS
 from tests.simulation.looks_worlds import YEARS, Year, YearTally, run_years
 from tests.simulation.memory_worlds import MEMORY
+from tests.simulation.mitigation_worlds import MITIGATION
 from tests.simulation.monitor_worlds import UNLIKE
 from tests.simulation.overlap_worlds import OVERLAP
 from tests.simulation.policy_worlds import POLICY
@@ -50,7 +51,7 @@ SCENARIOS = (
     *QUALITY, *RARE_LABELS, *WRITTEN, *ANSWERS, *SCORES, *SLICES, *GOLDEN_FRESH, *FAIRNESS,
     *GROUPS, *OVERLAP, *RECIPES, *BEHAVIOUR, *POLICY, *DRIFT, *UNLIKE, *LABELS, *DATA,
     *RELATIONS, *TEACHER, *COMPRESSION, *PREFERENCES, *STEREOTYPES,
-    *EXPLANATION, *ABSTENTION, *MEMORY, *HARM,
+    *EXPLANATION, *ABSTENTION, *MEMORY, *HARM, *MITIGATION,
 )  # fmt: skip
 TRIALS = 1_000
 TRIALS_OF_A_JOB = 100

@@ -115,6 +115,11 @@ SHOWS: Mapping[str, Mapping[str, str]] = {
         "probes.shares.Texts._share": "harm.lexicon_rate",
     },
     "latency of 100 requests": {"registry.latency.latency_p95": "staging.latency_p95_ms"},
+    "mitigation: a gap of 0.2 that is 0.05, 150 rows a group": {
+        "fairness.gap_gains._gain": "unmitigated.x.accuracy_difference_gain",
+        "fairness.paired_gaps._ladder": "unmitigated.x.accuracy_difference_gain",
+        "fairness.paired_gaps._of_largest": "unmitigated.x.equal_opportunity_difference_gain",
+    },
     "length ratio of 300 texts": {
         "task_types.generation.generation_measures.length_ratio": "quality.length_ratio",
     },
@@ -274,8 +279,8 @@ NOT_SHOWN: Mapping[str, str] = {
     "evaluation.validation_rows.evaluate_on_validation": "hands metrics to `levels`",
     "evaluation.validation_rows.time_beside": "hands paired timings to `estimate_of_ratios`",
     "evaluation.agreement_and_cost.size_share": "bytes of files: no sampling error",
-    "fairness.gap_gains._gain": "ends of two gaps at half of alpha each (Bonferroni)",
     "fairness.gap_gains.gap_gains": "gaps of another model, under another name",
+    "mitigation.removal._told": "hands a share to `estimate_of_proportion`",
     "monitoring.labelled_rows._measure": "hands metrics to `levels` and groups to their rates",
     "probes.leave_one_domain_out.measuring._Asked.told": "hands metrics to `levels`",
     "probes.robustness.judging.flips_and_shifts": "hands shares and means to `levels`",

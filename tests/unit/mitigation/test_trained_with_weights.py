@@ -1,5 +1,7 @@
-"""Two real trainings of one recipe: with weights, group and label come apart in what is learned."""
+"""Real trainings of one recipe: with weights, group and label come apart in what is learned."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +14,20 @@ from tasks.evaluation.evaluation import evaluate_weights
 from tasks.evaluation.settings import EvaluationSettings, SliceSettings
 from tasks.fairness.assessment import assess_scores
 from tasks.fairness.settings import FairnessSettings
-from tasks.mitigation.settings import ReweighingSettings
+from tasks.mitigation.grouping import group_tokens
+from tasks.mitigation.removal import remove_attribute
+from tasks.mitigation.settings import GroupDroSettings, InlpSettings, ReweighingSettings
 from tasks.mitigation.weighing import weigh_tokens
 from tasks.records.data import DataReport
+from tasks.records.training import BaseModel, Tokens, Weights
 from tasks.tokenization.base_model import pin
 from tasks.tokenization.settings import BaseModelSettings, TokenizationSettings
 from tasks.tokenization.splits import tokenize_splits
+from tasks.training.group_dro import GroupAdversary
+from tasks.training.ranks import ALONE, Ranks
 from tasks.training.settings import TrainingSettings
 from tasks.training.train import train_model
-from tasks.verdicts import Verdict
+from tasks.verdicts import Estimate, Verdict
 from tests.conftest import NO_LEAKS
 
 LABELS = ("no", "yes")
@@ -49,16 +56,40 @@ def biased_rows(random: np.random.Generator, rows: int, split: str) -> list[dict
     return made
 
 
-@pytest.mark.slow
-def test_the_gap_shrinks_on_rows_where_group_and_label_are_independent(
-    tiny_model: Path, tmp_path: Path
-) -> None:
-    store, tracking = FolderStore(tmp_path / "store"), NoTracking()
-    random = np.random.default_rng(0)
+@dataclass(frozen=True)
+class Line:
+    """A store with biased rows, their tokens, and what is trained on them."""
+
+    store: FolderStore
+    data: DataReport
+    base: BaseModel
+    plain: Tokens
+
+    def train(self, tokens: Tokens, settings: TrainingSettings = TRAINING) -> Weights:
+        return train_model(
+            self.store, NoTracking(), "x", tokens, self.base, "classification", settings
+        )
+
+    def told(self, ours: Weights, theirs: Weights) -> Mapping[str, Estimate]:
+        """All that is told of a model beside one without mitigation."""
+        scores = evaluate_weights(
+            ours, self.data, None, "classification",
+            EvaluationSettings(repeats=4_000, slices=SliceSettings(by=(), search=False)),
+            store=self.store, tracking=NoTracking(), unmitigated=theirs,
+        )  # fmt: skip
+        settings = FairnessSettings(repeats=4_000)
+        fairness = assess_scores(scores, self.data, settings, store=self.store)
+        return {one.name: one for one in (*scores.measured, *fairness.estimates)}
+
+
+@pytest.fixture(scope="module")
+def line(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Line:
+    folder = tmp_path_factory.mktemp("line")
+    store, random = FolderStore(folder / "store"), np.random.default_rng(0)
     sizes = {"train": 800, "validation": 200, "test": TEST}
     rows = [row for split, size in sizes.items() for row in biased_rows(random, size, split)]
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "clean.parquet")
-    clean = store.put_file(store.uri("clean", "rows.parquet"), tmp_path / "clean.parquet")
+    pq.write_table(pa.Table.from_pylist(rows), folder / "clean.parquet")
+    clean = store.put_file(store.uri("clean", "rows.parquet"), folder / "clean.parquet")
     data = DataReport(
         clean=clean, quarantine=clean, docs_uri="", labels=LABELS, group_columns=("author",),
         rows_by_split=sizes, rows_by_label={}, rows_quarantined=0, quarantined_by_reason={},
@@ -67,23 +98,17 @@ def test_the_gap_shrinks_on_rows_where_group_and_label_are_independent(
     )  # fmt: skip
     base = pin(BaseModelSettings(reference=str(tiny_model)))
     assert base is not None
-    plain = tokenize_splits(
-        store, data, base, "classification", TokenizationSettings(max_length=16)
-    )
-    asked = ReweighingSettings(attribute="author")
-    weighed = weigh_tokens(plain, data, "classification", asked, (), store=store)
-    ours, theirs = (
-        train_model(store, tracking, "x", tokens, base, "classification", TRAINING)
-        for tokens in (weighed, plain)
-    )
-    assert ours.artifact.sha256 != theirs.artifact.sha256
-    scores = evaluate_weights(
-        ours, data, None, "classification",
-        EvaluationSettings(repeats=4_000, slices=SliceSettings(by=(), search=False)),
-        store=store, tracking=tracking, unmitigated=theirs,
-    )  # fmt: skip
-    fairness = assess_scores(scores, data, FairnessSettings(repeats=4_000), store=store)
-    told = {one.name: one for one in (*scores.measured, *fairness.estimates)}
+    settings = TokenizationSettings(max_length=16)
+    return Line(store, data, base, tokenize_splits(store, data, base, "classification", settings))
+
+
+@pytest.fixture(scope="module")
+def unmitigated(line: Line) -> Weights:
+    return line.train(line.plain)
+
+
+def assert_the_gap_shrinks(told: Mapping[str, Estimate]) -> None:
+    """On rows where group and label are independent."""
     names = ("demographic_parity_difference", "demographic_parity_difference_gain")
     before, gain = (told[f"unmitigated.author.{name}"] for name in names)
     accuracy = told["unmitigated.accuracy_gain"]
@@ -93,6 +118,82 @@ def test_the_gap_shrinks_on_rows_where_group_and_label_are_independent(
     assert before.low > 0.5
     assert gain.low > 0.2
     assert accuracy.low > 0.05
-    again = weigh_tokens(plain, data, "classification", asked, (), store=store)
-    repeated = train_model(store, tracking, "x", again, base, "classification", TRAINING)
-    assert repeated.artifact.sha256 == ours.artifact.sha256
+
+
+@pytest.mark.slow
+def test_reweighing_takes_the_group_out_of_the_answer(line: Line, unmitigated: Weights) -> None:
+    asked = ReweighingSettings(attribute="author")
+    weighed, again = (
+        weigh_tokens(line.plain, line.data, "classification", asked, (), store=line.store)
+        for _ in range(2)
+    )
+    ours = line.train(weighed)
+    assert ours.artifact.sha256 != unmitigated.artifact.sha256
+    assert_the_gap_shrinks(line.told(ours, unmitigated))
+    assert line.train(again).artifact.sha256 == ours.artifact.sha256
+
+
+@pytest.mark.slow
+def test_group_dro_takes_the_group_out_of_the_answer(line: Line, unmitigated: Weights) -> None:
+    asked = GroupDroSettings(attribute="author", step_size=0.05)
+    grouped = group_tokens(line.plain, line.data, "classification", asked, (), store=line.store)
+    ours = line.train(grouped)
+    assert_the_gap_shrinks(line.told(ours, unmitigated))
+    told, groups = ours.group_weights, grouped.group_dro
+    assert told is not None
+    assert groups is not None
+    rare = [cell.rows < 100 for cell in groups.cells]
+    assert sum(rare) == 2
+    # Those about whom the group misleads weigh more than their share of the rows.
+    assert np.array(told.mean)[rare].sum() > 0.3
+
+
+class _KilledError(Exception):
+    """The process is gone."""
+
+
+@pytest.mark.slow
+def test_a_training_that_was_cut_off_goes_on_with_the_same_weights(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut off in the middle of the third epoch; the checkpoint of the second knows the groups."""
+    asked = GroupDroSettings(attribute="author", step_size=0.2)
+    grouped = group_tokens(line.plain, line.data, "classification", asked, (), store=line.store)
+    settings = TRAINING.model_copy(update={"epochs": 3, "seed": 3})
+    steps, moved = 0, GroupAdversary.end_step
+
+    def end_step(adversary: GroupAdversary, workers: Ranks = ALONE) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 60:
+            raise _KilledError
+        moved(adversary, workers)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(GroupAdversary, "end_step", end_step)
+        with pytest.raises(_KilledError):
+            line.train(grouped, settings)
+    resumed = line.train(grouped, settings)
+    assert resumed.resumed_from_step == 50
+    whole = line.train(grouped, settings)
+    assert whole.resumed_from_step == 0
+    assert resumed.artifact.sha256 == whole.artifact.sha256
+    assert resumed.group_weights == whole.group_weights
+
+
+@pytest.mark.slow
+def test_the_group_is_taken_out_of_what_the_last_layer_reads(
+    line: Line, unmitigated: Weights
+) -> None:
+    """Of the model that answers by the group alone, on the rows that it learned that from."""
+    asked = InlpSettings(attribute="author", rounds=4)
+    ours = remove_attribute(unmitigated, line.data, "classification", asked, (), store=line.store)
+    removal, told = ours.removal, line.told(ours, unmitigated)
+    assert removal is not None
+    assert removal.before.low is not None
+    assert removal.after.high is not None
+    assert removal.before.low > 0.95
+    assert removal.after.high < removal.before.low
+    gain = told["unmitigated.author.demographic_parity_difference_gain"]
+    assert gain.low is not None
+    assert gain.low > 0.2

@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import pytest
 
+from tasks.records.attribute_removal import AttributeRemoval
 from tasks.records.evaluation import ComparedVersion, Comparison
+from tasks.records.group_dro import DroCell, GroupDro, GroupWeights
 from tasks.records.reweighing import Reweighing, WeighedCell
 from tasks.reporting.card import render_card, render_model_readme
 from tasks.reporting.charts import tradeoff_plane
 from tasks.reporting.claims import unsupported_claims
 from tasks.reporting.evidence import Evidence
 from tasks.reporting.groups import group_tables, other_estimates
-from tasks.reporting.mitigation import mitigation_markdown, mitigation_section
+from tasks.reporting.mitigation import mitigation_markdown, mitigation_of, mitigation_section
 from tasks.reporting.number_format import title_of
 from tasks.reporting.page import Links, render_page
 from tasks.verdicts import undetermined
@@ -59,6 +61,53 @@ def test_the_weights_and_the_tradeoff_are_on_the_page() -> None:
     assert "gender: accuracy difference, candidate" in page
     assert "gender: accuracy difference, model without mitigation" in page
     assert "Mitigation</h2>" not in render_page(build_evidence(), Links("", ""))
+
+
+def test_what_groups_came_to_weigh_is_on_page_card_and_readme() -> None:
+    cells = (DroCell("female", "sport", 10), DroCell("female", "tech", 0),
+             DroCell("male", "sport", 90))  # fmt: skip
+    made = mitigated()
+    tokens = replace(made.tokens, reweighing=None, group_dro=GroupDro("gender", cells, 7, 0.01, 6))
+    came_to = GroupWeights((0.6, 0.0, 0.4), (0.7, 0.0, 0.3), 0.125)
+    made = replace(made, tokens=tokens, weights=replace(made.weights, group_weights=came_to))
+    page, card = render_page(made, Links("", "")), render_card(made)
+    for told in (page, card):
+        assert "100 training rows was weighed by gender and label, the more the worse" in told
+        assert "7 rows that are in no group count once" in told
+        # Of 100 rows, 10 with half of the weight count by 5; then by 6, and by 7, cut to 6.
+        assert "5.000 at first, 6.000 on average, 6.000 at the end" in told
+        assert "0.5556 at first, 0.4444 on average, 0.3333 at the end" in told
+        assert "In 12.5% of the steps a group asked for more than" in told
+        assert "female with tech: there is no training row" in told
+    assert 'id="tradeoff-worst_group_row_score_gain-title"' in page
+    done = mitigation_of(made.tokens, made.weights)
+    readme = render_model_readme(
+        made.line, made.data, made.base_model, made.weights, made.scores, made.card, None, done
+    )
+    assert "(group DRO, Sagawa et al. 2020, step size 0.01)" in readme
+
+
+def test_what_was_taken_out_is_told_with_how_well_a_probe_tells_it_still() -> None:
+    made = mitigated()
+    removal = AttributeRemoval(
+        "gender", ("female", "male"), 900, 1_000, 8, 7, 384, 0.55,
+        estimate("group_told_before", 0.91, 0.03), estimate("group_told_after", 0.56, 0.05),
+    )  # fmt: skip
+    tokens = replace(made.tokens, reweighing=None)
+    made = replace(made, tokens=tokens, weights=replace(made.weights, removal=removal))
+    done = mitigation_of(made.tokens, made.weights)
+    assert done is removal
+    markdown = mitigation_markdown(removal, "classification", made.estimates)
+    for told in (render_page(made, Links("", "")), markdown):
+        assert "7 of the 384 dimensions that the last layer reads" in told
+        assert "8 linear classifiers told gender in 900 training rows" in told
+        assert "it was fitted again on 1,000" in told
+        assert "the largest group has 0.5500" in told
+    page = render_page(made, Links("", ""))
+    assert "names the group of 0.5600 [0.5100, 0.6100] of 439 validation rows right" in page
+    assert "before it was 0.9100 [0.8800, 0.9400]" in page
+    assert "| group |" not in markdown
+    assert "Ravfogel et al. 2020" in render_card(made)
 
 
 def test_without_a_comparison_nothing_says_what_it_cost() -> None:

@@ -122,6 +122,7 @@ def test_all_stages_are_found() -> None:
         "write_report", "write_data_report", "take_layers", "ask_teacher", "ask_reference",
         "evaluate_validation",
         "time_trial", "find_worst_group", "compress", "augment", "reweigh",
+        "tell_groups", "remove_attribute",
         "measure_augmentation", "probe_base_model", "probe_robustness",
         "check_validation_rows", "fit_abstention", "measure_abstention",
         "probe_out_of_distribution",
