@@ -120,7 +120,7 @@ def score_pronouns(model: TextLikelihood, sentences: Sequence[PronounSentence]) 
     choices = [_whom(sentences[place], version) for place in asked for version in (0, 1)]
     if choices:
         people[asked] = score_answers(model, choices).scores.reshape(len(asked), 2, 2)
-    missing = np.isnan(pairs.scores).any(axis=1)
+    missing = np.asarray(np.isnan(pairs.scores).any(axis=1))
     missing[asked] |= np.isnan(people[asked]).any(axis=(1, 2))
     return ScoredPronouns(pairs.scores, people, int(missing.sum()))
 
