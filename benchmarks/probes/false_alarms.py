@@ -1,7 +1,7 @@
 """Probes with their documented gates on clean lines, and on lines with one planted fault each.
 
 Twenty lines of made-up rows, each of another seed, in which groups, sources and planted secrets
-have no effect: two thirds classifiers of reviews, the others language models. Each is tokenized,
+have no effect: half of them classifiers of reviews, the others language models. Each is tokenized,
 trained and probed by the product's own functions on a small model from scratch, and judged by the
 gates of docs/probes.md and docs/abstention.md and by the default gates on groups. What is measured:
 
@@ -23,9 +23,12 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
+from unittest import mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -72,12 +75,12 @@ from tasks.training.train import train_model
 from tasks.verdicts import Gate, GateResult, Verdict, judge, undetermined
 
 LINES: Final = 20
-# Every third line is a language model.
-EVERY: Final = 3
+# Every second line is a language model.
+EVERY: Final = 2
 SEEDS_OF_A_FAULT: Final = 2
 CLASSIFICATION, CAUSAL = "classification", "causal_lm"
 REVIEWS: Final = {"train": 600, "validation": 450, "test": 900}
-SENTENCES: Final = {"train": 500, "validation": 400, "test": 500}
+SENTENCES: Final = {"train": 400, "validation": 400, "test": 400}
 ROBUSTNESS, FAIRNESS = RobustnessSettings(), FairnessSettings(identity_attributes=())
 EVALUATION: Final = EvaluationSettings().of_one_model
 MEMORY: Final = MemorySettings()
@@ -105,15 +108,18 @@ OF_SENTENCES: Final = (
     Gate(metric="memory.canary_exposure", at_most=3),
     Gate(metric="memory.canaries_extracted", at_most=0.2),
 )
-# What should find a fault: one of these fails.
+# What should find a fault.
 FOUND_BY: Final = {
-    BRITTLE: ("robustness.typos.flip_rate",),
-    BY_GROUP: ("fairness.author.equal_opportunity_difference",),
-    BY_DOMAIN: ("leave_one_domain_out.source.east.macro_f1_drop",),
-    BY_HEART: ("memory.canary_exposure",),
+    BRITTLE: "robustness.typos.flip_rate",
+    BY_GROUP: "fairness.author.equal_opportunity_difference",
+    BY_DOMAIN: "leave_one_domain_out.source.east.macro_f1_drop",
+    BY_HEART: "memory.canary_exposure",
 }
 # A canary is nearly a token a sign.
 LENGTH: Final = 64
+PROCESSES: Final = 2
+# Probe, folder, seed and fault of a line.
+_Probed = tuple[Callable[[Path, int, str], Sequence[GateResult]], Path, int, str]
 NONE: Final = Artifact("s3://none/none", "0" * 64, 0)
 
 
@@ -125,17 +131,19 @@ def measure(lines: int = LINES, seeds: int = SEEDS_OF_A_FAULT) -> dict[str, floa
         seeds: of each planted fault.
 
     """
-    with tempfile.TemporaryDirectory(prefix="bench-alarms-") as name, quiet_transformers():
-        os.environ["ASSAYLINE_HOME"] = name
+    with tempfile.TemporaryDirectory(prefix="bench-alarms-") as name:
         return {**_of_clean(Path(name), lines), **_of_faults(Path(name), seeds)}
 
 
 def _of_clean(home: Path, lines: int) -> dict[str, float]:
     refused, failed, judged = Counter[str](), 0, 0
     with_alarms = 0
-    for seed in range(lines):
-        probe = _probed_sentences if seed % EVERY == EVERY - 1 else _probed_reviews
-        results = probe(home / f"clean-{seed}", seed, CLEAN)
+    asked = [
+        (_probed_sentences if seed % EVERY == EVERY - 1 else _probed_reviews,
+         home / f"clean-{seed}", seed, CLEAN)
+        for seed in range(lines)
+    ]  # fmt: skip
+    for seed, results in enumerate(_side_by_side(asked)):
         alarms = [one for one in results if one.verdict is not Verdict.PASS]
         for one in alarms:
             _say(f"clean line {seed}: {one.metric} {one.verdict}, {one.reason}")
@@ -157,19 +165,37 @@ def _of_clean(home: Path, lines: int) -> dict[str, float]:
 
 def _of_faults(home: Path, seeds: int) -> dict[str, float]:
     found: dict[str, list[bool]] = {fault: [] for fault in FOUND_BY}
-    for fault, names in FOUND_BY.items():
-        probe = _probed_sentences if fault == BY_HEART else _probed_reviews
-        for seed in range(seeds):
-            results = probe(home / f"{fault}-{seed}", 1_000 + seed, fault)
-            told = {one.metric: one for one in results}
-            failed = [one.metric for one in results if one.verdict is Verdict.FAIL]
-            found[fault].append(bool(set(names) & set(failed)))
-            seen = told[names[0]]
-            _say(f"{fault} {seed}: {seen.metric} {seen.verdict}, {seen.reason}; failed in all: "
-                 f"{', '.join(failed) or 'none'}")  # fmt: skip
+    asked = [
+        (_probed_sentences if fault == BY_HEART else _probed_reviews,
+         home / f"{fault}-{seed}", 1_000 + seed, fault)
+        for fault in FOUND_BY for seed in range(seeds)
+    ]  # fmt: skip
+    for (_, _, seed, fault), results in zip(asked, _side_by_side(asked), strict=True):
+        told = {one.metric: one for one in results}
+        failed = [one.metric for one in results if one.verdict is Verdict.FAIL]
+        seen = told[FOUND_BY[fault]]
+        found[fault].append(seen.verdict is Verdict.FAIL)
+        _say(f"{fault} {seed}: {seen.metric} {seen.verdict}, {seen.reason}; failed in all: "
+             f"{', '.join(failed) or 'none'}")  # fmt: skip
     shares = {f"planted_found_{fault}": sum(one) / len(one) for fault, one in found.items()}
     whole = [one for each in found.values() for one in each]
     return {"planted_found": sum(whole) / len(whole), **shares}
+
+
+def _side_by_side(asked: Sequence[_Probed]) -> Iterator[Sequence[GateResult]]:
+    """What lines come to, in order, by processes of one thread each: small models use no more."""
+    with (
+        mock.patch.dict(os.environ, {"OMP_NUM_THREADS": "1"}),
+        ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool,
+    ):
+        yield from pool.map(_run, asked)
+
+
+def _run(asked: _Probed) -> Sequence[GateResult]:
+    probe, home, seed, fault = asked
+    os.environ["ASSAYLINE_HOME"] = str(home.parent)
+    with quiet_transformers():
+        return probe(home, seed, fault)
 
 
 def _probed_reviews(home: Path, seed: int, fault: str) -> Sequence[GateResult]:
@@ -177,7 +203,7 @@ def _probed_reviews(home: Path, seed: int, fault: str) -> Sequence[GateResult]:
     line = _Line(home, CLASSIFICATION, reviews(seed, REVIEWS, fault), seed)
     data, snapshot, store = line.data, line.snapshot, line.store
     tokens = line.tokens()
-    weights = line.train(tokens, epochs=6)
+    weights = line.train(tokens, epochs=5)
     more = []
     try:
         weights = fit_abstention(weights, data, CLASSIFICATION, ABSTENTION, store=store)
@@ -202,7 +228,7 @@ def _probed_reviews(home: Path, seed: int, fault: str) -> Sequence[GateResult]:
     unseen = [
         line.train(
             cut_domain(tokens, data, snapshot, CLASSIFICATION, DOMAINS, one.name, store=store),
-            epochs=6,
+            epochs=5,
         )
         for one in domains.trained
     ]
@@ -217,12 +243,14 @@ def _probed_reviews(home: Path, seed: int, fault: str) -> Sequence[GateResult]:
 def _probed_sentences(home: Path, seed: int, fault: str) -> Sequence[GateResult]:
     """A language model with planted secrets, which it learns by heart or hardly sees."""
     by_heart = fault == BY_HEART
-    canaries = PlantedCanarySettings(repeats=16 if by_heart else 1, beams=2)
+    canaries = PlantedCanarySettings(
+        count=30, repeats=16 if by_heart else 1, alternatives=100, beams=1
+    )
     settings = MEMORY.model_copy(update={"canaries": canaries})
     line = _Line(home, CAUSAL, sentences(seed, SENTENCES), seed)
     planted = plant_canaries(CAUSAL, canaries, seed, store=line.store)
     tokens = line.tokens(planted)
-    weights = line.train(tokens, epochs=10 if by_heart else 3)
+    weights = line.train(tokens, epochs=10 if by_heart else 2, batch_size=16)
     scores = evaluate_weights(
         weights, line.data, None, CAUSAL, EVALUATION, store=line.store, tracking=NoTracking()
     )
@@ -243,7 +271,7 @@ class _Line:
         self.snapshot = self._snapshot(home, rows)
         architecture = "bert" if task_type == CLASSIFICATION else "gpt2"
         settings = ScratchSettings.model_validate(
-            {"architecture": architecture, "hidden_size": 64, "layers": 2, "heads": 2,
+            {"architecture": architecture, "hidden_size": 32, "layers": 2, "heads": 2,
              "vocab_size": 600, "max_positions": LENGTH, "lowercase": architecture == "bert",
              "seed": seed}
         )  # fmt: skip
@@ -258,10 +286,10 @@ class _Line:
             self.store, self.data, self._base, self._task_type, settings, None, canaries
         )
 
-    def train(self, tokens: Tokens, *, epochs: int) -> Weights:
+    def train(self, tokens: Tokens, *, epochs: int, batch_size: int = 32) -> Weights:
         """A model of these rows."""
         settings = TrainingSettings(
-            epochs=epochs, learning_rate=2e-3, batch_size=16, batching="padded",
+            epochs=epochs, learning_rate=3e-3, batch_size=batch_size, batching="padded",
             precision="float32", compile="off", seed=self._seed,
         )  # fmt: skip
         return train_model(
