@@ -10,6 +10,7 @@ import yaml
 
 from infra.store import ObjectStore
 from infra.tracking import Tracking
+from tasks.registry.provenance import facts_of
 from tests.conftest import RunningStack
 from tests.integration.test_distilled_line import write_config, write_topics
 from tests.unit.task_types.language_models import tiny_gpt2
@@ -98,7 +99,8 @@ def test_the_gate_finds_secrets_that_were_learned(stack: RunningStack, tmp_path:
         clean.append(clean_rows(page))
         assert store.list(store.uri("canaries", ""))
         assert run.data.params["canary_rows"] == str(20 * (25 if learned else 1))
-        assert version.tags["assayline.planted_canaries"].startswith("20 canaries")
+        facts = facts_of(f"version 1 of {line}", version.tags, store)
+        assert facts["assayline.planted_canaries"].startswith("20 canaries")
     # 20 and 500 planted rows are in no count of the line's data.
     assert 0 < clean[0] == clean[1] <= 400
     assert exposed[False] < 3
