@@ -63,7 +63,7 @@ def explain_answer(folder: Path, version: "Production", asked: AskedAnswer) -> "
     """
     from infra.transformers_logs import quiet_transformers
     from tasks.explanation.answers import explain_placed, explain_texts
-    from tasks.explanation.placed_answers import answered, tagged
+    from tasks.explanation.placed_answers import found_answers, tagged
     from tasks.explanation.placed_network import load_span_network, load_tag_network
     from tasks.task_types.limits import TokenLimits
 
@@ -76,7 +76,7 @@ def explain_answer(folder: Path, version: "Production", asked: AskedAnswer) -> "
             (answer,) = explain_placed(tagger, [chosen], asked.method)
         elif kind == QUESTIONS:
             finder = load_span_network(folder, limits)
-            found = answered(finder, [asked.question], [asked.text])
+            found = found_answers(finder, [asked.question], [asked.text])
             (answer,) = explain_placed(finder, found, asked.method)
         else:
             (answer,) = explain_texts(folder, kind, limits, [asked.text], asked.method, asked.label)

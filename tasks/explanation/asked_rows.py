@@ -10,7 +10,7 @@ import pyarrow as pa
 from tasks.explanation.explained_types import QUESTIONS, TAGGING
 from tasks.explanation.global_words import answers_in_words
 from tasks.explanation.network import ExplainedNetwork, Ints, load_network
-from tasks.explanation.placed_answers import answered, first_entity, read_tags, targets_of
+from tasks.explanation.placed_answers import first_entity, found_answers, read_tags, targets_of
 from tasks.explanation.placed_network import (
     SpanNetwork,
     TagNetwork,
@@ -82,7 +82,7 @@ def ask_rows(network: ExplainedNetwork, rows: pa.Table, columns: Sequence[str]) 
     if isinstance(network, TagNetwork):
         return _entities(network, rows, values)
     if isinstance(network, SpanNetwork):
-        found = answered(network, values["question"], values["context"])
+        found = found_answers(network, values["question"], values["context"])
         encoded, names = [one.encoded for one in found], [one.label for one in found]
         return AskedRows(rows, encoded, targets_of(found), names)
     encoded = network.encode(values[columns[0]])

@@ -205,7 +205,7 @@ def _words_of(network: TagNetwork, names: Sequence[str], window: WordWindow) -> 
     )
 
 
-def answered(
+def found_answers(
     network: SpanNetwork, questions: Sequence[str], contexts: Sequence[str]
 ) -> list[PlacedAnswer]:
     """What is explained of the answers to N questions in N contexts, or that there is none.

@@ -91,7 +91,8 @@ class LineServer:
         self._load = Load()
         self._canary = Canary(line, self._loader, self._load)
         self._rows = WaitingRows(settings.batch, settings.max_waiting_rows)
-        self.explained_texts = settings.explanations and ExplainedTexts(settings.explanations)
+        explained = settings.explanations
+        self.explained_texts = ExplainedTexts(explained) if explained else None
         self._now: ServedVersion | None = None
         self._since = ""
         self._in_doubt = ""

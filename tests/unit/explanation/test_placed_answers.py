@@ -23,7 +23,7 @@ from tasks.explanation.gradients import baseline_of, gradient_x_input, integrate
 from tasks.explanation.methods import WordAttributions, attribute
 from tasks.explanation.occlusion import masked
 from tasks.explanation.place_odds import joint_log_odds
-from tasks.explanation.placed_answers import PlacedAnswer, answered, tagged, targets_of
+from tasks.explanation.placed_answers import PlacedAnswer, found_answers, tagged, targets_of
 from tasks.explanation.placed_network import (
     PlacedNetwork,
     SpanNetwork,
@@ -123,7 +123,7 @@ def asked(network: PlacedNetwork) -> list[PlacedAnswer]:
     """Some answers of different lengths."""
     if isinstance(network, SpanNetwork):
         pairs = [(QUESTION, CONTEXT), ("who", "she said"), ("who fell late", LONG)]
-        return answered(network, *map(list, zip(*pairs, strict=True)))
+        return found_answers(network, *map(list, zip(*pairs, strict=True)))
     texts = ["she said film name late", "name look bank"]
     return [*(tagged(network, text, passage="name") for text in texts), two_names(network)]
 
@@ -258,7 +258,9 @@ def test_the_rollout_of_several_places_is_their_mean(
         for one in (both, *alone)
     )
     np.testing.assert_allclose(ours, np.mean(theirs, axis=0), atol=1e-6)
-    (told,) = explain_placed(finder, answered(finder, [QUESTION], [CONTEXT]), "attention_rollout")
+    (told,) = explain_placed(
+        finder, found_answers(finder, [QUESTION], [CONTEXT]), "attention_rollout"
+    )
     assert all((word.value or 0) >= 0 for word in told.words)
 
 
@@ -291,7 +293,7 @@ def test_what_is_explained_is_what_is_answered(
     for context in (CONTEXT, LONG, "a", "she said that"):
         rows = pa.table({"question": [QUESTION], "context": [context]})
         answer = json.loads(examiner.answer(finder_folder, rows).to_pylist()[0])
-        (found,) = answered(finder, [QUESTION], [context])
+        (found,) = found_answers(finder, [QUESTION], [context])
         assert found.passage == answer["answer"]
         assert found.label == ("answer" if answer["answer"] else "no answer")
         first, last = (found.encoded.word_of[place] for place in found.target[:2])
