@@ -5,10 +5,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from infra.settings_models import WrongSetting, are_valid
-from tasks.explanation.explained_types import PLACED
 from tasks.explanation.settings import ExplanationSettings
 from tasks.records.explanation import BY_CAPTUM, OF_TORCH
 from tasks.task_types.labels.explained_numbers import why_no_explanation
+from tasks.task_types.placed_answers import PLACED
 
 if TYPE_CHECKING:
     from flows.config import RetrainConfig

@@ -9,7 +9,6 @@ import numpy as np
 
 from infra.errors import SettingsError
 from infra.transformers_logs import quiet_transformers
-from tasks.explanation.explained_types import PLACED
 from tasks.explanation.gradients import baseline_of, check_captum
 from tasks.explanation.methods import UNSIGNED, attribute
 from tasks.explanation.network import ExplainedNetwork, Floats, Ints, load_network
@@ -18,6 +17,7 @@ from tasks.explanation.placed_network import PlacedNetwork
 from tasks.explanation.words import EncodedText
 from tasks.records.explanation import BY_CAPTUM
 from tasks.task_types.labels.explained_numbers import why_no_explanation
+from tasks.task_types.placed_answers import PLACED
 
 if TYPE_CHECKING:
     from tasks.task_types.limits import TokenLimits

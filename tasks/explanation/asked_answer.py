@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.errors import SettingsError
-from tasks.explanation.explained_types import QUESTIONS, TAGGING
+from tasks.task_types.placed_answers import QUESTIONS, TAGGING
 
 if TYPE_CHECKING:
     from tasks.explanation.answers import ExplainedAnswer

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from tasks.explanation.explained_types import QUESTIONS, TAGGING
 from tasks.explanation.global_words import answers_in_words
 from tasks.explanation.network import ExplainedNetwork, Ints, load_network
 from tasks.explanation.placed_answers import first_entity, found_answers, read_tags, targets_of
@@ -19,6 +18,7 @@ from tasks.explanation.placed_network import (
 )
 from tasks.explanation.words import EncodedText, Word
 from tasks.task_types.limits import TokenLimits
+from tasks.task_types.placed_answers import QUESTIONS, TAGGING
 from tasks.task_types.unspaced import joined_with_places
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 
 from infra.transformers_logs import quiet_transformers
-from tasks.explanation.explained_types import QUESTIONS, TAGGING
 from tasks.explanation.network import ExplainedNetwork, Floats, Ints, TokenIds
 from tasks.explanation.occlusion import masked
 from tasks.explanation.place_odds import log_odds_of_span, log_odds_of_tags
@@ -21,6 +20,7 @@ from tasks.task_types.examples import pad
 from tasks.task_types.finite import check_finite
 from tasks.task_types.labels.explained_numbers import ExplainedNumber
 from tasks.task_types.networks import NETWORKS
+from tasks.task_types.placed_answers import QUESTIONS, TAGGING
 from tasks.task_types.questions.context_windows import PairFrame, pair_frame
 from tasks.task_types.scoring import batches_to_score, load_model, token_budget
 from tasks.task_types.tokenizers import load_tokenizer

@@ -21,13 +21,12 @@ from tasks.mitigation.nullspace import fitted_head, scale_of, told_directions, t
 from tasks.mitigation.reweighing import NO_GROUP, independent_weights, weights_of_rows
 from tasks.mitigation.settings import InlpSettings
 from tasks.mitigation.training_cells import GroupedRows, grouped_rows
-from tasks.records.attribute_removal import AttributeRemoval
+from tasks.records.attribute_removal import AttributeRemoval, NamedRight
 from tasks.records.data import DataReport
 from tasks.records.training import Weights
 from tasks.resampling import Floats, Ints, estimate_of_proportion
 from tasks.task_types.labels.head_inputs import head_inputs, replace_head
 from tasks.task_types.labels.text_logits import text_logits
-from tasks.verdicts import Estimate
 
 logger = logging.getLogger(__name__)
 
@@ -211,8 +210,7 @@ def _described(
 ) -> AttributeRemoval:
     of_groups = held_out.rows.groups[held_out.rows.groups != NO_GROUP]
     largest = np.bincount(of_groups).max(initial=0) / len(of_groups) if len(of_groups) else 0.0
-    before, after = (_told(name, train, held_out, one)
-                     for name, one in (("before", None), ("after", basis)))  # fmt: skip
+    before, after = (_named_right(train, held_out, one) for one in (None, basis))
     return AttributeRemoval(
         settings.attribute, tuple(train.rows.names), int((train.rows.groups != NO_GROUP).sum()),
         len(train.rows.texts), settings.rounds, len(basis), train.inputs.shape[1], float(largest),
@@ -220,21 +218,22 @@ def _described(
     )  # fmt: skip
 
 
-def _told(name: str, train: _Read, held_out: _Read, basis: Floats | None) -> Estimate:
-    """Share of the held-out rows whose group a linear probe names right, with its interval."""
+def _named_right(train: _Read, held_out: _Read, basis: Floats | None) -> NamedRight:
+    """Of the held-out rows those whose group a linear probe names right, with an exact interval."""
     inputs, groups = held_out.of_groups(basis)
     right = told_right(*train.of_groups(basis), inputs, groups)
-    return estimate_of_proportion(f"group_told_{name}", right, len(groups))
+    found = estimate_of_proportion("named_right", right, len(groups))
+    return NamedRight(found.value, found.low, found.high, len(groups))
 
 
 def _log(record: AttributeRemoval) -> None:
     logger.info(
         "%d of %d directions, which tell %s, are taken out: a linear probe names the group of "
         "%s of %d validation rows right, was %s; the largest group has %.3f of them",
-        record.directions, record.size, record.attribute, _share(record.after), record.after.n,
+        record.directions, record.size, record.attribute, _share(record.after), record.after.rows,
         _share(record.before), record.largest_share,
     )  # fmt: skip
 
 
-def _share(told: Estimate) -> str:
-    return told.reason if told.value is None else f"{told.value:.3f}"
+def _share(told: NamedRight) -> str:
+    return "an unknown share" if told.share is None else f"{told.share:.3f}"

@@ -2,7 +2,25 @@
 
 from dataclasses import dataclass
 
-from tasks.verdicts import Estimate
+
+@dataclass(frozen=True)
+class NamedRight:
+    """How many rows' groups a linear probe names right.
+
+    Plain numbers, since a training reaches this record and no estimate.
+
+    Attributes:
+        share: of the rows; None where there are none.
+        low: end of its interval at 95%.
+        high: the other one.
+        rows: that it was asked about.
+
+    """
+
+    share: float | None
+    low: float | None
+    high: float | None
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -32,5 +50,5 @@ class AttributeRemoval:
     directions: int
     size: int
     largest_share: float
-    before: Estimate
-    after: Estimate
+    before: NamedRight
+    after: NamedRight

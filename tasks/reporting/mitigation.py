@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tasks.records.attribute_removal import AttributeRemoval
+from tasks.records.attribute_removal import AttributeRemoval, NamedRight
 from tasks.records.group_dro import DroCell, GroupDro, GroupWeights
 from tasks.records.reweighing import Reweighing, WeighedCell
 from tasks.records.training import Tokens, Weights
@@ -138,16 +138,16 @@ def _sentence_of_removal(removal: AttributeRemoval) -> str:
         f"{count(removal.rows)} training rows, were taken out of it (iterative nullspace "
         f"projection, Ravfogel et al. 2020), and it was fitted again on "
         f"{count(removal.head_rows)}. A linear probe of what it reads now names the group of "
-        f"{_with_interval(told)} of {count(told.n)} validation rows right; before it was "
+        f"{_with_interval(told)} of {count(told.rows)} validation rows right; before it was "
         f"{_with_interval(removal.before)}, and the largest group has "
         f"{number(removal.largest_share)} of them."
     )
 
 
-def _with_interval(told: Estimate) -> str:
+def _with_interval(told: NamedRight) -> str:
     if told.low is None or told.high is None:
         return "an unknown share"
-    return f"{number(told.value)} [{number(told.low)}, {number(told.high)}]"
+    return f"{number(told.share)} [{number(told.low)}, {number(told.high)}]"
 
 
 def mitigation_markdown(

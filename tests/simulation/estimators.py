@@ -280,7 +280,7 @@ NOT_SHOWN: Mapping[str, str] = {
     "evaluation.validation_rows.time_beside": "hands paired timings to `estimate_of_ratios`",
     "evaluation.agreement_and_cost.size_share": "bytes of files: no sampling error",
     "fairness.gap_gains.gap_gains": "gaps of another model, under another name",
-    "mitigation.removal._told": "hands a share to `estimate_of_proportion`",
+    "mitigation.removal._named_right": "hands a share to `estimate_of_proportion`",
     "monitoring.labelled_rows._measure": "hands metrics to `levels` and groups to their rates",
     "probes.leave_one_domain_out.measuring._Asked.told": "hands metrics to `levels`",
     "probes.robustness.judging.flips_and_shifts": "hands shares and means to `levels`",

@@ -131,10 +131,10 @@ def test_the_projection_is_in_the_weights_of_a_plain_model(
     assert record is not None
     assert (record.groups, record.rows, record.head_rows) == (("man", "woman"), 80, 80)
     assert (record.rounds, record.directions, record.largest_share) == (2, 2, 0.5)
-    assert record.before.n == record.after.n == 40
-    assert record.before.value is not None
-    assert record.after.value is not None
-    assert record.after.value < record.before.value
+    assert record.before.rows == record.after.rows == 40
+    assert record.before.share is not None
+    assert record.after.share is not None
+    assert record.after.share < record.before.share
     assert made.artifact.sha256 != weights.artifact.sha256
 
     before, after = (

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.records.attribute_removal import AttributeRemoval
+from tasks.records.attribute_removal import AttributeRemoval, NamedRight
 from tasks.records.evaluation import ComparedVersion, Comparison
 from tasks.records.group_dro import DroCell, GroupDro, GroupWeights
 from tasks.records.reweighing import Reweighing, WeighedCell
@@ -91,7 +91,7 @@ def test_what_was_taken_out_is_told_with_how_well_a_probe_tells_it_still() -> No
     made = mitigated()
     removal = AttributeRemoval(
         "gender", ("female", "male"), 900, 1_000, 8, 7, 384, 0.55,
-        estimate("group_told_before", 0.91, 0.03), estimate("group_told_after", 0.56, 0.05),
+        NamedRight(0.91, 0.88, 0.94, 439), NamedRight(0.56, 0.51, 0.61, 439),
     )  # fmt: skip
     tokens = replace(made.tokens, reweighing=None)
     made = replace(made, tokens=tokens, weights=replace(made.weights, removal=removal))

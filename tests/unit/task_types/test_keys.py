@@ -35,6 +35,7 @@ REACHED_BY = {
         "measure_augmentation",
         "probe_robustness",
         "probe_memory",
+        "probe_domains",
         "probe_harm",
     },
     "server": {"register"},
