@@ -61,6 +61,7 @@ class WorkPool(BaseModel):
     """A work pool, and how many of its runs may be under way at once (None: any number)."""
 
     name: str
+    type: str = "process"
     is_paused: bool = False
     concurrency_limit: int | None = None
 
@@ -175,6 +176,32 @@ class PrefectApi:
         """Make the pool of process workers unless it exists; its worker fills in the template."""
         if self._get_or_none(f"/work_pools/{name}") is None:
             self._post("/work_pools/", {"name": name, "type": "process"}, may_exist=True)
+
+    def set_template(self, name: str, kind: str, template: Mapping[str, Any]) -> None:
+        """Make a work pool, or give the one that is there this template of its jobs.
+
+        Args:
+            name: of the pool.
+            kind: Prefect's type of its workers, for example `kubernetes`.
+            template: as `prefect work-pool create --base-job-template` takes it.
+
+        Raises:
+            StackError: there is a pool of this name and another type, or the server refuses it.
+
+        """
+        standing = self.work_pool(name)
+        body = {"base_job_template": template}
+        if standing is None:
+            self._post("/work_pools/", {"name": name, "type": kind, **body})
+            return
+        if standing.type != kind:
+            raise StackError(
+                f"the work pool {name} of {self.url} is of type {standing.type}, and {kind} is "
+                f"wanted; delete it there (`prefect work-pool delete {name}`), or use another "
+                "Prefect server"
+            )
+        with self._explained("the template of a work pool"):
+            self._send("PATCH", f"/work_pools/{name}", body).raise_for_status()
 
     def ensure_limit(self, name: str, slots: int) -> None:
         """Make a global concurrency limit unless it exists; its size may be changed in the UI."""

@@ -1,5 +1,7 @@
 """Where the servers are and how to reach them: the only reader of the environment.
 
+(What a container is told beside that, ``infra/deploy/settings.py`` reads.)
+
 A variable of the environment wins over ``.env`` in the working directory, that over ``.env`` beside
 the stack's home folder, and that over ``stack.env``, which `assayline up` writes for the servers
 that it starts itself. Which home folder that is, `home_folder` says.
@@ -255,8 +257,8 @@ class StackSettings(SettingsModel, BaseSettings):
     )
     mlflow_database_url: SecretStr | None = Field(
         default=None,
-        description="MLflow's database, for example postgresql://user:password@host/mlflow "
-        "(needs psycopg2); None is SQLite in the home folder.",
+        description="MLflow's database, for example postgresql+psycopg://user:password@host/mlflow "
+        "(needs assayline[postgresql]); None is SQLite in the home folder.",
     )
     prefect_database_url: SecretStr | None = Field(
         default=None,

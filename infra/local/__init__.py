@@ -26,6 +26,7 @@
     webhook_receiver.py                 what it calls, and what that starts
     webhook_delivery.py, webhook_keys.py    whether MLflow signed a delivery, and with what
 
+    away_database.py  what Prefect says while its database cannot be reached
     worker.py         Prefect's worker, and beside it the look for what a crash left
     abandoned.py      runs whose process is gone, slots that nobody holds
     leases.py         who holds the slots, as the Prefect server keeps it

@@ -7,6 +7,7 @@ configuration would hold the keys.
 import json
 import os
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 
@@ -16,11 +17,22 @@ def main() -> None:
     The digest is not read here: it makes supervisord notice that a part's specification changed.
     """
     spec = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    environment = {**os.environ, **spec["set"]}
-    for name in spec["unset"]:
+    become(spec["command"], spec["set"], spec["unset"])
+
+
+def become(command: Sequence[str], variables: Mapping[str, str], without: Iterable[str]) -> None:
+    """Put a program in this process's place, with some variables set and others gone.
+
+    Args:
+        command: the program's absolute path, and its arguments.
+        variables: beside those of this process.
+        without: variables that it must not see.
+
+    """
+    environment = {**os.environ, **variables}
+    for name in without:
         environment.pop(name, None)
-    command = spec["command"]
-    os.execve(command[0], command, environment)  # noqa: S606 - the command is our own list
+    os.execve(command[0], list(command), environment)  # noqa: S606 - the command is our own list
 
 
 if __name__ == "__main__":

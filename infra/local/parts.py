@@ -51,6 +51,23 @@ QUIET = {
 
 
 @dataclass(frozen=True)
+class Reach:
+    """Where a server listens, and under what it is reached beside the names of this machine.
+
+    Attributes:
+        host: the address to listen at.
+        others: further addresses, for example http://mlflow:15000.
+
+    """
+
+    host: str = HOST
+    others: tuple[str, ...] = ()
+
+
+ON_THIS_MACHINE = Reach()
+
+
+@dataclass(frozen=True)
 class Part:
     """One supervised process.
 
@@ -168,12 +185,13 @@ def logging_config() -> str:
     return str(yaml.safe_dump(config))
 
 
-def store_part(home: Path, keys: StoreKeys, port: int) -> Part:
+def store_part(home: Path, keys: StoreKeys, port: int, reach: Reach = ON_THIS_MACHINE) -> Part:
     """The object store: rclone, over a folder of the home."""
+    at = f"{reach.host}:{port}"
     return Part(
         name="store",
         address=f"http://{HOST}:{port}",
-        command=(script("rclone"), "serve", "s3", "--addr", f"{HOST}:{port}", str(home / "store")),
+        command=(script("rclone"), "serve", "s3", "--addr", at, str(home / "store")),
         environment={
             # rclone reads this as a list in CSV, and takes the whole pair as one quoted field.
             "RCLONE_AUTH_KEY": f'"{keys.access_key_id},{keys.secret_access_key}"',
@@ -190,6 +208,7 @@ def mlflow_part(
     stack: StackSettings,
     login: Login | None,
     webhook: WebhookKeys | None = None,
+    reach: Reach = ON_THIS_MACHINE,
 ) -> Part:
     """The MLflow tracking server and registry; it calls the receiver where one is set."""
     database = stack.mlflow_database_url
@@ -199,12 +218,12 @@ def mlflow_part(
         "MLFLOW_AUTH_ADMIN_PASSWORD": login.owner_password,
         "MLFLOW_FLASK_SERVER_SECRET_KEY": login.form_key,
     } if login else {}  # fmt: skip
-    reached_at = addresses(port, stack.mlflow_public_url)
+    reached_at = (*addresses(port, stack.mlflow_public_url), *reach.others)
     return Part(
         name="mlflow",
         address=f"http://{HOST}:{port}",
         command=(
-            script("mlflow"), "server", "--app-name", "assayline", "--host", HOST,
+            script("mlflow"), "server", "--app-name", "assayline", "--host", reach.host,
             "--port", str(port), "--workers", "1",
             "--artifacts-destination", f"s3://{settings.mlflow_bucket}",
         ),
@@ -270,12 +289,18 @@ def webhook_part(home: Path, settings: Settings, stack: StackSettings) -> Part:
     )  # fmt: skip
 
 
-def mlflow_login_config(home: Path) -> str:
-    """How MLflow asks for a login: who has one reads, and only the owner changes anything."""
+def mlflow_login_config(home: Path, database: str | None = None) -> str:
+    """How MLflow asks for a login: who has one reads, and only the owner changes anything.
+
+    Args:
+        home: of the stack.
+        database: of the users, as SQLAlchemy takes it; SQLite in the home folder if left out.
+
+    """
     config = ConfigParser(interpolation=None)
     config["mlflow"] = {
         "default_permission": "READ",
-        "database_uri": f"sqlite:///{home / USERS_FILE}",
+        "database_uri": database or f"sqlite:///{home / USERS_FILE}",
         "admin_username": OWNER,
         # Else it would hash the password anew for each request, at 50 ms of processor time.
         "auth_cache_ttl_seconds": "60",
@@ -285,23 +310,29 @@ def mlflow_login_config(home: Path) -> str:
     return text.getvalue().replace("%", "%%")  # MLflow reads it with interpolation
 
 
-def prefect_part(home: Path, settings: Settings, stack: StackSettings, login: Login | None) -> Part:
-    """The Prefect server."""
+def prefect_part(
+    home: Path,
+    settings: Settings,
+    stack: StackSettings,
+    login: Login | None,
+    reach: Reach = ON_THIS_MACHINE,
+) -> Part:
+    """The Prefect server; people with a role at MLflow come in, where that asks a login."""
     database = stack.prefect_database_url
     port = stack.prefect_port
-    reached_at = addresses(port, stack.prefect_public_url)
+    reached_at = (*addresses(port, stack.prefect_public_url), *reach.others)
     shown_at = stack.prefect_public_url or reached_at[0]
     roles = login is not None and bool(settings.mlflow_login)
     return Part(
         name="prefect",
         address=f"http://{HOST}:{port}",
-        command=(sys.executable, "-m", "infra.local.prefect_server", HOST, str(port)),
+        command=(sys.executable, "-m", "infra.local.prefect_server", reach.host, str(port)),
         environment={
             **QUIET,
             **({"PREFECT_SERVER_API_AUTH_STRING": login.owner} if login else {}),
             **({ROLES_VARIABLE: str(settings.mlflow_url)} if roles else {}),
             "PREFECT_HOME": str(home / "prefect"),
-            "PREFECT_SERVER_API_HOST": HOST,
+            "PREFECT_SERVER_API_HOST": reach.host,
             "PREFECT_SERVER_API_PORT": str(port),
             "PREFECT_SERVER_UI_API_URL": f"{shown_at}/api",
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
@@ -328,12 +359,14 @@ def addresses(port: int, public_url: str | None) -> tuple[str, ...]:
     return (*local, public_url) if public_url else local
 
 
-def worker_part(home: Path, settings: Settings, stack: StackSettings) -> Part:
+def worker_part(
+    home: Path, settings: Settings, stack: StackSettings, name: str | None = None
+) -> Part:
     """The Prefect worker, which runs flows as processes of their own."""
     return Part(
         name="worker",
         address=f"work pool {WORK_POOL}",
-        command=(sys.executable, "-m", "infra.local.worker", WORK_POOL, worker_name()),
+        command=(sys.executable, "-m", "infra.local.worker", WORK_POOL, name or worker_name()),
         environment={
             **prefect_environment(home, stack.project, settings),
             "PREFECT_WORKER_QUERY_SECONDS": "1",  # a run waits this long before it starts

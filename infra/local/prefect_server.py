@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infra.apprise_log import withhold_apprise_log
 from infra.local.address_filter import AddressFilter, addresses_of_process
+from infra.local.away_database import ask_again_while_the_database_is_away
 from infra.local.block_events import withhold_block_data
 from infra.local.checked_schemas import check_schemas_once
 from infra.local.garbage_collection import collect_in_a_thread
@@ -81,6 +82,7 @@ def main() -> None:
     withhold_apprise_log()  # of messages that automations send
     withhold_block_data()
     check_schemas_once()
+    ask_again_while_the_database_is_away()
     # The server's own settings: a worker holds its websocket open, and answers pings meanwhile.
     from prefect.settings import get_current_settings
 

@@ -262,6 +262,8 @@ class Stack:
     def _supervise(self, parts: Iterable[Part], settings: Settings) -> None:
         """Bring supervisord up with these parts; none of them starts yet."""
         parts = list(parts)
+        if not parts and self._supervisor.states() is None:
+            return  # all of it runs elsewhere
         if self._supervisor.states() is None:
             sweep(self.home)  # what a crash left over would hold the ports
             health.check_ports(parts)
