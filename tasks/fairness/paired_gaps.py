@@ -234,10 +234,14 @@ def least_over(values: Floats, draws: Floats, others: Floats, of_others: Floats)
 
 
 def _of_largest(values: Floats, draws: Floats) -> Floats:
-    """Simultaneous lower ends of quantities, and of these the largest, (MAX_FAMILY,)."""
+    """Simultaneous lower ends of quantities, and of these the largest, (MAX_FAMILY,).
+
+    They reach as far as the draws deviate to either side: by those to one side alone the ends pass
+    the truth too often where a group has few rows of a label, and no exact ends stand beside these.
+    """
     spread = draws.std(axis=0)
     moved = draws - values
-    scaled = np.divide(moved, spread, out=np.zeros_like(moved), where=spread > 0)
+    scaled = np.divide(np.abs(moved), spread, out=np.zeros_like(moved), where=spread > 0)
     reach = tail_quantiles(scaled.max(axis=1))[1]
     lows: Floats = (values - reach[:, None] * spread).max(axis=1)
     return lows

@@ -83,7 +83,7 @@ def test_ends_are_those_of_brute_force_over_rows() -> None:
             for of_j, others, ends in ((o, t, lows), (t, o, highs)):
                 apart = others - of_j[:, [j]]
                 spread = apart[1:].std(axis=0)
-                reach = np.quantile(((apart[1:] - apart[0]) / spread).max(axis=1), 0.975)
+                reach = np.quantile(np.abs((apart[1:] - apart[0]) / spread).max(axis=1), 0.975)
                 ends.append(max(apart[0] - reach * spread))
         ladder = found[f"fairness.x.{name}_difference"]
         assert ladder[0][0] == pytest.approx(min(lows), abs=0.012)
@@ -92,7 +92,7 @@ def test_ends_are_those_of_brute_force_over_rows() -> None:
 
 def test_a_paired_interval_is_narrower_and_holds_the_same_gain() -> None:
     paired, apart = both(*answers())
-    for name, share in (("accuracy", 0.5), ("f1", 0.6), ("equal_opportunity", 0.8)):
+    for name, share in (("accuracy", 0.6), ("f1", 0.7), ("equal_opportunity", 0.95)):
         one, other = (told[f"unmitigated.x.{name}_difference_gain"] for told in (paired, apart))
         assert one.value == other.value
         assert (one.n, len(one.ladder)) == (other.n, MAX_FAMILY)

@@ -20,6 +20,7 @@ from tasks.records.data import DataReport
 from tasks.records.training import Weights
 from tasks.resampling import Floats, Ints
 from tasks.task_types.labels.head_inputs import head_inputs
+from tasks.task_types.labels.text_logits import text_logits
 from tasks.verdicts import Verdict
 from tests.conftest import NO_LEAKS
 from tests.unit.compression.compressed_models import weights_of
@@ -173,6 +174,9 @@ def test_what_the_head_reads_does_not_tell_the_group_linearly(
     (row, _) = model.classifier.weight.detach().numpy()
     cosine = (row @ direction) / np.linalg.norm(row) / np.linalg.norm(direction)
     assert abs(cosine) < 0.005
+    # And what the label goes by is still read.
+    logits, _ = text_logits(folder, [row["text"] for row in train], max_length=16)
+    assert (logits.argmax(axis=1) == labels).mean() > 0.9
 
 
 def test_a_label_that_counts_alike_changes_the_head(

@@ -185,7 +185,7 @@ def test_a_training_that_was_cut_off_goes_on_with_the_same_weights(
 def test_the_group_is_taken_out_of_what_the_last_layer_reads(
     line: Line, unmitigated: Weights
 ) -> None:
-    """Of the model that answers by the group alone, on the rows that it learned that from."""
+    """Of a model that knows nothing but the group, so that it answers all alike afterwards."""
     asked = InlpSettings(attribute="author", rounds=4)
     ours = remove_attribute(unmitigated, line.data, "classification", asked, (), store=line.store)
     removal, told = ours.removal, line.told(ours, unmitigated)
