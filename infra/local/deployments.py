@@ -14,7 +14,7 @@ import yaml
 
 from infra.errors import StackError
 from infra.local.line_forms import with_fixed_line
-from infra.local.private_files import write_private
+from infra.local.private_files import make_folder, write_private
 from infra.prefect_api import PrefectApi
 from infra.yaml_files import parse_yaml
 
@@ -104,6 +104,7 @@ def _run_prefect_deploy(
         raise StackError(
             f"registering {prefect_file} took longer than {TIMEOUT_S:.0f} s"
         ) from error
+    make_folder(log.parent)  # which the supervisor makes, where one runs
     write_private(log, done.stdout)
     if done.returncode != 0:
         reason = _reason_in(done.stdout) or f"exit code {done.returncode}"

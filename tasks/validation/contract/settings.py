@@ -114,9 +114,9 @@ class ContractSettings(SettingsModel):
         "Greek; None: any. Digits, punctuation and marks are always admitted.",
     )
     forbidden_characters: str = Field(
-        default="\x00\ufffd",
-        description="Characters that no text may hold: by default NUL and the replacement "
-        "character, which tells of text that was decoded wrongly.",
+        default="\ufffd",
+        description="Characters that no text may hold beside NUL, which none may: by default the "
+        "replacement character, which tells of text that was decoded wrongly.",
     )
     control_tokens: ControlTokenPolicy = Field(
         default="text",
@@ -175,6 +175,12 @@ class ContractSettings(SettingsModel):
             for word in self.missing_labels
             for spelling in (word, word.lower(), word.upper(), word.capitalize())
         )
+
+    @field_validator("forbidden_characters")
+    @classmethod
+    def _without_nul(cls, value: str) -> str:
+        """Without NUL, which no text may hold anyway, and no PostgreSQL takes in its JSON."""
+        return value.replace("\x00", "")
 
     @field_validator("labels")
     @classmethod

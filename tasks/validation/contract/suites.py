@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # A column of more distinct values is no label column, and would fill the memory.
 MAX_LABELS: Final = 10_000
 _TEXT_KINDS: Final = frozenset({"text", "texts", "turns"})
+# In no setting: PostgreSQL, in which Prefect keeps settings, has no NUL in its JSON.
+NUL: Final = "\x00"
 _LIST_KINDS: Final = frozenset({"labels", "tags"})
 
 
@@ -244,11 +246,10 @@ def _text_rules(contract: ContractSettings, shape: RowShape) -> Iterator[RowRule
                 column=column, scripts=list(contract.scripts)
             )
             yield _told("script", in_scripts)
-        if contract.forbidden_characters:
-            without = ours.ExpectColumnValuesToHaveNoForbiddenCharacters(
-                column=column, characters=contract.forbidden_characters
-            )
-            yield _told("forbidden character", without)
+        without = ours.ExpectColumnValuesToHaveNoForbiddenCharacters(
+            column=column, characters=NUL + contract.forbidden_characters
+        )
+        yield _told("forbidden character", without)
 
 
 def _task_rules(
