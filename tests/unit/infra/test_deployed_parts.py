@@ -32,7 +32,19 @@ from tests.http_servers import answering
 
 
 @pytest.fixture
-def service(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable of the settings, whatever other tests of this process have left."""
+    for name in variables():
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def service(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    nothing_set: None,
+) -> str:
     """The environment of a service of the compose file, its secrets read as its entry does."""
     write_secrets(tmp_path / "secrets")
     content = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
@@ -40,8 +52,6 @@ def service(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
         name: str(value).replace("/run/secrets", str(tmp_path / "secrets"))
         for name, value in content["services"][request.param]["environment"].items()
     }
-    for name in variables():
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ASSAYLINE_HOME", str(tmp_path / "home"))
     for name, value in (told | secrets_from_files(told)).items():
         monkeypatch.setenv(name, value)
@@ -127,6 +137,7 @@ def test_a_worker_has_its_own_name_and_no_servers_secret(
     assert "--with-healthcheck" in kubernetes.command
 
 
+@pytest.mark.usefixtures("nothing_set")
 def test_a_server_without_its_secrets_names_the_variable(tmp_path: Path) -> None:
     settings, stack, container = Settings(home=tmp_path), StackSettings(), ContainerSettings()
     for name, variable in (
