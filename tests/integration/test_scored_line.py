@@ -45,7 +45,7 @@ def write_prompts(path: Path) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def write_line(folder: Path, line: str, base: Path, **scorer: str) -> Path:
+def write_line(folder: Path, line: str, base: Path, scorer: dict[str, str]) -> Path:
     content: dict[str, Any] = {
         "line": line,
         "task_type": "causal_lm",
@@ -90,7 +90,7 @@ def test_the_gate_tells_groups_that_are_written_about_otherwise(
     base, tracking = tiny_gpt2(folder / "base"), Tracking(stack.settings)
     for line, apart in (("texts-alike", False), ("texts-apart", True)):
         write_texts(folder / f"{line}.csv", apart=apart)
-        path = write_line(folder, line, base, line=SCORER, label=LABEL)
+        path = write_line(folder, line, base, {"line": SCORER, "label": LABEL})
         done = stack.assayline("run", str(path), timeout_s=RUN_S)
         assert done.returncode == (REFUSED if apart else 0), done.stdout + done.stderr
         assert GAP in done.stdout
@@ -116,7 +116,7 @@ def test_what_cannot_score_ends_the_run_before_any_row_is_read(
     stack: RunningStack, folder: Path, scorer: dict[str, str], said: str
 ) -> None:
     write_texts(folder / "texts-unscored.csv", apart=False)
-    path = write_line(folder, "texts-unscored", tiny_gpt2(folder / "base"), **scorer)
+    path = write_line(folder, "texts-unscored", tiny_gpt2(folder / "base"), scorer)
     done = stack.assayline("run", str(path), timeout_s=RUN_S)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "probes.harm.scorer" in done.stderr
